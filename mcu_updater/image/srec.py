@@ -1,0 +1,224 @@
+"""Motorola S-records, read strictly: .s19 (S1), .s28 (S2), .s37 (S3), .srec, .mot.
+
+Source: Motorola, "M68000 Family Programmer's Reference Manual", M68000PM/AD, appendix C.
+
+    S  T  LL  address (2, 3 or 4 bytes)  data  CC
+       |  |                                    sum of all bytes is FF modulo 256
+       |  number of bytes that follow, address and checksum included
+       record type, see RECORDS
+
+The readers in common use take a file without terminator, one whose count record says otherwise,
+and one that goes on after its end. Here all of that is refused.
+
+Why the record syntax is not left to bincopy: see ``records``.
+"""
+
+from __future__ import annotations
+
+import struct
+from binascii import unhexlify
+from enum import Enum, auto
+from typing import ClassVar, Final, NamedTuple, NoReturn, Self
+
+from mcu_updater.errors import ImageRejected, address_text
+from mcu_updater.image.extent import Extent
+from mcu_updater.image.records import RecordDecoder, Syntax, at
+
+
+class Role(Enum):
+    """What a record is for."""
+
+    HEADER = auto()
+    DATA = auto()
+    COUNT = auto()
+    END = auto()
+
+
+class Shape(NamedTuple):
+    """How a record type is built. *width* is that of its address or count field, in bytes."""
+
+    role: Role
+    width: int
+
+
+RECORDS: Final = {
+    ord("0"): Shape(Role.HEADER, 2),
+    ord("1"): Shape(Role.DATA, 2),
+    ord("2"): Shape(Role.DATA, 3),
+    ord("3"): Shape(Role.DATA, 4),
+    # S4 is reserved
+    ord("5"): Shape(Role.COUNT, 2),
+    ord("6"): Shape(Role.COUNT, 3),
+    ord("7"): Shape(Role.END, 4),
+    ord("8"): Shape(Role.END, 3),
+    ord("9"): Shape(Role.END, 2),
+}
+
+_DATA_OF_WIDTH: Final = {2: "S1", 3: "S2", 4: "S3"}
+_END_OF_WIDTH: Final = {2: "S9", 3: "S8", 4: "S7"}
+
+_MARK: Final = ord("S")
+_SHORTEST: Final = 4  # bytes in a record: length, a 2-byte address, checksum
+
+_TYPE_COLUMN: Final = 2
+_LENGTH_COLUMN: Final = 3
+_FIELD_COLUMN: Final = 5
+
+# format code, line, address width or 0, data records, started, ended, entry given, entry; the
+# incomplete last line follows.
+_STATE: Final = struct.Struct("<BQBQ???I")
+
+
+class SrecDecoder(RecordDecoder):
+    """S0 to S9 but S4, one address width in a file. Digits in either case, the S in upper case."""
+
+    CODE: Final = 3
+    SYNTAX: ClassVar[Syntax] = Syntax(
+        name="S-record",
+        mark=b"S",
+        length_at=2,
+        shortest=_SHORTEST,
+        uncounted=1,
+        good_sum=0xFF,
+        end="S7, S8 or S9 terminator",
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._width = 0  # of the data records' addresses, in bytes; 0 before the first
+        self._data_records = 0
+        self._started = False  # a record that holds no data was seen
+
+    def _take_lines(self, lines: list[bytes]) -> list[Extent]:
+        extents = []
+        data = Role.DATA
+        for number, line in enumerate(lines, self._line + 1):
+            if not line:
+                continue
+            self._line = number
+            try:
+                record = unhexlify(line[2:])
+            except ValueError:
+                record = b""
+            length = len(record) - 1
+            if length < _SHORTEST - 1 or record[0] != length or sum(record) & 0xFF != 0xFF:
+                self._refuse(line)
+            if line[0] != _MARK or self._ended:
+                self._refuse(line)
+            role, width = RECORDS.get(line[1]) or self._refuse_type(line)
+            size = length - 1 - width
+            if size < 0:
+                self._refuse_length(f"at least {width + 1}", length)
+            field = int.from_bytes(record[1 : 1 + width], "big")
+            if role is not data:
+                self._take_other(role, width, field, size)
+                continue
+            if width != self._width:
+                self._set_width(width)
+            if field + size > 1 << 8 * width:
+                self._refuse_wrap(field, size)
+            self._data_records += 1
+            if size:
+                extents.append(Extent(field, record[1 + width : -1], number))
+        return extents
+
+    def _take_other(self, role: Role, width: int, field: int, size: int) -> None:
+        """A record that holds no data of the image."""
+        if role is Role.HEADER:
+            self._header()
+        elif size:
+            self._refuse_length(str(width + 1), width + 1 + size)
+        elif role is Role.COUNT:
+            self._count(field)
+        else:
+            self._end(width, field)
+        self._started = True
+
+    def _header(self) -> None:
+        if self._started or self._data_records:
+            raise self._rejected(
+                "header is not the first record", _TYPE_COLUMN, "S0 only as first record", "S0"
+            )
+
+    def _count(self, count: int) -> None:
+        if count != self._data_records:
+            raise self._rejected(
+                "count record does not match",
+                _FIELD_COLUMN,
+                f"{self._data_records} data records, as many as came before it",
+                str(count),
+            )
+
+    def _end(self, width: int, entry: int) -> None:
+        if not self._data_records:
+            raise self._rejected(
+                "image holds no data", 1, "data records before the terminator", "none"
+            )
+        if width != self._width:
+            raise self._rejected(
+                "terminator does not match the data records",
+                _TYPE_COLUMN,
+                f"{_END_OF_WIDTH[self._width]} after {_DATA_OF_WIDTH[self._width]}",
+                _END_OF_WIDTH[width],
+            )
+        self._ended = True
+        self.entry = entry
+
+    def _set_width(self, width: int) -> None:
+        if self._width:
+            raise self._rejected(
+                "address widths are mixed",
+                _TYPE_COLUMN,
+                f"{_DATA_OF_WIDTH[self._width]} throughout",
+                _DATA_OF_WIDTH[width],
+            )
+        self._width = width
+
+    def _refuse_type(self, line: bytes) -> NoReturn:
+        found = ascii(line[:2].decode("latin-1"))
+        raise self._rejected("unknown record type", _TYPE_COLUMN, "S0 to S3 or S5 to S9", found)
+
+    def _refuse_length(self, expected: str, found: int) -> NoReturn:
+        raise self._rejected("record has the wrong length", _LENGTH_COLUMN, expected, str(found))
+
+    def _refuse_wrap(self, address: int, size: int) -> NoReturn:
+        room = (1 << 8 * self._width) - address
+        raise self._rejected(
+            f"record runs past the {8 * self._width}-bit address space",
+            _FIELD_COLUMN,
+            f"at most {room} bytes at {address_text(address)}",
+            str(size),
+        )
+
+    def _rejected(self, what: str, column: int, expected: str, found: str) -> ImageRejected:
+        return ImageRejected(what, where=at(self._line, column), expected=expected, found=found)
+
+    def state(self) -> bytes:
+        """All that the decoder knows, the incomplete last line included; at most 540 bytes."""
+        head = _STATE.pack(
+            self.CODE,
+            self._line,
+            self._width,
+            self._data_records,
+            self._started,
+            self._ended,
+            self.entry is not None,
+            self.entry or 0,
+        )
+        return head + self._carry
+
+    @classmethod
+    def restore(cls, state: bytes) -> Self:
+        """The decoder that gave *state*. Raises ValueError when no S-record decoder did."""
+        if len(state) < _STATE.size or state[0] != cls.CODE:
+            raise ValueError(f"not the state of an S-record decoder: {state.hex()}")
+        _, line, width, count, started, ended, has_entry, entry = _STATE.unpack_from(state)
+        decoder = cls()
+        decoder._line = line
+        decoder._width = width
+        decoder._data_records = count
+        decoder._started = started
+        decoder._ended = ended
+        decoder.entry = entry if has_entry else None
+        decoder._carry = bytes(state[_STATE.size :])
+        return decoder

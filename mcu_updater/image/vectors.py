@@ -1,0 +1,88 @@
+"""Is this image made for the slot that it is about to be written to?
+
+The first two words of a Cortex-M image are its initial stack pointer and its reset vector
+(Armv7-M Architecture Reference Manual, DDI 0403, B1.5.3). An image linked for another address
+decodes and verifies without a fault, and then does not start; two words tell before anything is
+erased.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from mcu_updater.errors import ImageRejected, address_text
+
+HEAD_SIZE: Final = 8
+"""Bytes of the image that the check needs."""
+
+STACK_RANGE: Final = range(0x1000_0000, 0x4000_0000)
+"""Where a stack can be: the SRAM region 0x2000_0000 to 0x3FFF_FFFF (DDI 0403, B3.1, table B3-1),
+and the RAM that ST maps into the code region from 0x1000_0000 (CCM of F4 and G4, SRAM2 of L4:
+RM0090, RM0440, RM0351, memory maps)."""
+
+_WORD: Final = 4
+_THUMB: Final = 1
+
+
+def check_vector_table(head: bytes, start: int, slot_size: int) -> None:
+    """Check the first two vectors of an image that is to run from *start*.
+
+    *head*: the image's first HEAD_SIZE bytes or more. *start*: address of the slot as the core
+    sees it. *slot_size*: bytes that the image may occupy there.
+    Raises ImageRejected when the words are no vector table or belong to another address.
+    """
+    if len(head) < HEAD_SIZE:
+        raise ImageRejected(
+            "image is shorter than its vector table",
+            where=address_text(start),
+            expected=f"at least {HEAD_SIZE} bytes",
+            found=str(len(head)),
+        )
+    stack, reset = struct.unpack_from("<II", head)
+    _check_stack(stack, start)
+    _check_reset(reset, start, range(start, start + slot_size))
+
+
+def _check_stack(stack: int, start: int) -> None:
+    if stack % _WORD:
+        raise ImageRejected(
+            "initial stack pointer is not aligned",
+            where=address_text(start),
+            expected=f"a multiple of {_WORD}",
+            found=address_text(stack),
+            then="This does not look like a Cortex-M image",
+        )
+    if stack not in STACK_RANGE:
+        raise ImageRejected(
+            "initial stack pointer is not in RAM",
+            where=address_text(start),
+            expected=_range_text(STACK_RANGE),
+            found=address_text(stack),
+            then="This does not look like a Cortex-M image",
+        )
+
+
+def _check_reset(reset: int, start: int, slot: range) -> None:
+    where = address_text(start + _WORD)
+    if not reset & _THUMB:
+        raise ImageRejected(
+            "reset vector has no Thumb bit",
+            where=where,
+            expected="an odd address",
+            found=address_text(reset),
+            then="This does not look like a Cortex-M image",
+        )
+    entry = reset & ~_THUMB
+    if entry not in slot:
+        raise ImageRejected(
+            "image linked for another address",
+            where=where,
+            expected=f"a reset vector in {_range_text(slot)}",
+            found=address_text(entry),
+            then=f"Link it for {address_text(start)}",
+        )
+
+
+def _range_text(span: range) -> str:
+    return f"{address_text(span.start)} up to but not including {address_text(span.stop)}"
