@@ -1,0 +1,86 @@
+"""The power supply: it decides, operation by operation, what happens.
+
+Losing power is not an error. ``PowerLoss`` is a ``BaseException``, and the device stays dead
+until it is powered on again, so that no ``except Exception`` and no ``finally`` of the code
+under test can touch flash after the cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Outcome(StrEnum):
+    """What a cut leaves of the operation that it hit."""
+
+    BEFORE = "before"  # nothing has happened yet
+    TORN = "torn"  # part of the cells has moved
+    BLANK = "blank"  # reads 0xFF, and yet it is not erased and cannot be programmed
+    WEAK = "weak"  # reads right now, not for long (a cut erase: the same as blank)
+    AFTER = "after"  # complete, but nobody lived to see it
+
+
+class PowerLoss(BaseException):
+    """Power is gone. Only the bench may catch this."""
+
+    def __init__(self, operation: int, outcome: Outcome) -> None:
+        self.operation = operation
+        self.outcome = outcome
+        super().__init__(f"power lost at flash operation {operation}, outcome {outcome}")
+
+
+class PowerSupply(Protocol):
+    """Asked once for every run of operations of the same kind."""
+
+    def take(self, count: int) -> int:
+        """How many of the next *count* operations complete with power on.
+
+        Fewer than *count*: the operation that follows them is the one that is cut.
+        """
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the cut leaves of that operation."""
+
+    @property
+    def taken(self) -> int:
+        """Operations so far, the one that was cut included."""
+
+
+@dataclass(slots=True)
+class SteadySupply:
+    """A supply that never fails, and counts."""
+
+    taken: int = 0
+    outcome: Outcome = Outcome.AFTER
+
+    def take(self, count: int) -> int:
+        self.taken += count
+        return count
+
+
+@dataclass(slots=True)
+class CutAt:
+    """Cuts power at operation *operation* (1 is the first), with *outcome*; once."""
+
+    operation: int
+    outcome: Outcome
+    taken: int = 0
+
+    def __post_init__(self) -> None:
+        if self.operation < 1:
+            raise ValueError(f"operations are numbered from 1, not {self.operation}")
+
+    @property
+    def fired(self) -> bool:
+        return self.taken >= self.operation
+
+    def take(self, count: int) -> int:
+        left = self.operation - 1 - self.taken
+        if left < 0 or count <= left:
+            self.taken += count
+            return count
+        self.taken += left + 1
+        return left

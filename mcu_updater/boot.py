@@ -1,0 +1,188 @@
+"""Which bank to run, and why.
+
+``choose`` is the pure table; ``boot`` asks it, looks at what it asks for, writes the one record
+that it wants written, and maps the bank. The bootloader erases nothing.
+
+    a bank on trial     intact?  no      -> it has failed; go on below
+                        the last start ended by itself, and its attempts are spent
+                                         -> it has failed; go on below
+                        else             -> run it, on trial
+    confirmed banks     newest first, intact -> run it
+    verified banks      intact           -> run it: better than nothing at all
+    none                                 -> stay in the bootloader
+
+A start after power was lost costs the trial no attempt: a cut is not the image's fault. All other
+starts count, also those whose cause is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from mcu_updater.bank import Bank, open_banks
+from mcu_updater.flash import BankSwitch, FlashDevice
+from mcu_updater.journal import MAX_ATTEMPTS, Phase, Reading, Record
+from mcu_updater.slot import Layout
+
+ATTEMPTS = 3
+"""Trial boots before the old image comes back (policy; at most journal.MAX_ATTEMPTS)."""
+
+
+class ResetCause(StrEnum):
+    """Why the CPU starts, as the chip's reset flags say."""
+
+    POWER = "power"
+    SOFTWARE = "software"
+    WATCHDOG = "watchdog"
+    UNKNOWN = "unknown"
+
+
+class Mode(StrEnum):
+    """What kind of start it is."""
+
+    RUN = "run"
+    TRIAL = "trial"
+    LAST_RESORT = "last resort"
+    RECOVERY = "recovery"  # nothing can be run
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is known of one bank. *intact* is None until somebody has looked."""
+
+    reading: Reading
+    intact: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The table needs to know whether this bank's image is intact."""
+
+    bank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """This bank's trial is over: record it, then ask again."""
+
+    bank: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Run *bank* (None: none can be run). *counts*: record a trial attempt first."""
+
+    bank: int | None
+    mode: Mode
+    why: str
+    counts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The start that was chosen, and every reason on the way to it."""
+
+    bank: int | None
+    mode: Mode
+    reasons: tuple[str, ...]
+
+
+def choose(views: Sequence[View], cause: ResetCause, attempts: int) -> Look | Fail | Start:
+    """The table above. Pure; asked again after each Look and each Fail, four times at most."""
+    for bank, view in enumerate(views):
+        if view.reading.phase is Phase.TRIAL:
+            return _choose_trial(bank, view, cause, attempts)
+    for phase, mode in ((Phase.CONFIRMED, Mode.RUN), (Phase.VERIFIED, Mode.LAST_RESORT)):
+        for bank in _newest_first(views, phase):
+            if views[bank].intact is None:
+                return Look(bank)
+            if views[bank].intact:
+                return Start(bank, mode, _why(bank, views[bank].reading, mode))
+    return Start(None, Mode.RECOVERY, "no bank holds a complete, verified image")
+
+
+def _newest_first(views: Sequence[View], phase: Phase) -> list[int]:
+    banks = [bank for bank, view in enumerate(views) if view.reading.phase is phase]
+    return sorted(banks, key=lambda bank: -views[bank].reading.generation)
+
+
+def _choose_trial(bank: int, view: View, cause: ResetCause, attempts: int) -> Look | Fail | Start:
+    spent = view.reading.attempts
+    if view.intact is None:
+        return Look(bank)
+    if not view.intact:
+        return Fail(bank, f"bank {'AB'[bank]} was on trial, but its image is damaged")
+    if cause is ResetCause.POWER:
+        why = f"bank {'AB'[bank]} is on trial; power was lost, which costs it no attempt"
+        return Start(bank, Mode.TRIAL, f"{why} ({spent} of {attempts} spent)")
+    if spent >= attempts:
+        return Fail(bank, f"bank {'AB'[bank]} did not confirm within {attempts} attempts")
+    why = f"bank {'AB'[bank]} is on trial, attempt {spent + 1} of {attempts}"
+    return Start(bank, Mode.TRIAL, why, counts=True)
+
+
+def _why(bank: int, reading: Reading, mode: Mode) -> str:
+    text = f"bank {'AB'[bank]} holds version {reading.version}, generation {reading.generation}"
+    if mode is Mode.LAST_RESORT:
+        return f"{text}, verified but never tried; no confirmed image is intact"
+    return f"{text}, confirmed and intact"
+
+
+def examine(bank: Bank) -> View:
+    """What the bank's journal says; its image has not been looked at."""
+    return View(bank.journal.read())
+
+
+def boot(
+    device: FlashDevice,
+    switch: BankSwitch,
+    layout: Layout,
+    cause: ResetCause,
+    attempts: int = ATTEMPTS,
+) -> Decision:
+    """Choose a bank and map it. Programs one record at most for each bank; erases nothing."""
+    if not 1 <= attempts <= MAX_ATTEMPTS:
+        raise ValueError(f"attempts: 1 to {MAX_ATTEMPTS}, not {attempts}")
+    banks = open_banks(device, switch, layout)
+    views = [examine(bank) for bank in banks]
+    reasons: list[str] = []
+    while True:
+        choice = choose(views, cause, attempts)
+        match choice:
+            case Look(bank):
+                snapshot = views[bank].reading.snapshot
+                intact = snapshot is not None and banks[bank].is_intact(snapshot)
+                views[bank] = replace(views[bank], intact=intact)
+                if not intact:
+                    reasons.append(f"bank {'AB'[bank]}: the image does not have its digest")
+            case Fail(bank, why):
+                reasons.append(why)
+                _record(banks[bank], views[bank].reading, Record.FAILED, range(1))
+                views[bank] = replace(views[bank], reading=_failed(views[bank].reading))
+            case Start(bank, mode, why, counts):
+                if bank is not None and counts:
+                    places = range(views[bank].reading.attempts, attempts)
+                    _record(banks[bank], views[bank].reading, Record.ATTEMPT, places)
+                if bank is not None:
+                    switch.map_bank(bank)
+                return Decision(bank, mode, (*reasons, why))
+
+
+def _failed(reading: Reading) -> Reading:
+    return replace(reading, failed=True)
+
+
+def _record(bank: Bank, reading: Reading, record: Record, places: range) -> None:
+    """Write *record* at the first of *places* that takes it; a spoilt one counts as spent.
+
+    Where none does, nothing is lost: the decision stands without it, and is taken anew next time.
+    """
+    for index in places:
+        try:
+            bank.journal.record(reading, record, index)
+        except OSError:
+            continue
+        return

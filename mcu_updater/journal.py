@@ -1,0 +1,373 @@
+"""The journal: what is known of one slot, in the two halves of its trailer.
+
+A half is a **snapshot** (one header, and a checkpoint where one is needed) followed by
+**records**, each at a fixed place:
+
+    +0                +256                         +256 + n*size
+    | header          | settled | record 0 .. n-2  | checkpoint ... |
+
+Rules that keep it canonical, that is, a function of logical progress and of nothing else:
+
+* A snapshot is written whole into the other half, header last. Then the old half's header is
+  erased, and only then ``settled`` is written. While both halves have a header, the settled one
+  counts; no record is ever added to a half that is not settled.
+* A record is never skipped and never repaired. What cannot be trusted after a reset is replaced:
+  the next start writes a new snapshot of what was read (``needs_snapshot``), so a torn, blank or
+  weak record lives for one boot at most.
+* A half is erased before it is used, whatever it reads. Reading 0xFF proves nothing.
+
+FORMAT.md gives every byte.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from itertools import takewhile
+
+from mcu_updater.errors import VerificationFailed, address_text
+from mcu_updater.slot import ERASED, Window
+
+FORMAT_VERSION = 1
+HEADER_SIZE = 256
+_MAGIC = b"MCUJ"
+_HEADER = struct.Struct("<4sHBBIIIII16s32s32s33p65pB")
+_CRC = struct.Struct("<I")
+assert _HEADER.size <= HEADER_SIZE - _CRC.size
+
+
+class Phase(IntEnum):
+    """How far the slot's image has come. The value is what stands in the header."""
+
+    EMPTY = 0  # no journal can be read: nothing is known of the slot
+    PLANNED = 1  # a plan is accepted, or about to be
+    LOADING = 2  # the package is known; sectors are being written
+    VERIFIED = 3  # the whole image was verified from flash
+    TRIAL = 4  # the boot has been switched to it: VERIFIED and Record.SWITCHED; in no header
+    CONFIRMED = 5  # it has passed its trial
+    FAILED = 6  # it will not be booted; ``reason`` says why
+
+
+IN_PROGRESS = frozenset({Phase.PLANNED, Phase.LOADING, Phase.VERIFIED})
+"""Phases in which no version may be reported: to the module it would be the verdict."""
+
+
+class Reason(IntEnum):
+    """Why a slot is FAILED."""
+
+    NONE = 0
+    PACKAGE_DIGEST = 1  # MD5 or SHA-256 of the package is wrong
+    IMAGE = 2  # the image breaks a rule of its format, or does not fit the slot
+    FLASH = 3  # flash does not hold what was written
+    SELF_TEST = 4  # the image itself said no
+    ATTEMPTS = 5  # the trial was never confirmed
+    NOT_INTACT = 6  # the image in flash no longer has its digest
+
+
+class Record(IntEnum):
+    """Kinds of single records. The place of each is fixed by kind and index."""
+
+    SETTLED = 0  # the other half is void
+    SECTOR = 1  # after a LOADING header: sector *index* is written and verified
+    SWITCHED = 2  # after a VERIFIED header, as are the next two: the commit point
+    FAILED = 3  # by the bootloader: the trial is over
+    ATTEMPT = 4  # by the bootloader: trial boot *index* begins
+
+
+MAX_ATTEMPTS = 8
+_FIRST_PLACE = {
+    Record.SETTLED: 0,
+    Record.SECTOR: 1,
+    Record.SWITCHED: 1,
+    Record.FAILED: 2,
+    Record.ATTEMPT: 3,
+}
+_VERIFIED_PLACES = _FIRST_PLACE[Record.ATTEMPT] + MAX_ATTEMPTS
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What 10701 says of the package. *length* in bytes, digests raw."""
+
+    length: int
+    md5: bytes
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One header, and the checkpoint that goes with it."""
+
+    phase: Phase
+    generation: int  # one more than the other slot's when this image was planned
+    component: str
+    version: str  # the version that the image will report
+    reason: Reason = Reason.NONE
+    package: Package | None = None  # LOADING and later
+    image_size: int = 0  # VERIFIED and later; bytes from the slot's start
+    image_sha256: bytes = bytes(32)
+    piece_start: int = 0  # LOADING: the package offset that the checkpoint belongs to
+    sectors_done: int = 0  # LOADING: sectors [0, n) are written and verified
+    checkpoint: bytes = b""  # LOADING: the loader's state at piece_start, empty at 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the journal says at this moment: a snapshot and the records after it."""
+
+    half: int | None = None
+    snapshot: Snapshot | None = None
+    settled: bool = False
+    sectors_done: int = 0
+    switched: bool = False
+    attempts: int = 0  # trial boots begun; a torn record counts as one
+    failed: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        if self.snapshot is None:
+            return Phase.EMPTY
+        if self.snapshot.phase is not Phase.VERIFIED:
+            return self.snapshot.phase
+        if self.failed:
+            return Phase.FAILED
+        return Phase.TRIAL if self.switched else Phase.VERIFIED
+
+    @property
+    def generation(self) -> int:
+        return self.snapshot.generation if self.snapshot else 0
+
+    @property
+    def version(self) -> str:
+        return self.snapshot.version if self.snapshot else ""
+
+    @property
+    def needs_snapshot(self) -> bool:
+        """Whether something here may be torn, weak or about to be written to by a past session.
+
+        A snapshot to which no record is ever added, settled, is at rest. All else is replaced
+        before anyone acts on it.
+        """
+        if self.snapshot is None:
+            return False
+        at_rest = self.snapshot.phase in (Phase.CONFIRMED, Phase.FAILED)
+        return not (at_rest and self.settled)
+
+    def current(self) -> Snapshot | None:
+        """The snapshot that says in one header what this one and its records say together."""
+        if self.snapshot is None:
+            return None
+        phase = self.phase
+        if phase is Phase.TRIAL:
+            raise ValueError("a trial cannot be told in a header: confirm or fail it")
+        reason = self.snapshot.reason
+        if phase is Phase.FAILED and reason is Reason.NONE:
+            reason = Reason.ATTEMPTS if self.attempts else Reason.NOT_INTACT
+        return replace(self.snapshot, phase=phase, reason=reason, sectors_done=self.sectors_done)
+
+
+class Journal:
+    """The trailer of one slot. *slot_sectors* is the number of sectors that may be recorded."""
+
+    def __init__(self, halves: tuple[Window, Window], slot_sectors: int) -> None:
+        self._halves = halves
+        unit = halves[0].unit
+        self._record_size = max(8, unit)
+        places = max(_FIRST_PLACE[Record.SECTOR] + slot_sectors, _VERIFIED_PLACES)
+        self._checkpoint_start = HEADER_SIZE + places * self._record_size
+        self._slot_sectors = slot_sectors
+        if self._checkpoint_start > halves[0].size:
+            raise ValueError(f"{places} records do not fit a half of {halves[0].size} bytes")
+
+    @property
+    def checkpoint_capacity(self) -> int:
+        """Largest checkpoint in bytes; 0 where the trailer has no room for one."""
+        return self._halves[0].size - self._checkpoint_start
+
+    # --- reading
+
+    def read(self) -> Reading:
+        """Read both halves, decide which counts, and read its records. Never raises."""
+        headers = [self._read_header(half) for half in (0, 1)]
+        settled = [
+            snapshot is not None and self._is_written(half, Record.SETTLED, snapshot)
+            for half, snapshot in enumerate(headers)
+        ]
+        for half in sorted((0, 1), key=lambda half: not settled[half]):
+            snapshot = headers[half]
+            if snapshot is not None:
+                return self._read_records(half, snapshot, settled[half])
+        return Reading()
+
+    def _read_header(self, half: int) -> Snapshot | None:
+        raw = self._halves[half].peek(0, HEADER_SIZE)
+        if raw is None:
+            return None
+        snapshot = decode_header(raw)
+        if snapshot is None or not snapshot.checkpoint:
+            return snapshot
+        length, crc = struct.unpack("<II", snapshot.checkpoint)
+        if length > self.checkpoint_capacity:
+            return None
+        stored = self._halves[half].peek(self._checkpoint_start, length)
+        if stored is None or zlib.crc32(stored) != crc:
+            return None
+        return replace(snapshot, checkpoint=stored)
+
+    def _read_records(self, half: int, snapshot: Snapshot, settled: bool) -> Reading:
+        reading = Reading(half, snapshot, settled, snapshot.sectors_done)
+        if snapshot.phase is Phase.LOADING:
+            return replace(reading, sectors_done=self._count_sectors(half, snapshot))
+        if snapshot.phase is Phase.VERIFIED:
+            return replace(
+                reading,
+                switched=settled and self._is_written(half, Record.SWITCHED, snapshot),
+                attempts=self._count_attempts(half),
+                failed=not self._is_blank(half, Record.FAILED),
+            )
+        return reading
+
+    def _count_sectors(self, half: int, snapshot: Snapshot) -> int:
+        """Records are written in order, so the first that is missing ends them."""
+        done = snapshot.sectors_done
+        while done < self._slot_sectors:
+            if not self._is_written(half, Record.SECTOR, snapshot, done):
+                break
+            done += 1
+        return done
+
+    def _count_attempts(self, half: int) -> int:
+        spent = (not self._is_blank(half, Record.ATTEMPT, i) for i in range(MAX_ATTEMPTS))
+        return sum(takewhile(bool, spent))
+
+    def _place(self, record: Record, index: int = 0) -> int:
+        return HEADER_SIZE + (_FIRST_PLACE[record] + index) * self._record_size
+
+    def _bytes(self, record: Record, snapshot: Snapshot, index: int) -> bytes:
+        """A record is known in advance to the last bit, so that nothing torn can pass for it."""
+        word = struct.pack("<BBHI", 0x4A, record, index, snapshot.generation)
+        return word * (self._record_size // len(word))
+
+    def _is_written(self, half: int, record: Record, snapshot: Snapshot, index: int = 0) -> bool:
+        held = self._halves[half].peek(self._place(record, index), self._record_size)
+        return held == self._bytes(record, snapshot, index)
+
+    def _is_blank(self, half: int, record: Record, index: int = 0) -> bool:
+        held = self._halves[half].peek(self._place(record, index), self._record_size)
+        return held == bytes([ERASED]) * self._record_size
+
+    # --- writing
+
+    def snapshot(self, snapshot: Snapshot) -> Reading:
+        """Put *snapshot* in the place of all that the journal says; return the new reading.
+
+        A cut leaves the old journal or the new one, as a whole. Raises VerificationFailed when
+        the trailer does not take it.
+        """
+        if len(snapshot.checkpoint) > self.checkpoint_capacity:
+            raise ValueError(f"checkpoint of {len(snapshot.checkpoint)} bytes does not fit")
+        old = self.read().half
+        half = 1 if old == 0 else 0
+        window = self._halves[half]
+        try:
+            self._write_half(window, snapshot)
+            self._halves[1 - half].erase_sector(0)
+            window.program(self._place(Record.SETTLED), self._bytes(Record.SETTLED, snapshot, 0))
+        except OSError as error:
+            raise _worn(window, error) from error
+        reading = self.read()
+        if reading.snapshot != snapshot or not reading.settled:
+            raise _worn(window, None)
+        return reading
+
+    def _write_half(self, window: Window, snapshot: Snapshot) -> None:
+        end = self._checkpoint_start + len(snapshot.checkpoint)
+        window.erase_up_to(end)
+        if snapshot.checkpoint:
+            padding = bytes(-len(snapshot.checkpoint) % window.unit)
+            window.program(self._checkpoint_start, snapshot.checkpoint + padding)
+        window.program(0, encode_header(snapshot))
+
+    def record(self, after: Reading, record: Record, index: int = 0) -> None:
+        """Add *record* behind the settled snapshot of *after*. A cut may leave it in any state.
+
+        Raises OSError when its place cannot be programmed: a reset may have spoilt it.
+        """
+        if after.half is None or after.snapshot is None or not after.settled:
+            raise ValueError(f"{record.name}: no settled snapshot to add it to")
+        window = self._halves[after.half]
+        window.program(self._place(record, index), self._bytes(record, after.snapshot, index))
+
+
+def _worn(window: Window, error: OSError | None) -> VerificationFailed:
+    return VerificationFailed(
+        "the trailer does not hold the journal",
+        where=address_text(window.address),
+        expected="what was written",
+        found=str(error) if error else "something else",
+        then="The active slot is untouched; the sector is worn out or protected",
+    )
+
+
+def encode_header(snapshot: Snapshot) -> bytes:
+    """The 256 bytes of a header; the CRC is its last word, so the last unit completes it."""
+    package = snapshot.package or Package(0, bytes(16), bytes(32))
+    body = _HEADER.pack(
+        _MAGIC,
+        FORMAT_VERSION,
+        snapshot.phase,
+        snapshot.reason,
+        snapshot.generation,
+        snapshot.image_size,
+        package.length,
+        snapshot.piece_start,
+        snapshot.sectors_done,
+        package.md5,
+        package.sha256,
+        snapshot.image_sha256,
+        snapshot.component.encode(),
+        snapshot.version.encode(),
+        snapshot.package is not None,
+    )
+    body += struct.pack("<II", len(snapshot.checkpoint), zlib.crc32(snapshot.checkpoint))
+    body = body.ljust(HEADER_SIZE - _CRC.size, b"\0")
+    return body + _CRC.pack(zlib.crc32(body))
+
+
+def decode_header(raw: bytes) -> Snapshot | None:
+    """The snapshot of 256 bytes, or None when they are no header of this format.
+
+    Its checkpoint holds length and CRC as they stand in the header, empty when there is none.
+    """
+    body, crc = raw[: -_CRC.size], raw[-_CRC.size :]
+    if _CRC.unpack(crc)[0] != zlib.crc32(body):
+        return None
+    try:
+        return _snapshot_of(body)
+    except ValueError:  # a phase, a reason or a text that no version of this program writes
+        return None
+
+
+def _snapshot_of(body: bytes) -> Snapshot | None:
+    magic, version, phase, reason, generation, image_size, length, piece_start, done, *rest = (
+        _HEADER.unpack_from(body)
+    )
+    md5, sha256, image_sha256, component, target, has_package = rest
+    if magic != _MAGIC or version != FORMAT_VERSION or phase == Phase.TRIAL:
+        return None
+    checkpoint = body[_HEADER.size : _HEADER.size + 8]
+    return Snapshot(
+        Phase(phase),
+        generation,
+        component.decode(),
+        target.decode(),
+        Reason(reason),
+        Package(length, md5, sha256) if has_package else None,
+        image_size,
+        image_sha256,
+        piece_start,
+        done,
+        b"" if checkpoint[:4] == bytes(4) else checkpoint,
+    )

@@ -1,0 +1,129 @@
+"""What is known of the module since this start: what it said, and what a probe finds out.
+
+This is the only knowledge of the updater that is not in flash. After a reset it is gone, and the
+module cannot be asked for its state, so what it still holds is found out by reading a byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcu_updater.decide import Module, fit
+from mcu_updater.events import Event, ModuleSaid, ModuleTold
+from mcu_updater.journal import Journal, Snapshot
+from mcu_updater.ota import (
+    EVENT_CODES,
+    Downloading,
+    DownloadStarted,
+    OtaEvent,
+    OtaModule,
+    OtherOtaEvent,
+    PieceReady,
+    PlanOffered,
+    UpdateFailed,
+    UpdateSucceeded,
+    Updating,
+)
+
+
+class Listener:
+    """Hears and probes *link*. *journal* is the inactive slot's, against which pieces are held."""
+
+    def __init__(self, link: OtaModule, journal: Journal) -> None:
+        self._link = link
+        self._journal = journal
+        self.module = Module.UNKNOWN
+        self.plan: PlanOffered | None = None
+        self.started: DownloadStarted | None = None
+        self.piece: PieceReady | None = None
+
+    def hear(self, timeout_s: float, silence: Module) -> Iterator[Event]:
+        """Take the next event that says something; *silence* is what it means when none comes."""
+        event = self._link.next_event(timeout_s)
+        while isinstance(event, OtherOtaEvent):
+            yield ModuleSaid(event.code, event.arguments)
+            event = self._link.next_event(timeout_s)
+        if event is None:
+            self.module = silence
+            return
+        yield ModuleSaid(EVENT_CODES[type(event)], in_words(event))
+        self.module = self._understand(event)
+
+    def _understand(self, event: OtaEvent) -> Module:
+        match event:
+            case PlanOffered():
+                self.plan = event
+                return Module.OFFERED
+            case DownloadStarted():
+                self.started = event
+                return Module.STARTED
+            case Downloading():
+                return Module.BUSY
+            case PieceReady():
+                return self._hold(event)
+            case Updating():
+                return Module.UPDATING
+            case UpdateSucceeded():
+                return Module.SUCCEEDED
+            case UpdateFailed():
+                return Module.FAILED
+            case OtherOtaEvent():
+                return self.module
+
+    def _hold(self, piece: PieceReady) -> Module:
+        self.piece = piece
+        snapshot = self._journal.read().snapshot
+        return fit(piece, snapshot) if snapshot else Module.HOLDS_OTHER
+
+    def probe(self, snapshot: Snapshot) -> Iterator[Event]:
+        """Find the piece that the module holds, by reading single bytes of it.
+
+        Tried are the piece that *snapshot* wants next, the one before it, and the first one. The
+        piece's end is found by halving, so that its length need not be kept anywhere. When no
+        byte can be read, ``module`` stays UNKNOWN.
+        """
+        wanted = snapshot.piece_start
+        length = snapshot.package.length if snapshot.package else 1
+        for offset in dict.fromkeys((wanted, max(wanted - 1, 0), 0)):
+            if offset < length and self._link.read(offset, 1):
+                end = self._find_end(offset, length)
+                start = wanted if offset == wanted else 0
+                yield ModuleTold(f"what do you hold? package bytes up to {end}")
+                self.module = self._hold(PieceReady(snapshot.component, length, start, end - start))
+                return
+
+    def _find_end(self, inside: int, length: int) -> int:
+        """The end of the piece that holds offset *inside*."""
+        if self._link.read(length - 1, 1):
+            return length
+        low, high = inside + 1, length - 1
+        while low < high:
+            middle = (low + high) // 2
+            if self._link.read(middle, 1):
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
+def in_words(event: OtaEvent) -> str:
+    """The event's arguments, for people."""
+    match event:
+        case PlanOffered(component, source, target, _, _, space):
+            origin = f"from {source} " if source else ""
+            return f"plan for {component}: {origin}to version {target}, {space} bytes"
+        case DownloadStarted(_, length, md5, _, sha256):
+            sha = f", SHA-256 {sha256.hex()[:16]}..." if sha256 else ", no SHA-256"
+            return f"download of {length} bytes begins, MD5 {md5.hex()[:8]}...{sha}"
+        case Downloading():
+            return "downloading"
+        case PieceReady(_, length, start, size):
+            return f"bytes {start} to {start + size - 1} of {length} can be read"
+        case Updating():
+            return "the MCU updates itself"
+        case UpdateSucceeded():
+            return "upgrade succeeded"
+        case UpdateFailed():
+            return "upgrade failed"
+        case OtherOtaEvent(_, arguments):
+            return arguments

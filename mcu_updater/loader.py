@@ -1,0 +1,116 @@
+"""One piece of the package into the slot: digests, decoder, writer, in 1024-byte reads.
+
+Between two pieces a loader can be packed into a checkpoint, because the module will not give the
+earlier piece again. Within a piece nothing is kept: after a reset the piece is read again from
+its start, digests and decoder run over it as before, and the writer leaves alone the sectors
+that the journal calls done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator
+
+from mcu_updater.digest import Hash, PackageDigest, Sha256Resumable, new_digests
+from mcu_updater.errors import ImageRejected, address_text
+from mcu_updater.image import Decoder, ImageFormat, open_decoder, restore, sniff
+from mcu_updater.journal import Package
+from mcu_updater.slot import Window
+from mcu_updater.writer import SectorWriter
+
+_STATE = struct.Struct("<HHHHH")  # sector; sizes of held bytes, decoder, package, image digest
+
+
+class Loader:
+    """Takes the package's bytes in order; yields the sectors that they complete.
+
+    *base* is where a raw image is linked. *single* says that the package comes in one piece, so
+    that no checkpoint will be asked for and the digests may be of the fast kind.
+    """
+
+    def __init__(
+        self, slot: Window, package: Package, *, base: int, done: int = 0, single: bool
+    ) -> None:
+        self._slot = slot
+        self._package = package
+        self._base = base
+        self._digest = new_digests(resumable=not single)
+        self._image: Hash = hashlib.sha256() if single else Sha256Resumable()
+        self._decoder: Decoder | None = None
+        self.writer = SectorWriter(slot, self._image, done=done)
+        self.format: ImageFormat | None = None
+
+    def feed(self, data: bytes) -> Iterator[int]:
+        """Take the next package bytes. Raises ImageRejected or VerificationFailed."""
+        self._digest.update(data)
+        if self._decoder is None:
+            self._decoder = self._open(data)
+        for extent in self._decoder.feed(data):
+            yield from self.writer.put(extent)
+
+    def finish(self) -> Iterator[int]:
+        """The package has ended: the format, then both digests, then the last sector."""
+        if self._decoder is None:
+            raise ImageRejected("the package is empty")
+        self._decoder.finish()
+        self._check_digests()
+        yield from self.writer.finish()
+
+    @property
+    def image_size(self) -> int:
+        return self.writer.cursor
+
+    @property
+    def image_sha256(self) -> bytes:
+        """SHA-256 of the image as it must stand in flash; whole after ``finish``."""
+        return self._image.digest()
+
+    def _open(self, first: bytes) -> Decoder:
+        self.format = sniff(first)
+        if self.format is ImageFormat.BIN and self._package.length > self._slot.size:
+            raise ImageRejected(
+                "the package is larger than the slot",
+                where=f"slot at {address_text(self._slot.address)}",
+                expected=f"at most {self._slot.size} bytes",
+                found=f"{self._package.length}",
+                then="Nothing was erased",
+            )
+        return open_decoder(self.format, self._base)
+
+    def _check_digests(self) -> None:
+        for name, expected, found in (
+            ("MD5", self._package.md5, self._digest.md5()),
+            ("SHA-256", self._package.sha256, self._digest.sha256()),
+        ):
+            if expected != found:
+                raise ImageRejected(
+                    f"{name} of the package is wrong",
+                    expected=expected.hex(),
+                    found=found.hex(),
+                    then="The image will not be booted",
+                )
+
+    # --- checkpoints
+
+    def checkpoint(self) -> bytes:
+        """All that is known here, for ``resume`` at the next piece."""
+        if self._decoder is None or not isinstance(self._image, Sha256Resumable):
+            raise ValueError("nothing was fed yet, or the digests cannot be packed")
+        sector, held = self.writer.state()
+        parts = (held, self._decoder.state(), self._digest.state(), self._image.state())
+        return _STATE.pack(sector, *map(len, parts)) + b"".join(parts)
+
+    def resume(self, checkpoint: bytes) -> None:
+        """Take over the state that another loader packed."""
+        sector, *sizes = _STATE.unpack_from(checkpoint)
+        parts, offset = [], _STATE.size
+        for size in sizes:
+            parts.append(checkpoint[offset : offset + size])
+            offset += size
+        held, decoder, digest, image = parts
+        self._decoder = restore(decoder)
+        self._digest = PackageDigest.restore(digest)
+        self._image = Sha256Resumable.restore(image)
+        self.writer = SectorWriter(self._slot, self._image, done=self.writer.done)
+        self.writer.resume(sector, held)

@@ -1,0 +1,491 @@
+"""Observe, decide, act; until there is nothing to do. There is no recovery code.
+
+An ``Updater`` lives from one start of the MCU to the next. It keeps nothing in RAM but what the
+module has said since that start; the journals are read again before every step. So an upgrade
+that was cut goes on by the ordinary start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from mcu_updater.bank import Bank
+from mcu_updater.decide import Module, Observed, Step, decide, judge
+from mcu_updater.errors import (
+    ImageRejected,
+    ModuleRefused,
+    Reverted,
+    UpdaterError,
+    VerificationFailed,
+)
+from mcu_updater.events import (
+    Decided,
+    Event,
+    JournalWritten,
+    ModuleTold,
+    Problem,
+    Progress,
+    Resumed,
+    SelfTested,
+    Work,
+)
+from mcu_updater.journal import (
+    IN_PROGRESS,
+    Package,
+    Phase,
+    Reading,
+    Reason,
+    Record,
+    Snapshot,
+)
+from mcu_updater.listener import Listener
+from mcu_updater.loader import Loader
+from mcu_updater.ota import OtaModule, PieceReady, PlanOffered
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the owner of a device may choose. Times in seconds, sizes in bytes."""
+
+    component: str = "STM32"
+    read_size: int = 1024  # one AT+QIOTOTARD
+    base: int | None = None  # where a raw image is linked; None: at the slot
+    plan_s: float = 30  # after asking: no plan means no event at all
+    quiet_s: float = 40  # the module gives up by itself 30 s after a confirm without a URL
+    verdict_s: float = 5  # 10705 or 10706 after a version was stated
+    requests: int = 7  # plans asked for in one session: once, and again when the module gave up
+
+
+class Outcome(StrEnum):
+    """How a session ended."""
+
+    RESET = "reset"  # the MCU must start again: the boot has something to decide
+    UPDATED = "updated"
+    NO_PLAN = "no plan"
+    REFUSED = "plan refused"
+    REVERTED = "reverted"
+    REJECTED = "image rejected"
+    LOST = "given up by the module"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a session ended, and the error that a caller should raise for it."""
+
+    outcome: Outcome
+    error: UpdaterError | None = None
+
+
+_REASONS: dict[type[UpdaterError], Reason] = {
+    ImageRejected: Reason.IMAGE,
+    VerificationFailed: Reason.FLASH,
+}
+
+REVERTS = frozenset({Reason.SELF_TEST, Reason.ATTEMPTS, Reason.NOT_INTACT})
+"""Reasons of a trial; the others are found before the image could boot."""
+
+FLASH_ONLY = frozenset({Step.SELF_TEST, Step.RENEW_ACTIVE, Step.RENEW_INACTIVE})
+"""Steps that must not wait for a module that may not be there."""
+
+
+class Updater:
+    """The application side of the updater, running from *active*; *inactive* is free to write.
+
+    *self_test* is the hook that a trial image runs before it is confirmed.
+    """
+
+    def __init__(
+        self,
+        active: Bank,
+        inactive: Bank,
+        module: OtaModule,
+        policy: Policy,
+        self_test: Callable[[], bool],
+    ) -> None:
+        self._active = active
+        self._inactive = inactive
+        self._link = module
+        self._policy = policy
+        self._self_test = self_test
+        self._heard = Listener(module, inactive.journal)
+        self._renewed: set[int] = set()  # banks whose journal was written since this start
+        self._connected = False
+        self._asked = 0
+        self._error: UpdaterError | None = None
+        self._result: Result | None = None
+        self._act: dict[Step, Callable[[], Iterator[Event]]] = {
+            Step.SELF_TEST: self._do_self_test,
+            Step.RENEW_ACTIVE: self._do_renew_active,
+            Step.RENEW_INACTIVE: self._do_renew_inactive,
+            Step.REPORT: self._do_report,
+            Step.END_UPGRADE: self._do_end_upgrade,
+            Step.ASK: self._do_ask,
+            Step.AWAIT: self._do_await,
+            Step.ANSWER: self._do_answer,
+            Step.PROBE: self._do_probe,
+            Step.NOTE_PACKAGE: self._do_note_package,
+            Step.START_OVER: self._do_start_over,
+            Step.LOAD: self._do_load,
+            Step.NEXT_PIECE: self._do_next_piece,
+            Step.ANNOUNCE: self._do_announce,
+            Step.SWITCH: self._do_switch,
+            Step.FINISH: self._do_finish,
+        }
+
+    def run(self) -> Iterator[Event]:
+        """Yield what happens; afterwards ``result`` says how it ended.
+
+        Raises LinkError and PortError when the module cannot be reached, and VerificationFailed
+        when a trailer does not take the journal. Whatever happens, the active slot is untouched.
+        """
+        while self._result is None:
+            observed = self._observe()
+            step = decide(observed)
+            yield Decided(step.name, observed.active.name, observed.inactive.name, observed.module)
+            if step not in FLASH_ONLY and not self._connected:
+                self._link.connect()
+                self._connected = True
+            yield from self._act[step]()
+
+    @property
+    def result(self) -> Result:
+        if self._result is None:
+            raise ValueError("the session has not ended")
+        return self._result
+
+    # --- observe
+
+    def _observe(self) -> Observed:
+        active, inactive = self._active.journal.read(), self._inactive.journal.read()
+        return Observed(
+            active.phase,
+            inactive.phase,
+            self._is_renewed(self._active, active),
+            self._is_renewed(self._inactive, inactive),
+            self._heard.module,
+        )
+
+    def _is_renewed(self, bank: Bank, reading: Reading) -> bool:
+        return bank.index in self._renewed or not reading.needs_snapshot
+
+    def _snapshot(self) -> Snapshot:
+        """The inactive slot's, which the step at hand needs to be there."""
+        snapshot = self._inactive.journal.read().current()
+        if snapshot is None:
+            raise ValueError("no upgrade in the journal")
+        return snapshot
+
+    def _write(self, bank: Bank, snapshot: Snapshot, detail: str = "") -> Iterator[Event]:
+        bank.journal.snapshot(snapshot)
+        self._renewed.add(bank.index)
+        yield JournalWritten(bank.name, snapshot.phase.name, detail)
+
+    # --- the trial, and what a reset may have left
+
+    def _do_self_test(self) -> Iterator[Event]:
+        reading = self._active.journal.read()
+        passed = self._self_test()
+        yield SelfTested(passed)
+        if reading.snapshot is None:
+            raise ValueError("a trial without a journal")
+        if passed:
+            yield from self._write(
+                self._active, replace(reading.snapshot, phase=Phase.CONFIRMED), "the trial passed"
+            )
+            return
+        failed = replace(reading.snapshot, phase=Phase.FAILED, reason=Reason.SELF_TEST)
+        yield from self._write(self._active, failed, "the self-test failed")
+        self._result = Result(Outcome.RESET)
+
+    def _do_renew_active(self) -> Iterator[Event]:
+        yield from self._renew(self._active, self._active.journal.read())
+
+    def _do_renew_inactive(self) -> Iterator[Event]:
+        reading = self._inactive.journal.read()
+        if reading.phase is Phase.TRIAL:  # and yet the other bank runs
+            reading = replace(reading, switched=False, failed=reading.attempts > 0)
+        yield from self._renew(self._inactive, reading)
+        if reading.phase is Phase.LOADING:
+            snapshot = self._snapshot()
+            yield Resumed(self._inactive.name, reading.sectors_done, snapshot.piece_start)
+
+    def _renew(self, bank: Bank, reading: Reading) -> Iterator[Event]:
+        snapshot = reading.current()
+        if snapshot is None:
+            raise ValueError("nothing to renew")
+        yield from self._write(bank, snapshot, "renewed after a reset")
+
+    # --- versions and plans
+
+    def _version(self) -> str:
+        return self._active.journal.read().version
+
+    def _do_report(self) -> Iterator[Event]:
+        """State the running version, and hear whether that was the verdict of an upgrade."""
+        version = self._version()
+        self._link.report_version(self._policy.component, version)
+        yield ModuleTold(f"{self._policy.component} runs version {version}")
+        yield from self._heard.hear(self._policy.verdict_s, Module.IDLE)
+        if self._heard.module is Module.BUSY:
+            self._heard.module = Module.IDLE  # a last word of the download that this ended
+        if self._error and self._heard.module is Module.IDLE:
+            self._heard.module = Module.FAILED
+
+    def _do_end_upgrade(self) -> Iterator[Event]:
+        yield Problem("this upgrade cannot go on here; it is ended, and a new one asked for")
+        yield from self._do_report()
+        if self._heard.module is Module.IDLE:
+            self._heard.module = Module.FAILED
+
+    def _do_ask(self) -> Iterator[Event]:
+        self._asked += 1
+        if self._asked > self._policy.requests:
+            self._result = self._judge_end(Module.FAILED, self._inactive.journal.read())
+            return
+        try:
+            self._link.request_plan()
+        except ModuleRefused as refusal:
+            self._result = Result(Outcome.LOST, refusal)
+            return
+        yield ModuleTold("is there a plan? with SHA-256")
+        self._heard.module = Module.ASKED
+
+    def _do_answer(self) -> Iterator[Event]:
+        plan = self._heard.plan
+        if plan is None:
+            raise ValueError("no plan to answer")
+        why = judge(plan, self._policy.component, self._version())
+        if why is not None:
+            self._link.refuse()
+            yield ModuleTold(f"the plan is refused: {why}")
+            error = ImageRejected("the plan was refused", found=why, then="Nothing was changed")
+            self._result = Result(Outcome.REFUSED, error)
+            return
+        yield from self._note_plan(plan)
+        self._link.confirm()
+        yield ModuleTold("the plan is confirmed")
+        self._heard.module = Module.ACCEPTED
+
+    def _note_plan(self, plan: PlanOffered) -> Iterator[Event]:
+        """Journal the plan before it is confirmed: from then on no version may be reported."""
+        old = self._inactive.journal.read().current()
+        if old and old.phase in IN_PROGRESS and old.version == plan.target_version:
+            return
+        generation = self._active.journal.read().generation + 1
+        planned = Snapshot(Phase.PLANNED, generation, plan.component, plan.target_version)
+        yield from self._write(self._inactive, planned, f"version {plan.target_version}")
+
+    def _do_finish(self) -> Iterator[Event]:
+        module, inactive = self._heard.module, self._inactive.journal.read()
+        if module is Module.NO_PLAN and inactive.phase in IN_PROGRESS:
+            # the module was asked and is in no upgrade: to state the version is no verdict
+            yield from self._do_report()
+        self._result = self._judge_end(module, inactive)
+
+    def _judge_end(self, module: Module, inactive: Reading) -> Result:
+        if self._error is not None:
+            return Result(Outcome.REJECTED, self._error)
+        if module is Module.SUCCEEDED:
+            return Result(Outcome.UPDATED)
+        if module is Module.NO_PLAN:
+            error = ModuleRefused("the module offers no upgrade")
+            return Result(Outcome.NO_PLAN, error)
+        if inactive.phase is Phase.FAILED and inactive.snapshot is not None:
+            return _result_of(inactive.current() or inactive.snapshot)
+        error = ModuleRefused("the module gave the upgrade up (10706)")
+        return Result(Outcome.LOST, error)
+
+    def _do_await(self) -> Iterator[Event]:
+        asked = self._heard.module is Module.ASKED
+        timeout_s = self._policy.plan_s if asked else self._policy.quiet_s
+        yield from self._heard.hear(timeout_s, Module.NO_PLAN if asked else Module.QUIET)
+
+    def _do_probe(self) -> Iterator[Event]:
+        yield from self._heard.probe(self._snapshot())
+        if self._heard.module is Module.UNKNOWN:
+            yield from self._heard.hear(self._policy.quiet_s, Module.QUIET)
+
+    # --- the package
+
+    def _do_note_package(self) -> Iterator[Event]:
+        """Journal the package's identity. Sectors of the same package stay done."""
+        started, snapshot = self._heard.started, self._snapshot()
+        self._heard.module = Module.BUSY  # 10701 is followed by the download
+        if started is None or started.sha256 is None:
+            yield Problem("the module did not say the package's SHA-256")
+            self._heard.module = Module.HOLDS_OTHER
+            return
+        package = Package(started.length, started.md5, started.sha256)
+        same = snapshot.package == package
+        if same and snapshot.phase is Phase.VERIFIED:
+            return
+        loading = Snapshot(
+            Phase.LOADING,
+            snapshot.generation,
+            snapshot.component,
+            snapshot.version,
+            package=package,
+            sectors_done=snapshot.sectors_done if same else 0,
+        )
+        yield from self._write(self._inactive, loading, f"package of {package.length} bytes")
+
+    def _do_start_over(self) -> Iterator[Event]:
+        snapshot = replace(self._snapshot(), piece_start=0, checkpoint=b"")
+        yield from self._write(self._inactive, snapshot, "the package begins anew")
+        self._heard.module = Module.HOLDS_NEXT
+
+    def _do_load(self) -> Iterator[Event]:
+        """Read one piece and write its sectors; then checkpoint, or verify the whole image."""
+        piece, snapshot = self._heard.piece, self._snapshot()
+        if piece is None or snapshot.package is None:
+            raise ValueError("no piece to load")
+        loader = self._open_loader(snapshot, piece)
+        end = piece.start + piece.size
+        try:
+            if not (yield from self._read_piece(loader, piece)):
+                return
+            if end == piece.length:
+                yield from self._sectors(loader, loader.finish())
+                yield from self._verify(loader, snapshot)
+            else:
+                yield from self._checkpoint(loader, end)
+        except (ImageRejected, VerificationFailed) as error:
+            yield Problem(error.message)
+            yield from self._reject(error)
+
+    def _open_loader(self, snapshot: Snapshot, piece: PieceReady) -> Loader:
+        slot, package = self._inactive.slot, snapshot.package
+        assert package is not None
+        base = slot.address if self._policy.base is None else self._policy.base
+        single = piece.size == package.length
+        loader = Loader(slot, package, base=base, done=snapshot.sectors_done, single=single)
+        if snapshot.checkpoint:
+            loader.resume(snapshot.checkpoint)
+        return loader
+
+    def _read_piece(self, loader: Loader, piece: PieceReady) -> Generator[Event, None, bool]:
+        """Feed the piece to the loader. False when the module no longer gives it."""
+        offset, end = piece.start, piece.start + piece.size
+        while offset < end:
+            data = self._link.read(offset, min(self._policy.read_size, end - offset))
+            if not data:
+                self._heard.module = Module.BUSY  # the piece is gone; its next event says why
+                return False
+            yield from self._sectors(loader, loader.feed(data))
+            offset += len(data)
+            yield Progress(Work.DOWNLOAD, offset, piece.length)
+        return True
+
+    def _sectors(self, loader: Loader, finished: Iterator[int]) -> Iterator[Event]:
+        """Journal each sector as it is finished, and not before."""
+        journal, reading = self._inactive.journal, None
+        for sector in finished:
+            reading = reading or journal.read()
+            try:
+                journal.record(reading, Record.SECTOR, sector)
+            except OSError:
+                done = replace(self._snapshot(), sectors_done=sector + 1)
+                yield from self._write(self._inactive, done, "a record could not be written")
+                reading = None
+            yield Progress(Work.PROGRAM, loader.writer.bytes_verified, 0)
+
+    def _checkpoint(self, loader: Loader, end: int) -> Iterator[Event]:
+        """Keep what the next piece needs, before this one is given away."""
+        checkpoint = loader.checkpoint()
+        capacity = self._inactive.journal.checkpoint_capacity
+        if len(checkpoint) > capacity:
+            raise ImageRejected(
+                "the package comes in pieces, and the trailer has no room to carry on from one",
+                expected=f"a checkpoint of at most {capacity} bytes",
+                found=f"{len(checkpoint)}",
+            )
+        snapshot = replace(self._snapshot(), piece_start=end, checkpoint=checkpoint)
+        yield from self._write(self._inactive, snapshot, f"package bytes up to {end}")
+        self._heard.module = Module.HOLDS_USED
+
+    def _verify(self, loader: Loader, snapshot: Snapshot) -> Iterator[Event]:
+        """Compare the whole image in flash with what the package said; journal that it is so."""
+        size, digest = loader.image_size, loader.image_sha256
+        if self._inactive.image_digest(size) != digest:
+            raise VerificationFailed(
+                "the image in flash is not the image of the package",
+                where=f"bank {self._inactive.name}",
+                expected=f"SHA-256 {digest.hex()}",
+                found="another",
+                then="The image will not be booted",
+            )
+        yield Progress(Work.VERIFY, size, size)
+        verified = Snapshot(
+            Phase.VERIFIED,
+            snapshot.generation,
+            snapshot.component,
+            snapshot.version,
+            package=snapshot.package,
+            image_size=size,
+            image_sha256=digest,
+        )
+        yield from self._write(self._inactive, verified, f"image of {size} bytes")
+        self._heard.module = Module.HOLDS_LAST
+
+    def _reject(self, error: UpdaterError) -> Iterator[Event]:
+        failed = replace(
+            self._snapshot(),
+            phase=Phase.FAILED,
+            reason=_REASONS[type(error)],
+            checkpoint=b"",
+            sectors_done=0,
+            piece_start=0,
+        )
+        yield from self._write(self._inactive, failed, error.what)
+        self._error = error
+
+    def _do_next_piece(self) -> Iterator[Event]:
+        try:
+            self._link.next_piece()
+        except ModuleRefused:
+            yield Problem("the module has no next piece")
+            self._heard.module = Module.HOLDS_OTHER
+            return
+        yield ModuleTold("download the next piece")
+        self._heard.module = Module.BUSY
+
+    # --- the switch
+
+    def _do_announce(self) -> Iterator[Event]:
+        try:
+            self._link.announce_update()
+        except ModuleRefused:
+            yield Problem("the module is not ready for the update; waiting for its next event")
+            self._heard.module = Module.BUSY
+            return
+        yield ModuleTold("the MCU updates itself now")
+        self._heard.module = Module.UPDATING
+
+    def _do_switch(self) -> Iterator[Event]:
+        journal = self._inactive.journal
+        try:
+            journal.record(journal.read(), Record.SWITCHED)
+        except OSError:
+            yield from self._write(self._inactive, self._snapshot(), "renewed for the switch")
+            journal.record(journal.read(), Record.SWITCHED)
+        yield JournalWritten(self._inactive.name, Phase.TRIAL.name, "the commit point")
+        self._result = Result(Outcome.RESET)
+
+
+def _result_of(failed: Snapshot) -> Result:
+    """How the session ends that reported the old version because of *failed*."""
+    if failed.reason in REVERTS:
+        error: UpdaterError = Reverted(
+            f"version {failed.version} did not pass its trial",
+            found=failed.reason.name.replace("_", " ").lower(),
+            then="The old version runs again and was reported",
+        )
+        return Result(Outcome.REVERTED, error)
+    error = ImageRejected(
+        f"version {failed.version} was rejected",
+        found=failed.reason.name.replace("_", " ").lower(),
+        then="The old version runs on and was reported",
+    )
+    return Result(Outcome.REJECTED, error)

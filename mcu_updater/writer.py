@@ -1,0 +1,176 @@
+"""Extents to verified sectors: whole program units, each written once, sector after sector.
+
+The writer holds one sector in RAM. It takes extents in ascending order only: what comes later in
+the package must lie higher in the slot. Sectors below the first extent and in gaps are erased
+too, so that the slot's bytes up to the image's end are a function of the image alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcu_updater.digest import Hash
+from mcu_updater.errors import ImageRejected, VerificationFailed, address_text
+from mcu_updater.image import Extent, check_vector_table
+from mcu_updater.image.vectors import HEAD_SIZE
+from mcu_updater.slot import ERASED, Window
+
+TRIES = 2  # a sector that does not verify is erased and programmed once more
+
+
+class SectorWriter:
+    """Writes one image into *slot*. Sectors below *done* stand there already and are left alone."""
+
+    def __init__(self, slot: Window, digest: Hash, *, done: int = 0) -> None:
+        self._slot = slot
+        self._digest = digest
+        self.done = done
+        self._sector = 0  # index of the sector in RAM
+        self._held = bytearray()  # its bytes from its start up to the cursor
+        self._line = 0  # source line of the last extent
+        self.units_programmed = 0
+        self.bytes_verified = 0
+
+    @property
+    def cursor(self) -> int:
+        """Offset in the slot behind the last byte taken; at the end, the image's size."""
+        return self._start + len(self._held)
+
+    def state(self) -> tuple[int, bytes]:
+        """Sector in RAM and its bytes so far, for ``resume``."""
+        return self._sector, bytes(self._held)
+
+    def resume(self, sector: int, held: bytes) -> None:
+        """Go on where a writer with this ``state`` was. Its digest is the caller's to restore."""
+        self._sector, self._held = sector, bytearray(held)
+
+    def put(self, extent: Extent) -> Iterator[int]:
+        """Take *extent*; yield the index of each sector that it completes, once it is verified.
+
+        Raises ImageRejected when it lies outside the slot or not above all before it, and
+        VerificationFailed when flash does not hold what was written. A cut while a sector is
+        being written leaves that sector in any state; none before it is touched.
+        """
+        offset = self._place(extent)
+        data = memoryview(extent.data)
+        while data:
+            yield from self._advance(offset)
+            room = self._size - len(self._held)
+            piece, data = data[:room], data[room:]
+            self._held += piece
+            offset += len(piece)
+        if self._held and len(self._held) == self._size:
+            yield from self._complete()
+
+    def finish(self) -> Iterator[int]:
+        """Write the last, unfilled sector. The image's size is ``cursor`` before and after."""
+        if self.cursor < HEAD_SIZE:
+            raise ImageRejected(
+                "image without a vector table",
+                expected=f"at least {HEAD_SIZE} bytes",
+                found=f"{self.cursor}",
+            )
+        if self._held:
+            yield from self._write_sector()
+            self._digest.update(self._held)
+
+    # --- inside
+
+    @property
+    def _start(self) -> int:
+        if self._sector == len(self._slot.sector_starts):
+            return self._slot.size
+        return self._slot.sector_starts[self._sector]
+
+    @property
+    def _size(self) -> int:
+        return self._slot.sector_sizes[self._sector]
+
+    def _place(self, extent: Extent) -> int:
+        """Offset of *extent* in the slot, checked."""
+        offset = extent.address - self._slot.address
+        end = offset + len(extent.data)
+        where = f"line {extent.line}" if extent.line else f"image offset {self.cursor}"
+        if offset < 0 or end > self._slot.size:
+            raise ImageRejected(
+                "data outside the slot",
+                where=where,
+                expected=f"{address_text(self._slot.address)} to "
+                f"{address_text(self._slot.address + self._slot.size - 1)}",
+                found=f"{address_text(extent.address)} to "
+                f"{address_text(extent.address + len(extent.data) - 1)}",
+                then="The image is linked for another address or does not fit",
+            )
+        if offset < self.cursor:
+            raise ImageRejected(
+                "data overlap, or do not ascend",
+                where=where,
+                expected=f"an address from {address_text(self._slot.address + self.cursor)} on",
+                found=address_text(extent.address),
+                then="The image is written in one pass: sort its records by address",
+            )
+        return offset
+
+    def _advance(self, offset: int) -> Iterator[int]:
+        """Fill with 0xFF up to *offset*, completing the sectors on the way."""
+        while self._start + self._size <= offset:
+            yield from self._complete()
+        self._held += bytes([ERASED]) * (offset - self.cursor)
+
+    def _complete(self) -> Iterator[int]:
+        self._held += bytes([ERASED]) * (self._size - len(self._held))
+        yield from self._write_sector()
+        self._digest.update(self._held)
+        self._sector += 1
+        self._held = bytearray()
+
+    def _write_sector(self) -> Iterator[int]:
+        if self._sector == 0:
+            check_vector_table(bytes(self._held[:HEAD_SIZE]), self._slot.address, self._slot.size)
+        if self._sector < self.done:
+            return
+        unit = self._slot.unit
+        data = bytes(self._held) + bytes([ERASED]) * (-len(self._held) % unit)
+        for _ in range(TRIES):
+            if self._try_sector(data):
+                self.bytes_verified += len(data)
+                yield self._sector
+                return
+        raise VerificationFailed(
+            "flash does not hold what was written",
+            where=f"sector at {address_text(self._slot.address + self._start)}",
+            expected="the image's bytes",
+            found=f"something else, {TRIES} times",
+            then="The active slot is untouched; this sector is worn out or protected",
+        )
+
+    def _try_sector(self, data: bytes) -> bool:
+        """Erase, program, read back. False when the device refuses or holds something else."""
+        try:
+            self._slot.erase_sector(self._sector)
+            for offset, run in runs(data, self._slot.unit):
+                self._slot.program(self._start + offset, run)
+                self.units_programmed += len(run) // self._slot.unit
+        except OSError:
+            return False
+        return self._slot.peek(self._start, len(data)) == data
+
+
+def runs(data: bytes, unit: int) -> Iterator[tuple[int, bytes]]:
+    """Stretches of *data* without a blank unit, and their offsets.
+
+    A unit of nothing but 0xFF is left virgin: programming it would spend it for nothing.
+    """
+    blank = bytes([ERASED]) * unit
+    if blank not in data:
+        yield 0, data
+        return
+    begin = None
+    for offset in range(0, len(data), unit):
+        if data[offset : offset + unit] != blank:
+            begin = offset if begin is None else begin
+        elif begin is not None:
+            yield begin, data[begin:offset]
+            begin = None
+    if begin is not None:
+        yield begin, data[begin:]
