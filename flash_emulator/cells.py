@@ -91,7 +91,7 @@ class Cells:
         if self._doubtful:
             self.marks = bytearray(self.marks.translate(_DECAY))
 
-    def restore(self, data: bytes, marks: bytes) -> None:
+    def restore(self, data: bytes | bytearray, marks: bytes | bytearray) -> None:
         """Take over an array that was saved."""
         if len(data) != len(self.data) or len(marks) != len(self.marks):
             raise ValueError(

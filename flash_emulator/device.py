@@ -95,6 +95,14 @@ class EmulatedFlash:
             raise AlignmentError(f"{self.part.name} cannot map bank {bank}")
         self._mapped = bank
 
+    def fork(self) -> EmulatedFlash:
+        """A twin with the same silicon, a steady supply, and a clock of its own."""
+        twin = EmulatedFlash(self.part, clock=VirtualClock(self.clock.now_us), seed=self.seed)
+        twin.cells.restore(self.cells.data, self.cells.marks)
+        twin.options = dict(self.options)
+        twin._mapped, twin._powered = self._mapped, self._powered
+        return twin
+
     # --- operations
 
     def read(self, address: int, size: int) -> bytes:

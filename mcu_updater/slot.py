@@ -58,13 +58,32 @@ class Layout:
 
 
 class Window:
-    """One region of one bank, as the CPU sees it now. Offsets are relative to the region."""
+    """One region of one bank. Offsets are relative to the region.
 
-    __slots__ = ("address", "device", "sector_sizes", "sector_starts", "size", "unit")
+    *address* is where the CPU sees it now, *link_address* where it sees it when its bank is mapped:
+    an image is linked for the latter, whichever bank it is written to.
+    """
 
-    def __init__(self, device: FlashDevice, address: int, sector_sizes: Sequence[int]) -> None:
+    __slots__ = (
+        "address",
+        "device",
+        "link_address",
+        "sector_sizes",
+        "sector_starts",
+        "size",
+        "unit",
+    )
+
+    def __init__(
+        self,
+        device: FlashDevice,
+        address: int,
+        sector_sizes: Sequence[int],
+        link_address: int | None = None,
+    ) -> None:
         self.device = device
         self.address = address
+        self.link_address = address if link_address is None else link_address
         self.sector_sizes = tuple(sector_sizes)
         *starts, self.size = accumulate(self.sector_sizes, initial=0)
         self.sector_starts = tuple(starts)
@@ -74,8 +93,9 @@ class Window:
     def of_bank(cls, device: FlashDevice, region: Region, *, mapped: bool) -> Window:
         """*region* of the bank that is mapped at the base address, or of the other one."""
         geometry = device.geometry
-        bank = geometry.base if mapped else geometry.base + sum(geometry.sector_sizes)
-        return cls(device, bank + region.offset, region.sector_sizes)
+        link_address = geometry.base + region.offset
+        distance = 0 if mapped else sum(geometry.sector_sizes)
+        return cls(device, link_address + distance, region.sector_sizes, link_address)
 
     def read(self, offset: int, size: int) -> bytes:
         """Raises OSError where a unit is unreadable."""

@@ -358,7 +358,7 @@ class Updater:
     def _open_loader(self, snapshot: Snapshot, piece: PieceReady) -> Loader:
         slot, package = self._inactive.slot, snapshot.package
         assert package is not None
-        base = slot.address if self._policy.base is None else self._policy.base
+        base = slot.link_address if self._policy.base is None else self._policy.base
         single = piece.size == package.length
         loader = Loader(slot, package, base=base, done=snapshot.sectors_done, single=single)
         if snapshot.checkpoint:

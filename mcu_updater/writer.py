@@ -72,7 +72,7 @@ class SectorWriter:
             )
         if self._held:
             yield from self._write_sector()
-            self._digest.update(self._held)
+            self._digest.update(bytes(self._held))
 
     # --- inside
 
@@ -88,15 +88,15 @@ class SectorWriter:
 
     def _place(self, extent: Extent) -> int:
         """Offset of *extent* in the slot, checked."""
-        offset = extent.address - self._slot.address
+        offset = extent.address - self._slot.link_address
         end = offset + len(extent.data)
         where = f"line {extent.line}" if extent.line else f"image offset {self.cursor}"
         if offset < 0 or end > self._slot.size:
             raise ImageRejected(
                 "data outside the slot",
                 where=where,
-                expected=f"{address_text(self._slot.address)} to "
-                f"{address_text(self._slot.address + self._slot.size - 1)}",
+                expected=f"{address_text(self._slot.link_address)} to "
+                f"{address_text(self._slot.link_address + self._slot.size - 1)}",
                 found=f"{address_text(extent.address)} to "
                 f"{address_text(extent.address + len(extent.data) - 1)}",
                 then="The image is linked for another address or does not fit",
@@ -105,7 +105,7 @@ class SectorWriter:
             raise ImageRejected(
                 "data overlap, or do not ascend",
                 where=where,
-                expected=f"an address from {address_text(self._slot.address + self.cursor)} on",
+                expected=f"an address from {address_text(self._slot.link_address + self.cursor)} on",
                 found=address_text(extent.address),
                 then="The image is written in one pass: sort its records by address",
             )
@@ -120,13 +120,15 @@ class SectorWriter:
     def _complete(self) -> Iterator[int]:
         self._held += bytes([ERASED]) * (self._size - len(self._held))
         yield from self._write_sector()
-        self._digest.update(self._held)
+        self._digest.update(bytes(self._held))
         self._sector += 1
         self._held = bytearray()
 
     def _write_sector(self) -> Iterator[int]:
         if self._sector == 0:
-            check_vector_table(bytes(self._held[:HEAD_SIZE]), self._slot.address, self._slot.size)
+            check_vector_table(
+                bytes(self._held[:HEAD_SIZE]), self._slot.link_address, self._slot.size
+            )
         if self._sector < self.done:
             return
         unit = self._slot.unit

@@ -1,0 +1,10 @@
+"""The emulated board: chip, module and cloud on one virtual clock, and the file that keeps them.
+
+The only room but the command line that knows the flash emulator: everything below it sees the
+Protocols of ``flash.py``, ``ports.py`` and ``ota.py``, and would run on silicon as it runs here.
+"""
+
+from mcu_updater.board.board import Board, Cut, Trial, TrialCrash
+from mcu_updater.board.file import load_board, save_board
+
+__all__ = ["Board", "Cut", "Trial", "TrialCrash", "load_board", "save_board"]

@@ -1,0 +1,223 @@
+"""A board on the bench: power it on, and it does what such a device does."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from flash_emulator import CutAt, EmulatedFlash, Part, SteadySupply, VirtualClock
+from mcu_updater.bank import Bank, open_banks
+from mcu_updater.board.layout import default_layout, factory_image
+from mcu_updater.boot import ATTEMPTS, Decision, ResetCause, boot
+from mcu_updater.errors import ImageRejected, VerificationFailed
+from mcu_updater.events import Booted, Event, Problem
+from mcu_updater.journal import Package as PackageIdentity
+from mcu_updater.journal import Phase, Snapshot
+from mcu_updater.loader import Loader
+from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
+from mcu_updater.quectel.client import AtClient
+from mcu_updater.quectel.module import EmulatedModule
+from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.quectel.pipe import ModulePipe
+from mcu_updater.updater import Outcome, Policy, Result, Updater
+
+MOST_STARTS = 32  # of the MCU in one session; more is a loop that nobody wants to watch
+
+
+class Trial(StrEnum):
+    """How the new image behaves while it is on trial."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"  # its self-test says no
+    CRASH = "crash"  # it never gets to a verdict: the watchdog bites
+
+
+class TrialCrash(Exception):
+    """The trial image died; the watchdog will reset the MCU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where power is to be lost, for ``Board.run``. *module_too*: the module loses it as well."""
+
+    supply: CutAt
+    module_too: bool = False
+
+
+class Board:
+    """One device: STM32 flash, Quectel module, the cloud behind it, and one clock for all."""
+
+    def __init__(
+        self,
+        part: Part,
+        *,
+        component: str = "STM32",
+        seed: int = 0,
+        clock: VirtualClock | None = None,
+        options: ModuleOptions | None = None,
+    ) -> None:
+        self.part = part
+        self.component = component
+        self.layout = default_layout(part)
+        self.clock = clock or VirtualClock()
+        self.device = EmulatedFlash(part, clock=self.clock, seed=seed)
+        self.center = DeveloperCenter()
+        self.module = EmulatedModule(self.center, options or ModuleOptions())
+        self._result: Result | None = None
+
+    @classmethod
+    def new(
+        cls,
+        part: Part,
+        version: str,
+        image: bytes | None = None,
+        *,
+        component: str = "STM32",
+        seed: int = 0,
+        base: int | None = None,
+    ) -> Board:
+        """A board as it leaves the factory: bank A holds *image*, confirmed as *version*.
+
+        *image* is a package in any format; without one, a minimal image is made up.
+        Raises ImageRejected when it does not fit.
+        """
+        board = cls(part, component=component, seed=seed)
+        bank = open_banks(board.device, board.device, board.layout)[0]
+        data = factory_image(bank.slot.link_address, version) if image is None else image
+        _write_factory_image(bank, data, Snapshot(Phase.CONFIRMED, 1, component, version), base)
+        board.device.usage = type(board.device.usage)()
+        board.clock.now_us = 0
+        return board
+
+    # --- the cloud
+
+    def offer(self, plan: Plan) -> None:
+        """Let the Developer Center have *plan*, behind those that are not finished."""
+        plans = [known for known in self.center.plans if known != plan]
+        if len(plans) == len(self.center.plans):
+            self._set_plans([*plans, plan])
+
+    def _set_plans(self, plans: list[Plan]) -> None:
+        saved = self.center.save()
+        kept = [i for i, known in enumerate(self.center.plans) if known in plans]
+        center = DeveloperCenter(plans)
+        fresh = center.save()
+        fresh["progress"][: len(kept)] = [saved["progress"][i] for i in kept]
+        packages = [plan.package for plan in plans]
+        self.center = DeveloperCenter.load(fresh | {"history": saved["history"]}, *packages)
+        self._replace_module(self.module.options)
+
+    def configure_module(self, options: ModuleOptions) -> None:
+        """Give the module other *options*; its state stays."""
+        self._replace_module(options)
+
+    def _replace_module(self, options: ModuleOptions) -> None:
+        now_s = self.clock.now_s()
+        saved = self.module.save(now_s)
+        self.module = EmulatedModule.load(saved, self.center, options, now_s=now_s)
+
+    # --- running
+
+    def run(
+        self,
+        policy: Policy | None = None,
+        *,
+        cut: Cut | None = None,
+        trial: Trial = Trial.PASS,
+        attempts: int = ATTEMPTS,
+    ) -> Iterator[Event]:
+        """Power on; boot, run the application, and again after every reset, until it is done.
+
+        Afterwards ``result`` says how it ended. Raises PowerLoss where *cut* says so, and what
+        ``Updater.run`` raises.
+        """
+        policy = policy or Policy(component=self.component)
+        self.device.supply = cut.supply if cut else SteadySupply()
+        self.device.power_on()
+        self.module.power_on(self.clock.now_s())
+        cause: ResetCause | None = ResetCause.POWER
+        starts = 0
+        while cause is not None:
+            starts += 1
+            if starts > MOST_STARTS:
+                raise VerificationFailed("the MCU does not come to rest", found=f"{starts} starts")
+            cause = yield from self._start(cause, policy, trial, attempts)
+
+    def _start(
+        self, cause: ResetCause, policy: Policy, trial: Trial, attempts: int
+    ) -> Generator[Event, None, ResetCause | None]:
+        """One start of the MCU. Returns the cause of the next one, or None when all is done."""
+        decision = boot(self.device, self.device, self.layout, cause, attempts)
+        yield self._booted(decision, cause)
+        updater = self._updater(decision, policy, trial)
+        try:
+            yield from updater.run()
+        except TrialCrash:
+            yield Problem("the trial image hangs; the watchdog resets the MCU")
+            self.device.reset()
+            return ResetCause.WATCHDOG
+        if updater.result.outcome is Outcome.RESET:
+            self.device.reset()
+            return ResetCause.SOFTWARE
+        self._result = updater.result
+        return None
+
+    def _booted(self, decision: Decision, cause: ResetCause) -> Booted:
+        if decision.bank is None:
+            raise VerificationFailed(
+                "nothing can be booted", where=self.part.name, found="; ".join(decision.reasons)
+            )
+        bank = open_banks(self.device, self.device, self.layout)[decision.bank]
+        version = bank.journal.read().version
+        return Booted(bank.name, version, decision.mode, cause, decision.reasons)
+
+    def _updater(self, decision: Decision, policy: Policy, trial: Trial) -> Updater:
+        assert decision.bank is not None
+        banks = open_banks(self.device, self.device, self.layout)
+        self.module.transmit()  # what the module said to a CPU in reset is lost
+        link = AtClient(ModulePipe(self.module, self.clock), self.clock)
+        active, inactive = banks[decision.bank], banks[1 - decision.bank]
+        return Updater(active, inactive, link, policy, lambda: _self_test(trial))
+
+    @property
+    def result(self) -> Result:
+        """How the last session ended."""
+        if self._result is None:
+            raise ValueError("the board has not run to an end")
+        return self._result
+
+    def cut_module(self) -> None:
+        """The module loses power too; ``run`` gives it back."""
+        self.module.power_cut(self.clock.now_s())
+
+    # --- looking
+
+    def banks(self) -> tuple[Bank, Bank]:
+        """Both banks, as they are mapped now."""
+        return open_banks(self.device, self.device, self.layout)
+
+    def would_boot(self, attempts: int = ATTEMPTS) -> Decision:
+        """What the next start after a power-on would choose. Changes nothing."""
+        twin = self.device.fork()
+        twin.power_on()
+        return boot(twin, twin, self.layout, ResetCause.POWER, attempts)
+
+
+def _self_test(trial: Trial) -> bool:
+    if trial is Trial.CRASH:
+        raise TrialCrash
+    return trial is Trial.PASS
+
+
+def _write_factory_image(bank: Bank, data: bytes, snapshot: Snapshot, base: int | None) -> None:
+    package = Package(data)
+    identity = PackageIdentity(len(data), package.md5, package.sha256)
+    loader = Loader(bank.slot, identity, base=base or bank.slot.link_address, single=True)
+    if not data:
+        raise ImageRejected("the image is empty")
+    list(loader.feed(data))
+    list(loader.finish())
+    bank.journal.snapshot(
+        replace(snapshot, image_size=loader.image_size, image_sha256=loader.image_sha256)
+    )

@@ -1,0 +1,97 @@
+"""The file that keeps a board between two commands.
+
+A zip, so that anyone can look inside: ``board.json`` (part, clock, option bytes, module, cloud),
+``flash.bin`` and ``marks.bin`` (one byte a unit), ``package-N.bin`` (the cloud's packages). Every
+entry carries zip's CRC. A new file replaces the old one in one step.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from flash_emulator import VirtualClock, load_part
+from mcu_updater.board.board import Board
+from mcu_updater.errors import PortError
+from mcu_updater.quectel.center import DeveloperCenter, Package
+from mcu_updater.quectel.module import EmulatedModule
+from mcu_updater.quectel.options import ModuleOptions
+
+VERSION = 1
+
+
+def save_board(board: Board, path: Path) -> None:
+    """Write *board* to *path*. Raises PortError when that cannot be done; the old file stays."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                archive.writestr("board.json", json.dumps(_state(board), indent=1))
+                archive.writestr("flash.bin", bytes(board.device.cells.data))
+                archive.writestr("marks.bin", bytes(board.device.cells.marks))
+                for index, plan in enumerate(board.center.plans):
+                    archive.writestr(f"package-{index}.bin", plan.package.data)
+            temporary = Path(file.name)
+        temporary.replace(path)
+    except OSError as error:
+        raise _unusable(path, "cannot be written", str(error)) from error
+
+
+def load_board(path: Path) -> Board:
+    """The board that *path* keeps. Raises PortError when it cannot be read, or is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            state = json.loads(archive.read("board.json"))
+            if state.get("board") != VERSION:
+                raise ValueError(f"board file version {state.get('board')}, this reads {VERSION}")
+            return _board(state, archive)
+    except FileNotFoundError as error:
+        raise _unusable(path, "does not exist", "make one with: board new") from error
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise _unusable(path, "is no readable board file", str(error)) from error
+
+
+def _unusable(path: Path, what: str, found: str) -> PortError:
+    return PortError(what, where=str(path), found=found, then="Nothing was changed")
+
+
+def _state(board: Board) -> dict[str, Any]:
+    now_s = board.clock.now_s()
+    return {
+        "board": VERSION,
+        "part": board.part.name,
+        "component": board.component,
+        "seed": board.device.seed,
+        "time_us": board.clock.now_us,
+        "option_bytes": board.device.options,
+        "usage": asdict(board.device.usage),
+        "module": board.module.save(now_s),
+        "module_options": asdict(board.module.options),
+        "center": board.center.save(now_s),
+        "digests": [[p.package.md5.hex(), p.package.sha256.hex()] for p in board.center.plans],
+    }
+
+
+def _board(state: Mapping[str, Any], archive: zipfile.ZipFile) -> Board:
+    board = Board(
+        load_part(state["part"]),
+        component=state["component"],
+        seed=state["seed"],
+        clock=VirtualClock(state["time_us"]),
+    )
+    board.device.options = dict(state["option_bytes"])
+    board.device.usage = type(board.device.usage)(**state["usage"])
+    board.device.cells.restore(archive.read("flash.bin"), archive.read("marks.bin"))
+    packages = [
+        Package(archive.read(f"package-{index}.bin"), bytes.fromhex(md5), bytes.fromhex(sha256))
+        for index, (md5, sha256) in enumerate(state["digests"])
+    ]
+    now_s = board.clock.now_s()
+    board.center = DeveloperCenter.load(state["center"], *packages, now_s=now_s)
+    options = ModuleOptions(**state["module_options"])
+    board.module = EmulatedModule.load(state["module"], board.center, options, now_s=now_s)
+    return board
