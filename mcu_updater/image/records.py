@@ -81,13 +81,14 @@ def explain(line: bytes, number: int, syntax: Syntax) -> NoReturn:
     """
     if number == 1:
         refuse_byte_order_mark(line)
-    _explain_text(line[: syntax.longest_line + 1], number, syntax)
+    refuse_bad_text(line[: syntax.longest_line + 1], number, syntax)
     _explain_digits(line, number, syntax)
     _explain_record(bytes.fromhex(line[syntax.length_at :].decode("ascii")), number, syntax)
     raise RuntimeError(f"line {number} was refused, yet breaks no rule: {line!r}")
 
 
-def _explain_text(line: bytes, number: int, syntax: Syntax) -> None:
+def refuse_bad_text(line: bytes, number: int, syntax: Syntax) -> None:
+    """Raise ImageRejected for a control character, or for more than the longest legal line."""
     for column, byte in enumerate(line, start=1):
         if byte < _FIRST_PRINTABLE or byte == _DELETE:
             raise ImageRejected(
@@ -121,7 +122,7 @@ def _explain_digits(line: bytes, number: int, syntax: Syntax) -> None:
                 expected="0-9, A-F",
                 found=_shown(byte),
             )
-    digits = len(line) - syntax.length_at
+    digits = len(line[syntax.length_at :])
     if digits % 2:
         raise ImageRejected(
             "odd number of hex digits",

@@ -22,7 +22,7 @@ from typing import ClassVar, Final, NamedTuple, NoReturn, Self
 
 from mcu_updater.errors import ImageRejected, address_text
 from mcu_updater.image.extent import Extent
-from mcu_updater.image.records import RecordDecoder, Syntax, at
+from mcu_updater.image.records import RecordDecoder, Syntax, at, refuse_bad_text
 
 
 class Role(Enum):
@@ -64,9 +64,9 @@ _TYPE_COLUMN: Final = 2
 _LENGTH_COLUMN: Final = 3
 _FIELD_COLUMN: Final = 5
 
-# format code, line, address width or 0, data records, started, ended, entry given, entry; the
-# incomplete last line follows.
-_STATE: Final = struct.Struct("<BQBQ???I")
+# format code, line, address width or 0, data records, data seen, started, ended, entry given,
+# entry; the incomplete last line follows.
+_STATE: Final = struct.Struct("<BQBQ????I")
 
 
 class SrecDecoder(RecordDecoder):
@@ -87,6 +87,7 @@ class SrecDecoder(RecordDecoder):
         super().__init__()
         self._width = 0  # of the data records' addresses, in bytes; 0 before the first
         self._data_records = 0
+        self._has_data = False
         self._started = False  # a record that holds no data was seen
 
     def _take_lines(self, lines: list[bytes]) -> list[Extent]:
@@ -119,6 +120,7 @@ class SrecDecoder(RecordDecoder):
                 self._refuse_wrap(field, size)
             self._data_records += 1
             if size:
+                self._has_data = True
                 extents.append(Extent(field, record[1 + width : -1], number))
         return extents
 
@@ -150,7 +152,7 @@ class SrecDecoder(RecordDecoder):
             )
 
     def _end(self, width: int, entry: int) -> None:
-        if not self._data_records:
+        if not self._has_data:
             raise self._rejected(
                 "image holds no data", 1, "data records before the terminator", "none"
             )
@@ -175,6 +177,7 @@ class SrecDecoder(RecordDecoder):
         self._width = width
 
     def _refuse_type(self, line: bytes) -> NoReturn:
+        refuse_bad_text(line, self._line, self.SYNTAX)
         found = ascii(line[:2].decode("latin-1"))
         raise self._rejected("unknown record type", _TYPE_COLUMN, "S0 to S3 or S5 to S9", found)
 
@@ -194,12 +197,13 @@ class SrecDecoder(RecordDecoder):
         return ImageRejected(what, where=at(self._line, column), expected=expected, found=found)
 
     def state(self) -> bytes:
-        """All that the decoder knows, the incomplete last line included; at most 540 bytes."""
+        """All that the decoder knows, the incomplete last line included; at most 541 bytes."""
         head = _STATE.pack(
             self.CODE,
             self._line,
             self._width,
             self._data_records,
+            self._has_data,
             self._started,
             self._ended,
             self.entry is not None,
@@ -212,11 +216,14 @@ class SrecDecoder(RecordDecoder):
         """The decoder that gave *state*. Raises ValueError when no S-record decoder did."""
         if len(state) < _STATE.size or state[0] != cls.CODE:
             raise ValueError(f"not the state of an S-record decoder: {state.hex()}")
-        _, line, width, count, started, ended, has_entry, entry = _STATE.unpack_from(state)
         decoder = cls()
+        _, line, width, count, has_data, started, ended, has_entry, entry = _STATE.unpack_from(
+            state
+        )
         decoder._line = line
         decoder._width = width
         decoder._data_records = count
+        decoder._has_data = has_data
         decoder._started = started
         decoder._ended = ended
         decoder.entry = entry if has_entry else None

@@ -1,0 +1,107 @@
+"""Format from the first bytes; states back to decoders; no second guess."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from decoding import hex_line, srec_line, text
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcu_updater.errors import ImageRejected
+from mcu_updater.image import (
+    SNIFF_SIZE,
+    BinaryDecoder,
+    HexDecoder,
+    ImageFormat,
+    SrecDecoder,
+    open_decoder,
+    restore,
+    sniff,
+)
+
+DECODERS = {
+    ImageFormat.BIN: BinaryDecoder,
+    ImageFormat.HEX: HexDecoder,
+    ImageFormat.SREC: SrecDecoder,
+}
+
+
+@pytest.mark.parametrize(
+    ("first_bytes", "fmt"),
+    [
+        (b":10", ImageFormat.HEX),
+        (b":", ImageFormat.HEX),
+        (b"S0", ImageFormat.SREC),
+        (b"S315", ImageFormat.SREC),
+        (b"S4", ImageFormat.SREC),
+        (b"S", ImageFormat.BIN),
+        (b"Sx", ImageFormat.BIN),
+        (b"s0", ImageFormat.BIN),
+        (b"\n:10", ImageFormat.BIN),
+        (b"\x00\x80\x00\x20", ImageFormat.BIN),
+        (b"\x7fELF", ImageFormat.BIN),
+    ],
+)
+def test_formats(first_bytes: bytes, fmt: ImageFormat) -> None:
+    assert sniff(first_bytes) is fmt
+
+
+@given(st.integers(0, (1 << 30) - 1), st.integers(0, (1 << 32) - 1))
+def test_no_cortex_m_image_is_taken_for_text(stack_words: int, reset: int) -> None:
+    image = struct.pack("<II", 4 * stack_words, reset)
+    assert sniff(image) is sniff(image[:SNIFF_SIZE]) is ImageFormat.BIN
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (b"\xef\xbb\xbf", "UTF-8 mark EF BB BF"),
+        (b"\xff\xfe", "UTF-16 little endian mark FF FE"),
+        (b"\xfe\xff", "UTF-16 big endian mark FE FF"),
+    ],
+)
+def test_byte_order_mark_is_refused(mark: bytes, encoding: str) -> None:
+    with pytest.raises(
+        ImageRejected, match="line 1, column 1: image begins with a byte order"
+    ) as e:
+        sniff(mark + b":10")
+    assert e.value.found == encoding
+
+
+def test_nothing_is_refused() -> None:
+    with pytest.raises(ImageRejected, match="offset 0: image is empty"):
+        sniff(b"")
+
+
+@pytest.mark.parametrize("fmt", ImageFormat)
+def test_open_and_restore_give_the_same_class(fmt: ImageFormat) -> None:
+    decoder = open_decoder(fmt, 0x0800_0000)
+    assert type(decoder) is DECODERS[fmt]
+    again = restore(decoder.state())
+    assert type(again) is DECODERS[fmt]
+    assert again.state() == decoder.state()
+
+
+def test_format_codes() -> None:
+    assert [open_decoder(fmt, 0).state()[0] for fmt in ImageFormat] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("state", [b"", b"\x00", b"\x04" + bytes(40)])
+def test_unknown_state_is_refused(state: bytes) -> None:
+    with pytest.raises(ValueError, match="not the state of a decoder: format code"):
+        restore(state)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        text(hex_line(0, 0, b"abcd"), srec_line("1", 0, b"abcd"), srec_line("9", 0)),
+        text(srec_line("1", 0, b"abcd"), hex_line(0, 0, b"abcd"), hex_line(1, 0)),
+    ],
+)
+def test_an_error_does_not_change_the_format(data: bytes) -> None:
+    decoder = open_decoder(sniff(data), 0)
+    with pytest.raises(ImageRejected, match="line 2, column 1"):
+        decoder.feed(data)
