@@ -1,0 +1,259 @@
+"""The module as the updater sees it, over AT commands.
+
+What may be repeated after a lost answer (was the command lost, or only its answer?):
+
+=================  =============================================================================
+queries, ATE0      always
+AT+QIOTREG=m       always: the same mode again is OK without effect
+AT+QIOTMCUVER=     always: if it was the verdict, the module is in NOPLAN now, and a version
+                   set there changes nothing
+AT+QIOTOTAREQ=1    always: at worst the same plan is offered twice
+AT+QIOTOTARD=      always: within a piece, reads repeat in any order
+AT+QIOTUPDATE=0    yes, but ERROR then proves nothing: after a refusal no plan is left to refuse.
+                   Nothing is pending either way, so ERROR to a repeat is success
+AT+QIOTUPDATE=1    yes, unless a sign of the download has come meanwhile. Before the URL is there
+                   a repeat is OK without effect; after it, ERROR. So after ERROR to a repeat,
+                   wait for a sign: 10702 comes at least every 5 s
+AT+QIOTUPDATE=2    never blindly: if it worked and the next piece is there already, a repeat is
+                   OK and *skips that piece*. Read one byte of the old piece first: only if
+                   it is still there the command was lost
+AT+QIOTUPDATE=3    yes: in UPDATING it is OK without effect
+=================  =============================================================================
+
+Acceptance by state: module SDK 2.9.0; ``upgrade.ACTIONS`` holds the same table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from mcu_updater import ota
+from mcu_updater.errors import ModuleRefused, UsageError
+from mcu_updater.ports import BytePort, Clock
+from mcu_updater.quectel.at import Kind, Urc
+from mcu_updater.quectel.connection import READY, describe, describe_state, is_error, is_lasting
+from mcu_updater.quectel.link import DEFAULT_DIALECT, AtLink, Dialect
+from mcu_updater.quectel.ota_events import parse_ota_event
+
+MAX_COMPONENT_SIZE = 32  # AT+QIOTMCUVER limits: module SDK 2.9.0
+MAX_VERSION_SIZE = 64
+
+REFUSE, CONFIRM, NEXT_PIECE, ANNOUNCE_UPDATE = range(4)  # AT+QIOTUPDATE
+
+_WHY_REFUSED = {
+    REFUSE: "No plan is waiting to be refused",
+    CONFIRM: "No plan is waiting to be confirmed",
+    NEXT_PIECE: "The module holds no piece, or the last one",
+    ANNOUNCE_UPDATE: "The module does not hold the last piece",
+}
+
+
+class AtClient:
+    """``ota.OtaModule`` over a byte port. *retries* counts what had to be said again."""
+
+    def __init__(self, port: BytePort, clock: Clock, dialect: Dialect = DEFAULT_DIALECT) -> None:
+        self._clock = clock
+        self._dialect = dialect
+        self._link = AtLink(port, clock, dialect)
+        self._max_read = dialect.max_read
+        self._piece_offset: int | None = None  # a byte that the module's piece is known to hold
+
+    @property
+    def retries(self) -> int:
+        return self._link.retries
+
+    # --- connection ---------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Echo off, registered, state 8. Raises ModuleRefused naming the state or the event."""
+        self._echo_off()
+        if self._state() != READY:
+            self._register()
+            self._wait_until_ready()
+        self._learn_max_read()
+
+    def _echo_off(self) -> None:
+        """ERROR once is normal: an earlier run may have left half a command in the module."""
+        for _ in range(2):
+            if self._link.ask_until_answered("E0").ok:
+                return
+        raise _refused("E0", "The module does not know the most basic command")
+
+    def _state(self) -> int | None:
+        return self._number("+QIOTSTATE")
+
+    def _number(self, name: str) -> int | None:
+        info = self._link.ask_until_answered(name, Kind.READ).info(name)
+        return int(info) if info is not None and re.fullmatch("[0-9]{1,9}", info) else None
+
+    def _register(self) -> None:
+        """A module that registers at every boot is left so: the mode is stored in it."""
+        self._link.connection_events.clear()
+        mode = 2 if self._number("+QIOTREG") == 2 else self._dialect.registration_mode
+        if not self._link.ask_until_answered("+QIOTREG", Kind.WRITE, (mode,)).ok:
+            raise _refused("+QIOTREG", 'Set product key and secret: AT+QIOTCFG="productinfo"')
+
+    def _wait_until_ready(self) -> None:
+        deadline_s = self._clock.now_s() + self._dialect.ready_timeout_s
+        error: Urc | None = None
+        while (state := self._state()) != READY:
+            left_s = deadline_s - self._clock.now_s()
+            wait_s = min(self._dialect.poll_interval_s, max(left_s, 0.0))
+            event = self._link.wait_for(self._link.connection_events, wait_s)
+            error = event if event is not None and is_error(event) else error
+            if left_s <= 0 or (error is not None and is_lasting(error)):
+                raise _not_ready(state, error)
+
+    def _learn_max_read(self) -> None:
+        """The upper bound of ``(1-1024)``; asked once, for the literal is not documented."""
+        answer = self._link.ask("+QIOTOTARD", Kind.TEST)
+        if answer is None:
+            self._link.get_in_step()
+            return
+        bounds = re.findall(r"\(\d+\s*[-,]\s*(\d+)\)", answer.info("+QIOTOTARD") or "")
+        if bounds and int(bounds[-1]) > 0:
+            self._max_read = min(self._dialect.max_read, int(bounds[-1]))
+
+    # --- versions and plans -------------------------------------------------------------
+
+    def report_version(self, component: str, version: str) -> None:
+        """During an upgrade of *component* this is the verdict, whatever the version."""
+        _check_version(component, version)
+        command = ("+QIOTMCUVER", Kind.WRITE, (component, version))
+        if not self._link.ask_until_answered(*command).ok:
+            raise _refused("+QIOTMCUVER", "The module's list of versions may be full (512 bytes)")
+
+    def request_plan(self) -> None:
+        info = self._dialect.request_info
+        if not self._link.ask_until_answered("+QIOTOTAREQ", Kind.WRITE, (info,)).ok:
+            raise _refused("+QIOTOTAREQ", "The module is offline, or its SDK is older than 2.8.2")
+
+    # --- actions ------------------------------------------------------------------------
+
+    def refuse(self) -> None:
+        self._act(REFUSE, took_effect=lambda: False, after_error=lambda: True)
+
+    def confirm(self) -> None:
+        """ERROR is asked again: the plan is printed before the module has stored it."""
+        before = self._link.sign_count
+        self._act(
+            CONFIRM,
+            took_effect=lambda: self._link.sign_count > before,
+            after_error=lambda: self._sign_comes(before),
+            error_retries=self._dialect.error_retries,
+        )
+
+    def next_piece(self) -> None:
+        """The piece that the module holds is gone from here on."""
+        self._link.listen(0.0)
+        before = self._link.sign_count
+        self._act(
+            NEXT_PIECE,
+            took_effect=lambda: self._link.sign_count > before or self._piece_is_gone(),
+            after_error=lambda: self._link.sign_count > before,
+        )
+        self._piece_offset = None
+
+    def announce_update(self) -> None:
+        self._act(ANNOUNCE_UPDATE, took_effect=lambda: False, after_error=lambda: False)
+
+    def _act(
+        self,
+        action: int,
+        took_effect: Callable[[], bool],
+        after_error: Callable[[], bool],
+        error_retries: int = 0,
+    ) -> None:
+        """Send the action; the module's docstring says what may be repeated, and why.
+
+        *took_effect* is asked before a repeat, *after_error* when a repeat got ERROR: whether
+        the first attempt has worked, though its answer was lost.
+        """
+        lost, errors = 0, 0
+        while lost <= self._dialect.retries:
+            answer = self._link.ask("+QIOTUPDATE", Kind.WRITE, (action,))
+            if answer is None:
+                lost += 1
+                self._link.get_in_step()
+                if took_effect():
+                    return
+            elif answer.ok or (lost and after_error()):
+                return
+            elif errors == error_retries:
+                raise _refused(f"+QIOTUPDATE={action}", _WHY_REFUSED[action])
+            else:
+                errors += 1
+                self._link.retries += 1
+                self._link.listen(self._dialect.error_retry_delay_s)
+        raise self._link.lost(f"+QIOTUPDATE={action}")
+
+    def _sign_comes(self, before: int) -> bool:
+        self._link.listen(self._dialect.sign_timeout_s, until_sign=before)
+        return self._link.sign_count > before
+
+    def _piece_is_gone(self) -> bool:
+        """Raises LinkError when no byte of the piece is known: then nothing is certain."""
+        if self._piece_offset is None:
+            raise self._link.lost(f"+QIOTUPDATE={NEXT_PIECE}")
+        return self.read(self._piece_offset, 1) is None
+
+    # --- data and events ----------------------------------------------------------------
+
+    def read(self, start: int, size: int) -> bytes | None:
+        """At most what one command carries: 1024 bytes, or less if the module says so."""
+        size = min(size, self._max_read)
+        for _ in range(1 + self._dialect.retries):
+            answer = self._link.ask_until_answered("+QIOTOTARD", Kind.WRITE, (start, size))
+            if not answer.ok:
+                return None
+            payload = answer.payload
+            if payload is not None and payload.start == start and len(payload.data) <= size:
+                if not payload.data:
+                    return None
+                self._piece_offset = start
+                return payload.data
+            self._link.retries += 1
+        raise self._link.lost(f"+QIOTOTARD={start},{size}")
+
+    def next_event(self, timeout_s: float) -> ota.OtaEvent | None:
+        """Raises MalformedEventError, in its turn, for an event that cannot be read."""
+        urc = self._link.wait_for(self._link.ota_events, timeout_s)
+        if urc is None:
+            return None
+        event = parse_ota_event(urc)
+        if isinstance(event, ota.PieceReady):
+            self._piece_offset = event.start
+        return event
+
+
+def _refused(name: str, then: str) -> ModuleRefused:
+    return ModuleRefused(
+        "the module refused a command", where=f"AT{name}", expected="OK", found="ERROR", then=then
+    )
+
+
+def _not_ready(state: int | None, error: Urc | None) -> ModuleRefused:
+    found = describe_state(state) + ("" if error is None else f" after {describe(error)}")
+    return ModuleRefused(
+        "the module does not get ready",
+        where="AT+QIOTREG",
+        expected=describe_state(READY),
+        found=found,
+        then="Check antenna, SIM (AT+CGATT?) and product settings (AT+QIOTCFG?), then run again",
+    )
+
+
+def _check_version(component: str, version: str) -> None:
+    """The limits of AT+QIOTMCUVER. ``:`` and ``;`` separate the entries of the module's list."""
+    fits = 1 <= len(component) <= MAX_COMPONENT_SIZE and 1 <= len(version) <= MAX_VERSION_SIZE
+    text = component + version
+    if fits and text.isascii() and text.isprintable() and not set(':;"') & set(text):
+        return
+    raise UsageError(
+        "component or version cannot be reported",
+        where="AT+QIOTMCUVER",
+        expected=f'1 to {MAX_COMPONENT_SIZE} and 1 to {MAX_VERSION_SIZE} characters without :;"',
+        found=f"{component!r}, {version!r}",
+        then="Give names as they stand on the platform",
+    )

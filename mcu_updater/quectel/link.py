@@ -1,0 +1,214 @@
+"""One command, one answer: over a line where either may be lost and events come in between.
+
+An AT answer does not say which command it belongs to. So after a lost answer nothing is sent
+but ``AT+QIOTSTATE?`` until *its* answer, known by its line, has come: the module answers in
+order, so every late answer has then gone by. An answer whose lines belong to another query is
+skipped for the same reason.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import assert_never
+
+from mcu_updater.errors import LinkError
+from mcu_updater.ports import BytePort, Clock
+from mcu_updater.quectel.at import (
+    UNREADABLE_URC_TYPE,
+    Final,
+    Kind,
+    Line,
+    Payload,
+    ResponseParser,
+    Urc,
+    Value,
+    format_command,
+)
+from mcu_updater.quectel.connection import CONNECTION_EVENT_TYPES
+from mcu_updater.quectel.ota_events import OTA_EVENT_TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How to speak to one family of modules."""
+
+    line_end: bytes = b"\r\n"  # Quectel's own tool sends both; the SDK's parser needs the LF
+    response_timeout_s: float = 3.0  # AT manual: 300 ms at most; a field product waits 1 to 3 s
+    retries: int = 3  # after a lost answer; our choice, 15 s in all on a dead line
+    error_retries: int = 3  # confirm() can come before the module has stored the plan (SDK 2.9.0)
+    error_retry_delay_s: float = 0.15  # same race: 100 to 200 ms
+    sign_timeout_s: float = 6.0  # 10702 comes every 5 s while downloading (SDK 2.9.0)
+    max_read: int = 1024  # AT manual's example and porting default; the module may allow less
+    ready_timeout_s: float = 60.0  # registering; our choice, covers the 1 s and 30 s reconnects
+    poll_interval_s: float = 2.0  # AT+QIOTSTATE? while registering; our choice
+    registration_mode: int = 1  # AT+QIOTREG: 1 by hand, 2 by itself at every boot of the module
+    request_info: int = 1  # AT+QIOTOTAREQ: 1 with SHA-256; 0 for modules that refuse it
+
+
+DEFAULT_DIALECT = Dialect()
+
+# Codes that prove that a confirmed upgrade goes on, or has been given up.
+SIGN_CODES = frozenset({10701, 10702, 10703, 10706})
+PLAN_CODE = 10700
+
+OVERTIME_S = 1.0  # a line that is never silent is listened to no longer than this past a deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came before the final result, and whether that was OK."""
+
+    ok: bool
+    lines: tuple[str, ...]
+    payload: Payload | None
+
+    def info(self, name: str) -> str | None:
+        """The text after ``name:`` in the first line that has it."""
+        for line in self.lines:
+            head, colon, text = line.partition(":")
+            if colon and head == name:
+                return text.strip()
+        return None
+
+
+# The commands whose answers carry a line with their name.
+QUERIES = ("+QIOTSTATE", "+QIOTREG", "+QIOTOTARD")
+
+
+class AtLink:
+    """Asks, waits, files events, and gets back in step after a loss."""
+
+    def __init__(self, port: BytePort, clock: Clock, dialect: Dialect) -> None:
+        self.retries = 0
+        self.sign_count = 0
+        self.ota_events: deque[Urc] = deque()
+        self.connection_events: deque[Urc] = deque()
+        self._port = port
+        self._clock = clock
+        self._dialect = dialect
+        self._parser = ResponseParser()
+        self._values: deque[Value] = deque()
+
+    # --- asking -------------------------------------------------------------------------
+
+    def ask(
+        self, name: str, kind: Kind = Kind.EXEC, arguments: Iterable[int | str] = ()
+    ) -> Answer | None:
+        """Send once, in one write. None: no answer within the response timeout."""
+        self._file_waiting()
+        self._port.write(format_command(name, kind, arguments, self._dialect.line_end))
+        wants_line = name in QUERIES and (kind is not Kind.WRITE or name == "+QIOTOTARD")
+        return self._answer_to(name, wants_line)
+
+    def ask_until_answered(
+        self, name: str, kind: Kind = Kind.EXEC, arguments: tuple[int | str, ...] = ()
+    ) -> Answer:
+        """For commands that may be carried out twice. Raises LinkError."""
+        for _ in range(1 + self._dialect.retries):
+            answer = self.ask(name, kind, arguments)
+            if answer is not None:
+                return answer
+            self.get_in_step()
+        raise self.lost(name)
+
+    def get_in_step(self) -> None:
+        """After a lost answer: let late answers go by. Raises LinkError when none comes."""
+        for _ in range(1 + self._dialect.retries):
+            self.retries += 1
+            if self.ask("+QIOTSTATE", Kind.READ) is not None:
+                return
+        raise self.lost("+QIOTSTATE")
+
+    def lost(self, name: str) -> LinkError:
+        return LinkError(
+            "no usable answer",
+            where=f"AT{name}",
+            expected=f"OK or ERROR within {self._dialect.response_timeout_s:g} s",
+            found=f"none in {1 + self._dialect.retries} attempts",
+            then="Check the module's power, the cable and the baud rate, then run again",
+        )
+
+    def _answer_to(self, name: str, wants_line: bool) -> Answer | None:
+        deadline_s = self._clock.now_s() + self._dialect.response_timeout_s
+        lines: list[str] = []
+        payload: Payload | None = None
+        while (value := self._next_value(deadline_s)) is not None:
+            match value:
+                case Urc():
+                    self._file(value)
+                case Line(text):
+                    lines.append(text)
+                case Payload():
+                    payload = value
+                case Final(ok):
+                    answer = Answer(ok, tuple(lines), payload)
+                    if _answers(answer, name, wants_line):
+                        return answer
+                    lines, payload = [], None
+                case _:
+                    assert_never(value)
+        self._parser.reset()
+        return None
+
+    # --- events -------------------------------------------------------------------------
+
+    def wait_for(self, queue: deque[Urc], timeout_s: float) -> Urc | None:
+        """The queue's next event; what arrives outside an answer and is no event is noise."""
+        deadline_s = self._clock.now_s() + timeout_s
+        while not queue:
+            value = self._next_value(deadline_s)
+            if value is None:
+                return None
+            if isinstance(value, Urc):
+                self._file(value)
+        return queue.popleft()
+
+    def listen(self, duration_s: float, until_sign: int | None = None) -> None:
+        """File events for so long, or until the sign count has passed *until_sign*."""
+        deadline_s = self._clock.now_s() + duration_s
+        while until_sign is None or self.sign_count <= until_sign:
+            value = self._next_value(deadline_s)
+            if value is None:
+                return
+            if isinstance(value, Urc):
+                self._file(value)
+
+    def _file_waiting(self) -> None:
+        """Answers that nobody waits for any more go; events stay."""
+        while self._values:
+            value = self._values.popleft()
+            if isinstance(value, Urc):
+                self._file(value)
+
+    def _file(self, urc: Urc) -> None:
+        """An offer that waits already is not filed twice: a repeated request brings it again."""
+        if urc.type in CONNECTION_EVENT_TYPES:
+            self.connection_events.append(urc)
+        elif urc.type in (OTA_EVENT_TYPE, UNREADABLE_URC_TYPE):
+            self.sign_count += urc.code in SIGN_CODES
+            if urc.code != PLAN_CODE or urc not in self.ota_events:
+                self.ota_events.append(urc)
+
+    def _next_value(self, deadline_s: float) -> Value | None:
+        """The next value, or None at the deadline. Reads the port once even when it has passed."""
+        while not self._values:
+            left_s = deadline_s - self._clock.now_s()
+            if left_s < -OVERTIME_S:
+                return None
+            data = self._port.read(max(0.0, left_s))
+            self._values.extend(self._parser.feed(data))
+            if not self._values and (not data or left_s <= 0):
+                return None
+        return self._values.popleft()
+
+
+def _answers(answer: Answer, name: str, wants_line: bool) -> bool:
+    """Whether this is the answer to *name* and not a late one to something else."""
+    names = {line.partition(":")[0] for line in answer.lines} & set(QUERIES)
+    if answer.payload is not None:
+        names.add("+QIOTOTARD")
+    if names - {name}:
+        return False
+    return not (answer.ok and wants_line) or name in names
