@@ -24,7 +24,9 @@ MAX_LINE_SIZE = 2048  # bytes; ours: the longest documented line is a 512-byte v
 MAX_PAYLOAD_SIZE = 4096  # bytes; the largest read that Quectel's own MCU simulator offers
 
 _LINE_END = re.compile(rb"[\r\n]")
+_EMPTY_LINES = re.compile(rb"[\r\n]*")
 _LF = 0x0A
+_PAYLOAD_TAIL = b"\r\n\r\n"  # after the data and before the next line; after an LF header: LF
 
 
 # --- what the module prints -------------------------------------------------------------
@@ -47,10 +49,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """``+QIOTOTARD: start,n`` and the n bytes that followed it."""
+    """``+QIOTOTARD: start,n`` and the n bytes that followed it.
+
+    *clean* is False when the data do not end with the line ends that belong there: a byte was
+    lost or added on the way, or the module has a style of its own.
+    """
 
     start: int
     data: bytes
+    clean: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,6 @@ def classify(text: str) -> Value:
 class _Header:
     """A read header whose bytes are still to come; *end* is the byte that ended its line."""
 
-    text: str
     start: int
     size: int
     end: int
@@ -120,6 +126,8 @@ class ResponseParser:
         return self._take_line() if header is None else self._take_payload(header)
 
     def _take_line(self) -> list[Value] | None:
+        empty = _EMPTY_LINES.match(self._buffer, self._at)
+        self._at = self._at if empty is None else empty.end()
         limit = self._at + MAX_LINE_SIZE
         end = _LINE_END.search(self._buffer, self._at, limit)
         if end is None and len(self._buffer) < limit:
@@ -132,28 +140,28 @@ class ResponseParser:
         return [classify(text)] if text and self._header is None else []
 
     def _take_payload(self, header: _Header) -> list[Value] | None:
-        """Counts, never looks inside. The byte after the data must again be a line end.
+        """Counts, and never looks inside; but looks at what follows.
 
-        It must be the one that ended the header's line (CR of CRLF): when the UART has lost
-        a byte of the data, the LF stands there, and what was collected is not a payload.
+        When the UART has lost a few bytes of the data, the count swallows as many of the line
+        ends, and what stands there is no longer CR LF CR LF.
         """
         first = self._at
         if header.end != _LF and self._buffer[first : first + 1] == b"\n":
             first += 1
         stop = first + header.size
-        if len(self._buffer) <= stop:
+        tail = b"\n" if header.end == _LF else _PAYLOAD_TAIL
+        if len(self._buffer) < stop + len(tail):
             return None
         self._header, self._at = None, stop
-        if self._buffer[stop] != header.end:
-            return [Line(header.text)]
-        return [Payload(header.start, bytes(self._buffer[first:stop]))]
+        clean = self._buffer.startswith(tail, stop)
+        return [Payload(header.start, bytes(self._buffer[first:stop]), clean)]
 
 
 def _read_header(text: str, end: int) -> _Header | None:
     found = _READ_HEADER.fullmatch(text)
     if found is None or int(found[2]) > MAX_PAYLOAD_SIZE:
         return None
-    return _Header(text, int(found[1]), int(found[2]), end)
+    return _Header(int(found[1]), int(found[2]), end)
 
 
 # --- arguments --------------------------------------------------------------------------

@@ -57,6 +57,7 @@ class AtClient:
         self._dialect = dialect
         self._link = AtLink(port, clock, dialect)
         self._max_read = dialect.max_read
+        self._any_tail = False  # the module ends data in a style of its own
         self._piece_offset: int | None = None  # a byte that the module's piece is known to hold
 
     @property
@@ -201,18 +202,24 @@ class AtClient:
     # --- data and events ----------------------------------------------------------------
 
     def read(self, start: int, size: int) -> bytes | None:
-        """At most what one command carries: 1024 bytes, or less if the module says so."""
+        """At most what one command carries: 1024 bytes, or less if the module says so.
+
+        Data that do not end as they should are read again, and believed when two answers are
+        alike: then this is how the module ends them, and later ones are believed at once.
+        """
         size = min(size, self._max_read)
+        doubtful: bytes | None = None
         for _ in range(1 + self._dialect.retries):
             answer = self._link.ask_until_answered("+QIOTOTARD", Kind.WRITE, (start, size))
             if not answer.ok:
                 return None
             payload = answer.payload
             if payload is not None and payload.start == start and len(payload.data) <= size:
-                if not payload.data:
-                    return None
-                self._piece_offset = start
-                return payload.data
+                self._any_tail |= not payload.clean and payload.data == doubtful
+                if payload.clean or self._any_tail:
+                    self._piece_offset = start if payload.data else self._piece_offset
+                    return payload.data or None
+                doubtful = payload.data
             self._link.retries += 1
         raise self._link.lost(f"+QIOTOTARD={start},{size}")
 

@@ -178,10 +178,12 @@ class EmulatedModule:
             "powered": self.powered,
             "received": self._parser.partial.decode("latin-1"),
             "waiting": self._out.decode("latin-1"),
-            "commands_received": self.commands_received,
-            "sent_size": self._sent_size,
-            "line_count": self._line_count,
-            "ordinals": dict(self._ordinals),
+            "counters": {  # nothing but faults looks at them
+                "commands_received": self.commands_received,
+                "sent_size": self._sent_size,
+                "line_count": self._line_count,
+                "ordinals": dict(self._ordinals),
+            },
         }
 
     @classmethod
@@ -200,7 +202,8 @@ class EmulatedModule:
         module.powered = saved["powered"]
         module._parser = CommandParser(saved["received"].encode("latin-1"))
         module._out += saved["waiting"].encode("latin-1")
-        module.commands_received = saved["commands_received"]
-        module._sent_size, module._line_count = saved["sent_size"], saved["line_count"]
-        module._ordinals = Counter(saved["ordinals"])
+        counters = saved["counters"]
+        module.commands_received = counters["commands_received"]
+        module._sent_size, module._line_count = counters["sent_size"], counters["line_count"]
+        module._ordinals = Counter(counters["ordinals"])
         return module

@@ -45,7 +45,8 @@ class ModuleOptions:
     product_version: str = "1.0"
     sdk_version: str = "2.9.0"
 
-    # Unknown: no document says. Defaults are what the sources make likely.
+    # Unknown: no document says. Defaults are what the sources make likely. (Also unknown: the
+    # CRC, which is Package.crc, and URCs within an answer, which are Faults.insert_between_lines.)
     read_test_text: str = "0,(1-{max_read})"  # after "+QIOTOTARD: "
     update_test_text: str = "(0-3)"
     request_test_text: str = "(0,1)"

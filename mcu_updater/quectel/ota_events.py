@@ -33,7 +33,7 @@ class MalformedEventError(LinkError):
             where=f"+QIOTEVT: {urc.type},{urc.code}",
             expected=reason,
             found=repr(urc.arguments),
-            then="the module may hold a piece that nobody reads: ask it again or end the upgrade",
+            then="The module may hold a piece that nobody reads: read it, or end the upgrade",
         )
 
 

@@ -71,5 +71,5 @@ class ModulePipe:
                 where="emulated module",
                 expected="an open pipe",
                 found="end of file",
-                then="plug it in and run again: the update is carried on from what was stored",
+                then="Plug it in and run again: the update is carried on from what was stored",
             )

@@ -1,4 +1,4 @@
-"""The module's upgrade state machine (module SDK 2.9.0): four tables and what moves through them.
+"""The module's upgrade state machine (module SDK 2.9.0): tables, and what moves through them.
 
 ::
 

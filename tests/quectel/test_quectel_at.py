@@ -82,12 +82,17 @@ def test_any_payload_comes_through(data):
     assert at.ResponseParser().feed(stream) == [at.Payload(5, data), at.Final(True, "OK")]
 
 
-def test_a_payload_that_lost_a_byte_is_none():
-    stream = at.format_payload(0, b"x" * 64).replace(b"x", b"", 1) + b"\r\nOK\r\n"
-    assert at.ResponseParser().feed(stream) == [
-        at.Line("+QIOTOTARD: 0,64"),
-        at.Final(True, "OK"),
-    ]
+@pytest.mark.parametrize("lost", range(1, 5))
+def test_a_payload_that_lost_bytes_is_not_clean(lost):
+    stream = at.format_payload(0, b"x" * 64).replace(b"x", b"", lost) + b"\r\nOK\r\n"
+    payload, final = at.ResponseParser().feed(stream)
+    assert not payload.clean
+    assert final == at.Final(True, "OK")
+
+
+def test_a_payload_that_got_a_byte_more_is_not_clean():
+    stream = at.format_payload(0, b"x" * 64).replace(b"x", b"xx", 1) + b"\r\nOK\r\n"
+    assert not at.ResponseParser().feed(stream)[0].clean
 
 
 def test_line_feed_dialect_and_missing_space():

@@ -85,6 +85,28 @@ def test_any_dropped_byte_is_mended_or_noticed(position):
     assert session.clock.time_s < 600
 
 
+@pytest.mark.parametrize("size", range(2, 12))
+@pytest.mark.parametrize("position", [600, 1700, 2900])
+def test_lost_bytes_in_the_data_are_read_again(position, size):
+    lost = frozenset(range(position, position + size))
+    assert checked(Session(faults=Faults(drop_sent=lost))).client.retries >= 1
+
+
+def test_a_module_that_ends_data_in_its_own_style():
+    class OddPort:
+        def __init__(self, pipe):
+            self.write, self.pipe = pipe.write, pipe
+
+        def read(self, timeout_s):
+            data = self.pipe.read(timeout_s)
+            odd = data.startswith(b"\r\n+QIOTOTARD: ") and data.endswith(b"\r\n\r\nOK\r\n")
+            return data[:-8] + b"\r\nOK\r\n" if odd else data
+
+    session = Session()
+    session.client = AtClient(OddPort(session.pipe), session.clock)
+    assert checked(session).client.retries == 1
+
+
 def test_late_answers_do_not_answer_the_next_command():
     class LatePort:
         """Every answer to the first three commands comes four seconds late."""
