@@ -65,6 +65,7 @@ class Board:
         self.center = DeveloperCenter()
         self.module = EmulatedModule(self.center, options or ModuleOptions())
         self._result: Result | None = None
+        self._links: list[AtClient] = []  # one for each start of the MCU
 
     @classmethod
     def new(
@@ -177,6 +178,7 @@ class Board:
         banks = open_banks(self.device, self.device, self.layout)
         self.module.transmit()  # what the module said to a CPU in reset is lost
         link = AtClient(ModulePipe(self.module, self.clock), self.clock)
+        self._links.append(link)
         active, inactive = banks[decision.bank], banks[1 - decision.bank]
         return Updater(active, inactive, link, policy, lambda: _self_test(trial))
 
@@ -186,6 +188,11 @@ class Board:
         if self._result is None:
             raise ValueError("the board has not run to an end")
         return self._result
+
+    @property
+    def retries(self) -> int:
+        """What had to be said again to the module, since this object was made."""
+        return sum(link.retries for link in self._links)
 
     def cut_module(self) -> None:
         """The module loses power too; ``run`` gives it back."""
