@@ -1,0 +1,1 @@
+"""The command line: parse, build, run, print, exit. The only room that prints."""

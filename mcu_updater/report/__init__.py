@@ -1,0 +1,1 @@
+"""Rendering only: values in; lines, tables and JSON objects out. Nothing here prints."""

@@ -1,0 +1,6 @@
+"""``python -m mcu_updater`` is ``mcu-updater``."""
+
+from mcu_updater.cli.main import main
+
+if __name__ == "__main__":
+    main()

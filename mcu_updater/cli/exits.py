@@ -1,0 +1,36 @@
+"""Exit codes: the one table, which ``--help`` prints. Errors carry theirs in their class."""
+
+from __future__ import annotations
+
+from mcu_updater.errors import (
+    ImageRejected,
+    LinkError,
+    ModuleRefused,
+    PortError,
+    Reverted,
+    UsageError,
+    VerificationFailed,
+)
+
+OK = 0
+POWER_CUT = 9
+INTERRUPTED = 130
+
+MEANINGS: dict[int, str] = {
+    OK: "ok",
+    UsageError.exit_code: "usage: an option or argument that cannot be; a cut that never fired",
+    ImageRejected.exit_code: "image or plan rejected; nothing of it will boot",
+    PortError.exit_code: "port or board file cannot be used",
+    ModuleRefused.exit_code: "module refused or failed, or offered no plan",
+    VerificationFailed.exit_code: "verification failed: flash does not hold what was written",
+    LinkError.exit_code: "link error after retries",
+    POWER_CUT: "power cut as asked",
+    Reverted.exit_code: "reverted: the new image did not pass its trial, the old one runs",
+    INTERRUPTED: "interrupted",
+}
+
+
+def epilog() -> str:
+    """The table as click shows it: ``\\b`` keeps its lines."""
+    rows = [f"  {code:>3}  {meaning}" for code, meaning in sorted(MEANINGS.items())]
+    return "\b\nExit codes:\n" + "\n".join(rows)

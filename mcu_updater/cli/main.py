@@ -1,0 +1,322 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flash_emulator import CutAt, Outcome, Part, load_part
+from mcu_updater.board import Board, Trial, load_board, save_board
+from mcu_updater.boot import ATTEMPTS
+from mcu_updater.cli import exits, look, values
+from mcu_updater.cli.screen import complain, open_screen, show
+from mcu_updater.cli.session import Session, Terms
+from mcu_updater.errors import PortError, UpdaterError, UsageError
+from mcu_updater.journal import MAX_ATTEMPTS
+from mcu_updater.quectel.center import Package, Plan
+from mcu_updater.report.status import status_json, status_tables
+from mcu_updater.report.why import render_sections, why
+from mcu_updater.updater import Policy
+
+PART, COMPONENT, VERSION = "STM32L476xG", "STM32", "1.0.0"
+
+Command = Callable[..., None]
+FILE = click.Path(path_type=Path)
+
+
+class Commands(click.Group):
+    """The one place where an error becomes a message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UpdaterError as error:
+            complain(error.message)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            complain("interrupted")
+            ctx.exit(exits.INTERRUPTED)
+
+
+def main() -> None:
+    cli(prog_name="mcu-updater")
+
+
+@click.group(cls=Commands, epilog=exits.epilog())
+@click.version_option(package_name="mcu-updater")
+def cli() -> None:
+    """Update the firmware of a microcontroller behind a Quectel module, on an emulated board."""
+
+
+# --- options that several commands have
+
+
+def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_part = click.option(
+    "--part",
+    callback=values.part,
+    metavar="NAME",
+    help=f"Part number of a fresh board.  [default: {PART}]",
+)
+_cut_options = _options(
+    click.option(
+        "--cut-at", type=click.IntRange(min=1), metavar="N", help="Cut power at flash operation N."
+    ),
+    click.option(
+        "--outcome",
+        type=click.Choice([outcome.value for outcome in Outcome]),
+        default=Outcome.TORN.value,
+        show_default=True,
+        help="What the cut leaves of that operation.",
+    ),
+    click.option("--cut-module", is_flag=True, help="The module loses power at the cut, too."),
+)
+_trial_options = _options(
+    click.option(
+        "--trial",
+        type=click.Choice([trial.value for trial in Trial]),
+        default=Trial.PASS.value,
+        show_default=True,
+        help="How a new image behaves on trial.",
+    ),
+    click.option(
+        "--attempts",
+        type=click.IntRange(1, MAX_ATTEMPTS),
+        default=ATTEMPTS,
+        show_default=True,
+        metavar="N",
+        help="Trial boots before the old image comes back.",
+    ),
+)
+_screen_options = _options(
+    click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text."),
+    click.option("--quiet", is_flag=True, help="Print nothing but errors."),
+    click.option("--verbose", is_flag=True, help="Also print each step that was decided."),
+)
+_file = click.argument("file", type=FILE)
+
+
+def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
+    cut_at = given["cut_at"]
+    if cut_at is None and given["cut_module"]:
+        raise UsageError("--cut-module says what a cut does", expected="--cut-at N with it")
+    return Terms(
+        policy=policy,
+        cut=CutAt(cut_at, Outcome(given["outcome"])) if cut_at else None,
+        cut_module=given["cut_module"],
+        trial=Trial(given["trial"]),
+        attempts=given["attempts"],
+    )
+
+
+# --- update
+
+
+@cli.command(short_help="Carry out a whole upgrade, from plan to reported version.")
+@click.argument("image", type=FILE, callback=values.image)
+@click.option(
+    "--board", "file", type=FILE, metavar="FILE", help="File that keeps the board; made if missing."
+)
+@click.option(
+    "--from",
+    "source",
+    callback=values.version,
+    metavar="V",
+    help=f"Fresh board: the version it runs.  [default: {VERSION}]  "
+    "Existing board: offer the plan to devices at V only.",
+)
+@click.option(
+    "--to",
+    "target",
+    default="2.0.0",
+    show_default=True,
+    callback=values.version,
+    metavar="V",
+    help="Version that IMAGE is announced as.",
+)
+@click.option(
+    "--component",
+    default=COMPONENT,
+    show_default=True,
+    callback=values.component,
+    metavar="NAME",
+    help="Component that the plan is for.",
+)
+@_part
+@click.option(
+    "--base", callback=values.address, metavar="ADDR", help="Where a raw image is linked."
+)
+@click.option(
+    "--read-size",
+    type=click.IntRange(1, 4096),
+    default=values.MAX_READ_SIZE,
+    show_default=True,
+    callback=values.read_size,
+    metavar="N",
+    help="Bytes of one AT+QIOTOTARD.",
+)
+@click.option(
+    "--piece-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Bytes that the module holds at a time.  [default: the whole package]",
+)
+@click.option(
+    "--md5",
+    callback=values.digest(16),
+    metavar="HEX",
+    help="MD5 to announce.  [default: the true one]",
+)
+@click.option(
+    "--sha256",
+    callback=values.digest(32),
+    metavar="HEX",
+    help="SHA-256 to announce.  [default: the true one]",
+)
+@_cut_options
+@_trial_options
+@_screen_options
+@click.pass_context
+def update(ctx: click.Context, /, image: bytes, file: Path | None, **given: Any) -> None:
+    """Upgrade to IMAGE (.bin, .hex, .s19): cloud, module, flash, trial, version.
+
+    A board that another command left in the middle of an upgrade finishes that one first.
+    """
+    screen = open_screen(**_screen_of(given))
+    terms = _terms(Policy(given["component"], given["read_size"], given["base"]), given)
+    package = Package(image, given["md5"], given["sha256"])
+    exists = file is not None and file.exists()
+    board = _existing(file, given) if file and exists else _fresh(file, given)
+    source = (given["source"] or "") if exists else ""
+    plan = Plan(given["component"], given["target"], package, source)
+    terms = replace(terms, policy=replace(terms.policy, component=board.component))
+    ctx.exit(Session(board, file, terms, screen).upgrade(plan))
+
+
+def _screen_of(given: dict[str, Any]) -> dict[str, bool]:
+    return {name: given[name] for name in ("as_json", "quiet", "verbose")}
+
+
+def _existing(file: Path, given: dict[str, Any]) -> Board:
+    board = load_board(file)
+    part: Part | None = given["part"]
+    if part is not None and part.name != board.part.name:
+        raise UsageError(
+            "the board has another part", where=str(file), expected=part.name, found=board.part.name
+        )
+    _set_piece_size(board, given["piece_size"])
+    return board
+
+
+def _fresh(file: Path | None, given: dict[str, Any]) -> Board:
+    part = given["part"] or load_part(PART)
+    board = Board.new(part, given["source"] or VERSION, component=given["component"])
+    _set_piece_size(board, given["piece_size"])
+    if file is not None:
+        save_board(board, file)  # before anything runs, so that a bad path is found now
+    return board
+
+
+def _set_piece_size(board: Board, size: int | None) -> None:
+    if size is not None:
+        board.configure_module(replace(board.module.options, piece_size=size))
+
+
+# --- board
+
+
+@cli.group()
+def board() -> None:
+    """Make, look at and run a board that is kept in a file."""
+
+
+@board.command("new")
+@_file
+@click.option(
+    "--version",
+    required=True,
+    callback=values.version,
+    metavar="V",
+    help="Version that it runs.",
+)
+@_part
+@click.option(
+    "--image",
+    type=FILE,
+    metavar="IMAGE",
+    callback=values.image,
+    help="Firmware in bank A.  [default: a minimal one]",
+)
+@click.option(
+    "--component",
+    default=COMPONENT,
+    show_default=True,
+    callback=values.component,
+    metavar="NAME",
+    help="Name under which the version is reported.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="Of all its randomness."
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+def board_new(
+    file: Path,
+    version: str,
+    part: Part | None,
+    image: bytes | None,
+    component: str,
+    seed: int,
+    force: bool,
+) -> None:
+    """Make FILE: a board as it leaves the factory, with version V in bank A."""
+    if file.exists() and not force:
+        raise PortError("exists already", where=str(file), then="Replace it with --force")
+    made = Board.new(part or load_part(PART), version, image, component=component, seed=seed)
+    save_board(made, file)
+    click.echo(f"{file}: {made.part.name}, {component} {version} in bank A")
+
+
+@board.command("status")
+@_file
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+def board_status(file: Path, as_json: bool) -> None:
+    """Show chip, banks, journals, module and cloud. Changes nothing."""
+    status = look.board_status(load_board(file), ATTEMPTS)
+    if as_json:
+        click.echo(json.dumps(status_json(status)))
+    else:
+        show(*status_tables(status))
+
+
+@board.command("boot")
+@_file
+@_cut_options
+@_trial_options
+@_screen_options
+@click.pass_context
+def board_boot(ctx: click.Context, /, file: Path, **given: Any) -> None:
+    """Power the board on and let it do what it has to, until it rests."""
+    screen = open_screen(**_screen_of(given))
+    loaded = load_board(file)
+    terms = _terms(Policy(loaded.component), given)
+    ctx.exit(Session(loaded, file, terms, screen).boot())
+
+
+@board.command("why")
+@_file
+def board_why(file: Path) -> None:
+    """Explain which records lead to the next boot decision. Changes nothing."""
+    show(render_sections(why(look.evidence(load_board(file)), ATTEMPTS)))

@@ -1,0 +1,151 @@
+"""Where events go: lines and bars for people, JSON lines for programs, or nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, Protocol
+
+import click
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from mcu_updater import events
+from mcu_updater.events import Event, Work
+from mcu_updater.report.lines import SCHEMA, event_json, line_of, render_line
+from mcu_updater.report.summary import Summary, summary_json, summary_view
+
+_FILE_WIDTH = 120
+
+
+class Screen(Protocol):
+    """What a session is shown on. *time_us* is the board's time since the session began."""
+
+    def event(self, event: Event, time_us: int) -> None: ...
+
+    def close(self) -> None:
+        """No more events come."""
+
+    def note(self, text: str) -> None:
+        """Something that only people need to be told."""
+
+    def summary(self, summary: Summary) -> None: ...
+
+
+def console() -> Console:
+    """Standard output, taking text as it is. A file is not folded as early as a screen."""
+    folded = sys.stdout.isatty() or "COLUMNS" in os.environ
+    width = None if folded else _FILE_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def show(*renderables: RenderableType) -> None:
+    screen = console()
+    for renderable in renderables:
+        screen.print(renderable)
+
+
+def complain(message: str) -> None:
+    """The one form of an error."""
+    click.echo(f"error: {message}", err=True)
+
+
+class HumanScreen:
+    """Lines and the final table on stdout, progress bars on stderr while that is a terminal."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        self._verbose = verbose
+        self._bars = Bars() if sys.stderr.isatty() else None
+        self._out = console()
+        if self._bars and sys.stdout.isatty():
+            self._out = self._bars.console  # one terminal: lines go above the bars
+
+    def event(self, event: Event, time_us: int) -> None:
+        if isinstance(event, events.Progress):
+            if self._bars:
+                self._bars.show(event)
+            return
+        line = line_of(event)
+        if line is not None and (self._verbose or line.kind != "decide"):
+            self._out.print(render_line(line, time_us))
+
+    def close(self) -> None:
+        if self._bars:
+            self._bars.close()
+        self._out = console()
+
+    def note(self, text: str) -> None:
+        self._out.print(Text(text))
+
+    def summary(self, summary: Summary) -> None:
+        self._out.print(summary_view(summary))
+
+
+class Bars:
+    """One bar for each kind of work; gone when all is done."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        columns = TextColumn("{task.description:>18}"), BarColumn(), DownloadColumn(True)
+        self._progress = Progress(
+            *columns,
+            console=self.console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._tasks: dict[Work, TaskID] = {}
+
+    def show(self, progress: events.Progress) -> None:
+        task = self._tasks.get(progress.work)
+        if task is None:
+            self._progress.start()
+            task = self._progress.add_task(progress.work)
+            self._tasks[progress.work] = task
+        self._progress.update(task, completed=progress.done, total=progress.total or None)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+class JsonScreen:
+    """One object a line on stdout; the first carries the schema's number."""
+
+    def __init__(self) -> None:
+        self._head: dict[str, Any] = {"schema": SCHEMA}
+
+    def event(self, event: Event, time_us: int) -> None:
+        self._print(event_json(event, time_us))
+
+    def close(self) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def summary(self, summary: Summary) -> None:
+        self._print(summary_json(summary))
+
+    def _print(self, fields: dict[str, Any]) -> None:
+        click.echo(json.dumps({**self._head, **fields}))
+        self._head = {}
+
+
+class QuietScreen:
+    """Errors only, and those do not come here."""
+
+    def event(self, event: Event, time_us: int) -> None: ...
+
+    def close(self) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def summary(self, summary: Summary) -> None: ...
+
+
+def open_screen(*, as_json: bool, quiet: bool, verbose: bool) -> Screen:
+    if as_json + quiet + verbose > 1:
+        raise click.UsageError("--json, --quiet and --verbose: only one of them can be had")
+    if as_json:
+        return JsonScreen()
+    return QuietScreen() if quiet else HumanScreen(verbose=verbose)

@@ -1,0 +1,232 @@
+"""One command's work on one board: run it, survive the cut, save, sum up, name the exit code."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flash_emulator import CutAt, PowerLoss
+from mcu_updater.board import Board, Cut, Trial, save_board
+from mcu_updater.boot import ATTEMPTS
+from mcu_updater.cli import exits, look
+from mcu_updater.cli.screen import Screen, complain
+from mcu_updater.cli.watch import WatchedFlash
+from mcu_updater.errors import ModuleRefused, PortError, UpdaterError, UsageError
+from mcu_updater.quectel.center import Plan
+from mcu_updater.quectel.upgrade import OtaState
+from mcu_updater.report.summary import CutMade, Operations, Summary
+from mcu_updater.updater import Outcome, Policy, Result
+
+MOST_SESSIONS = 3  # one upgrade that was under way, the one asked for, and one to spare
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How the board is run."""
+
+    policy: Policy
+    cut: CutAt | None = None
+    cut_module: bool = False
+    trial: Trial = Trial.PASS
+    attempts: int = ATTEMPTS
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the work ended. *message* is an error when *exit_code* says so."""
+
+    outcome: str
+    exit_code: int = exits.OK
+    message: str = ""
+    cut: CutMade | None = None
+
+
+class Session:
+    """*board*, kept in *path* (None: in memory only), run under *terms* and shown on *screen*."""
+
+    def __init__(self, board: Board, path: Path | None, terms: Terms, screen: Screen) -> None:
+        self._board = board
+        self._device = WatchedFlash(board.device)
+        board.device = self._device
+        self._path = path
+        self._terms = terms
+        self._screen = screen
+        self._outcome = "failed"
+        self._package_bytes: int | None = None
+        self._wall_start_s = time.perf_counter()
+        self._start_us = board.clock.now_us
+        self._usage_before = replace(board.device.usage)
+        self._before = look.running(board)
+
+    # --- the two kinds of work
+
+    def upgrade(self, plan: Plan) -> int:
+        """Offer *plan* and run until its version runs. Returns the exit code."""
+        self._package_bytes = len(plan.package.data)
+        return self._conduct(lambda: self._upgrade(plan))
+
+    def boot(self) -> int:
+        """Power on, and let the board do what it has to. Returns the exit code."""
+        return self._conduct(self._boot)
+
+    def _upgrade(self, plan: Plan) -> None:
+        target = plan.target_version
+        if self._is_done(plan):
+            self._outcome = f"already runs version {target}"
+            return
+        self._board.offer(plan)
+        for _ in range(MOST_SESSIONS):
+            result = self._run()
+            done = look.is_confirmed(self._board, target)
+            if done and result.outcome in (Outcome.UPDATED, Outcome.NO_PLAN):
+                return
+            if result.outcome is Outcome.NO_PLAN:
+                raise _no_plan(self._board, plan)
+            if result.error is not None:
+                raise result.error
+        raise ModuleRefused(
+            "the board does not get to the version asked for",
+            expected=f"version {target} within {MOST_SESSIONS} upgrades",
+            found=str(look.running(self._board)),
+        )
+
+    def _is_done(self, plan: Plan) -> bool:
+        """The version runs, and the module is not waiting to hear so."""
+        module, version = self._board.module, plan.target_version
+        known = module.versions.get(plan.component, version) == version
+        idle = module.ota_state is OtaState.NOPLAN
+        return known and idle and look.is_confirmed(self._board, version)
+
+    def _boot(self) -> None:
+        result = self._run()
+        if result.error is not None and result.outcome is not Outcome.NO_PLAN:
+            raise result.error
+
+    def _run(self) -> Result:
+        terms = self._terms
+        cut = Cut(terms.cut, terms.cut_module) if terms.cut else None
+        for event in self._board.run(
+            terms.policy, cut=cut, trial=terms.trial, attempts=terms.attempts
+        ):
+            self._screen.event(event, self._board.clock.now_us - self._start_us)
+        self._outcome = self._board.result.outcome
+        return self._board.result
+
+    # --- how it ends
+
+    def _conduct(self, work: Callable[[], None]) -> int:
+        """Do *work*; then, whatever came, save the board, sum up, and say what went wrong."""
+        try:
+            ending = self._ending_of(work)
+        finally:
+            self._screen.close()
+        ending = self._check_cut(self._save(ending))
+        self._screen.summary(self._summary(ending))
+        if ending.cut is not None:
+            self._say_what_next()
+        if ending.message:
+            complain(ending.message)
+        return ending.exit_code
+
+    def _ending_of(self, work: Callable[[], None]) -> Ending:
+        """The only place that catches PowerLoss: the device is dead, and nobody touches it."""
+        try:
+            work()
+        except UpdaterError as error:
+            return Ending(self._outcome, error.exit_code, error.message)
+        except PowerLoss as loss:
+            return Ending("power cut", exits.POWER_CUT, cut=self._cut_made(loss))
+        except KeyboardInterrupt:
+            saved = "" if self._path is None else f"; the board is kept in {self._path}"
+            return Ending("interrupted", exits.INTERRUPTED, f"interrupted{saved}")
+        return Ending(self._outcome)
+
+    def _cut_made(self, loss: PowerLoss) -> CutMade:
+        if self._terms.cut_module:
+            self._board.cut_module()
+        operation = self._device.last_operation
+        return CutMade(
+            operation=loss.operation,
+            outcome=loss.outcome,
+            kind=operation.kind,
+            address=operation.address,
+            place=look.place_of(self._board, operation.address),
+            module_too=self._terms.cut_module,
+        )
+
+    def _save(self, ending: Ending) -> Ending:
+        if self._path is None:
+            return ending
+        try:
+            save_board(self._board, self._path)
+        except PortError as error:
+            return Ending(ending.outcome, error.exit_code, error.message)
+        return ending
+
+    def _check_cut(self, ending: Ending) -> Ending:
+        """A cut that never fired must not pass for a cut, whatever else happened."""
+        cut = self._terms.cut
+        if cut is None or cut.fired or ending.exit_code == exits.INTERRUPTED:
+            return ending
+        message = f"the cut never fired: only {cut.taken} operations"
+        message += f", {cut.operation} asked for"
+        if ending.message:
+            message = f"{ending.message}\nerror: {message}"
+        return Ending(ending.outcome, UsageError.exit_code, message)
+
+    def _say_what_next(self) -> None:
+        if self._path is None:
+            self._screen.note("This board was in memory only and is gone; keep one with --board.")
+            return
+        file = shlex.quote(str(self._path))
+        self._screen.note(f"The board is kept in {self._path}. Look at it, then carry on:")
+        for command in ("why", "boot"):
+            self._screen.note(f"  mcu-updater board {command} {file}")
+
+    def _summary(self, ending: Ending) -> Summary:
+        usage, before = self._device.usage, self._usage_before
+        kinds = look.timing_kinds(self._board.part)
+        erases = Operations(
+            usage.erases - before.erases,
+            usage.erase_us - before.erase_us,
+            kinds["sector_erase"],
+        )
+        programs = Operations(
+            usage.programs - before.programs,
+            usage.program_us - before.program_us,
+            kinds["program_unit"],
+        )
+        all_us = self._board.clock.now_us - self._start_us
+        return Summary(
+            outcome=ending.outcome,
+            exit_code=ending.exit_code,
+            error=ending.message,
+            before=self._before,
+            after=look.running(self._board),
+            package_bytes=self._package_bytes,
+            erases=erases,
+            programs=programs,
+            link_us=all_us - erases.time_us - programs.time_us,
+            retries=self._board.retries,
+            wall_s=time.perf_counter() - self._wall_start_s,
+            cut=ending.cut,
+        )
+
+
+def _no_plan(board: Board, plan: Plan) -> ModuleRefused:
+    """Why the cloud has nothing for this board, as far as it can be seen."""
+    version = look.running(board).version
+    found = f"the plan is {board.center.state_of(plan).value!r}"
+    if plan.component != board.component:
+        found = f"the plan is for {plan.component}"
+    elif plan.source_version not in ("", version):
+        found = f"the plan is for devices at version {plan.source_version}"
+    return ModuleRefused(
+        "the module offers no upgrade",
+        expected=f"a plan for {board.component} at version {version}",
+        found=found,
+        then="Nothing was changed",
+    )

@@ -1,0 +1,91 @@
+"""Options to values: what cannot be is a usage error, found before anything is touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flash_emulator import Part, PartError, load_part
+from mcu_updater.errors import ImageRejected
+
+_VERSION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_COMPONENT = re.compile(r"[!-~ ]{1,32}")
+_ADDRESS_LIMIT = 1 << 32
+
+Callback = Callable[[click.Context, click.Parameter, Any], Any]
+
+
+def version(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """What AT+QIOTMCUVER can carry."""
+    if text is not None and not _VERSION.fullmatch(text):
+        raise click.BadParameter(f"{text!r} is not 1 to 64 letters, digits, '_', '-' or '.'")
+    return text
+
+
+def component(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and (not _COMPONENT.fullmatch(text) or set(':;"') & set(text)):
+        raise click.BadParameter(f'{text!r} is not 1 to 32 ASCII characters without : ; and "')
+    return text
+
+
+def part(_: click.Context, __: click.Parameter, name: str | None) -> Part | None:
+    if name is None:
+        return None
+    try:
+        return load_part(name)
+    except PartError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def address(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
+    """Hexadecimal with 0x, else decimal; ``_`` between digits as in 0x0800_8000."""
+    if text is None:
+        return None
+    try:
+        value = int(text, 16 if text.lower().startswith("0x") else 10)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no address, such as 0x0800_8000") from error
+    if not 0 <= value < _ADDRESS_LIMIT:
+        raise click.BadParameter(f"{text} is no 32-bit address")
+    return value
+
+
+def read_size(_: click.Context, __: click.Parameter, size: int) -> int:
+    if size > MAX_READ_SIZE:
+        raise click.BadParameter(
+            f"{size}: the emulated board's link carries at most {MAX_READ_SIZE} bytes a read"
+        )
+    return size
+
+
+MAX_READ_SIZE = 1024  # the AT client's dialect; 4096 are for modules that offer them
+
+
+def digest(size: int) -> Callback:
+    """Hexadecimal digits for *size* bytes."""
+
+    def parse(_: click.Context, __: click.Parameter, text: str | None) -> bytes:
+        if text is None:
+            return b""
+        if not re.fullmatch(f"[0-9A-Fa-f]{{{2 * size}}}", text):
+            raise click.BadParameter(f"{text!r} is not {2 * size} hexadecimal digits")
+        return bytes.fromhex(text)
+
+    return parse
+
+
+def image(_: click.Context, __: click.Parameter, path: Path | None) -> bytes | None:
+    """The bytes of the file. An empty one can be no package: the cloud would not take it."""
+    if path is None:
+        return None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}") from error
+    if not data:
+        raise ImageRejected("the package is empty", where=str(path), then="Nothing was changed")
+    return data
