@@ -140,7 +140,7 @@ _TABLE |= {phase: _REST for phase in Phase if phase not in _TABLE}
 
 def decide(observed: Observed) -> Step:
     """The next step. Defined for every combination of its inputs."""
-    if observed.active is Phase.TRIAL:
+    if observed.active in (Phase.TRIAL, Phase.VERIFIED):  # VERIFIED: started as a last resort
         return Step.SELF_TEST
     if not observed.active_renewed:
         return Step.RENEW_ACTIVE

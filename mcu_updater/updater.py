@@ -8,6 +8,7 @@ that was cut goes on by the ordinary start.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -230,14 +231,15 @@ class Updater:
         yield from self._heard.hear(self._policy.verdict_s, Module.IDLE)
         if self._heard.module is Module.BUSY:
             self._heard.module = Module.IDLE  # a last word of the download that this ended
+        failed = self._inactive.journal.read().phase is Phase.FAILED
         if self._error and self._heard.module is Module.IDLE:
             self._heard.module = Module.FAILED
+        elif not failed and self._heard.module is Module.FAILED:
+            self._heard.module = Module.IDLE  # an upgrade that the journal knows nothing of
 
     def _do_end_upgrade(self) -> Iterator[Event]:
         yield Problem("this upgrade cannot go on here; it is ended, and a new one asked for")
         yield from self._do_report()
-        if self._heard.module is Module.IDLE:
-            self._heard.module = Module.FAILED
 
     def _do_ask(self) -> Iterator[Event]:
         self._asked += 1
@@ -245,6 +247,7 @@ class Updater:
             self._result = self._judge_end(Module.FAILED, self._inactive.journal.read())
             return
         try:
+            self._link.connect()  # it may have lost power, or its network
             self._link.request_plan()
         except ModuleRefused as refusal:
             self._result = Result(Outcome.LOST, refusal)
@@ -258,15 +261,20 @@ class Updater:
             raise ValueError("no plan to answer")
         why = judge(plan, self._policy.component, self._version())
         if why is not None:
-            self._link.refuse()
             yield ModuleTold(f"the plan is refused: {why}")
+            with suppress(ModuleRefused):  # the plan is gone already
+                self._link.refuse()
             error = ImageRejected("the plan was refused", found=why, then="Nothing was changed")
             self._result = Result(Outcome.REFUSED, error)
             return
         yield from self._note_plan(plan)
-        self._link.confirm()
-        yield ModuleTold("the plan is confirmed")
         self._heard.module = Module.ACCEPTED
+        yield ModuleTold("the plan is confirmed")
+        try:
+            self._link.confirm()
+        except ModuleRefused:
+            yield Problem("the module does not take the confirmation; waiting for its next event")
+            self._heard.module = Module.BUSY
 
     def _note_plan(self, plan: PlanOffered) -> Iterator[Event]:
         """Journal the plan before it is confirmed: from then on no version may be reported."""

@@ -88,28 +88,26 @@ class SectorWriter:
 
     def _place(self, extent: Extent) -> int:
         """Offset of *extent* in the slot, checked."""
-        offset = extent.address - self._slot.link_address
-        end = offset + len(extent.data)
+        begin, base = extent.address, self._slot.link_address
+        end = begin + len(extent.data)
         where = f"line {extent.line}" if extent.line else f"image offset {self.cursor}"
-        if offset < 0 or end > self._slot.size:
+        if begin < base or end > base + self._slot.size:
             raise ImageRejected(
                 "data outside the slot",
                 where=where,
-                expected=f"{address_text(self._slot.link_address)} to "
-                f"{address_text(self._slot.link_address + self._slot.size - 1)}",
-                found=f"{address_text(extent.address)} to "
-                f"{address_text(extent.address + len(extent.data) - 1)}",
+                expected=f"{address_text(base)} to {address_text(base + self._slot.size - 1)}",
+                found=f"{address_text(begin)} to {address_text(end - 1)}",
                 then="The image is linked for another address or does not fit",
             )
-        if offset < self.cursor:
+        if begin - base < self.cursor:
             raise ImageRejected(
                 "data overlap, or do not ascend",
                 where=where,
-                expected=f"an address from {address_text(self._slot.link_address + self.cursor)} on",
-                found=address_text(extent.address),
+                expected=f"an address from {address_text(base + self.cursor)} on",
+                found=address_text(begin),
                 then="The image is written in one pass: sort its records by address",
             )
-        return offset
+        return begin - base
 
     def _advance(self, offset: int) -> Iterator[int]:
         """Fill with 0xFF up to *offset*, completing the sectors on the way."""
