@@ -15,7 +15,22 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 demo: $(STAMP)   ## a whole upgrade on the emulated board, cut once and carried on
-	$(BIN)/python -m mcu_updater demo
+	@set -eu; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; board=$$folder/demo.board; \
+	run() { echo; echo "\$$ mcu-updater $$*"; $(BIN)/mcu-updater "$$@"; }; \
+	run board new "$$board" --version 1.0.0 --image fixtures/fixture-1.0.0.bin; \
+	code=0; run update fixtures/fixture-2.0.0.hex --board "$$board" --cut-at 600 || code=$$?; \
+	echo "=> exit code $$code"; test $$code -eq 9; \
+	for command in status why boot status; do run board $$command "$$board"; done; \
+	$(BIN)/mcu-updater board status "$$board" --json | $(BIN)/python -c "$$RUNS_NEW"
+
+# Succeeds when the next start runs the new version from the other bank, confirmed.
+define RUNS_NEW
+import json, sys
+bank = next(b for b in json.load(sys.stdin)["banks"] if b["boots_next"])
+found = bank["name"], bank["version"], bank["phase"]
+sys.exit(0 if found == ("B", "2.0.0", "CONFIRMED") else f"demo: expected 2.0.0 in B: {found}")
+endef
+export RUNS_NEW
 
 test: lint types imports pytest  ## everything that must be green
 

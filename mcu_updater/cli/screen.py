@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from typing import Any, Protocol
 
 import click
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from mcu_updater import events
 from mcu_updater.events import Event, Work
-from mcu_updater.report.lines import SCHEMA, event_json, line_of, render_line
+from mcu_updater.report.lines import SCHEMA, event_json, line_of, plain_line, render_line
 from mcu_updater.report.summary import Summary, summary_json, summary_view
 
 _FILE_WIDTH = 120
@@ -68,8 +69,12 @@ class HumanScreen:
                 self._bars.show(event)
             return
         line = line_of(event)
-        if line is not None and (self._verbose or line.kind != "decide"):
+        if line is None or (line.kind == "decide" and not self._verbose):
+            return
+        if sys.stdout.isatty():
             self._out.print(render_line(line, time_us))
+        else:
+            click.echo(plain_line(line, time_us))
 
     def close(self) -> None:
         if self._bars:
@@ -77,10 +82,14 @@ class HumanScreen:
         self._out = console()
 
     def note(self, text: str) -> None:
-        self._out.print(Text(text))
+        self._out.print(Text(text), soft_wrap=not sys.stdout.isatty())
 
     def summary(self, summary: Summary) -> None:
-        self._out.print(summary_view(summary))
+        view = summary_view(summary)
+        if isinstance(view, Text):
+            self.note(view.plain)
+        else:
+            self._out.print(view)
 
 
 class Bars:
@@ -97,14 +106,27 @@ class Bars:
             redirect_stderr=False,
         )
         self._tasks: dict[Work, TaskID] = {}
+        self._done: dict[Work, int] = {}
+        self._earlier: Counter[Work] = Counter()  # of pieces that are behind
 
     def show(self, progress: events.Progress) -> None:
         task = self._tasks.get(progress.work)
         if task is None:
             self._progress.start()
-            task = self._progress.add_task(progress.work)
+            task = self._progress.add_task(progress.work, total=None)
             self._tasks[progress.work] = task
-        self._progress.update(task, completed=progress.done, total=progress.total or None)
+        done = progress.done
+        if not progress.total:  # such a count begins anew with every piece
+            done += self._before(progress)
+        self._progress.update(task, completed=done, total=progress.total or None)
+
+    def _before(self, progress: events.Progress) -> int:
+        """What earlier pieces came to."""
+        last = self._done.get(progress.work, 0)
+        if progress.done < last:
+            self._earlier[progress.work] += last
+        self._done[progress.work] = progress.done
+        return self._earlier[progress.work]
 
     def close(self) -> None:
         self._progress.stop()

@@ -15,7 +15,7 @@ from mcu_updater.cli import exits, look
 from mcu_updater.cli.screen import Screen, complain
 from mcu_updater.cli.watch import WatchedFlash
 from mcu_updater.errors import ModuleRefused, PortError, UpdaterError, UsageError
-from mcu_updater.quectel.center import Plan
+from mcu_updater.quectel.center import ComponentState, Plan
 from mcu_updater.quectel.upgrade import OtaState
 from mcu_updater.report.summary import CutMade, Operations, Summary
 from mcu_updater.updater import Outcome, Policy, Result
@@ -86,12 +86,16 @@ class Session:
             if result.outcome is Outcome.NO_PLAN:
                 raise _no_plan(self._board, plan)
             if result.error is not None:
-                raise result.error
+                raise _earlier(result.error) if self._is_waiting(plan) else result.error
         raise ModuleRefused(
             "the board does not get to the version asked for",
             expected=f"version {target} within {MOST_SESSIONS} upgrades",
             found=str(look.running(self._board)),
         )
+
+    def _is_waiting(self, plan: Plan) -> bool:
+        """The cloud has offered another plan instead."""
+        return self._board.center.state_of(plan) is ComponentState.NOT_RECEIVED
 
     def _is_done(self, plan: Plan) -> bool:
         """The version runs, and the module is not waiting to hear so."""
@@ -214,6 +218,15 @@ class Session:
             wall_s=time.perf_counter() - self._wall_start_s,
             cut=ending.cut,
         )
+
+
+def _earlier(error: UpdaterError) -> UpdaterError:
+    """The same, but nobody must think that it was said of the image just given."""
+    return type(error)(
+        error.message,
+        where="an earlier plan, which the cloud offers first",
+        then="The plan asked for comes when that one is done or out of retries: run again",
+    )
 
 
 def _no_plan(board: Board, plan: Plan) -> ModuleRefused:

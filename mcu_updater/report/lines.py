@@ -64,7 +64,7 @@ def line_of(event: Event) -> Line | None:
             return Line("journal", f"bank {bank} {phase}" + (f": {detail}" if detail else ""))
         case Resumed(bank, sectors_done, piece_start):
             start = f", package read from byte {piece_start}" if piece_start else ""
-            return Line("resume", f"bank {bank}: {sectors_done} sectors stand already{start}")
+            return Line("resume", f"bank {bank}: sectors done already: {sectors_done}{start}")
         case SelfTested(passed):
             return Line("test", f"the new image's self-test {'passed' if passed else 'failed'}")
         case Problem(text):
@@ -73,6 +73,12 @@ def line_of(event: Event) -> Line | None:
             return None
         case _:
             assert_never(event)
+
+
+def plain_line(line: Line, time_us: int) -> str:
+    """For a file: whatever its length, one line, so that it can be searched."""
+    time = f"{time_us / 1e6:.3f} s"
+    return f"{time:>{_TIME_WIDTH}} {line.kind:<{_KIND_WIDTH}} {line.text}"
 
 
 def render_line(line: Line, time_us: int) -> Table:

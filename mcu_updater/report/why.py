@@ -70,7 +70,7 @@ _MODE_MEANING = {
 
 _AFTERWARDS = {
     Phase.PLANNED: "the upgrade to version {version} is carried on with its package",
-    Phase.LOADING: "the upgrade to version {version} is carried on; {done} sectors stand already",
+    Phase.LOADING: "the upgrade to version {version} is carried on; sectors done already: {done}",
     Phase.VERIFIED: "version {version} is switched to as soon as the module agrees",
 }
 
@@ -121,7 +121,7 @@ def _record_lines(reading: Reading) -> Iterator[str]:
     else:
         yield "no valid record settled: power was lost while the journal moved to this half"
     if reading.phase is Phase.LOADING:
-        yield f"sector records: the first {reading.sectors_done} sectors are written and verified"
+        yield f"sector records: {reading.sectors_done}, each a sector written and verified"
     if reading.snapshot.phase is Phase.VERIFIED:
         yield from _trial_lines(reading)
 
@@ -132,7 +132,7 @@ def _trial_lines(reading: Reading) -> Iterator[str]:
     else:
         yield "no valid record switched: the commit point is not reached"
     if reading.attempts:
-        yield f"attempt records: {reading.attempts} trial boots have begun"
+        yield f"attempt records: {reading.attempts}, each a trial boot that has begun"
     if reading.failed:
         yield "record failed: the bootloader has ended the trial"
 
