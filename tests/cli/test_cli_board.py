@@ -1,0 +1,130 @@
+"""``board``: made, looked at, booted, explained; and looking changes nothing."""
+
+from pathlib import Path
+
+import pytest
+from command_line import LAST_OPERATION, NEW, OLD, run, runs, status, update
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    file = tmp_path / "my board.zip"
+    made = run("board", "new", file, "--version", "1.0.0", "--image", OLD, "--seed", 7)
+    assert (made.exit_code, "1.0.0 in bank A" in made.stdout) == (0, True)
+    return file
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def why(board: Path) -> str:
+    before = board.read_bytes()
+    result = run("board", "why", board)
+    assert (result.exit_code, board.read_bytes()) == (0, before)
+    return flat(result.stdout)
+
+
+def test_a_new_board(board: Path):
+    found = status(board)
+    assert (found["schema"], found["part"], found["component"]) == (1, "STM32L476xG", "STM32")
+    first, second = found["banks"]
+    assert (first["phase"], first["version"], first["intact"]) == ("CONFIRMED", "1.0.0", True)
+    assert first["image_sha256"].startswith("aaa29f302d711f23")
+    assert first["image_size"] == OLD.stat().st_size
+    assert (second["phase"], second["journal_half"], second["intact"]) == ("EMPTY", None, None)
+    assert (first["boots_next"], second["boots_next"]) == (True, False)
+    assert found["plans"] == []
+    assert found["module_ota_state"] == "NOPLAN"
+
+
+def test_status_for_people(board: Path):
+    before = board.read_bytes()
+    text = run("board", "status", board).stdout
+    assert "bank A, boots next" in text
+    assert "0x0800_8000 to 0x0807_7FFF" in text
+    assert "aaa29f302d711f23..." in text
+    assert "Cloud: no plans" in text
+    assert board.read_bytes() == before
+
+
+@pytest.mark.parametrize("image", [NEW["hex"], NEW["s19"]], ids=lambda path: path.suffix)
+def test_a_new_board_with_another_image(image: Path, tmp_path: Path):
+    file = tmp_path / "b"
+    arguments = ("--version", "5", "--image", image, "--component", "Pump", "--part", "STM32L476xG")
+    assert run("board", "new", file, *arguments).exit_code == 0
+    assert status(file)["banks"][0]["image_size"] == NEW["bin"].stat().st_size
+    assert status(file)["component"] == "Pump"
+
+
+def test_a_new_board_with_a_bad_image(tmp_path: Path):
+    image = tmp_path / "bad.bin"
+    image.write_bytes(bytes(100))
+    assert run("board", "new", tmp_path / "b", "--version", "1", "--image", image).exit_code == 3
+    assert not (tmp_path / "b").exists()
+
+
+def test_cut_look_boot_look(board: Path):
+    """The story of the README."""
+    assert "bank B, generation" not in why(board)
+    assert "so the slot is EMPTY" in why(board)
+
+    assert update("--board", board, "--cut-at", 600).exit_code == 9
+    cut = status(board)
+    assert [bank["phase"] for bank in cut["banks"]] == ["CONFIRMED", "LOADING"]
+    assert cut["banks"][1]["sectors_done"] == 2
+    assert cut["plans"][0]["state"] == "downloaded"
+    text = why(board)
+    assert "header LOADING, version 2.0.0, generation 2; counts" in text
+    assert "sector records: 2" in text
+    assert "bank A runs, version 1.0.0, confirmed" in text
+    assert "the upgrade to version 2.0.0 is carried on" in text
+
+    booted = run("board", "boot", board)
+    assert booted.exit_code == 0
+    assert " resume  bank B" in booted.stdout
+    assert runs(board) == ("B", "2.0.0", "CONFIRMED")
+    assert "bank B runs, version 2.0.0, confirmed" in why(board)
+    assert status(board)["plans"][0]["state"] == "success"
+
+
+def test_why_of_a_trial(board: Path):
+    assert update("--board", board, "--cut-at", 1277, "--outcome", "before").exit_code == 9
+    text = why(board)
+    assert "record switched: the commit point is behind" in text
+    assert "1. a bank on trial goes first" in text
+    assert "-> decides" in text
+    assert "bank B runs, version 2.0.0, on trial" in text
+    assert status(board)["banks"][1]["phase"] == "TRIAL"
+
+
+@pytest.mark.parametrize("outcome", ["before", "torn", "blank", "weak", "after"])
+def test_why_agrees_with_the_boot_wherever_power_is_cut(outcome: str, tmp_path: Path):
+    for at in (1, 2, 20, 34, 40, 74, 300, 1240, 1275, 1276, 1277, 1280, 1310, LAST_OPERATION):
+        file = tmp_path / f"{at}.board"
+        assert update("--board", file, "--cut-at", at, "--outcome", outcome).exit_code == 9
+        name, version, _ = runs(file)
+        assert f"bank {name} runs, version {version}, " in why(file)
+        booted = run("board", "boot", file).stdout
+        assert f" boot    bank {name}, version {version} (" in booted.splitlines()[0]
+
+
+def test_why_of_a_damaged_image(board: Path):
+    assert update("--board", board).exit_code == 0
+    damage(board, 0x8_8000 + 100)
+    text = why(board)
+    assert "the image in flash does NOT have the SHA-256 of its header" in text
+    assert "bank B is NOT intact" in text
+    assert "bank A runs, version 1.0.0" in text
+    damage(board, 0x0_8000 + 100)
+    assert "the bootloader stays; nothing is run" in why(board)
+    assert all(not bank["boots_next"] for bank in status(board)["banks"])
+    assert run("board", "boot", board).exit_code == 7
+
+
+def damage(file: Path, offset: int) -> None:
+    from mcu_updater.board import load_board, save_board
+
+    board = load_board(file)
+    board.device.cells.data[offset] ^= 1
+    save_board(board, file)

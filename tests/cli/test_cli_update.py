@@ -1,0 +1,237 @@
+"""``update``: the whole upgrade, as a table and as JSON lines, whole and cut."""
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from command_line import (
+    FIXTURES,
+    LAST_OPERATION,
+    NEW,
+    json_lines,
+    named,
+    run,
+    runs,
+    status,
+    update,
+)
+
+from mcu_updater import events
+from mcu_updater.board import Board
+
+EVENTS = {event.__name__: event for event in get_args(events.Event)}
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    return tmp_path / "one.board"
+
+
+@pytest.mark.parametrize("suffix", NEW)
+def test_update_ends_with_a_table(suffix: str, board: Path):
+    result = update("--board", board, image=NEW[suffix])
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    told = [code for code in range(10700, 10707) if f" module  {code} " in result.stdout]
+    assert told == [10700, 10701, 10702, 10703, 10705]
+    for cells in (("Version", "1.0.0", "2.0.0"), ("Bank", "A", "B")):
+        assert row(result.stdout, cells[0]) == [*cells]
+    assert row(result.stdout, "Package")[-1] == f"{NEW[suffix].stat().st_size} bytes"
+    assert row(result.stdout, "Retries on the link")[-1] == "0"
+    assert "erase (max values)" in result.stdout
+    assert runs(board) == ("B", "2.0.0", "CONFIRMED")
+
+
+def row(text: str, name: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f"│ {name} "))
+    return [cell for cell in (part.strip() for part in line.split("│")) if cell]
+
+
+@pytest.mark.parametrize("suffix", NEW)
+def test_update_as_json_lines(suffix: str):
+    result = update("--json", image=NEW[suffix])
+    assert result.exit_code == 0
+    lines = json_lines(result)
+    assert lines[0]["schema"] == 1
+    assert all("schema" not in line for line in lines[1:])
+    *told, summary = lines
+    for line in told:
+        expected = {field.name for field in fields(EVENTS[line["event"]])}
+        assert set(line) - {"schema"} == expected | {"event", "time_us"}
+    assert [line["code"] for line in named(told, "ModuleSaid")][-1] == 10705
+    assert named(told, "Progress")[-1] == {
+        "event": "Progress",
+        "work": "verify",
+        "done": 9236,
+        "total": 9236,
+        "time_us": named(told, "Progress")[-1]["time_us"],
+    }
+    check_summary(summary, NEW[suffix].stat().st_size)
+
+
+def check_summary(summary: dict, package_bytes: int) -> None:
+    assert summary["event"] == "Summary"
+    assert (summary["outcome"], summary["exit_code"], summary["error"]) == ("updated", 0, "")
+    assert summary["before"] == {"bank": "A", "version": "1.0.0"}
+    assert summary["after"] == {"bank": "B", "version": "2.0.0"}
+    assert summary["package_bytes"] == package_bytes
+    assert summary["erases"]["count"] + summary["programs"]["count"] == LAST_OPERATION
+    assert summary["erases"]["time_us"] == 24_470 * summary["erases"]["count"]
+    assert summary["erases"]["timing"] == summary["programs"]["timing"] == "max"
+    parts = summary["link_us"] + summary["erases"]["time_us"] + summary["programs"]["time_us"]
+    assert summary["simulated_us"] == parts
+
+
+def test_quiet_is_silent():
+    result = update("--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_verbose_also_tells_the_steps():
+    assert " decide  SWITCH: " not in update().stdout
+    assert " decide  SWITCH: " in update("--verbose").stdout
+
+
+@pytest.mark.parametrize("size", [100, 1000])
+def test_small_pieces_and_reads(size: int):
+    lines = json_lines(update("--json", "--piece-size", 3000, "--read-size", size))
+    assert lines[-1]["exit_code"] == 0
+    pieces = [line for line in named(lines, "ModuleSaid") if line["code"] == 10703]
+    assert len(pieces) == 4
+    first = named(lines, "Progress")[0]
+    assert (first["work"], first["done"]) == ("download", size)
+
+
+def test_a_right_announcement_and_base_change_nothing():
+    md5 = subprocess.check_output(["md5sum", NEW["bin"]], text=True).split()[0]
+    assert update("--md5", md5.upper(), "--base", "0x0800_8000").exit_code == 0
+    assert update("--base", 0x0800_8000).exit_code == 0
+
+
+def test_versions_and_component_are_the_ones_given(board: Path):
+    options = ("--from", "0.9-rc_1", "--to", "7", "--component", "Motor 2")
+    assert update("--board", board, *options).exit_code == 0
+    assert runs(board) == ("B", "7", "CONFIRMED")
+    assert status(board)["module_versions"] == {"Motor 2": "7"}
+
+
+def test_a_board_that_runs_the_version_is_left_alone(board: Path):
+    assert update("--board", board).exit_code == 0
+    before = status(board)
+    result = update("--board", board)
+    assert (result.exit_code, "already runs version 2.0.0" in result.stdout) == (0, True)
+    assert json_lines(update("--board", board, "--json"))[-1]["exit_code"] == 0
+    assert status(board) == before
+
+
+def test_an_upgrade_under_way_comes_first(board: Path):
+    assert update("--board", board, "--cut-at", 600).exit_code == 9
+    image = FIXTURES / "fixture-1.0.0.s19"
+    assert update("--board", board, "--to", "3.0.0", image=image).exit_code == 0
+    assert runs(board) == ("A", "3.0.0", "CONFIRMED")
+    assert [plan["state"] for plan in status(board)["plans"]] == ["success", "success"]
+
+
+def test_the_same_command_again_carries_on(board: Path):
+    assert update("--board", board, "--cut-at", 600, "--outcome", "weak").exit_code == 9
+    result = update("--board", board)
+    assert result.exit_code == 0
+    assert " resume  bank B: sectors done already: 2" in result.stdout
+    assert len(status(board)["plans"]) == 1
+
+
+def test_a_rejected_plan_that_comes_first_is_named(board: Path):
+    assert update("--board", board, "--md5", "0" * 32).exit_code == 3
+    result = update("--board", board)
+    assert result.exit_code in (0, 3)
+    if result.exit_code:
+        assert result.stderr.startswith("error: an earlier plan, which the cloud offers first: ")
+
+
+# --- cuts
+
+
+@pytest.mark.parametrize("outcome", ["before", "torn", "blank", "weak", "after"])
+@pytest.mark.parametrize("at", [1, 5, 600, 1275, 1276, 1277, LAST_OPERATION])
+def test_any_cut_is_carried_on_from(at: int, outcome: str, board: Path):
+    result = update("--board", board, "--cut-at", at, "--outcome", outcome)
+    assert result.exit_code == 9, result.output
+    assert f"operation {at}, outcome {outcome}: " in result.stdout
+    assert f"mcu-updater board boot {board}" in result.stdout
+    assert run("board", "boot", board).exit_code == 0
+    last = update("--board", board)
+    assert last.exit_code == 0
+    assert runs(board) == ("B", "2.0.0", "CONFIRMED")
+
+
+def test_a_cut_is_told_in_words(board: Path):
+    text = update("--board", board, "--cut-at", 600, "--cut-module").stdout
+    assert "program of the unit at 0x0808_9050 (bank B, slot, sector 2)" in text
+    assert "The module lost power too" in text
+    assert status(board)["module_powered"] is False
+    assert run("board", "boot", board).exit_code == 0
+    assert runs(board)[1] == "2.0.0"
+
+
+def test_a_cut_erase_is_told_in_words():
+    text = update("--cut-at", 1, "--outcome", "blank").stdout
+    assert "erase of the sector at 0x080F_8000 (bank B, trailer, half 0)" in text
+    assert "reads 0xFF, and yet it is not erased" in text
+    assert "in memory only" in text
+
+
+def test_a_cut_in_json_ends_with_a_summary():
+    *_, summary = json_lines(update("--json", "--cut-at", 600))
+    assert (summary["event"], summary["exit_code"]) == ("Summary", 9)
+    assert summary["cut"]["operation"] == 600
+    assert summary["cut"]["address"] == 0x0808_9050
+    assert summary["erases"]["count"] + summary["programs"]["count"] == 599
+
+
+def test_a_cut_that_never_fires_is_no_pass(board: Path):
+    result = update("--board", board, "--cut-at", LAST_OPERATION + 1)
+    assert result.exit_code == 2
+    assert f"the cut never fired: only {LAST_OPERATION} operations" in result.stderr
+    assert runs(board) == ("B", "2.0.0", "CONFIRMED")
+    assert update("--board", board, "--cut-at", 1).exit_code == 2
+
+
+def test_a_cut_that_never_fires_does_not_hide_an_error():
+    result = update("--md5", "0" * 32, "--cut-at", 9999)
+    assert result.exit_code == 2
+    assert "MD5 of the package is wrong" in result.stderr
+    assert "the cut never fired" in result.stderr
+
+
+# --- as a process
+
+
+def test_as_a_process_without_terminals(board: Path):
+    command = [sys.executable, "-m", "mcu_updater", "update", NEW["hex"], "--board", board]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert "Result: updated" in done.stdout
+
+
+def test_interrupt_saves_the_board(board: Path, monkeypatch: pytest.MonkeyPatch):
+    run("board", "new", board, "--version", "1.0.0")
+    before = board.read_bytes()
+    ordinary = Board.run
+
+    def interrupted(*arguments, **options):
+        for event in ordinary(*arguments, **options):
+            if isinstance(event, events.Progress) and event.done > 5000:
+                raise KeyboardInterrupt
+            yield event
+
+    monkeypatch.setattr(Board, "run", interrupted)
+    result = update("--board", board)
+    assert (result.exit_code, "error: interrupted" in result.stderr) == (130, True)
+    assert board.read_bytes() != before
+    monkeypatch.undo()
+    assert run("board", "boot", board).exit_code == 0
+    assert runs(board) == ("B", "2.0.0", "CONFIRMED")
