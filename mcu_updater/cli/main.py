@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -210,8 +211,21 @@ def _screen_of(given: dict[str, Any]) -> dict[str, bool]:
     return {name: given[name] for name in ("as_json", "quiet", "verbose")}
 
 
+def _load(file: Path) -> Board:
+    """``load_board``, where damage of any kind is the file's fault and no bug of ours."""
+    try:
+        return load_board(file)
+    except (AttributeError, EOFError, LookupError, zlib.error) as error:
+        raise PortError(
+            "is no readable board file",
+            where=str(file),
+            found=str(error),
+            then="Nothing was changed",
+        ) from error
+
+
 def _existing(file: Path, given: dict[str, Any]) -> Board:
-    board = load_board(file)
+    board = _load(file)
     part: Part | None = given["part"]
     if part is not None and part.name != board.part.name:
         raise UsageError(
@@ -294,7 +308,7 @@ def board_new(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 def board_status(file: Path, as_json: bool) -> None:
     """Show chip, banks, journals, module and cloud. Changes nothing."""
-    status = look.board_status(load_board(file), ATTEMPTS)
+    status = look.board_status(_load(file), ATTEMPTS)
     if as_json:
         click.echo(json.dumps(status_json(status)))
     else:
@@ -310,7 +324,7 @@ def board_status(file: Path, as_json: bool) -> None:
 def board_boot(ctx: click.Context, /, file: Path, **given: Any) -> None:
     """Power the board on and let it do what it has to, until it rests."""
     screen = open_screen(**_screen_of(given))
-    loaded = load_board(file)
+    loaded = _load(file)
     terms = _terms(Policy(loaded.component), given)
     ctx.exit(Session(loaded, file, terms, screen).boot())
 
@@ -319,4 +333,4 @@ def board_boot(ctx: click.Context, /, file: Path, **given: Any) -> None:
 @_file
 def board_why(file: Path) -> None:
     """Explain which records lead to the next boot decision. Changes nothing."""
-    show(render_sections(why(look.evidence(load_board(file)), ATTEMPTS)))
+    show(render_sections(why(look.evidence(_load(file)), ATTEMPTS)))

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from command_line import LAST_OPERATION, NEW, OLD, run, runs, status, update
 
+from mcu_updater.board import load_board, save_board
+
 
 @pytest.fixture
 def board(tmp_path: Path) -> Path:
@@ -123,8 +125,6 @@ def test_why_of_a_damaged_image(board: Path):
 
 
 def damage(file: Path, offset: int) -> None:
-    from mcu_updater.board import load_board, save_board
-
     board = load_board(file)
     board.device.cells.data[offset] ^= 1
     save_board(board, file)

@@ -1,5 +1,7 @@
 """Each documented exit code, reached through the command; and what stays untouched."""
 
+import random
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,23 @@ def test_a_bad_board_file(command: tuple[str, ...], tmp_path: Path):
         result = run(*command, file)
         assert (result.exit_code, result.stderr[:7]) == (4, "error: ")
     assert bad.read_bytes() == b"no board"
+
+
+def test_a_damaged_board_file_never_ends_in_a_traceback(board: Path):
+    whole = board.read_bytes()
+    dice = random.Random(4)
+    codes = set()
+    for _ in range(100):
+        damaged = bytearray(whole)
+        damaged[dice.randrange(len(damaged))] ^= 1 << dice.randrange(8)
+        board.write_bytes(damaged)
+        result = run("board", "status", board)
+        codes.add(result.exit_code)
+        assert result.exit_code in (0, 4), result.exception
+    assert 4 in codes
+    with zipfile.ZipFile(board, "w") as archive:
+        archive.writestr("board.json", "[]")
+    assert run("board", "status", board).exit_code == 4
 
 
 def test_update_on_a_bad_board_file(tmp_path: Path):

@@ -1,5 +1,7 @@
 """``update``: the whole upgrade, as a table and as JSON lines, whole and cut."""
 
+import os
+import pty
 import subprocess
 import sys
 from dataclasses import fields
@@ -215,6 +217,30 @@ def test_as_a_process_without_terminals(board: Path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     assert "Result: updated" in done.stdout
+
+
+def test_bars_are_drawn_on_a_terminal_and_nowhere_else(tmp_path: Path):
+    """Standard error is a terminal, standard output is not: bars there, lines here."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "mcu_updater", "update", NEW["hex"]]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    output = tmp_path / "output"
+    with output.open("wb") as stdout:
+        process = subprocess.Popen(command, stdout=stdout, stderr=theirs, env=environment)
+        os.close(theirs)
+        drawn = b"".join(iter(lambda: read_terminal(ours), b""))
+    assert process.wait(timeout=60) == 0
+    for work in (b"download", b"program", b"verify"):
+        assert work in drawn
+    assert b"\x1b" not in output.read_bytes()
+    assert b"10705 upgrade succeeded" in output.read_bytes()
+
+
+def read_terminal(file: int) -> bytes:
+    try:
+        return os.read(file, 4096)
+    except OSError:  # Linux's way to say that the other end is closed
+        return b""
 
 
 def test_interrupt_saves_the_board(board: Path, monkeypatch: pytest.MonkeyPatch):
