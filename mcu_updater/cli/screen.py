@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import click
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from mcu_updater import events
@@ -97,7 +97,11 @@ class Bars:
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        columns = TextColumn("{task.description:>18}"), BarColumn(), DownloadColumn(True)
+        columns = (
+            TextColumn("{task.description:>18}"),
+            BarColumn(),
+            TextColumn("{task.fields[amount]}"),
+        )
         self._progress = Progress(
             *columns,
             console=self.console,
@@ -113,12 +117,14 @@ class Bars:
         task = self._tasks.get(progress.work)
         if task is None:
             self._progress.start()
-            task = self._progress.add_task(progress.work, total=None)
+            task = self._progress.add_task(progress.work, total=None, amount="")
             self._tasks[progress.work] = task
         done = progress.done
         if not progress.total:  # such a count begins anew with every piece
             done += self._before(progress)
-        self._progress.update(task, completed=done, total=progress.total or None)
+        total = progress.total or None
+        amount = f"{done} bytes" if total is None else f"{done} of {total} bytes"
+        self._progress.update(task, completed=done, total=total, amount=amount)
 
     def _before(self, progress: events.Progress) -> int:
         """What earlier pieces came to."""
