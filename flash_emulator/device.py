@@ -196,7 +196,7 @@ class EmulatedFlash:
                 dice = self._dice(unit)
                 self.cells.tear_program(unit, data, ecc=self.part.ecc, dice=dice)
             case Outcome.BLANK:
-                self.cells.program(unit, bytes([ERASED]) * self.part.program_unit)
+                self.cells.set_mark(unit, Mark.WRITTEN)  # no bit has moved, and yet it is spent
             case Outcome.WEAK:
                 self.cells.program(unit, data)
                 self.cells.set_mark(unit, Mark.FRESH_WEAK)
