@@ -11,6 +11,7 @@ that it wants written, and maps the bank. The bootloader erases nothing.
     verified banks      intact           -> run it: better than nothing at all
     none                                 -> stay in the bootloader
 
+A trial whose attempt cannot be recorded is not given: it could be given for ever.
 A start after power was lost costs the trial no attempt: a cut is not the image's fault. All other
 starts count, also those whose cause is unknown.
 """
@@ -161,28 +162,29 @@ def boot(
             case Fail(bank, why):
                 reasons.append(why)
                 _record(banks[bank], views[bank].reading, Record.FAILED, range(1))
-                views[bank] = replace(views[bank], reading=_failed(views[bank].reading))
+                views[bank] = _failed(views[bank])
             case Start(bank, mode, why, counts):
                 if bank is not None and counts:
                     places = range(views[bank].reading.attempts, attempts)
-                    _record(banks[bank], views[bank].reading, Record.ATTEMPT, places)
+                    if not _record(banks[bank], views[bank].reading, Record.ATTEMPT, places):
+                        reasons.append(f"bank {'AB'[bank]}: no attempt can be recorded any more")
+                        views[bank] = _failed(views[bank])
+                        continue
                 if bank is not None:
                     switch.map_bank(bank)
                 return Decision(bank, mode, (*reasons, why))
 
 
-def _failed(reading: Reading) -> Reading:
-    return replace(reading, failed=True)
+def _failed(view: View) -> View:
+    return replace(view, reading=replace(view.reading, failed=True))
 
 
-def _record(bank: Bank, reading: Reading, record: Record, places: range) -> None:
-    """Write *record* at the first of *places* that takes it; a spoilt one counts as spent.
-
-    Where none does, nothing is lost: the decision stands without it, and is taken anew next time.
-    """
+def _record(bank: Bank, reading: Reading, record: Record, places: range) -> bool:
+    """Write *record* at the first of *places* that takes it; a spoilt one counts as spent."""
     for index in places:
         try:
             bank.journal.record(reading, record, index)
         except OSError:
             continue
-        return
+        return True
+    return False

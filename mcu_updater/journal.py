@@ -25,7 +25,6 @@ import struct
 import zlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from itertools import takewhile
 
 from mcu_updater.errors import VerificationFailed, address_text
 from mcu_updater.slot import ERASED, Window
@@ -239,8 +238,9 @@ class Journal:
         return done
 
     def _count_attempts(self, half: int) -> int:
-        spent = (not self._is_blank(half, Record.ATTEMPT, i) for i in range(MAX_ATTEMPTS))
-        return sum(takewhile(bool, spent))
+        """All up to the last place that is not blank: one before it may be spent and read blank."""
+        spent = (i for i in range(MAX_ATTEMPTS) if not self._is_blank(half, Record.ATTEMPT, i))
+        return max(spent, default=-1) + 1
 
     def _place(self, record: Record, index: int = 0) -> int:
         return HEADER_SIZE + (_FIRST_PLACE[record] + index) * self._record_size
