@@ -12,7 +12,6 @@ from mcu_updater.cli.main import cli
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 OLD = FIXTURES / "fixture-1.0.0.bin"
 NEW = {suffix: FIXTURES / f"fixture-2.0.0.{suffix}" for suffix in ("bin", "hex", "s19")}
-LAST_OPERATION = 1311  # of the upgrade to any NEW on a fresh board
 
 
 def run(*arguments: object) -> Result:
@@ -40,9 +39,27 @@ def runs(file: Path) -> tuple[str, str, str]:
     return bank["name"], bank["version"], bank["phase"]
 
 
+def in_trial(file: Path) -> Path:
+    """A board whose power was cut while version 2.0.0 was on trial."""
+    for at in range(LAST_OPERATION, 0, -1):
+        file.unlink(missing_ok=True)
+        assert update("--board", file, "--cut-at", at, "--outcome", "before").exit_code == 9
+        if runs(file)[2] == "TRIAL":
+            return file
+    raise AssertionError("no cut leaves a trial")
+
+
 def json_lines(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def named(lines: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == name]
+
+
+def _count_operations() -> int:
+    summary = json_lines(update("--json"))[-1]
+    return int(summary["erases"]["count"] + summary["programs"]["count"])
+
+
+LAST_OPERATION = _count_operations()  # of the upgrade to any NEW on a fresh board

@@ -157,7 +157,9 @@ def test_a_rejected_plan_that_comes_first_is_named(board: Path):
 
 
 @pytest.mark.parametrize("outcome", ["before", "torn", "blank", "weak", "after"])
-@pytest.mark.parametrize("at", [1, 5, 600, 1275, 1276, 1277, LAST_OPERATION])
+@pytest.mark.parametrize(
+    "at", [1, 5, 600, *range(LAST_OPERATION - 38, LAST_OPERATION - 32), LAST_OPERATION]
+)
 def test_any_cut_is_carried_on_from(at: int, outcome: str, board: Path):
     result = update("--board", board, "--cut-at", at, "--outcome", outcome)
     assert result.exit_code == 9, result.output
