@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcu_updater.decide import Module, fit
-from mcu_updater.events import Event, ModuleSaid, ModuleTold
+from mcu_updater.errors import LinkError
+from mcu_updater.events import Event, ModuleSaid, ModuleTold, Problem
 from mcu_updater.journal import Journal, Snapshot
 from mcu_updater.ota import (
     EVENT_CODES,
@@ -39,10 +40,15 @@ class Listener:
 
     def hear(self, timeout_s: float, silence: Module) -> Iterator[Event]:
         """Take the next event that says something; *silence* is what it means when none comes."""
-        event = self._link.next_event(timeout_s)
-        while isinstance(event, OtherOtaEvent):
-            yield ModuleSaid(event.code, event.arguments)
+        try:
             event = self._link.next_event(timeout_s)
+            while isinstance(event, OtherOtaEvent):
+                yield ModuleSaid(event.code, event.arguments)
+                event = self._link.next_event(timeout_s)
+        except LinkError as error:
+            yield Problem(error.message)
+            self.module = Module.UNKNOWN  # something has changed: find out what
+            return
         if event is None:
             self.module = silence
             return

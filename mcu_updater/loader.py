@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from mcu_updater.digest import Hash, PackageDigest, Sha256Resumable, new_digests
 from mcu_updater.errors import ImageRejected, address_text
-from mcu_updater.image import Decoder, ImageFormat, open_decoder, restore, sniff
+from mcu_updater.image import SNIFF_SIZE, Decoder, ImageFormat, open_decoder, restore, sniff
 from mcu_updater.journal import Package
 from mcu_updater.slot import Window
 from mcu_updater.writer import SectorWriter
@@ -38,6 +38,7 @@ class Loader:
         self._digest = new_digests(resumable=not single)
         self._image: Hash = hashlib.sha256() if single else Sha256Resumable()
         self._decoder: Decoder | None = None
+        self._head = b""  # what came before the format was known
         self.writer = SectorWriter(slot, self._image, done=done)
         self.format: ImageFormat | None = None
 
@@ -45,6 +46,9 @@ class Loader:
         """Take the next package bytes. Raises ImageRejected or VerificationFailed."""
         self._digest.update(data)
         if self._decoder is None:
+            data = self._head = self._head + data
+            if len(data) < min(SNIFF_SIZE, self._package.length):
+                return
             self._decoder = self._open(data)
         for extent in self._decoder.feed(data):
             yield from self.writer.put(extent)
@@ -95,8 +99,14 @@ class Loader:
 
     def checkpoint(self) -> bytes:
         """All that is known here, for ``resume`` at the next piece."""
-        if self._decoder is None or not isinstance(self._image, Sha256Resumable):
-            raise ValueError("nothing was fed yet, or the digests cannot be packed")
+        if self._decoder is None:
+            raise ImageRejected(
+                "the first piece is too small to tell the format",
+                expected=f"at least {SNIFF_SIZE} bytes",
+                found=f"{len(self._head)}",
+            )
+        if not isinstance(self._image, Sha256Resumable):
+            raise ValueError("digests of a package in one piece cannot be packed")
         sector, held = self.writer.state()
         parts = (held, self._decoder.state(), self._digest.state(), self._image.state())
         return _STATE.pack(sector, *map(len, parts)) + b"".join(parts)

@@ -130,4 +130,7 @@ class OtaModule(Protocol):
         """
 
     def next_event(self, timeout_s: float) -> OtaEvent | None:
-        """The next OTA event in order of arrival, or None after *timeout_s* without one."""
+        """The next OTA event in order of arrival, or None after *timeout_s* without one.
+
+        Raises LinkError for an event that arrived damaged; the next call goes on behind it.
+        """

@@ -469,7 +469,7 @@ class Updater:
             self._heard.module = Module.BUSY
             return
         yield ModuleTold("the MCU updates itself now")
-        self._heard.module = Module.UPDATING
+        yield from self._heard.hear(self._policy.verdict_s, Module.UPDATING)
 
     def _do_switch(self) -> Iterator[Event]:
         journal = self._inactive.journal

@@ -15,7 +15,7 @@ from mcu_updater.events import Booted, Event, Problem
 from mcu_updater.journal import Package as PackageIdentity
 from mcu_updater.journal import Phase, Snapshot
 from mcu_updater.loader import Loader
-from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
+from mcu_updater.quectel.center import RUNNING, DeveloperCenter, Package, Plan
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
@@ -94,19 +94,19 @@ class Board:
     # --- the cloud
 
     def offer(self, plan: Plan) -> None:
-        """Let the Developer Center have *plan*, behind those that are not finished."""
-        plans = [known for known in self.center.plans if known != plan]
-        if len(plans) == len(self.center.plans):
-            self._set_plans([*plans, plan])
+        """Let the Developer Center have *plan*, behind an upgrade that is under way.
 
-    def _set_plans(self, plans: list[Plan]) -> None:
+        Plans that have ended, well or not, make room; *plan* is new then, whatever became of it.
+        """
+        running = [p for p in self.center.plans if self.center.state_of(p) in RUNNING]
+        if plan in running:
+            return
         saved = self.center.save()
-        kept = [i for i, known in enumerate(self.center.plans) if known in plans]
-        center = DeveloperCenter(plans)
-        fresh = center.save()
-        fresh["progress"][: len(kept)] = [saved["progress"][i] for i in kept]
-        packages = [plan.package for plan in plans]
-        self.center = DeveloperCenter.load(fresh | {"history": saved["history"]}, *packages)
+        kept = [i for i, known in enumerate(self.center.plans) if known in running]
+        plans = [*running, plan]
+        state = DeveloperCenter(plans).save() | {"history": saved["history"]}
+        state["progress"][: len(kept)] = [saved["progress"][i] for i in kept]
+        self.center = DeveloperCenter.load(state, *(p.package for p in plans))
         self._replace_module(self.module.options)
 
     def configure_module(self, options: ModuleOptions) -> None:
