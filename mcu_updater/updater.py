@@ -111,7 +111,7 @@ class Updater:
         self._policy = policy
         self._self_test = self_test
         self._heard = Listener(module, inactive.journal)
-        self._renewed: set[int] = set()  # banks whose journal was written since this start
+        self._renewed: dict[int, Reading] = {}  # by bank: its journal as written since this start
         self._connected = False
         self._asked = 0
         self._error: UpdaterError | None = None
@@ -179,8 +179,7 @@ class Updater:
         return snapshot
 
     def _write(self, bank: Bank, snapshot: Snapshot, detail: str = "") -> Iterator[Event]:
-        bank.journal.snapshot(snapshot)
-        self._renewed.add(bank.index)
+        self._renewed[bank.index] = bank.journal.snapshot(snapshot)
         yield JournalWritten(bank.name, snapshot.phase.name, detail)
 
     # --- the trial, and what a reset may have left
@@ -388,15 +387,13 @@ class Updater:
 
     def _sectors(self, loader: Loader, finished: Iterator[int]) -> Iterator[Event]:
         """Journal each sector as it is finished, and not before."""
-        journal, reading = self._inactive.journal, None
+        journal = self._inactive.journal
         for sector in finished:
-            reading = reading or journal.read()
             try:
-                journal.record(reading, Record.SECTOR, sector)
+                journal.record(self._renewed[self._inactive.index], Record.SECTOR, sector)
             except OSError:
                 done = replace(self._snapshot(), sectors_done=sector + 1)
                 yield from self._write(self._inactive, done, "a record could not be written")
-                reading = None
             yield Progress(Work.PROGRAM, loader.writer.bytes_verified, 0)
 
     def _checkpoint(self, loader: Loader, end: int) -> Iterator[Event]:
@@ -474,10 +471,10 @@ class Updater:
     def _do_switch(self) -> Iterator[Event]:
         journal = self._inactive.journal
         try:
-            journal.record(journal.read(), Record.SWITCHED)
+            journal.record(self._renewed[self._inactive.index], Record.SWITCHED)
         except OSError:
             yield from self._write(self._inactive, self._snapshot(), "renewed for the switch")
-            journal.record(journal.read(), Record.SWITCHED)
+            journal.record(self._renewed[self._inactive.index], Record.SWITCHED)
         yield JournalWritten(self._inactive.name, Phase.TRIAL.name, "the commit point")
         self._result = Result(Outcome.RESET)
 
@@ -491,7 +488,8 @@ def _result_of(failed: Snapshot) -> Result:
             then="The old version runs again and was reported",
         )
         return Result(Outcome.REVERTED, error)
-    error = ImageRejected(
+    kind = VerificationFailed if failed.reason is Reason.FLASH else ImageRejected
+    error = kind(
         f"version {failed.version} was rejected",
         found=failed.reason.name.replace("_", " ").lower(),
         then="The old version runs on and was reported",

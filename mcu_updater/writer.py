@@ -25,11 +25,18 @@ class SectorWriter:
         self._slot = slot
         self._digest = digest
         self.done = done
-        self._sector = 0  # index of the sector in RAM
-        self._held = bytearray()  # its bytes from its start up to the cursor
-        self._line = 0  # source line of the last extent
         self.units_programmed = 0
         self.bytes_verified = 0
+        self._enter(0)
+
+    def _enter(self, sector: int) -> None:
+        """Begin with *sector*; one behind the last when the slot is full."""
+        starts, sizes = self._slot.sector_starts, self._slot.sector_sizes
+        self._sector = sector  # index of the sector in RAM
+        self._start, self._size = (
+            (starts[sector], sizes[sector]) if sector < len(starts) else (self._slot.size, 0)
+        )
+        self._held = bytearray()  # its bytes from its start up to the cursor
 
     @property
     def cursor(self) -> int:
@@ -42,7 +49,8 @@ class SectorWriter:
 
     def resume(self, sector: int, held: bytes) -> None:
         """Go on where a writer with this ``state`` was. Its digest is the caller's to restore."""
-        self._sector, self._held = sector, bytearray(held)
+        self._enter(sector)
+        self._held += held
 
     def put(self, extent: Extent) -> Iterator[int]:
         """Take *extent*; yield the index of each sector that it completes, once it is verified.
@@ -52,6 +60,9 @@ class SectorWriter:
         being written leaves that sector in any state; none before it is touched.
         """
         offset = self._place(extent)
+        if offset == self.cursor and len(self._held) + len(extent.data) < self._size:
+            self._held += extent.data  # most records, by far
+            return
         data = memoryview(extent.data)
         while data:
             yield from self._advance(offset)
@@ -75,16 +86,6 @@ class SectorWriter:
             self._digest.update(bytes(self._held))
 
     # --- inside
-
-    @property
-    def _start(self) -> int:
-        if self._sector == len(self._slot.sector_starts):
-            return self._slot.size
-        return self._slot.sector_starts[self._sector]
-
-    @property
-    def _size(self) -> int:
-        return self._slot.sector_sizes[self._sector]
 
     def _place(self, extent: Extent) -> int:
         """Offset of *extent* in the slot, checked."""
@@ -119,8 +120,7 @@ class SectorWriter:
         self._held += bytes([ERASED]) * (self._size - len(self._held))
         yield from self._write_sector()
         self._digest.update(bytes(self._held))
-        self._sector += 1
-        self._held = bytearray()
+        self._enter(self._sector + 1)
 
     def _write_sector(self) -> Iterator[int]:
         if self._sector == 0:

@@ -13,7 +13,7 @@ import worlds
 
 from flash_emulator import CutAt, Outcome, PowerLoss
 from mcu_updater.bank import open_banks
-from mcu_updater.board import Board, Cut, Trial
+from mcu_updater.board import Board, Trial
 from mcu_updater.updater import Outcome as Ended
 
 FORMATS: tuple[worlds.Format, ...] = ("bin", "hex", "s19")
@@ -32,7 +32,7 @@ def operations(fmt: worlds.Format, piece_size: int | None = None) -> int:
 def cut(board: Board, operation: int, outcome: Outcome, trial: Trial = Trial.PASS) -> None:
     """Run until power is lost at *operation*."""
     with pytest.raises(PowerLoss):
-        worlds.run(board, cut=Cut(CutAt(operation, outcome)), trial=trial)
+        worlds.run(board, supply=CutAt(operation, outcome), trial=trial)
 
 
 def bootable(board: Board) -> str:
@@ -132,7 +132,7 @@ def test_many_cuts_in_a_row(seed: int) -> None:
             at = CutAt(dice.choice([5, 40, 160]), dice.choice(ALL_OUTCOMES))
             at.operation = dice.randint(1, at.operation)
             try:
-                worlds.run(board, cut=Cut(at))
+                worlds.run(board, supply=at)
             except PowerLoss:
                 assert bootable(board) in ("1.0.0", "2.0.0")
             if dice.random() < 0.3:
@@ -157,6 +157,6 @@ def test_three_cuts_in_trials_do_not_cost_the_update() -> None:
 def _events_until_cut(board: Board) -> list[object]:
     seen: list[object] = []
     with pytest.raises(PowerLoss):
-        for event in board.run(cut=Cut(CutAt(1, Outcome.BEFORE))):
+        for event in board.run(supply=CutAt(1, Outcome.BEFORE)):
             seen.append(event)  # noqa: PERF402  kept when the cut comes
     return seen

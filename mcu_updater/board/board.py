@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
-from flash_emulator import CutAt, EmulatedFlash, Part, SteadySupply, VirtualClock
+from flash_emulator import EmulatedFlash, Part, PowerSupply, SteadySupply, VirtualClock
 from mcu_updater.bank import Bank, open_banks
 from mcu_updater.board.layout import default_layout, factory_image
 from mcu_updater.boot import ATTEMPTS, Decision, ResetCause, boot
@@ -17,6 +17,7 @@ from mcu_updater.journal import Phase, Snapshot
 from mcu_updater.loader import Loader
 from mcu_updater.quectel.center import RUNNING, DeveloperCenter, Package, Plan
 from mcu_updater.quectel.client import AtClient
+from mcu_updater.quectel.link import DEFAULT_DIALECT
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.quectel.pipe import ModulePipe
@@ -35,14 +36,6 @@ class Trial(StrEnum):
 
 class TrialCrash(Exception):
     """The trial image died; the watchdog will reset the MCU."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Where power is to be lost, for ``Board.run``. *module_too*: the module loses it as well."""
-
-    supply: CutAt
-    module_too: bool = False
 
 
 class Board:
@@ -124,17 +117,17 @@ class Board:
         self,
         policy: Policy | None = None,
         *,
-        cut: Cut | None = None,
+        supply: PowerSupply | None = None,
         trial: Trial = Trial.PASS,
         attempts: int = ATTEMPTS,
     ) -> Iterator[Event]:
         """Power on; boot, run the application, and again after every reset, until it is done.
 
-        Afterwards ``result`` says how it ended. Raises PowerLoss where *cut* says so, and what
-        ``Updater.run`` raises.
+        Afterwards ``result`` says how it ended. Raises PowerLoss where the MCU's *supply* cuts
+        (None: it never does), and what ``Updater.run`` raises.
         """
         policy = policy or Policy(component=self.component)
-        self.device.supply = cut.supply if cut else SteadySupply()
+        self.device.supply = supply or SteadySupply()
         self.device.power_on()
         self.module.power_on(self.clock.now_s())
         cause: ResetCause | None = ResetCause.POWER
@@ -177,7 +170,8 @@ class Board:
         assert decision.bank is not None
         banks = open_banks(self.device, self.device, self.layout)
         self.module.transmit()  # what the module said to a CPU in reset is lost
-        link = AtClient(ModulePipe(self.module, self.clock), self.clock)
+        dialect = replace(DEFAULT_DIALECT, max_read=self.module.options.max_read)
+        link = AtClient(ModulePipe(self.module, self.clock), self.clock, dialect)
         self._links.append(link)
         active, inactive = banks[decision.bank], banks[1 - decision.bank]
         return Updater(active, inactive, link, policy, lambda: _self_test(trial))

@@ -8,8 +8,9 @@ entry carries zip's CRC. A new file replaces the old one in one step.
 from __future__ import annotations
 
 import json
-import tempfile
+import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,21 +25,33 @@ from mcu_updater.quectel.options import ModuleOptions
 
 VERSION = 1
 
+_DAMAGE = (  # what a file that is no zip, or a zip that is no board, makes a reader stumble over
+    OSError,
+    EOFError,
+    zlib.error,
+    zipfile.BadZipFile,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    NotImplementedError,
+)
+
 
 def save_board(board: Board, path: Path) -> None:
     """Write *board* to *path*. Raises PortError when that cannot be done; the old file stays."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-                archive.writestr("board.json", json.dumps(_state(board), indent=1))
-                archive.writestr("flash.bin", bytes(board.device.cells.data))
-                archive.writestr("marks.bin", bytes(board.device.cells.marks))
-                for index, plan in enumerate(board.center.plans):
-                    archive.writestr(f"package-{index}.bin", plan.package.data)
-            temporary = Path(file.name)
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            archive.writestr("board.json", json.dumps(_state(board), indent=1))
+            archive.writestr("flash.bin", bytes(board.device.cells.data))
+            archive.writestr("marks.bin", bytes(board.device.cells.marks))
+            for index, plan in enumerate(board.center.plans):
+                archive.writestr(f"package-{index}.bin", plan.package.data)
         temporary.replace(path)
     except OSError as error:
-        raise _unusable(path, "cannot be written", str(error)) from error
+        temporary.unlink(missing_ok=True)
+        raise _unusable(path, "cannot be written", error.strerror or str(error)) from error
 
 
 def load_board(path: Path) -> Board:
@@ -50,8 +63,10 @@ def load_board(path: Path) -> Board:
                 raise ValueError(f"board file version {state.get('board')}, this reads {VERSION}")
             return _board(state, archive)
     except FileNotFoundError as error:
-        raise _unusable(path, "does not exist", "make one with: board new") from error
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise PortError(
+            "no such board file", where=str(path), then="Make one: mcu-updater board new"
+        ) from error
+    except _DAMAGE as error:
         raise _unusable(path, "is no readable board file", str(error)) from error
 
 

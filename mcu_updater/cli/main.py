@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -163,9 +162,8 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
 @click.option(
     "--read-size",
     type=click.IntRange(1, 4096),
-    default=values.MAX_READ_SIZE,
+    default=1024,
     show_default=True,
-    callback=values.read_size,
     metavar="N",
     help="Bytes of one AT+QIOTOTARD.",
 )
@@ -211,42 +209,32 @@ def _screen_of(given: dict[str, Any]) -> dict[str, bool]:
     return {name: given[name] for name in ("as_json", "quiet", "verbose")}
 
 
-def _load(file: Path) -> Board:
-    """``load_board``, where damage of any kind is the file's fault and no bug of ours."""
-    try:
-        return load_board(file)
-    except (AttributeError, EOFError, LookupError, zlib.error) as error:
-        raise PortError(
-            "is no readable board file",
-            where=str(file),
-            found=str(error),
-            then="Nothing was changed",
-        ) from error
-
-
 def _existing(file: Path, given: dict[str, Any]) -> Board:
-    board = _load(file)
+    board = load_board(file)
     part: Part | None = given["part"]
     if part is not None and part.name != board.part.name:
         raise UsageError(
             "the board has another part", where=str(file), expected=part.name, found=board.part.name
         )
-    _set_piece_size(board, given["piece_size"])
+    _set_sizes(board, given["piece_size"], given["read_size"])
     return board
 
 
 def _fresh(file: Path | None, given: dict[str, Any]) -> Board:
     part = given["part"] or load_part(PART)
     board = Board.new(part, given["source"] or VERSION, component=given["component"])
-    _set_piece_size(board, given["piece_size"])
+    _set_sizes(board, given["piece_size"], given["read_size"])
     if file is not None:
         save_board(board, file)  # before anything runs, so that a bad path is found now
     return board
 
 
-def _set_piece_size(board: Board, size: int | None) -> None:
-    if size is not None:
-        board.configure_module(replace(board.module.options, piece_size=size))
+def _set_sizes(board: Board, piece_size: int | None, read_size: int) -> None:
+    """Let the emulated module give pieces of that size, and reads as large as are asked for."""
+    options = board.module.options
+    if piece_size is not None:
+        options = replace(options, piece_size=piece_size)
+    board.configure_module(replace(options, max_read=max(options.max_read, read_size)))
 
 
 # --- board
@@ -308,7 +296,7 @@ def board_new(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 def board_status(file: Path, as_json: bool) -> None:
     """Show chip, banks, journals, module and cloud. Changes nothing."""
-    status = look.board_status(_load(file), ATTEMPTS)
+    status = look.board_status(load_board(file), ATTEMPTS)
     if as_json:
         click.echo(json.dumps(status_json(status)))
     else:
@@ -324,7 +312,7 @@ def board_status(file: Path, as_json: bool) -> None:
 def board_boot(ctx: click.Context, /, file: Path, **given: Any) -> None:
     """Power the board on and let it do what it has to, until it rests."""
     screen = open_screen(**_screen_of(given))
-    loaded = _load(file)
+    loaded = load_board(file)
     terms = _terms(Policy(loaded.component), given)
     ctx.exit(Session(loaded, file, terms, screen).boot())
 
@@ -333,4 +321,4 @@ def board_boot(ctx: click.Context, /, file: Path, **given: Any) -> None:
 @_file
 def board_why(file: Path) -> None:
     """Explain which records lead to the next boot decision. Changes nothing."""
-    show(render_sections(why(look.evidence(_load(file)), ATTEMPTS)))
+    show(render_sections(why(look.evidence(load_board(file)), ATTEMPTS)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flash_emulator import CutAt, PowerLoss
-from mcu_updater.board import Board, Cut, Trial, save_board
+from mcu_updater.board import Board, Trial, save_board
 from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look
 from mcu_updater.cli.screen import Screen, complain
@@ -111,9 +111,8 @@ class Session:
 
     def _run(self) -> Result:
         terms = self._terms
-        cut = Cut(terms.cut, terms.cut_module) if terms.cut else None
         for event in self._board.run(
-            terms.policy, cut=cut, trial=terms.trial, attempts=terms.attempts
+            terms.policy, supply=terms.cut, trial=terms.trial, attempts=terms.attempts
         ):
             self._screen.event(event, self._board.clock.now_us - self._start_us)
         self._outcome = self._board.result.outcome

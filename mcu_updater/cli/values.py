@@ -54,17 +54,6 @@ def address(_: click.Context, __: click.Parameter, text: str | None) -> int | No
     return value
 
 
-def read_size(_: click.Context, __: click.Parameter, size: int) -> int:
-    if size > MAX_READ_SIZE:
-        raise click.BadParameter(
-            f"{size}: the emulated board's link carries at most {MAX_READ_SIZE} bytes a read"
-        )
-    return size
-
-
-MAX_READ_SIZE = 1024  # the AT client's dialect; 4096 are for modules that offer them
-
-
 def digest(size: int) -> Callback:
     """Hexadecimal digits for *size* bytes."""
 

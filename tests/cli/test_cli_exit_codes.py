@@ -44,7 +44,7 @@ def test_the_table_is_the_documented_one():
         ("--base", "somewhere"),
         ("--read-size", 0),
         ("--read-size", 4097),
-        ("--read-size", 2048),
+        ("--read-size", 4097),
         ("--piece-size", 0),
         ("--md5", "12"),
         ("--sha256", "0" * 63 + "g"),
