@@ -341,6 +341,8 @@ def decode_header(raw: bytes) -> Snapshot | None:
 
     Its checkpoint holds length and CRC as they stand in the header, empty when there is none.
     """
+    if len(raw) != HEADER_SIZE:
+        return None
     body, crc = raw[: -_CRC.size], raw[-_CRC.size :]
     if _CRC.unpack(crc)[0] != zlib.crc32(body):
         return None
