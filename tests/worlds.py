@@ -8,15 +8,25 @@ can cut every one of them.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import bincopy
+from hypothesis import HealthCheck, settings
 
-from flash_emulator import load_part
+from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply, load_part
+from flash_emulator.part import Timing
 from mcu_updater.board import Board
 from mcu_updater.events import Event
+from mcu_updater.journal import Journal
 from mcu_updater.quectel.center import Package, Plan
 from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.slot import Window
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+"""A machine with other work to do fails no test by being slow."""
 
 Format = Literal["bin", "hex", "s19"]
 
@@ -65,3 +75,116 @@ def board(
 def run(board: Board, **kw: Any) -> list[Event]:
     """Everything that happens until the board is done, or until power is lost."""
     return list(board.run(**kw))
+
+
+# --- smaller still: devices on which every unit can be looked at
+
+
+def tiny_part(sectors: Sequence[int], *, unit: int = 8, ecc: bool = True) -> Part:
+    """An imaginary part of two banks of *sectors*, with the rules of an L4."""
+    return Part(
+        name="tiny",
+        family="l4",
+        base=0x0800_0000,
+        program_unit=unit,
+        bank_count=2,
+        sector_sizes=tuple(sectors),
+        overwrite="only_all_zero",
+        ecc=ecc,
+        aliasing="fb_mode",
+        options={},
+        timing=Timing(None, None),
+    )
+
+
+SLOT_SECTORS = 4
+
+
+def trailer(*, unit: int = 8, ecc: bool = True, seed: int = 0) -> EmulatedFlash:
+    """A device that is nothing but one trailer: two halves of two sectors."""
+    sector = 512 if unit <= 16 else 1024
+    return EmulatedFlash(tiny_part([sector] * 4, unit=unit, ecc=ecc), seed=seed)
+
+
+def journal(device: EmulatedFlash) -> Journal:
+    """The journal in it, of a slot of SLOT_SECTORS sectors. Checkpoints up to 680 bytes."""
+    base, sizes = device.part.base, device.part.sector_sizes
+    halves = Window(device, base, sizes[:2]), Window(device, base + sum(sizes[:2]), sizes[2:])
+    return Journal(halves, SLOT_SECTORS)
+
+
+def cut(device: EmulatedFlash, operation: int, outcome: Outcome, call: Callable[[], Any]) -> bool:
+    """Lose power in operation *operation* of *call* and get it back. False: call was done first."""
+    device.supply = CutAt(operation, outcome)
+    try:
+        call()
+    except PowerLoss:
+        device.power_on()
+        return True
+    finally:
+        device.supply = SteadySupply()
+    return False
+
+
+def operations(device: EmulatedFlash, call: Callable[[], Any]) -> int:
+    """How many flash operations *call* takes."""
+    device.supply = SteadySupply()
+    call()
+    return device.supply.taken
+
+
+@dataclass
+class TinyFlash:
+    """A FlashDevice that shares nothing with the emulator: one bank, any geometry, no power.
+
+    A unit takes one program after an erase. *refused*: addresses whose program raises; *faults*:
+    how many programs of a unit lose a bit. *log* holds what was erased and programmed.
+    """
+
+    sector_sizes: tuple[int, ...]
+    program_unit: int
+    base: int = 0x1000
+    bank_count: int = 1
+    refused: set[int] = field(default_factory=set)
+    faults: dict[int, int] = field(default_factory=dict)
+    log: list[tuple[str, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.data = bytearray(b"\x5a" * sum(self.sector_sizes))  # the image before
+        self.virgin: set[int] = set()
+
+    @property
+    def geometry(self) -> TinyFlash:
+        return self
+
+    def read(self, address: int, size: int) -> bytes:
+        offset = address - self.base
+        assert 0 <= offset <= offset + size <= len(self.data)
+        return bytes(self.data[offset : offset + size])
+
+    def program(self, address: int, data: bytes) -> None:
+        unit = self.program_unit
+        assert data
+        assert address % unit == 0
+        assert len(data) % unit == 0
+        for at in range(address, address + len(data), unit):
+            self.log.append(("program", at))
+            if at in self.refused or at not in self.virgin:
+                raise OSError(f"unit at {at:#x} refuses")
+            self.virgin.remove(at)
+            piece = bytearray(data[at - address : at - address + unit])
+            if self.faults.get(at, 0) > 0:
+                self.faults[at] -= 1
+                piece[-1] ^= 0x80
+            self.data[at - self.base : at - self.base + unit] = piece
+
+    def erase(self, address: int) -> None:
+        start = self.base
+        for size in self.sector_sizes:
+            if start == address:
+                self.log.append(("erase", address))
+                self.data[start - self.base : start - self.base + size] = b"\xff" * size
+                self.virgin |= set(range(start, start + size, self.program_unit))
+                return
+            start += size
+        raise AssertionError(f"no sector starts at {address:#x}")

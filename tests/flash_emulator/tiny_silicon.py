@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
+
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply
 from flash_emulator.part import Timing
+
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
+"""A machine with other work to do fails no test by being slow."""
 
 BASE = 0x0800_0000
 UNIT = 8
