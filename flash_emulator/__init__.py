@@ -1,43 +1,79 @@
 """An emulator of STM32 internal flash: its geometry, its rules, its time, and what a cut leaves.
 
-Assumptions of the model, first (each is a seeded choice; the same seed gives the same silicon):
+    from flash_emulator import CutAt, EmulatedFlash, Outcome, load_part
 
-* An operation is the program of one unit or the erase of one sector. Power is lost in exactly
-  one operation at a time; all earlier ones are complete, all later ones never begin.
-* A cut program leaves the unit untouched, torn, blank to the reader but not programmable,
-  complete but weak, or complete. A torn unit fails ECC on parts that have it.
-* A cut erase leaves the sector untouched, a mix over its whole length, reading 0xFF but not
-  erased for good, or complete. Only an erase that completes makes a unit virgin again.
-* A weak unit reads right after the next power-on and no longer after the one that follows.
+    flash = EmulatedFlash(load_part("STM32L476xG"), supply=CutAt(3, Outcome.TORN))
 
-Not modelled: disturbed neighbours, supply that sags over several operations, caches.
+**Assumptions, first.** Every chance is drawn from the device's seed; the same seed, place and
+operation number give the same silicon.
+
+* An operation is the program of one unit, the erase of one sector, of one bank or of all banks, or
+  a change of option bytes. Power is lost in exactly one operation; all earlier ones are complete,
+  all later ones never begin. In a bulk call every unit is an operation.
+* What a cut leaves of it stands in ``cuts.py``, cell by cell: untouched, torn, metastable, blank
+  but not erased, complete but weak, or complete. A cut program touches its own unit only.
+* Cells go from 1 to 0 in a program and from 0 to 1 in an erase, never the other way.
+* Parts with ECC hold data and check bits; a read goes through a real SECDED decoder (``ecc.py``).
+  One wrong bit is corrected and counted, two are an error, more may pass for anything. The matrix
+  is ours, for ST's is not published; check bits of H7A3 and H5 are assumed, not documented.
+* Metastable bits are drawn anew at every read. Weak bits read right for one or two power-ons and
+  are metastable from then on. Only an erase that completes makes a unit virgin again.
+* What a controller does with a unit that is not erased is the family's rule (``rules.py``).
+* A change of option bytes counts when silicon loads it (``options.py``). Where it is not atomic, a
+  cut leaves a mismatch: read-out protection level 1, everything PCROP.
+* A cut bank erase hits all its sectors alike on the L4 class (inferred: bank and page take the same
+  22 ms) and one sector in a row elsewhere (inferred for F4: the times add up; assumed for H7).
+* Time is the datasheet's, typical or maximal. An operation whose time no document gives takes none
+  and is counted as untimed; ``elapsed_us`` then refuses to answer.
+
+**Not modelled**: disturbed neighbours, the pre-program phase of an erase, a supply that sags over
+several operations, temperature, retention over time (inject it: ``flip``), caches and prefetch, ECC
+of option bytes, flash words that sit in the write buffer of an H7, secure and privileged areas.
 """
 
 from flash_emulator.clock import VirtualClock
-from flash_emulator.device import (
+from flash_emulator.device import EmulatedFlash, Interrupted, Usage
+from flash_emulator.errors import (
     AlignmentError,
-    EmulatedFlash,
+    BusFault,
+    BusyError,
+    EccNmi,
     FlashError,
     ProgramError,
+    ReadProtected,
+    UnknownTiming,
     UnreadableUnit,
+    WriteProtected,
 )
-from flash_emulator.part import Part, PartError, load_part, part_names
+from flash_emulator.part import Part, PartError, load_part, load_part_file, part_names
 from flash_emulator.power import CutAt, Outcome, PowerLoss, PowerSupply, SteadySupply
+from flash_emulator.trace import Operation, Trace
 
 __all__ = [
     "AlignmentError",
+    "BusFault",
+    "BusyError",
     "CutAt",
+    "EccNmi",
     "EmulatedFlash",
     "FlashError",
+    "Interrupted",
+    "Operation",
     "Outcome",
     "Part",
     "PartError",
     "PowerLoss",
     "PowerSupply",
     "ProgramError",
+    "ReadProtected",
     "SteadySupply",
+    "Trace",
+    "UnknownTiming",
     "UnreadableUnit",
+    "Usage",
     "VirtualClock",
+    "WriteProtected",
     "load_part",
+    "load_part_file",
     "part_names",
 ]

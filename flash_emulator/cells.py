@@ -1,103 +1,300 @@
 """The array: what every unit holds, and what it has been through.
 
-Data says what a reader sees; the mark says what the silicon knows. The two differ on purpose: a
-unit that reads 0xFF need not be virgin, and one that reads right need not stay so.
+Almost all units are virgin, or hold data whose check bits are right: for them data and a mark are
+enough. The few that a cut, an overwrite or a flipped bit has touched are kept bit by bit, check
+bits included, as ``RawUnit``. Pages are copied when they are written, so a fork costs what it
+changes.
 """
 
 from __future__ import annotations
 
-import random
+import hashlib
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from flash_emulator.ecc import Code, Decoded, Verdict
+
 ERASED = 0xFF
+_PAGE = 2048  # bytes; or the smallest sector, when that is smaller
 
 
 class Mark(IntEnum):
     """One per program unit."""
 
     VIRGIN = 0  # a completed erase, nothing since
-    WRITTEN = 1  # programmed, or reading 0xFF after something that did not complete
-    UNREADABLE = 2  # fails ECC: no data can be had
-    FRESH_WEAK = 3  # reads right until the power-on after the next
-    WEAK = 4  # reads right until the next power-on
+    PROGRAMMED = 1  # data as read, check bits as they should be
+    RAW = 2  # look at its RawUnit
 
 
-_DECAY = bytes.maketrans(bytes([Mark.WEAK, Mark.FRESH_WEAK]), bytes([Mark.UNREADABLE, Mark.WEAK]))
+@dataclass(frozen=True, slots=True)
+class RawUnit:
+    """A unit bit by bit: data in the low bits of *word*, check bits above them.
+
+    *metastable* bits are drawn anew at every read. *fading* bits read right now; those of the
+    first mask become metastable at the next power-on, those of the second at the one after.
+    """
+
+    word: int
+    metastable: int = 0
+    fading: tuple[int, int] = (0, 0)
+    spent: bool = True  # the controller of an ECC part refuses to program it, whatever it reads
+    frail: bool = False  # it takes a program, and what it takes is weak
+
+    def after_power_on(self) -> RawUnit:
+        """Weak bits have had their time."""
+        first, second = self.fading
+        if not first | second:
+            return self
+        return replace(self, metastable=self.metastable | first, fading=(second, 0))
+
+
+class _Page:
+    """Data and marks of one page; shared between forks until one of them writes."""
+
+    __slots__ = ("data", "digest", "marks", "raw")
+
+    def __init__(self, data: bytearray, marks: bytearray, raw: dict[int, RawUnit]) -> None:
+        self.data = data
+        self.marks = marks
+        self.raw = raw  # by unit within the page
+        self.digest: int | None = None  # 128 bits, None when it has to be taken anew
+
+    def copy(self) -> _Page:
+        return _Page(bytearray(self.data), bytearray(self.marks), dict(self.raw))
+
+    def take_digest(self, index: int) -> int:
+        if self.digest is None:
+            digest = hashlib.blake2b(self.data, digest_size=16, salt=index.to_bytes(8, "little"))
+            digest.update(self.marks)
+            if self.raw:
+                digest.update(repr(sorted(self.raw.items())).encode())
+            self.digest = int.from_bytes(digest.digest(), "little")
+        return self.digest
 
 
 class Cells:
-    """Data and marks of a whole array of *size* bytes, in units of *unit* bytes."""
+    """*size* bytes in units of *unit* bytes, none of them in more than one sector.
 
-    __slots__ = ("_doubtful", "data", "marks", "unit")
+    *code* is None on parts without ECC. Offsets and sizes of sectors are page multiples.
+    """
 
-    def __init__(self, size: int, unit: int) -> None:
-        self.unit = unit
-        self.data = bytearray([ERASED]) * size
-        self.marks = bytearray(size // unit)
-        self._doubtful = False  # whether any unit may be unreadable or weak
+    __slots__ = (
+        "_blank",
+        "_dirty",
+        "_owned",
+        "_page_size",
+        "_pages",
+        "_total",
+        "_units_per_page",
+        "_word_bits",
+        "code",
+        "size",
+        "unit",
+    )
+
+    def __init__(self, size: int, unit: int, code: Code | None, smallest_sector: int) -> None:
+        self.size, self.unit, self.code = size, unit, code
+        self._page_size = min(_PAGE, smallest_sector)
+        self._units_per_page = self._page_size // unit
+        self._word_bits = unit * 8 + (code.check_bits if code else 0)
+        self._blank = _Page(
+            bytearray([ERASED]) * self._page_size, bytearray(self._units_per_page), {}
+        )
+        self._blank.digest = 0
+        self._pages = [self._blank] * (size // self._page_size)
+        self._owned = bytearray(len(self._pages))
+        self._dirty: set[int] = set()
+        self._total = 0
+
+    def fork(self) -> Cells:
+        """The same cells, to go another way. Pages are shared until either side writes."""
+        twin = object.__new__(Cells)
+        twin.size, twin.unit, twin.code = self.size, self.unit, self.code
+        twin._page_size, twin._units_per_page = self._page_size, self._units_per_page
+        twin._word_bits, twin._blank = self._word_bits, self._blank
+        twin._pages = self._pages.copy()
+        twin._owned = bytearray(len(self._owned))
+        self._owned = bytearray(len(self._owned))
+        twin._dirty, twin._total = self._dirty.copy(), self._total
+        return twin
+
+    def digest(self) -> int:
+        """128 bits over all that a power cut leaves; pages that did not change cost nothing."""
+        for index in self._dirty:
+            self._total ^= self._pages[index].take_digest(index)
+        self._dirty.clear()
+        return self._total
+
+    # --- pages
+
+    def _own(self, index: int) -> _Page:
+        """The page, to be written now."""
+        page = self._pages[index]
+        if page.digest is not None:
+            self._total ^= page.digest
+        if not self._owned[index]:
+            page = self._pages[index] = page.copy()
+            self._owned[index] = 1
+        page.digest = None
+        self._dirty.add(index)
+        return page
+
+    def _spans(self, offset: int, size: int) -> list[tuple[int, int, int]]:
+        """Page index, begin and end within it, for every page of a range."""
+        spans = []
+        end = offset + size
+        while offset < end:
+            index, begin = divmod(offset, self._page_size)
+            stop = min(self._page_size, begin + end - offset)
+            spans.append((index, begin, stop))
+            offset += stop - begin
+        return spans
+
+    # --- reading
+
+    def raw_data(self, offset: int, size: int) -> bytes:
+        """Data as the cells' last stable state has them; no ECC, no chance, no error."""
+        spans = self._spans(offset, size)
+        return b"".join([self._pages[i].data[begin:stop] for i, begin, stop in spans])
+
+    def raw_units(self, offset: int, size: int) -> list[int]:
+        """Units within the range that are not plain, in ascending order; most often none."""
+        found = []
+        for index, begin, stop in self._spans(offset, size):
+            page = self._pages[index]
+            if page.raw:
+                first, last = begin // self.unit, (stop - 1) // self.unit
+                base = index * self._units_per_page
+                found += [base + unit for unit in sorted(page.raw) if first <= unit <= last]
+        return found
+
+    def raw(self, unit: int) -> RawUnit | None:
+        index, within = divmod(unit, self._units_per_page)
+        return self._pages[index].raw.get(within)
+
+    def decode(self, raw: RawUnit, flicker: int) -> Decoded:
+        """What a read gives; *flicker* are random bits for the metastable ones."""
+        word = raw.word ^ raw.metastable & flicker
+        return self.code.decode(word) if self.code else Decoded(word, Verdict.CLEAN)
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of a unit, check bits included."""
+        return self._word_bits
+
+    def word(self, unit: int) -> int:
+        """The unit's cells in their last stable state, check bits included."""
+        raw = self.raw(unit)
+        if raw is not None:
+            return raw.word
+        if self.mark(unit) is Mark.VIRGIN:
+            return (1 << self._word_bits) - 1
+        data = int.from_bytes(self.raw_data(unit * self.unit, self.unit), "little")
+        return self.code.encode(data) if self.code else data
+
+    def mark(self, unit: int) -> Mark:
+        index, within = divmod(unit, self._units_per_page)
+        return Mark(self._pages[index].marks[within])
 
     def virgin_run(self, first: int, count: int) -> int:
         """How many units from *first* on, *count* at most, are virgin."""
-        if self.marks.count(Mark.VIRGIN, first, first + count) == count:
-            return count
-        return next(i for i in range(count) if self.marks[first + i] != Mark.VIRGIN)
+        run = 0
+        for index, begin, stop in self._spans(first * self.unit, count * self.unit):
+            marks = self._pages[index].marks
+            begin, stop = begin // self.unit, stop // self.unit
+            if marks.count(Mark.VIRGIN, begin, stop) < stop - begin:
+                return run + next(i for i in range(stop - begin) if marks[begin + i])
+            run += stop - begin
+        return run
 
-    def unreadable(self, offset: int, size: int) -> int | None:
-        """Offset of the first unit within the range that cannot be read."""
-        if not self._doubtful or not size:
-            return None
-        first, last = offset // self.unit, (offset + size - 1) // self.unit
-        unit = self.marks.find(Mark.UNREADABLE, first, last + 1)
-        return None if unit < 0 else unit * self.unit
+    # --- writing, power on from begin to end
 
     def program(self, first: int, data: bytes) -> None:
-        """Whole units from *first* on, power on from begin to end."""
-        offset = first * self.unit
-        self.data[offset : offset + len(data)] = data
-        count = len(data) // self.unit
-        self.marks[first : first + count] = bytes([Mark.WRITTEN]) * count
+        """Whole virgin units from *first* on take *data*."""
+        taken = 0
+        for index, begin, stop in self._spans(first * self.unit, len(data)):
+            page, size = self._own(index), stop - begin
+            page.data[begin:stop] = data[taken : taken + size]
+            units = slice(begin // self.unit, stop // self.unit)
+            page.marks[units] = bytes([Mark.PROGRAMMED]) * (size // self.unit)
+            taken += size
 
     def erase(self, offset: int, size: int) -> None:
-        self.data[offset : offset + size] = bytes([ERASED]) * size
-        first, count = offset // self.unit, size // self.unit
-        self.marks[first : first + count] = bytes(count)
+        """All units of the range are virgin."""
+        for index, begin, stop in self._spans(offset, size):
+            old = self._pages[index]
+            if stop - begin == self._page_size:
+                if old is not self._blank:
+                    self._drop(index, old)
+                continue
+            page = self._own(index)
+            page.data[begin:stop] = bytes([ERASED]) * (stop - begin)
+            units = range(begin // self.unit, stop // self.unit)
+            page.marks[units.start : units.stop] = bytes(len(units))
+            page.raw = {unit: raw for unit, raw in page.raw.items() if unit not in units}
 
-    def set_mark(self, unit: int, mark: Mark) -> None:
-        self.marks[unit] = mark
-        self._doubtful |= mark >= Mark.UNREADABLE
+    def _drop(self, index: int, old: _Page) -> None:
+        if old.digest is not None:
+            self._total ^= old.digest
+        self._dirty.discard(index)
+        self._pages[index] = self._blank
+        self._owned[index] = 0
 
-    def tear_program(self, unit: int, target: bytes, *, ecc: bool, dice: random.Random) -> None:
-        """A random part of the bits that had to become 0 is 0."""
-        offset = unit * self.unit
-        held = bytes(
-            now & (want | dice.getrandbits(8))
-            for now, want in zip(self.data[offset : offset + self.unit], target, strict=True)
-        )
-        self.data[offset : offset + self.unit] = held
-        self.set_mark(unit, Mark.UNREADABLE if ecc else Mark.WRITTEN)
+    def set_word(self, unit: int, raw: RawUnit) -> None:
+        """Give a unit these cells. Cells that are as a whole program leaves them become plain."""
+        index, within = divmod(unit, self._units_per_page)
+        page = self._own(index)
+        mask = (1 << self.unit * 8) - 1
+        data = raw.word & mask
+        begin = within * self.unit
+        page.data[begin : begin + self.unit] = data.to_bytes(self.unit, "little")
+        if self._is_plain(raw, data):
+            page.raw.pop(within, None)
+            page.marks[within] = Mark.PROGRAMMED
+        else:
+            page.raw[within] = raw
+            page.marks[within] = Mark.RAW
 
-    def tear_erase(self, offset: int, size: int, *, ecc: bool, dice: random.Random) -> None:
-        """A random part of the bits that were 0 is 1, over the whole sector."""
-        for unit in range(offset // self.unit, (offset + size) // self.unit):
-            start = unit * self.unit
-            old = self.data[start : start + self.unit]
-            new = bytes(byte | dice.getrandbits(8) for byte in old)
-            self.data[start : start + self.unit] = new
-            spoilt = ecc and new != old and dice.random() < 0.75  # the rest: miscorrected, or blank
-            self.set_mark(unit, Mark.UNREADABLE if spoilt else Mark.WRITTEN)
+    def _is_plain(self, raw: RawUnit, data: int) -> bool:
+        if raw.metastable or any(raw.fading) or raw.frail:
+            return False
+        return self.code is None or (raw.spent and raw.word == self.code.encode(data))
 
-    def power_on(self) -> None:
-        """Weak units have had their time."""
-        if self._doubtful:
-            self.marks = bytearray(self.marks.translate(_DECAY))
+    # --- keeping
 
-    def restore(self, data: bytes | bytearray, marks: bytes | bytearray) -> None:
-        """Take over an array that was saved."""
-        if len(data) != len(self.data) or len(marks) != len(self.marks):
+    def export(self) -> tuple[bytes, bytes, dict[int, RawUnit]]:
+        """Data and marks of the whole array, and its raw units."""
+        data = b"".join([page.data for page in self._pages])
+        marks = b"".join([page.marks for page in self._pages])
+        raw = {
+            index * self._units_per_page + unit: raw
+            for index, page in enumerate(self._pages)
+            for unit, raw in page.raw.items()
+        }
+        return data, marks, raw
+
+    def restore(self, data: bytes, marks: bytes, raw: dict[int, RawUnit]) -> None:
+        """Take over what ``export`` gave. Raises ValueError when it is of another size."""
+        if len(data) != self.size or len(marks) * self.unit != self.size:
             raise ValueError(
                 f"array of {len(data)} bytes and {len(marks)} marks; "
-                f"expected {len(self.data)} and {len(self.marks)}"
+                f"expected {self.size} and {self.size // self.unit}"
             )
-        self.data[:] = data
-        self.marks[:] = marks
-        self._doubtful = any(self.marks.count(mark) for mark in Mark if mark >= Mark.UNREADABLE)
+        self.erase(0, self.size)
+        for index in range(len(self._pages)):
+            begin, first = index * self._page_size, index * self._units_per_page
+            page_marks = marks[first : first + self._units_per_page]
+            if any(page_marks):
+                page = self._own(index)
+                page.data[:] = data[begin : begin + self._page_size]
+                page.marks[:] = page_marks
+        for unit, cells in raw.items():
+            index, within = divmod(unit, self._units_per_page)
+            self._own(index).raw[within] = cells
+
+    def power_on(self) -> None:
+        """Every weak bit is one power-on older."""
+        for index, page in enumerate(self._pages):
+            if page.raw and any(any(raw.fading) for raw in page.raw.values()):
+                own = self._own(index)
+                own.raw = {unit: raw.after_power_on() for unit, raw in own.raw.items()}

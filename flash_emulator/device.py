@@ -1,54 +1,65 @@
 """The emulated flash: one door for every operation.
 
-Each program of a unit and each erase of a sector asks the power supply what happens. Bulk calls
-are as fast as slices, and every unit in them can be cut all the same.
+Each program of a unit, each erase and each change of option bytes asks the power supply what
+happens. Bulk calls are as fast as slices, and every unit in them can be cut all the same.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from flash_emulator.cells import ERASED, Cells, Mark
+from flash_emulator import cuts, rules, saved
+from flash_emulator.cells import Cells, Mark, RawUnit
 from flash_emulator.clock import VirtualClock
+from flash_emulator.ecc import Verdict, code_for
+from flash_emulator.errors import (
+    AlignmentError,
+    BusFault,
+    BusyError,
+    EccNmi,
+    ProgramError,
+    ReadProtected,
+    UnknownTiming,
+    UnreadableUnit,
+    WriteProtected,
+)
+from flash_emulator.options import Options
 from flash_emulator.part import Part
 from flash_emulator.power import Outcome, PowerLoss, PowerSupply, SteadySupply
-
-
-class FlashError(OSError):
-    """The controller reports that an operation did not do what was asked."""
-
-    def __init__(self, message: str, address: int) -> None:
-        self.address = address
-        super().__init__(f"{message} at 0x{address >> 16:04X}_{address & 0xFFFF:04X}")
-
-
-class ProgramError(FlashError):
-    """PROGERR: the unit is not virgin and the data are not all zero. Nothing was written."""
-
-
-class UnreadableUnit(FlashError):
-    """Double ECC error: on L4 an NMI."""
-
-
-class AlignmentError(ValueError):
-    """An address or a size that no such operation can have (PGAERR, SIZERR, outside the array)."""
+from flash_emulator.trace import Operation, Trace
+from flash_emulator.traits import Aliasing, BadRead, Kind, Mode, Overwrite
 
 
 @dataclass(slots=True)
 class Usage:
-    """Operations since the device was made, and the time they took."""
+    """Operations since the device was made, and the time they took, in microseconds."""
 
     programs: int = 0
     erases: int = 0
     program_us: int = 0
     erase_us: int = 0
+    stall_us: int = 0  # reads that had to wait for a busy bank
+    corrected: int = 0  # single-bit errors that reads have met
+    untimed: int = 0  # operations whose time no document gives
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """FLASH_OPSR of U5 and H5 after a reset: the operation that it broke off."""
+
+    kind: str
+    address: int
 
 
 class EmulatedFlash:
     """Flash of one part, with power, time and the marks of its past.
 
-    Addresses are those that the CPU uses now. All randomness comes from *seed*.
+    Addresses are those that the CPU uses now. All randomness comes from *seed*. *timing* chooses
+    the datasheet's "typ" or "max" values; operations without one are counted as untimed.
+    *energy_uj* gives the energy of a "program" (one unit) and an "erase" (one sector).
     """
 
     def __init__(
@@ -58,16 +69,36 @@ class EmulatedFlash:
         clock: VirtualClock | None = None,
         supply: PowerSupply | None = None,
         seed: int = 0,
+        timing: Mode = "max",
+        energy_uj: dict[str, float] | None = None,
     ) -> None:
         self.part = part
         self.clock = clock or VirtualClock()
         self.supply: PowerSupply = supply or SteadySupply()
         self.seed = seed
-        self.cells = Cells(part.size, part.program_unit)
-        self.options = dict(part.options)
+        self.timing = timing
+        self.energy_uj = energy_uj or {}
         self.usage = Usage()
-        self._mapped = 0
+        self.trace: Trace | None = None
+        self.background = False  # operations return at once, and their bank is busy for their time
+        self.interrupted: Interrupted | None = None
+        self.options = Options(part.options)
+        code = code_for(part.ecc.data_bits, part.ecc.modelled_check_bits) if part.ecc else None
+        self.cells = Cells(part.size, part.program_unit, code, min(part.sector_sizes))
+        self.erase_counts = [0] * (len(part.sector_sizes) * part.bank_count)
+        self._mapped = self._bank_after_reset()
+        self._busy_until_us = [0] * part.bank_count
         self._powered = True
+        self._power_ons = 0
+        self._flickers = 0
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """What follows from the part and is asked for at every operation."""
+        self._unit = self.part.program_unit
+        self._base = self.part.base
+        self._program_us = self.part.timing.of("program_unit", mode=self.timing)
+        self._sector_indices = {start: index for index, start in enumerate(self.part.sector_starts)}
 
     @property
     def geometry(self) -> Part:
@@ -79,73 +110,425 @@ class EmulatedFlash:
         """After a cut or at the start of a session: registers reset, weak units a step weaker."""
         self.cells.power_on()
         self._powered = True
+        self._power_ons += 1
+        self._flickers = 0
+        self.options.load()
         self.reset()
 
     def reset(self) -> None:
-        """FB_MODE is 0 after every reset."""
-        self._mapped = 0
+        """System reset: a run-time alias is gone, and with it all that is under way."""
+        self.options.reset()
+        self._busy_until_us = [0] * self.part.bank_count
+        self._mapped = self._bank_after_reset()
+
+    def _bank_after_reset(self) -> int:
+        swapped = self.part.aliasing is Aliasing.SWAP_OPTION and self.options.swapped
+        return 1 if swapped else 0
 
     @property
     def mapped_bank(self) -> int:
+        """Physical bank at the base address."""
         return self._mapped
 
     def map_bank(self, bank: int) -> None:
-        """Set FB_MODE: *bank* (0 or 1) at the base address. Volatile, costs no operation."""
-        if self.part.aliasing != "fb_mode" or not 0 <= bank < self.part.bank_count:
+        """Let the CPU see *bank* at the base address.
+
+        FB_MODE parts: at once, volatile, costs no operation. Parts with a swap option: the option
+        is programmed, which is an operation that can be cut; it counts from the next option load
+        or reset on, as the family has it. Other parts cannot: AlignmentError.
+        """
+        if not 0 <= bank < self.part.bank_count or self.part.aliasing is Aliasing.NONE:
             raise AlignmentError(f"{self.part.name} cannot map bank {bank}")
-        self._mapped = bank
+        if self.part.aliasing is Aliasing.FB_MODE:
+            self._mapped = bank
+        else:
+            self.program_options(**self.options.swap_to(bank))
 
-    def fork(self) -> EmulatedFlash:
-        """A twin with the same silicon, a steady supply, and a clock of its own."""
-        twin = EmulatedFlash(self.part, clock=VirtualClock(self.clock.now_us), seed=self.seed)
-        twin.cells.restore(self.cells.data, self.cells.marks)
-        twin.options = dict(self.options)
-        twin._mapped, twin._powered = self._mapped, self._powered
-        return twin
-
-    # --- operations
+    # --- reading
 
     def read(self, address: int, size: int) -> bytes:
-        """Bytes as the CPU reads them. Raises UnreadableUnit with the unit's address."""
+        """Bytes as the CPU reads them.
+
+        Raises UnreadableUnit (EccNmi or BusFault) with the unit's address where the ECC gives up,
+        and ReadProtected where the area may not be read. A metastable unit may read differently
+        from one time to the next.
+        """
         self._alive()
         offset = self._offset(address, size)
-        bad = self.cells.unreadable(offset, size)
-        if bad is not None:
-            raise UnreadableUnit("double ECC error", address + bad - offset)
-        return bytes(self.cells.data[offset : offset + size])
+        self._wait_for_read(offset)
+        if self.options.read_protected:
+            raise ReadProtected("RDERR", "protected against reads (PCROP)", address)
+        raw_units = self.cells.raw_units(offset, size) if size else []
+        data = self.cells.raw_data(offset, size)
+        return self._decoded(data, address, offset, raw_units) if raw_units else data
+
+    def _decoded(self, data: bytes, address: int, offset: int, units: list[int]) -> bytes:
+        """*data* with its raw *units* as the ECC gives them."""
+        result = bytearray(data)
+        for unit in units:
+            value = self._read_unit(unit, address + unit * self._unit - offset)
+            begin = unit * self._unit - offset
+            low, high = max(begin, 0), min(begin + self._unit, len(data))
+            result[low:high] = value[low - begin : high - begin]
+        return bytes(result)
+
+    def _read_unit(self, unit: int, address: int) -> bytes:
+        raw = self.cells.raw(unit)
+        assert raw is not None
+        decoded = self.cells.decode(raw, self._flicker(unit) if raw.metastable else 0)
+        if decoded.verdict is Verdict.DETECTED:
+            raise self._unreadable(address)
+        self.usage.corrected += decoded.verdict is Verdict.CORRECTED
+        return decoded.data.to_bytes(self._unit, "little")
+
+    def _unreadable(self, address: int) -> UnreadableUnit:
+        if self.part.read_of_bad_unit is BadRead.BUS_ERROR:
+            return BusFault("DBECCERR", "double ECC error", address)
+        return EccNmi("ECCD", "double ECC error", address)
+
+    def _flicker(self, unit: int) -> int:
+        self._flickers += 1
+        text = f"{self.seed}/{unit}/{self._power_ons}/{self._flickers}"
+        return random.Random(text).getrandbits(self.cells.word_bits)  # noqa: S311
+
+    # --- programming
 
     def program(self, address: int, data: bytes) -> None:
         """Program whole units in ascending order, each asked for at the supply.
 
-        Raises ProgramError at the first unit that refuses; those before it are programmed.
+        Raises ProgramError at the first unit that the family's rule refuses, WriteProtected for a
+        protected sector; the units before it are programmed.
         A cut: see ``Outcome``. Units before it are complete, units after it untouched.
         """
         self._alive()
-        unit = self.part.program_unit
+        unit = self._unit
         if address % unit or len(data) % unit:
             raise AlignmentError(f"program of {len(data)} bytes at 0x{address:08X}: unit is {unit}")
-        first = self._offset(address, len(data)) // unit
-        done, count = 0, len(data) // unit
+        offset = self._offset(address, len(data))
+        self._wait_for_write(address)
+        self._check_protection(offset, len(data), address)
+        first, done, count = offset // unit, 0, len(data) // unit
         while done < count:
             run = self.cells.virgin_run(first + done, count - done)
-            if run == 0:
-                self._check_overwrite(address + done * unit, data[done * unit : (done + 1) * unit])
-                run = 1
-            self._program_run(first + done, data[done * unit : (done + run) * unit])
+            if run:
+                self._program_run(first + done, data[done * unit : (done + run) * unit])
+            else:
+                run = self._overwrite(first + done, data[done * unit :], address + done * unit)
             done += run
+
+    def _program_run(self, first: int, data: bytes) -> None:
+        """Virgin units."""
+        unit = self._unit
+        count = len(data) // unit
+        granted = self.supply.take(count)
+        self.cells.program(first, data[: granted * unit])
+        self._programmed(first, data, granted)
+        if granted < count:
+            self._cut_program(first + granted, data[granted * unit : (granted + 1) * unit])
+
+    def _overwrite(self, unit: int, data: bytes, address: int) -> int:
+        """One unit that is not virgin. Returns how many were programmed."""
+        data = data[: self._unit]
+        if self._effect(unit, data) is rules.Effect.REFUSED:
+            flag = self.part.overwrite_flag or "PROGERR"
+            raise ProgramError(flag, "the unit is not erased", address)
+        if self.supply.take(1) < 1:
+            self._cut_program(unit, data)
+        target = self._target(unit, data)
+        raw = self.cells.raw(unit)
+        if raw is not None and raw.frail:
+            moved = raw.word & ~target
+            result = cuts.weak(target, moved, self.cells.word_bits, self._dice(unit))
+        else:
+            result = RawUnit(target)
+        self.cells.set_word(unit, result)
+        self._programmed(unit, data, 1)
+        return 1
+
+    def _effect(self, unit: int, data: bytes) -> rules.Effect:
+        raw = self.cells.raw(unit)
+        if raw is not None and not raw.spent and self.part.overwrite is not Overwrite.CLEAR_BITS:
+            return rules.Effect.REPLACES  # frail: it looks erased to the controller
+        virgin = self.cells.mark(unit) is Mark.VIRGIN
+        return rules.overwrite(
+            self.part.overwrite, rules.UnitView(virgin, self._reads_erased(unit)), data
+        )
+
+    def _reads_erased(self, unit: int) -> bool:
+        ones = (1 << self.cells.word_bits) - 1
+        return self.cells.code is None and self.cells.word(unit) == ones
+
+    def _target(self, unit: int, data: bytes) -> int:
+        """The cells after a whole program of *data*: they only go from 1 to 0."""
+        value = int.from_bytes(data, "little")
+        new = self.cells.code.encode(value) if self.cells.code else value
+        return self.cells.word(unit) & new
+
+    def _programmed(self, first: int, data: bytes, units: int) -> None:
+        self.usage.programs += units
+        self._spend("program_us", first * self._unit, self._program_us, units)
+        if self.trace is not None and units:
+            done = data[: units * self._unit]
+            self._note(Operation("program", self._base + first * self._unit, done, units))
+
+    def program_fast(self, address: int, data: bytes) -> None:
+        """A row (L4, G4) or a burst (U5) in one go; its time is that of its units.
+
+        The whole of it must be virgin; a cut leaves any prefix complete, one unit as ``Outcome``
+        says, the rest virgin. AlignmentError on parts without, or for another size or alignment.
+        """
+        size = self.part.row_bytes or self.part.burst_bytes
+        if size is None or len(data) != size or address % size:
+            raise AlignmentError(f"{self.part.name}: a row is {size} bytes, on such an address")
+        offset = self._offset(address, size)
+        units = size // self._unit
+        if self.cells.virgin_run(offset // self._unit, units) < units:
+            raise ProgramError("PGSERR", "the row is not erased", address)
+        self.program(address, data)
+
+    # --- erasing
 
     def erase(self, address: int) -> None:
         """Erase the sector that starts at *address*. A cut: see ``Outcome``."""
         self._alive()
         offset = self._offset(address, 1)
-        size = self.part.sector_starts.get(offset)
-        if size is None:
+        index = self._sector_indices.get(offset)
+        if index is None:
             raise AlignmentError(f"no sector starts at 0x{address:08X}")
+        size = self.part.sector_starts[offset]
+        self._wait_for_write(address)
+        self._check_protection(offset, size, address)
         if self.supply.take(1) < 1:
-            self._cut_erase(offset, size)
+            dice = self._dice(offset)
+            cuts.cut_erase(self.cells, offset, size, self.supply.outcome, dice)
+            self._die("erase", offset)
+        self._erased(index, offset, size)
+        time_us = self.part.timing.of("sector_erase", size=size, mode=self.timing)
+        self._spend("erase_us", offset, time_us, 1)
+        self._note(Operation("erase", self._base + offset))
+
+    def _erased(self, index: int, offset: int, size: int) -> None:
         self.cells.erase(offset, size)
+        self.erase_counts[index] += 1
         self.usage.erases += 1
-        self._spend("erase_us", self.part.timing.sector_erase_us, 1)
+
+    def erase_bank(self, bank: int) -> None:
+        """Erase physical bank *bank* (MER1, MER2 name physical banks). One operation.
+
+        A cut leaves all its sectors as ``Outcome`` says where the family pulses them together
+        (L4 class); else sectors in ascending order: some erased, one as it says, the rest
+        untouched.
+        """
+        self._erase_banks(range(bank, bank + 1), "bank_erase")
+
+    def erase_all(self) -> None:
+        """Mass erase: all banks. One operation; a cut hits all banks, see ``erase_bank``."""
+        self._erase_banks(range(self.part.bank_count), "mass_erase")
+
+    def _erase_banks(self, banks: range, kind: Kind) -> None:
+        self._alive()
+        per_bank = len(self.part.sector_sizes)
+        for bank in banks:
+            start = bank * self.part.bank_size
+            self._wait_for_write(self._base + start)
+            self._check_protection(start, self.part.bank_size, self._base + start)
+        if self.supply.take(1) < 1:
+            for bank in banks:
+                self._cut_bank_erase(bank)
+            self._die(kind.replace("_", " "), banks.start * self.part.bank_size)
+        sectors = list(self.part.sector_starts.items())
+        for index in range(banks.start * per_bank, banks.stop * per_bank):
+            self._erased(index, *sectors[index])
+        time_us = self.part.timing.of(kind, mode=self.timing)
+        self._spend("erase_us", banks.start * self.part.bank_size, time_us, 1)
+        for bank in banks:
+            self._note(Operation("bank erase", self._base + bank * self.part.bank_size))
+
+    def _cut_bank_erase(self, bank: int) -> None:
+        outcome, start = self.supply.outcome, bank * self.part.bank_size
+        dice = self._dice(start)
+        per_bank = len(self.part.sector_sizes)
+        sectors = list(self.part.sector_starts.items())[bank * per_bank :][:per_bank]
+        if self.part.bulk_erase == "parallel" or outcome in (Outcome.BEFORE, Outcome.AFTER):
+            for offset, size in sectors:
+                cuts.cut_erase(self.cells, offset, size, outcome, dice)
+            return
+        reached = dice.randrange(per_bank)
+        for offset, size in sectors[:reached]:
+            self.cells.erase(offset, size)
+        cuts.cut_erase(self.cells, *sectors[reached], outcome, dice)
+
+    # --- options and protection
+
+    def program_options(self, **fields: int) -> None:
+        """Change option bytes. One operation; its outcomes are those of the family.
+
+        They count from the next option load or reset on. Raises AlignmentError for a field that
+        the part does not have.
+        """
+        self._alive()
+        self.options.check(fields)
+        if self.supply.take(1) < 1:
+            self.options.cut(fields, self.supply.outcome)
+            self._die("options", 0)
+        self.options.program(fields)
+        self._note(Operation("options", self._base, repr(sorted(fields.items())).encode()))
+
+    def launch_options(self) -> None:
+        """OBL_LAUNCH: load the option bytes and reset."""
+        self._alive()
+        self.options.load()
+        self.reset()
+
+    def unprotect_readout(self) -> None:
+        """RDP level 1 to 0: erases all banks, then loads the default protection."""
+        self._alive()
+        self.options.unprotect()
+        self.erase_all()
+        self.launch_options()
+
+    def protect_sectors(self, *addresses: int) -> None:
+        """Write-protect the sectors that start at *addresses* (WRP), at once."""
+        self.options.protect({self._offset(address, 1) for address in addresses})
+
+    def _check_protection(self, offset: int, size: int, address: int) -> None:
+        if self.options.write_protected:
+            raise WriteProtected("WRPERR", "all sectors are protected", address)
+        for sector in self.options.protected:
+            end = sector + self.part.sector_starts[sector]
+            if sector < offset + size and offset < end:
+                raise WriteProtected("WRPERR", "the sector is protected", address)
+
+    # --- injected damage
+
+    def flip(self, address: int, bit: int) -> None:
+        """Flip one cell (retention, disturb). *bit* counts from the unit's first data bit; those
+        behind the data are check bits. The unit must be whole: *address* is its first byte."""
+        unit = self._offset(address, self._unit) // self._unit
+        if not 0 <= bit < self.cells.word_bits:
+            raise AlignmentError(f"bit {bit}: a unit has {self.cells.word_bits} cells")
+        spent = self.cells.mark(unit) is not Mark.VIRGIN
+        raw = self.cells.raw(unit) or RawUnit(self.cells.word(unit), spent=spent)
+        word = raw.word ^ 1 << bit
+        ones = (1 << self.cells.word_bits) - 1
+        self.cells.set_word(unit, replace(raw, word=word, spent=raw.spent or word != ones))
+
+    def spoil(self, address: int) -> None:
+        """Make the unit at *address* unreadable on parts with ECC: two cells of it are wrong."""
+        unit = self._offset(address, self._unit) // self._unit
+        code = self.cells.code
+        if code is None:
+            raise AlignmentError(f"{self.part.name} has no ECC")
+        word = code.encode(0x1234) ^ 0b11
+        self.cells.set_word(unit, RawUnit(word))
+
+    # --- forks, state
+
+    def save(self) -> bytes:
+        """All of the device but its clock, its supply and its trace; see ``saved.py``."""
+        return saved.pack(self)
+
+    @classmethod
+    def load(
+        cls, data: bytes, *, clock: VirtualClock | None = None, part: Part | None = None
+    ) -> EmulatedFlash:
+        """The device that ``save`` packed. *part* is needed for one that does not come with us.
+
+        Raises ValueError when *data* is damaged, of another version, or of another part.
+        """
+        return saved.unpack(cls, data, clock, part)
+
+    def fork(self) -> EmulatedFlash:
+        """A twin with the same silicon, a steady supply, and a clock of its own.
+
+        Pages are shared until either side writes: a fork costs what it changes.
+        """
+        twin = object.__new__(EmulatedFlash)
+        twin.__dict__.update(self.__dict__)
+        twin.cells = self.cells.fork()
+        twin.clock = VirtualClock(self.clock.now_us)
+        twin.supply = SteadySupply()
+        twin.usage = copy(self.usage)
+        twin.options = self.options.copy()
+        twin.erase_counts = self.erase_counts.copy()
+        twin._busy_until_us = self._busy_until_us.copy()
+        twin.trace = None
+        return twin
+
+    def give_state(self) -> dict[str, object]:
+        """All that is not in the cells, as JSON values; for ``save``."""
+        return {
+            "options": self.options.save(),
+            "erase_counts": self.erase_counts,
+            "usage": asdict(self.usage),
+            "interrupted": asdict(self.interrupted) if self.interrupted else None,
+            "power_ons": self._power_ons,
+            "powered": self._powered,
+        }
+
+    def take_state(self, state: dict[str, Any]) -> None:
+        """What ``give_state`` gave."""
+        self.options.restore(state["options"])
+        self.erase_counts = list(state["erase_counts"])
+        self.usage = Usage(**state["usage"])
+        self.interrupted = Interrupted(**state["interrupted"]) if state["interrupted"] else None
+        self._power_ons, self._powered = state["power_ons"], state["powered"]
+        self._mapped = self._bank_after_reset()
+
+    def digest(self) -> bytes:
+        """32 bytes over all that survives a cut: cells, option bytes, OPSR. Not wear, not time."""
+        interrupted = repr(self.interrupted) if self.interrupted else ""
+        return self.cells.digest().to_bytes(16, "little") + self.options.digest(interrupted)
+
+    def repeat(self, operation: Operation) -> None:
+        """Do *operation* of a trace; its address is physical."""
+        mapped, self._mapped = self._mapped, 0
+        try:
+            match operation.kind:
+                case "program":
+                    self.program(operation.address, operation.data)
+                case "erase":
+                    self.erase(operation.address)
+                case "bank erase":
+                    bank = (operation.address - self._base) // self.part.bank_size
+                    self.erase_bank(bank)
+                case kind:
+                    raise ValueError(f"cannot repeat {kind!r}")
+        finally:
+            self._mapped = mapped
+
+    # --- time
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether every operation so far had a known time, so that the clock can be believed."""
+        return self.usage.untimed == 0
+
+    def elapsed_us(self) -> int:
+        """The clock, where it can be believed. Raises UnknownTiming where it cannot."""
+        if not self.is_timed:
+            raise UnknownTiming(
+                f"{self.part.name}: {self.usage.untimed} operations take a time that no document "
+                "gives; supply it with Part.with_timing"
+            )
+        return self.clock.now_us
+
+    def energy_used_uj(self) -> float:
+        """Energy of all operations. Raises UnknownTiming when none was given for their kind."""
+        try:
+            return (
+                self.usage.programs * self.energy_uj["program"]
+                + self.usage.erases * self.energy_uj["erase"]
+            )
+        except KeyError as error:
+            raise UnknownTiming(f"no energy was given for {error}") from error
+
+    def worn_sectors(self) -> list[int]:
+        """Physical start addresses of sectors erased more often than the endurance says."""
+        if self.part.endurance is None:
+            return []
+        cycles, starts = self.part.endurance.cycles, list(self.part.sector_starts)
+        return [self._base + starts[i] for i, n in enumerate(self.erase_counts) if n > cycles]
 
     # --- inside
 
@@ -155,7 +538,7 @@ class EmulatedFlash:
 
     def _offset(self, address: int, size: int) -> int:
         """Offset in the array. A range must not leave it, nor cross banks while they are mapped."""
-        offset = address - self.part.base
+        offset = address - self._base
         if offset < 0 or size < 0 or offset + size > self.part.size:
             raise AlignmentError(f"0x{address:08X}, {size} bytes: outside {self.part.name}")
         if self._mapped:
@@ -165,58 +548,58 @@ class EmulatedFlash:
             offset += bank_size if offset < bank_size else -bank_size
         return offset
 
-    def _check_overwrite(self, address: int, data: bytes) -> None:
-        if any(data):
-            raise ProgramError("PROGERR: unit is not virgin", address)
-
-    def _program_run(self, first: int, data: bytes) -> None:
-        unit = self.part.program_unit
-        count = len(data) // unit
-        granted = self.supply.take(count)
-        self.cells.program(first, data[: granted * unit])
-        self.usage.programs += granted
-        self._spend("program_us", self.part.timing.program_unit_us, granted)
-        if granted < count:
-            self._cut_program(first + granted, data[granted * unit : (granted + 1) * unit])
-
-    def _spend(self, kind: str, time_us: int | None, count: int) -> None:
-        if time_us is not None:
-            setattr(self.usage, kind, getattr(self.usage, kind) + time_us * count)
+    def _spend(self, kind: str, offset: int, time_us: int | None, count: int) -> None:
+        if time_us is None:
+            self.usage.untimed += count
+            return
+        setattr(self.usage, kind, getattr(self.usage, kind) + time_us * count)
+        if self.background:
+            bank = offset // self.part.bank_size
+            begin = max(self.clock.now_us, self._busy_until_us[bank])
+            self._busy_until_us[bank] = begin + time_us * count
+        else:
             self.clock.advance_us(time_us * count)
 
-    def _dice(self, offset: int) -> random.Random:
+    def _wait_for_read(self, offset: int) -> None:
+        """A read of a bank that is busy stalls the bus; without RWW any read does."""
+        busy = self._busy_until_us
+        until_us = busy[offset // self.part.bank_size] if self.part.rww else max(busy)
+        stall_us = until_us - self.clock.now_us
+        if stall_us > 0:
+            self.usage.stall_us += stall_us
+            self.clock.advance_us(stall_us)
+
+    def _wait_for_write(self, address: int) -> None:
+        """While an operation is under way another is queued, bank by bank, or refused."""
+        if self.part.write_while_write == "queued":
+            return
+        if max(self._busy_until_us) > self.clock.now_us:
+            raise BusyError("BSY", "another operation is under way", address)
+
+    def wait(self) -> None:
+        """Let the clock run until no bank is busy."""
+        self.clock.advance_us(max(0, max(self._busy_until_us) - self.clock.now_us))
+
+    def _dice(self, place: int) -> random.Random:
         """The same seed, place and operation number give the same silicon."""
-        return random.Random(f"{self.seed}/{offset}/{self.supply.taken}")  # noqa: S311
+        return random.Random(f"{self.seed}/{place}/{self.supply.taken}")  # noqa: S311
 
     def _cut_program(self, unit: int, data: bytes) -> None:
-        match self.supply.outcome:
-            case Outcome.BEFORE:
-                pass
-            case Outcome.TORN:
-                dice = self._dice(unit)
-                self.cells.tear_program(unit, data, ecc=self.part.ecc, dice=dice)
-            case Outcome.BLANK:
-                self.cells.set_mark(unit, Mark.WRITTEN)  # no bit has moved, and yet it is spent
-            case Outcome.WEAK:
-                self.cells.program(unit, data)
-                self.cells.set_mark(unit, Mark.FRESH_WEAK)
-            case Outcome.AFTER:
-                self.cells.program(unit, data)
-        self._die()
+        target = self._target(unit, data)
+        cuts.cut_program(self.cells, unit, target, self.supply.outcome, self._dice(unit))
+        self._die("program", unit * self._unit)
 
-    def _cut_erase(self, offset: int, size: int) -> None:
-        match self.supply.outcome:
-            case Outcome.BEFORE:
-                pass
-            case Outcome.TORN:
-                self.cells.tear_erase(offset, size, ecc=self.part.ecc, dice=self._dice(offset))
-            case Outcome.BLANK | Outcome.WEAK:
-                unit = self.part.program_unit
-                self.cells.program(offset // unit, bytes([ERASED]) * size)
-            case Outcome.AFTER:
-                self.cells.erase(offset, size)
-        self._die()
+    def _note(self, operation: Operation) -> None:
+        self.interrupted = None
+        if self.trace is not None:
+            self.trace.operations.append(operation)
 
-    def _die(self) -> None:
+    def _die(self, kind: str, offset: int) -> None:
+        """Power is gone. On parts with OPSR the next start can see what was under way."""
+        address, outcome = self._base + offset, self.supply.outcome
+        if self.trace is not None:
+            self.trace.operations.append(Operation(kind, address, outcome=outcome))
+        if self.part.opsr and outcome not in (Outcome.BEFORE, Outcome.AFTER):
+            self.interrupted = Interrupted(kind, address)
         self._powered = False
-        raise PowerLoss(self.supply.taken, self.supply.outcome)
+        raise PowerLoss(self.supply.taken, outcome)

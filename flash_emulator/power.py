@@ -13,13 +13,17 @@ from typing import Protocol
 
 
 class Outcome(StrEnum):
-    """What a cut leaves of the operation that it hit."""
+    """What a cut leaves of the operation that it hit; the package docstring has the model.
 
-    BEFORE = "before"  # nothing has happened yet
-    TORN = "torn"  # part of the cells has moved
-    BLANK = "blank"  # reads 0xFF, and yet it is not erased and cannot be programmed
-    WEAK = "weak"  # reads right now, not for long (a cut erase: the same as blank)
-    AFTER = "after"  # complete, but nobody lived to see it
+    The names of section 4.3 of the project's flash facts stand behind: P program, E erase.
+    """
+
+    BEFORE = "before"  # P0, E0: nothing has happened yet
+    TORN = "torn"  # P1, E1: some cells have moved, the others have not
+    METASTABLE = "metastable"  # P2, E2: and some read one way now, the other way next time
+    BLANK = "blank"  # reads 0xFF, and yet it is not erased and may refuse to be programmed
+    WEAK = "weak"  # P3, E3: all cells have moved, some not for long
+    AFTER = "after"  # P4, E4: complete, but nobody lived to see it
 
 
 class PowerLoss(BaseException):

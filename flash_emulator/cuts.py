@@ -1,0 +1,116 @@
+"""What a cut leaves of the operation that it hits, cell by cell.
+
+The model, with all its chances:
+
+* A cell *moves* when the operation changes it: from 1 to 0 in a program, from 0 to 1 in an erase.
+  No other cell is touched.
+* TORN: a share of the moving cells has moved, each by itself. The share is drawn for each cut,
+  evenly from 2 to 98 percent.
+* METASTABLE: as TORN, and one in four of the moving cells, at least one, is metastable.
+* BLANK: of a program on a part with ECC, exactly one cell has moved: the unit reads 0xFF,
+  corrected, and is spent. On a part without ECC no cell has moved, and the unit is frail. Of an
+  erase: all cells read 1, and the units of an ECC part are spent; without ECC they are frail.
+* WEAK: all cells have moved. Of a program, one in four of the moving cells, at least one, is
+  fading: half of those (evenly) for one power-on, the others for two. Of an erase, the units are
+  frail: they can be programmed, and what is programmed fades like that.
+* A unit of a sector whose erase was cut is frail where all its cells read 1, whatever it was
+  before. Only an erase that completes makes it virgin.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from flash_emulator.cells import Cells, RawUnit
+from flash_emulator.power import Outcome
+
+SHARES = range(5, 252)  # of 256: evenly from 2 to 98 percent
+WEAK_SHARE = 64  # of 256: one in four
+
+
+def cut_program(
+    cells: Cells, unit: int, target: int, outcome: Outcome, dice: random.Random
+) -> None:
+    """Leave of programming *target* (check bits included) into *unit* what *outcome* says."""
+    if outcome is Outcome.BEFORE:
+        return
+    old = cells.word(unit)
+    moving = old & ~target
+    bits = cells.word_bits
+    match outcome:
+        case Outcome.TORN | Outcome.METASTABLE:
+            moved = moving & chance(dice, bits, dice.choice(SHARES))
+            unsure = some(dice, moving, bits) if outcome is Outcome.METASTABLE else 0
+            cells.set_word(unit, RawUnit(old & ~moved, metastable=unsure))
+        case Outcome.BLANK if cells.code:
+            cells.set_word(unit, RawUnit(old & ~pick(dice, moving)))
+        case Outcome.BLANK:
+            cells.set_word(unit, RawUnit(old, spent=False, frail=True))
+        case Outcome.WEAK:
+            cells.set_word(unit, weak(target & old, moving, bits, dice))
+        case Outcome.AFTER:
+            cells.set_word(unit, RawUnit(target & old))
+
+
+def weak(word: int, moved: int, bits: int, dice: random.Random) -> RawUnit:
+    """A unit whose *moved* cells read right, some of them not for long."""
+    fading = some(dice, moved, bits)
+    first = fading & dice.getrandbits(bits)
+    return RawUnit(word, fading=(first, fading & ~first))
+
+
+def cut_erase(cells: Cells, offset: int, size: int, outcome: Outcome, dice: random.Random) -> None:
+    """Leave of erasing a sector what *outcome* says, over its whole length."""
+    if outcome is Outcome.BEFORE:
+        return
+    if outcome is Outcome.AFTER:
+        cells.erase(offset, size)
+        return
+    units = range(offset // cells.unit, (offset + size) // cells.unit)
+    for unit, raw in _erased(cells, units, outcome, dice):
+        cells.set_word(unit, raw)
+
+
+def _erased(
+    cells: Cells, units: range, outcome: Outcome, dice: random.Random
+) -> Iterator[tuple[int, RawUnit]]:
+    bits = cells.word_bits
+    ones = (1 << bits) - 1
+    share = dice.choice(SHARES)
+    refuses = outcome is Outcome.BLANK and cells.code is not None
+    for unit in units:
+        if outcome in (Outcome.BLANK, Outcome.WEAK):
+            yield unit, RawUnit(ones, spent=refuses, frail=not refuses)
+            continue
+        old = cells.word(unit)
+        word = old | chance(dice, bits, share)
+        unsure = some(dice, ones & ~old, bits) if outcome is Outcome.METASTABLE else 0
+        clean = word == ones and not unsure
+        yield unit, RawUnit(word, metastable=unsure, spent=not clean, frail=clean)
+
+
+def chance(dice: random.Random, bits: int, share: int) -> int:
+    """*bits* random bits, each 1 with probability *share* / 256."""
+    mask = 0
+    for position in range(8):
+        if share >> position & 1:
+            mask |= dice.getrandbits(bits)
+        else:
+            mask &= dice.getrandbits(bits)
+    return mask
+
+
+def some(dice: random.Random, mask: int, bits: int) -> int:
+    """One in four of the bits of *mask*, at least one where there is any."""
+    return mask & chance(dice, bits, WEAK_SHARE) or pick(dice, mask)
+
+
+def pick(dice: random.Random, mask: int) -> int:
+    """One bit of *mask*, each with the same chance; none where there is none."""
+    places = mask.bit_count()
+    if not places:
+        return 0
+    for _ in range(dice.randrange(places)):
+        mask &= mask - 1
+    return mask & -mask

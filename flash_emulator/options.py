@@ -1,0 +1,163 @@
+"""Option bytes: what is programmed, what is loaded, and what a cut leaves of a change.
+
+A change counts when it is loaded: by OBL_LAUNCH or power-on on most families, by any system reset
+on H7. Where options are atomic (H7, H5) a cut keeps the old ones. On all others they are erased and
+then programmed; a cut leaves a mismatch, and the next load takes the values that the manual gives
+for that: read-out protection level 1, everything PCROP. That is the end of the chip for whoever is
+inside it: only a host at the boot ROM can mass-erase it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from flash_emulator.errors import AlignmentError
+from flash_emulator.power import Outcome
+from flash_emulator.traits import OptionModel, OptionRole
+
+LEVEL_0 = 0xAA
+LEVEL_2 = 0xCC
+
+
+class Options:
+    """The option bytes of one device. Values by name, as the part file calls them."""
+
+    def __init__(self, model: OptionModel) -> None:
+        self.model = model
+        # values that are replaced, never changed in place: forks share them
+        self.programmed = dict(model)
+        self.loaded = self.programmed
+        self.mismatch = False  # what is programmed fails its complement or its ECC
+        self.protected: frozenset[int] = frozenset()  # offsets of write-protected sectors
+        self._digests: dict[str, bytes] = {}
+
+    # --- changing
+
+    def check(self, fields: Mapping[str, int]) -> None:
+        """Raises AlignmentError for an option that the part does not have, or that is locked."""
+        for name in fields:
+            if name not in self.model.fields:
+                known = ", ".join(self.model.fields) or "none"
+                raise AlignmentError(f"no option {name!r}; this part has: {known}")
+        swap_only = all(self.model.fields[name].swaps for name in fields)
+        if self.readout_level == 2 and not swap_only:
+            raise AlignmentError("read-out protection level 2: options cannot be changed any more")
+
+    def program(self, fields: Mapping[str, int]) -> None:
+        self.programmed = {**self.programmed, **fields}
+        self._changed(mismatch=False)
+
+    def _changed(self, *, mismatch: bool) -> None:
+        self.mismatch = mismatch
+        self._digests = {}
+
+    def protect(self, sectors: set[int]) -> None:
+        """Write-protect the sectors at these offsets too."""
+        self.protected |= sectors
+        self._digests = {}
+
+    def cut(self, fields: Mapping[str, int], outcome: Outcome) -> None:
+        """Leave of a change what the family leaves. All that is not BEFORE or AFTER is between."""
+        if outcome is Outcome.BEFORE:
+            return
+        if outcome is Outcome.AFTER:
+            self.program(fields)
+        elif self.model.update != "atomic":
+            self._changed(mismatch=True)
+
+    def load(self) -> None:
+        """Option load: at power-on and OBL_LAUNCH."""
+        if self.mismatch:
+            self.loaded = self.model.mismatch(self.programmed)
+        else:
+            self.loaded = self.programmed
+
+    def reset(self) -> None:
+        """System reset: loads options on families where that is enough."""
+        if self.model.effective == "reset":
+            self.load()
+
+    def unprotect(self) -> None:
+        """Level 1 to 0. Raises AlignmentError at level 2, from which there is no way back."""
+        if self.readout_level == 2:
+            raise AlignmentError("read-out protection level 2 is for ever")
+        self.programmed = self.loaded = dict(self.model)
+        self._changed(mismatch=False)
+
+    # --- looking
+
+    @property
+    def swapped(self) -> bool:
+        """Whether the loaded options put bank 2 at the base address."""
+        return self.model.swapped(self.loaded)
+
+    def swap_to(self, bank: int) -> dict[str, int]:
+        """The change that puts physical *bank* (0 or 1) at the base address."""
+        name = self.model.swap
+        if name is None:
+            raise AlignmentError("this part has no option that swaps its banks")
+        active = self.model.fields[name].active
+        assert active is not None
+        return {name: active if bank else 1 - active}
+
+    @property
+    def readout_level(self) -> int:
+        """0, 1 or 2, as loaded; 0 on parts whose option is not known."""
+        value = self._role(OptionRole.READOUT, LEVEL_0)
+        return {LEVEL_0: 0, LEVEL_2: 2}.get(value, 1)
+
+    @property
+    def read_protected(self) -> bool:
+        """All flash is PCROP: it may be executed, not read, programmed or erased."""
+        return self._role(OptionRole.CODE_PROTECTION, 0) != 0
+
+    @property
+    def write_protected(self) -> bool:
+        """All sectors are write-protected, by WRP or by PCROP."""
+        return self.read_protected or self._role(OptionRole.WRITE_PROTECTION, 0) != 0
+
+    def _role(self, role: OptionRole, default: int) -> int:
+        for name, option in self.model.fields.items():
+            if option.role is role:
+                return self.loaded[name]
+        return default
+
+    # --- keeping
+
+    def copy(self) -> Options:
+        twin = object.__new__(Options)
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def digest(self, more: str = "") -> bytes:
+        """16 bytes over all that survives a cut, and *more*."""
+        digest = self._digests.get(more)
+        if digest is None:
+            state = (sorted(self.programmed.items()), self.mismatch, sorted(self.protected), more)
+            digest = hashlib.blake2b(repr(state).encode(), digest_size=16).digest()
+            self._digests = {more: digest}
+        return digest
+
+    def save(self) -> dict[str, object]:
+        """JSON values."""
+        return {
+            "programmed": self.programmed,
+            "loaded": self.loaded,
+            "mismatch": self.mismatch,
+            "protected": sorted(self.protected),
+        }
+
+    def restore(self, saved: Mapping[str, object]) -> None:
+        """Take over what ``save`` gave. Raises ValueError where it does not fit the part."""
+        programmed, loaded = saved["programmed"], saved["loaded"]
+        if not isinstance(programmed, dict) or not isinstance(loaded, dict):
+            raise ValueError("option bytes are not named values")
+        if set(programmed) != set(self.model.fields) or set(loaded) != set(self.model.fields):
+            raise ValueError(
+                f"option bytes {sorted(programmed)}: the part has {sorted(self.model)}"
+            )
+        self.programmed, self.loaded = dict(programmed), dict(loaded)
+        protected = saved["protected"]
+        self.protected = frozenset(protected if isinstance(protected, list) else ())
+        self._changed(mismatch=bool(saved["mismatch"]))

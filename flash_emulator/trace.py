@@ -1,0 +1,62 @@
+"""What was done to a flash: operations to print, compare and do again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flash_emulator.power import Outcome
+
+if TYPE_CHECKING:
+    from flash_emulator.device import EmulatedFlash
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call that reached the array. *address* is physical: as no bank alias were in force.
+
+    A bulk program is one entry; *done* units of it completed. *outcome* is set when it was cut.
+    """
+
+    kind: str  # "program", "erase", "bank erase", "options"
+    address: int
+    data: bytes = b""
+    done: int = 1
+    outcome: Outcome | None = None
+
+    def __str__(self) -> str:
+        place = f"0x{self.address >> 16:04X}_{self.address & 0xFFFF:04X}"
+        size = f", {len(self.data)} bytes" if self.data else ""
+        cut = f"; CUT after {self.done}, {self.outcome}" if self.outcome else ""
+        return f"{self.kind} {place}{size}{cut}"
+
+
+class Trace:
+    """A list of operations; give it to a device as its ``trace``."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self.operations)
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{i:6d}  {operation}" for i, operation in enumerate(self, 1))
+
+    def divergence(self, other: Trace) -> int | None:
+        """Index of the first operation in which *other* differs; None when there is none."""
+        for index, (ours, theirs) in enumerate(zip(self, other, strict=False)):
+            if ours != theirs:
+                return index
+        return None if len(self) == len(other) else min(len(self), len(other))
+
+    def replay(self, device: EmulatedFlash) -> None:
+        """Do it all again on *device*, which must be as the first one was. Stops before a cut."""
+        for operation in self:
+            if operation.outcome is not None:
+                return
+            device.repeat(operation)
