@@ -504,12 +504,6 @@ def test_a_snapshot_cut_anywhere_is_the_old_one_or_the_new_one(
     assert told == {old.version if old else "", NEW.version}
 
 
-ORDER_IS_LOST = pytest.mark.xfail(
-    strict=True,
-    reason="of two unsettled headers half 0 counts, also when it is the new one and weak",
-)
-
-
 def renew(device: EmulatedFlash) -> None:
     """Write anew what is read, as the updater does after a reset."""
     current = journal(device).read().current()
@@ -517,18 +511,8 @@ def renew(device: EmulatedFlash) -> None:
     journal(device).snapshot(current)
 
 
-@pytest.mark.parametrize(
-    ("start", "outcome"),
-    [
-        pytest.param(
-            start,
-            outcome,
-            marks=ORDER_IS_LOST if (start, outcome) == ("unsettled in half 1", "weak") else (),
-        )
-        for start in STARTS
-        for outcome in Outcome
-    ],
-)
+@EVERY
+@pytest.mark.parametrize("start", STARTS)
 def test_a_renewal_that_is_cut_as_well_loses_nothing(start: str, outcome: Outcome) -> None:
     make, old, _ = STARTS[start]
     begin = make()
@@ -559,7 +543,6 @@ def test_a_renewal_that_is_cut_as_well_loses_nothing(start: str, outcome: Outcom
                 device.power_on()
 
 
-@ORDER_IS_LOST
 def test_a_header_that_may_be_weak_never_costs_the_one_before() -> None:
     """Three cuts: before SETTLED; in the last unit of the next header, weak; in the renewal.
 
