@@ -154,6 +154,20 @@ def test_a_truncated_package_never_ends_well(fmt: Format, data: st.DataObject) -
         load(loader(flash(), identity(whole)), whole[:size])
 
 
+@pytest.mark.parametrize("fmt", ["hex", "s19"])
+def test_a_package_without_its_last_record_is_truncated_whatever_its_digests_say(
+    fmt: Format,
+) -> None:
+    package = b"\n".join(packed(fmt, image(300)).splitlines()[:-1]) + b"\n"
+    device = flash()
+    made = loader(device, identity(package))
+    list(made.feed(package))
+    before = list(device.log)
+    with pytest.raises(ImageRejected):
+        list(made.finish())
+    assert device.log == before
+
+
 def test_an_empty_package_is_refused() -> None:
     device = flash()
     with pytest.raises(ImageRejected, match="empty"):

@@ -14,8 +14,8 @@ from flash_emulator.cells import Cells
 from mcu_updater.bank import open_banks
 from mcu_updater.board import Board, Trial
 from mcu_updater.decide import Module, Step
-from mcu_updater.events import Booted, Decided, Event
-from mcu_updater.journal import Phase
+from mcu_updater.events import Booted, Decided, Event, JournalWritten
+from mcu_updater.journal import Phase, Reason
 from mcu_updater.updater import Outcome
 
 WORLDS: list[tuple[worlds.Format, int | None]] = [
@@ -165,6 +165,29 @@ class Noting:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cells, name)
+
+
+def test_a_sector_that_changes_after_it_was_recorded_is_found_before_it_is_believed() -> None:
+    board = worlds.board(piece_size=1500)
+    for event in board.run():
+        if isinstance(event, Decided) and event.step == "ANNOUNCE":
+            pytest.fail("the damaged image was called verified")
+        if isinstance(event, Decided) and event.step == "NEXT_PIECE":
+            slot = open_banks(board.device, board.device, board.layout)[1].slot
+            held = slot.address - board.part.base
+            if any(byte != 0xFF for byte in slot.read(0, 2048)):
+                board.device.cells.data[held + 100] = 0
+        if isinstance(event, JournalWritten) and event.phase == "FAILED":
+            break
+    else:
+        pytest.fail("the damage was never found")
+    assert board.banks()[1].journal.read().snapshot.reason is Reason.FLASH
+    decision = board.would_boot()
+    assert decision.bank == 0
+    worlds.run(board)
+    assert board.result.outcome is Outcome.REJECTED
+    worlds.run(board)  # the plan comes again, and nothing of the damage is left behind
+    check_updated(board, already=False)
 
 
 def test_every_step_of_an_update_is_one_of_the_table() -> None:
