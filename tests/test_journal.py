@@ -134,23 +134,42 @@ def test_another_number_of_bytes_is_no_header(size: int) -> None:
     assert decode_header(bytes(size)) is None  # the CRC of nothing is 0
 
 
-def sealed(**at: int) -> bytes:
-    """A header with other bytes at some offsets (``b4=2``), and a CRC that agrees with them."""
+def sealed(at: int, value: int) -> bytes:
+    """A header with another byte at offset *at*, and a CRC that agrees with it."""
     raw = bytearray(encode_header(PLANNED))
-    for name, value in at.items():
-        raw[int(name[1:])] = value
+    raw[at] = value
     raw[-4:] = struct.pack("<I", zlib.crc32(raw[:-4]))
     return bytes(raw)
 
 
-def test_a_header_that_no_version_of_this_program_writes_is_none() -> None:
-    assert decode_header(sealed()) == PLANNED
-    assert decode_header(sealed(b0=0)) is None  # the magic
-    assert decode_header(sealed(b4=2)) is None  # the format's version
-    assert decode_header(sealed(b5=4)) is None  # TRIAL is told by a record
-    assert decode_header(sealed(b5=7)) is None  # no such phase
-    assert decode_header(sealed(b6=7)) is None  # no such reason
-    assert decode_header(sealed(b109=0xFF)) is None  # the component's text
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (0, ord("m")),  # the magic
+        (4, 2),  # the format's version, low byte
+        (5, 1),  # and high byte
+        (6, Phase.TRIAL),  # is told by a record
+        (6, 7),  # no such phase
+        (7, 7),  # no such reason
+        (109, 0xFF),  # the component is no UTF-8
+    ],
+)
+def test_a_header_that_no_version_of_this_program_writes_is_none(at: int, value: int) -> None:
+    assert decode_header(sealed(at, PLANNED.phase if at == 6 else encode_header(PLANNED)[at]))
+    assert decode_header(sealed(at, value)) is None
+
+
+@pytest.mark.parametrize("length", [681, 2000, 0xFFFF_FFFF])
+def test_a_checkpoint_longer_than_the_trailer_makes_it_no_header(length: int) -> None:
+    """Of a program with a larger trailer, say. Nothing is read beyond the half."""
+    device = trailer()
+    raw = bytearray(encode_header(replace(LOADING, checkpoint=b"x")))
+    raw[207:211] = struct.pack("<I", length)
+    raw[-4:] = struct.pack("<I", zlib.crc32(raw[:-4]))
+    assert decode_header(bytes(raw)) is not None
+    for half in (0, 1024):
+        device.program(device.part.base + half, bytes(raw))
+    assert journal(device).read() == Reading()
 
 
 # --- snapshots, power on
