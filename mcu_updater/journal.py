@@ -270,6 +270,13 @@ class Journal:
         held = self._halves[half].peek(self._place(record, index), self._record_size)
         return held == bytes([ERASED]) * self._record_size
 
+    def snapshot_now(self) -> Snapshot:
+        """``read().current()`` where an upgrade is known to be there. ValueError: a bug of ours."""
+        snapshot = self.read().current()
+        if snapshot is None:
+            raise ValueError("no snapshot in the journal")
+        return snapshot
+
     # --- writing
 
     def snapshot(self, snapshot: Snapshot) -> Reading:

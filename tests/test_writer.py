@@ -194,6 +194,18 @@ def test_a_sector_is_named_once_it_is_verified_and_no_sooner() -> None:
     assert writer.state() == (2, bytes(range(120, 150)))
 
 
+@pytest.mark.parametrize("step", [4, 8, 16, 32])
+def test_a_sector_is_named_by_the_extent_that_fills_it(step: int) -> None:
+    writer = SectorWriter(window(flash()), hashlib.sha256())
+    data = VECTORS + bytes(120)
+    named = [
+        (offset + step, sector)
+        for offset in range(0, len(data), step)
+        for sector in writer.put(Extent(BASE + offset, data[offset : offset + step], 0))
+    ]
+    assert named == [(64, 0), (128, 1)]
+
+
 def test_an_image_that_fills_the_slot_is_complete_without_a_last_sector() -> None:
     device = flash()
     data = VECTORS + bytes(184)
