@@ -45,12 +45,14 @@ class Table:
         if not isinstance(data, Mapping):
             raise PartError(file=file, table=name, expected="a table", found=repr(data))
         self._data = dict(data)
+        self._asked: set[str] = {"sources", "recalled", "assumed"}
 
     def has(self, key: str) -> bool:
         return key in self._data
 
     def take(self, key: str, shape: Shape[T]) -> T:
         """The value of *key*, which must be there."""
+        self._asked.add(key)
         if key not in self._data:
             raise self.wrong(key, f"the key, {shape.__doc__}", "nothing")
         value = self._data.pop(key)
@@ -61,10 +63,12 @@ class Table:
 
     def maybe(self, key: str, shape: Shape[T]) -> T | None:
         """The value of *key*, or None where it is absent: unknown."""
+        self._asked.add(key)
         return self.take(key, shape) if key in self._data else None
 
     def table(self, key: str) -> Table:
         """The table below this one; an empty one where it is absent."""
+        self._asked.add(key)
         name = f"{self.name}.{key}" if self.name else key
         data = self._data.pop(key, {})
         return Table(data, file=self.file, name=name, documents=self.documents)
@@ -77,6 +81,7 @@ class Table:
 
     def rows(self, key: str) -> list[Table]:
         """An array of tables."""
+        self._asked.add(key)
         rows = self._data.pop(key, [])
         if not isinstance(rows, list):
             raise self.wrong(key, f"an array of tables, [[{key}]]", _show(rows))
@@ -103,7 +108,8 @@ class Table:
     def done(self) -> None:
         """Nothing may be left: a misspelt key must not pass for an unknown fact."""
         for key, value in self._data.items():
-            raise self.wrong(key, "no such key", _show(value))
+            known = ", ".join(sorted(self._asked))
+            raise self.wrong(key, f"one of {known}", f"{key} = {_show(value)}")
 
     def over(self, common: Table) -> Table:
         """This table's keys, and those of *common* that it does not have. Sources are taken."""
@@ -150,6 +156,13 @@ def address(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 32:
         raise ValueError("an address of 32 bits")
     return value
+
+
+def bit(value: Any) -> int:
+    """a bit from 0 to 31"""
+    if count(value) > 31:
+        raise ValueError("a bit from 0 to 31")
+    return count(value)
 
 
 def span_of_addresses(value: Any) -> range:
