@@ -112,8 +112,8 @@ class PartReader:
             raise table.wrong("bank_count", "1 or 2", str(banks))
         declared = table.take("size", positive)
         if declared != banks * sum(sizes):
-            found = f"{banks} x {sum(sizes)} bytes of sectors"
-            raise table.wrong("size", f"the sum of all sectors, {banks * sum(sizes)}", found)
+            expected = f"the sum of all sectors, {banks * sum(sizes)}"
+            raise table.wrong("size", expected, str(declared))
         starts = table.maybe("bank_starts", counts) or ()
         _check_banks(table, base, banks, sum(sizes), starts)
         first = table.maybe("first_sectors", counts) or ()

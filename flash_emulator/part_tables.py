@@ -32,9 +32,9 @@ class PartError(ValueError):
         super().__init__(message or self._text())
 
     def _text(self) -> str:
-        places = (self.file and f"{self.file}:", self.table and f"[{self.table}]", self.key)
-        place = " ".join(filter(None, places))
-        return f"{place}: expected {self.expected}, found {self.found}"
+        place = " ".join(filter(None, (self.table and f"[{self.table}]", self.key)))
+        places = filter(None, (self.file, place))
+        return f"{': '.join(places)}: expected {self.expected}, found {self.found}"
 
 
 class Table:
@@ -45,7 +45,7 @@ class Table:
         if not isinstance(data, Mapping):
             raise PartError(file=file, table=name, expected="a table", found=repr(data))
         self._data = dict(data)
-        self._asked: set[str] = {"sources", "recalled", "assumed"}
+        self._asked: set[str] = set()
 
     def has(self, key: str) -> bool:
         return key in self._data
@@ -146,9 +146,9 @@ def count(value: Any) -> int:
 
 def positive(value: Any) -> int:
     """a whole number from 1"""
-    if count(value) < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError("a whole number from 1")
-    return count(value)
+    return value
 
 
 def address(value: Any) -> int:
@@ -160,9 +160,9 @@ def address(value: Any) -> int:
 
 def bit(value: Any) -> int:
     """a bit from 0 to 31"""
-    if count(value) > 31:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 32:
         raise ValueError("a bit from 0 to 31")
-    return count(value)
+    return value
 
 
 def span_of_addresses(value: Any) -> range:
