@@ -32,9 +32,9 @@ class PartError(ValueError):
         super().__init__(message or self._text())
 
     def _text(self) -> str:
-        places = (self.file and f"{self.file}:", self.table and f"[{self.table}]", self.key)
-        place = " ".join(filter(None, places))
-        return f"{place}: expected {self.expected}, found {self.found}"
+        place = " ".join(filter(None, (self.table and f"[{self.table}]", self.key)))
+        places = filter(None, (self.file, place))
+        return f"{': '.join(places)}: expected {self.expected}, found {self.found}"
 
 
 class Table:
@@ -45,12 +45,14 @@ class Table:
         if not isinstance(data, Mapping):
             raise PartError(file=file, table=name, expected="a table", found=repr(data))
         self._data = dict(data)
+        self._asked: set[str] = set()
 
     def has(self, key: str) -> bool:
         return key in self._data
 
     def take(self, key: str, shape: Shape[T]) -> T:
         """The value of *key*, which must be there."""
+        self._asked.add(key)
         if key not in self._data:
             raise self.wrong(key, f"the key, {shape.__doc__}", "nothing")
         value = self._data.pop(key)
@@ -61,10 +63,12 @@ class Table:
 
     def maybe(self, key: str, shape: Shape[T]) -> T | None:
         """The value of *key*, or None where it is absent: unknown."""
+        self._asked.add(key)
         return self.take(key, shape) if key in self._data else None
 
     def table(self, key: str) -> Table:
         """The table below this one; an empty one where it is absent."""
+        self._asked.add(key)
         name = f"{self.name}.{key}" if self.name else key
         data = self._data.pop(key, {})
         return Table(data, file=self.file, name=name, documents=self.documents)
@@ -77,6 +81,7 @@ class Table:
 
     def rows(self, key: str) -> list[Table]:
         """An array of tables."""
+        self._asked.add(key)
         rows = self._data.pop(key, [])
         if not isinstance(rows, list):
             raise self.wrong(key, f"an array of tables, [[{key}]]", _show(rows))
@@ -103,7 +108,8 @@ class Table:
     def done(self) -> None:
         """Nothing may be left: a misspelt key must not pass for an unknown fact."""
         for key, value in self._data.items():
-            raise self.wrong(key, "no such key", _show(value))
+            known = ", ".join(sorted(self._asked))
+            raise self.wrong(key, f"one of {known}", f"{key} = {_show(value)}")
 
     def over(self, common: Table) -> Table:
         """This table's keys, and those of *common* that it does not have. Sources are taken."""
@@ -140,15 +146,22 @@ def count(value: Any) -> int:
 
 def positive(value: Any) -> int:
     """a whole number from 1"""
-    if count(value) < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError("a whole number from 1")
-    return count(value)
+    return value
 
 
 def address(value: Any) -> int:
     """an address of 32 bits"""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 32:
         raise ValueError("an address of 32 bits")
+    return value
+
+
+def bit(value: Any) -> int:
+    """a bit from 0 to 31"""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 32:
+        raise ValueError("a bit from 0 to 31")
     return value
 
 

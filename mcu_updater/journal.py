@@ -33,7 +33,9 @@ from mcu_updater.slot import ERASED, Window
 FORMAT_VERSION = 1
 HEADER_SIZE = 256
 _MAGIC = b"MCUJ"
-_HEADER = struct.Struct("<4sHBBIIIII16s32s32s33p65pB")
+COMPONENT_SIZE = 32  # bytes at most; the module's limits
+VERSION_SIZE = 64
+_HEADER = struct.Struct(f"<4sHBBIIIII16s32s32s{COMPONENT_SIZE + 1}p{VERSION_SIZE + 1}pB")
 _CRC = struct.Struct("<I")
 _TURN_AT = _HEADER.size + 8  # behind length and CRC of the checkpoint
 TURNS = 4  # enough to tell the newer of two
@@ -332,7 +334,16 @@ def _worn(window: Window, error: OSError | None) -> VerificationFailed:
 
 
 def encode_header(snapshot: Snapshot, turn: int = 0) -> bytes:
-    """The 256 bytes of a header; the CRC is its last word, so the last unit completes it."""
+    """The 256 bytes of a header; the CRC is its last word, so the last unit completes it.
+
+    Raises ValueError for a component or a version that does not fit; they are never cut short.
+    """
+    for name, text, limit in (
+        ("component", snapshot.component, COMPONENT_SIZE),
+        ("version", snapshot.version, VERSION_SIZE),
+    ):
+        if len(text.encode()) > limit:
+            raise ValueError(f"{name} {text!r}: at most {limit} bytes")
     package = snapshot.package or Package(0, bytes(16), bytes(32))
     body = _HEADER.pack(
         _MAGIC,
