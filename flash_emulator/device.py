@@ -552,7 +552,9 @@ class EmulatedFlash:
 
     def _alive(self) -> None:
         if not self._powered:
-            raise PowerLoss(self.supply.taken, self.supply.outcome, "none: power is off", self._base)
+            raise PowerLoss(
+                self.supply.taken, self.supply.outcome, "none: power is off", self._base
+            )
 
     def _offset(self, address: int, size: int) -> int:
         """Offset in the array. A range must not leave it, nor cross banks while they are mapped."""
