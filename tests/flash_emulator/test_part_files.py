@@ -125,8 +125,8 @@ RULES: dict[str, tuple[str, str, str]] = {
         "bank_count",
         "bank_starts = [0x0800_0000, 0x0800_2000]\nbank_count",
         (
-            "[geometry] bank_starts: expected bank 2 from 0x0800_4000, where bank 1 ends, or behind "
-            "it, found 0x0800_2000"
+            "[geometry] bank_starts: expected bank 2 from 0x0800_4000, where bank 1 ends, "
+            "or behind it, found 0x0800_2000"
         ),
     ),
     "banks start elsewhere": (
@@ -153,8 +153,8 @@ RULES: dict[str, tuple[str, str, str]] = {
         "[[8, 2048]]",
         "[[7, 2048], [1, 2044], [1, 4]]",
         (
-            "[geometry] sectors: expected multiples of the program unit, 8 bytes, found a sector of "
-            "2044 bytes"
+            "[geometry] sectors: expected multiples of the program unit, 8 bytes, "
+            "found a sector of 2044 bytes"
         ),
     ),
     "unit does not divide the row": (
