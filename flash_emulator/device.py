@@ -234,13 +234,8 @@ class EmulatedFlash:
             raise ProgramError(flag, "the unit is not erased", address)
         if self.supply.take(1) < 1:
             self._cut_program(unit, data)
-        target = self._target(unit, data)
-        raw = self.cells.raw(unit)
-        if raw is not None and raw.frail:
-            moved = raw.word & ~target
-            result = cuts.weak(target, moved, self.cells.word_bits, self._dice(unit))
-        else:
-            result = RawUnit(target)
+        old, new = cuts.held(self.cells, unit), self._word(data)
+        result = cuts.programmed(old, new, self.cells.word_bits, self._dice(unit))
         self.cells.set_word(unit, result)
         self._programmed(unit, data, 1)
         return 1
@@ -258,11 +253,10 @@ class EmulatedFlash:
         ones = (1 << self.cells.word_bits) - 1
         return self.cells.code is None and self.cells.word(unit) == ones
 
-    def _target(self, unit: int, data: bytes) -> int:
-        """The cells after a whole program of *data*: they only go from 1 to 0."""
+    def _word(self, data: bytes) -> int:
+        """*data* of one unit with the check bits that belong to them."""
         value = int.from_bytes(data, "little")
-        new = self.cells.code.encode(value) if self.cells.code else value
-        return self.cells.word(unit) & new
+        return self.cells.code.encode(value) if self.cells.code else value
 
     def _programmed(self, first: int, data: bytes, units: int) -> None:
         self.usage.programs += units
@@ -412,10 +406,8 @@ class EmulatedFlash:
         within = begin - first * self._unit
         units[within : within + len(data)] = data
         for index in range(last - first):
-            word = units[index * self._unit : (index + 1) * self._unit]
-            value = int.from_bytes(word, "little")
-            new = self.cells.code.encode(value) if self.cells.code else value
-            self.cells.set_word(first + index, RawUnit(new))
+            word = self._word(bytes(units[index * self._unit : (index + 1) * self._unit]))
+            self.cells.set_word(first + index, RawUnit(word))
 
     # --- injected damage
 
@@ -605,8 +597,8 @@ class EmulatedFlash:
         return random.Random(f"{self.seed}/{place}/{self.supply.taken}")  # noqa: S311
 
     def _cut_program(self, unit: int, data: bytes) -> None:
-        target = self._target(unit, data)
-        cuts.cut_program(self.cells, unit, target, self.supply.outcome, self._dice(unit))
+        word, outcome = self._word(data), self.supply.outcome
+        cuts.cut_program(self.cells, unit, word, outcome, self._dice(unit))
         self._die("program", unit * self._unit)
 
     def _note(self, operation: Operation) -> None:
