@@ -246,8 +246,6 @@ def test_a_cut_overwrite_with_zero_leaves_what_a_cut_program_leaves(
 def test_a_unit_that_held_data_takes_no_other_after_a_cut_overwrite(
     outcome: Outcome, ecc: bool
 ) -> None:
-    if outcome is Outcome.BLANK and not ecc:
-        pytest.xfail("the unit is called frail, and a frail unit takes any data")
     device = flash(ecc=ecc)
     device.program(BASE, units(0, 1))
     cut(device, 1, outcome, lambda: device.program(BASE, bytes(UNIT)))
@@ -256,7 +254,6 @@ def test_a_unit_that_held_data_takes_no_other_after_a_cut_overwrite(
         device.program(BASE, units(5, 1))
 
 
-@pytest.mark.xfail(strict=True, reason="a complete overwrite forgets metastable and fading cells")
 @pytest.mark.parametrize(
     "weak", [RawUnit(0xFF00, metastable=0xF0), RawUnit(0xFF00, fading=(0, 0x0F, 0))]
 )
@@ -272,7 +269,6 @@ def test_an_overwrite_strengthens_only_the_cells_that_it_clears(weak: RawUnit) -
     assert held(device, 0) == RawUnit(0)
 
 
-@pytest.mark.xfail(strict=True, reason="cut after the last moment, a frail unit is a strong one")
 def test_a_frail_unit_whose_program_was_cut_at_its_end_is_as_weak_as_any() -> None:
     whole, late = flash(), flash()
     for device in (whole, late):
