@@ -138,6 +138,7 @@ class EmulatedFlash:
         is programmed, which is an operation that can be cut; it counts from the next option load
         or reset on, as the family has it. Other parts cannot: AlignmentError.
         """
+        self._alive()
         if not 0 <= bank < self.part.bank_count or self.part.aliasing is Aliasing.NONE:
             raise AlignmentError(f"{self.part.name} cannot map bank {bank}")
         if self.part.aliasing is Aliasing.FB_MODE:
