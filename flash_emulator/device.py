@@ -6,6 +6,7 @@ happens. Bulk calls are as fast as slices, and every unit in them can be cut all
 
 from __future__ import annotations
 
+import json
 import random
 from copy import copy
 from dataclasses import asdict, dataclass, replace
@@ -155,7 +156,7 @@ class EmulatedFlash:
         """
         self._alive()
         offset = self._offset(address, size)
-        self._wait_for_read(offset)
+        self._wait_for_read(offset, size)
         if self.options.read_protected:
             raise ReadProtected("RDERR", "protected against reads (PCROP)", address)
         raw_units = self.cells.raw_units(offset, size) if size else []
@@ -261,6 +262,8 @@ class EmulatedFlash:
     def _programmed(self, first: int, data: bytes, units: int) -> None:
         self.usage.programs += units
         self._spend("program_us", first * self._unit, self._program_us, units)
+        if units:
+            self.interrupted = None
         if self.trace is not None and units:
             done = data[: units * self._unit]
             self._note(Operation("program", self._base + first * self._unit, done, units))
@@ -319,13 +322,14 @@ class EmulatedFlash:
         """Mass erase: all banks. One operation; a cut hits all banks, see ``erase_bank``."""
         self._erase_banks(range(self.part.bank_count), "mass_erase")
 
-    def _erase_banks(self, banks: range, kind: Kind) -> None:
+    def _erase_banks(self, banks: range, kind: Kind, *, protected: bool = True) -> None:
         self._alive()
         per_bank = len(self.part.sector_sizes)
         for bank in banks:
             start = bank * self.part.bank_size
             self._wait_for_write(self._base + start)
-            self._check_protection(start, self.part.bank_size, self._base + start)
+            if protected:
+                self._check_protection(start, self.part.bank_size, self._base + start)
         if self.supply.take(1) < 1:
             for bank in banks:
                 self._cut_bank_erase(bank)
@@ -335,6 +339,7 @@ class EmulatedFlash:
             self._erased(index, *sectors[index])
         time_us = self.part.timing.of(kind, mode=self.timing)
         self._spend("erase_us", banks.start * self.part.bank_size, time_us, 1)
+        self._busy_until_us[banks.start : banks.stop] = [max(self._busy_until_us)] * len(banks)
         for bank in banks:
             self._note(Operation("bank erase", self._base + bank * self.part.bank_size))
 
@@ -366,7 +371,8 @@ class EmulatedFlash:
             self.options.cut(fields, self.supply.outcome)
             self._die("options", 0)
         self.options.program(fields)
-        self._note(Operation("options", self._base, repr(sorted(fields.items())).encode()))
+        data = json.dumps(fields, sort_keys=True).encode()
+        self._note(Operation("options", self._base, data))
 
     def launch_options(self) -> None:
         """OBL_LAUNCH: load the option bytes and reset."""
@@ -377,8 +383,9 @@ class EmulatedFlash:
     def unprotect_readout(self) -> None:
         """RDP level 1 to 0: erases all banks, then loads the default protection."""
         self._alive()
+        self.options.check_unprotect()
+        self._erase_banks(range(self.part.bank_count), "mass_erase", protected=False)
         self.options.unprotect()
-        self.erase_all()
         self.launch_options()
 
     def protect_sectors(self, *addresses: int) -> None:
@@ -472,6 +479,7 @@ class EmulatedFlash:
             "erase_counts": self.erase_counts,
             "usage": asdict(self.usage),
             "interrupted": asdict(self.interrupted) if self.interrupted else None,
+            "mapped_bank": self._mapped,
             "power_ons": self._power_ons,
             "powered": self._powered,
         }
@@ -483,7 +491,7 @@ class EmulatedFlash:
         self.usage = Usage(**state["usage"])
         self.interrupted = Interrupted(**state["interrupted"]) if state["interrupted"] else None
         self._power_ons, self._powered = state["power_ons"], state["powered"]
-        self._mapped = self._bank_after_reset()
+        self._mapped = state["mapped_bank"]
 
     def digest(self) -> bytes:
         """32 bytes over all that survives a cut: cells, option bytes, OPSR. Not wear, not time."""
@@ -502,6 +510,8 @@ class EmulatedFlash:
                 case "bank erase":
                     bank = (operation.address - self._base) // self.part.bank_size
                     self.erase_bank(bank)
+                case "options":
+                    self.program_options(**json.loads(operation.data))
                 case kind:
                     raise ValueError(f"cannot repeat {kind!r}")
         finally:
@@ -572,11 +582,13 @@ class EmulatedFlash:
         else:
             self.clock.advance_us(time_us * count)
 
-    def _wait_for_read(self, offset: int) -> None:
+    def _wait_for_read(self, offset: int, size: int) -> None:
         """A read of a bank that is busy stalls the bus; without RWW any read does."""
         busy = self._busy_until_us
-        until_us = busy[offset // self.part.bank_size] if self.part.rww else max(busy)
-        stall_us = until_us - self.clock.now_us
+        if self.part.rww:
+            first, last = (at // self.part.bank_size for at in (offset, offset + size - 1))
+            busy = busy[first : last + 1] if size else []
+        stall_us = max(busy, default=0) - self.clock.now_us
         if stall_us > 0:
             self.usage.stall_us += stall_us
             self.clock.advance_us(stall_us)
