@@ -269,6 +269,46 @@ def test_an_overwrite_strengthens_only_the_cells_that_it_clears(weak: RawUnit) -
     assert held(device, 0) == RawUnit(0)
 
 
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome.BEFORE,
+        Outcome.TORN,
+        Outcome.METASTABLE,
+        Outcome.BLANK,
+        pytest.param(
+            Outcome.WEAK,
+            marks=pytest.mark.xfail(strict=True, reason="the unit is made anew from its word"),
+        ),
+        Outcome.AFTER,
+    ],
+)
+@pytest.mark.parametrize(
+    "unsure", [RawUnit(0xFF00, metastable=0xF0), RawUnit(0xFF00, fading=(0x0F, 0xF0, 0))]
+)
+def test_a_cut_overwrite_leaves_the_cells_that_it_does_not_clear(
+    outcome: Outcome, unsure: RawUnit
+) -> None:
+    """Power comes back, so what was fading is one step further."""
+    device = flash(ecc=False, overwrite=Overwrite.CLEAR_BITS)
+    device.cells.set_word(0, unsure)
+    cut(device, 1, outcome, lambda: device.program(BASE, b"\xff\xfe" + b"\xff" * 6))
+    device.power_on()
+    after, others, older = held(device, 0), ~0x0100, unsure.after_power_on()
+    assert after.word & others == unsure.word & others
+    assert after.metastable & others == older.metastable
+    assert tuple(mask & others for mask in after.fading) == older.fading
+
+
+@pytest.mark.xfail(strict=True, reason="it is called frail and stable")
+def test_blank_without_ecc_moves_no_cell_also_of_a_unit_that_only_seems_erased() -> None:
+    device = flash(ecc=False)
+    device.cells.set_word(0, RawUnit((1 << 64) - 1, metastable=0xF0))
+    cut(device, 1, Outcome.BLANK, lambda: device.program(BASE, bytes(UNIT)))
+    device.power_on()
+    assert held(device, 0).metastable == 0xF0
+
+
 def test_a_frail_unit_whose_program_was_cut_at_its_end_is_as_weak_as_any() -> None:
     whole, late = flash(), flash()
     for device in (whole, late):
