@@ -340,7 +340,8 @@ class EmulatedFlash:
             self._erased(index, *sectors[index])
         time_us = self.part.timing.of(kind, mode=self.timing)
         self._spend("erase_us", banks.start * self.part.bank_size, time_us, 1)
-        self._busy_until_us[banks.start : banks.stop] = [max(self._busy_until_us)] * len(banks)
+        busy = self._busy_until_us
+        busy[banks.start : banks.stop] = [max(busy[banks.start : banks.stop])] * len(banks)
         for bank in banks:
             self._note(Operation("bank erase", self._base + bank * self.part.bank_size))
 

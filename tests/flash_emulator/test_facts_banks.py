@@ -243,7 +243,6 @@ def test_write_while_write_is_allowed_with_a_queue_for_each_bank(part: Part) -> 
     assert device.clock.now_us == 10_100
 
 
-@pytest.mark.xfail(strict=True, reason="it is made to wait for the busiest bank of all")
 @of_class("h7")
 def test_a_bank_erase_is_queued_behind_its_own_bank_only(part: Part) -> None:
     """ "... (a queue per bank)" """
