@@ -48,9 +48,9 @@ def cut_program(cells: Cells, unit: int, new: int, outcome: Outcome, dice: rando
             cells.set_word(unit, cleared(old, pick(dice, moving)))
         case Outcome.BLANK:
             if old.word == (1 << bits) - 1:
-                cells.set_word(unit, RawUnit(old.word, spent=False, frail=True))
+                cells.set_word(unit, replace(old, spent=False, frail=True))
         case Outcome.WEAK:
-            cells.set_word(unit, weak(old.word & new, moving, bits, dice))
+            cells.set_word(unit, weak(old, moving, bits, dice))
         case Outcome.AFTER:
             cells.set_word(unit, programmed(old, new, bits, dice))
 
@@ -66,7 +66,7 @@ def programmed(old: RawUnit, new: int, bits: int, dice: random.Random) -> RawUni
     Cells that *new* leaves 1 get no pulse: what was metastable or fading there stays so.
     """
     if old.frail:
-        return weak(old.word & new, old.word & ~new, bits, dice)
+        return weak(old, old.word & ~new, bits, dice)
     return cleared(old, ~new)
 
 
@@ -76,11 +76,13 @@ def cleared(old: RawUnit, cells: int) -> RawUnit:
     return RawUnit(old.word & ~cells, old.metastable & ~cells, (first, second, third))
 
 
-def weak(word: int, moved: int, bits: int, dice: random.Random) -> RawUnit:
-    """A unit whose *moved* cells read right, some of them not for long."""
+def weak(old: RawUnit, moved: int, bits: int, dice: random.Random) -> RawUnit:
+    """*old* with its *moved* cells at 0: they read right, some of them not for long."""
+    unit = cleared(old, moved)
     fading = some(dice, moved, bits)
-    first = fading & dice.getrandbits(bits)
-    return RawUnit(word, fading=(0, first, fading & ~first))
+    early = fading & dice.getrandbits(bits)
+    first, second, third = unit.fading
+    return replace(unit, fading=(first, second | early, third | fading & ~early))
 
 
 def cut_erase(cells: Cells, offset: int, size: int, outcome: Outcome, dice: random.Random) -> None:

@@ -317,6 +317,8 @@ class EmulatedFlash:
         (L4 class); else sectors in ascending order: some erased, one as it says, the rest
         untouched.
         """
+        if not 0 <= bank < self.part.bank_count:
+            raise AlignmentError(f"{self.part.name} has no bank {bank}")
         self._erase_banks(range(bank, bank + 1), "bank_erase")
 
     def erase_all(self) -> None:
@@ -342,8 +344,9 @@ class EmulatedFlash:
         self._spend("erase_us", banks.start * self.part.bank_size, time_us, 1)
         busy = self._busy_until_us
         busy[banks.start : banks.stop] = [max(busy[banks.start : banks.stop])] * len(banks)
-        for bank in banks:
-            self._note(Operation("bank erase", self._base + bank * self.part.bank_size))
+        self._note(
+            Operation(kind.replace("_", " "), self._base + banks.start * self.part.bank_size)
+        )
 
     def _cut_bank_erase(self, bank: int) -> None:
         outcome, start = self.supply.outcome, bank * self.part.bank_size
@@ -392,7 +395,10 @@ class EmulatedFlash:
 
     def protect_sectors(self, *addresses: int) -> None:
         """Write-protect the sectors that start at *addresses* (WRP), at once."""
-        self.options.protect({self._offset(address, 1) for address in addresses})
+        sectors = {self._offset(address, 1) for address in addresses}
+        if not sectors <= self.part.sector_starts.keys():
+            raise AlignmentError("protection goes by sectors: an address is no sector's start")
+        self.options.protect(sectors)
 
     def _check_protection(self, offset: int, size: int, address: int) -> None:
         if self.options.write_protected:
@@ -512,6 +518,8 @@ class EmulatedFlash:
                 case "bank erase":
                     bank = (operation.address - self._base) // self.part.bank_size
                     self.erase_bank(bank)
+                case "mass erase":
+                    self.erase_all()
                 case "options":
                     self.program_options(**json.loads(operation.data))
                 case kind:
@@ -624,7 +632,7 @@ class EmulatedFlash:
         """Power is gone. On parts with OPSR the next start can see what was under way."""
         address, outcome = self._base + offset, self.supply.outcome
         if self.trace is not None:
-            self.trace.operations.append(Operation(kind, address, outcome=outcome))
+            self.trace.operations.append(Operation(kind, address, done=0, outcome=outcome))
         if self.part.opsr and outcome not in (Outcome.BEFORE, Outcome.AFTER):
             self.interrupted = Interrupted(kind, address)
         self._powered = False

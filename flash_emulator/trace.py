@@ -19,7 +19,7 @@ class Operation:
     A bulk program is one entry; *done* units of it completed. *outcome* is set when it was cut.
     """
 
-    kind: str  # "program", "erase", "bank erase", "options"
+    kind: str  # "program", "erase", "bank erase", "mass erase", "options"
     address: int
     data: bytes = b""
     done: int = 1

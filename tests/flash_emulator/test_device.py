@@ -85,7 +85,6 @@ def test_the_end_of_the_array_belongs_to_it() -> None:
 
 
 @pytest.mark.parametrize("bank", [-1, 2, 5])
-@pytest.mark.xfail(strict=True, reason="-1 is the last bank, 2 an IndexError")
 def test_a_bank_that_is_not_there_is_not_erased(bank: int) -> None:
     device = flash()
     with pytest.raises(AlignmentError):
@@ -93,7 +92,6 @@ def test_a_bank_that_is_not_there_is_not_erased(bank: int) -> None:
     assert device.supply.taken == 0
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="found out at the next program only")
 def test_a_protection_that_no_sector_starts_at_is_refused() -> None:
     device = flash()
     try:

@@ -278,7 +278,6 @@ def test_an_overwrite_strengthens_only_the_cells_that_it_clears(weak: RawUnit) -
         Outcome.BLANK,
         pytest.param(
             Outcome.WEAK,
-            marks=pytest.mark.xfail(strict=True, reason="the unit is made anew from its word"),
         ),
         Outcome.AFTER,
     ],
@@ -300,7 +299,6 @@ def test_a_cut_overwrite_leaves_the_cells_that_it_does_not_clear(
     assert tuple(mask & others for mask in after.fading) == older.fading
 
 
-@pytest.mark.xfail(strict=True, reason="it is called frail and stable")
 def test_blank_without_ecc_moves_no_cell_also_of_a_unit_that_only_seems_erased() -> None:
     device = flash(ecc=False)
     device.cells.set_word(0, RawUnit((1 << 64) - 1, metastable=0xF0))

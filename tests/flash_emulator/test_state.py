@@ -450,7 +450,6 @@ def test_a_trace_with_options_is_done_again_too() -> None:
     assert again.digest() == device.digest()
 
 
-@pytest.mark.xfail(strict=True, reason="it is said to have completed one unit")
 def test_what_was_cut_has_completed_nothing() -> None:
     device = traced()
     cut(device, 3, Outcome.TORN, lambda: device.program(BASE + BANK, units(0, 5)))
@@ -460,7 +459,6 @@ def test_what_was_cut_has_completed_nothing() -> None:
     assert (broken.done, broken.outcome) == (0, Outcome.TORN)
 
 
-@pytest.mark.xfail(strict=True, reason="one operation becomes one for each bank")
 def test_a_mass_erase_done_again_is_one_operation() -> None:
     """Or a cut that comes later falls on other silicon."""
     device, again = flash(), flash()
