@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
-from mcu_updater.journal import Phase, Snapshot
+from mcu_updater.journal import VERSION_SIZE, Phase, Snapshot
 from mcu_updater.ota import PieceReady, PlanOffered
 
 
@@ -171,6 +171,6 @@ def judge(plan: PlanOffered, component: str, version: str) -> str | None:
         return f"it upgrades from version {plan.source_version!r}, {version!r} is running"
     if plan.target_version == version:
         return f"version {version!r} is running already"
-    if not 0 < len(plan.target_version.encode()) <= 64:
-        return "its target version is not 1 to 64 bytes long"
+    if not 0 < len(plan.target_version.encode()) <= VERSION_SIZE:
+        return f"its target version is not 1 to {VERSION_SIZE} bytes long"
     return None

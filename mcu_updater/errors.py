@@ -58,6 +58,10 @@ class ImageRejected(UpdaterError):
     exit_code = 3
 
 
+class PackageDamaged(ImageRejected):
+    """*Them*: MD5 or SHA-256 of the package is not what the cloud announced."""
+
+
 class PortError(UpdaterError):
     """The port or the board file cannot be opened, read or written."""
 

@@ -10,7 +10,8 @@ Rules that keep it canonical, that is, a function of logical progress and of not
 
 * A snapshot is written whole into the other half, header last. Then the old half's header is
   erased, and only then ``settled`` is written. While both halves have a header, the settled one
-  counts; no record is ever added to a half that is not settled.
+  counts, and of two that are not settled the older one, for the newer one may be weak: its turn
+  is one higher, modulo 4. No record is ever added to a half that is not settled.
 * A record is never skipped and never repaired. What cannot be trusted after a reset is replaced:
   the next start writes a new snapshot of what was read (``needs_snapshot``), so a torn, blank or
   weak record lives for one boot at most.
@@ -32,9 +33,13 @@ from mcu_updater.slot import ERASED, Window
 FORMAT_VERSION = 1
 HEADER_SIZE = 256
 _MAGIC = b"MCUJ"
-_HEADER = struct.Struct("<4sHBBIIIII16s32s32s33p65pB")
+COMPONENT_SIZE = 32  # bytes at most; the module's limits
+VERSION_SIZE = 64
+_HEADER = struct.Struct(f"<4sHBBIIIII16s32s32s{COMPONENT_SIZE + 1}p{VERSION_SIZE + 1}pB")
 _CRC = struct.Struct("<I")
-assert _HEADER.size <= HEADER_SIZE - _CRC.size
+_TURN_AT = _HEADER.size + 8  # behind length and CRC of the checkpoint
+TURNS = 4  # enough to tell the newer of two
+assert HEADER_SIZE - _CRC.size > _TURN_AT
 
 
 class Phase(IntEnum):
@@ -194,11 +199,20 @@ class Journal:
             snapshot is not None and self._is_written(half, Record.SETTLED, snapshot)
             for half, snapshot in enumerate(headers)
         ]
-        for half in sorted((0, 1), key=lambda half: not settled[half]):
+        for half in sorted((0, 1), key=lambda half: (not settled[half], half != self._older())):
             snapshot = headers[half]
             if snapshot is not None:
                 return self._read_records(half, snapshot, settled[half])
         return Reading()
+
+    def _turn(self, half: int) -> int:
+        """The turn of a half that has a header; of any other, what happens to stand there."""
+        raw = self._halves[half].peek(_TURN_AT, 1)
+        return raw[0] % TURNS if raw else 0
+
+    def _older(self) -> int:
+        """Of two halves with a header, the one that was written first."""
+        return 1 if (self._turn(0) - self._turn(1)) % TURNS == 1 else 0
 
     def _read_header(self, half: int) -> Snapshot | None:
         raw = self._halves[half].peek(0, HEADER_SIZE)
@@ -258,6 +272,13 @@ class Journal:
         held = self._halves[half].peek(self._place(record, index), self._record_size)
         return held == bytes([ERASED]) * self._record_size
 
+    def snapshot_now(self) -> Snapshot:
+        """``read().current()`` where an upgrade is known to be there. ValueError: a bug of ours."""
+        snapshot = self.read().current()
+        if snapshot is None:
+            raise ValueError("no snapshot in the journal")
+        return snapshot
+
     # --- writing
 
     def snapshot(self, snapshot: Snapshot) -> Reading:
@@ -270,9 +291,10 @@ class Journal:
             raise ValueError(f"checkpoint of {len(snapshot.checkpoint)} bytes does not fit")
         old = self.read().half
         half = 1 if old == 0 else 0
+        turn = 0 if old is None else (self._turn(old) + 1) % TURNS
         window = self._halves[half]
         try:
-            self._write_half(window, snapshot)
+            self._write_half(window, snapshot, turn)
             self._halves[1 - half].erase_sector(0)
             window.program(self._place(Record.SETTLED), self._bytes(Record.SETTLED, snapshot, 0))
         except OSError as error:
@@ -282,13 +304,13 @@ class Journal:
             raise _worn(window, None)
         return reading
 
-    def _write_half(self, window: Window, snapshot: Snapshot) -> None:
+    def _write_half(self, window: Window, snapshot: Snapshot, turn: int) -> None:
         end = self._checkpoint_start + len(snapshot.checkpoint)
         window.erase_up_to(end)
         if snapshot.checkpoint:
             padding = bytes(-len(snapshot.checkpoint) % window.unit)
             window.program(self._checkpoint_start, snapshot.checkpoint + padding)
-        window.program(0, encode_header(snapshot))
+        window.program(0, encode_header(snapshot, turn))
 
     def record(self, after: Reading, record: Record, index: int = 0) -> None:
         """Add *record* behind the settled snapshot of *after*. A cut may leave it in any state.
@@ -311,8 +333,17 @@ def _worn(window: Window, error: OSError | None) -> VerificationFailed:
     )
 
 
-def encode_header(snapshot: Snapshot) -> bytes:
-    """The 256 bytes of a header; the CRC is its last word, so the last unit completes it."""
+def encode_header(snapshot: Snapshot, turn: int = 0) -> bytes:
+    """The 256 bytes of a header; the CRC is its last word, so the last unit completes it.
+
+    Raises ValueError for a component or a version that does not fit; they are never cut short.
+    """
+    for name, text, limit in (
+        ("component", snapshot.component, COMPONENT_SIZE),
+        ("version", snapshot.version, VERSION_SIZE),
+    ):
+        if len(text.encode()) > limit:
+            raise ValueError(f"{name} {text!r}: at most {limit} bytes")
     package = snapshot.package or Package(0, bytes(16), bytes(32))
     body = _HEADER.pack(
         _MAGIC,
@@ -331,7 +362,7 @@ def encode_header(snapshot: Snapshot) -> bytes:
         snapshot.version.encode(),
         snapshot.package is not None,
     )
-    body += struct.pack("<II", len(snapshot.checkpoint), zlib.crc32(snapshot.checkpoint))
+    body += struct.pack("<IIB", len(snapshot.checkpoint), zlib.crc32(snapshot.checkpoint), turn)
     body = body.ljust(HEADER_SIZE - _CRC.size, b"\0")
     return body + _CRC.pack(zlib.crc32(body))
 

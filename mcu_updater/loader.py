@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 
 from mcu_updater.digest import Hash, PackageDigest, Sha256Resumable, new_digests
-from mcu_updater.errors import ImageRejected, address_text
+from mcu_updater.errors import ImageRejected, PackageDamaged, address_text
 from mcu_updater.image import SNIFF_SIZE, Decoder, ImageFormat, open_decoder, restore, sniff
 from mcu_updater.journal import Package
 from mcu_updater.slot import Window
@@ -88,7 +88,7 @@ class Loader:
             ("SHA-256", self._package.sha256, self._digest.sha256()),
         ):
             if expected != found:
-                raise ImageRejected(
+                raise PackageDamaged(
                     f"{name} of the package is wrong",
                     expected=expected.hex(),
                     found=found.hex(),

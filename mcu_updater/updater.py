@@ -7,7 +7,7 @@ that was cut goes on by the ordinary start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -27,23 +27,21 @@ from mcu_updater.events import (
     JournalWritten,
     ModuleTold,
     Problem,
-    Progress,
     Resumed,
     SelfTested,
-    Work,
 )
+from mcu_updater.intake import Intake
 from mcu_updater.journal import (
     IN_PROGRESS,
-    Package,
     Phase,
     Reading,
     Reason,
     Record,
     Snapshot,
 )
+from mcu_updater.keeper import Keeper
 from mcu_updater.listener import Listener
-from mcu_updater.loader import Loader
-from mcu_updater.ota import OtaModule, PieceReady, PlanOffered
+from mcu_updater.ota import OtaModule, PlanOffered
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +77,6 @@ class Result:
     error: UpdaterError | None = None
 
 
-_REASONS: dict[type[UpdaterError], Reason] = {
-    ImageRejected: Reason.IMAGE,
-    VerificationFailed: Reason.FLASH,
-}
-
 REVERTS = frozenset({Reason.SELF_TEST, Reason.ATTEMPTS, Reason.NOT_INTACT})
 """Reasons of a trial; the others are found before the image could boot."""
 
@@ -111,10 +104,12 @@ class Updater:
         self._policy = policy
         self._self_test = self_test
         self._heard = Listener(module, inactive.journal)
-        self._renewed: dict[int, Reading] = {}  # by bank: its journal as written since this start
+        self._keeper = Keeper()
+        self._intake = Intake(
+            inactive, module, self._heard, self._keeper, policy.read_size, policy.base
+        )
         self._connected = False
         self._asked = 0
-        self._error: UpdaterError | None = None
         self._result: Result | None = None
         self._act: dict[Step, Callable[[], Iterator[Event]]] = {
             Step.SELF_TEST: self._do_self_test,
@@ -126,10 +121,10 @@ class Updater:
             Step.AWAIT: self._do_await,
             Step.ANSWER: self._do_answer,
             Step.PROBE: self._do_probe,
-            Step.NOTE_PACKAGE: self._do_note_package,
-            Step.START_OVER: self._do_start_over,
-            Step.LOAD: self._do_load,
-            Step.NEXT_PIECE: self._do_next_piece,
+            Step.NOTE_PACKAGE: self._intake.note_package,
+            Step.START_OVER: self._intake.start_over,
+            Step.LOAD: self._intake.load,
+            Step.NEXT_PIECE: self._intake.next_piece,
             Step.ANNOUNCE: self._do_announce,
             Step.SWITCH: self._do_switch,
             Step.FINISH: self._do_finish,
@@ -163,24 +158,10 @@ class Updater:
         return Observed(
             active.phase,
             inactive.phase,
-            self._is_renewed(self._active, active),
-            self._is_renewed(self._inactive, inactive),
+            self._keeper.is_renewed(self._active, active),
+            self._keeper.is_renewed(self._inactive, inactive),
             self._heard.module,
         )
-
-    def _is_renewed(self, bank: Bank, reading: Reading) -> bool:
-        return bank.index in self._renewed or not reading.needs_snapshot
-
-    def _snapshot(self) -> Snapshot:
-        """The inactive slot's, which the step at hand needs to be there."""
-        snapshot = self._inactive.journal.read().current()
-        if snapshot is None:
-            raise ValueError("no upgrade in the journal")
-        return snapshot
-
-    def _write(self, bank: Bank, snapshot: Snapshot, detail: str = "") -> Iterator[Event]:
-        self._renewed[bank.index] = bank.journal.snapshot(snapshot)
-        yield JournalWritten(bank.name, snapshot.phase.name, detail)
 
     # --- the trial, and what a reset may have left
 
@@ -191,12 +172,12 @@ class Updater:
         if reading.snapshot is None:
             raise ValueError("a trial without a journal")
         if passed:
-            yield from self._write(
+            yield from self._keeper.write(
                 self._active, replace(reading.snapshot, phase=Phase.CONFIRMED), "the trial passed"
             )
             return
         failed = replace(reading.snapshot, phase=Phase.FAILED, reason=Reason.SELF_TEST)
-        yield from self._write(self._active, failed, "the self-test failed")
+        yield from self._keeper.write(self._active, failed, "the self-test failed")
         self._result = Result(Outcome.RESET)
 
     def _do_renew_active(self) -> Iterator[Event]:
@@ -208,14 +189,14 @@ class Updater:
             reading = replace(reading, switched=False, failed=reading.attempts > 0)
         yield from self._renew(self._inactive, reading)
         if reading.phase is Phase.LOADING:
-            snapshot = self._snapshot()
-            yield Resumed(self._inactive.name, reading.sectors_done, snapshot.piece_start)
+            start = self._inactive.journal.snapshot_now().piece_start
+            yield Resumed(self._inactive.name, reading.sectors_done, start)
 
     def _renew(self, bank: Bank, reading: Reading) -> Iterator[Event]:
         snapshot = reading.current()
         if snapshot is None:
             raise ValueError("nothing to renew")
-        yield from self._write(bank, snapshot, "renewed after a reset")
+        yield from self._keeper.write(bank, snapshot, "renewed after a reset")
 
     # --- versions and plans
 
@@ -231,7 +212,7 @@ class Updater:
         if self._heard.module is Module.BUSY:
             self._heard.module = Module.IDLE  # a last word of the download that this ended
         failed = self._inactive.journal.read().phase is Phase.FAILED
-        if self._error and self._heard.module is Module.IDLE:
+        if self._intake.error and self._heard.module is Module.IDLE:
             self._heard.module = Module.FAILED
         elif not failed and self._heard.module is Module.FAILED:
             self._heard.module = Module.IDLE  # an upgrade that the journal knows nothing of
@@ -282,7 +263,7 @@ class Updater:
             return
         generation = self._active.journal.read().generation + 1
         planned = Snapshot(Phase.PLANNED, generation, plan.component, plan.target_version)
-        yield from self._write(self._inactive, planned, f"version {plan.target_version}")
+        yield from self._keeper.write(self._inactive, planned, f"version {plan.target_version}")
 
     def _do_finish(self) -> Iterator[Event]:
         module, inactive = self._heard.module, self._inactive.journal.read()
@@ -292,8 +273,8 @@ class Updater:
         self._result = self._judge_end(module, inactive)
 
     def _judge_end(self, module: Module, inactive: Reading) -> Result:
-        if self._error is not None:
-            return Result(Outcome.REJECTED, self._error)
+        if self._intake.error is not None:
+            return Result(Outcome.REJECTED, self._intake.error)
         if module is Module.SUCCEEDED:
             return Result(Outcome.UPDATED)
         if module is Module.NO_PLAN:
@@ -310,151 +291,9 @@ class Updater:
         yield from self._heard.hear(timeout_s, Module.NO_PLAN if asked else Module.QUIET)
 
     def _do_probe(self) -> Iterator[Event]:
-        yield from self._heard.probe(self._snapshot())
+        yield from self._heard.probe(self._inactive.journal.snapshot_now())
         if self._heard.module is Module.UNKNOWN:
             yield from self._heard.hear(self._policy.quiet_s, Module.QUIET)
-
-    # --- the package
-
-    def _do_note_package(self) -> Iterator[Event]:
-        """Journal the package's identity. Sectors of the same package stay done."""
-        started, snapshot = self._heard.started, self._snapshot()
-        self._heard.module = Module.BUSY  # 10701 is followed by the download
-        if started is None or started.sha256 is None:
-            yield Problem("the module did not say the package's SHA-256")
-            self._heard.module = Module.HOLDS_OTHER
-            return
-        package = Package(started.length, started.md5, started.sha256)
-        same = snapshot.package == package
-        if same and snapshot.phase is Phase.VERIFIED:
-            return
-        loading = Snapshot(
-            Phase.LOADING,
-            snapshot.generation,
-            snapshot.component,
-            snapshot.version,
-            package=package,
-            sectors_done=snapshot.sectors_done if same else 0,
-        )
-        yield from self._write(self._inactive, loading, f"package of {package.length} bytes")
-
-    def _do_start_over(self) -> Iterator[Event]:
-        snapshot = replace(self._snapshot(), piece_start=0, checkpoint=b"")
-        yield from self._write(self._inactive, snapshot, "the package begins anew")
-        self._heard.module = Module.HOLDS_NEXT
-
-    def _do_load(self) -> Iterator[Event]:
-        """Read one piece and write its sectors; then checkpoint, or verify the whole image."""
-        piece, snapshot = self._heard.piece, self._snapshot()
-        if piece is None or snapshot.package is None:
-            raise ValueError("no piece to load")
-        loader = self._open_loader(snapshot, piece)
-        end = piece.start + piece.size
-        try:
-            if not (yield from self._read_piece(loader, piece)):
-                return
-            if end == piece.length:
-                yield from self._sectors(loader, loader.finish())
-                yield from self._verify(loader, snapshot)
-            else:
-                yield from self._checkpoint(loader, end)
-        except (ImageRejected, VerificationFailed) as error:
-            yield Problem(error.message)
-            yield from self._reject(error)
-
-    def _open_loader(self, snapshot: Snapshot, piece: PieceReady) -> Loader:
-        slot, package = self._inactive.slot, snapshot.package
-        assert package is not None
-        base = slot.link_address if self._policy.base is None else self._policy.base
-        single = piece.size == package.length
-        loader = Loader(slot, package, base=base, done=snapshot.sectors_done, single=single)
-        if snapshot.checkpoint:
-            loader.resume(snapshot.checkpoint)
-        return loader
-
-    def _read_piece(self, loader: Loader, piece: PieceReady) -> Generator[Event, None, bool]:
-        """Feed the piece to the loader. False when the module no longer gives it."""
-        offset, end = piece.start, piece.start + piece.size
-        while offset < end:
-            data = self._link.read(offset, min(self._policy.read_size, end - offset))
-            if not data:
-                self._heard.module = Module.BUSY  # the piece is gone; its next event says why
-                return False
-            yield from self._sectors(loader, loader.feed(data))
-            offset += len(data)
-            yield Progress(Work.DOWNLOAD, offset, piece.length)
-        return True
-
-    def _sectors(self, loader: Loader, finished: Iterator[int]) -> Iterator[Event]:
-        """Journal each sector as it is finished, and not before."""
-        journal = self._inactive.journal
-        for sector in finished:
-            try:
-                journal.record(self._renewed[self._inactive.index], Record.SECTOR, sector)
-            except OSError:
-                done = replace(self._snapshot(), sectors_done=sector + 1)
-                yield from self._write(self._inactive, done, "a record could not be written")
-            yield Progress(Work.PROGRAM, loader.writer.bytes_verified, 0)
-
-    def _checkpoint(self, loader: Loader, end: int) -> Iterator[Event]:
-        """Keep what the next piece needs, before this one is given away."""
-        checkpoint = loader.checkpoint()
-        capacity = self._inactive.journal.checkpoint_capacity
-        if len(checkpoint) > capacity:
-            raise ImageRejected(
-                "the package comes in pieces, and the trailer has no room to carry on from one",
-                expected=f"a checkpoint of at most {capacity} bytes",
-                found=f"{len(checkpoint)}",
-            )
-        snapshot = replace(self._snapshot(), piece_start=end, checkpoint=checkpoint)
-        yield from self._write(self._inactive, snapshot, f"package bytes up to {end}")
-        self._heard.module = Module.HOLDS_USED
-
-    def _verify(self, loader: Loader, snapshot: Snapshot) -> Iterator[Event]:
-        """Compare the whole image in flash with what the package said; journal that it is so."""
-        size, digest = loader.image_size, loader.image_sha256
-        if self._inactive.image_digest(size) != digest:
-            raise VerificationFailed(
-                "the image in flash is not the image of the package",
-                where=f"bank {self._inactive.name}",
-                expected=f"SHA-256 {digest.hex()}",
-                found="another",
-                then="The image will not be booted",
-            )
-        yield Progress(Work.VERIFY, size, size)
-        verified = Snapshot(
-            Phase.VERIFIED,
-            snapshot.generation,
-            snapshot.component,
-            snapshot.version,
-            package=snapshot.package,
-            image_size=size,
-            image_sha256=digest,
-        )
-        yield from self._write(self._inactive, verified, f"image of {size} bytes")
-        self._heard.module = Module.HOLDS_LAST
-
-    def _reject(self, error: UpdaterError) -> Iterator[Event]:
-        failed = replace(
-            self._snapshot(),
-            phase=Phase.FAILED,
-            reason=_REASONS[type(error)],
-            checkpoint=b"",
-            sectors_done=0,
-            piece_start=0,
-        )
-        yield from self._write(self._inactive, failed, error.what)
-        self._error = error
-
-    def _do_next_piece(self) -> Iterator[Event]:
-        try:
-            self._link.next_piece()
-        except ModuleRefused:
-            yield Problem("the module has no next piece")
-            self._heard.module = Module.HOLDS_OTHER
-            return
-        yield ModuleTold("download the next piece")
-        self._heard.module = Module.BUSY
 
     # --- the switch
 
@@ -469,12 +308,15 @@ class Updater:
         yield from self._heard.hear(self._policy.verdict_s, Module.UPDATING)
 
     def _do_switch(self) -> Iterator[Event]:
-        journal = self._inactive.journal
         try:
-            journal.record(self._renewed[self._inactive.index], Record.SWITCHED)
-        except OSError:
-            yield from self._write(self._inactive, self._snapshot(), "renewed for the switch")
-            journal.record(self._renewed[self._inactive.index], Record.SWITCHED)
+            self._keeper.record(self._inactive, Record.SWITCHED)
+        except OSError as error:
+            raise VerificationFailed(
+                "the trailer does not take the switch",
+                where=f"bank {self._inactive.name}",
+                found=str(error),
+                then="The old image runs on; the next start tries again with a new journal",
+            ) from error
         yield JournalWritten(self._inactive.name, Phase.TRIAL.name, "the commit point")
         self._result = Result(Outcome.RESET)
 

@@ -15,6 +15,7 @@ from mcu_updater.errors import (
     PortError,
     Reverted,
     UpdaterError,
+    UsageError,
     VerificationFailed,
 )
 from mcu_updater.events import Event, ModuleSaid, ModuleTold
@@ -127,6 +128,12 @@ def test_board_file_keeps_everything(tmp_path: Path) -> None:
     assert copy.device.cells.marks == board.device.cells.marks
     assert copy.clock.now_us == board.clock.now_us
     assert copy.module.versions == board.module.versions == {"STM32": "2.0.0"}
+
+
+@pytest.mark.parametrize("names", [{"component": "C" * 33}, {"version": "9" * 65}, {"version": ""}])
+def test_names_that_a_header_cannot_hold_are_refused(names: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=r"bad (component|version); expected 1 to"):
+        Board.new(load_part(worlds.PART), **({"version": "1.0.0"} | names))
 
 
 # --- input that is refused: the error, the active slot, and what the module was told

@@ -10,10 +10,10 @@ from flash_emulator import EmulatedFlash, Part, PowerSupply, SteadySupply, Virtu
 from mcu_updater.bank import Bank, open_banks
 from mcu_updater.board.layout import default_layout, factory_image
 from mcu_updater.boot import ATTEMPTS, Decision, ResetCause, boot
-from mcu_updater.errors import ImageRejected, VerificationFailed
+from mcu_updater.errors import ImageRejected, UsageError, VerificationFailed
 from mcu_updater.events import Booted, Event, Problem
+from mcu_updater.journal import COMPONENT_SIZE, VERSION_SIZE, Phase, Snapshot
 from mcu_updater.journal import Package as PackageIdentity
-from mcu_updater.journal import Phase, Snapshot
 from mcu_updater.loader import Loader
 from mcu_updater.quectel.center import RUNNING, DeveloperCenter, Package, Plan
 from mcu_updater.quectel.client import AtClient
@@ -74,8 +74,14 @@ class Board:
         """A board as it leaves the factory: bank A holds *image*, confirmed as *version*.
 
         *image* is a package in any format; without one, a minimal image is made up.
-        Raises ImageRejected when it does not fit.
+        Raises ImageRejected when it does not fit, UsageError for an overlong name or version.
         """
+        for name, text, limit in (
+            ("component", component, COMPONENT_SIZE),
+            ("version", version, VERSION_SIZE),
+        ):
+            if not 0 < len(text.encode()) <= limit:
+                raise UsageError(f"bad {name}", expected=f"1 to {limit} bytes", found=repr(text))
         board = cls(part, component=component, seed=seed)
         bank = open_banks(board.device, board.device, board.layout)[0]
         data = factory_image(bank.slot.link_address, version) if image is None else image

@@ -14,6 +14,7 @@ from flash_emulator import CutAt, Outcome, Part, load_part
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look, values
+from mcu_updater.cli.part import commands as part_commands
 from mcu_updater.cli.screen import complain, open_screen, show
 from mcu_updater.cli.session import Session, Terms
 from mcu_updater.errors import PortError, UpdaterError, UsageError
@@ -51,6 +52,9 @@ def main() -> None:
 @click.version_option(package_name="mcu-updater")
 def cli() -> None:
     """Update the firmware of a microcontroller behind a Quectel module, on an emulated board."""
+
+
+cli.add_command(part_commands)
 
 
 # --- options that several commands have

@@ -1,0 +1,199 @@
+"""The package's way into the slot: from what 10701 says of it to a verified image.
+
+The steps of an upgrade that need a piece in the module and the slot that is being written. What
+they leave is in the journal; the object lives for one start of the MCU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+
+from mcu_updater.bank import Bank
+from mcu_updater.decide import Module
+from mcu_updater.errors import (
+    ImageRejected,
+    ModuleRefused,
+    PackageDamaged,
+    UpdaterError,
+    VerificationFailed,
+)
+from mcu_updater.events import Event, ModuleTold, Problem, Progress, Work
+from mcu_updater.journal import Package, Phase, Reason, Record, Snapshot
+from mcu_updater.keeper import Keeper
+from mcu_updater.listener import Listener
+from mcu_updater.loader import Loader
+from mcu_updater.ota import OtaModule, PieceReady
+
+REASONS: dict[type[UpdaterError], Reason] = {
+    PackageDamaged: Reason.PACKAGE_DIGEST,
+    ImageRejected: Reason.IMAGE,
+    VerificationFailed: Reason.FLASH,
+}
+"""What the journal keeps of an error that ends an upgrade."""
+
+
+class Intake:
+    """Loads packages into *bank*, in reads of *read_size* bytes.
+
+    *base* is where a raw image is linked; None: at the slot. ``error`` says why the last package
+    was rejected.
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        link: OtaModule,
+        heard: Listener,
+        keeper: Keeper,
+        read_size: int,
+        base: int | None,
+    ) -> None:
+        self._bank = bank
+        self._link = link
+        self._heard = heard
+        self._keeper = keeper
+        self._read_size = read_size
+        self._base = base
+        self.error: UpdaterError | None = None
+
+    def note_package(self) -> Iterator[Event]:
+        """Journal the package's identity. Sectors of the same package stay done."""
+        started, snapshot = self._heard.started, self._bank.journal.snapshot_now()
+        self._heard.module = Module.BUSY  # 10701 is followed by the download
+        if started is None or started.sha256 is None:
+            yield Problem("the module did not say the package's SHA-256")
+            self._heard.module = Module.HOLDS_OTHER
+            return
+        package = Package(started.length, started.md5, started.sha256)
+        same = snapshot.package == package
+        if same and snapshot.phase is Phase.VERIFIED:
+            return
+        loading = Snapshot(
+            Phase.LOADING,
+            snapshot.generation,
+            snapshot.component,
+            snapshot.version,
+            package=package,
+            sectors_done=snapshot.sectors_done if same else 0,
+        )
+        yield from self._keeper.write(self._bank, loading, f"package of {package.length} bytes")
+
+    def start_over(self) -> Iterator[Event]:
+        snapshot = replace(self._bank.journal.snapshot_now(), piece_start=0, checkpoint=b"")
+        yield from self._keeper.write(self._bank, snapshot, "the package begins anew")
+        self._heard.module = Module.HOLDS_NEXT
+
+    def load(self) -> Iterator[Event]:
+        """Read one piece and write its sectors; then checkpoint, or verify the whole image."""
+        piece, snapshot = self._heard.piece, self._bank.journal.snapshot_now()
+        if piece is None or snapshot.package is None:
+            raise ValueError("no piece to load")
+        loader = self._open_loader(snapshot, piece)
+        end = piece.start + piece.size
+        try:
+            if not (yield from self._read_piece(loader, piece)):
+                return
+            if end == piece.length:
+                yield from self._sectors(loader, loader.finish())
+                yield from self._verify(loader, snapshot)
+            else:
+                yield from self._checkpoint(loader, end)
+        except (ImageRejected, VerificationFailed) as error:
+            yield Problem(error.message)
+            yield from self._reject(error)
+
+    def _open_loader(self, snapshot: Snapshot, piece: PieceReady) -> Loader:
+        slot, package = self._bank.slot, snapshot.package
+        assert package is not None
+        base = slot.link_address if self._base is None else self._base
+        single = piece.size == package.length
+        loader = Loader(slot, package, base=base, done=snapshot.sectors_done, single=single)
+        if snapshot.checkpoint:
+            loader.resume(snapshot.checkpoint)
+        return loader
+
+    def _read_piece(self, loader: Loader, piece: PieceReady) -> Generator[Event, None, bool]:
+        """Feed the piece to the loader. False when the module no longer gives it."""
+        offset, end = piece.start, piece.start + piece.size
+        while offset < end:
+            data = self._link.read(offset, min(self._read_size, end - offset))
+            if not data:
+                self._heard.module = Module.BUSY  # the piece is gone; its next event says why
+                return False
+            yield from self._sectors(loader, loader.feed(data))
+            offset += len(data)
+            yield Progress(Work.DOWNLOAD, offset, piece.length)
+        return True
+
+    def _sectors(self, loader: Loader, finished: Iterator[int]) -> Iterator[Event]:
+        """Journal each sector as it is finished, and not before."""
+        for sector in finished:
+            try:
+                self._keeper.record(self._bank, Record.SECTOR, sector)
+            except OSError:
+                done = replace(self._bank.journal.snapshot_now(), sectors_done=sector + 1)
+                yield from self._keeper.write(self._bank, done, "a record could not be written")
+            yield Progress(Work.PROGRAM, loader.writer.bytes_verified, 0)
+
+    def _checkpoint(self, loader: Loader, end: int) -> Iterator[Event]:
+        """Keep what the next piece needs, before this one is given away."""
+        checkpoint = loader.checkpoint()
+        capacity = self._bank.journal.checkpoint_capacity
+        if len(checkpoint) > capacity:
+            raise ImageRejected(
+                "the package comes in pieces, and the trailer has no room to carry on from one",
+                expected=f"a checkpoint of at most {capacity} bytes",
+                found=f"{len(checkpoint)}",
+            )
+        snapshot = replace(
+            self._bank.journal.snapshot_now(), piece_start=end, checkpoint=checkpoint
+        )
+        yield from self._keeper.write(self._bank, snapshot, f"package bytes up to {end}")
+        self._heard.module = Module.HOLDS_USED
+
+    def _verify(self, loader: Loader, snapshot: Snapshot) -> Iterator[Event]:
+        """Compare the whole image in flash with what the package said; journal that it is so."""
+        size, digest = loader.image_size, loader.image_sha256
+        if self._bank.image_digest(size) != digest:
+            raise VerificationFailed(
+                "the image in flash is not the image of the package",
+                where=f"bank {self._bank.name}",
+                expected=f"SHA-256 {digest.hex()}",
+                found="another",
+                then="The image will not be booted",
+            )
+        yield Progress(Work.VERIFY, size, size)
+        verified = Snapshot(
+            Phase.VERIFIED,
+            snapshot.generation,
+            snapshot.component,
+            snapshot.version,
+            package=snapshot.package,
+            image_size=size,
+            image_sha256=digest,
+        )
+        yield from self._keeper.write(self._bank, verified, f"image of {size} bytes")
+        self._heard.module = Module.HOLDS_LAST
+
+    def _reject(self, error: UpdaterError) -> Iterator[Event]:
+        failed = replace(
+            self._bank.journal.snapshot_now(),
+            phase=Phase.FAILED,
+            reason=REASONS[type(error)],
+            checkpoint=b"",
+            sectors_done=0,
+            piece_start=0,
+        )
+        yield from self._keeper.write(self._bank, failed, error.what)
+        self.error = error
+
+    def next_piece(self) -> Iterator[Event]:
+        try:
+            self._link.next_piece()
+        except ModuleRefused:
+            yield Problem("the module has no next piece")
+            self._heard.module = Module.HOLDS_OTHER
+            return
+        yield ModuleTold("download the next piece")
+        self._heard.module = Module.BUSY

@@ -1,0 +1,262 @@
+"""A part: its facts with their sources, and a drawing of its banks and sectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mcu_updater.errors import address_text
+from mcu_updater.report.lines import SCHEMA
+
+_BAR = 16  # columns of a whole bank
+_ALIASES = {"none": "-", "fb_mode": "fb_mode", "swap_option": "option"}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Neighbouring sectors of one size. Numbers are inclusive, as ST's manuals give them."""
+
+    address: int
+    count: int
+    sector_size: int
+    first_number: int
+    first_register: int | None
+
+    @property
+    def size(self) -> int:
+        return self.count * self.sector_size
+
+
+@dataclass(frozen=True, slots=True)
+class BankMap:
+    """One bank. *start* is its address while no bank is aliased."""
+
+    number: int  # from 1, as ST counts
+    start: int
+    size: int
+    runs: tuple[Run, ...]
+    selector: str = ""  # what chooses the bank in a register
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A part in the list of all parts."""
+
+    name: str
+    size: int
+    bank_count: int
+    sectors: tuple[tuple[int, int], ...]  # of one bank: count, size
+    program_unit: int
+    ecc_check_bits: int | None  # 0: no ECC; None: not known
+    aliasing: str
+    usart_pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Facts of one kind, and what stands behind them."""
+
+    title: str
+    facts: Mapping[str, str]
+    sources: Sequence[str]
+    recalled: Sequence[str] = ()
+    assumed: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PartReport:
+    """All there is to tell of a part. *layout* is empty where this program knows none."""
+
+    name: str
+    note: str
+    banks: tuple[BankMap, ...]
+    register: str  # SNB or PNB
+    alias: str
+    sections: tuple[Section, ...]
+    layout: Mapping[str, str]
+    documents: Mapping[str, str]
+
+
+# --- the list
+
+
+def list_table(rows: Sequence[Row]) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("part", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("banks", justify="right", no_wrap=True)
+    table.add_column("sectors of a bank", no_wrap=True)
+    table.add_column("unit", justify="right", no_wrap=True)
+    table.add_column("ECC", justify="right", no_wrap=True)
+    table.add_column("alias", no_wrap=True)
+    table.add_column("PID", no_wrap=True)
+    for row in rows:
+        pid = "-" if row.usart_pid is None else f"0x{row.usart_pid:03X}"
+        cells = (row.name, short_size(row.size), str(row.bank_count), _runs(row.sectors))
+        alias = _ALIASES[row.aliasing]
+        table.add_row(*cells, str(row.program_unit), _ecc(row.ecc_check_bits), alias, pid)
+    legend = (
+        "unit: bytes programmed at a time. ECC: check bits of a unit, ? not known.\n"
+        "alias: bank 2 comes to the base address at run time (fb_mode) or by an option."
+    )
+    return Group(table, Text(f"\n{legend}", style="dim"))
+
+
+def _ecc(check_bits: int | None) -> str:
+    return "?" if check_bits is None else str(check_bits or "-")
+
+
+def _runs(sectors: Sequence[tuple[int, int]]) -> str:
+    shown = (f"{count}x{short_size(size)}" for count, size in sectors)
+    return " ".join(text.removeprefix("1x") for text in shown)
+
+
+def short_size(size: int) -> str:
+    for unit, letter in ((1 << 20, "M"), (1 << 10, "K")):
+        if size % unit == 0:
+            return f"{size // unit}{letter}"
+    return str(size)
+
+
+def size_text(size: int) -> str:
+    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{size} bytes"
+
+
+def range_text(start: int, size: int) -> str:
+    return f"{address_text(start)} to {address_text(start + size - 1)}"
+
+
+def rows_json(rows: Sequence[Row]) -> dict[str, Any]:
+    return {"schema": SCHEMA, "parts": [plain(row) for row in rows]}
+
+
+# --- one part
+
+
+def part_view(report: PartReport) -> list[RenderableType]:
+    head = Text(report.name, style="bold")
+    if report.note:
+        head.append(f"\n{report.note}", style="not bold")
+    return [head, *_map(report), *map(_section, report.sections), _layout(report), _key(report)]
+
+
+def _map(report: PartReport) -> Iterator[RenderableType]:
+    end = None
+    for bank in report.banks:
+        if end is not None and bank.start > end:
+            hole = f"\nhole    {range_text(end, bank.start - end)}  {size_text(bank.start - end)}"
+            yield Text(hole, style="dim")
+        title = f"\nbank {bank.number}  {range_text(bank.start, bank.size)}  {size_text(bank.size)}"
+        title += f"  {bank.selector}" if bank.selector else ""
+        yield Text(title, style="bold")
+        yield _bank(bank, report.register)
+        end = bank.start + bank.size
+    if report.alias:
+        yield Text(f"\n{report.alias}")
+
+
+def _bank(bank: BankMap, register: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(width=_BAR + 2, no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    for run in bank.runs:
+        bar = _bar(run.address - bank.start, run.size, bank.size)
+        grid.add_row(address_text(run.address), bar, _sizes(run), _numbers(run, register))
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def _bar(offset: int, size: int, whole: int) -> Text:
+    """Where in the bank the run lies; a run too small to be seen has one column all the same."""
+    first = min(offset * _BAR // whole, _BAR - 1)
+    last = max(first + 1, (offset + size) * _BAR // whole)
+    bar = "." * first + "#" * (last - first) + "." * (_BAR - last)
+    return Text(f"|{bar}|")
+
+
+def _sizes(run: Run) -> str:
+    return f"{run.count} x {size_text(run.sector_size)}"
+
+
+def _numbers(run: Run, register: str) -> str:
+    """ST's numbers; what goes into the register where that is another number."""
+    number = f"{'sector' if run.count == 1 else 'sectors'} {_span(run.first_number, run.count)}"
+    if run.first_register is None or run.first_register == run.first_number:
+        return number
+    return f"{number} ({register} {_span(run.first_register, run.count)})"
+
+
+def _span(first: int, count: int) -> str:
+    return str(first) if count == 1 else f"{first} to {first + count - 1}"
+
+
+def _section(section: Section) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=20)
+    grid.add_column(overflow="fold")
+    for name, value in section.facts.items():
+        grid.add_row(name, Text(value))
+    parts: list[RenderableType] = [Text(f"\n{section.title}", style="bold")]
+    parts.append(Padding(grid, (0, 0, 0, 2)))
+    for word in ("sources", "recalled", "assumed"):
+        keys = getattr(section, word)
+        if keys:
+            line = Table.grid(padding=(0, 2, 0, 0))
+            line.add_column(width=20)
+            line.add_column()
+            line.add_row(Text(word, style="dim"), Text(", ".join(keys), style="dim"))
+            parts.append(Padding(line, (0, 0, 0, 2)))
+    return Group(*parts)
+
+
+def _layout(report: PartReport) -> RenderableType:
+    if report.layout:
+        return _section(Section("Layout of the updater, in each bank", report.layout, ()))
+    text = "none known for this part: it can be emulated, not updated yet"
+    return _section(Section("Layout of the updater", {"layout": text}, ()))
+
+
+def _key(report: PartReport) -> RenderableType:
+    return Group(
+        _section(Section("Sources", report.documents, ())),
+        Text(
+            "\nrecalled: from memory of the manual, not read again.  assumed: no document says.",
+            style="dim",
+        ),
+    )
+
+
+# --- for programs
+
+
+_DRAWN = ("sector_sizes", "sector_starts", "bank_starts")  # the same, sector by sector
+
+
+def part_json(report: PartReport, part: Any) -> dict[str, Any]:
+    """All fields of *part*, a dataclass; sectors by runs."""
+    facts = {name: value for name, value in plain(part).items() if name not in _DRAWN}
+    banks = [plain(bank) for bank in report.banks]
+    return {"schema": SCHEMA, **facts, "banks": banks, "layout": dict(report.layout) or None}
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, ranges and enums as JSON has them. A range is [first, size]."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, range):
+        return [value.start, len(value)]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        return [plain(item) for item in value]
+    return value
