@@ -16,7 +16,7 @@ operation number give the same silicon.
 * Parts with ECC hold data and check bits; a read goes through a real SECDED decoder (``ecc.py``).
   One wrong bit is corrected and counted, two are an error, more may pass for anything. The matrix
   is ours, for ST's is not published; check bits of H7A3 and H5 are assumed, not documented.
-* Metastable bits are drawn anew at every read. Weak bits read right for one or two power-ons and
+* Metastable bits are drawn anew at every read. Weak bits read right after one or two power-ons and
   are metastable from then on. Only an erase that completes makes a unit virgin again.
 * What a controller does with a unit that is not erased is the family's rule (``rules.py``).
 * A change of option bytes counts when silicon loads it (``options.py``). Where it is not atomic, a

@@ -31,21 +31,22 @@ class RawUnit:
     """A unit bit by bit: data in the low bits of *word*, check bits above them.
 
     *metastable* bits are drawn anew at every read. *fading* bits read right now; those of the
-    first mask become metastable at the next power-on, those of the second at the one after.
+    first mask become metastable at the next power-on, those of the second at the one after, and
+    so on.
     """
 
     word: int
     metastable: int = 0
-    fading: tuple[int, int] = (0, 0)
+    fading: tuple[int, int, int] = (0, 0, 0)
     spent: bool = True  # the controller of an ECC part refuses to program it, whatever it reads
     frail: bool = False  # it takes a program, and what it takes is weak
 
     def after_power_on(self) -> RawUnit:
         """Weak bits have had their time."""
-        first, second = self.fading
-        if not first | second:
+        if not any(self.fading):
             return self
-        return replace(self, metastable=self.metastable | first, fading=(second, 0))
+        first, second, third = self.fading
+        return replace(self, metastable=self.metastable | first, fading=(second, third, 0))
 
 
 class _Page:

@@ -11,8 +11,9 @@ The model, with all its chances:
   corrected, and is spent. On a part without ECC no cell has moved, and the unit is frail. Of an
   erase: all cells read 1, and the units of an ECC part are spent; without ECC they are frail.
 * WEAK: all cells have moved. Of a program, one in four of the moving cells, at least one, is
-  fading: half of those (evenly) for one power-on, the others for two. Of an erase, the units are
-  frail: they can be programmed, and what is programmed fades like that.
+  fading: it reads right after the next power-on; half of them (evenly) no longer after the one
+  that follows, the others after one more. Of an erase, the units are frail: they can be
+  programmed, and what is programmed fades like that.
 * A unit of a sector whose erase was cut is frail where all its cells read 1, whatever it was
   before. Only an erase that completes makes it virgin.
 """
@@ -57,7 +58,7 @@ def weak(word: int, moved: int, bits: int, dice: random.Random) -> RawUnit:
     """A unit whose *moved* cells read right, some of them not for long."""
     fading = some(dice, moved, bits)
     first = fading & dice.getrandbits(bits)
-    return RawUnit(word, fading=(first, fading & ~first))
+    return RawUnit(word, fading=(0, first, fading & ~first))
 
 
 def cut_erase(cells: Cells, offset: int, size: int, outcome: Outcome, dice: random.Random) -> None:

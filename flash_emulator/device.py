@@ -399,6 +399,24 @@ class EmulatedFlash:
             if sector < offset + size and offset < end:
                 raise WriteProtected("WRPERR", "the sector is protected", address)
 
+    # --- the array without operations
+
+    def preload(self, address: int, data: bytes) -> None:
+        """Put *data* into the array as if it had always been there: no rule, no time, no trace.
+
+        Any alignment. The units concerned are programmed, whatever they were.
+        """
+        begin = self._offset(address, len(data))
+        first, last = begin // self._unit, -(-(begin + len(data)) // self._unit)
+        units = bytearray(self.cells.raw_data(first * self._unit, (last - first) * self._unit))
+        within = begin - first * self._unit
+        units[within : within + len(data)] = data
+        for index in range(last - first):
+            word = units[index * self._unit : (index + 1) * self._unit]
+            value = int.from_bytes(word, "little")
+            new = self.cells.code.encode(value) if self.cells.code else value
+            self.cells.set_word(first + index, RawUnit(new))
+
     # --- injected damage
 
     def flip(self, address: int, bit: int) -> None:
@@ -534,7 +552,9 @@ class EmulatedFlash:
 
     def _alive(self) -> None:
         if not self._powered:
-            raise PowerLoss(self.supply.taken, self.supply.outcome)
+            raise PowerLoss(
+                self.supply.taken, self.supply.outcome, "none: power is off", self._base
+            )
 
     def _offset(self, address: int, size: int) -> int:
         """Offset in the array. A range must not leave it, nor cross banks while they are mapped."""
@@ -602,4 +622,4 @@ class EmulatedFlash:
         if self.part.opsr and outcome not in (Outcome.BEFORE, Outcome.AFTER):
             self.interrupted = Interrupted(kind, address)
         self._powered = False
-        raise PowerLoss(self.supply.taken, outcome)
+        raise PowerLoss(self.supply.taken, outcome, kind, address)

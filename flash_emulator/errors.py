@@ -1,4 +1,4 @@
-"""What the controller and the bus report. All are ``OSError``: the operation did not do its work."""
+"""What the controller and the bus report; all ``OSError``: the operation did not do its work."""
 
 from __future__ import annotations
 

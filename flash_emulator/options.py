@@ -27,10 +27,22 @@ class Options:
         self.model = model
         # values that are replaced, never changed in place: forks share them
         self.programmed = dict(model)
-        self.loaded = self.programmed
         self.mismatch = False  # what is programmed fails its complement or its ECC
         self.protected: frozenset[int] = frozenset()  # offsets of write-protected sectors
         self._digests: dict[str, bytes] = {}
+        self._take_effect(self.programmed)
+
+    def _take_effect(self, loaded: dict[str, int]) -> None:
+        """These options count from now on. What every operation asks for is worked out here.
+
+        ``read_protected``: all flash is PCROP, it may be executed, not read, programmed or erased.
+        ``write_protected``: all sectors are write-protected, by WRP or by PCROP.
+        """
+        self.loaded = loaded
+        self.read_protected = self._role(OptionRole.CODE_PROTECTION, 0) != 0
+        self.write_protected = (
+            self.read_protected or self._role(OptionRole.WRITE_PROTECTION, 0) != 0
+        )
 
     # --- changing
 
@@ -68,10 +80,8 @@ class Options:
 
     def load(self) -> None:
         """Option load: at power-on and OBL_LAUNCH."""
-        if self.mismatch:
-            self.loaded = self.model.mismatch(self.programmed)
-        else:
-            self.loaded = self.programmed
+        mismatch = self.mismatch
+        self._take_effect(self.model.mismatch(self.programmed) if mismatch else self.programmed)
 
     def reset(self) -> None:
         """System reset: loads options on families where that is enough."""
@@ -82,8 +92,9 @@ class Options:
         """Level 1 to 0. Raises AlignmentError at level 2, from which there is no way back."""
         if self.readout_level == 2:
             raise AlignmentError("read-out protection level 2 is for ever")
-        self.programmed = self.loaded = dict(self.model)
+        self.programmed = dict(self.model)
         self._changed(mismatch=False)
+        self._take_effect(self.programmed)
 
     # --- looking
 
@@ -106,16 +117,6 @@ class Options:
         """0, 1 or 2, as loaded; 0 on parts whose option is not known."""
         value = self._role(OptionRole.READOUT, LEVEL_0)
         return {LEVEL_0: 0, LEVEL_2: 2}.get(value, 1)
-
-    @property
-    def read_protected(self) -> bool:
-        """All flash is PCROP: it may be executed, not read, programmed or erased."""
-        return self._role(OptionRole.CODE_PROTECTION, 0) != 0
-
-    @property
-    def write_protected(self) -> bool:
-        """All sectors are write-protected, by WRP or by PCROP."""
-        return self.read_protected or self._role(OptionRole.WRITE_PROTECTION, 0) != 0
 
     def _role(self, role: OptionRole, default: int) -> int:
         for name, option in self.model.fields.items():
@@ -157,7 +158,8 @@ class Options:
             raise ValueError(
                 f"option bytes {sorted(programmed)}: the part has {sorted(self.model)}"
             )
-        self.programmed, self.loaded = dict(programmed), dict(loaded)
+        self.programmed = dict(programmed)
+        self._take_effect(dict(loaded))
         protected = saved["protected"]
         self.protected = frozenset(protected if isinstance(protected, list) else ())
         self._changed(mismatch=bool(saved["mismatch"]))

@@ -27,12 +27,19 @@ class Outcome(StrEnum):
 
 
 class PowerLoss(BaseException):
-    """Power is gone. Only the bench may catch this."""
+    """Power is gone. Only the bench may catch this.
 
-    def __init__(self, operation: int, outcome: Outcome) -> None:
+    *operation* counts from 1; *kind* and *address* are what it was and where: the physical address,
+    as no bank alias were in force.
+    """
+
+    def __init__(self, operation: int, outcome: Outcome, kind: str, address: int) -> None:
         self.operation = operation
         self.outcome = outcome
-        super().__init__(f"power lost at flash operation {operation}, outcome {outcome}")
+        self.kind = kind
+        self.address = address
+        place = f"{kind} at 0x{address >> 16:04X}_{address & 0xFFFF:04X}"
+        super().__init__(f"power lost at flash operation {operation} ({place}), outcome {outcome}")
 
 
 class PowerSupply(Protocol):

@@ -80,5 +80,6 @@ def _fields(raw: RawUnit) -> list[Any]:
 
 
 def _raw_unit(fields: list[Any]) -> RawUnit:
-    word, metastable, first, second = (int(text, 16) for text in fields[:4])
-    return RawUnit(word, metastable, (first, second), spent=fields[4], frail=fields[5])
+    word, metastable, *fading = (int(text, 16) for text in fields[:5])
+    first, second, third = fading
+    return RawUnit(word, metastable, (first, second, third), spent=fields[5], frail=fields[6])

@@ -1,8 +1,9 @@
 """The file that keeps a board between two commands.
 
 A zip, so that anyone can look inside: ``board.json`` (part, clock, option bytes, module, cloud),
-``flash.bin`` and ``marks.bin`` (one byte a unit), ``package-N.bin`` (the cloud's packages). Every
-entry carries zip's CRC. A new file replaces the old one in one step.
+``flash.state`` (the device, with its marks), ``flash.bin`` (its data alone, for a hex dump; not read
+back), ``package-N.bin`` (the cloud's packages). Every entry carries zip's CRC. A new file replaces
+the old one in one step.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flash_emulator import VirtualClock, load_part
+from flash_emulator import EmulatedFlash, VirtualClock, load_part
 from mcu_updater.board.board import Board
 from mcu_updater.errors import PortError
 from mcu_updater.quectel.center import DeveloperCenter, Package
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
 
-VERSION = 1
+VERSION = 1  # of board.json
 
 _DAMAGE = (  # what a file that is no zip, or a zip that is no board, makes a reader stumble over
     OSError,
@@ -44,8 +45,8 @@ def save_board(board: Board, path: Path) -> None:
     try:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.writestr("board.json", json.dumps(_state(board), indent=1))
-            archive.writestr("flash.bin", bytes(board.device.cells.data))
-            archive.writestr("marks.bin", bytes(board.device.cells.marks))
+            archive.writestr("flash.state", board.device.save())
+            archive.writestr("flash.bin", board.device.cells.export()[0])
             for index, plan in enumerate(board.center.plans):
                 archive.writestr(f"package-{index}.bin", plan.package.data)
         temporary.replace(path)
@@ -80,10 +81,7 @@ def _state(board: Board) -> dict[str, Any]:
         "board": VERSION,
         "part": board.part.name,
         "component": board.component,
-        "seed": board.device.seed,
         "time_us": board.clock.now_us,
-        "option_bytes": board.device.options,
-        "usage": asdict(board.device.usage),
         "module": board.module.save(now_s),
         "module_options": asdict(board.module.options),
         "center": board.center.save(now_s),
@@ -95,12 +93,10 @@ def _board(state: Mapping[str, Any], archive: zipfile.ZipFile) -> Board:
     board = Board(
         load_part(state["part"]),
         component=state["component"],
-        seed=state["seed"],
         clock=VirtualClock(state["time_us"]),
     )
-    board.device.options = dict(state["option_bytes"])
-    board.device.usage = type(board.device.usage)(**state["usage"])
-    board.device.cells.restore(archive.read("flash.bin"), archive.read("marks.bin"))
+    flash = archive.read("flash.state")
+    board.device = EmulatedFlash.load(flash, clock=board.clock, part=board.part)
     packages = [
         Package(archive.read(f"package-{index}.bin"), bytes.fromhex(md5), bytes.fromhex(sha256))
         for index, (md5, sha256) in enumerate(state["digests"])

@@ -44,12 +44,9 @@ def is_confirmed(board: Board, version: str) -> bool:
 
 
 def place_of(board: Board, address: int) -> str:
-    """Bank and region of *address*, as the banks are mapped at this moment."""
-    size = sum(board.part.sector_sizes)
-    offset = address - board.part.base
-    mapped = offset < size
-    bank = "AB"[board.device.mapped_bank ^ (not mapped)]
-    return f"bank {bank}, {_region_of(board, offset % size)}"
+    """Bank and region of the physical *address*."""
+    bank, offset = divmod(address - board.part.base, board.part.bank_size)
+    return f"bank {'AB'[bank]}, {_region_of(board, offset)}"
 
 
 def _region_of(board: Board, offset: int) -> str:
@@ -87,7 +84,7 @@ def board_status(board: Board, attempts: int) -> BoardStatus:
         part=board.part.name,
         component=board.component,
         time_us=board.clock.now_us,
-        option_bytes=dict(board.device.options),
+        option_bytes=dict(board.device.options.loaded),
         sectors_erased=usage.erases,
         units_programmed=usage.programs,
         boot_mode=decision.mode,

@@ -13,7 +13,6 @@ from mcu_updater.board import Board, Trial, save_board
 from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look
 from mcu_updater.cli.screen import Screen, complain
-from mcu_updater.cli.watch import WatchedFlash
 from mcu_updater.errors import ModuleRefused, PortError, UpdaterError, UsageError
 from mcu_updater.quectel.center import ComponentState, Plan
 from mcu_updater.quectel.upgrade import OtaState
@@ -49,8 +48,6 @@ class Session:
 
     def __init__(self, board: Board, path: Path | None, terms: Terms, screen: Screen) -> None:
         self._board = board
-        self._device = WatchedFlash(board.device)
-        board.device = self._device
         self._path = path
         self._terms = terms
         self._screen = screen
@@ -150,13 +147,12 @@ class Session:
     def _cut_made(self, loss: PowerLoss) -> CutMade:
         if self._terms.cut_module:
             self._board.cut_module()
-        operation = self._device.last_operation
         return CutMade(
             operation=loss.operation,
             outcome=loss.outcome,
-            kind=operation.kind,
-            address=operation.address,
-            place=look.place_of(self._board, operation.address),
+            kind=loss.kind,
+            address=loss.address,
+            place=look.place_of(self._board, loss.address),
             module_too=self._terms.cut_module,
         )
 
@@ -190,7 +186,7 @@ class Session:
             self._screen.note(f"  mcu-updater board {command} {file}")
 
     def _summary(self, ending: Ending) -> Summary:
-        usage, before = self._device.usage, self._usage_before
+        usage, before = self._board.device.usage, self._usage_before
         kinds = look.timing_kinds(self._board.part)
         erases = Operations(
             usage.erases - before.erases,
