@@ -76,7 +76,7 @@ class L4Front(Front):
         self._lock.reset()
         self._option_lock.reset()
         self._optr.reset()
-        self._cr = 0  # without the locks
+        self._set_cr(0)
         self._sr = bits.OPTVERR if self.flash.options.mismatch else 0
         for register in self._eccr:
             register.reset()
@@ -130,7 +130,7 @@ class L4Front(Front):
         if self._row.begun and not value & self._layout.fast:
             self._fail(bits.MISERR)
         actions = bits.STRT | bits.OPTSTRT | bits.OBL_LAUNCH
-        self._cr = value & ~(actions | CR_RESET)
+        self._set_cr(value & ~(actions | CR_RESET))
         if not value & (bits.PG | self._layout.fast):
             self._drop()
         if value & bits.STRT:
@@ -142,10 +142,22 @@ class L4Front(Front):
         if value & bits.LOCK:
             self._lock.close()
 
+    def _set_cr(self, value: int) -> None:
+        """FLASH_CR without the locks, and what every store asks of it."""
+        self._cr = value
+        self._fast = value & self._layout.fast & bits.FSTPG  # U5 has none
+        programs = value & (bits.PG | self._layout.fast)
+        erases = value & bits.PER, value & (bits.MER1 | bits.MER2)
+        self._mixed = sum(map(bool, (programs, *erases))) > 1
+        self._takes_data = bool(value & bits.PG or self._fast) and not self._mixed
+        bursts = self._layout.fast & bits.BWR and value & bits.BWR
+        burst = self.part.burst_bytes if bursts else None
+        self._size = burst or self.part.program_unit  # bytes that are programmed at a time
+
     def _start(self) -> None:
         """STRT: erase a page, a bank or both, or say why not (RM0440 3.3.6 and 3.3.7)."""
         mass = self._cr & (bits.MER1 | bits.MER2)
-        if self._sr & bits.SR_BLOCKS or self._mixes():
+        if self._sr & bits.SR_BLOCKS or self._mixed:
             self._fail(bits.PGSERR)
         elif mass:
             self._erase_banks(mass)
@@ -153,12 +165,6 @@ class L4Front(Front):
             self._erase_page()
         else:
             self.undefined.append("FLASH_CR: STRT with none of PER, MER1, MER2")
-
-    def _mixes(self) -> bool:
-        """Whether program, page erase and bank erase are asked for at once."""
-        programs = self._cr & (bits.PG | self._layout.fast)
-        erases = self._cr & bits.PER, self._cr & (bits.MER1 | bits.MER2)
-        return sum(map(bool, (programs, *erases))) > 1
 
     def _erase_page(self) -> None:
         number = self._cr >> bits.PNB_SHIFT & (1 << self._layout.pnb_bits) - 1
@@ -205,32 +211,22 @@ class L4Front(Front):
         if not self._words:
             self._words_at = address
         self._words += value.to_bytes(4, "little")
-        if len(self._words) == self._size():
+        if len(self._words) == self._size:
             self._program()
-
-    def _size(self) -> int:
-        """Bytes that are programmed at a time; U5 with BWR: a burst."""
-        burst = self.part.burst_bytes
-        return burst if burst and self._cr & self._layout.fast else self.part.program_unit
 
     def _store_fault(self, offset: int, width: int) -> int:
         """Why this write cannot be a word of a unit; 0 where it can."""
-        fast = self._fast()
-        programs = self._cr & (bits.PG | fast)
-        if self._sr & bits.SR_BLOCKS or not programs or self._mixes():
+        fast = self._fast
+        if self._sr & bits.SR_BLOCKS or not self._takes_data:
             return bits.PGSERR
         if fast and offset // self.part.bank_size not in self._fast_banks():
             return bits.PGSERR
         if width != 4:
             return bits.SIZERR
         wanted = self._words_at + len(self._words) - self.part.base
-        if offset != wanted if self._words else offset % self._size():
+        if offset != wanted if self._words else offset % self._size:
             return bits.PGAERR
         return self._row.fault(offset, self.flash.clock.now_us) if fast else 0
-
-    def _fast(self) -> int:
-        """FSTPG as it is set; U5 has none."""
-        return self._cr & self._layout.fast & bits.FSTPG
 
     def _fast_banks(self) -> set[int]:
         """Halves of the address space that show a bank after its mass erase."""
@@ -242,7 +238,7 @@ class L4Front(Front):
         burst = len(data) > self.part.program_unit
         program = self.flash.program_fast if burst else self.flash.program
         done = self._end(self._attempt(lambda: program(address, data)))
-        if done and self._fast():
+        if done and self._fast:
             self._row.note(address - self.part.base, self.flash.clock.now_us)
 
     # --- options
