@@ -54,6 +54,7 @@ format: $(STAMP) ## let ruff lay the code out
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/update.py
 	$(BIN)/python benchmarks/update.py --profile hex
+	$(BIN)/python benchmarks/flash.py
 
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware

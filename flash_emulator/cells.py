@@ -104,7 +104,7 @@ class Cells:
         self._blank.digest = 0
         self._pages = [self._blank] * (size // self._page_size)
         self._owned = bytearray(len(self._pages))
-        self._dirty: set[int] = set()
+        self._dirty = bytearray(len(self._pages))  # 1: not in the total
         self._total = 0
 
     def fork(self) -> Cells:
@@ -121,9 +121,11 @@ class Cells:
 
     def digest(self) -> int:
         """128 bits over all that a power cut leaves; pages that did not change cost nothing."""
-        for index in self._dirty:
+        index = self._dirty.find(1)
+        while index >= 0:
             self._total ^= self._pages[index].take_digest(index)
-        self._dirty.clear()
+            self._dirty[index] = 0
+            index = self._dirty.find(1, index + 1)
         return self._total
 
     # --- pages
@@ -131,13 +133,13 @@ class Cells:
     def _own(self, index: int) -> _Page:
         """The page, to be written now."""
         page = self._pages[index]
-        if page.digest is not None:
-            self._total ^= page.digest
+        if not self._dirty[index]:
+            self._total ^= page.take_digest(index)
+            self._dirty[index] = 1
         if not self._owned[index]:
             page = self._pages[index] = page.copy()
             self._owned[index] = 1
         page.digest = None
-        self._dirty.add(index)
         return page
 
     def _spans(self, offset: int, size: int) -> list[tuple[int, int, int]]:
@@ -235,9 +237,9 @@ class Cells:
             page.raw = {unit: raw for unit, raw in page.raw.items() if unit not in units}
 
     def _drop(self, index: int, old: _Page) -> None:
-        if old.digest is not None:
-            self._total ^= old.digest
-        self._dirty.discard(index)
+        if not self._dirty[index]:
+            self._total ^= old.take_digest(index)
+        self._dirty[index] = 0
         self._pages[index] = self._blank
         self._owned[index] = 0
 

@@ -8,7 +8,7 @@ The model, with all its chances:
   evenly from 2 to 98 percent.
 * METASTABLE: as TORN, and one in four of the moving cells, at least one, is metastable.
 * BLANK: of a program on a part with ECC, exactly one cell has moved: the unit reads 0xFF,
-  corrected, and is spent. On a part without ECC no cell has moved, and the unit is frail. Of an
+  corrected, and is spent. On a part without ECC no cell has moved; a blank unit is frail. Of an
   erase: all cells read 1, and the units of an ECC part are spent; without ECC they are frail.
 * WEAK: all cells have moved. Of a program, one in four of the moving cells, at least one, is
   fading: it reads right after the next power-on; half of them (evenly) no longer after the one
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 from flash_emulator.cells import Cells, RawUnit
 from flash_emulator.power import Outcome
@@ -30,28 +31,49 @@ SHARES = range(5, 252)  # of 256: evenly from 2 to 98 percent
 WEAK_SHARE = 64  # of 256: one in four
 
 
-def cut_program(
-    cells: Cells, unit: int, target: int, outcome: Outcome, dice: random.Random
-) -> None:
-    """Leave of programming *target* (check bits included) into *unit* what *outcome* says."""
-    if outcome is Outcome.BEFORE:
-        return
-    old = cells.word(unit)
-    moving = old & ~target
+def cut_program(cells: Cells, unit: int, new: int, outcome: Outcome, dice: random.Random) -> None:
+    """Leave of programming the word *new* (check bits included) into *unit* what *outcome* says."""
+    old = held(cells, unit)
+    moving = old.word & ~new
     bits = cells.word_bits
     match outcome:
+        case Outcome.BEFORE:
+            pass
         case Outcome.TORN | Outcome.METASTABLE:
             moved = moving & chance(dice, bits, dice.choice(SHARES))
             unsure = some(dice, moving, bits) if outcome is Outcome.METASTABLE else 0
-            cells.set_word(unit, RawUnit(old & ~moved, metastable=unsure))
+            torn = cleared(old, moved)
+            cells.set_word(unit, replace(torn, metastable=torn.metastable | unsure))
         case Outcome.BLANK if cells.code:
-            cells.set_word(unit, RawUnit(old & ~pick(dice, moving)))
+            cells.set_word(unit, cleared(old, pick(dice, moving)))
         case Outcome.BLANK:
-            cells.set_word(unit, RawUnit(old, spent=False, frail=True))
+            if old.word == (1 << bits) - 1:
+                cells.set_word(unit, RawUnit(old.word, spent=False, frail=True))
         case Outcome.WEAK:
-            cells.set_word(unit, weak(target & old, moving, bits, dice))
+            cells.set_word(unit, weak(old.word & new, moving, bits, dice))
         case Outcome.AFTER:
-            cells.set_word(unit, RawUnit(target & old))
+            cells.set_word(unit, programmed(old, new, bits, dice))
+
+
+def held(cells: Cells, unit: int) -> RawUnit:
+    """The unit bit by bit, also where it is plain."""
+    return cells.raw(unit) or RawUnit(cells.word(unit))
+
+
+def programmed(old: RawUnit, new: int, bits: int, dice: random.Random) -> RawUnit:
+    """A unit after a whole program of the word *new*: cells only go from 1 to 0.
+
+    Cells that *new* leaves 1 get no pulse: what was metastable or fading there stays so.
+    """
+    if old.frail:
+        return weak(old.word & new, old.word & ~new, bits, dice)
+    return cleared(old, ~new)
+
+
+def cleared(old: RawUnit, cells: int) -> RawUnit:
+    """*old* with these cells at 0, for good."""
+    first, second, third = (mask & ~cells for mask in old.fading)
+    return RawUnit(old.word & ~cells, old.metastable & ~cells, (first, second, third))
 
 
 def weak(word: int, moved: int, bits: int, dice: random.Random) -> RawUnit:

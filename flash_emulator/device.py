@@ -6,6 +6,7 @@ happens. Bulk calls are as fast as slices, and every unit in them can be cut all
 
 from __future__ import annotations
 
+import json
 import random
 from copy import copy
 from dataclasses import asdict, dataclass, replace
@@ -137,6 +138,7 @@ class EmulatedFlash:
         is programmed, which is an operation that can be cut; it counts from the next option load
         or reset on, as the family has it. Other parts cannot: AlignmentError.
         """
+        self._alive()
         if not 0 <= bank < self.part.bank_count or self.part.aliasing is Aliasing.NONE:
             raise AlignmentError(f"{self.part.name} cannot map bank {bank}")
         if self.part.aliasing is Aliasing.FB_MODE:
@@ -155,7 +157,7 @@ class EmulatedFlash:
         """
         self._alive()
         offset = self._offset(address, size)
-        self._wait_for_read(offset)
+        self._wait_for_read(offset, size)
         if self.options.read_protected:
             raise ReadProtected("RDERR", "protected against reads (PCROP)", address)
         raw_units = self.cells.raw_units(offset, size) if size else []
@@ -234,13 +236,8 @@ class EmulatedFlash:
             raise ProgramError(flag, "the unit is not erased", address)
         if self.supply.take(1) < 1:
             self._cut_program(unit, data)
-        target = self._target(unit, data)
-        raw = self.cells.raw(unit)
-        if raw is not None and raw.frail:
-            moved = raw.word & ~target
-            result = cuts.weak(target, moved, self.cells.word_bits, self._dice(unit))
-        else:
-            result = RawUnit(target)
+        old, new = cuts.held(self.cells, unit), self._word(data)
+        result = cuts.programmed(old, new, self.cells.word_bits, self._dice(unit))
         self.cells.set_word(unit, result)
         self._programmed(unit, data, 1)
         return 1
@@ -258,15 +255,16 @@ class EmulatedFlash:
         ones = (1 << self.cells.word_bits) - 1
         return self.cells.code is None and self.cells.word(unit) == ones
 
-    def _target(self, unit: int, data: bytes) -> int:
-        """The cells after a whole program of *data*: they only go from 1 to 0."""
+    def _word(self, data: bytes) -> int:
+        """*data* of one unit with the check bits that belong to them."""
         value = int.from_bytes(data, "little")
-        new = self.cells.code.encode(value) if self.cells.code else value
-        return self.cells.word(unit) & new
+        return self.cells.code.encode(value) if self.cells.code else value
 
     def _programmed(self, first: int, data: bytes, units: int) -> None:
         self.usage.programs += units
         self._spend("program_us", first * self._unit, self._program_us, units)
+        if units:
+            self.interrupted = None
         if self.trace is not None and units:
             done = data[: units * self._unit]
             self._note(Operation("program", self._base + first * self._unit, done, units))
@@ -325,13 +323,14 @@ class EmulatedFlash:
         """Mass erase: all banks. One operation; a cut hits all banks, see ``erase_bank``."""
         self._erase_banks(range(self.part.bank_count), "mass_erase")
 
-    def _erase_banks(self, banks: range, kind: Kind) -> None:
+    def _erase_banks(self, banks: range, kind: Kind, *, protected: bool = True) -> None:
         self._alive()
         per_bank = len(self.part.sector_sizes)
         for bank in banks:
             start = bank * self.part.bank_size
             self._wait_for_write(self._base + start)
-            self._check_protection(start, self.part.bank_size, self._base + start)
+            if protected:
+                self._check_protection(start, self.part.bank_size, self._base + start)
         if self.supply.take(1) < 1:
             for bank in banks:
                 self._cut_bank_erase(bank)
@@ -341,6 +340,8 @@ class EmulatedFlash:
             self._erased(index, *sectors[index])
         time_us = self.part.timing.of(kind, mode=self.timing)
         self._spend("erase_us", banks.start * self.part.bank_size, time_us, 1)
+        busy = self._busy_until_us
+        busy[banks.start : banks.stop] = [max(busy[banks.start : banks.stop])] * len(banks)
         for bank in banks:
             self._note(Operation("bank erase", self._base + bank * self.part.bank_size))
 
@@ -372,7 +373,8 @@ class EmulatedFlash:
             self.options.cut(fields, self.supply.outcome)
             self._die("options", 0)
         self.options.program(fields)
-        self._note(Operation("options", self._base, repr(sorted(fields.items())).encode()))
+        data = json.dumps(fields, sort_keys=True).encode()
+        self._note(Operation("options", self._base, data))
 
     def launch_options(self) -> None:
         """OBL_LAUNCH: load the option bytes and reset."""
@@ -383,8 +385,9 @@ class EmulatedFlash:
     def unprotect_readout(self) -> None:
         """RDP level 1 to 0: erases all banks, then loads the default protection."""
         self._alive()
+        self.options.check_unprotect()
+        self._erase_banks(range(self.part.bank_count), "mass_erase", protected=False)
         self.options.unprotect()
-        self.erase_all()
         self.launch_options()
 
     def protect_sectors(self, *addresses: int) -> None:
@@ -412,10 +415,8 @@ class EmulatedFlash:
         within = begin - first * self._unit
         units[within : within + len(data)] = data
         for index in range(last - first):
-            word = units[index * self._unit : (index + 1) * self._unit]
-            value = int.from_bytes(word, "little")
-            new = self.cells.code.encode(value) if self.cells.code else value
-            self.cells.set_word(first + index, RawUnit(new))
+            word = self._word(bytes(units[index * self._unit : (index + 1) * self._unit]))
+            self.cells.set_word(first + index, RawUnit(word))
 
     # --- injected damage
 
@@ -480,6 +481,7 @@ class EmulatedFlash:
             "erase_counts": self.erase_counts,
             "usage": asdict(self.usage),
             "interrupted": asdict(self.interrupted) if self.interrupted else None,
+            "mapped_bank": self._mapped,
             "power_ons": self._power_ons,
             "powered": self._powered,
         }
@@ -491,7 +493,7 @@ class EmulatedFlash:
         self.usage = Usage(**state["usage"])
         self.interrupted = Interrupted(**state["interrupted"]) if state["interrupted"] else None
         self._power_ons, self._powered = state["power_ons"], state["powered"]
-        self._mapped = self._bank_after_reset()
+        self._mapped = state["mapped_bank"]
 
     def digest(self) -> bytes:
         """32 bytes over all that survives a cut: cells, option bytes, OPSR. Not wear, not time."""
@@ -510,6 +512,8 @@ class EmulatedFlash:
                 case "bank erase":
                     bank = (operation.address - self._base) // self.part.bank_size
                     self.erase_bank(bank)
+                case "options":
+                    self.program_options(**json.loads(operation.data))
                 case kind:
                     raise ValueError(f"cannot repeat {kind!r}")
         finally:
@@ -580,11 +584,13 @@ class EmulatedFlash:
         else:
             self.clock.advance_us(time_us * count)
 
-    def _wait_for_read(self, offset: int) -> None:
+    def _wait_for_read(self, offset: int, size: int) -> None:
         """A read of a bank that is busy stalls the bus; without RWW any read does."""
         busy = self._busy_until_us
-        until_us = busy[offset // self.part.bank_size] if self.part.rww else max(busy)
-        stall_us = until_us - self.clock.now_us
+        if self.part.rww:
+            first, last = (at // self.part.bank_size for at in (offset, offset + size - 1))
+            busy = busy[first : last + 1] if size else []
+        stall_us = max(busy, default=0) - self.clock.now_us
         if stall_us > 0:
             self.usage.stall_us += stall_us
             self.clock.advance_us(stall_us)
@@ -610,8 +616,8 @@ class EmulatedFlash:
         return random.Random(f"{self.seed}/{place}/{self.supply.taken}")  # noqa: S311
 
     def _cut_program(self, unit: int, data: bytes) -> None:
-        target = self._target(unit, data)
-        cuts.cut_program(self.cells, unit, target, self.supply.outcome, self._dice(unit))
+        word, outcome = self._word(data), self.supply.outcome
+        cuts.cut_program(self.cells, unit, word, outcome, self._dice(unit))
         self._die("program", unit * self._unit)
 
     def _note(self, operation: Operation) -> None:

@@ -48,16 +48,24 @@ class Options:
 
     def check(self, fields: Mapping[str, int]) -> None:
         """Raises AlignmentError for an option that the part does not have, or that is locked."""
-        for name in fields:
-            if name not in self.model.fields:
+        for name, value in fields.items():
+            option = self.model.fields.get(name)
+            if option is None:
                 known = ", ".join(self.model.fields) or "none"
                 raise AlignmentError(f"no option {name!r}; this part has: {known}")
-        swap_only = all(self.model.fields[name].swaps for name in fields)
-        if self.readout_level == 2 and not swap_only:
+            if option.role is OptionRole.READOUT and value == LEVEL_0 and self.readout_level == 1:
+                raise AlignmentError(f"{name}: lowered by unprotect_readout, which erases")
+        if self.readout_level == 2 and not self._may_change_at_level_2(fields):
             raise AlignmentError("read-out protection level 2: options cannot be changed any more")
 
+    def _may_change_at_level_2(self, fields: Mapping[str, int]) -> bool:
+        """H7 may still swap its banks (RM0399)."""
+        swaps = all(self.model.fields[name].swaps for name in fields)
+        return swaps and self.model.effective == "reset"
+
     def program(self, fields: Mapping[str, int]) -> None:
-        self.programmed = {**self.programmed, **fields}
+        """What is not changed is programmed as it stands; after a mismatch, as it was loaded."""
+        self.programmed = {**(self.loaded if self.mismatch else self.programmed), **fields}
         self._changed(mismatch=False)
 
     def _changed(self, *, mismatch: bool) -> None:
@@ -88,10 +96,13 @@ class Options:
         if self.model.effective == "reset":
             self.load()
 
-    def unprotect(self) -> None:
-        """Level 1 to 0. Raises AlignmentError at level 2, from which there is no way back."""
+    def check_unprotect(self) -> None:
+        """Raises AlignmentError at level 2, from which there is no way back."""
         if self.readout_level == 2:
             raise AlignmentError("read-out protection level 2 is for ever")
+
+    def unprotect(self) -> None:
+        """Level 1 to 0; all options are as delivered."""
         self.programmed = dict(self.model)
         self._changed(mismatch=False)
         self._take_effect(self.programmed)

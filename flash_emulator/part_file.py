@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from itertools import pairwise
 from typing import Any
@@ -40,8 +41,9 @@ from flash_emulator.traits import (
 )
 
 
-def package_toml(path: str) -> dict[str, Any]:
-    """A TOML file that comes with the package."""
+@cache
+def package_toml(path: str) -> Mapping[str, Any]:
+    """A TOML file that comes with the package. Nobody changes it."""
     file = resources.files("flash_emulator").joinpath(*path.split("/"))
     return tomllib.loads(file.read_text(encoding="utf-8"))
 

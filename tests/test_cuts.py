@@ -76,7 +76,7 @@ def test_every_operation(fmt: worlds.Format, outcome: Outcome) -> None:
         check_carried_on(board, "2.0.0")
 
 
-@pytest.mark.parametrize("outcome", [Outcome.TORN, Outcome.WEAK])
+@pytest.mark.parametrize("outcome", [Outcome.TORN, Outcome.METASTABLE, Outcome.WEAK])
 def test_every_operation_with_the_module_cut_too(outcome: Outcome) -> None:
     for operation in range(1, operations("bin") + 1):
         board = worlds.board("bin", seed=operation)
@@ -113,7 +113,7 @@ def test_an_image_that_fails_its_trial_is_reverted_whatever_is_cut(trial: Trial)
     assert board.result.outcome is Ended.REVERTED
     total = board.device.supply.taken
     for operation in range(total - 90, total + 1):
-        for outcome in (Outcome.BEFORE, Outcome.TORN, Outcome.BLANK, Outcome.WEAK, Outcome.AFTER):
+        for outcome in ALL_OUTCOMES:
             board = worlds.board("bin", seed=operation)
             cut(board, operation, outcome, trial)
             assert bootable(board) in ("1.0.0", "2.0.0")

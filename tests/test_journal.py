@@ -13,10 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from worlds import SLOT_SECTORS, cut, journal, operations, tiny_part, trailer
+from worlds import (
+    DAMAGES,
+    SLOT_SECTORS,
+    cut,
+    damage_unit,
+    journal,
+    operations,
+    rewrite,
+    tiny_part,
+    trailer,
+)
 
 from flash_emulator import EmulatedFlash, Outcome, ProgramError
-from flash_emulator.cells import Mark
 from mcu_updater.errors import VerificationFailed
 from mcu_updater.journal import (
     HEADER_SIZE,
@@ -345,13 +354,13 @@ def test_a_switch_in_a_half_that_is_not_settled_does_not_count() -> None:
     kept = journal(device)
     reading = kept.snapshot(VERIFIED)
     kept.record(reading, Record.SWITCHED)
-    device.cells.set_mark(RECORD_AT // 8, Mark.UNREADABLE)
+    device.spoil(device.part.base + RECORD_AT)
     assert (kept.read().settled, kept.read().phase) == (False, Phase.VERIFIED)
 
 
 def words_at(device: EmulatedFlash, place: int) -> bytes:
     at = RECORD_AT + 8 * place
-    return bytes(device.cells.data[at : at + 8])
+    return device.read(device.part.base + at, 8)
 
 
 def test_a_record_tells_kind_index_and_generation() -> None:
@@ -370,13 +379,13 @@ def test_a_record_counts_at_its_own_place_and_for_its_own_kind_only() -> None:
     reading = kept.snapshot(LOADING)
     kept.record(reading, Record.SECTOR, 0)
     first = words_at(device, 1)
-    device.cells.data[RECORD_AT + 16 : RECORD_AT + 24] = first  # index 0 at the place of 1
+    device.preload(device.part.base + RECORD_AT + 16, first)  # index 0 at the place of 1
     assert kept.read().sectors_done == 1
 
     other = trailer()
     verified = journal(other)
     verified.snapshot(VERIFIED)
-    other.cells.data[RECORD_AT + 8 : RECORD_AT + 16] = first  # SECTOR 0 at the place of SWITCHED
+    other.preload(other.part.base + RECORD_AT + 8, first)  # SECTOR 0 at the place of SWITCHED
     assert verified.read().phase is Phase.VERIFIED
 
 
@@ -389,9 +398,9 @@ def test_a_record_of_another_generation_does_not_count() -> None:
     other = trailer()
     later = journal(other)
     later.snapshot(replace(LOADING, generation=LOADING.generation + 1))
-    other.cells.data[RECORD_AT + 8 : RECORD_AT + 16] = sector
+    other.preload(other.part.base + RECORD_AT + 8, sector)
     assert later.read().sectors_done == 0
-    other.cells.data[RECORD_AT : RECORD_AT + 8] = settled
+    other.preload(other.part.base + RECORD_AT, settled)
     assert not later.read().settled
 
 
@@ -404,10 +413,11 @@ def test_a_record_with_one_wrong_bit_does_not_count(unit: int) -> None:
     kept.record(reading, Record.SWITCHED)
     for bit in range(8 * size):
         for place, name in ((0, "settled"), (1, "switched")):
-            at = RECORD_AT + place * size + bit // 8
-            device.cells.data[at] ^= 1 << bit % 8
+            at = device.part.base + RECORD_AT + place * size + bit // 8
+            held = device.read(at, 1)
+            device.preload(at, bytes([held[0] ^ 1 << bit % 8]))
             assert not getattr(kept.read(), name), (name, bit)
-            device.cells.data[at] ^= 1 << bit % 8
+            device.preload(at, held)
     assert kept.read().switched
 
 
@@ -593,6 +603,16 @@ def test_a_header_that_may_be_weak_never_costs_the_one_before(before: int) -> No
 
 # --- records, cut
 
+COUNTS = {
+    Outcome.BEFORE: {1},
+    Outcome.TORN: {1, 2},  # few cells were missing, and the ECC has put them right
+    Outcome.METASTABLE: {1, 2},
+    Outcome.BLANK: {1},
+    Outcome.WEAK: {1, 2},
+    Outcome.AFTER: {2},
+}
+"""Of one record that was there and one that was cut: how many a reading may give."""
+
 
 @EVERY
 def test_a_sector_record_that_was_cut_counts_itself_at_most(outcome: Outcome) -> None:
@@ -605,8 +625,8 @@ def test_a_sector_record_that_was_cut_counts_itself_at_most(outcome: Outcome) ->
     for _ in range(3):
         counts.append(kept.read().sectors_done)
         device.power_on()
-    expected = {Outcome.AFTER: [2, 2, 2], Outcome.WEAK: [2, 1, 1]}
-    assert counts == expected.get(outcome, [1, 1, 1])
+    assert set(counts) <= COUNTS[outcome]
+    assert counts[0] == 2 or outcome is not Outcome.WEAK
 
 
 @EVERY
@@ -617,16 +637,8 @@ def test_a_sector_that_was_not_recorded_never_counts(outcome: Outcome) -> None:
     assert cut(device, 1, outcome, lambda: kept.record(reading, Record.SECTOR, 0))
     kept.record(reading, Record.SECTOR, 1)  # it is verified, and yet one below it may not be
     for _ in range(3):
-        done = kept.read().sectors_done
-        assert done in (0, 2)
-        assert (done == 2) == _holds(device, RECORD_AT + 8)
+        assert kept.read().sectors_done in {2 * (count - 1) for count in COUNTS[outcome]}
         device.power_on()
-
-
-def _holds(device: EmulatedFlash, offset: int) -> bool:
-    """Whether the record at *offset* of half 0 can be read, and is not blank."""
-    raw = Window(device, device.part.base, (512,)).peek(offset, 8)
-    return raw is not None and raw != b"\xff" * 8
 
 
 @EVERY
@@ -639,9 +651,9 @@ def test_a_switch_that_was_cut_is_a_switch_or_none(outcome: Outcome) -> None:
     for _ in range(3):
         phases.append(kept.read().phase)
         device.power_on()
-    trial, verified = Phase.TRIAL, Phase.VERIFIED
-    expected = {Outcome.AFTER: [trial] * 3, Outcome.WEAK: [trial, verified, verified]}
-    assert phases == expected.get(outcome, [verified] * 3)
+    by_count = {1: Phase.VERIFIED, 2: Phase.TRIAL}
+    assert set(phases) <= {by_count[count] for count in COUNTS[outcome]}
+    assert phases[0] is Phase.TRIAL or outcome is not Outcome.WEAK
 
 
 @pytest.mark.parametrize("unit", [2, 4, 8, 16, 32])
@@ -653,12 +665,12 @@ def test_no_part_of_a_switch_is_a_switch(unit: int, data: st.DataObject) -> None
     kept = journal(device)
     reading = kept.snapshot(VERIFIED)
     size = max(8, unit)
-    place = HEADER_SIZE + size
+    place = device.part.base + HEADER_SIZE + size
     kept.record(reading, Record.SWITCHED)
-    whole = bytes(device.cells.data[place : place + size])
+    whole = device.read(place, size)
     mask = data.draw(st.binary(min_size=size, max_size=size))
     torn = bytes(w | m for w, m in zip(whole, mask, strict=True))
-    device.cells.data[place : place + size] = torn
+    device.preload(place, torn)
     assert kept.read().switched == (torn == whole)
 
 
@@ -685,13 +697,21 @@ def test_attempts_that_were_cut_are_never_forgotten_once_another_follows(
 @pytest.mark.parametrize("record", [Record.ATTEMPT, Record.FAILED])
 @pytest.mark.parametrize("ecc", [True, False])
 def test_a_torn_record_of_the_bootloader_counts(record: Record, ecc: bool) -> None:
-    device = trailer(ecc=ecc)
-    kept = journal(device)
-    reading = kept.snapshot(VERIFIED)
-    kept.record(reading, Record.SWITCHED)
-    assert cut(device, 1, Outcome.TORN, lambda: kept.record(reading, record))
-    assert kept.read().attempts == (record is Record.ATTEMPT)
-    assert kept.read().failed == (record is Record.FAILED)
+    """Unless so few cells have moved that it reads blank."""
+    counted = 0
+    for seed in range(40):
+        device = trailer(ecc=ecc, seed=seed)
+        kept = journal(device)
+        reading = kept.snapshot(VERIFIED)
+        kept.record(reading, Record.SWITCHED)
+        assert cut(device, 1, Outcome.TORN, lambda: kept.record(reading, record))  # noqa: B023
+        place = {Record.FAILED: 2, Record.ATTEMPT: 3}[record]
+        window = Window(device, device.part.base, (512,))
+        counts = window.peek(RECORD_AT + 8 * place, 8) != b"\xff" * 8
+        assert kept.read().attempts == (counts and record is Record.ATTEMPT)
+        assert kept.read().failed == (counts and record is Record.FAILED)
+        counted += counts
+    assert counted >= 30
 
 
 # --- any damage
@@ -704,14 +724,15 @@ def damaged(draw: st.DrawFn) -> EmulatedFlash:
     """A trailer with a past, and then: units of other times and places, noise, unreadable units."""
     device = trailer(seed=draw(st.integers(0, 3)), ecc=draw(st.booleans()))
     kept = journal(device)
-    times = [bytes(device.cells.data)]
+    base, size = device.part.base, device.part.size
+    times = [device.read(base, size)]
     for snapshot in draw(st.lists(st.sampled_from(WRITTEN), min_size=1, max_size=4)):
         kept.snapshot(snapshot)
-        times.append(bytes(device.cells.data))
+        times.append(device.read(base, size))
         if snapshot.phase is Phase.LOADING and draw(st.booleans()):
             kept.record(kept.read(), Record.SECTOR, snapshot.sectors_done)
-            times.append(bytes(device.cells.data))
-    data, size = device.cells.data, len(device.cells.data)
+            times.append(device.read(base, size))
+    data, bad = bytearray(times[-1]), {}
     for _ in range(draw(st.integers(0, 6))):
         what = draw(st.sampled_from(["copy", "mix", "noise", "swap", "flip", "bad", "blank"]))
         at = 8 * draw(st.integers(0, size // 8 - 1))
@@ -735,8 +756,11 @@ def damaged(draw: st.DrawFn) -> EmulatedFlash:
         elif what == "blank":
             data[at : at + span] = b"\xff" * span
         else:
-            device.cells.set_mark(at // 8, draw(st.sampled_from(Mark)))
+            bad[at] = draw(st.sampled_from(DAMAGES))
     assert len(data) == size
+    rewrite(device, data)
+    for at, how in bad.items():
+        damage_unit(device, base + at, how)
     return device
 
 
@@ -759,9 +783,9 @@ def test_no_damage_makes_a_journal_say_what_was_not_written(device: EmulatedFlas
 @given(raw=st.binary(min_size=64, max_size=64), bad=st.sets(st.integers(0, 255), max_size=8))
 def test_noise_says_nothing(raw: bytes, bad: set[int]) -> None:
     device = trailer()
-    device.cells.data[:] = raw * 32
+    device.preload(device.part.base, raw * 32)
     for unit in bad:
-        device.cells.set_mark(unit, Mark.UNREADABLE)
+        device.spoil(device.part.base + 8 * unit)
     assert journal(device).read() == Reading()
 
 

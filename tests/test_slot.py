@@ -8,7 +8,6 @@ import pytest
 from worlds import LINK_ADDRESS, PART, tiny_part
 
 from flash_emulator import EmulatedFlash, load_part
-from flash_emulator.cells import Mark
 from mcu_updater.board.layout import default_layout
 from mcu_updater.errors import UsageError
 from mcu_updater.slot import Layout, Region, Window
@@ -77,7 +76,7 @@ def test_offsets_are_relative_to_the_window() -> None:
 def test_to_peek_is_to_read_without_an_error() -> None:
     device = EmulatedFlash(tiny_part(SIZES))
     window = Window(device, BASE, (64,))
-    device.cells.set_mark(1, Mark.UNREADABLE)
+    device.spoil(BASE + 8)
     assert window.peek(0, 8) == b"\xff" * 8
     assert window.peek(0, 9) is None
     with pytest.raises(OSError, match="ECC"):

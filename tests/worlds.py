@@ -16,7 +16,8 @@ import bincopy
 from hypothesis import HealthCheck, settings
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply, load_part
-from flash_emulator.part import Timing
+from flash_emulator.cells import RawUnit
+from flash_emulator.part import Aliasing, Ecc, OptionModel, Overwrite, Timing
 from mcu_updater.board import Board
 from mcu_updater.events import Event
 from mcu_updater.journal import Journal
@@ -80,8 +81,16 @@ def run(board: Board, **kw: Any) -> list[Event]:
 # --- smaller still: devices on which every unit can be looked at
 
 
+CHECK_BITS = {8: 8, 16: 9, 32: 10}
+"""Of one unit, by its size in bytes; all the codes that there are."""
+
+
 def tiny_part(sectors: Sequence[int], *, unit: int = 8, ecc: bool = True) -> Part:
-    """An imaginary part of two banks of *sectors*, with the rules of an L4."""
+    """An imaginary part of two banks of *sectors*: the rules of an L4, without ECC those of an F1.
+
+    Units below eight bytes have no ECC, as on silicon.
+    """
+    checked = ecc and unit in CHECK_BITS
     return Part(
         name="tiny",
         family="l4",
@@ -89,11 +98,12 @@ def tiny_part(sectors: Sequence[int], *, unit: int = 8, ecc: bool = True) -> Par
         program_unit=unit,
         bank_count=2,
         sector_sizes=tuple(sectors),
-        overwrite="only_all_zero",
-        ecc=ecc,
-        aliasing="fb_mode",
-        options={},
-        timing=Timing(None, None),
+        overwrite=Overwrite.ONLY_ALL_ZERO if checked else Overwrite.ONLY_ZERO_HALFWORD,
+        ecc=Ecc(8 * unit, CHECK_BITS[unit]) if checked else None,
+        aliasing=Aliasing.FB_MODE,
+        options=OptionModel(),
+        timing=Timing(),
+        overwrite_flag="PROGERR" if checked else "PGERR",
     )
 
 
@@ -124,6 +134,36 @@ def cut(device: EmulatedFlash, operation: int, outcome: Outcome, call: Callable[
     finally:
         device.supply = SteadySupply()
     return False
+
+
+def rewrite(device: EmulatedFlash, data: bytes) -> None:
+    """Let the whole array read *data*, with no operation; what changes is programmed thereby."""
+    base, unit = device.part.base, device.part.program_unit
+    held = device.read(base, len(data))
+    for at in range(0, len(data), unit):
+        if held[at : at + unit] != data[at : at + unit]:
+            device.preload(base + at, data[at : at + unit])
+
+
+Damage = Literal["unreadable", "metastable", "weak", "spent", "frail"]
+DAMAGES: tuple[Damage, ...] = ("unreadable", "metastable", "weak", "spent", "frail")
+
+
+def damage_unit(device: EmulatedFlash, address: int, what: Damage) -> None:
+    """Put the unit at *address* into a state that a cut may leave. Two cells are concerned."""
+    cells, unit = device.cells, (address - device.part.base) // device.part.program_unit
+    word, ones = cells.word(unit), (1 << cells.word_bits) - 1
+    match what:
+        case "unreadable" if cells.code is not None:
+            device.spoil(address)
+        case "unreadable" | "metastable":
+            cells.set_word(unit, RawUnit(word, metastable=0x1010))
+        case "weak":
+            cells.set_word(unit, RawUnit(word, fading=(0, 0x10, 0x1000)))
+        case "spent":
+            cells.set_word(unit, RawUnit(ones))
+        case "frail":
+            cells.set_word(unit, RawUnit(ones, spent=False, frail=True))
 
 
 def operations(device: EmulatedFlash, call: Callable[[], Any]) -> int:

@@ -1,9 +1,9 @@
 """The file that keeps a board between two commands.
 
 A zip, so that anyone can look inside: ``board.json`` (part, clock, option bytes, module, cloud),
-``flash.state`` (the device, with its marks), ``flash.bin`` (its data alone, for a hex dump; not read
-back), ``package-N.bin`` (the cloud's packages). Every entry carries zip's CRC. A new file replaces
-the old one in one step.
+``flash.state`` (the device, with the marks of its past), ``flash.bin`` (its data alone, for a hex
+dump; not read back), ``package-N.bin`` (the cloud's packages). Every entry carries zip's CRC. A new
+file replaces the old one in one step.
 """
 
 from __future__ import annotations

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib import resources
-
-from flash_emulator import Part
+from flash_emulator.traits import Kind
 from mcu_updater.bank import Bank, open_banks
 from mcu_updater.board import Board
 from mcu_updater.boot import Decision
@@ -65,13 +62,12 @@ def _holds(region: Region, offset: int) -> bool:
     return region.offset <= offset < region.offset + region.size
 
 
-def timing_kinds(part: Part) -> dict[str, str]:
-    """For ``sector_erase`` and ``program_unit``: typ or max, as `load_part` prefers; or nothing."""
-    file = resources.files("flash_emulator") / "parts" / f"{part.name}.toml"
-    timing = tomllib.loads(file.read_text()).get("timing", {})
-    names = ("sector_erase", "program_unit")
-    kinds = {name: [k for k in ("typ", "max") if f"{name}_{k}_us" in timing] for name in names}
-    return {name: found[0] if found else "" for name, found in kinds.items()}
+def timing_kinds(board: Board) -> dict[str, str]:
+    """For ``sector_erase`` and ``program_unit``: typ or max, as the device counts; or nothing."""
+    mode = board.device.timing
+    known = board.part.timing.known(mode)
+    kinds: tuple[Kind, ...] = ("sector_erase", "program_unit")
+    return {kind: mode if kind in known else "" for kind in kinds}
 
 
 # --- status

@@ -83,7 +83,7 @@ def _part(_: click.Context, __: click.Parameter, text: str) -> Part:
         raise click.BadParameter(f"{text}: {error.strerror}") from error
 
 
-@commands.command("show")
+@commands.command("show", short_help="Show one with sources and a map.")
 @click.argument("part", metavar="NAME|FILE", callback=_part)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def part_show(part: Part, as_json: bool) -> None:

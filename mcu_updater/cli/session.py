@@ -187,7 +187,7 @@ class Session:
 
     def _summary(self, ending: Ending) -> Summary:
         usage, before = self._board.device.usage, self._usage_before
-        kinds = look.timing_kinds(self._board.part)
+        kinds = look.timing_kinds(self._board)
         erases = Operations(
             usage.erases - before.erases,
             usage.erase_us - before.erase_us,

@@ -173,7 +173,7 @@ def _bank(bank: BankMap, register: str) -> RenderableType:
     for run in bank.runs:
         bar = _bar(run.address - bank.start, run.size, bank.size)
         grid.add_row(address_text(run.address), bar, _sizes(run), _numbers(run, register))
-    return Padding(grid, (0, 0, 0, 2))
+    return Padding(grid, (0, 0, 0, 2), expand=False)
 
 
 def _bar(offset: int, size: int, whole: int) -> Text:
@@ -207,7 +207,7 @@ def _section(section: Section) -> RenderableType:
     for name, value in section.facts.items():
         grid.add_row(name, Text(value))
     parts: list[RenderableType] = [Text(f"\n{section.title}", style="bold")]
-    parts.append(Padding(grid, (0, 0, 0, 2)))
+    parts.append(Padding(grid, (0, 0, 0, 2), expand=False))
     for word in ("sources", "recalled", "assumed"):
         keys = getattr(section, word)
         if keys:
@@ -215,7 +215,7 @@ def _section(section: Section) -> RenderableType:
             line.add_column(width=20)
             line.add_column()
             line.add_row(Text(word, style="dim"), Text(", ".join(keys), style="dim"))
-            parts.append(Padding(line, (0, 0, 0, 2)))
+            parts.append(Padding(line, (0, 0, 0, 2), expand=False))
     return Group(*parts)
 
 

@@ -15,7 +15,8 @@ from flash_emulator import (
     UnreadableUnit,
     load_part,
 )
-from flash_emulator.cells import Mark
+from flash_emulator.cells import Mark, RawUnit
+from flash_emulator.part import Aliasing
 
 BLANK = b"\xff" * UNIT
 
@@ -83,6 +84,25 @@ def test_the_end_of_the_array_belongs_to_it() -> None:
     assert device.read(BASE + 2 * BANK - UNIT, UNIT) == BLANK
 
 
+@pytest.mark.parametrize("bank", [-1, 2, 5])
+@pytest.mark.xfail(strict=True, reason="-1 is the last bank, 2 an IndexError")
+def test_a_bank_that_is_not_there_is_not_erased(bank: int) -> None:
+    device = flash()
+    with pytest.raises(AlignmentError):
+        device.erase_bank(bank)
+    assert device.supply.taken == 0
+
+
+@pytest.mark.xfail(strict=True, raises=KeyError, reason="found out at the next program only")
+def test_a_protection_that_no_sector_starts_at_is_refused() -> None:
+    device = flash()
+    try:
+        device.protect_sectors(BASE + UNIT)
+    except AlignmentError:
+        return
+    device.program(BASE, units(0, 1))
+
+
 # --- a unit is programmed once
 
 
@@ -112,7 +132,7 @@ def test_a_bulk_program_stops_at_the_first_unit_that_refuses(bad: int) -> None:
         device.program(BASE, units(0, 8))
     assert caught.value.address == BASE + bad * UNIT
     assert device.read(BASE, SECTOR) == units(0, bad) + units(40, 1) + BLANK * (7 - bad)
-    assert set(device.cells.marks[bad + 1 : 8]) <= {Mark.VIRGIN}
+    assert {device.cells.mark(unit) for unit in range(bad + 1, 8)} <= {Mark.VIRGIN}
     assert device.usage.programs == bad + 1
 
 
@@ -152,7 +172,7 @@ def test_a_unit_programmed_with_ff_is_not_virgin() -> None:
 def test_an_unreadable_unit_stops_reads_that_touch_it_and_no_others() -> None:
     device = flash()
     device.program(BASE, units(0, 8))
-    device.cells.set_mark(3, Mark.UNREADABLE)
+    device.spoil(BASE + 3 * UNIT)
     with pytest.raises(UnreadableUnit) as caught:
         device.read(BASE + 1, SECTOR - 1)
     assert caught.value.address == BASE + 3 * UNIT
@@ -211,7 +231,7 @@ def test_there_is_no_such_bank(bank: int) -> None:
 
 def test_a_part_without_an_alias_maps_nothing() -> None:
     with pytest.raises(AlignmentError, match="cannot map"):
-        flash(aliasing="none").map_bank(1)
+        flash(aliasing=Aliasing.NONE).map_bank(1)
 
 
 def test_a_range_across_mapped_banks_is_refused_and_across_unmapped_ones_is_not() -> None:
@@ -231,7 +251,7 @@ def test_a_range_across_mapped_banks_is_refused_and_across_unmapped_ones_is_not(
 def test_errors_name_the_address_that_the_cpu_used() -> None:
     device = flash()
     device.program(BASE + BANK + 8, units(0, 1))
-    device.cells.set_mark(BANK // UNIT + 1, Mark.UNREADABLE)
+    device.spoil(BASE + BANK + 8)
     device.map_bank(1)
     with pytest.raises(UnreadableUnit) as caught:
         device.read(BASE, SECTOR)
@@ -264,11 +284,12 @@ def test_reads_and_refusals_cost_nothing() -> None:
 
 
 def test_unknown_times_pass_no_time() -> None:
-    device = flash(times=(None, None))  # type: ignore[arg-type]
+    device = flash(times=(None, None))
     device.program(BASE, units(0, 1))
     device.erase(BASE)
     assert device.clock.now_us == 0
     assert (device.usage.programs, device.usage.erases) == (1, 1)
+    assert device.usage.untimed == 2
 
 
 def test_time_does_not_go_back() -> None:
@@ -282,7 +303,7 @@ def test_time_does_not_go_back() -> None:
 def test_a_fork_has_the_same_silicon_and_a_life_of_its_own() -> None:
     device = flash(seed=5)
     device.program(BASE, units(0, 2))
-    device.cells.set_mark(1, Mark.FRESH_WEAK)
+    device.cells.set_word(1, RawUnit(device.cells.word(1), fading=(1, 2, 4)))
     device.map_bank(1)
     twin = device.fork()
     assert state(twin) == state(device)

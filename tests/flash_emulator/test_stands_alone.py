@@ -17,7 +17,8 @@ sys.meta_path.insert(0, Blocked())
 import flash_emulator
 
 for module in pkgutil.walk_packages(flash_emulator.__path__, "flash_emulator."):
-    importlib.import_module(module.name)
+    if ".contract." not in module.name:  # tests, for those who have pytest
+        importlib.import_module(module.name)
 
 device = flash_emulator.EmulatedFlash(flash_emulator.load_part("STM32L476xG"))
 device.program(0x0800_0000, bytes(8))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from hypothesis import settings
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply
-from flash_emulator.part import Timing
+from flash_emulator.cells import RawUnit
+from flash_emulator.part import Aliasing, Ecc, OptionModel, Overwrite, Timing
 
 settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")
@@ -16,25 +20,35 @@ UNIT = 8
 SECTOR = 64
 BANK = 4 * SECTOR
 
-
-def part(*, ecc: bool = True, aliasing: str = "fb_mode", times: tuple[int, int] = (90, 24_000)):
-    """Program and erase *times* in microseconds."""
-    return Part(
-        name="tiny",
-        family="l4",
-        base=BASE,
-        program_unit=UNIT,
-        bank_count=2,
-        sector_sizes=(SECTOR,) * 4,
-        overwrite="only_all_zero",
-        ecc=ecc,
-        aliasing=aliasing,
-        options={},
-        timing=Timing(*times),
-    )
+ERASED = b"\xff" * UNIT
 
 
-def flash(*, ecc: bool = True, seed: int = 0, **kw) -> EmulatedFlash:
+def part(
+    *,
+    ecc: bool = True,
+    aliasing: Aliasing = Aliasing.FB_MODE,
+    times: tuple[int | None, int | None] = (90, 24_000),
+    **kw: Any,
+) -> Part:
+    """The rules of an L4, without ECC those of an F1. Program and erase *times* in microseconds."""
+    fields = {
+        "name": "tiny",
+        "family": "l4",
+        "base": BASE,
+        "program_unit": UNIT,
+        "bank_count": 2,
+        "sector_sizes": (SECTOR,) * 4,
+        "overwrite": Overwrite.ONLY_ALL_ZERO if ecc else Overwrite.ONLY_ZERO_HALFWORD,
+        "overwrite_flag": "PROGERR" if ecc else "PGERR",
+        "ecc": Ecc(64, 8) if ecc else None,
+        "aliasing": aliasing,
+        "options": OptionModel(),
+        "timing": Timing(*times),
+    }
+    return Part(**{**fields, **kw})
+
+
+def flash(*, ecc: bool = True, seed: int = 0, **kw: Any) -> EmulatedFlash:
     return EmulatedFlash(part(ecc=ecc, **kw), seed=seed)
 
 
@@ -43,7 +57,9 @@ def units(first: int, count: int) -> bytes:
     return b"".join(bytes([0x10 + first + i]) * UNIT for i in range(count))
 
 
-def cut(device: EmulatedFlash, operation: int, outcome: Outcome, call) -> PowerLoss:
+def cut(
+    device: EmulatedFlash, operation: int, outcome: Outcome, call: Callable[[], Any]
+) -> PowerLoss:
     """Run *call* and lose power in it. The device stays dead; the supply is steady again."""
     device.supply = CutAt(operation, outcome)
     try:
@@ -54,6 +70,15 @@ def cut(device: EmulatedFlash, operation: int, outcome: Outcome, call) -> PowerL
     raise AssertionError("the cut never fired")
 
 
-def state(device: EmulatedFlash) -> tuple[bytes, bytes]:
-    """All that survives."""
-    return bytes(device.cells.data), bytes(device.cells.marks)
+State = tuple[bytes, bytes, tuple[tuple[int, RawUnit], ...]]
+
+
+def state(device: EmulatedFlash) -> State:
+    """All cells, and what they have been through."""
+    data, marks, raw = device.cells.export()
+    return data, marks, tuple(sorted(raw.items(), key=lambda item: item[0]))
+
+
+def held(device: EmulatedFlash, unit: int) -> RawUnit:
+    """The unit's cells, whatever is known of them."""
+    return device.cells.raw(unit) or RawUnit(device.cells.word(unit))

@@ -1,0 +1,361 @@
+"""Option bytes: when a change counts, what a cut leaves of it, and what that does to the chip."""
+
+from __future__ import annotations
+
+import pytest
+
+from flash_emulator import (
+    AlignmentError,
+    CutAt,
+    EmulatedFlash,
+    Outcome,
+    PowerLoss,
+    ReadProtected,
+    SteadySupply,
+    WriteProtected,
+    load_part,
+    part_names,
+)
+from flash_emulator.part import OptionRole, Part
+
+PARTS = [load_part(name) for name in part_names()]
+PROTECTION = (OptionRole.READOUT, OptionRole.CODE_PROTECTION)
+BETWEEN = [Outcome.TORN, Outcome.METASTABLE, Outcome.BLANK, Outcome.WEAK]
+
+
+def those(**wanted: str) -> list[Part]:
+    """Parts that have options, and of their model what is *wanted*."""
+    return [
+        part
+        for part in PARTS
+        if part.options and all(getattr(part.options, k) == v for k, v in wanted.items())
+    ]
+
+
+def each(parts: list[Part]) -> pytest.MarkDecorator:
+    assert parts
+    return pytest.mark.parametrize("part", parts, ids=lambda part: part.name)
+
+
+SWAPPING = [part for part in PARTS if part.options.swap]
+PROTECTING = [
+    part
+    for part in PARTS
+    if any(f.role is OptionRole.CODE_PROTECTION for f in part.options.fields.values())
+]
+READOUT = [
+    part
+    for part in PARTS
+    if any(f.role is OptionRole.READOUT for f in part.options.fields.values())
+]
+
+
+def change_of(part: Part) -> dict[str, int]:
+    """A change that every other value would be wrong for: each option but RDP, turned over."""
+    return {
+        name: 1 - option.default
+        for name, option in part.options.fields.items()
+        if option.role in (OptionRole.SWAP, OptionRole.BOOT_BANK)
+    } or {"RDP": 0xBB}
+
+
+def cut_change(part: Part, outcome: Outcome) -> EmulatedFlash:
+    device = EmulatedFlash(part)
+    device.preload(part.base, bytes(range(part.program_unit)))
+    device.supply = CutAt(1, outcome)
+    with pytest.raises(PowerLoss) as caught:
+        device.program_options(**change_of(part))
+    assert caught.value.kind == "options"
+    device.supply = SteadySupply()
+    device.power_on()
+    return device
+
+
+# --- what a cut leaves
+
+
+@each(those())
+@pytest.mark.parametrize(("outcome", "new"), [(Outcome.BEFORE, False), (Outcome.AFTER, True)])
+def test_before_and_after_leave_the_old_and_the_new_options(
+    part: Part, outcome: Outcome, new: bool
+) -> None:
+    device = cut_change(part, outcome)
+    assert device.options.loaded == {**part.options, **(change_of(part) if new else {})}
+    assert not device.options.mismatch
+
+
+@each(those(update="atomic"))
+@pytest.mark.parametrize("outcome", BETWEEN)
+def test_atomic_options_keep_their_old_values(part: Part, outcome: Outcome) -> None:
+    device = cut_change(part, outcome)
+    assert device.options.loaded == dict(part.options)
+    assert device.mapped_bank == 0
+    assert device.read(part.base, 1) == b"\0"
+
+
+@each(those(update="erase_then_program"))
+@pytest.mark.parametrize("outcome", BETWEEN)
+def test_others_fall_to_the_values_of_a_mismatch(part: Part, outcome: Outcome) -> None:
+    device = cut_change(part, outcome)
+    fields = part.options.fields
+    for name, value in device.options.loaded.items():
+        wanted = fields[name].mismatch
+        assert value == (part.options[name] if wanted is None else wanted), name
+    if part in READOUT:
+        assert device.options.readout_level == 1
+    for _ in range(3):  # it does not go away by itself
+        device.power_on()
+        assert device.options.mismatch
+
+
+@each(those(update="erase_then_program"))
+def test_a_mismatch_counts_at_the_next_load_only(part: Part) -> None:
+    device = EmulatedFlash(part)
+    device.options.cut(change_of(part), Outcome.TORN)
+    assert device.options.loaded == dict(part.options)
+    device.options.load()
+    assert device.options.loaded == part.options.mismatch(dict(part.options))
+
+
+# --- what a mismatch does to the chip
+
+
+@each([part for part in PROTECTING if part.options.update == "erase_then_program"])
+def test_after_a_mismatch_nothing_can_be_read_written_or_erased(part: Part) -> None:
+    device = cut_change(part, Outcome.TORN)
+    base, unit = part.base, part.program_unit
+    before = device.digest()
+    with pytest.raises(ReadProtected) as read:
+        device.read(base, 1)
+    assert (read.value.flag, read.value.address) == ("RDERR", base)
+    for call in (
+        lambda: device.program(base + unit, bytes(unit)),
+        lambda: device.erase(base),
+        lambda: device.erase_bank(0),
+        device.erase_all,
+    ):
+        with pytest.raises(WriteProtected) as write:
+            call()
+        assert write.value.flag == "WRPERR"
+    assert device.digest() == before
+    assert device.supply.taken == 0
+
+
+@each([part for part in PROTECTING if part.options.update == "erase_then_program"])
+def test_taking_the_protection_away_erases_everything_and_opens_the_chip(part: Part) -> None:
+    device = cut_change(part, Outcome.TORN)
+    device.unprotect_readout()
+    assert device.options.loaded == dict(part.options)
+    assert not device.options.mismatch
+    assert device.read(part.base, part.program_unit) == b"\xff" * part.program_unit
+    assert set(device.erase_counts) == {1}
+    device.power_on()
+    assert device.options.readout_level == 0
+    device.program(part.base, bytes(part.program_unit))
+
+
+@each([part for part in READOUT if part.options.update == "erase_then_program"])
+def test_a_cut_unprotection_never_opens_what_was_not_erased(part: Part) -> None:
+    device = cut_change(part, Outcome.TORN)
+    device.supply = CutAt(1, Outcome.BEFORE)
+    with pytest.raises(PowerLoss):
+        device.unprotect_readout()
+    device.supply = SteadySupply()
+    device.power_on()
+    assert device.options.readout_level == 1
+
+
+@each([part for part in PROTECTING if part.options.update == "erase_then_program"])
+def test_another_option_written_after_a_mismatch_does_not_undo_it(part: Part) -> None:
+    """What is not changed is programmed as it was loaded: RDP level 1 and all PCROP."""
+    device = cut_change(part, Outcome.TORN)
+    name = next(name for name, f in part.options.fields.items() if f.role not in PROTECTION)
+    device.program_options(**{name: device.options.programmed[name]})
+    device.power_on()
+    assert device.options.readout_level == 1
+    assert device.options.read_protected
+
+
+@each(READOUT)
+def test_read_out_protection_is_not_lowered_without_an_erase(part: Part) -> None:
+    device = EmulatedFlash(part)
+    device.preload(part.base, bytes(part.program_unit))
+    device.program_options(RDP=0xBB)
+    device.power_on()
+    try:
+        device.program_options(RDP=0xAA)
+        device.power_on()
+    except (AlignmentError, OSError):
+        return
+    held = device.read(part.base, part.program_unit)
+    assert device.options.readout_level == 1 or held == b"\xff" * part.program_unit
+
+
+# --- when a change counts
+
+
+@each(SWAPPING)
+def test_the_banks_are_swapped_when_the_part_loads_its_options_and_not_before(part: Part) -> None:
+    device = EmulatedFlash(part)
+    unit, bank_size = part.program_unit, part.bank_size
+    one, two = b"\x11" * unit, b"\x22" * unit
+    device.preload(part.base, one)
+    device.preload(part.base + bank_size, two)
+    device.map_bank(1)
+    assert (device.mapped_bank, device.supply.taken) == (0, 1)
+    assert device.read(part.base, unit) == one
+    device.reset()
+    if part.options.effective == "option_load":
+        assert device.mapped_bank == 0
+        device.launch_options()
+    assert device.mapped_bank == 1
+    assert device.read(part.base, unit) == two
+    assert device.read(part.base + bank_size, unit) == one
+    device.reset()
+    device.power_on()
+    assert device.mapped_bank == 1  # an option stays
+    device.map_bank(0)
+    device.power_on()
+    assert device.mapped_bank == 0
+
+
+@each(SWAPPING)
+def test_programs_and_erases_follow_a_swap(part: Part) -> None:
+    device = EmulatedFlash(part)
+    device.map_bank(1)
+    device.power_on()
+    unit = part.program_unit
+    device.program(part.base, bytes(unit))
+    assert device.cells.raw_data(part.bank_size, unit) == bytes(unit)
+    assert device.cells.raw_data(0, unit) == b"\xff" * unit
+    device.erase(part.base)
+    assert device.erase_counts[len(part.sector_sizes)] == 1
+    device.erase_bank(0)  # physical
+    assert device.erase_counts[0] == 1
+
+
+@each(SWAPPING)
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_swap_that_was_cut_boots_one_bank_or_the_other(part: Part, outcome: Outcome) -> None:
+    device = EmulatedFlash(part)
+    device.supply = CutAt(1, outcome)
+    with pytest.raises(PowerLoss):
+        device.map_bank(1)
+    device.power_on()
+    match outcome:
+        case Outcome.AFTER:
+            assert device.mapped_bank == 1
+        case Outcome.BEFORE:
+            assert device.mapped_bank == 0
+        case _ if part.options.update == "atomic":
+            assert device.mapped_bank == 0
+        case _:
+            swap = part.options.fields[part.options.swap or ""]
+            assert device.mapped_bank == (swap.mismatch == swap.active)
+
+
+@pytest.mark.parametrize("name", ["STM32G0B1xE", "STM32L552xE"])
+def test_the_swap_option_has_the_sense_of_its_part(name: str) -> None:
+    device = EmulatedFlash(load_part(name))
+    option = {"STM32G0B1xE": ("nSWAP_BANK", 0), "STM32L552xE": ("SWAP_BANK", 1)}[name]
+    device.program_options(**{option[0]: option[1]})
+    device.launch_options()
+    assert device.mapped_bank == 1
+
+
+# --- levels
+
+
+@each(READOUT)
+def test_levels_of_read_out_protection(part: Part) -> None:
+    device = EmulatedFlash(part)
+    assert device.options.readout_level == 0
+    for value, level in ((0xBB, 1), (0x00, 1), (0xFF, 1), (0xCC, 2)):
+        twin = device.fork()
+        twin.program_options(RDP=value)
+        assert twin.options.readout_level == 0  # not yet
+        twin.power_on()
+        assert twin.options.readout_level == level
+
+
+@each(READOUT)
+def test_level_2_is_for_ever(part: Part) -> None:
+    device = EmulatedFlash(part)
+    device.program_options(RDP=0xCC)
+    device.power_on()
+    before, taken = device.digest(), device.supply.taken
+    with pytest.raises(AlignmentError, match="level 2"):
+        device.program_options(RDP=0xAA)
+    with pytest.raises(AlignmentError, match="level 2"):
+        device.unprotect_readout()
+    assert device.digest() == before
+    assert device.supply.taken == taken
+    assert device.options.readout_level == 2
+
+
+def test_h7_may_swap_its_banks_at_level_2() -> None:
+    device = EmulatedFlash(load_part("STM32H743xI"))
+    device.program_options(RDP=0xCC)
+    device.power_on()
+    device.map_bank(1)
+    device.reset()
+    assert (device.mapped_bank, device.options.readout_level) == (1, 2)
+
+
+@each([part for part in SWAPPING if part in READOUT and part.family not in ("h7", "h7ab")])
+def test_no_other_part_swaps_its_banks_at_level_2(part: Part) -> None:
+    device = EmulatedFlash(part)
+    device.program_options(RDP=0xCC)
+    device.power_on()
+    with pytest.raises(AlignmentError, match="level 2"):
+        device.map_bank(1)
+
+
+# --- calls that no part can do
+
+
+@each(PARTS)
+def test_an_option_that_the_part_does_not_have_is_named(part: Part) -> None:
+    device = EmulatedFlash(part)
+    with pytest.raises(AlignmentError, match="no option 'NOSUCH'"):
+        device.program_options(NOSUCH=1)
+    assert device.supply.taken == 0
+
+
+# --- sector protection
+
+
+def test_a_protected_sector_refuses_and_its_neighbours_do_not() -> None:
+    part = load_part("STM32L476xG")
+    device = EmulatedFlash(part)
+    base, size = part.base, part.sector_sizes[0]
+    device.protect_sectors(base + size)
+    device.program(base, bytes(size - 8))
+    device.program(base + 2 * size, bytes(8))
+    before = device.digest()
+    for call in (
+        lambda: device.program(base + size, bytes(8)),
+        lambda: device.program(base + 2 * size - 8, bytes(8)),
+        lambda: device.erase(base + size),
+        lambda: device.erase_bank(0),
+        device.erase_all,
+    ):
+        with pytest.raises(WriteProtected, match="WRPERR"):
+            call()
+    with pytest.raises(WriteProtected):  # a call across the edge does nothing at all
+        device.program(base + size - 8, bytes(16))
+    assert device.digest() == before
+    device.erase(base)
+    device.erase_bank(1)
+    assert device.read(base + size, 8) == b"\xff" * 8
+
+
+def test_all_sectors_can_be_protected_by_an_option() -> None:
+    part = load_part("STM32L476xG")
+    device = EmulatedFlash(part)
+    device.program_options(WRP=1)
+    device.program(part.base, bytes(8))  # not loaded yet
+    device.launch_options()
+    with pytest.raises(WriteProtected):
+        device.program(part.base + 8, bytes(8))
+    assert device.read(part.base, 8) == bytes(8)  # reads are free
