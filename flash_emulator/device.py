@@ -610,6 +610,11 @@ class EmulatedFlash:
         if max(self._busy_until_us) > self.clock.now_us:
             raise BusyError("BSY", "another operation is under way", address)
 
+    def is_busy(self, bank: int | None = None) -> bool:
+        """Whether an operation is under way in the background: in physical *bank*, or anywhere."""
+        until_us = max(self._busy_until_us) if bank is None else self._busy_until_us[bank]
+        return until_us > self.clock.now_us
+
     def wait(self) -> None:
         """Let the clock run until no bank is busy."""
         self.clock.advance_us(max(0, max(self._busy_until_us) - self.clock.now_us))

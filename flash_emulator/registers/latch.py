@@ -1,0 +1,95 @@
+"""Option registers: they show what is loaded until software writes over it, and then that.
+
+What is written counts for nothing until it is programmed, and, on most families, loaded again.
+Bits that the device's options do not know cannot be changed: ``UnmodelledOption`` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from flash_emulator.device import EmulatedFlash
+from flash_emulator.options import LEVEL_0
+from flash_emulator.registers.faults import UnmodelledOption
+from flash_emulator.traits import OptionRole
+
+
+class OptionLatch:
+    """One option register of *flash*, called *name* in the part file.
+
+    *rest* gives the bits that are no options of the part, as they are now; *widths* the fields of
+    several bits; *fixed* are bits that software writes for other ends (OPTLOCK, OPTSTRT).
+    """
+
+    def __init__(
+        self,
+        flash: EmulatedFlash,
+        name: str,
+        *,
+        rest: Callable[[], int] = int,
+        fixed: int = 0,
+        widths: Mapping[OptionRole, int] | None = None,
+    ) -> None:
+        self._flash, self._name, self._rest, self._fixed = flash, name, rest, fixed
+        widths = {OptionRole.READOUT: 8, **(widths or {})}
+        self._fields = {
+            field: (option.bit, (1 << widths.get(option.role, 1)) - 1)
+            for field, option in flash.part.options.fields.items()
+            if option.register == name and option.bit is not None
+        }
+        self.written: int | None = None
+
+    def reset(self) -> None:
+        self.written = None
+
+    @property
+    def loaded(self) -> int:
+        """The register as the last option load left it."""
+        value = self._rest()
+        for field, (bit, mask) in self._fields.items():
+            loaded = self._flash.options.loaded[field]
+            value = value & ~(mask << bit) | (loaded & mask) << bit
+        return value
+
+    def read(self) -> int:
+        return self.loaded if self.written is None else self.written
+
+    def write(self, value: int) -> None:
+        self.written = value & ~self._fixed
+
+    def fields(self) -> dict[str, int]:
+        """The options as they are to be. Raises UnmodelledOption where one has no home."""
+        value = self.read()
+        known = self._fixed
+        for bit, mask in self._fields.values():
+            known |= mask << bit
+        strange = (value ^ self.loaded) & ~known
+        if strange:
+            raise UnmodelledOption(self._flash.part.name, self._name, strange)
+        return {field: value >> bit & mask for field, (bit, mask) in self._fields.items()}
+
+
+def program(flash: EmulatedFlash, latches: tuple[OptionLatch, ...]) -> None:
+    """OPTSTRT: program all option bytes. What stands in no register stays as it is loaded.
+
+    From RDP level 1 to 0 all flash is erased first. Raises AlignmentError at level 2, and
+    UnmodelledOption. A cut leaves what the family leaves.
+    """
+    values = dict(flash.options.loaded)
+    for latch in latches:
+        values |= latch.fields()
+    if flash.options.readout_level == 1 and _readout(flash, values) == LEVEL_0:
+        flash.unprotect_readout()
+        values = {**flash.options.loaded, **{k: v for k, v in values.items() if _keeps(flash, k)}}
+    changed = {k: v for k, v in values.items() if v != flash.options.programmed[k]}
+    flash.program_options(**changed)
+
+
+def _readout(flash: EmulatedFlash, values: Mapping[str, int]) -> int | None:
+    fields = flash.part.options.fields
+    return next((v for k, v in values.items() if fields[k].role is OptionRole.READOUT), None)
+
+
+def _keeps(flash: EmulatedFlash, name: str) -> bool:
+    """Whether an option outlives the way from level 1 to 0: PCROP does not."""
+    return flash.part.options.fields[name].role is not OptionRole.CODE_PROTECTION
