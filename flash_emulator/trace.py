@@ -28,7 +28,7 @@ class Operation:
     def __str__(self) -> str:
         place = f"0x{self.address >> 16:04X}_{self.address & 0xFFFF:04X}"
         size = f", {len(self.data)} bytes" if self.data else ""
-        cut = f"; CUT after {self.done}, {self.outcome}" if self.outcome else ""
+        cut = f"; CUT, {self.outcome}" if self.outcome else ""
         return f"{self.kind} {place}{size}{cut}"
 
 

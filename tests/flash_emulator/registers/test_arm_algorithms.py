@@ -319,7 +319,7 @@ def test_a_cut_in_program_page_stops_the_cpu_and_erase_heals(case: Case, outcome
     stores = sum(access.kind == "store" for access in run.accesses)
     with pytest.raises(PowerLoss):
         run.erase_sector(case.sector)
-    assert done(run)[-1].endswith(f"CUT after 1, {outcome}")
+    assert done(run)[-1].endswith(f"CUT, {outcome}")
     assert stores <= 2 * run.flash.part.program_unit, "the CPU has stopped there"
 
     run.flash.supply = SteadySupply()
