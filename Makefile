@@ -52,6 +52,7 @@ format: $(STAMP) ## let ruff lay the code out
 	$(BIN)/ruff format .
 
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python benchmarks/update.py
 	$(BIN)/python benchmarks/update.py --profile hex
 	$(BIN)/python benchmarks/flash.py

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from flash_emulator.errors import (
     BusFault,
     BusyError,
     EccNmi,
+    EnduranceWarning,
     ProgramError,
     ReadProtected,
     UnknownTiming,
@@ -309,6 +311,11 @@ class EmulatedFlash:
         self.cells.erase(offset, size)
         self.erase_counts[index] += 1
         self.usage.erases += 1
+        endurance = self.part.endurance
+        if endurance is not None and self.erase_counts[index] == endurance.cycles + 1:
+            place = f"0x{self._base + offset:08X}"
+            text = f"{self.part.name}: sector at {place} erased {endurance.cycles + 1} times"
+            warnings.warn(f"{text}; guaranteed are {endurance.cycles}", EnduranceWarning, 3)
 
     def erase_bank(self, bank: int) -> None:
         """Erase physical bank *bank* (MER1, MER2 name physical banks). One operation.

@@ -45,5 +45,9 @@ class AlignmentError(ValueError):
     """An address or a size that no such operation can have (PGAERR, SIZERR, outside the array)."""
 
 
+class EnduranceWarning(UserWarning):
+    """A sector was erased more often than the datasheet guarantees. Said once for each sector."""
+
+
 class UnknownTiming(ValueError):
     """Somebody asks for time, and no document says how long the operation takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from tiny_silicon import BANK, BASE, SECTOR, cut, part, units
 from flash_emulator import (
     BusyError,
     EmulatedFlash,
+    EnduranceWarning,
     Outcome,
     UnknownTiming,
     load_part,
@@ -153,6 +155,18 @@ def test_erases_are_counted_by_physical_sector() -> None:
     assert device.usage.erases == 4 + 4 + 8
 
 
+def test_the_first_erase_beyond_the_endurance_warns_once_for_each_sector() -> None:
+    device = timed(endurance=Endurance(cycles=2))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(5):
+            device.erase(BASE)
+            device.erase(BASE + SECTOR)
+    assert [w.category for w in caught] == [EnduranceWarning] * 2
+    assert "erased 3 times; guaranteed are 2" in str(caught[0].message)
+
+
+@pytest.mark.filterwarnings("ignore::flash_emulator.EnduranceWarning")
 def test_sectors_beyond_their_endurance_are_named_by_physical_address() -> None:
     device = timed(endurance=Endurance(cycles=3))
     assert device.worn_sectors() == []
