@@ -126,5 +126,6 @@ def test_why_of_a_damaged_image(board: Path):
 def damage(file: Path, offset: int) -> None:
     board = load_board(file)
     device, address = board.device, board.part.base + offset
+    device.reset()  # addresses are physical: no alias
     device.preload(address, bytes([device.read(address, 1)[0] ^ 1]))
     save_board(board, file)
