@@ -15,7 +15,7 @@ from typing import Protocol
 class Outcome(StrEnum):
     """What a cut leaves of the operation that it hit; the package docstring has the model.
 
-    The names of section 4.3 of the project's flash facts stand behind: P program, E erase.
+    P0 to P4 are what a cut program may leave, E0 to E4 what a cut erase may.
     """
 
     BEFORE = "before"  # P0, E0: nothing has happened yet

@@ -7,6 +7,7 @@ one door and turns what comes back into flags. ``PowerLoss`` passes through. Aft
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class Register:
 WHOLE = 0xFFFF_FFFF
 
 
-class Front:
+class Front(ABC):
     """The flash interface of one chip, as its bus sees it.
 
     Offsets are from ``base``; widths are 1, 2 or 4 bytes, and for the array 8 too. *poll_us* is
@@ -108,9 +109,9 @@ class Front:
             self._met_single_error(address)
         return int.from_bytes(data, "little")
 
+    @abstractmethod
     def store(self, address: int, width: int, value: int) -> None:
         """A write to the array. Raises BusError outside of it."""
-        raise NotImplementedError
 
     def _met_double_error(self, error: UnreadableUnit) -> int:
         raise BusError(str(error), error.address) from error
