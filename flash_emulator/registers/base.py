@@ -116,7 +116,7 @@ class Front(ABC):
     def _met_double_error(self, error: UnreadableUnit) -> int:
         raise BusError(str(error), error.address) from error
 
-    def _met_single_error(self, address: int) -> None:
+    def _met_single_error(self, address: int) -> None:  # noqa: B027  no ECC: nothing to do
         """An error was corrected in the unit at *address*."""
 
     def _met_read_protection(self, address: int) -> int:
