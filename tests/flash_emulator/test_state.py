@@ -84,6 +84,19 @@ def test_neither_side_of_a_fork_sees_what_the_other_does() -> None:
     assert (state(twin), twin.digest()) == (after, digest)
 
 
+def test_weak_units_of_a_fork_age_by_themselves() -> None:
+    device = flash()
+    cut(device, 1, Outcome.WEAK, lambda: device.program(BASE, bytes(8)))
+    device.power_on()
+    twin = device.fork()
+    before = state(device)
+    twin.power_on()
+    assert state(device) == before
+    assert state(twin) != before
+    assert twin.digest() == fresh_digest(twin)
+    assert device.digest() == fresh_digest(device)
+
+
 def test_a_fork_of_a_fork_is_on_its_own_too() -> None:
     first = flash()
     first.program(BASE, units(0, 8))
@@ -193,6 +206,15 @@ def test_every_kind_of_change_changes_the_digest_in_its_own_way() -> None:
     assert len({digests[name] for name in same}) == 1
     others = [digest for name, digest in digests.items() if name not in same]
     assert len({*others, digests["erase"]}) == len(others) + 1
+
+
+def test_a_programmed_ff_is_in_the_digest_also_among_other_data() -> None:
+    digests = set()
+    for count in (1, 2):
+        device = flash()
+        device.program(BASE, units(0, 1) + b"\xff" * 8 * (count - 1))
+        digests.add(device.digest())
+    assert len(digests) == 2
 
 
 def test_options_and_interruptions_are_in_the_digest() -> None:
