@@ -25,6 +25,7 @@ from every_part import (
 )
 
 from flash_emulator import (
+    AlignmentError,
     BusFault,
     CutAt,
     EccNmi,
@@ -143,6 +144,29 @@ def check_row(part: Part, size: int) -> None:
         )
         with pytest.raises(ProgramError):
             device.program_fast(part.base, data * count)
+
+
+@each(lambda part: part.row_bytes or part.burst_bytes)
+def test_a_row_or_burst_needs_virgin_flash_its_size_and_its_alignment(part: Part) -> None:
+    """4.1, burst: "page erase and burst" again. Zeros go over a used unit one by one, not so."""
+    size, unit = part.row_bytes or part.burst_bytes or 0, part.program_unit
+    device = EmulatedFlash(part)
+    device.program(part.base + size - unit, data_of(part))
+    before = device.digest()
+    with pytest.raises(ProgramError, match="PGSERR"):
+        device.program_fast(part.base, bytes(size))
+    for address, length in ((part.base + unit, size), (part.base, size - unit), (part.base, 0)):
+        with pytest.raises(AlignmentError):
+            device.program_fast(address + 2 * size, bytes(length))
+    assert device.digest() == before
+    device.program_fast(part.base + size, data_of(part) * (size // unit))
+    assert device.read(part.base + size, size) == data_of(part) * (size // unit)
+
+
+@each(lambda part: not part.row_bytes and not part.burst_bytes)
+def test_other_parts_have_no_fast_programming(part: Part) -> None:
+    with pytest.raises(AlignmentError):
+        EmulatedFlash(part).program_fast(part.base, bytes(256))
 
 
 @opsr
