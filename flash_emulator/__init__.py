@@ -32,7 +32,7 @@ of option bytes, flash words that sit in the write buffer of an H7, secure and p
 """
 
 from flash_emulator.clock import VirtualClock
-from flash_emulator.device import EmulatedFlash, Interrupted, Usage
+from flash_emulator.device import EmulatedFlash, Interrupted, Reading, Usage, Watch
 from flash_emulator.errors import (
     AlignmentError,
     BusFault,
@@ -42,6 +42,7 @@ from flash_emulator.errors import (
     FlashError,
     ProgramError,
     ReadProtected,
+    UnknownContent,
     UnknownTiming,
     UnreadableUnit,
     WriteProtected,
@@ -68,12 +69,15 @@ __all__ = [
     "PowerSupply",
     "ProgramError",
     "ReadProtected",
+    "Reading",
     "SteadySupply",
     "Trace",
+    "UnknownContent",
     "UnknownTiming",
     "UnreadableUnit",
     "Usage",
     "VirtualClock",
+    "Watch",
     "WriteProtected",
     "load_part",
     "load_part_file",

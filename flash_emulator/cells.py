@@ -24,6 +24,7 @@ class Mark(IntEnum):
     VIRGIN = 0  # a completed erase, nothing since
     PROGRAMMED = 1  # data as read, check bits as they should be
     RAW = 2  # look at its RawUnit
+    UNKNOWN = 3  # nothing is assumed of it; whoever looks at it is told so
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,19 @@ class RawUnit:
 class _Page:
     """Data and marks of one page; shared between forks until one of them writes."""
 
-    __slots__ = ("data", "digest", "marks", "raw")
+    __slots__ = ("data", "digest", "marks", "raw", "unknown")
 
-    def __init__(self, data: bytearray, marks: bytearray, raw: dict[int, RawUnit]) -> None:
+    def __init__(
+        self, data: bytearray, marks: bytearray, raw: dict[int, RawUnit], unknown: int = 0
+    ) -> None:
         self.data = data
         self.marks = marks
         self.raw = raw  # by unit within the page
+        self.unknown = unknown  # how many units are marked so
         self.digest: int | None = None  # 128 bits, None when it has to be taken anew
 
     def copy(self) -> _Page:
-        return _Page(bytearray(self.data), bytearray(self.marks), dict(self.raw))
+        return _Page(bytearray(self.data), bytearray(self.marks), dict(self.raw), self.unknown)
 
     def take_digest(self, index: int) -> int:
         if self.digest is None:
@@ -86,6 +90,7 @@ class Cells:
         "_page_size",
         "_pages",
         "_total",
+        "_unknown",
         "_units_per_page",
         "_word_bits",
         "code",
@@ -106,6 +111,7 @@ class Cells:
         self._owned = bytearray(len(self._pages))
         self._dirty = bytearray(len(self._pages))  # 1: not in the total
         self._total = 0
+        self._unknown = 0
 
     def fork(self) -> Cells:
         """The same cells, to go another way. Pages are shared until either side writes."""
@@ -117,6 +123,7 @@ class Cells:
         twin._owned = bytearray(len(self._owned))
         self._owned = bytearray(len(self._owned))
         twin._dirty, twin._total = self._dirty.copy(), self._total
+        twin._unknown = self._unknown
         return twin
 
     def digest(self) -> int:
@@ -170,6 +177,20 @@ class Cells:
                 base = index * self._units_per_page
                 found += [base + unit for unit in sorted(page.raw) if first <= unit <= last]
         return found
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether any unit is marked UNKNOWN."""
+        return self._unknown > 0
+
+    def is_known(self, offset: int, size: int) -> bool:
+        """Whether no unit that the range touches is marked UNKNOWN."""
+        for index, begin, stop in self._spans(offset, size) if self._unknown else ():
+            page = self._pages[index]
+            first, last = begin // self.unit, (stop - 1) // self.unit
+            if page.unknown and page.marks.find(Mark.UNKNOWN, first, last + 1) >= 0:
+                return False
+        return True
 
     def raw(self, unit: int) -> RawUnit | None:
         index, within = divmod(unit, self._units_per_page)
@@ -235,11 +256,28 @@ class Cells:
             units = range(begin // self.unit, stop // self.unit)
             page.marks[units.start : units.stop] = bytes(len(units))
             page.raw = {unit: raw for unit, raw in page.raw.items() if unit not in units}
+            self._count_unknown(page)
+
+    def forget(self, offset: int, size: int) -> None:
+        """Mark every unit of the range UNKNOWN: whole units, whatever they hold."""
+        for index, begin, stop in self._spans(offset, size):
+            page = self._own(index)
+            page.data[begin:stop] = bytes([ERASED]) * (stop - begin)
+            units = range(begin // self.unit, stop // self.unit)
+            page.marks[units.start : units.stop] = bytes([Mark.UNKNOWN]) * len(units)
+            page.raw = {unit: raw for unit, raw in page.raw.items() if unit not in units}
+            self._count_unknown(page)
+
+    def _count_unknown(self, page: _Page) -> None:
+        self._unknown -= page.unknown
+        page.unknown = page.marks.count(Mark.UNKNOWN)
+        self._unknown += page.unknown
 
     def _drop(self, index: int, old: _Page) -> None:
         if not self._dirty[index]:
             self._total ^= old.take_digest(index)
         self._dirty[index] = 0
+        self._unknown -= old.unknown
         self._pages[index] = self._blank
         self._owned[index] = 0
 
@@ -257,6 +295,8 @@ class Cells:
         else:
             page.raw[within] = raw
             page.marks[within] = Mark.RAW
+        if page.unknown:
+            self._count_unknown(page)
 
     def _is_plain(self, raw: RawUnit, data: int) -> bool:
         if raw.metastable or any(raw.fading) or raw.frail:
@@ -291,6 +331,7 @@ class Cells:
                 page = self._own(index)
                 page.data[:] = data[begin : begin + self._page_size]
                 page.marks[:] = page_marks
+                self._count_unknown(page)
         for unit, cells in raw.items():
             index, within = divmod(unit, self._units_per_page)
             self._own(index).raw[within] = cells

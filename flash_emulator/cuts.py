@@ -24,7 +24,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from flash_emulator.cells import Cells, RawUnit
+from flash_emulator.cells import Cells, Mark, RawUnit
 from flash_emulator.power import Outcome
 
 SHARES = range(5, 252)  # of 256: evenly from 2 to 98 percent
@@ -108,6 +108,8 @@ def _erased(
         if outcome in (Outcome.BLANK, Outcome.WEAK):
             yield unit, RawUnit(ones, spent=refuses, frail=not refuses)
             continue
+        if cells.mark(unit) is Mark.UNKNOWN:
+            continue  # nothing is known of what part of it is left
         old = cells.word(unit)
         word = old | chance(dice, bits, share)
         unsure = some(dice, ones & ~old, bits) if outcome is Outcome.METASTABLE else 0

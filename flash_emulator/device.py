@@ -11,7 +11,8 @@ import random
 import warnings
 from copy import copy
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from enum import StrEnum
+from typing import Any, Protocol
 
 from flash_emulator import cuts, rules, saved
 from flash_emulator.cells import Cells, Mark, RawUnit
@@ -25,6 +26,7 @@ from flash_emulator.errors import (
     EnduranceWarning,
     ProgramError,
     ReadProtected,
+    UnknownContent,
     UnknownTiming,
     UnreadableUnit,
     WriteProtected,
@@ -47,6 +49,24 @@ class Usage:
     stall_us: int = 0  # reads that had to wait for a busy bank
     corrected: int = 0  # single-bit errors that reads have met
     untimed: int = 0  # operations whose time no document gives
+
+
+class Reading(StrEnum):
+    """What metastable bits read."""
+
+    DRAWN = "drawn"  # anew each time, from the seed
+    STABLE = "stable"  # what the cells' last stable state was
+    FLIPPED = "flipped"  # the opposite
+
+
+class Watch(Protocol):
+    """Told what is about to happen in the array; see ``flash_emulator.explore``."""
+
+    def operation(self, operation: Operation) -> None:
+        """*operation* begins now: its whole bulk, with power on so far."""
+
+    def moment(self) -> None:
+        """Nothing happens in the array; whoever drives the device says that power may go now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +103,9 @@ class EmulatedFlash:
         self.energy_uj = energy_uj or {}
         self.usage = Usage()
         self.trace: Trace | None = None
+        self.watch: Watch | None = None
+        self.draws_by_place = False  # what a cut leaves depends on seed and place alone
+        self.reading = Reading.DRAWN
         self.background = False  # operations return at once, and their bank is busy for their time
         self.interrupted: Interrupted | None = None
         self.options = Options(part.options)
@@ -162,9 +185,15 @@ class EmulatedFlash:
         self._wait_for_read(offset, size)
         if self.options.read_protected:
             raise ReadProtected("RDERR", "protected against reads (PCROP)", address)
+        self._check_known(offset, size)
         raw_units = self.cells.raw_units(offset, size) if size else []
         data = self.cells.raw_data(offset, size)
         return self._decoded(data, address, offset, raw_units) if raw_units else data
+
+    def _check_known(self, offset: int, size: int) -> None:
+        """Raises UnknownContent where the range touches a unit that was forgotten."""
+        if self.cells.has_unknown and size and not self.cells.is_known(offset, size):
+            raise UnknownContent(offset, size)
 
     def _decoded(self, data: bytes, address: int, offset: int, units: list[int]) -> bytes:
         """*data* with its raw *units* as the ECC gives them."""
@@ -190,8 +219,19 @@ class EmulatedFlash:
             return BusFault("DBECCERR", "double ECC error", address)
         return EccNmi("ECCD", "double ECC error", address)
 
+    @property
+    def flickers(self) -> int:
+        """How many metastable units were read since power-on."""
+        return self._flickers
+
+    def forget_history(self) -> None:
+        """Draw what metastable bits read as if this were the first power-on."""
+        self._power_ons = self._flickers = 0
+
     def _flicker(self, unit: int) -> int:
         self._flickers += 1
+        if self.reading is not Reading.DRAWN:
+            return 0 if self.reading is Reading.STABLE else -1
         text = f"{self.seed}/{unit}/{self._power_ons}/{self._flickers}"
         return random.Random(text).getrandbits(self.cells.word_bits)  # noqa: S311
 
@@ -224,6 +264,8 @@ class EmulatedFlash:
         """Virgin units."""
         unit = self._unit
         count = len(data) // unit
+        if self.watch is not None:
+            self.watch.operation(Operation("program", self._base + first * unit, data, count))
         granted = self.supply.take(count)
         self.cells.program(first, data[: granted * unit])
         self._programmed(first, data, granted)
@@ -233,9 +275,12 @@ class EmulatedFlash:
     def _overwrite(self, unit: int, data: bytes, address: int) -> int:
         """One unit that is not virgin. Returns how many were programmed."""
         data = data[: self._unit]
+        self._check_known(unit * self._unit, self._unit)
         if self._effect(unit, data) is rules.Effect.REFUSED:
             flag = self.part.overwrite_flag or "PROGERR"
             raise ProgramError(flag, "the unit is not erased", address)
+        if self.watch is not None:
+            self.watch.operation(Operation("program", self._base + unit * self._unit, data))
         if self.supply.take(1) < 1:
             self._cut_program(unit, data)
         old, new = cuts.held(self.cells, unit), self._word(data)
@@ -298,6 +343,8 @@ class EmulatedFlash:
         size = self.part.sector_starts[offset]
         self._wait_for_write(address)
         self._check_protection(offset, size, address)
+        if self.watch is not None:
+            self.watch.operation(Operation("erase", self._base + offset))
         if self.supply.take(1) < 1:
             dice = self._dice(offset)
             cuts.cut_erase(self.cells, offset, size, self.supply.outcome, dice)
@@ -340,6 +387,9 @@ class EmulatedFlash:
             self._wait_for_write(self._base + start)
             if protected:
                 self._check_protection(start, self.part.bank_size, self._base + start)
+        start = self._base + banks.start * self.part.bank_size
+        if self.watch is not None:
+            self.watch.operation(Operation(kind.replace("_", " "), start))
         if self.supply.take(1) < 1:
             for bank in banks:
                 self._cut_bank_erase(bank)
@@ -351,9 +401,7 @@ class EmulatedFlash:
         self._spend("erase_us", banks.start * self.part.bank_size, time_us, 1)
         busy = self._busy_until_us
         busy[banks.start : banks.stop] = [max(busy[banks.start : banks.stop])] * len(banks)
-        self._note(
-            Operation(kind.replace("_", " "), self._base + banks.start * self.part.bank_size)
-        )
+        self._note(Operation(kind.replace("_", " "), start))
 
     def _cut_bank_erase(self, bank: int) -> None:
         outcome, start = self.supply.outcome, bank * self.part.bank_size
@@ -379,11 +427,13 @@ class EmulatedFlash:
         """
         self._alive()
         self.options.check(fields)
+        data = json.dumps(fields, sort_keys=True).encode()
+        if self.watch is not None:
+            self.watch.operation(Operation("options", self._base, data))
         if self.supply.take(1) < 1:
             self.options.cut(fields, self.supply.outcome)
             self._die("options", 0)
         self.options.program(fields)
-        data = json.dumps(fields, sort_keys=True).encode()
         self._note(Operation("options", self._base, data))
 
     def launch_options(self) -> None:
@@ -430,6 +480,14 @@ class EmulatedFlash:
         for index in range(last - first):
             word = self._word(bytes(units[index * self._unit : (index + 1) * self._unit]))
             self.cells.set_word(first + index, RawUnit(word))
+
+    def forget(self, address: int, size: int) -> None:
+        """Assume nothing any more of the whole units of a physical range, until they are erased.
+
+        Whoever reads or programs one of them meets UnknownContent; a completed erase makes them
+        virgin. A search through states uses this for what a cut left where nobody looks.
+        """
+        self.cells.forget(address - self._base, size)
 
     # --- injected damage
 
@@ -485,6 +543,7 @@ class EmulatedFlash:
         twin.erase_counts = self.erase_counts.copy()
         twin._busy_until_us = self._busy_until_us.copy()
         twin.trace = None
+        twin.watch = None
         return twin
 
     def give_state(self) -> dict[str, object]:
@@ -628,7 +687,8 @@ class EmulatedFlash:
 
     def _dice(self, place: int) -> random.Random:
         """The same seed, place and operation number give the same silicon."""
-        return random.Random(f"{self.seed}/{place}/{self.supply.taken}")  # noqa: S311
+        number = 0 if self.draws_by_place else self.supply.taken
+        return random.Random(f"{self.seed}/{place}/{number}")  # noqa: S311
 
     def _cut_program(self, unit: int, data: bytes) -> None:
         word, outcome = self._word(data), self.supply.outcome

@@ -51,3 +51,16 @@ class EnduranceWarning(UserWarning):
 
 class UnknownTiming(ValueError):
     """Somebody asks for time, and no document says how long the operation takes."""
+
+
+class UnknownContent(BaseException):
+    """Somebody looked at, or programmed, a unit of which nothing is assumed (``forget``).
+
+    No error of the device: it tells whoever called ``forget`` that the content matters. *offset*
+    and *size* are what was looked at, in the array, in bytes.
+    """
+
+    def __init__(self, offset: int, size: int) -> None:
+        self.offset = offset
+        self.size = size
+        super().__init__(f"unknown content matters: {size} bytes at offset 0x{offset:X}")

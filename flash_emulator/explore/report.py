@@ -1,0 +1,103 @@
+"""What an exploration says: numbers, findings, and what it assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from flash_emulator.explore.path import Path
+from flash_emulator.power import Outcome
+
+KEPT = 1000  # counterexamples in a report
+
+Stop = Literal["", "states", "cuts", "time", "interrupted", "violations"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where to stop. None: never. A search that was stopped is not complete, and says so."""
+
+    cuts: int | None = None  # in a row; 1: every single cut
+    states: int | None = 200_000  # each one that waits takes some 10 KiB
+    time_s: float | None = None
+    violations: int | None = 100
+    operations: int = 1_000_000  # of one boot; more is a violation of "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """One state from which something goes wrong, and the shortest way to it that was found."""
+
+    question: str  # "safe", "live", "told" or the subject's own
+    text: str
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.question}: {self.text} [{self.path}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """While it goes on. The levels to come are not known, so no end is foretold but the level's."""
+
+    level: int  # cuts in a row
+    done: int  # states of this level that were booted
+    of: int
+    states: int  # in all
+    boots: int
+    violations: int
+    elapsed_s: float
+    level_left_s: float | None  # at the pace of this level
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One self-check: what it looked at, how often. One that fails raises SelfCheckFailed."""
+
+    name: str
+    count: int
+    text: str
+
+
+class SelfCheckFailed(AssertionError):
+    """The search cannot be believed: the subject is not deterministic, or a cut did not fire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer. *complete*: every state that cuts can reach was booted.
+
+    *states* are distinct states after a cut, *boots* starts that were run (a state whose
+    metastable bits were looked at is booted several times), *cuts* the points and outcomes at
+    which power was cut, unit by unit, *edges* the different states that these came to.
+    """
+
+    complete: bool
+    stopped_by: Stop
+    states: int
+    boots: int
+    cuts: int
+    edges: int
+    levels: tuple[int, ...]  # states by the least number of cuts to them
+    operations_first: int  # of the first boot, uninterrupted
+    operations_most: int  # the longest uninterrupted recovery
+    ends: Mapping[str, int]  # different ways to an end, by the subject's word for it
+    violations: tuple[Counterexample, ...]  # the shortest first; at most KEPT of them
+    violation_count: int
+    heat: Mapping[int, Mapping[Outcome, int]]  # cuts by offset of the sector, and outcome
+    hot: Mapping[int, int]  # violations by offset of the sector that the last cut hit
+    merged: int  # cuts whose content nobody looks at
+    refinements: int  # searches begun anew since somebody looked after all
+    checks: tuple[Check, ...]
+    elapsed_s: float
+    chain: str = ""  # of the certificate: one digest over all states, in order
+
+    @property
+    def passed(self) -> bool:
+        """Complete, and nothing was found."""
+        return self.complete and not self.violation_count
+
+    @property
+    def boots_per_s(self) -> float:
+        return self.boots / self.elapsed_s if self.elapsed_s else 0.0

@@ -1,0 +1,286 @@
+"""Breadth first through all states that cuts can reach.
+
+Level *n* holds the states that need *n* cuts in a row, so the first way to a state is a shortest
+one. A level is booted in batches of fixed size and order, here or by an executor: what comes of it
+does not depend on who does it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from itertools import islice
+
+from flash_emulator.device import EmulatedFlash, Reading
+from flash_emulator.explore import checks
+from flash_emulator.explore.boots import Worker
+from flash_emulator.explore.graph import Graph
+from flash_emulator.explore.path import Path
+from flash_emulator.explore.report import (
+    KEPT,
+    Counterexample,
+    Limits,
+    Progress,
+    Report,
+    SelfCheckFailed,
+    Stop,
+)
+from flash_emulator.explore.states import (
+    NODE_SIZE,
+    Expansion,
+    Job,
+    Key,
+    Look,
+    Node,
+    State,
+    state_key,
+)
+from flash_emulator.explore.subject import Nothing, Rest, Subject
+from flash_emulator.explore.successors import CutNeverFired
+from flash_emulator.power import Outcome
+
+_BATCH = 96  # states; what it is, must not depend on the number of workers
+_AHEAD = 4  # batches that an executor has at a time, beyond one
+_REFINEMENTS = 64  # searches begun anew, at most
+
+ALL_OUTCOMES = tuple(Outcome)
+ALL_READINGS = (Reading.STABLE, Reading.FLIPPED, Reading.DRAWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to search. *sample* below 1: this share of the cuts, drawn from *seed*.
+
+    *merge*: take what nobody looks at for unknown; without it, every unit is told apart.
+    """
+
+    limits: Limits = Limits()
+    outcomes: tuple[Outcome, ...] = ALL_OUTCOMES
+    readings: tuple[Reading, ...] = ALL_READINGS
+    merge: bool = True
+    sample: float = 1.0
+    seed: int = 0
+
+
+class _Stopped(Exception):
+    def __init__(self, by: Stop) -> None:
+        self.by = by
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is known so far of one search."""
+
+    graph: Graph = field(default_factory=Graph)
+    levels: list[int] = field(default_factory=list)
+    violations: list[Counterexample] = field(default_factory=list)
+    hot: Counter[int] = field(default_factory=Counter)
+    look: set[tuple[int, int]] = field(default_factory=set)
+    seen: set[Key] = field(default_factory=set)
+    chain: bytes = bytes(32)
+    boots: int = 0
+
+
+class Search:
+    """One search, from one flash that has run to rest or is about to be started the first time."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        flash: EmulatedFlash,
+        rest: Rest | None = None,
+        options: Options | None = None,
+        *,
+        executor: Executor | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        observer: Callable[[Expansion], None] | None = None,
+    ) -> None:
+        self._options = options or Options()
+        self._subject = subject
+        self._flash = flash.fork()
+        self._flash.draws_by_place = True
+        self._rest: Rest = rest if rest is not None else Nothing()
+        self._executor = executor
+        self._progress = progress
+        self._observer = observer
+        self._began_s = 0.0
+
+    def run(self) -> Report:
+        """Search until nothing is left, or a limit is met, or Ctrl-C is pressed.
+
+        Raises SelfCheckFailed when the search cannot be believed.
+        """
+        self._began_s = time.monotonic()
+        look: Look = frozenset()
+        for refinements in range(_REFINEMENTS):
+            tally = _Tally()
+            stopped = self._search(self._job(look), tally)
+            if not tally.look:
+                return self._report(tally, stopped, refinements, self._job(look))
+            look |= frozenset(tally.look)
+        raise SelfCheckFailed(f"content is looked at ever anew, after {_REFINEMENTS} searches")
+
+    def _job(self, look: Look) -> Job:
+        options = self._options
+        return Job(
+            self._subject,
+            options.outcomes,
+            options.readings,
+            options.limits.operations,
+            options.merge and options.sample >= 1,
+            options.sample,
+            options.seed,
+            look,
+        )
+
+    def _search(self, job: Job, tally: _Tally) -> Stop:
+        frontier = [State(state_key(self._flash, self._rest), self._flash, self._rest, Path())]
+        tally.seen.add(frontier[0].key)
+        try:
+            while frontier and not tally.look:
+                tally.levels.append(len(frontier))
+                frontier = self._level(job, tally, frontier)
+        except _Stopped as stopped:
+            return stopped.by
+        except KeyboardInterrupt:
+            return "interrupted"
+        return ""
+
+    def _level(self, job: Job, tally: _Tally, frontier: list[State]) -> list[State]:
+        """Boot one level; return the next one. Raises _Stopped at a limit."""
+        limits, level = self._options.limits, len(tally.levels) - 1
+        if limits.cuts is not None and level > limits.cuts:
+            tally.levels.pop()
+            raise _Stopped("cuts")
+        children: list[State] = []
+        done, began_s = 0, time.monotonic()
+        for size, expansions in self._batches(job, tally, frontier):
+            for expansion in expansions:
+                children += self._take(tally, expansion)
+            done += size
+            self._tell(tally, level, done, len(frontier), began_s)
+            self._check_limits(tally)
+        return children
+
+    def _take(self, tally: _Tally, expansion: Expansion) -> list[State]:
+        tally.boots += 1
+        tally.look |= expansion.looked
+        for segment in tally.graph.add(expansion):
+            tally.chain = sha256(tally.chain + segment.digest()).digest()
+            if segment.violation is not None:
+                path = replace(expansion.path, reading=expansion.reading)
+                tally.violations.append(Counterexample(*segment.violation, path))
+                tally.hot[expansion.sector] += 1
+        if self._observer is not None:
+            self._observer(expansion)
+        new = [child for child in expansion.children if child.key not in tally.seen]
+        tally.seen |= {child.key for child in new}
+        return new
+
+    # --- batches
+
+    def _batches(
+        self, job: Job, tally: _Tally, frontier: Sequence[State]
+    ) -> Iterator[tuple[int, list[Expansion]]]:
+        """Batches in their order, with what came of them."""
+        states = iter(frontier)
+        batches = iter(lambda: list(islice(states, _BATCH)), [])
+        if self._executor is None:
+            for batch in batches:
+                yield len(batch), expand_batch(job, batch, tally.graph.entries.keys())
+            return
+        known = b"".join(sorted(tally.graph.entries.keys()))
+        under_way: list[tuple[int, Future[list[Expansion]]]] = []
+        try:
+            for batch in batches:
+                future = self._executor.submit(expand_packed, job, batch, known)
+                under_way.append((len(batch), future))
+                if len(under_way) > _AHEAD:
+                    size, first = under_way.pop(0)
+                    yield size, first.result()
+            for size, future in under_way:
+                yield size, future.result()
+        finally:
+            for _, future in under_way:
+                future.cancel()
+
+    # --- limits and progress
+
+    def _check_limits(self, tally: _Tally) -> None:
+        limits = self._options.limits
+        if limits.states is not None and len(tally.seen) > limits.states:
+            raise _Stopped("states")
+        if limits.violations is not None and len(tally.violations) >= limits.violations:
+            raise _Stopped("violations")
+        if limits.time_s is not None and time.monotonic() - self._began_s > limits.time_s:
+            raise _Stopped("time")
+
+    def _tell(self, tally: _Tally, level: int, done: int, of: int, began_s: float) -> None:
+        if self._progress is None:
+            return
+        now_s = time.monotonic()
+        left_s = (now_s - began_s) / done * (of - done) if done else None
+        self._progress(
+            Progress(
+                level,
+                done,
+                of,
+                len(tally.seen),
+                tally.boots,
+                len(tally.violations),
+                now_s - self._began_s,
+                left_s,
+            )
+        )
+
+    # --- the end
+
+    def _report(self, tally: _Tally, stopped: Stop, refinements: int, job: Job) -> Report:
+        complete = not stopped and job.sample >= 1
+        graph = tally.graph
+        recoveries = graph.recoveries()
+        violations = tally.violations + graph.loops()
+        violations.sort(key=lambda found: len(found.path.cuts))
+        return Report(
+            complete=complete,
+            stopped_by=stopped,
+            states=len(tally.seen),
+            boots=tally.boots,
+            cuts=graph.cuts,
+            edges=graph.edges,
+            levels=tuple(tally.levels),
+            operations_first=next(iter(recoveries.values()), 0) or 0,
+            operations_most=max((n for n in recoveries.values() if n is not None), default=0),
+            ends=dict(sorted(graph.ends.items())),
+            violations=tuple(violations[:KEPT]),
+            violation_count=len(violations),
+            heat=graph.heat_by_sector(),
+            hot=dict(tally.hot),
+            merged=graph.merged,
+            refinements=refinements,
+            checks=checks.check(graph, tally.seen, complete=complete),
+            elapsed_s=time.monotonic() - self._began_s,
+            chain=tally.chain.hex(),
+        )
+
+
+def expand_batch(job: Job, batch: Sequence[State], known: Iterable[Node]) -> list[Expansion]:
+    """Boot all states of *batch*, in their order. What a worker does."""
+    worker = Worker(job, known)
+    try:
+        return [expansion for state in batch for expansion in worker.expand(state)]
+    except CutNeverFired as error:
+        raise SelfCheckFailed(f"a planned cut did not fire: {error}") from error
+
+
+def expand_packed(job: Job, batch: Sequence[State], known: bytes) -> list[Expansion]:
+    """The same, in another process: *known* are the nodes' keys in one string."""
+    return expand_batch(job, batch, _unpacked(known))
+
+
+def _unpacked(known: bytes) -> Iterator[Node]:
+    return (known[at : at + NODE_SIZE] for at in range(0, len(known), NODE_SIZE))

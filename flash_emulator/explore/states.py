@@ -1,0 +1,112 @@
+"""States, and what booting one of them comes to. Values that go to other processes and back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import blake2b, sha256
+
+from flash_emulator.device import EmulatedFlash, Reading
+from flash_emulator.explore.path import Cut, Path
+from flash_emulator.explore.subject import Rest, Subject
+from flash_emulator.power import Outcome
+
+Key = bytes  # 16 bytes
+Node = bytes  # a key and a reading, or a point of a run where it can be joined
+NODE_SIZE = 17
+Look = frozenset[tuple[int, int]]  # ranges of the array, (first byte, behind the last one)
+
+
+@dataclass(slots=True)
+class State:
+    """What a cut left. *flash* has not been powered on yet."""
+
+    key: Key
+    flash: EmulatedFlash
+    rest: Rest
+    path: Path
+    sector: int = -1  # offset of the sector that the last cut hit
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is the same for all states of one search.
+
+    *look*: content of these ranges is never taken for unknown, since somebody looks at it.
+    """
+
+    subject: Subject
+    outcomes: tuple[Outcome, ...]
+    readings: tuple[Reading, ...]
+    operations: int
+    merge: bool
+    sample: float
+    seed: int
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A cut, and the state that it came to. A *merged* one stands for many units and outcomes."""
+
+    key: Key
+    cut: Cut
+    merged: bool
+
+
+@dataclass(slots=True)
+class Segment:
+    """A stretch of a run: from a node to the next one, or to its end."""
+
+    node: Node
+    operations: int = 0
+    idle: int = 0  # operations that changed nothing
+    signature: bytes = b""  # of the operations
+    edges: list[Edge] = field(default_factory=list)
+    heat: Counter[tuple[int, Outcome]] = field(default_factory=Counter)
+    next: Node | None = None
+    end: str = ""  # the subject's word; where the run went to its end
+    violation: tuple[str, str] | None = None
+
+    def digest(self) -> bytes:
+        """32 bytes over all of it: for the chain."""
+        digest = sha256(self.node + self.signature)
+        facts = (self.operations, self.next, self.end, self.violation)
+        digest.update(repr(facts).encode())
+        for edge in self.edges:
+            digest.update(edge.key)
+        return digest.digest()
+
+
+@dataclass(slots=True)
+class Expansion:
+    """All that came of booting one state in one way of reading.
+
+    *echoes* are stretches behind a point at which the run was joined with an earlier one, for
+    comparison with what was found there.
+    """
+
+    state: Key
+    reading: Reading
+    path: Path
+    sector: int
+    segments: list[Segment]
+    children: list[State]
+    reruns: int = 0
+    echoes: list[Segment] = field(default_factory=list)
+    looked: Look = frozenset()  # somebody looked at what had been taken for unknown before
+
+
+def state_key(flash: EmulatedFlash, rest: Rest) -> Key:
+    return blake2b(flash.digest() + rest.digest, digest_size=16).digest()
+
+
+def start_node(key: Key, reading: Reading) -> Node:
+    return key + reading[:1].encode()
+
+
+def point_node(flash: EmulatedFlash, volatile: bytes, memory: object) -> Node:
+    """A point of a run. Where metastable bits were looked at, their history is part of it."""
+    flickers = (flash.reading.value, flash.flickers) if flash.flickers else ()
+    text = repr((flash.mapped_bank, memory, flickers)).encode()
+    return blake2b(flash.digest() + volatile + text, digest_size=NODE_SIZE).digest()

@@ -1,0 +1,111 @@
+"""What is explored: something that boots on a flash, and all else that survives a cut.
+
+The simplest subject is a function, ``boot(flash)``. Whoever has more than flash (a modem, a second
+chip), or runs so long that runs should be joined half-way, writes a ``Subject``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from inspect import isgenerator
+from typing import Any, Protocol
+
+from flash_emulator.device import EmulatedFlash
+
+Run = Generator[Hashable, None, str]
+"""A run from power-on to rest. It returns a short word on how it ended.
+
+It may yield *memory*: all that it holds in RAM at this moment, as nested tuples of plain values.
+It promises that its future depends on nothing but flash, ``Boot.volatile`` and that. Where the
+same was seen before, the run is not carried on: what comes was explored already.
+"""
+
+
+class Rest(Protocol):
+    """What survives a cut beside the flash. An immutable value that can be pickled."""
+
+    @property
+    def digest(self) -> bytes:
+        """Equal rests have equal digests, and only they."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing but the flash survives."""
+
+    digest: bytes = b""
+
+
+class Boot(Protocol):
+    """One start of the subject, on a flash that has just been powered on."""
+
+    def run(self) -> Run:
+        """Run to rest. Raises Violation where something is wrong that can be seen now."""
+
+    def surviving(self) -> Sequence[tuple[str, Rest]]:
+        """If power went now: the ways in which it may come back, and what is there then.
+
+        Each way has a name without spaces; the first one's may be empty.
+        """
+
+    def volatile(self) -> bytes:
+        """Digest of all that decides the future beside flash and memory; asked when run yields."""
+
+
+class Subject(Protocol):
+    """Makes boots. Must be picklable where an executor of other processes is used."""
+
+    def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot: ...
+
+
+class Violation(Exception):
+    """Something that must hold does not. *question* is "safe", "live", "told" or one's own."""
+
+    def __init__(self, question: str, text: str) -> None:
+        self.question = question
+        self.text = text
+        super().__init__(f"{question}: {text}")
+
+    def __reduce__(self) -> tuple[type[Violation], tuple[str, str]]:
+        return type(self), (self.question, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSubject:
+    """A function that boots on a flash, and one that judges the flash when it has come to rest.
+
+    *function* returns when it is at rest, or is a generator that yields memory. *verdict* raises
+    Violation. Any other exception of either is a violation of "live".
+    """
+
+    function: Callable[[EmulatedFlash], Any]
+    verdict: Callable[[EmulatedFlash], object] | None = None
+
+    def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot:
+        return _FunctionBoot(self, flash, rest)
+
+
+@dataclass(frozen=True, slots=True)
+class _FunctionBoot:
+    subject: FunctionSubject
+    flash: EmulatedFlash
+    rest: Rest
+
+    def run(self) -> Run:
+        result = self.subject.function(self.flash)
+        if isgenerator(result):
+            result = yield from _yielded(result)
+        if self.subject.verdict is not None:
+            self.subject.verdict(self.flash)
+        return "at rest" if result is None else str(result)
+
+    def surviving(self) -> Sequence[tuple[str, Rest]]:
+        return (("", self.rest),)
+
+    def volatile(self) -> bytes:
+        return b""
+
+
+def _yielded(run: Iterator[Hashable]) -> Generator[Hashable, None, Any]:
+    return (yield from run)

@@ -1,0 +1,208 @@
+"""All states that a cut in one operation may leave.
+
+Every unit of a bulk program is an operation with all its outcomes. Where nobody looks at what they
+leave before it is erased, they all are one state: the units hold something *unknown*. That is not
+assumed but tried: the state with the unknown units is booted, and a boot that reads or programs one
+of them says which (``UnknownContent``). Then these units are told apart, the others stay unknown,
+and it is tried again. So a merged state stands for every content that the units may have, also
+for those that the model of torn cells would never draw.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from flash_emulator.device import EmulatedFlash
+from flash_emulator.explore.path import Cut
+from flash_emulator.explore.states import Job, Key, state_key
+from flash_emulator.explore.subject import Rest
+from flash_emulator.power import CutAt, Outcome, PowerLoss
+from flash_emulator.trace import Operation
+
+_FEW = 2  # units that are told apart at once
+_TRIES = 12  # of a cut erase, before all of it is told apart
+
+Span = tuple[int, int]  # of the array: first byte, behind the last one
+Looks = Callable[[EmulatedFlash, Rest, Key], Span | None]
+"""Where a boot from this state looks at unknown content; None: nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """One state, and the cut that leads to it. A *merged* one stands for many units or outcomes.
+
+    ``cut.operation`` counts from the operation that was cut: 1 is its first unit.
+    """
+
+    key: Key
+    flash: EmulatedFlash
+    rest: Rest
+    cut: Cut
+    merged: bool
+
+
+class CutNeverFired(BaseException):
+    """The supply was told to cut in this operation, and the operation returned. A bug of ours.
+
+    No Exception, so that the subject's own handlers cannot hide it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Successors:
+    """Of what *flash* is about to do. *ways*: what survives beside it, by how power comes back."""
+
+    job: Job
+    looks: Looks
+    flash: EmulatedFlash
+    ways: Sequence[tuple[str, Rest]]
+
+    def of(self, operation: Operation) -> Iterator[Successor]:
+        if self.job.sample < 1:
+            yield from self._sampled(operation)
+        elif not self.job.merge or operation.kind not in ("program", "erase"):
+            yield from self._units_apart(operation, 0, operation.done)
+        elif operation.kind == "program":
+            yield from self._program(operation, 0, operation.done)
+        else:
+            yield from self._erase(operation)
+
+    def still(self) -> Iterator[Successor]:
+        """Power goes while no operation is under way."""
+        yield from self._ways(self.flash.fork(), 0, Outcome.BEFORE)
+
+    def _sampled(self, operation: Operation) -> Iterator[Successor]:
+        dice = random.Random(f"{self.job.seed}/{self.flash.digest().hex()}/{operation}")  # noqa: S311
+        for unit in range(operation.done):
+            chosen = tuple(o for o in self.job.outcomes if dice.random() < self.job.sample)
+            yield from self._unit(operation, unit, chosen)
+
+    # --- programs
+
+    def _program(self, operation: Operation, begin: int, end: int) -> Iterator[Successor]:
+        """Cuts in units [begin, end) of the operation."""
+        seen = self._seen_of(operation, begin, end) if end - begin > _FEW else range(begin, end)
+        if seen is None:
+            merged = self._unknown(operation, begin, end)
+            yield from self._ways(merged, begin + 1, self.job.outcomes[0], merged=True)
+            return
+        if seen.start > begin:
+            yield from self._program(operation, begin, seen.start)
+        yield from self._units_apart(operation, seen.start, seen.stop)
+        if seen.stop < end:
+            yield from self._program(operation, seen.stop, end)
+
+    def _seen_of(self, operation: Operation, begin: int, end: int) -> range | None:
+        """The units of [begin, end) that have to be told apart; None when nobody looks at any."""
+        unit = self.flash.part.program_unit
+        offset = operation.address - self.flash.part.base
+        span = (offset + begin * unit, offset + end * unit)
+        seen = self._must_look(span)
+        seen = seen or self._looked_at(self._unknown(operation, begin, end), span)
+        if seen is None:
+            return None
+        return range((seen[0] - offset) // unit, -(-(seen[1] - offset) // unit))
+
+    def _unknown(self, operation: Operation, begin: int, end: int) -> EmulatedFlash:
+        """Units before *begin* are programmed, those up to *end* unknown, those behind untouched."""
+        twin, unit = self.flash.fork(), self.flash.part.program_unit
+        if begin:
+            twin.repeat(replace(operation, data=operation.data[: begin * unit], done=begin))
+        twin.forget(operation.address + begin * unit, (end - begin) * unit)
+        return twin
+
+    def _units_apart(self, operation: Operation, begin: int, end: int) -> Iterator[Successor]:
+        """Every outcome of every unit. AFTER of one unit is BEFORE of the next."""
+        for unit in range(begin, end):
+            last = unit == operation.done - 1
+            outcomes = tuple(o for o in self.job.outcomes if last or o is not Outcome.AFTER)
+            yield from self._unit(operation, unit, outcomes)
+
+    def _unit(
+        self, operation: Operation, unit: int, outcomes: tuple[Outcome, ...]
+    ) -> Iterator[Successor]:
+        for outcome in outcomes:
+            twin = self._cut(operation, unit, outcome)
+            yield from self._ways(twin, unit + 1, outcome)
+
+    # --- erases
+
+    def _erase(self, operation: Operation) -> Iterator[Successor]:
+        """A sector: one state where nobody looks, else one for each outcome."""
+        offset = operation.address - self.flash.part.base
+        span = (offset, offset + self.flash.part.sector_starts[offset])
+        merged = self.flash.fork()
+        merged.forget(operation.address, span[1] - span[0])
+        seen = self._must_look(span) or self._looked_at(merged, span)
+        if seen is None:
+            yield from self._ways(merged, 1, self.job.outcomes[0], merged=True)
+            return
+        for outcome in self.job.outcomes:
+            twin = self._seen_only(self._cut(operation, 0, outcome), span, seen)
+            yield from self._ways(twin, 1, outcome)
+
+    def _seen_only(self, flash: EmulatedFlash, span: Span, seen: Span) -> EmulatedFlash:
+        """*flash* with what nobody looks at unknown; what is looked at first, is found on the way."""
+        for _ in range(_TRIES):
+            twin = self._but(flash, span, seen)
+            more = self._looked_at(twin, span)
+            if more is None:
+                return twin
+            seen = (min(seen[0], more[0]), max(seen[1], more[1]))
+        return flash
+
+    def _but(self, flash: EmulatedFlash, span: Span, seen: Span) -> EmulatedFlash:
+        """A twin with all units of *span* unknown but those of *seen*."""
+        base, unit = flash.part.base, flash.part.program_unit
+        low, high = seen[0] // unit * unit, -(-seen[1] // unit) * unit
+        twin = flash.fork()
+        twin.forget(base + span[0], max(0, low - span[0]))
+        twin.forget(base + high, max(0, span[1] - high))
+        return twin
+
+    # --- cutting and looking
+
+    def _cut(self, operation: Operation, unit: int, outcome: Outcome) -> EmulatedFlash:
+        """A twin that loses power in this unit of the operation."""
+        twin = self.flash.fork()
+        twin.supply = CutAt(unit + 1, outcome)
+        try:
+            twin.repeat(operation)
+        except PowerLoss:
+            return twin
+        raise CutNeverFired(f"{operation}: unit {unit}, outcome {outcome}")
+
+    def _ways(
+        self, flash: EmulatedFlash, operation: int, outcome: Outcome, *, merged: bool = False
+    ) -> Iterator[Successor]:
+        flash.interrupted = None  # FLASH_OPSR is not part of a state: no boot may read it
+        for way, rest in self.ways:
+            cut = Cut(operation, outcome, way=way)
+            yield Successor(state_key(flash, rest), flash, rest, cut, merged)
+
+    def _looked_at(self, flash: EmulatedFlash, span: Span) -> Span | None:
+        """What boots in any of the ways look at within *span*."""
+        found = []
+        flash.interrupted = None
+        for _, rest in self.ways:
+            look = self.looks(flash, rest, state_key(flash, rest))
+            if look is not None and look[0] < span[1] and span[0] < look[1]:
+                found.append((max(look[0], span[0]), min(look[1], span[1])))
+        return _hull(found)
+
+    def _must_look(self, span: Span) -> Span | None:
+        """What of *span* is known to be looked at by a later boot."""
+        return _hull(
+            (max(low, span[0]), min(high, span[1]))
+            for low, high in self.job.look
+            if low < span[1] and span[0] < high
+        )
+
+
+def _hull(spans: Sequence[Span] | Iterator[Span]) -> Span | None:
+    found = list(spans)
+    if not found:
+        return None
+    return min(low for low, _ in found), max(high for _, high in found)
