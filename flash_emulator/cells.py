@@ -90,8 +90,8 @@ class Cells:
         "_page_size",
         "_pages",
         "_total",
-        "_unknown",
         "_units_per_page",
+        "_unknown",
         "_word_bits",
         "code",
         "size",
@@ -219,6 +219,12 @@ class Cells:
     def mark(self, unit: int) -> Mark:
         index, within = divmod(unit, self._units_per_page)
         return Mark(self._pages[index].marks[within])
+
+    def marks(self, first: int, count: int) -> bytes:
+        """The marks of *count* units from *first* on."""
+        spans = self._spans(first * self.unit, count * self.unit)
+        unit = self.unit
+        return b"".join(self._pages[i].marks[a // unit : b // unit] for i, a, b in spans)
 
     def virgin_run(self, first: int, count: int) -> int:
         """How many units from *first* on, *count* at most, are virgin."""

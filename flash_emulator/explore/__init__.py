@@ -15,9 +15,9 @@ booted, and the verdict was asked of each.
 
 * The subject is deterministic in flash and rest. Checked: one state in 32 is booted twice.
 * What it yields as memory is all that it holds in RAM. Checked: one join in 16 is followed on.
-* What a cut leaves of a unit is drawn once for each place and outcome, from the device's seed; other
-  seeds are other searches. Where nobody looks at what it left (found by trying), the state stands
-  for every content, drawn or not.
+* What a cut leaves of a unit is drawn once for each place and outcome, from the device's seed;
+  other seeds are other searches. Where nobody looks at what it left (found by trying), the state
+  stands for every content, drawn or not.
 * Metastable bits are read in three ways: as they last were, the opposite, and drawn. In one boot
   all are read in the same way.
 * FLASH_OPSR, wear and time are not part of a state; ``Rest`` may hold time.
@@ -32,6 +32,7 @@ from typing import Any
 
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.path import Cut, Path
+from flash_emulator.explore.replay import Film, Frame, PathLeft, replay, shrink
 from flash_emulator.explore.report import (
     Check,
     Counterexample,
@@ -58,11 +59,14 @@ __all__ = [
     "Check",
     "Counterexample",
     "Cut",
+    "Film",
+    "Frame",
     "FunctionSubject",
     "Limits",
     "Nothing",
     "Options",
     "Path",
+    "PathLeft",
     "Progress",
     "Report",
     "Rest",
@@ -72,6 +76,8 @@ __all__ = [
     "Subject",
     "Violation",
     "explore",
+    "replay",
+    "shrink",
 ]
 
 

@@ -12,6 +12,7 @@ from flash_emulator.clock import VirtualClock
 from flash_emulator.device import EmulatedFlash, Reading
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.path import Cut, Path
+from flash_emulator.explore.report import SelfCheckFailed
 from flash_emulator.explore.states import (
     Edge,
     Expansion,
@@ -22,9 +23,7 @@ from flash_emulator.explore.states import (
     State,
     point_node,
     start_node,
-    state_key,
 )
-from flash_emulator.explore.report import SelfCheckFailed
 from flash_emulator.explore.subject import Boot, Rest, Run, Violation
 from flash_emulator.explore.successors import Span, Successor, Successors
 from flash_emulator.power import SteadySupply

@@ -58,7 +58,7 @@ class Options:
     *merge*: take what nobody looks at for unknown; without it, every unit is told apart.
     """
 
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     outcomes: tuple[Outcome, ...] = ALL_OUTCOMES
     readings: tuple[Reading, ...] = ALL_READINGS
     merge: bool = True

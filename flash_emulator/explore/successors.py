@@ -106,7 +106,7 @@ class Successors:
         return range((seen[0] - offset) // unit, -(-(seen[1] - offset) // unit))
 
     def _unknown(self, operation: Operation, begin: int, end: int) -> EmulatedFlash:
-        """Units before *begin* are programmed, those up to *end* unknown, those behind untouched."""
+        """Units before *begin* programmed, those up to *end* unknown, those behind untouched."""
         twin, unit = self.flash.fork(), self.flash.part.program_unit
         if begin:
             twin.repeat(replace(operation, data=operation.data[: begin * unit], done=begin))
@@ -144,7 +144,7 @@ class Successors:
             yield from self._ways(twin, 1, outcome)
 
     def _seen_only(self, flash: EmulatedFlash, span: Span, seen: Span) -> EmulatedFlash:
-        """*flash* with what nobody looks at unknown; what is looked at first, is found on the way."""
+        """*flash* with what nobody looks at unknown; where somebody does is found by trying."""
         for _ in range(_TRIES):
             twin = self._but(flash, span, seen)
             more = self._looked_at(twin, span)

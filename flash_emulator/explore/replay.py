@@ -1,0 +1,218 @@
+"""One path again, with a film of what happens; and the same finding with fewer cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from flash_emulator.cells import Mark
+from flash_emulator.device import EmulatedFlash
+from flash_emulator.explore.boots import powered
+from flash_emulator.explore.path import Cut, Path
+from flash_emulator.explore.subject import Boot, Rest, Subject, Violation
+from flash_emulator.power import CutAt, Outcome, PowerLoss, SteadySupply
+from flash_emulator.trace import Operation
+
+MOST_OPERATIONS = 1_000_000  # of one boot
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One thing that happened. *operation* is the number of the last one that was begun.
+
+    *sectors* has a sign for each sector of the array at that moment: ``.`` erased, ``#`` all
+    units plain and programmed, ``+`` some of them, ``!`` at least one that a cut has spoilt.
+    """
+
+    boot: int  # from 1
+    operation: int
+    kind: str  # "boot", "operation", "word", "cut", "end", "violation"
+    text: str
+    address: int | None = None
+    sectors: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """All frames of one path, and how its last boot ended."""
+
+    path: Path
+    frames: tuple[Frame, ...]
+    end: str  # the subject's word; empty when there was a violation
+    violation: tuple[str, str] | None
+    flash: EmulatedFlash  # as the last boot left it
+
+
+class PathLeft(ValueError):
+    """The path does not fit: a cut that it names was never reached."""
+
+
+def replay(subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path) -> Film:
+    """Boot, cut, boot again ... as *path* says. Raises PathLeft where a cut does not fire."""
+    state = flash.fork()
+    state.draws_by_place = True
+    frames: list[Frame] = []
+    for number, cut in enumerate(path.cuts, 1):
+        shot = _Shot(subject, powered(state, cut.reading), rest, number, cut)
+        shot.run()
+        frames += shot.frames
+        if shot.survived is None:
+            raise PathLeft(f"cut {number} of {path}, {cut}: not reached; {shot.frames[-1].text}")
+        state, rest = shot.flash, shot.survived
+        state.interrupted = None
+    last = _Shot(subject, powered(state, path.reading), rest, len(path.cuts) + 1, None)
+    last.run()
+    return Film(path, (*frames, *last.frames), last.end, last.violation, last.flash)
+
+
+def shrink(subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path) -> Path:
+    """A path with the same question violated and as few cuts as can be left of this one."""
+    question = _question(subject, flash, rest, path)
+    if question is None:
+        raise ValueError(f"{path}: nothing is violated")
+    shorter = True
+    while shorter:
+        shorter = False
+        for candidate in _simpler(path):
+            if _question(subject, flash, rest, candidate) == question:
+                path, shorter = candidate, True
+                break
+    return path
+
+
+def _simpler(path: Path) -> Iterator[Path]:
+    """One cut less; then cuts that leave everything as it was."""
+    for index in range(len(path.cuts)):
+        yield replace(path, cuts=path.cuts[:index] + path.cuts[index + 1 :])
+    for index, cut in enumerate(path.cuts):
+        if cut.operation and cut.outcome is not Outcome.BEFORE:
+            plain = replace(cut, outcome=Outcome.BEFORE)
+            yield replace(path, cuts=(*path.cuts[:index], plain, *path.cuts[index + 1 :]))
+
+
+def _question(subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path) -> str | None:
+    try:
+        film = replay(subject, flash, rest, path)
+    except PathLeft:
+        return None
+    return film.violation[0] if film.violation else None
+
+
+def sector_signs(flash: EmulatedFlash) -> str:
+    """See ``Frame``."""
+    return "".join(_sign(flash, offset, size) for offset, size in flash.part.sector_starts.items())
+
+
+def _sign(flash: EmulatedFlash, offset: int, size: int) -> str:
+    unit = flash.part.program_unit
+    marks = flash.cells.marks(offset // unit, size // unit)
+    if marks.count(Mark.RAW) or marks.count(Mark.UNKNOWN):
+        return "!"
+    programmed = marks.count(Mark.PROGRAMMED)
+    return "." if not programmed else "#" if programmed == len(marks) else "+"
+
+
+class _MomentCut(BaseException):
+    """Power goes while no operation is under way."""
+
+
+class _Loop(BaseException):
+    """The boot does more operations than it may."""
+
+
+class _Shot:
+    """One boot of a film, up to its cut."""
+
+    def __init__(
+        self, subject: Subject, flash: EmulatedFlash, rest: Rest, number: int, cut: Cut | None
+    ) -> None:
+        self.flash = flash
+        self.frames: list[Frame] = []
+        self.end = ""
+        self.violation: tuple[str, str] | None = None
+        self.survived: Rest | None = None
+        self._number = number
+        self._cut = cut
+        self._operation = 0
+        self._moment = 0
+        self._boot: Boot = subject.boot(flash, rest)
+        flash.supply = SteadySupply()
+        if cut is not None and cut.operation:
+            flash.supply = CutAt(cut.operation, cut.outcome)
+
+    def run(self) -> None:
+        self._note("boot", f"power-on {self._number}")
+        self.flash.watch = self
+        try:
+            self._follow()
+        except PowerLoss as loss:
+            self._died(f"CUT: {loss}", loss.address)
+        except _MomentCut:
+            self._died(f"CUT at moment {self._moment}, between two operations")
+        except _Loop:
+            self._violated("live", f"no rest after {MOST_OPERATIONS} operations of one boot")
+        except Violation as violation:
+            self._violated(violation.question, violation.text)
+        except Exception as error:
+            self._violated("live", f"the boot ended in {type(error).__name__}: {error}")
+        finally:
+            self.flash.watch = None
+
+    def _follow(self) -> None:
+        run = self._boot.run()
+        seen: set[object] = set()
+        while True:
+            try:
+                memory = next(run)
+            except StopIteration as stop:
+                self.end = str(stop.value)
+                break
+            self._words()
+            here = (self.flash.digest(), self._boot.volatile(), repr(memory))
+            if here in seen:
+                text = "the run comes back to a state where it was before: it never comes to rest"
+                raise Violation("live", text)
+            seen.add(here)
+        self._words()
+        self._note("end", self.end)
+        if self._cut is not None and not self._cut.operation and not self._cut.moment:
+            self._died("CUT at rest")
+
+    def _words(self) -> None:
+        """What the subject has to say, where it says something."""
+        tell = getattr(self._boot, "words", None)
+        for text in tell() if tell is not None else ():
+            self._note("word", text)
+
+    def _died(self, text: str, address: int | None = None) -> None:
+        assert self._cut is not None
+        self._words()
+        self._note("cut", text, address)
+        ways = dict(self._boot.surviving())
+        if self._cut.way not in ways:
+            raise PathLeft(f"{self._cut}: no such way; known: {', '.join(map(repr, ways))}")
+        self.survived = ways[self._cut.way]
+
+    def _violated(self, question: str, text: str) -> None:
+        self._words()
+        self.violation = (question, text)
+        self._note("violation", f"{question}: {text}")
+
+    def _note(self, kind: str, text: str, address: int | None = None) -> None:
+        signs = sector_signs(self.flash)
+        self.frames.append(Frame(self._number, self._operation, kind, text, address, signs))
+
+    # --- Watch
+
+    def operation(self, operation: Operation) -> None:
+        self._words()
+        first, self._operation = self._operation + 1, self._operation + operation.done
+        if self._operation > MOST_OPERATIONS:
+            raise _Loop
+        numbers = f"{first} to {self._operation}" if operation.done > 1 else f"{first}"
+        self._note("operation", f"{numbers}: {operation}", operation.address)
+
+    def moment(self) -> None:
+        self._moment += 1
+        if self._cut is not None and self._cut.moment == self._moment:
+            raise _MomentCut
