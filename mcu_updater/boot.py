@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mcu_updater.bank import Bank, open_banks
+from mcu_updater.errors import VerificationFailed
 from mcu_updater.flash import BankSwitch, FlashDevice
 from mcu_updater.journal import MAX_ATTEMPTS, Phase, Reading, Record
 from mcu_updater.slot import AnyLayout
@@ -185,12 +186,14 @@ def boot(
             case Start(None, mode, why):
                 return Decision(None, mode, (*reasons, why))
             case Start(int(bank), mode, why, counts):
-                if not switch.maps_at_once and bank != switch.mapped_bank:
-                    switch.map_bank(bank)
+                is_mapped = not switch.maps_at_once and bank == switch.mapped_bank
+                if not is_mapped and (error := _map(switch, bank)):
+                    reasons.append(f"bank {'AB'[bank]}: {error}")
+                    views[bank] = replace(views[bank], intact=False)
+                    continue
+                if not is_mapped and not switch.maps_at_once:
                     return Decision(bank, mode, (*reasons, why), needs_reset=True)
-                if switch.maps_at_once:
-                    switch.map_bank(bank)
-                    banks = open_banks(device, switch, layout)
+                banks = open_banks(device, switch, layout)
                 if counts and not _count(banks[bank], views[bank].reading, attempts):
                     reasons.append(f"bank {'AB'[bank]}: no attempt can be recorded any more")
                     views[bank] = _failed(views[bank])
@@ -206,6 +209,15 @@ def _limited(views: list[View], mapped: int, swaps: int) -> list[View]:
     elif swaps and views[other].reading.phase is Phase.TRIAL:
         views[other] = _failed(views[other])
     return views
+
+
+def _map(switch: BankSwitch, bank: int) -> str:
+    """Let the CPU have *bank*. Returns why that cannot be done; empty where it is done."""
+    try:
+        switch.map_bank(bank)
+    except (OSError, VerificationFailed) as error:
+        return str(error)
+    return ""
 
 
 def _count(bank: Bank, reading: Reading, attempts: int) -> bool:

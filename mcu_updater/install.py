@@ -66,7 +66,7 @@ def install(source: Bank, execution: Bank) -> Iterator[int]:
                 execution.journal.snapshot(_told(wanted, Phase.CONFIRMED))
             return
         reading = Reading()  # complete once, damaged since
-    done = reading.sectors_done if _is_of(reading.snapshot, wanted) else 0
+    done = reading.sectors_done if is_of(reading.snapshot, wanted) else 0
     for start in (done, 0):  # once more from the first sector
         yield from _copy(source, execution, wanted, start)
         if execution.is_intact(wanted):
@@ -81,17 +81,19 @@ def install(source: Bank, execution: Bank) -> Iterator[int]:
     )
 
 
-def _is_of(held: Snapshot | None, wanted: Snapshot) -> bool:
+def is_of(held: Snapshot | None, wanted: Snapshot | None) -> bool:
     """Whether *held* tells of the image that *wanted* tells of."""
-    return held is not None and (held.version, held.image_size, held.image_sha256) == (
-        wanted.version,
-        wanted.image_size,
-        wanted.image_sha256,
-    )
+    if held is None or wanted is None:
+        return False
+    return _identity(held) == _identity(wanted)
+
+
+def _identity(snapshot: Snapshot) -> tuple[str, int, bytes]:
+    return snapshot.version, snapshot.image_size, snapshot.image_sha256
 
 
 def _holds(reading: Reading, wanted: Snapshot) -> bool:
-    return reading.phase is Phase.CONFIRMED and _is_of(reading.snapshot, wanted)
+    return reading.phase is Phase.CONFIRMED and is_of(reading.snapshot, wanted)
 
 
 def _told(wanted: Snapshot, phase: Phase, done: int = 0) -> Snapshot:

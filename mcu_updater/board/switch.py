@@ -56,7 +56,7 @@ def start(
 ) -> Decision:
     """The bootloader, from a reset to the bank that runs, through the resets that it needs itself.
 
-    Raises VerificationFailed when an execution slot does not take the image, and PowerLoss.
+    A cut leaves what ``boot`` says, and the next start decides anew.
     """
     told: tuple[str, ...] = ()
     for swaps in range(MOST_SWAPS + 1):
