@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from functools import cache, partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import worlds
@@ -616,3 +617,13 @@ def test_snapshots_of_the_execution_slot_are_of_the_known_format() -> None:
     snapshot = execution(made).journal.read().snapshot
     assert isinstance(snapshot, Snapshot)
     assert (snapshot.phase, snapshot.generation) == (Phase.CONFIRMED, 1)
+
+
+@every_case
+def test_the_format_page_gives_every_slot(name: str, strategy: Strategy) -> None:
+    page = (Path(__file__).parent.parent / "FORMAT.md").read_text()
+    short = name.removeprefix("STM32").replace("_", " ")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and short in line]
+    for area in areas(layout_of(load_part(name), strategy)):
+        cell = f"`+0x{area.slot.offset:05X}`, {area.slot.size // 1024} KiB"
+        assert any(cell in row for row in rows), (short, cell)
