@@ -402,14 +402,27 @@ def test_a_trial_that_cannot_be_counted_is_left_and_not_tried_again_in_that_star
     assert (decision.bank, decision.mode) == (0, Mode.RUN)
 
 
-def test_banks_that_read_now_so_now_so_are_not_swapped_for_ever() -> None:
-    """Whatever the other bank says after the last swap: the mapped one runs, or none."""
+def test_a_trial_that_was_left_by_a_swap_is_not_gone_back_to() -> None:
     made, device = device_on_trial()
-    decision = boot(device, device, made.layout, ResetCause.SOFTWARE, swaps=MOST_SWAPS)
+    decision = boot(device, device, made.layout, ResetCause.SOFTWARE, swaps=1)
     assert (decision.bank, decision.needs_reset) == (0, False)
-    device.preload(made.banks()[0].slot.address, bytes(32))
-    decision = boot(device, device, made.layout, ResetCause.SOFTWARE, swaps=MOST_SWAPS)
+    assert made.banks()[1].journal.read().phase is Phase.TRIAL  # the next start may try
+
+
+def test_after_the_last_swap_the_mapped_bank_runs_or_none() -> None:
+    """However sound the other one is: banks that read now so, now so are not swapped for ever."""
+    made = board("STM32H743xI", Strategy.SWAP_OPTION)
+    worlds.run(made)
+    device = made.device
+    device.power_on()
+    cause = ResetCause.SOFTWARE
+    decision = boot(device, device, made.layout, cause, swaps=MOST_SWAPS)
+    assert (decision.bank, decision.needs_reset) == (1, False)
+    device.preload(made.banks()[1].slot.address, bytes(32))
+    decision = boot(device, device, made.layout, cause, swaps=MOST_SWAPS)
     assert (decision.bank, decision.mode, decision.needs_reset) == (None, Mode.RECOVERY, False)
+    decision = boot(device, device, made.layout, cause, swaps=MOST_SWAPS - 1)
+    assert (decision.bank, decision.needs_reset) == (0, True)
 
 
 def test_the_reasons_name_the_swap() -> None:
@@ -501,6 +514,31 @@ def test_a_cut_costs_one_sector() -> None:
     rest = installer(made, device)
     rest.map_bank(1)
     assert rest.sectors_written == 1
+
+
+def test_sectors_of_another_image_do_not_count() -> None:
+    made = switched()
+    made.device.power_on()
+    first, second = made.banks()
+    held = execution(made)
+    made.device.preload(held.slot.address + 100, b"\x00")
+    assert next(install(first, held)) == 0  # then a reset, and another choice
+    assert held.journal.read().phase is Phase.LOADING
+    assert list(install(second, held)) == [0, 1]
+
+
+def test_a_confirmation_that_was_cut_before_it_was_settled_is_renewed() -> None:
+    made = switched()
+    whole, device = made.device.fork(), made.device.fork()
+    whole.power_on()
+    device.power_on()
+    total = worlds.operations(whole, lambda: installer(made, whole).map_bank(1))
+    assert worlds.cut(device, total, Outcome.BEFORE, lambda: installer(made, device).map_bank(1))
+    read = execution(made, device).journal.read
+    assert (read().phase, read().settled) == (Phase.CONFIRMED, False)
+    again = installer(made, device)
+    again.map_bank(1)
+    assert (again.sectors_written, read().phase, read().settled) == (0, Phase.CONFIRMED, True)
 
 
 def test_an_image_that_was_damaged_where_it_runs_is_installed_again() -> None:
