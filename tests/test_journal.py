@@ -335,6 +335,28 @@ def test_a_trailer_that_holds_something_else_is_named() -> None:
         journal(device).snapshot(PLANNED)
 
 
+@pytest.mark.parametrize("at", [0, 248, 255, 264, 344])
+def test_a_snapshot_that_loses_a_bit_on_the_way_leaves_the_old_one(at: int) -> None:
+    """Header, CRC, end mark, record, checkpoint: read back before the old header is erased."""
+    device = trailer()
+    kept = journal(device)
+    kept.snapshot(PLANNED)
+    program, place = device.program, device.part.base + 1024 + at
+
+    def faulty(address: int, data: bytes) -> None:
+        damaged = bytearray(data)
+        if address <= place < address + len(data):
+            damaged[place - address] ^= 1
+        program(address, bytes(damaged))
+
+    device.program = faulty  # type: ignore[method-assign]
+    with pytest.raises(VerificationFailed, match=r"0x0800_0400.*something else"):
+        kept.snapshot(CHECKPOINTED)
+    del device.program
+    assert (kept.read().snapshot, kept.read().settled) == (PLANNED, True)
+    assert kept.snapshot(CHECKPOINTED).snapshot == CHECKPOINTED
+
+
 # --- records, power on
 
 
