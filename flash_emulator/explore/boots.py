@@ -25,7 +25,7 @@ from flash_emulator.explore.states import (
     start_node,
 )
 from flash_emulator.explore.subject import Boot, Rest, Run, Violation
-from flash_emulator.explore.successors import Look, Span, Successor, Successors
+from flash_emulator.explore.successors import Look, Span, Successor, Successors, both_of
 from flash_emulator.power import SteadySupply
 from flash_emulator.trace import Operation
 
@@ -98,13 +98,27 @@ class Worker:
         first.reruns += 1
 
     def looks(self, flash: EmulatedFlash, rest: Rest, key: Key) -> Look:
-        """What a boot from this state looks at. Remembered."""
+        """What boots from this state look at, now and when its weak bits have faded. Remembered."""
         found = self._looks.get(key)
         if found is None:
-            found = self._looks[key] = self._look(powered(flash, Reading.STABLE), rest)
+            found = self._looks[key] = both_of(self._all_looks(flash, rest))
         return found
 
+    def _all_looks(self, flash: EmulatedFlash, rest: Rest) -> Iterator[Look]:
+        """In every way of reading, and after as many power-ons as any bit takes to fade."""
+        aged = flash.fork()
+        while True:
+            for reading in self.job.readings:
+                twin = powered(aged, reading)
+                yield self._look(twin, rest)
+                if not twin.flickers:
+                    break
+            if not aged.cells.is_fading:
+                return
+            aged.cells.power_on()
+
     def _look(self, flash: EmulatedFlash, rest: Rest) -> Look:
+        """What one boot looks at."""
         boot = self.job.subject.boot(flash, rest)
         looker = Looker(flash, self.job)
         flash.watch = looker
@@ -114,7 +128,7 @@ class Worker:
         except UnknownContent as unknown:
             return Look((unknown.offset, unknown.offset + unknown.size))
         except (Joined, Endless, Exception):  # what is wrong is found when the state is booted
-            pass
+            return looker.look()
         return looker.look()
 
     def edges(

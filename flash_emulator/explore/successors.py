@@ -14,7 +14,7 @@ later boot looks at it after all, the search begins anew and takes it for known.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flash_emulator.device import EmulatedFlash
@@ -40,6 +40,23 @@ class Look:
 
     seen: Span | None = None
     dead: tuple[Span, ...] = ()
+
+
+def both_of(looks: Iterable[Look]) -> Look:
+    """What any of them has seen, or else what none has looked at. Stops at the first that saw."""
+    dead: tuple[Span, ...] | None = None
+    for look in looks:
+        if look.seen is not None:
+            return look
+        dead = look.dead if dead is None else tuple(_common(dead, look.dead))
+    return Look(None, dead or ())
+
+
+def _common(some: tuple[Span, ...], others: tuple[Span, ...]) -> Iterator[Span]:
+    for low, high in some:
+        for begin, end in others:
+            if begin < high and low < end:
+                yield max(low, begin), min(high, end)
 
 
 Looks = Callable[[EmulatedFlash, Rest, Key], Look]
@@ -231,7 +248,7 @@ class Successors:
         )
 
 
-def _hull(spans: Sequence[Span] | Iterator[Span]) -> Span | None:
+def _hull(spans: Iterable[Span]) -> Span | None:
     found = list(spans)
     if not found:
         return None
