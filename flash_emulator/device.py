@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from flash_emulator import cuts, rules, saved
-from flash_emulator.cells import Cells, Mark, RawUnit
+from flash_emulator.cells import Cells, Mark, RawUnit, Slice
 from flash_emulator.clock import VirtualClock
 from flash_emulator.ecc import Verdict, code_for
 from flash_emulator.errors import (
@@ -66,6 +66,12 @@ class Watch(Protocol):
 
     def read(self, offset: int, size: int) -> None:
         """These bytes of the array are looked at; also by a program that may be refused."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """A unit was asked whether it holds *wanted*, and nothing else of it was looked at.
+
+        *never*: it does not, and will not whatever metastable and fading bits do.
+        """
 
     def operation(self, operation: Operation) -> None:
         """*operation* begins now: its whole bulk, with power on so far."""
@@ -221,6 +227,68 @@ class EmulatedFlash:
         raw_units = self.cells.raw_units(offset, size) if size else []
         data = self.cells.raw_data(offset, size)
         return self._decoded(data, address, offset, raw_units) if raw_units else data
+
+    def match(self, address: int, expected: bytes) -> int:
+        """How many bytes from *address* on read as *expected*, up to a unit that does not.
+
+        A unit that cannot be read holds nothing. No unit behind the first that differs is looked
+        at, and of that one only whether it holds what is expected.
+        """
+        self._alive()
+        offset = self._offset(address, len(expected))
+        self._wait_for_read(offset, len(expected))
+        if self.options.read_protected:
+            return 0
+        if self.watch is None and self._holds_plainly(offset, expected):
+            return len(expected)
+        done = 0
+        while done < len(expected):
+            unit, begin = divmod(offset + done, self._unit)
+            part = expected[done : done + self._unit - begin]
+            if not self._holds(unit, (begin, part), address + done - begin):
+                break
+            done += len(part)
+        return done
+
+    def _holds_plainly(self, offset: int, expected: bytes) -> bool:
+        plain = not self.cells.has_unknown and not self.cells.raw_units(offset, len(expected))
+        return plain and self.cells.raw_data(offset, len(expected)) == expected
+
+    def _holds(self, unit: int, wanted: Slice, address: int) -> bool:
+        """Whether *unit*, which the CPU sees at *address*, holds this slice."""
+        begin, part = wanted
+        if self.cells.mark(unit) is Mark.UNKNOWN:
+            if wanted not in self.cells.not_held(unit):
+                raise UnknownContent(unit * self._unit, self._unit)
+            held = False
+        else:
+            held = self._unit_data(unit, address)[begin : begin + len(part)] == part
+        if self.watch is not None:
+            self.watch.compared(unit, wanted, never=not held and not self._may_hold(unit, wanted))
+        return held
+
+    def _unit_data(self, unit: int, address: int) -> bytes:
+        """What a read of the unit gives; nothing where it cannot be read."""
+        if self.cells.raw(unit) is None:
+            return self.cells.raw_data(unit * self._unit, self._unit)
+        try:
+            return self._read_unit(unit, address)
+        except UnreadableUnit:
+            return b""
+
+    def _may_hold(self, unit: int, wanted: Slice) -> bool:
+        """Whether a read may ever give this slice, as long as no operation touches the unit.
+
+        Not where more bits differ for good than the ECC corrects.
+        """
+        if self.cells.mark(unit) is Mark.UNKNOWN:
+            return False
+        begin, part = wanted
+        raw = cuts.held(self.cells, unit)
+        unsure = raw.metastable | raw.fading[0] | raw.fading[1] | raw.fading[2]
+        mask = ((1 << 8 * len(part)) - 1) << 8 * begin
+        differs = (raw.word ^ int.from_bytes(part, "little") << 8 * begin) & mask & ~unsure
+        return differs.bit_count() <= (1 if self.cells.code else 0)
 
     def _look_at(self, offset: int, size: int) -> None:
         """Raises UnknownContent where the range touches a unit that was forgotten."""
@@ -521,8 +589,9 @@ class EmulatedFlash:
     def forget(self, address: int, size: int) -> None:
         """Assume nothing any more of the whole units of a physical range, until they are erased.
 
-        Whoever reads or programs one of them meets UnknownContent; a completed erase makes them
-        virgin. A search through states uses this for what a cut left where nobody looks.
+        Whoever reads or programs one of them meets UnknownContent, and so does whoever asks by
+        ``match`` for what it is not known not to hold. A completed erase makes them virgin. A
+        search through states uses this for what a cut left where nobody looks.
         """
         self.cells.forget(address - self._base, size)
 

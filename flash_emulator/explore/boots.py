@@ -8,6 +8,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Protocol
 
+from flash_emulator.cells import NotHeld, Slice
 from flash_emulator.clock import VirtualClock
 from flash_emulator.device import EmulatedFlash, Reading
 from flash_emulator.errors import UnknownContent
@@ -39,6 +40,10 @@ class Joined(BaseException):
     """The run has come to where it need not be followed any further."""
 
 
+class Broken(BaseException):
+    """The search itself failed, in the middle of a boot whose handlers must not hide it."""
+
+
 class Endless(BaseException):
     """The boot has done more operations than it may."""
 
@@ -56,6 +61,7 @@ class Worker:
         self.job = job
         self.known = set(known)
         self._looks: dict[Key, Look] = {}
+        self._harmless: set[Node] = set()  # from where boots look at nothing unknown
         self._edges: dict[Place, tuple[Edge, ...]] = {}
         self._sent: set[Key] = set()
 
@@ -98,37 +104,38 @@ class Worker:
         first.reruns += 1
 
     def looks(self, flash: EmulatedFlash, rest: Rest, key: Key) -> Look:
-        """What boots from this state look at, now and when its weak bits have faded. Remembered."""
+        """What boots from this state look at, however metastable bits read. Remembered."""
         found = self._looks.get(key)
         if found is None:
-            found = self._looks[key] = both_of(self._all_looks(flash, rest))
+            looks = self._all_looks(flash, rest)
+            found = self._looks[key] = both_of(looks, flash.part.program_unit)
         return found
 
     def _all_looks(self, flash: EmulatedFlash, rest: Rest) -> Iterator[Look]:
-        """In every way of reading, and after as many power-ons as any bit takes to fade."""
-        aged = flash.fork()
-        while True:
-            for reading in self.job.readings:
-                twin = powered(aged, reading)
-                yield self._look(twin, rest)
-                if not twin.flickers:
-                    break
-            if not aged.cells.is_fading:
+        for reading in self.job.readings:
+            twin = powered(flash, reading)
+            yield self._look(twin, rest)
+            if not twin.flickers or reading is Reading.FLIPPED:
                 return
-            aged.cells.power_on()
 
     def _look(self, flash: EmulatedFlash, rest: Rest) -> Look:
-        """What one boot looks at."""
+        """What one boot looks at, up to where another was followed before."""
         boot = self.job.subject.boot(flash, rest)
         looker = Looker(flash, self.job)
         flash.watch = looker
+        passed: set[Node] = set()
         try:
-            for _ in boot.run():
-                looker.point()
+            for memory in boot.run():
+                node = point_node(flash, boot.volatile(), memory)
+                known = looker.has_operated and (node in self.known or node in self._harmless)
+                if known or node in passed:
+                    break
+                passed.add(node)
         except UnknownContent as unknown:
             return Look((unknown.offset, unknown.offset + unknown.size))
-        except (Joined, Endless, Exception):  # what is wrong is found when the state is booted
+        except (Endless, Exception):  # what is wrong is found when the state is booted
             return looker.look()
+        self._harmless |= passed
         return looker.look()
 
     def edges(
@@ -171,14 +178,23 @@ class Looker:
 
     def __init__(self, flash: EmulatedFlash, job: Job) -> None:
         self._flash = flash
-        self._look = job.look
+        self._unit = flash.part.program_unit
         self._left = job.operations
-        self._reads: list[Span] = []
-        self._dead: dict[int, list[Span]] = {}  # by offset of the sector
-        self._operated = False
+        self._reads: list[Span] = sorted(job.look)
+        self._compared: dict[int, set[Slice]] = {}
+        self._erased: set[int] = set()  # offsets of sectors
+        self._dead: list[Span] = []
+        self._not_held: dict[int, NotHeld] = {}
+        self.has_operated = False
 
     def read(self, offset: int, size: int) -> None:
         self._reads.append((offset, offset + size))
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        if never:
+            self._compared.setdefault(unit, set()).add(wanted)
+        else:
+            self.read(unit * self._unit, self._unit)
 
     def moment(self) -> None:
         """Nothing is looked at."""
@@ -187,26 +203,35 @@ class Looker:
         self._left -= operation.done
         if self._left < 0:
             raise Endless
-        self._operated = True
+        self.has_operated = True
         offset = operation.address - self._flash.part.base
         if operation.kind == "program":
             self._reads.append((offset, offset + len(operation.data)))
-        elif operation.kind == "erase" and offset not in self._dead:
-            sector = (offset, offset + self._flash.part.sector_starts[offset])
-            self._dead[offset] = list(self._unseen(sector))
-
-    def point(self) -> None:
-        """The boot could be joined here: enough is seen, when it has done something."""
-        if self._operated and not self._flash.cells.has_unknown:
-            raise Joined
+        elif operation.kind == "erase" and offset not in self._erased:
+            self._erased.add(offset)
+            self._erase((offset, offset + self._flash.part.sector_starts[offset]))
 
     def look(self) -> Look:
-        return Look(None, tuple(span for spans in self._dead.values() for span in spans))
+        return Look(None, tuple(self._dead), self._not_held)
 
-    def _unseen(self, sector: Span) -> Iterator[Span]:
-        """Whole units of *sector* that nobody has looked at, and nobody is known to look at."""
-        unit, at = self._flash.part.program_unit, sector[0]
-        for low, high in sorted([*self._reads, *self._look]):
+    def _erase(self, sector: Span) -> None:
+        """Whole units of *sector* that were not looked at are dead, or were compared only."""
+        unit = self._unit
+        units = range(sector[0] // unit, sector[1] // unit)
+        compared = {at: frozenset(self._compared[at]) for at in self._compared if at in units}
+        marked = [(at * unit, (at + 1) * unit) for at in compared]
+        self._dead += self._unseen(sector, [*self._reads, *marked])
+        unseen = list(self._unseen(sector, self._reads))
+        self._not_held |= {
+            at: slices
+            for at, slices in compared.items()
+            if any(low <= at * unit < high for low, high in unseen)
+        }
+
+    def _unseen(self, sector: Span, seen: list[Span]) -> Iterator[Span]:
+        """What of *sector* lies in no unit of *seen*."""
+        unit, at = self._unit, sector[0]
+        for low, high in sorted(seen):
             if high <= at or low >= sector[1]:
                 continue
             begin = low // unit * unit
@@ -254,6 +279,9 @@ class Echo:
 
     def read(self, offset: int, size: int) -> None:
         """Whoever looks at what is unknown is told so by the device."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """As ``read``."""
 
 
 def sign(signature: Signature, operation: Operation) -> None:
@@ -342,6 +370,9 @@ class Recorder:
     def read(self, offset: int, size: int) -> None:
         """Whoever looks at what is unknown is told so by the device."""
 
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """As ``read``."""
+
     def operation(self, operation: Operation) -> None:
         if self._operations + operation.done > self._worker.job.operations:
             raise Endless
@@ -366,6 +397,12 @@ class Recorder:
 
     def _cut(self, operation: Operation | None, at: Cut) -> None:
         """Note all edges; *at* is where they are, but for the unit."""
+        try:
+            self._note_edges(operation, at)
+        except Exception as error:
+            raise Broken(f"{type(error).__name__}: {error}") from error
+
+    def _note_edges(self, operation: Operation | None, at: Cut) -> None:
         first, edges = len(self._expansion.children), self._segment.edges
         begin = len(edges)
         for edge in self._worker.edges(self._flash, self._boot, operation, self._expansion):

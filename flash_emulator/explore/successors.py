@@ -8,15 +8,20 @@ and it is tried again. So a merged state stands for every content that the units
 for those that the model of torn cells would never draw.
 
 In the same way all else becomes unknown that the next boot erases and does not look at before. If a
-later boot looks at it after all, the search begins anew and takes it for known.
+later boot looks at it after all, the search begins anew and takes it for known. Of a unit that was
+only compared with something (``EmulatedFlash.match``) it stays known that it does not hold that.
+
+A weak bit is taken for metastable as soon as power goes: it reads right in one boot and may read
+wrong in the next, and right again after that. That is more than the silicon's model allows.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from flash_emulator.cells import NotHeld
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.path import Cut
 from flash_emulator.explore.states import Job, Key, state_key
@@ -35,28 +40,43 @@ class Look:
     """What a boot from a state looks at.
 
     *seen*: unknown content that it looked at, and where it ended therefore. *dead*: what it erased
-    and had not looked at before.
+    and had not looked at before. *compared*: units that it erased too, and of which it only found
+    out that they do not hold what it wanted.
     """
 
     seen: Span | None = None
     dead: tuple[Span, ...] = ()
+    compared: Mapping[int, NotHeld] = field(default_factory=dict)
 
 
-def both_of(looks: Iterable[Look]) -> Look:
-    """What any of them has seen, or else what none has looked at. Stops at the first that saw."""
-    dead: tuple[Span, ...] | None = None
+def both_of(looks: Iterable[Look], unit: int) -> Look:
+    """What any of them has seen, or else what they have in common. Stops at the first that saw."""
+    both: Look | None = None
     for look in looks:
         if look.seen is not None:
             return look
-        dead = look.dead if dead is None else tuple(_common(dead, look.dead))
-    return Look(None, dead or ())
+        both = look if both is None else _common(both, look, unit)
+    return both or Look()
 
 
-def _common(some: tuple[Span, ...], others: tuple[Span, ...]) -> Iterator[Span]:
-    for low, high in some:
-        for begin, end in others:
-            if begin < high and low < end:
-                yield max(low, begin), min(high, end)
+def _common(one: Look, other: Look, unit: int) -> Look:
+    dead = tuple(
+        (max(low, begin), min(high, end))
+        for low, high in one.dead
+        for begin, end in other.dead
+        if begin < high and low < end
+    )
+    compared = {
+        index: one.compared.get(index, frozenset()) | other.compared.get(index, frozenset())
+        for index in {**one.compared, **other.compared}
+        if _erased_by(one, index, unit) and _erased_by(other, index, unit)
+    }
+    return Look(None, dead, compared)
+
+
+def _erased_by(look: Look, index: int, unit: int) -> bool:
+    at = index * unit
+    return index in look.compared or any(low <= at < high for low, high in look.dead)
 
 
 Looks = Callable[[EmulatedFlash, Rest, Key], Look]
@@ -104,7 +124,10 @@ class Successors:
 
     def still(self) -> Iterator[Successor]:
         """Power goes while no operation is under way."""
-        yield from self._ways(self.flash.fork(), 0, Outcome.BEFORE)
+        twin = self.flash.fork()
+        if self.job.merge:
+            twin.cells.fade()
+        yield from self._ways(twin, 0, Outcome.BEFORE)
 
     def _sampled(self, operation: Operation) -> Iterator[Successor]:
         dice = random.Random(f"{self.job.seed}/{self.flash.digest().hex()}/{operation}")  # noqa: S311
@@ -144,6 +167,7 @@ class Successors:
         if begin:
             twin.repeat(replace(operation, data=operation.data[: begin * unit], done=begin))
         twin.forget(operation.address + begin * unit, (end - begin) * unit)
+        twin.cells.fade()
         return twin
 
     def _units_apart(self, operation: Operation, begin: int, end: int) -> Iterator[Successor]:
@@ -168,6 +192,7 @@ class Successors:
         span = (offset, offset + self.flash.part.sector_starts[offset])
         merged = self.flash.fork()
         merged.forget(operation.address, span[1] - span[0])
+        merged.cells.fade()
         seen = self._must_look(span) or self._looked_at(merged, span)
         if seen is None:
             yield from self._ways(merged, 1, self.job.outcomes[0], merged=True)
@@ -204,6 +229,8 @@ class Successors:
         try:
             twin.repeat(operation)
         except PowerLoss:
+            if self.job.merge:
+                twin.cells.fade()
             return twin
         raise CutNeverFired(f"{operation}: unit {unit}, outcome {outcome}")
 
@@ -221,12 +248,16 @@ class Successors:
         key = state_key(flash, rest)
         if not self.job.merge:
             return flash, key
-        dead = self.looks(flash, rest, key).dead
-        if not dead:
+        look = self.looks(flash, rest, key)
+        if not look.dead and not look.compared:
             return flash, key
-        twin = flash.fork()
-        for low, high in dead:
-            twin.forget(flash.part.base + low, high - low)
+        twin, base, unit = flash.fork(), flash.part.base, flash.part.program_unit
+        for low, high in look.dead:
+            twin.forget(base + low, high - low)
+        for index, slices in look.compared.items():
+            known = twin.cells.not_held(index)
+            twin.forget(base + index * unit, unit)
+            twin.cells.exclude(index, slices | known)
         return twin, state_key(twin, rest)
 
     def _looked_at(self, flash: EmulatedFlash, span: Span) -> Span | None:
