@@ -37,6 +37,8 @@ from flash_emulator.power import Outcome, PowerLoss, PowerSupply, SteadySupply
 from flash_emulator.trace import Operation, Trace
 from flash_emulator.traits import Aliasing, BadRead, Kind, Mode, Overwrite
 
+_SRAM = range(0x2000_0000, 0x4000_0000)  # Armv7-M, DDI 0403, table B3-1
+
 
 @dataclass(slots=True)
 class Usage:
@@ -112,12 +114,12 @@ class EmulatedFlash:
         code = code_for(part.ecc.data_bits, part.ecc.modelled_check_bits) if part.ecc else None
         self.cells = Cells(part.size, part.program_unit, code, min(part.sector_sizes))
         self.erase_counts = [0] * (len(part.sector_sizes) * part.bank_count)
-        self._mapped = self._bank_after_reset()
         self._busy_until_us = [0] * part.bank_count
         self._powered = True
         self._power_ons = 0
         self._flickers = 0
         self._set_up()
+        self._mapped = self._bank_after_reset()
 
     def _set_up(self) -> None:
         """What follows from the part and is asked for at every operation."""
@@ -148,13 +150,39 @@ class EmulatedFlash:
         self._mapped = self._bank_after_reset()
 
     def _bank_after_reset(self) -> int:
-        swapped = self.part.aliasing is Aliasing.SWAP_OPTION and self.options.swapped
-        return 1 if swapped else 0
+        match self.part.aliasing:
+            case Aliasing.SWAP_OPTION:
+                return int(self.options.swapped)
+            case Aliasing.FB_MODE:
+                return int(self.options.rom_chooses_bank and self._rom_takes_bank_1())
+            case Aliasing.NONE:
+                return 0
+
+    def _rom_takes_bank_1(self) -> bool:
+        """The boot ROM looks at the first word of bank 1 (ST: bank 2), an initial stack pointer.
+
+        Where it is one, the ROM sets FB_MODE and jumps (RM0440, 2.6.1; the rule as in ST's F1
+        FLASH_DualBoot). Which addresses it takes for RAM is assumed: the SRAM region.
+        """
+        offset = self.part.bank_size
+        if self.options.read_protected:
+            return False
+        data, raw_units = self.cells.raw_data(offset, 4), self.cells.raw_units(offset, 4)
+        try:
+            word = self._decoded(data, self._base + offset, offset, raw_units)
+        except UnreadableUnit:
+            return False
+        return int.from_bytes(word, "little") in _SRAM
 
     @property
     def mapped_bank(self) -> int:
         """Physical bank at the base address."""
         return self._mapped
+
+    @property
+    def maps_at_once(self) -> bool:
+        """Whether ``map_bank`` takes effect at once; else the option counts from a reset on."""
+        return self.part.aliasing is not Aliasing.SWAP_OPTION
 
     def map_bank(self, bank: int) -> None:
         """Let the CPU see *bank* at the base address.

@@ -114,6 +114,15 @@ class Options:
         """Whether the loaded options put bank 2 at the base address."""
         return self.model.swapped(self.loaded)
 
+    @property
+    def rom_chooses_bank(self) -> bool:
+        """Whether the loaded options let the boot ROM choose a bank after reset (BFB2, nDBOOT)."""
+        return any(
+            self.loaded[name] == option.active
+            for name, option in self.model.fields.items()
+            if option.role is OptionRole.BOOT_BANK
+        )
+
     def swap_to(self, bank: int) -> dict[str, int]:
         """The change that puts physical *bank* (0 or 1) at the base address."""
         name = self.model.swap

@@ -1,7 +1,7 @@
 """Which bank to run, and why.
 
-``choose`` is the pure table; ``boot`` asks it, looks at what it asks for, writes the one record
-that it wants written, and maps the bank. The bootloader erases nothing.
+``choose`` is the pure table; ``boot`` asks it, looks at what it asks for, lets the CPU have the
+bank, and writes the one record that is wanted. It erases nothing in the banks.
 
     a bank on trial     intact?  no      -> it has failed; go on below
                         the last start ended by itself, and its attempts are spent
@@ -14,6 +14,11 @@ that it wants written, and maps the bank. The bootloader erases nothing.
 A trial whose attempt cannot be recorded is not given: it could be given for ever.
 A start after power was lost costs the trial no attempt: a cut is not the image's fault. All other
 starts count, also those whose cause is unknown.
+
+Where a mapping takes a reset (swap option), ``boot`` has the option programmed and says that a
+reset is needed; no attempt is recorded before the bank that it counts for is mapped. A bank that
+was left by such a reset is not tried again without another one, and after MOST_SWAPS resets in a
+row only the mapped bank is considered: banks cannot be swapped to and fro for ever.
 """
 
 from __future__ import annotations
@@ -23,12 +28,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mcu_updater.bank import Bank, open_banks
+from mcu_updater.errors import VerificationFailed
 from mcu_updater.flash import BankSwitch, FlashDevice
 from mcu_updater.journal import MAX_ATTEMPTS, Phase, Reading, Record
-from mcu_updater.slot import Layout
+from mcu_updater.slot import AnyLayout
 
 ATTEMPTS = 3
 """Trial boots before the old image comes back (policy; at most journal.MAX_ATTEMPTS)."""
+
+MOST_SWAPS = 2
+"""Resets of the bootloader's own in one start: to a trial, and back when it cannot be given."""
 
 
 class ResetCause(StrEnum):
@@ -84,11 +93,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The start that was chosen, and every reason on the way to it."""
+    """The start that was chosen, and every reason on the way to it.
+
+    *needs_reset*: the bank is not mapped yet; reset the MCU and boot again.
+    """
 
     bank: int | None
     mode: Mode
     reasons: tuple[str, ...]
+    needs_reset: bool = False
 
 
 def choose(views: Sequence[View], cause: ResetCause, attempts: int) -> Look | Fail | Start:
@@ -140,15 +153,22 @@ def examine(bank: Bank) -> View:
 def boot(
     device: FlashDevice,
     switch: BankSwitch,
-    layout: Layout,
+    layout: AnyLayout,
     cause: ResetCause,
     attempts: int = ATTEMPTS,
+    *,
+    swaps: int = 0,
 ) -> Decision:
-    """Choose a bank and map it. Programs one record at most for each bank; erases nothing."""
+    """Choose a bank and let the CPU have it. Programs one record at most for each bank.
+
+    *cause* is that of the start at hand, and *swaps* how many resets the bootloader itself has
+    asked for since: both are kept where a reset does not clear them. What a cut leaves: see
+    ``Journal.record`` and ``BankSwitch.map_bank``; the next start decides anew.
+    """
     if not 1 <= attempts <= MAX_ATTEMPTS:
         raise ValueError(f"attempts: 1 to {MAX_ATTEMPTS}, not {attempts}")
     banks = open_banks(device, switch, layout)
-    views = [examine(bank) for bank in banks]
+    views = _limited([examine(bank) for bank in banks], switch.mapped_bank, swaps)
     reasons: list[str] = []
     while True:
         choice = choose(views, cause, attempts)
@@ -163,16 +183,45 @@ def boot(
                 reasons.append(why)
                 _record(banks[bank], views[bank].reading, Record.FAILED, range(1))
                 views[bank] = _failed(views[bank])
-            case Start(bank, mode, why, counts):
-                if bank is not None and counts:
-                    places = range(views[bank].reading.attempts, attempts)
-                    if not _record(banks[bank], views[bank].reading, Record.ATTEMPT, places):
-                        reasons.append(f"bank {'AB'[bank]}: no attempt can be recorded any more")
-                        views[bank] = _failed(views[bank])
-                        continue
-                if bank is not None:
-                    switch.map_bank(bank)
+            case Start(None, mode, why):
+                return Decision(None, mode, (*reasons, why))
+            case Start(int(bank), mode, why, counts):
+                is_mapped = not switch.maps_at_once and bank == switch.mapped_bank
+                if not is_mapped and (error := _map(switch, bank)):
+                    reasons.append(f"bank {'AB'[bank]}: {error}")
+                    views[bank] = replace(views[bank], intact=False)
+                    continue
+                if not is_mapped and not switch.maps_at_once:
+                    return Decision(bank, mode, (*reasons, why), needs_reset=True)
+                banks = open_banks(device, switch, layout)
+                if counts and not _count(banks[bank], views[bank].reading, attempts):
+                    reasons.append(f"bank {'AB'[bank]}: no attempt can be recorded any more")
+                    views[bank] = _failed(views[bank])
+                    continue
                 return Decision(bank, mode, (*reasons, why))
+
+
+def _limited(views: list[View], mapped: int, swaps: int) -> list[View]:
+    """What may still be chosen after *swaps* resets of the bootloader's own."""
+    other = 1 - mapped
+    if swaps >= MOST_SWAPS:
+        views[other] = View(Reading())
+    elif swaps and views[other].reading.phase is Phase.TRIAL:
+        views[other] = _failed(views[other])
+    return views
+
+
+def _map(switch: BankSwitch, bank: int) -> str:
+    """Let the CPU have *bank*. Returns why that cannot be done; empty where it is done."""
+    try:
+        switch.map_bank(bank)
+    except (OSError, VerificationFailed) as error:
+        return str(error)
+    return ""
+
+
+def _count(bank: Bank, reading: Reading, attempts: int) -> bool:
+    return _record(bank, reading, Record.ATTEMPT, range(reading.attempts, attempts))
 
 
 def _failed(view: View) -> View:

@@ -52,7 +52,10 @@ class ModuleTold:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """*done* of *total* bytes; *total* is 0 where it is not known yet."""
+    """*done* of *total* bytes; *total* is 0 where it is not known yet.
+
+    PROGRAM: the slot up to *done* is written and verified, by this start or by one before.
+    """
 
     work: Work
     done: int

@@ -66,15 +66,23 @@ class FlashDevice(Protocol):
 
 
 class BankSwitch(Protocol):
-    """Which bank the CPU sees at ``geometry.base``."""
+    """Which bank the CPU sees at ``geometry.base``; or whose image it has at the address where
+    images run."""
 
     @property
     def mapped_bank(self) -> int:
-        """Physical bank at the base address: 0 or 1."""
+        """Physical bank at the base address: 0 or 1. Always 0 where banks are not exchanged."""
+
+    @property
+    def maps_at_once(self) -> bool:
+        """Whether ``map_bank`` has done it all when it returns; else it takes a reset."""
 
     def map_bank(self, bank: int) -> None:
         """Let the CPU see *bank* at the base address, the other one behind it.
 
-        On parts with a run-time alias (FB_MODE) this takes effect at once, writes no flash and
-        is gone at the next reset, after which bank 0 is mapped.
+        Run-time alias (FB_MODE): takes effect at once, writes no flash and is gone at the next
+        reset, after which bank 0 is mapped. Option: one operation that can be cut; it counts from
+        the next reset or option load on, and stays. What a cut leaves of it is the family's: the
+        old mapping or the new one, or a chip that is locked. Copy: see ``install.Installer``.
+        Raises OSError, or VerificationFailed of the copy, when it cannot be done.
         """

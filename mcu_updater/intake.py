@@ -6,7 +6,7 @@ they leave is in the journal; the object lives for one start of the MCU.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Hashable, Iterator
 from dataclasses import replace
 
 from mcu_updater.bank import Bank
@@ -56,6 +56,16 @@ class Intake:
         self._read_size = read_size
         self._base = base
         self.error: UpdaterError | None = None
+        self._offset: int | None = None  # of the package, while LOAD is under way: what it reads
+        self._sector: int | None = None  # of the slot: what it has finished last
+
+    def memory(self) -> Hashable:
+        """How far LOAD has come, and why the last package was rejected.
+
+        The loader's state follows from these, the journal's checkpoint and the package.
+        """
+        error = self.error and (type(self.error), self.error.message)
+        return self._offset, self._sector, error
 
     def note_package(self) -> Iterator[Event]:
         """Journal the package's identity. Sectors of the same package stay done."""
@@ -90,18 +100,24 @@ class Intake:
         if piece is None or snapshot.package is None:
             raise ValueError("no piece to load")
         loader = self._open_loader(snapshot, piece)
-        end = piece.start + piece.size
         try:
-            if not (yield from self._read_piece(loader, piece)):
-                return
-            if end == piece.length:
-                yield from self._sectors(loader, loader.finish())
-                yield from self._verify(loader, snapshot)
-            else:
-                yield from self._checkpoint(loader, end)
+            yield from self._load(loader, piece, snapshot)
         except (ImageRejected, VerificationFailed) as error:
             yield Problem(error.message)
             yield from self._reject(error)
+        finally:
+            self._offset = self._sector = None
+
+    def _load(self, loader: Loader, piece: PieceReady, snapshot: Snapshot) -> Iterator[Event]:
+        end = piece.start + piece.size
+        if not (yield from self._read_piece(loader, piece)):
+            return
+        if end == piece.length:
+            self._offset = end
+            yield from self._sectors(loader, loader.finish())
+            yield from self._verify(loader, snapshot)
+        else:
+            yield from self._checkpoint(loader, end)
 
     def _open_loader(self, snapshot: Snapshot, piece: PieceReady) -> Loader:
         slot, package = self._bank.slot, snapshot.package
@@ -117,6 +133,7 @@ class Intake:
         """Feed the piece to the loader. False when the module no longer gives it."""
         offset, end = piece.start, piece.start + piece.size
         while offset < end:
+            self._offset = offset
             data = self._link.read(offset, min(self._read_size, end - offset))
             if not data:
                 self._heard.module = Module.BUSY  # the piece is gone; its next event says why
@@ -134,7 +151,8 @@ class Intake:
             except OSError:
                 done = replace(self._bank.journal.snapshot_now(), sectors_done=sector + 1)
                 yield from self._keeper.write(self._bank, done, "a record could not be written")
-            yield Progress(Work.PROGRAM, loader.writer.bytes_verified, 0)
+            self._sector = sector
+            yield Progress(Work.PROGRAM, loader.writer.cursor, 0)
 
     def _checkpoint(self, loader: Loader, end: int) -> Iterator[Event]:
         """Keep what the next piece needs, before this one is given away."""

@@ -1,21 +1,23 @@
 """The journal: what is known of one slot, in the two halves of its trailer.
 
-A half is a **snapshot** (one header, and a checkpoint where one is needed) followed by
-**records**, each at a fixed place:
+A half is a **snapshot** (one header, and a checkpoint where one is needed) and **records**,
+each at a fixed place:
 
     +0                +256                         +256 + n*size
-    | header          | settled | record 0 .. n-2  | checkpoint ... |
+    | header      end | settled | record 0 .. n-2  | checkpoint ... |
 
 Rules that keep it canonical, that is, a function of logical progress and of nothing else:
 
-* A snapshot is written whole into the other half, header last. Then the old half's header is
-  erased, and only then ``settled`` is written. While both halves have a header, the settled one
-  counts, and of two that are not settled the older one, for the newer one may be weak: its turn
-  is one higher, modulo 4. No record is ever added to a half that is not settled.
+* A snapshot is written whole into the other half: checkpoint, the records of the sectors that are
+  done, and the header last. Then the old half's header is erased, and only then ``settled`` is
+  written. While both halves have a header, the settled one counts, and of two that are not
+  settled the older one, for the newer one may be weak: its turn is one higher, modulo 4. No
+  record is ever added to a half that is not settled.
 * A record is never skipped and never repaired. What cannot be trusted after a reset is replaced:
   the next start writes a new snapshot of what was read (``needs_snapshot``), so a torn, blank or
-  weak record lives for one boot at most.
+  weak record lives for one boot at most. Nothing but half and turn tells the two apart.
 * A half is erased before it is used, whatever it reads. Reading 0xFF proves nothing.
+* What a cut may have left in a half without a header is not read: the header's last unit tells.
 
 FORMAT.md gives every byte.
 """
@@ -26,20 +28,22 @@ import struct
 import zlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import lru_cache
 
 from mcu_updater.errors import VerificationFailed, address_text
 from mcu_updater.slot import ERASED, Window
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEADER_SIZE = 256
 _MAGIC = b"MCUJ"
 COMPONENT_SIZE = 32  # bytes at most; the module's limits
 VERSION_SIZE = 64
-_HEADER = struct.Struct(f"<4sHBBIIIII16s32s32s{COMPONENT_SIZE + 1}p{VERSION_SIZE + 1}pB")
-_CRC = struct.Struct("<I")
+_HEADER = struct.Struct(f"<4sHBBIIII4x16s32s32s{COMPONENT_SIZE + 1}p{VERSION_SIZE + 1}pB")
+_END = struct.Struct("<I4s")  # CRC, end mark
+END_MARK = b"DONE"  # no part of it reads blank, whatever the program unit
 _TURN_AT = _HEADER.size + 8  # behind length and CRC of the checkpoint
 TURNS = 4  # enough to tell the newer of two
-assert HEADER_SIZE - _CRC.size > _TURN_AT
+assert HEADER_SIZE - _END.size > _TURN_AT
 
 
 class Phase(IntEnum):
@@ -102,7 +106,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One header, and the checkpoint that goes with it."""
+    """One header, and the checkpoint and the records that were written with it or since."""
 
     phase: Phase
     generation: int  # one more than the other slot's when this image was planned
@@ -113,21 +117,21 @@ class Snapshot:
     image_size: int = 0  # VERIFIED and later; bytes from the slot's start
     image_sha256: bytes = bytes(32)
     piece_start: int = 0  # LOADING: the package offset that the checkpoint belongs to
-    sectors_done: int = 0  # LOADING: sectors [0, n) are written and verified
+    sectors_done: int = 0  # LOADING: sectors [0, n) are written and verified: what records say
     checkpoint: bytes = b""  # LOADING: the loader's state at piece_start, empty at 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the journal says at this moment: a snapshot and the records after it."""
+    """What the journal says at this moment: a snapshot and the records of its trial."""
 
     half: int | None = None
     snapshot: Snapshot | None = None
     settled: bool = False
-    sectors_done: int = 0
     switched: bool = False
     attempts: int = 0  # trial boots begun; a torn record counts as one
     failed: bool = False
+    turn: int = 0  # of the header, modulo TURNS
 
     @property
     def phase(self) -> Phase:
@@ -146,6 +150,10 @@ class Reading:
     @property
     def version(self) -> str:
         return self.snapshot.version if self.snapshot else ""
+
+    @property
+    def sectors_done(self) -> int:
+        return self.snapshot.sectors_done if self.snapshot else 0
 
     @property
     def needs_snapshot(self) -> bool:
@@ -169,7 +177,16 @@ class Reading:
         reason = self.snapshot.reason
         if phase is Phase.FAILED and reason is Reason.NONE:
             reason = Reason.ATTEMPTS if self.attempts else Reason.NOT_INTACT
-        return replace(self.snapshot, phase=phase, reason=reason, sectors_done=self.sectors_done)
+        return replace(self.snapshot, phase=phase, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """A valid header and its checkpoint; records have not been looked at."""
+
+    half: int
+    turn: int
+    snapshot: Snapshot
 
 
 class Journal:
@@ -193,63 +210,91 @@ class Journal:
     # --- reading
 
     def read(self) -> Reading:
-        """Read both halves, decide which counts, and read its records. Never raises."""
-        headers = [self._read_header(half) for half in (0, 1)]
-        settled = [
-            snapshot is not None and self._is_written(half, Record.SETTLED, snapshot)
-            for half, snapshot in enumerate(headers)
-        ]
-        for half in sorted((0, 1), key=lambda half: (not settled[half], half != self._older())):
-            snapshot = headers[half]
-            if snapshot is not None:
-                return self._read_records(half, snapshot, settled[half])
-        return Reading()
+        """Which half counts, and what its records say. Never raises.
 
-    def _turn(self, half: int) -> int:
-        """The turn of a half that has a header; of any other, what happens to stand there."""
-        raw = self._halves[half].peek(_TURN_AT, 1)
-        return raw[0] % TURNS if raw else 0
+        Looks at no more than it takes to know: of a half without a header at its last header
+        unit, at half 1 only where half 0 is not settled.
+        """
+        unsettled = []
+        for half in (0, 1):
+            header = self._read_header(half)
+            if header is None:
+                continue
+            if self._is_written(half, Record.SETTLED, header.snapshot):
+                return self._read_records(header, settled=True)
+            unsettled.append(header)
+        return self._read_records(_older(unsettled), settled=False) if unsettled else Reading()
 
-    def _older(self) -> int:
-        """Of two halves with a header, the one that was written first."""
-        return 1 if (self._turn(0) - self._turn(1)) % TURNS == 1 else 0
-
-    def _read_header(self, half: int) -> Snapshot | None:
-        raw = self._halves[half].peek(0, HEADER_SIZE)
-        if raw is None:
+    def _read_header(self, half: int) -> _Header | None:
+        """None at the first thing that is wrong; what is behind it is not looked at."""
+        window = self._halves[half]
+        last = window.peek(HEADER_SIZE - window.unit, window.unit)
+        if last is None or not END_MARK.endswith(last[-len(END_MARK) :]):
             return None
-        snapshot = decode_header(raw)
-        if snapshot is None or not snapshot.checkpoint:
-            return snapshot
-        length, crc = struct.unpack("<II", snapshot.checkpoint)
+        first = window.peek(0, HEADER_SIZE - window.unit)
+        snapshot = None if first is None else decode_header(first + last)
+        if first is None or snapshot is None:
+            return None
+        if snapshot.checkpoint:
+            checkpoint = self._read_checkpoint(half, *struct.unpack("<II", snapshot.checkpoint))
+            if checkpoint is None:
+                return None
+            snapshot = replace(snapshot, checkpoint=checkpoint)
+        return _Header(half, first[_TURN_AT] % TURNS, snapshot)
+
+    def _read_checkpoint(self, half: int, length: int, crc: int) -> bytes | None:
         if length > self.checkpoint_capacity:
             return None
         stored = self._halves[half].peek(self._checkpoint_start, length)
-        if stored is None or zlib.crc32(stored) != crc:
-            return None
-        return replace(snapshot, checkpoint=stored)
+        return None if stored is None or zlib.crc32(stored) != crc else stored
 
-    def _read_records(self, half: int, snapshot: Snapshot, settled: bool) -> Reading:
-        reading = Reading(half, snapshot, settled, snapshot.sectors_done)
+    def _read_records(self, header: _Header, *, settled: bool) -> Reading:
+        half, snapshot = header.half, header.snapshot
         if snapshot.phase is Phase.LOADING:
-            return replace(reading, sectors_done=self._count_sectors(half, snapshot))
-        if snapshot.phase is Phase.VERIFIED:
-            return replace(
-                reading,
-                switched=settled and self._is_written(half, Record.SWITCHED, snapshot),
-                attempts=self._count_attempts(half),
-                failed=not self._is_blank(half, Record.FAILED),
-            )
-        return reading
+            snapshot = replace(snapshot, sectors_done=self._count_sectors(half, snapshot))
+        if snapshot.phase is not Phase.VERIFIED:
+            return Reading(half, snapshot, settled, turn=header.turn)
+        return Reading(
+            half,
+            snapshot,
+            settled,
+            switched=settled and self._is_written(half, Record.SWITCHED, snapshot),
+            attempts=self._count_attempts(half),
+            failed=not self._is_blank(half, Record.FAILED),
+            turn=header.turn,
+        )
 
     def _count_sectors(self, half: int, snapshot: Snapshot) -> int:
-        """Records are written in order, so the first that is missing ends them."""
-        done = snapshot.sectors_done
+        """Records are written in order, so the first that is missing ends them.
+
+        They are read in spans that double: many in few reads, and few without a long one.
+        """
+        done = 0
         while done < self._slot_sectors:
-            if not self._is_written(half, Record.SECTOR, snapshot, done):
+            span = range(done, min(max(1, 2 * done), self._slot_sectors))
+            written = self._count_span(half, snapshot.generation, span)
+            done += written
+            if written < len(span):
                 break
-            done += 1
         return done
+
+    def _count_span(self, half: int, generation: int, span: range) -> int:
+        """How many SECTOR records of the indices *span* stand there, up to the first that does not.
+
+        One by one where a unit cannot be read: what stands before it counts.
+        """
+        size, window = self._record_size, self._halves[half]
+        expected = _sector_records(generation, self._slot_sectors, size)
+        expected = expected[span.start * size : span.stop * size]
+        begin = self._place(Record.SECTOR, span.start)
+        held = window.peek(begin, len(expected))
+        if held == expected:
+            return len(span)
+        for at in range(0, len(expected), size):
+            one = window.peek(begin + at, size) if held is None else held[at : at + size]
+            if one != expected[at : at + size]:
+                return at // size
+        return len(span)
 
     def _count_attempts(self, half: int) -> int:
         """All up to the last place that is not blank: one before it may be spent and read blank."""
@@ -260,9 +305,7 @@ class Journal:
         return HEADER_SIZE + (_FIRST_PLACE[record] + index) * self._record_size
 
     def _bytes(self, record: Record, snapshot: Snapshot, index: int) -> bytes:
-        """A record is known in advance to the last bit, so that nothing torn can pass for it."""
-        word = struct.pack("<BBHI", 0x4A, record, index, snapshot.generation)
-        return word * (self._record_size // len(word))
+        return _record_bytes(record, index, snapshot.generation, self._record_size)
 
     def _is_written(self, half: int, record: Record, snapshot: Snapshot, index: int = 0) -> bool:
         held = self._halves[half].peek(self._place(record, index), self._record_size)
@@ -287,11 +330,10 @@ class Journal:
         A cut leaves the old journal or the new one, as a whole. Raises VerificationFailed when
         the trailer does not take it.
         """
-        if len(snapshot.checkpoint) > self.checkpoint_capacity:
-            raise ValueError(f"checkpoint of {len(snapshot.checkpoint)} bytes does not fit")
-        old = self.read().half
-        half = 1 if old == 0 else 0
-        turn = 0 if old is None else (self._turn(old) + 1) % TURNS
+        self._check(snapshot)
+        old = self.read()
+        half = 1 if old.half == 0 else 0
+        turn = 0 if old.half is None else (old.turn + 1) % TURNS
         window = self._halves[half]
         try:
             self._write_half(window, snapshot, turn)
@@ -304,12 +346,24 @@ class Journal:
             raise _worn(window, None)
         return reading
 
+    def _check(self, snapshot: Snapshot) -> None:
+        """ValueError for what the trailer cannot hold: a bug of ours."""
+        if len(snapshot.checkpoint) > self.checkpoint_capacity:
+            raise ValueError(f"checkpoint of {len(snapshot.checkpoint)} bytes does not fit")
+        most = self._slot_sectors if snapshot.phase is Phase.LOADING else 0
+        if not 0 <= snapshot.sectors_done <= most:
+            raise ValueError(f"{snapshot.phase.name} with {snapshot.sectors_done} sectors done")
+
     def _write_half(self, window: Window, snapshot: Snapshot, turn: int) -> None:
-        end = self._checkpoint_start + len(snapshot.checkpoint)
-        window.erase_up_to(end)
+        """All of the half is erased, so that it holds what *snapshot* says and nothing else."""
+        window.erase_up_to(window.size)
         if snapshot.checkpoint:
             padding = bytes(-len(snapshot.checkpoint) % window.unit)
             window.program(self._checkpoint_start, snapshot.checkpoint + padding)
+        if snapshot.sectors_done:
+            done = _sector_records(snapshot.generation, self._slot_sectors, self._record_size)
+            done = done[: snapshot.sectors_done * self._record_size]
+            window.program(self._place(Record.SECTOR), done)
         window.program(0, encode_header(snapshot, turn))
 
     def record(self, after: Reading, record: Record, index: int = 0) -> None:
@@ -323,6 +377,24 @@ class Journal:
         window.program(self._place(record, index), self._bytes(record, after.snapshot, index))
 
 
+def _older(unsettled: list[_Header]) -> _Header:
+    """Of headers that are not settled, half 0 first, the one that was written first."""
+    *_, last = unsettled
+    return last if (unsettled[0].turn - last.turn) % TURNS == 1 else unsettled[0]
+
+
+def _record_bytes(record: Record, index: int, generation: int, size: int) -> bytes:
+    """A record is known in advance to the last bit, so that nothing torn can pass for it."""
+    word = struct.pack("<BBHI", 0x4A, record, index, generation)
+    return word * (size // len(word))
+
+
+@lru_cache(maxsize=8)
+def _sector_records(generation: int, count: int, size: int) -> bytes:
+    """SECTOR records 0 to *count* - 1 as they stand in flash."""
+    return b"".join(_record_bytes(Record.SECTOR, i, generation, size) for i in range(count))
+
+
 def _worn(window: Window, error: OSError | None) -> VerificationFailed:
     return VerificationFailed(
         "the trailer does not hold the journal",
@@ -334,7 +406,7 @@ def _worn(window: Window, error: OSError | None) -> VerificationFailed:
 
 
 def encode_header(snapshot: Snapshot, turn: int = 0) -> bytes:
-    """The 256 bytes of a header; the CRC is its last word, so the last unit completes it.
+    """The 256 bytes of a header; the end mark is its last word, so the last unit completes it.
 
     Raises ValueError for a component or a version that does not fit; they are never cut short.
     """
@@ -354,7 +426,6 @@ def encode_header(snapshot: Snapshot, turn: int = 0) -> bytes:
         snapshot.image_size,
         package.length,
         snapshot.piece_start,
-        snapshot.sectors_done,
         package.md5,
         package.sha256,
         snapshot.image_sha256,
@@ -363,19 +434,21 @@ def encode_header(snapshot: Snapshot, turn: int = 0) -> bytes:
         snapshot.package is not None,
     )
     body += struct.pack("<IIB", len(snapshot.checkpoint), zlib.crc32(snapshot.checkpoint), turn)
-    body = body.ljust(HEADER_SIZE - _CRC.size, b"\0")
-    return body + _CRC.pack(zlib.crc32(body))
+    body = body.ljust(HEADER_SIZE - _END.size, b"\0")
+    return body + _END.pack(zlib.crc32(body), END_MARK)
 
 
+@lru_cache(maxsize=16)  # the journal is read at every step, and seldom says something new
 def decode_header(raw: bytes) -> Snapshot | None:
     """The snapshot of 256 bytes, or None when they are no header of this format.
 
-    Its checkpoint holds length and CRC as they stand in the header, empty when there is none.
+    Its checkpoint holds length and CRC as they stand in the header, empty when there is none; of
+    sectors done the header says nothing.
     """
     if len(raw) != HEADER_SIZE:
         return None
-    body, crc = raw[: -_CRC.size], raw[-_CRC.size :]
-    if _CRC.unpack(crc)[0] != zlib.crc32(body):
+    body = raw[: -_END.size]
+    if _END.unpack_from(raw, len(body)) != (zlib.crc32(body), END_MARK):
         return None
     try:
         return _snapshot_of(body)
@@ -384,7 +457,7 @@ def decode_header(raw: bytes) -> Snapshot | None:
 
 
 def _snapshot_of(body: bytes) -> Snapshot | None:
-    magic, version, phase, reason, generation, image_size, length, piece_start, done, *rest = (
+    magic, version, phase, reason, generation, image_size, length, piece_start, *rest = (
         _HEADER.unpack_from(body)
     )
     md5, sha256, image_sha256, component, target, has_package = rest
@@ -401,6 +474,5 @@ def _snapshot_of(body: bytes) -> Snapshot | None:
         image_size,
         image_sha256,
         piece_start,
-        done,
-        b"" if checkpoint[:4] == bytes(4) else checkpoint,
+        checkpoint=b"" if checkpoint[:4] == bytes(4) else checkpoint,
     )

@@ -5,7 +5,7 @@ Only those may have records added: in any other, the place of the next record ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from mcu_updater.bank import Bank
 from mcu_updater.events import Event, JournalWritten
@@ -30,3 +30,10 @@ class Keeper:
     def record(self, bank: Bank, record: Record, index: int = 0) -> None:
         """A record behind the snapshot that was written here. Raises OSError when it fails."""
         bank.journal.record(self._written[bank.index], record, index)
+
+    def memory(self) -> Hashable:
+        """The banks whose journals were written since this start, unless that left them at rest.
+
+        What was written is in flash, and at rest ``is_renewed`` is true after any start.
+        """
+        return frozenset(bank for bank, read in self._written.items() if read.needs_snapshot)

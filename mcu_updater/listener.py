@@ -6,7 +6,7 @@ module cannot be asked for its state, so what it still holds is found out by rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from mcu_updater.decide import Module, fit
 from mcu_updater.errors import LinkError
@@ -97,6 +97,21 @@ class Listener:
                 yield ModuleTold(f"what do you hold? package bytes up to {end}")
                 self.module = self._hold(PieceReady(snapshot.component, length, start, end - start))
                 return
+
+    def memory(self) -> Hashable:
+        """What is known of the module, and what it said as long as a step to come needs it.
+
+        ANSWER needs the plan, NOTE_PACKAGE the package, START_OVER and LOAD the piece.
+        """
+        match self.module:
+            case Module.OFFERED:
+                return self.module, self.plan
+            case Module.STARTED:
+                return self.module, self.started
+            case Module.HOLDS_NEXT | Module.HOLDS_FIRST:
+                return self.module, self.piece
+            case _:
+                return self.module, None
 
     def _find_end(self, inside: int, length: int) -> int:
         """The end of the piece that holds offset *inside*."""

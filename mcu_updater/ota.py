@@ -6,6 +6,7 @@ The events are ``+QIOTEVT: 7,107xx`` of the QuecThing AT manual; the AT client i
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -134,3 +135,6 @@ class OtaModule(Protocol):
 
         Raises LinkError for an event that arrived damaged; the next call goes on behind it.
         """
+
+    def memory(self) -> Hashable:
+        """What is held in RAM here, between two calls, that decides what later calls do."""

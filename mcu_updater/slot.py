@@ -1,17 +1,21 @@
-"""A window on a device, by offset, and how each bank is laid out.
+"""Regions, layouts, and a window on a device, by offset.
 
-Every bank holds the same three things at the same offsets: a boot region, which the updater never
-writes, the slot, and the slot's trailer. What follows the trailer is the application's own.
+A slot is where an image stands; its trailer, two halves that are used in turn, holds the journal.
+Where slot and trailer lie is the layout's to say; what they leave is the application's own.
 
-    bank   +0          +slot                              +trailer
-           | boot      | slot: the image                  | half 0 | half 1 | application data
+Banks that can be exchanged are laid out alike, at offsets in the bank (``Layout``):
+
+    bank   | boot | slot: the image | half 0 | half 1 | application data
+
+Without an exchange there are three such areas in one array (``CopyLayout``): the images are kept
+in two of them, and the one that is to run is copied to the third.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from mcu_updater.errors import UsageError
 from mcu_updater.flash import FlashDevice, Geometry
@@ -21,7 +25,7 @@ ERASED = 0xFF
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Whole sectors of a bank, from *offset* on. Sizes in bytes."""
+    """Whole sectors, from *offset* on. Sizes in bytes."""
 
     offset: int
     sector_sizes: tuple[int, ...]
@@ -30,38 +34,106 @@ class Region:
     def size(self) -> int:
         return sum(self.sector_sizes)
 
+    @property
+    def end(self) -> int:
+        """Offset behind the last byte."""
+        return self.offset + self.size
+
+    @classmethod
+    def of_sectors(cls, sizes: Sequence[int], sectors: range) -> Region:
+        """*sectors* of an array of sectors of these *sizes*, by index."""
+        return cls(sum(sizes[: sectors.start]), tuple(sizes[sectors.start : sectors.stop]))
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where slot and trailer lie in each bank. The halves of the trailer are used in turn."""
+    """Where a slot and its trailer lie: in each bank, or at one place of the array."""
 
     slot: Region
     halves: tuple[Region, Region]
 
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        return (self.slot, *self.halves)
+
+    @classmethod
+    def at(cls, sizes: Sequence[int], slot: range, halves: tuple[range, range]) -> Layout:
+        """Lay out *slot* and *halves*, each by the indices of its sectors.
+
+        Raises UsageError where they overlap or are not there.
+        """
+        _check_disjoint([slot, *halves], len(sizes))
+        first, second = (Region.of_sectors(sizes, half) for half in halves)
+        return cls(Region.of_sectors(sizes, slot), (first, second))
+
     @classmethod
     def of(cls, geometry: Geometry, *, boot: int, slot: int, half: int) -> Layout:
-        """Lay out *boot*, *slot* and *half* (twice), each a number of sectors."""
+        """Lay out *boot*, *slot* and *half* (twice), each a number of sectors, one behind the
+        other."""
         sizes = tuple(geometry.sector_sizes)
-        starts = list(accumulate(sizes, initial=0))
         if boot + slot + 2 * half > len(sizes):
             raise UsageError(
                 "layout does not fit a bank",
                 expected=f"at most {len(sizes)} sectors",
                 found=f"{boot} + {slot} + 2 x {half}",
             )
-
-        def region(first: int, count: int) -> Region:
-            return Region(starts[first], sizes[first : first + count])
-
         trailer = boot + slot
-        return cls(region(boot, slot), (region(trailer, half), region(trailer + half, half)))
+        halves = range(trailer, trailer + half), range(trailer + half, trailer + 2 * half)
+        return cls.at(sizes, range(boot, trailer), halves)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyLayout:
+    """Where images are kept and where they run, at offsets in the whole array, all banks of it.
+
+    The execution slot takes what either storage slot can hold, so that what was stored can run.
+    """
+
+    execution: Layout
+    storage: tuple[Layout, Layout]
+
+    def __post_init__(self) -> None:
+        regions = sorted(self.regions, key=lambda region: region.offset)
+        if any(lower.end > upper.offset for lower, upper in pairwise(regions)):
+            raise UsageError("regions of the layout overlap")
+        room = self.execution.slot.size
+        for area in self.storage:
+            if area.slot.size > room:
+                raise UsageError(
+                    "an image could be stored that cannot run",
+                    expected=f"storage slots of at most {room} bytes",
+                    found=f"{area.slot.size}",
+                )
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        return tuple(r for area in (self.execution, *self.storage) for r in area.regions)
+
+
+AnyLayout = Layout | CopyLayout
+
+
+def _check_disjoint(pieces: Iterable[range], count: int) -> None:
+    taken: set[int] = set()
+    for piece in pieces:
+        if not piece or piece.step != 1 or piece.start < 0 or piece.stop > count:
+            raise UsageError(
+                "layout does not fit the sectors",
+                expected=f"sectors 0 to {count - 1}",
+                found=f"{piece.start} to {piece.stop - 1}",
+            )
+        if not taken.isdisjoint(piece):
+            raise UsageError(
+                "regions of the layout overlap", found=f"sectors {piece.start} to {piece.stop - 1}"
+            )
+        taken.update(piece)
 
 
 class Window:
     """One region of one bank. Offsets are relative to the region.
 
-    *address* is where the CPU sees it now, *link_address* where it sees it when its bank is mapped:
-    an image is linked for the latter, whichever bank it is written to.
+    *address* is where the CPU sees it now, *link_address* where what is written to it will run:
+    where its bank is mapped, or in the execution slot. An image is linked for the latter.
     """
 
     __slots__ = (
@@ -96,6 +168,13 @@ class Window:
         link_address = geometry.base + region.offset
         distance = 0 if mapped else sum(geometry.sector_sizes)
         return cls(device, link_address + distance, region.sector_sizes, link_address)
+
+    @classmethod
+    def of_array(
+        cls, device: FlashDevice, region: Region, link_address: int | None = None
+    ) -> Window:
+        """*region* of an array whose banks are never exchanged."""
+        return cls(device, device.geometry.base + region.offset, region.sector_sizes, link_address)
 
     def read(self, offset: int, size: int) -> bytes:
         """Raises OSError where a unit is unreadable."""

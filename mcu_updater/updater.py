@@ -7,7 +7,7 @@ that was cut goes on by the ordinary start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -144,6 +144,22 @@ class Updater:
                 self._link.connect()
                 self._connected = True
             yield from self._act[step]()
+
+    def memory(self) -> Hashable:
+        """All in RAM that decides what comes next.
+
+        Meant for the moments at which ``run`` yields Decided, or Progress of a sector. Two runs
+        that are equal in this, and in flash, running bank, module, policy and self-test, go on
+        alike, event for event and operation for operation.
+        """
+        return (
+            self._connected,
+            self._asked,
+            self._link.memory(),
+            self._heard.memory(),
+            self._keeper.memory(),
+            self._intake.memory(),
+        )
 
     @property
     def result(self) -> Result:

@@ -26,7 +26,6 @@ class SectorWriter:
         self._digest = digest
         self.done = done
         self.units_programmed = 0
-        self.bytes_verified = 0
         self._enter(0)
 
     def _enter(self, sector: int) -> None:
@@ -133,7 +132,6 @@ class SectorWriter:
         data = bytes(self._held) + bytes([ERASED]) * (-len(self._held) % unit)
         for _ in range(TRIES):
             if self._try_sector(data):
-                self.bytes_verified += len(data)
                 yield self._sector
                 return
         raise VerificationFailed(

@@ -30,11 +30,14 @@ def text(raw: bytes) -> str:
 
 def header_of(half: bytes) -> dict[str, object] | None:
     """Section 3, byte by byte."""
-    body, (crc,) = half[:252], struct.unpack_from("<I", half, 252)
-    if half[0:4] != b"MCUJ" or zlib.crc32(body) != crc or half[4:6] != b"\x01\x00":
+    body, (crc,) = half[:248], struct.unpack_from("<I", half, 248)
+    if half[0:4] != b"MCUJ" or zlib.crc32(body) != crc or half[4:6] != b"\x02\x00":
         return None
-    assert half[216:252] == bytes(36)
-    u32 = {at: struct.unpack_from("<I", half, at)[0] for at in (8, 12, 16, 20, 24, 207, 211)}
+    if half[252:256] != b"DONE":
+        return None
+    assert half[24:28] == bytes(4)
+    assert half[216:248] == bytes(32)
+    u32 = {at: struct.unpack_from("<I", half, at)[0] for at in (8, 12, 16, 20, 207, 211)}
     return {
         "phase": PHASES[half[6]],
         "reason": half[7],
@@ -42,7 +45,6 @@ def header_of(half: bytes) -> dict[str, object] | None:
         "image size": u32[12],
         "package length": u32[16],
         "piece start": u32[20],
-        "sectors done": u32[24],
         "package MD5": half[28:44],
         "package SHA-256": half[44:76],
         "image SHA-256": half[76:108],

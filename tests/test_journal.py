@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -28,6 +29,7 @@ from worlds import (
 from flash_emulator import EmulatedFlash, Outcome, ProgramError
 from mcu_updater.errors import VerificationFailed
 from mcu_updater.journal import (
+    END_MARK,
     HEADER_SIZE,
     MAX_ATTEMPTS,
     TURNS,
@@ -72,7 +74,6 @@ snapshots = st.builds(
     image_size=words,
     image_sha256=st.binary(min_size=32, max_size=32),
     piece_start=words,
-    sectors_done=words,
 )
 
 PLANNED = Snapshot(Phase.PLANNED, 7, "STM32", "2.0.0")
@@ -101,6 +102,19 @@ def test_a_header_keeps_length_and_crc_of_its_checkpoint(snapshot: Snapshot, hel
     assert read is not None
     assert read.checkpoint == struct.pack("<II", len(held), zlib.crc32(held))
     assert replace(read, checkpoint=b"") == snapshot
+
+
+@given(snapshots, st.integers(1, SLOT_SECTORS))
+def test_a_header_says_nothing_of_sectors(snapshot: Snapshot, done: int) -> None:
+    raw = encode_header(snapshot)
+    assert encode_header(replace(snapshot, sectors_done=done)) == raw
+    assert raw[24:28] == bytes(4)  # FORMAT
+
+
+@pytest.mark.parametrize("unit", [2, 4, 8, 16, 32])
+def test_the_last_unit_of_a_header_is_never_blank(unit: int) -> None:
+    assert encode_header(PLANNED)[-len(END_MARK) :] == END_MARK == b"DONE"
+    assert b"\xff" not in END_MARK[-unit:]
 
 
 @pytest.mark.parametrize("snapshot", [PLANNED, CHECKPOINTED, CONFIRMED])
@@ -149,7 +163,11 @@ def sealed(at: int, value: int) -> bytes:
     """A header with another byte at offset *at*, and a CRC that agrees with it."""
     raw = bytearray(encode_header(PLANNED))
     raw[at] = value
-    raw[-4:] = struct.pack("<I", zlib.crc32(raw[:-4]))
+    return seal(raw)
+
+
+def seal(raw: bytearray) -> bytes:
+    raw[248:252] = struct.pack("<I", zlib.crc32(raw[:248]))
     return bytes(raw)
 
 
@@ -157,7 +175,8 @@ def sealed(at: int, value: int) -> bytes:
     ("at", "value"),
     [
         (0, ord("m")),  # the magic
-        (4, 2),  # the format's version, low byte
+        (4, 1),  # the format's version, low byte: the one before
+        (4, 3),  # and the next
         (5, 1),  # and high byte
         (6, Phase.TRIAL),  # is told by a record
         (6, 7),  # no such phase
@@ -176,11 +195,28 @@ def test_a_checkpoint_longer_than_the_trailer_makes_it_no_header(length: int) ->
     device = trailer()
     raw = bytearray(encode_header(replace(LOADING, checkpoint=b"x")))
     raw[207:211] = struct.pack("<I", length)
-    raw[-4:] = struct.pack("<I", zlib.crc32(raw[:-4]))
-    assert decode_header(bytes(raw)) is not None
+    assert decode_header(seal(raw)) is not None
     for half in (0, 1024):
-        device.program(device.part.base + half, bytes(raw))
+        device.program(device.part.base + half, seal(raw))
     assert journal(device).read() == Reading()
+
+
+@contextmanager
+def noted_reads(device: EmulatedFlash) -> Iterator[dict[range, bytes | None]]:
+    """What is read meanwhile, in order, as offsets; None where that cannot be read."""
+    reads: dict[range, bytes | None] = {}
+    read = device.read
+
+    def noted(address: int, size: int) -> bytes:
+        span = range(address - device.part.base, address - device.part.base + size)
+        assert span not in reads, "read twice"
+        reads[span] = None
+        reads[span] = read(address, size)
+        return reads[span] or b""
+
+    device.read = noted  # type: ignore[method-assign]
+    yield reads
+    del device.read  # the class's own comes back
 
 
 # --- snapshots, power on
@@ -236,6 +272,7 @@ def test_the_header_goes_last_into_a_half_and_settled_behind_the_old_ones_erase(
         ("erase", 1024),
         ("erase", 1536),
         ("program", 1024 + 344),  # the checkpoint
+        ("program", 1024 + 264),  # the record of sector 0, which is done
         ("program", 1024),
         ("erase", 0),
         ("program", 1024 + 256),
@@ -259,6 +296,16 @@ def test_a_checkpoint_that_does_not_fit_is_the_callers_fault_and_changes_nothing
         kept.snapshot(replace(LOADING, checkpoint=bytes(kept.checkpoint_capacity + 1)))
     assert device.supply.taken == taken
     assert kept.read().snapshot == PLANNED
+
+
+@pytest.mark.parametrize("done", [-1, SLOT_SECTORS + 1])
+def test_sectors_done_that_no_slot_has_are_the_callers_fault(done: int) -> None:
+    device = trailer()
+    with pytest.raises(ValueError, match=f"LOADING with {done} sectors done"):
+        journal(device).snapshot(replace(LOADING, sectors_done=done))
+    with pytest.raises(ValueError, match="VERIFIED with 1 sectors done"):
+        journal(device).snapshot(replace(VERIFIED, sectors_done=1))
+    assert device.supply.taken == 0
 
 
 def test_a_trailer_without_room_for_the_records_is_refused() -> None:
@@ -291,9 +338,10 @@ def test_a_trailer_that_holds_something_else_is_named() -> None:
 # --- records, power on
 
 
-def test_sectors_are_counted_in_order_from_those_in_the_header() -> None:
+def test_sectors_are_counted_in_order_those_of_the_snapshot_first() -> None:
     kept = journal(trailer())
     reading = kept.snapshot(replace(LOADING, sectors_done=1))
+    assert reading.snapshot == replace(LOADING, sectors_done=1)
     assert kept.read().sectors_done == 1
     kept.record(reading, Record.SECTOR, 3)
     assert kept.read().sectors_done == 1
@@ -301,6 +349,34 @@ def test_sectors_are_counted_in_order_from_those_in_the_header() -> None:
     assert kept.read().sectors_done == 2
     kept.record(reading, Record.SECTOR, 2)
     assert kept.read().sectors_done == 4 == SLOT_SECTORS
+
+
+@pytest.mark.parametrize("unit", [8, 16, 32])
+@pytest.mark.parametrize("done", range(SLOT_SECTORS + 1))
+@pytest.mark.parametrize("bad", range(SLOT_SECTORS))
+def test_sectors_before_an_unreadable_record_count(done: int, bad: int, unit: int) -> None:
+    device = trailer(unit=unit)
+    kept = journal(device)
+    kept.snapshot(replace(LOADING, sectors_done=done))
+    size = max(8, unit)
+    damage_unit(device, device.part.base + RECORD_AT + size * (1 + bad), "unreadable")
+    assert kept.read().sectors_done == min(done, bad)
+
+
+def test_sector_records_are_read_in_spans_that_double() -> None:
+    """One read for none, few for many, and never much behind the last."""
+    device = EmulatedFlash(tiny_part([2048] * 4))
+    base, sizes = device.part.base, device.part.sector_sizes
+    halves = Window(device, base, sizes[:2]), Window(device, base + 4096, sizes[2:])
+    kept = Journal(halves, 224)
+    for done in (0, 1, 2, 3, 7, 8, 100, 223, 224):
+        kept.snapshot(PLANNED)  # back to half 1
+        kept.snapshot(replace(LOADING, sectors_done=done))
+        with noted_reads(device) as reads:
+            assert kept.read().sectors_done == done
+        spans = [at for at in reads if at.start % 4096 >= RECORD_AT + 8]
+        assert len(spans) <= 1 + done.bit_length()
+        assert sum(len(span) for span in spans) <= 8 * min(max(1, 2 * done), 224)
 
 
 def test_records_of_a_snapshot_go_with_it() -> None:
@@ -441,7 +517,9 @@ def test_only_what_is_at_rest_needs_no_snapshot(phase: Phase, settled: bool) -> 
 
 
 def test_the_current_snapshot_says_what_the_records_said() -> None:
-    assert Reading(0, LOADING, True, sectors_done=3).current() == replace(LOADING, sectors_done=3)
+    loading = replace(LOADING, sectors_done=3)
+    assert Reading(0, loading, True).sectors_done == 3
+    assert Reading(0, loading, True).current() == loading
     assert Reading(0, VERIFIED, True).current() == VERIFIED
     assert Reading(0, FAILED, True).current() == FAILED
     failed = replace(VERIFIED, phase=Phase.FAILED)
@@ -502,7 +580,7 @@ STARTS = {
     "settled in half 1": (settled_in(1), OLD, 1),
     "unsettled in half 0": (unsettled_in(0), OLD, 1),
     "unsettled in half 1": (unsettled_in(1), OLD, 1),
-    "with records": (with_records, OLD, 3),
+    "with records": (with_records, replace(OLD, sectors_done=3), 3),
 }
 
 
@@ -599,6 +677,97 @@ def test_a_header_that_may_be_weak_never_costs_the_one_before(before: int) -> No
             for _ in range(3):
                 assert journal(again).read().snapshot == OLD
                 again.power_on()
+
+
+# --- what stands in flash does not tell how often power was lost
+
+
+def step_by_step(snapshot: Snapshot, half: int, turn: int, *, unit: int = 8) -> bytes:
+    """The half as a run without a cut leaves it: a snapshot, and a record for each sector."""
+    device = trailer(unit=unit)
+    kept = journal(device)
+    reading = kept.snapshot(PLANNED)
+    while (reading.half, reading.turn, reading.snapshot) != (half, turn, bare(snapshot)):
+        reading = kept.snapshot(bare(snapshot))
+    for sector in range(snapshot.sectors_done):
+        kept.record(reading, Record.SECTOR, sector)
+    return device.read(device.part.base + 1024 * half, 1024)
+
+
+THREE = replace(CHECKPOINTED, sectors_done=3)
+
+
+@EVERY
+@pytest.mark.parametrize("start", STARTS)
+def test_a_half_after_a_cut_and_a_renewal_is_that_of_a_run_without(
+    start: str, outcome: Outcome
+) -> None:
+    """Byte for byte, whatever stood there: but for half and turn, of which there are four."""
+    begin = STARTS[start][0]()
+    total = operations(twin := begin.fork(), lambda: journal(twin).snapshot(THREE))
+    places = set()
+    for operation in range(1, total + 1):
+        device = begin.fork()
+        assert cut(device, operation, outcome, partial(journal(device).snapshot, THREE))
+        if journal(device).read().snapshot is None:
+            continue
+        for _ in range(2):
+            renew(device)
+            reading = journal(device).read()
+            assert reading.snapshot is not None
+            assert reading.half is not None
+            held = device.read(device.part.base + 1024 * reading.half, 1024)
+            assert held == step_by_step(reading.snapshot, reading.half, reading.turn)
+            places.add((reading.half, reading.turn))
+            other = device.part.base + 1024 * (1 - reading.half)
+            assert device.read(other, 512) == b"\xff" * 512
+    assert len(places) <= TURNS
+
+
+@pytest.mark.parametrize("unit", [2, 4, 8, 16])
+@pytest.mark.parametrize("done", range(SLOT_SECTORS + 1))
+def test_records_that_a_snapshot_carries_are_those_that_are_added(done: int, unit: int) -> None:
+    device = trailer(unit=unit)
+    for _ in range(TURNS + 2):
+        snapshot = replace(CHECKPOINTED, sectors_done=done)
+        reading = journal(device).snapshot(snapshot)
+        assert reading.half is not None
+        held = device.read(device.part.base + 1024 * reading.half, 1024)
+        assert held == step_by_step(snapshot, reading.half, reading.turn, unit=unit)
+
+
+@EVERY
+@pytest.mark.parametrize("unit", [2, 8, 32])
+@pytest.mark.parametrize("snapshots", range(3))
+def test_of_a_half_without_a_header_its_last_header_unit_is_read(
+    snapshots: int, unit: int, outcome: Outcome
+) -> None:
+    """And nothing else, whatever a cut has left in it; of half 1 nothing when half 0 is settled."""
+    begin = trailer(unit=unit)
+    for _ in range(snapshots):
+        journal(begin).snapshot(OLD)
+    half_size = 2 * begin.part.sector_sizes[0]
+    total = operations(twin := begin.fork(), lambda: journal(twin).snapshot(NEW))
+    void = 0
+    for operation in range(1, total + 1):
+        device = begin.fork()
+        assert cut(device, operation, outcome, partial(journal(device).snapshot, NEW))
+        for _ in range(2):
+            with noted_reads(device) as reads:
+                reading = journal(device).read()
+            for half in (0, 1):
+                seen = {at: held for at, held in reads.items() if at.start // half_size == half}
+                last = range(half * half_size + 256 - unit, half * half_size + 256)
+                if half == 1 and (reading.half, reading.settled) == (0, True):
+                    assert not seen
+                    void += 1
+                    continue
+                assert next(iter(seen)) == last
+                if not (seen[last] or b"").endswith(b"DONE"[-unit:]):
+                    assert len(seen) == 1
+                    void += 1
+            device.power_on()
+    assert void >= total
 
 
 # --- records, cut
@@ -716,6 +885,12 @@ def test_a_torn_record_of_the_bootloader_counts(record: Record, ecc: bool) -> No
 
 # --- any damage
 
+
+def bare(snapshot: Snapshot) -> Snapshot:
+    """What header and checkpoint say."""
+    return replace(snapshot, sectors_done=0)
+
+
 WRITTEN = (PLANNED, LOADING, CHECKPOINTED, replace(CHECKPOINTED, checkpoint=b"other" * 60))
 
 
@@ -770,7 +945,7 @@ def test_no_damage_makes_a_journal_say_what_was_not_written(device: EmulatedFlas
     kept = journal(device)
     for _ in range(3):
         reading = kept.read()
-        assert reading.snapshot in (None, *WRITTEN)
+        assert reading.snapshot is None or bare(reading.snapshot) in map(bare, WRITTEN)
         if reading.snapshot is not None and reading.snapshot.phase is not Phase.LOADING:
             assert reading.sectors_done == 0
         assert not reading.switched
@@ -798,8 +973,8 @@ TO_VERIFY = [replace(VERIFIED, version=f"v{n}") for n in range(2)]
 class JournalMachine(RuleBasedStateMachine):
     """The journal against all that it may say.
 
-    ``allowed``: snapshots that a reading may give, each with the sectors that it may tell of,
-    and whether it may tell of a switch. One that came back from ``snapshot`` is alone in it.
+    ``allowed``: bare snapshots that a reading may give, each with the sectors that it may tell
+    of, and whether it may tell of a switch. One that came back from ``snapshot`` is alone in it.
     """
 
     @initialize(seed=st.integers(0, 3))
@@ -813,7 +988,7 @@ class JournalMachine(RuleBasedStateMachine):
     def write(self, snapshot: Snapshot) -> None:
         reading = self.journal.snapshot(snapshot)
         assert (reading.snapshot, reading.settled) == (snapshot, True)
-        self.allowed = {snapshot: {snapshot.sectors_done}}
+        self.allowed = {bare(snapshot): {snapshot.sectors_done}}
         self.switched = {False}
 
     @rule(
@@ -824,7 +999,7 @@ class JournalMachine(RuleBasedStateMachine):
     def write_and_lose_power(self, snapshot: Snapshot, operation: int, outcome: Outcome) -> None:
         if not cut(self.device, operation, outcome, lambda: self.journal.snapshot(snapshot)):
             self.allowed, self.switched = {}, {False}
-        self.allowed.setdefault(snapshot, set()).add(snapshot.sectors_done)
+        self.allowed.setdefault(bare(snapshot), set()).add(snapshot.sectors_done)
         self.switched.add(False)
 
     @rule(
@@ -848,7 +1023,8 @@ class JournalMachine(RuleBasedStateMachine):
         sector = reading.sectors_done
         if sector == SLOT_SECTORS:
             return
-        self.allowed[reading.snapshot].add(sector + 1)
+        assert reading.snapshot is not None
+        self.allowed[bare(reading.snapshot)].add(sector + 1)
         self._record(reading, Record.SECTOR, sector, outcome)
 
     @precondition(lambda self: self.under_way(Phase.VERIFIED))
@@ -884,14 +1060,15 @@ class JournalMachine(RuleBasedStateMachine):
         assert current is not None
         after = self.journal.snapshot(current)
         assert (after.snapshot, after.sectors_done) == (current, reading.sectors_done)
-        self.allowed = {current: {current.sectors_done}}
+        self.allowed = {bare(current): {current.sectors_done}}
         self.switched = {False}
 
     @invariant()
     def it_says_what_it_may_say(self) -> None:
         reading = self.journal.read()
-        assert reading.snapshot in self.allowed
-        assert reading.sectors_done in self.allowed[reading.snapshot]
+        told = reading.snapshot and bare(reading.snapshot)
+        assert told in self.allowed
+        assert reading.sectors_done in self.allowed[told]
         assert reading.switched in self.switched
 
 

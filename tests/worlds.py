@@ -19,11 +19,14 @@ from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, Stead
 from flash_emulator.cells import RawUnit
 from flash_emulator.part import Aliasing, Ecc, OptionModel, Overwrite, Timing
 from mcu_updater.board import Board
+from mcu_updater.board.layout import layout_of
+from mcu_updater.board.strategies import default_strategy
 from mcu_updater.events import Event
 from mcu_updater.journal import Journal
 from mcu_updater.quectel.center import Package, Plan
 from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.slot import Window
+from mcu_updater.slot import CopyLayout, Window
+from mcu_updater.strategy import Strategy
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
@@ -36,13 +39,13 @@ COMPONENT = "STM32"
 LINK_ADDRESS = 0x0800_8000
 """Where the default layout of the part has its slot."""
 
-_ENTRY = LINK_ADDRESS + 0x41  # odd: Thumb
+_ENTRY = 0x41  # odd: Thumb; from the link address on
 
 
-def image(version: str, size: int = 4500) -> bytes:
+def image(version: str, size: int = 4500, address: int = LINK_ADDRESS) -> bytes:
     """A raw image that no other *version* equals: vector table, three islands, a last byte."""
     data = bytearray(b"\xff" * size)
-    struct.pack_into("<II", data, 0, 0x2000_8000, _ENTRY)
+    struct.pack_into("<II", data, 0, 0x2000_8000, address + _ENTRY)
     text = (version * 32).encode()
     for begin, length in ((64, 32), (2040, 16), (size - 20, 20)):
         island = slice(begin, min(begin + length, size))
@@ -50,27 +53,47 @@ def image(version: str, size: int = 4500) -> bytes:
     return bytes(data[:size])
 
 
-def package(fmt: Format, version: str, size: int = 4500) -> bytes:
+def package(fmt: Format, version: str, size: int = 4500, address: int = LINK_ADDRESS) -> bytes:
     """``image`` as the file that the cloud would have, written by a program that is not ours."""
-    data = image(version, size)
+    data = image(version, size, address)
     if fmt == "bin":
         return data
     file = bincopy.BinFile()
-    file.add_binary(data, LINK_ADDRESS)
-    file.execution_start_address = _ENTRY
+    file.add_binary(data, address)
+    file.execution_start_address = address + _ENTRY
     text: str = file.as_ihex() if fmt == "hex" else file.as_srec(address_length_bits=32)
     return text.encode()
 
 
 def board(
-    fmt: Format = "bin", *, piece_size: int | None = None, seed: int = 0, target: str = "2.0.0"
+    fmt: Format = "bin",
+    *,
+    piece_size: int | None = None,
+    seed: int = 0,
+    target: str = "2.0.0",
+    part: str = PART,
+    strategy: Strategy | None = None,
+    size: int = 4500,
 ) -> Board:
-    """A fresh board that runs 1.0.0; *target* is planned and not asked for yet."""
-    made = Board.new(load_part(PART), "1.0.0", image("1.0.0"), component=COMPONENT, seed=seed)
+    """A fresh board that runs 1.0.0; *target* is planned and not asked for yet.
+
+    *size* is that of both images, which are linked for the slot of *part* with *strategy*.
+    """
+    chip = load_part(part)
+    address = link_address(chip, strategy or default_strategy(chip))
+    first = image("1.0.0", size, address)
+    made = Board.new(chip, "1.0.0", first, strategy=strategy, component=COMPONENT, seed=seed)
     if piece_size is not None:
         made.configure_module(ModuleOptions(piece_size=piece_size))
-    made.offer(Plan(COMPONENT, target, Package(package(fmt, target))))
+    made.offer(Plan(COMPONENT, target, Package(package(fmt, target, size, address))))
     return made
+
+
+def link_address(part: Part, strategy: Strategy) -> int:
+    """Where images for *part* are linked."""
+    layout = layout_of(part, strategy)
+    area = layout.execution if isinstance(layout, CopyLayout) else layout
+    return part.base + area.slot.offset
 
 
 def run(board: Board, **kw: Any) -> list[Event]:

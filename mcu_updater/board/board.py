@@ -7,9 +7,11 @@ from dataclasses import replace
 from enum import StrEnum
 
 from flash_emulator import EmulatedFlash, Part, PowerSupply, SteadySupply, VirtualClock
-from mcu_updater.bank import Bank, open_banks
-from mcu_updater.board.layout import default_layout, factory_image
-from mcu_updater.boot import ATTEMPTS, Decision, ResetCause, boot
+from mcu_updater.bank import Bank, open_banks, open_execution
+from mcu_updater.board.layout import factory_image, layout_of, vector_table
+from mcu_updater.board.strategies import default_strategy
+from mcu_updater.board.switch import start, switch_of
+from mcu_updater.boot import ATTEMPTS, Decision, ResetCause
 from mcu_updater.errors import ImageRejected, UsageError, VerificationFailed
 from mcu_updater.events import Booted, Event, Problem
 from mcu_updater.journal import COMPONENT_SIZE, VERSION_SIZE, Phase, Snapshot
@@ -21,6 +23,8 @@ from mcu_updater.quectel.link import DEFAULT_DIALECT
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.quectel.pipe import ModulePipe
+from mcu_updater.slot import CopyLayout
+from mcu_updater.strategy import Strategy
 from mcu_updater.updater import Outcome, Policy, Result, Updater
 
 MOST_STARTS = 32  # of the MCU in one session; more is a loop that nobody wants to watch
@@ -39,12 +43,17 @@ class TrialCrash(Exception):
 
 
 class Board:
-    """One device: STM32 flash, Quectel module, the cloud behind it, and one clock for all."""
+    """One device: STM32 flash, Quectel module, the cloud behind it, and one clock for all.
+
+    *strategy*: how the chosen image comes to the CPU; None: the part's default. Raises UsageError
+    where the part cannot have it, or has no layout.
+    """
 
     def __init__(
         self,
         part: Part,
         *,
+        strategy: Strategy | None = None,
         component: str = "STM32",
         seed: int = 0,
         clock: VirtualClock | None = None,
@@ -52,7 +61,8 @@ class Board:
     ) -> None:
         self.part = part
         self.component = component
-        self.layout = default_layout(part)
+        self.strategy = strategy or default_strategy(part)
+        self.layout = layout_of(part, self.strategy)
         self.clock = clock or VirtualClock()
         self.device = EmulatedFlash(part, clock=self.clock, seed=seed)
         self.center = DeveloperCenter()
@@ -67,6 +77,7 @@ class Board:
         version: str,
         image: bytes | None = None,
         *,
+        strategy: Strategy | None = None,
         component: str = "STM32",
         seed: int = 0,
         base: int | None = None,
@@ -82,13 +93,22 @@ class Board:
         ):
             if not 0 < len(text.encode()) <= limit:
                 raise UsageError(f"bad {name}", expected=f"1 to {limit} bytes", found=repr(text))
-        board = cls(part, component=component, seed=seed)
-        bank = open_banks(board.device, board.device, board.layout)[0]
+        board = cls(part, strategy=strategy, component=component, seed=seed)
+        bank = board.banks()[0]
         data = factory_image(bank.slot.link_address, version) if image is None else image
         _write_factory_image(bank, data, Snapshot(Phase.CONFIRMED, 1, component, version), base)
+        board._prepare()
         board.device.usage = type(board.device.usage)()
         board.clock.now_us = 0
         return board
+
+    def _prepare(self) -> None:
+        """What else the factory leaves for the strategy."""
+        if self.strategy is Strategy.COPY:
+            switch_of(self.device, self.strategy, self.layout).map_bank(0)
+        if self.strategy is Strategy.OPTION_TOGGLE:  # the boot ROM looks for a program there
+            for start_address in self.part.bank_starts:
+                self.device.preload(start_address, vector_table(self.part.base))
 
     # --- the cloud
 
@@ -148,7 +168,7 @@ class Board:
         self, cause: ResetCause, policy: Policy, trial: Trial, attempts: int
     ) -> Generator[Event, None, ResetCause | None]:
         """One start of the MCU. Returns the cause of the next one, or None when all is done."""
-        decision = boot(self.device, self.device, self.layout, cause, attempts)
+        decision = start(self.device, self.strategy, self.layout, cause, attempts)
         yield self._booted(decision, cause)
         updater = self._updater(decision, policy, trial)
         try:
@@ -168,13 +188,13 @@ class Board:
             raise VerificationFailed(
                 "nothing can be booted", where=self.part.name, found="; ".join(decision.reasons)
             )
-        bank = open_banks(self.device, self.device, self.layout)[decision.bank]
+        bank = self.banks()[decision.bank]
         version = bank.journal.read().version
         return Booted(bank.name, version, decision.mode, cause, decision.reasons)
 
     def _updater(self, decision: Decision, policy: Policy, trial: Trial) -> Updater:
         assert decision.bank is not None
-        banks = open_banks(self.device, self.device, self.layout)
+        banks = self.banks()
         self.module.transmit()  # what the module said to a CPU in reset is lost
         dialect = replace(DEFAULT_DIALECT, max_read=self.module.options.max_read)
         link = AtClient(ModulePipe(self.module, self.clock), self.clock, dialect)
@@ -202,13 +222,27 @@ class Board:
 
     def banks(self) -> tuple[Bank, Bank]:
         """Both banks, as they are mapped now."""
-        return open_banks(self.device, self.device, self.layout)
+        return self.banks_of(self.device)
+
+    def banks_of(self, device: EmulatedFlash) -> tuple[Bank, Bank]:
+        """Both banks of *device*, a twin of this board's."""
+        return open_banks(device, switch_of(device, self.strategy, self.layout), self.layout)
+
+    def execution_of(self, device: EmulatedFlash) -> Bank | None:
+        """The execution slot of *device*, a twin of this board's; None where there is none."""
+        layout = self.layout
+        return open_execution(device, layout) if isinstance(layout, CopyLayout) else None
 
     def would_boot(self, attempts: int = ATTEMPTS) -> Decision:
         """What the next start after a power-on would choose. Changes nothing."""
+        return self.boot_twin(attempts)[1]
+
+    def boot_twin(self, attempts: int = ATTEMPTS) -> tuple[EmulatedFlash, Decision]:
+        """The next start after a power-on, on a twin of the device; and the twin after it."""
         twin = self.device.fork()
         twin.power_on()
-        return boot(twin, twin, self.layout, ResetCause.POWER, attempts)
+        cause = ResetCause.POWER
+        return twin, start(twin, self.strategy, self.layout, cause, attempts)
 
 
 def _self_test(trial: Trial) -> bool:

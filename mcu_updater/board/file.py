@@ -1,9 +1,9 @@
 """The file that keeps a board between two commands.
 
-A zip, so that anyone can look inside: ``board.json`` (part, clock, option bytes, module, cloud),
-``flash.state`` (the device, with the marks of its past), ``flash.bin`` (its data alone, for a hex
-dump; not read back), ``package-N.bin`` (the cloud's packages). Every entry carries zip's CRC. A new
-file replaces the old one in one step.
+A zip, so that anyone can look inside: ``board.json`` (part, strategy, clock, option bytes, module,
+cloud), ``flash.state`` (the device, with the marks of its past), ``flash.bin`` (its data alone, for
+a hex dump; not read back), ``package-N.bin`` (the cloud's packages). Every entry carries zip's CRC.
+A new file replaces the old one in one step. A file that names no strategy has the part's default.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import Any
 
 from flash_emulator import EmulatedFlash, VirtualClock, load_part
 from mcu_updater.board.board import Board
+from mcu_updater.board.strategies import default_strategy
 from mcu_updater.errors import PortError
 from mcu_updater.quectel.center import DeveloperCenter, Package
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.strategy import Strategy
 
 VERSION = 1  # of board.json
 
@@ -80,6 +82,7 @@ def _state(board: Board) -> dict[str, Any]:
     return {
         "board": VERSION,
         "part": board.part.name,
+        "strategy": board.strategy,
         "component": board.component,
         "time_us": board.clock.now_us,
         "module": board.module.save(now_s),
@@ -90,8 +93,10 @@ def _state(board: Board) -> dict[str, Any]:
 
 
 def _board(state: Mapping[str, Any], archive: zipfile.ZipFile) -> Board:
+    part = load_part(state["part"])
     board = Board(
-        load_part(state["part"]),
+        part,
+        strategy=Strategy(state.get("strategy", default_strategy(part))),
         component=state["component"],
         clock=VirtualClock(state["time_us"]),
     )

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
+from flash_emulator import EmulatedFlash
 from flash_emulator.traits import Kind
-from mcu_updater.bank import Bank, open_banks
+from mcu_updater.bank import Bank
 from mcu_updater.board import Board
+from mcu_updater.board.strategies import hazard
 from mcu_updater.boot import Decision
 from mcu_updater.errors import address_text
 from mcu_updater.journal import HEADER_SIZE, Phase, decode_header
 from mcu_updater.quectel.connection import describe_state
 from mcu_updater.report.status import BankStatus, BoardStatus, PlanStatus
 from mcu_updater.report.summary import Running
-from mcu_updater.report.why import Evidence, Half, Held
-from mcu_updater.slot import ERASED, Region, Window
+from mcu_updater.report.why import Evidence, Half, Held, Section, why
+from mcu_updater.slot import ERASED, CopyLayout, Layout, Window
+from mcu_updater.strategy import Strategy
 
 
 def next_banks(board: Board) -> tuple[Bank, Bank]:
     """Both banks of a twin that was powered on, as the next start will find them."""
+    return board.banks_of(_powered_twin(board))
+
+
+def _powered_twin(board: Board) -> EmulatedFlash:
     twin = board.device.fork()
     twin.power_on()
-    return open_banks(twin, twin, board.layout)
+    return twin
 
 
 def running(board: Board) -> Running:
@@ -41,25 +50,30 @@ def is_confirmed(board: Board, version: str) -> bool:
 
 
 def place_of(board: Board, address: int) -> str:
-    """Bank and region of the physical *address*."""
-    bank, offset = divmod(address - board.part.base, board.part.bank_size)
-    return f"bank {'AB'[bank]}, {_region_of(board, offset)}"
+    """Area and region of the physical *address*, such as ``bank B, slot, sector 2``."""
+    offset = address - board.part.base
+    if isinstance(board.layout, CopyLayout):
+        names = ("execution slot", "bank A", "bank B")
+        areas = (board.layout.execution, *board.layout.storage)
+        found = ((name, _region_of(area, offset)) for name, area in zip(names, areas, strict=True))
+        return next((f"{name}, {region}" for name, region in found if region), _OUTSIDE)
+    bank, offset = divmod(offset, board.part.bank_size)
+    return f"bank {'AB'[bank]}, {_region_of(board.layout, offset) or _OUTSIDE}"
 
 
-def _region_of(board: Board, offset: int) -> str:
-    slot = board.layout.slot
-    if _holds(slot, offset):
-        starts = Window.of_bank(board.device, slot, mapped=True).sector_starts
-        sector = sum(start <= offset - slot.offset for start in starts) - 1
-        return f"slot, sector {sector}"
-    for index, half in enumerate(board.layout.halves):
-        if _holds(half, offset):
+_OUTSIDE = "outside slot and trailer"
+
+
+def _region_of(layout: Layout, offset: int) -> str:
+    """Empty where *offset* belongs to none."""
+    slot = layout.slot
+    if slot.offset <= offset < slot.end:
+        starts = accumulate(slot.sector_sizes, initial=slot.offset)
+        return f"slot, sector {sum(start <= offset for start in starts) - 1}"
+    for index, half in enumerate(layout.halves):
+        if half.offset <= offset < half.end:
             return f"trailer, half {index}"
-    return "outside slot and trailer"
-
-
-def _holds(region: Region, offset: int) -> bool:
-    return region.offset <= offset < region.offset + region.size
+    return ""
 
 
 def timing_kinds(board: Board) -> dict[str, str]:
@@ -76,8 +90,12 @@ def timing_kinds(board: Board) -> dict[str, str]:
 def board_status(board: Board, attempts: int) -> BoardStatus:
     decision = board.would_boot(attempts)
     usage = board.device.usage
+    twin = _powered_twin(board)
+    execution = board.execution_of(twin)
     return BoardStatus(
         part=board.part.name,
+        strategy=board.strategy,
+        hazard=hazard(board.part, board.strategy).why,
         component=board.component,
         time_us=board.clock.now_us,
         option_bytes=dict(board.device.options.loaded),
@@ -85,7 +103,8 @@ def board_status(board: Board, attempts: int) -> BoardStatus:
         units_programmed=usage.programs,
         boot_mode=decision.mode,
         boot_reasons=decision.reasons,
-        banks=tuple(_bank_status(bank, decision) for bank in next_banks(board)),
+        banks=tuple(_bank_status(bank, decision) for bank in board.banks_of(twin)),
+        execution=_bank_status(execution, decision) if execution else None,
         module_powered=board.module.powered,
         module_connection=describe_state(board.module.connection_state),
         module_ota_state=board.module.ota_state.name,
@@ -135,19 +154,24 @@ def _plans(board: Board) -> tuple[PlanStatus, ...]:
 # --- why
 
 
-def evidence(board: Board) -> tuple[Evidence, Evidence]:
-    """What the bootloader can see of both banks."""
-    first, second = next_banks(board)
-    return _evidence(board, first), _evidence(board, second)
+def explain(board: Board, attempts: int) -> list[Section]:
+    """Which records lead to the next boot decision, and what brings the bank to the CPU."""
+    twin = _powered_twin(board)
+    execution = board.execution_of(twin)
+    return why(
+        [_evidence(bank) for bank in board.banks_of(twin)],
+        attempts,
+        needs_option=board.strategy in (Strategy.SWAP_OPTION, Strategy.OPTION_TOGGLE),
+        mapped=twin.mapped_bank,
+        execution=_evidence(execution) if execution else None,
+    )
 
 
-def _evidence(board: Board, bank: Bank) -> Evidence:
+def _evidence(bank: Bank) -> Evidence:
     reading = bank.journal.read()
     snapshot = reading.snapshot
     intact = bank.is_intact(snapshot) if snapshot and snapshot.image_size else None
-    device, mapped = bank.slot.device, bank.index == 0  # a twin after reset: bank A is mapped
-    windows = [Window.of_bank(device, half, mapped=mapped) for half in board.layout.halves]
-    return Evidence(bank.name, tuple(map(_half, windows)), reading, intact)
+    return Evidence(bank.name, tuple(map(_half, bank.halves)), reading, intact)
 
 
 def _half(window: Window) -> Half:

@@ -21,7 +21,8 @@ from mcu_updater.errors import PortError, UpdaterError, UsageError
 from mcu_updater.journal import MAX_ATTEMPTS
 from mcu_updater.quectel.center import Package, Plan
 from mcu_updater.report.status import status_json, status_tables
-from mcu_updater.report.why import render_sections, why
+from mcu_updater.report.why import render_sections
+from mcu_updater.strategy import Strategy
 from mcu_updater.updater import Policy
 
 PART, COMPONENT, VERSION = "STM32L476xG", "STM32", "1.0.0"
@@ -74,6 +75,13 @@ _part = click.option(
     callback=values.part,
     metavar="NAME",
     help=f"Part number of a fresh board.  [default: {PART}]",
+)
+_strategy = click.option(
+    "--strategy",
+    type=click.Choice([strategy.value for strategy in Strategy]),
+    callback=values.strategy,
+    help="How the image to run comes to the CPU of a fresh board. option-toggle is no choice for "
+    "a product: a power cut in its option write locks the chip.  [default: the part's]",
 )
 _cut_options = _options(
     click.option(
@@ -160,6 +168,7 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
     help="Component that the plan is for.",
 )
 @_part
+@_strategy
 @click.option(
     "--base", callback=values.address, metavar="ADDR", help="Where a raw image is linked."
 )
@@ -220,13 +229,26 @@ def _existing(file: Path, given: dict[str, Any]) -> Board:
         raise UsageError(
             "the board has another part", where=str(file), expected=part.name, found=board.part.name
         )
+    strategy: Strategy | None = given["strategy"]
+    if strategy not in (None, board.strategy):
+        raise UsageError(
+            "the board has another strategy",
+            where=str(file),
+            expected=str(strategy),
+            found=board.strategy,
+        )
     _set_sizes(board, given["piece_size"], given["read_size"])
     return board
 
 
 def _fresh(file: Path | None, given: dict[str, Any]) -> Board:
     part = given["part"] or load_part(PART)
-    board = Board.new(part, given["source"] or VERSION, component=given["component"])
+    board = Board.new(
+        part,
+        given["source"] or VERSION,
+        strategy=given["strategy"],
+        component=given["component"],
+    )
     _set_sizes(board, given["piece_size"], given["read_size"])
     if file is not None:
         save_board(board, file)  # before anything runs, so that a bad path is found now
@@ -259,6 +281,7 @@ def board() -> None:
     help="Version that it runs.",
 )
 @_part
+@_strategy
 @click.option(
     "--image",
     type=FILE,
@@ -282,6 +305,7 @@ def board_new(
     file: Path,
     version: str,
     part: Part | None,
+    strategy: Strategy | None,
     image: bytes | None,
     component: str,
     seed: int,
@@ -290,9 +314,10 @@ def board_new(
     """Make FILE: a board as it leaves the factory, with version V in bank A."""
     if file.exists() and not force:
         raise PortError("exists already", where=str(file), then="Replace it with --force")
-    made = Board.new(part or load_part(PART), version, image, component=component, seed=seed)
+    chip = part or load_part(PART)
+    made = Board.new(chip, version, image, strategy=strategy, component=component, seed=seed)
     save_board(made, file)
-    click.echo(f"{file}: {made.part.name}, {component} {version} in bank A")
+    click.echo(f"{file}: {chip.name}, {made.strategy}, {component} {version} in bank A")
 
 
 @board.command("status")
@@ -325,4 +350,4 @@ def board_boot(ctx: click.Context, /, file: Path, **given: Any) -> None:
 @_file
 def board_why(file: Path) -> None:
     """Explain which records lead to the next boot decision. Changes nothing."""
-    show(render_sections(why(look.evidence(load_board(file)), ATTEMPTS)))
+    show(render_sections(look.explain(load_board(file), ATTEMPTS)))

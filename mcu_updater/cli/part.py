@@ -22,7 +22,8 @@ from flash_emulator.part import (
     load_part_file,
     part_names,
 )
-from mcu_updater.board.layout import default_layout
+from mcu_updater.board.layout import layout_of
+from mcu_updater.board.strategies import hazard, strategies_of
 from mcu_updater.cli.screen import show
 from mcu_updater.errors import UsageError, address_text
 from mcu_updater.report.part import (
@@ -31,6 +32,7 @@ from mcu_updater.report.part import (
     Row,
     Run,
     Section,
+    StrategyReport,
     list_table,
     part_json,
     part_view,
@@ -38,6 +40,7 @@ from mcu_updater.report.part import (
     rows_json,
     size_text,
 )
+from mcu_updater.slot import AnyLayout, Layout
 
 _UNKNOWN = "not known"
 _ALIASES = {
@@ -123,7 +126,7 @@ def _report(part: Part) -> PartReport:
         register="SNB" if part.bker_bit is None else "PNB",
         alias=_ALIASES[part.aliasing].format(part.options.swap),
         sections=tuple(section for section in _sections(part) if section.facts),
-        layout=_layout(part),
+        strategies=tuple(_strategies(part)),
         documents=part.documents,
     )
 
@@ -141,17 +144,34 @@ def _bank(part: Part, bank: int) -> BankMap:
     return BankMap(bank + 1, part.bank_starts[bank], part.bank_size, tuple(runs), selector)
 
 
-def _layout(part: Part) -> dict[str, str]:
-    """Where `board new` would put things; empty where it knows no layout."""
-    try:
-        layout = default_layout(part)
-    except UsageError:
-        return {}
-    regions = {"slot": layout.slot, "trailer, half 0": layout.halves[0]}
-    regions["trailer, half 1"] = layout.halves[1]
+def _strategies(part: Part) -> Iterable[StrategyReport]:
+    """What `board new` can make of the part; nothing where it knows no layout."""
+    for strategy in strategies_of(part):
+        try:
+            layout = layout_of(part, strategy)
+        except UsageError:
+            continue
+        risk = hazard(part, strategy)
+        regions = _regions(part, layout)
+        yield StrategyReport(strategy, risk.harmless, risk.why, risk.window, regions)
+
+
+def _regions(part: Part, layout: AnyLayout) -> dict[str, str]:
+    if isinstance(layout, Layout):
+        return _area(part, layout, "slot", "trailer, half 0", "trailer, half 1")
+    names = ("execution", "A", "B")
+    areas = zip(names, (layout.execution, *layout.storage), strict=True)
+    return {
+        f"{name}: {region}": text
+        for name, area in areas
+        for region, text in _area(part, area, "slot", "half 0", "half 1").items()
+    }
+
+
+def _area(part: Part, area: Layout, *names: str) -> dict[str, str]:
     return {
         name: f"{range_text(part.base + region.offset, region.size)}, {size_text(region.size)}"
-        for name, region in regions.items()
+        for name, region in zip(names, area.regions, strict=True)
     }
 
 

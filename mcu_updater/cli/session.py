@@ -154,6 +154,7 @@ class Session:
             address=loss.address,
             place=look.place_of(self._board, loss.address),
             module_too=self._terms.cut_module,
+            old_kept=self._board.part.options.update == "atomic",
         )
 
     def _save(self, ending: Ending) -> Ending:

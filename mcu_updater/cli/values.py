@@ -11,6 +11,7 @@ import click
 
 from flash_emulator import Part, PartError, load_part
 from mcu_updater.errors import ImageRejected
+from mcu_updater.strategy import Strategy
 
 _VERSION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _COMPONENT = re.compile(r"[!-~ ]{1,32}")
@@ -39,6 +40,10 @@ def part(_: click.Context, __: click.Parameter, name: str | None) -> Part | None
         return load_part(name)
     except PartError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def strategy(_: click.Context, __: click.Parameter, name: str | None) -> Strategy | None:
+    return None if name is None else Strategy(name)
 
 
 def address(_: click.Context, __: click.Parameter, text: str | None) -> int | None:

@@ -16,7 +16,7 @@ and a quote ends a string only before ``,`` or the end (module SDK 2.9.0, AT lin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -119,6 +119,10 @@ class ResponseParser:
         """Forget a half-received line or payload: its answer has been given up."""
         self._buffer.clear()
         self._header = None
+
+    def memory(self) -> Hashable:
+        """The half-received line or payload."""
+        return bytes(self._buffer), self._header
 
     def _take(self) -> list[Value] | None:
         """The values of the next line or payload; None when more bytes are needed."""

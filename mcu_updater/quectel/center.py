@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -51,7 +51,7 @@ class Plan:
     source_version: str = ""  # empty: any
     battery_limit: int = 30  # percent; the manual's example
     min_signal: int = -113  # dBm; the manual's example
-    retry_times: int = 5  # a failed upgrade is offered so often again; strategy "retry times"
+    retry_times: int | None = 5  # a failed upgrade is offered so often again; None: for ever
     rejection_period_s: float = 7200.0  # platform default 120 min, from 10 to 1440 min
 
     def offer(self) -> ota.PlanOffered:
@@ -138,10 +138,9 @@ class DeveloperCenter:
         if version == plan.target_version:
             self._not_required(index, now_s)
             return False
-        if progress.state in RUNNING or progress.failures > plan.retry_times:
+        if progress.state in RUNNING or _is_given_up(plan, progress):
             return False
-        waited_s = now_s - progress.pushed_at_s
-        return progress.state is not ComponentState.REFUSED or waited_s >= plan.rejection_period_s
+        return progress.state is not ComponentState.REFUSED or _rested_s(plan, progress, now_s) >= 0
 
     def _not_required(self, index: int, now_s: float) -> None:
         if self._progress[index].state is ComponentState.NOT_RECEIVED:
@@ -156,6 +155,12 @@ class DeveloperCenter:
 
     def state_of(self, plan: Plan) -> ComponentState:
         return self._progress[self.plans.index(plan)].state
+
+    def memory(self, now_s: float) -> Hashable:
+        """What decides what is offered from *now_s* on; times to the millisecond."""
+        return tuple(
+            [_memory(*known, now_s) for known in zip(self.plans, self._progress, strict=True)]
+        )
 
     def save(self, now_s: float = 0.0) -> dict[str, Any]:
         """All but the packages' bytes, as JSON values; times relative to *now_s*."""
@@ -187,6 +192,25 @@ class DeveloperCenter:
             for at_s, component, state in saved["history"]
         ]
         return center
+
+
+def _is_given_up(plan: Plan, progress: _Progress) -> bool:
+    return plan.retry_times is not None and progress.failures > plan.retry_times
+
+
+def _rested_s(plan: Plan, progress: _Progress, now_s: float) -> float:
+    """How long ago the rejection period ended; below 0 while it goes on."""
+    return now_s - progress.pushed_at_s - plan.rejection_period_s
+
+
+def _memory(plan: Plan, progress: _Progress, now_s: float) -> Hashable:
+    """Failures count up to the last that matters; the time of the offer while it may be refused."""
+    failures, rested_ms = 0, 0
+    if plan.retry_times is not None:
+        failures = min(progress.failures, plan.retry_times + 1)
+    if progress.state in (ComponentState.RECEIVED, ComponentState.REFUSED):
+        rested_ms = min(0, round(1000 * _rested_s(plan, progress, now_s)))
+    return progress.state, failures, rested_ms
 
 
 def _saved_plan(plan: Plan) -> dict[str, Any]:

@@ -26,7 +26,7 @@ Acceptance by state: module SDK 2.9.0; ``upgrade.ACTIONS`` holds the same table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from mcu_updater import ota
 from mcu_updater.errors import ModuleRefused, UsageError
@@ -63,6 +63,9 @@ class AtClient:
     @property
     def retries(self) -> int:
         return self._link.retries
+
+    def memory(self) -> Hashable:
+        return self._max_read, self._any_tail, self._piece_offset, self._link.memory()
 
     # --- connection ---------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ Forms and limits: QuecThing AT manual and module SDK 2.9.0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar
 
 from mcu_updater.quectel.at import Command, Kind, format_lines, format_payload, format_urc
@@ -211,6 +211,18 @@ class Firmware:
     }
 
     # --- saved state --------------------------------------------------------------------
+
+    def memory(self) -> Hashable:
+        """``save`` as a value that can be compared fast, and what waits to be said."""
+        return (
+            self.echo,
+            tuple(self.versions.items()),
+            self.mode,
+            self.status,
+            self.product,
+            tuple(self.urcs),
+            self.upgrade.memory(),
+        )
 
     def save(self) -> dict[str, Any]:
         return {

@@ -9,7 +9,7 @@ skipped for the same reason.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -90,6 +90,14 @@ class AtLink:
         self._dialect = dialect
         self._parser = ResponseParser()
         self._values: deque[Value] = deque()
+
+    def memory(self) -> Hashable:
+        """What has arrived and was not taken yet.
+
+        Not the events of the connection, which are cleared before they are waited for, and not the
+        counts: of signs only the increase during one call matters.
+        """
+        return tuple(self.ota_events), tuple(self._values), self._parser.memory()
 
     # --- asking -------------------------------------------------------------------------
 

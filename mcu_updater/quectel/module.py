@@ -12,7 +12,7 @@ Not modelled: bytes changed on the way (a real UART has no check either; the dig
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from mcu_updater.quectel.at import Command, CommandParser, Malformed, format_final
@@ -40,6 +40,7 @@ class EmulatedModule:
         self.faults = faults
         self.powered = True
         self.commands_received = 0
+        self._center = center
         self._timers = Timers(now_s)
         self._firmware = Firmware(center, options, faults, self._timers)
         self._parser = CommandParser()
@@ -169,6 +170,26 @@ class EmulatedModule:
         self._send_urcs()
 
     # --- saved state --------------------------------------------------------------------
+
+    def memory(self, now_s: float) -> Hashable:
+        """All that decides what module and cloud will do, the power loss of either included.
+
+        For modules of equal options, faults and plans. Times are relative to *now_s*, to the
+        millisecond; counters are left out where there are no faults to look at them.
+        """
+        counters: Hashable = None
+        if self.faults != NO_FAULTS:
+            ordinals = frozenset(self._ordinals.items())
+            counters = self.commands_received, self._sent_size, self._line_count, ordinals
+        return (
+            self.powered,
+            self._parser.partial,
+            bytes(self._out),
+            self._firmware.memory(),
+            self._timers.memory(now_s),
+            self._center.memory(now_s),
+            counters,
+        )
 
     def save(self, now_s: float | None = None) -> dict[str, Any]:
         """JSON values; times relative to *now_s* (None: the latest moment it knows of)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 
 class Timers:
@@ -40,6 +40,11 @@ class Timers:
         del self._due_s[name]
         self.now_s = max(self.now_s, due_s)
         return name
+
+    def memory(self, now_s: float) -> Hashable:
+        """What will fire next, in its order, and in how many milliseconds from *now_s*."""
+        due = sorted(self._due_s.items(), key=lambda named: named[1])
+        return tuple([(name, round(1000 * (due_s - now_s))) for name, due_s in due])
 
     def save(self, now_s: float) -> dict[str, float]:
         return {name: due_s - now_s for name, due_s in self._due_s.items()}

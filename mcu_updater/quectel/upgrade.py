@@ -14,7 +14,7 @@ MCU package, and it does not check that a piece was read before it goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -302,6 +302,22 @@ class Upgrade:
         )
 
     # --- saved state --------------------------------------------------------------------
+
+    def memory(self) -> Hashable:
+        """``save`` as a value that can be compared fast."""
+        plan = None if self._plan is None else self._center.plans.index(self._plan)
+        return (
+            self.state,
+            plan,
+            self._piece.start,
+            self._piece.stop,
+            self.want_sha256,
+            self.online,
+            self._announced,
+            self._errors,
+            self._bad_downloads,
+            self._unsent,
+        )
 
     def save(self) -> dict[str, Any]:
         plan = None if self._plan is None else self._center.plans.index(self._plan)

@@ -70,8 +70,19 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class StrategyReport:
+    """One way to bring an image to the CPU, what a cut in it comes to, and the layout for it."""
+
+    name: str
+    harmless: bool
+    why: str
+    window: str
+    layout: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class PartReport:
-    """All there is to tell of a part. *layout* is empty where this program knows none."""
+    """All there is to tell of a part. *strategies*, the default first, are those with a layout."""
 
     name: str
     note: str
@@ -79,7 +90,7 @@ class PartReport:
     register: str  # SNB or PNB
     alias: str
     sections: tuple[Section, ...]
-    layout: Mapping[str, str]
+    strategies: tuple[StrategyReport, ...]
     documents: Mapping[str, str]
 
 
@@ -146,7 +157,7 @@ def part_view(report: PartReport) -> list[RenderableType]:
     head = Text(report.name, style="bold")
     if report.note:
         head.append(f"\n{report.note}", style="not bold")
-    return [head, *_map(report), *map(_section, report.sections), _layout(report), _key(report)]
+    return [head, *_map(report), *map(_section, report.sections), _strategies(report), _key(report)]
 
 
 def _map(report: PartReport) -> Iterator[RenderableType]:
@@ -219,11 +230,19 @@ def _section(section: Section) -> RenderableType:
     return Group(*parts)
 
 
-def _layout(report: PartReport) -> RenderableType:
-    if report.layout:
-        return _section(Section("Layout of the updater, in each bank", report.layout, ()))
-    text = "none known for this part: it can be emulated, not updated yet"
-    return _section(Section("Layout of the updater", {"layout": text}, ()))
+def _strategies(report: PartReport) -> RenderableType:
+    if not report.strategies:
+        text = "none known for this part: it can be emulated, not updated yet"
+        return _section(Section("Layout of the updater", {"layout": text}, ()))
+    default, *_ = report.strategies
+    return Group(*(_strategy(strategy, strategy is default) for strategy in report.strategies))
+
+
+def _strategy(strategy: StrategyReport, is_default: bool) -> RenderableType:
+    safety = "harmless" if strategy.harmless else f"HAZARD, for a time that is {strategy.window}"
+    title = f"Strategy {strategy.name}{', the default' if is_default else ''}"
+    facts = {"power cuts": f"{safety}: {strategy.why}", **strategy.layout}
+    return _section(Section(title, facts, ()))
 
 
 def _key(report: PartReport) -> RenderableType:
@@ -246,7 +265,15 @@ def part_json(report: PartReport, part: Any) -> dict[str, Any]:
     """All fields of *part*, a dataclass; sectors by runs."""
     facts = {name: value for name, value in plain(part).items() if name not in _DRAWN}
     banks = [plain(bank) for bank in report.banks]
-    return {"schema": SCHEMA, **facts, "banks": banks, "layout": dict(report.layout) or None}
+    strategies = [plain(strategy) for strategy in report.strategies]
+    layout = strategies[0]["layout"] if strategies else None
+    return {
+        "schema": SCHEMA,
+        **facts,
+        "banks": banks,
+        "layout": layout,
+        "strategies": strategies,
+    }
 
 
 def plain(value: Any) -> Any:

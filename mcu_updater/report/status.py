@@ -18,7 +18,10 @@ _HASH_DIGITS = 16  # of 64, for people
 
 @dataclass(frozen=True, slots=True)
 class BankStatus:
-    """One bank as the next start will find it. *intact* is None where there is no whole image."""
+    """One bank, or the execution slot, as the next start will find it.
+
+    *intact* is None where there is no whole image.
+    """
 
     name: str
     slot_first: int  # addresses as mapped after a reset
@@ -50,9 +53,11 @@ class PlanStatus:
 
 @dataclass(frozen=True, slots=True)
 class BoardStatus:
-    """Chip, banks, module and cloud."""
+    """Chip, banks, module and cloud. *hazard*: what a cut in the middle of a switch comes to."""
 
     part: str
+    strategy: str
+    hazard: str
     component: str
     time_us: int
     option_bytes: Mapping[str, int]
@@ -61,6 +66,7 @@ class BoardStatus:
     boot_mode: str
     boot_reasons: tuple[str, ...]
     banks: tuple[BankStatus, ...]
+    execution: BankStatus | None  # where images are copied to, with the strategy copy
     module_powered: bool
     module_connection: str
     module_ota_state: str
@@ -73,7 +79,7 @@ def status_json(status: BoardStatus) -> dict[str, Any]:
 
 
 def status_tables(status: BoardStatus) -> list[RenderableType]:
-    return [_board(status), _banks(status.banks), _module(status), _plans(status.plans)]
+    return [_board(status), _banks(status), _module(status), _plans(status.plans)]
 
 
 def _table(title: str) -> Table:
@@ -96,6 +102,7 @@ def _board(status: BoardStatus) -> Table:
         "Board",
         {
             "Part": status.part,
+            "Strategy": f"{status.strategy}: {status.hazard}",
             "Component": status.component,
             "Time since made": f"{status.time_us / 1e6:.3f} s",
             "Option bytes": options or "none known",
@@ -106,13 +113,16 @@ def _board(status: BoardStatus) -> Table:
     )
 
 
-def _banks(banks: tuple[BankStatus, ...]) -> Table:
+def _banks(status: BoardStatus) -> Table:
     table = _table("Banks")
     table.add_column("")
-    for bank in banks:
+    for bank in status.banks:
         next_start = ", boots next" if bank.boots_next else ""
         table.add_column(f"bank {bank.name}{next_start}", overflow="fold")
-    columns = [_bank_facts(bank) for bank in banks]
+    columns = [_bank_facts(bank) for bank in status.banks]
+    if status.execution:
+        table.add_column(status.execution.name, overflow="fold")
+        columns.append(_bank_facts(status.execution))
     for name in columns[0]:
         table.add_row(name, *(Text(facts[name]) for facts in columns))
     return table

@@ -34,7 +34,10 @@ class Operations:
 
 @dataclass(frozen=True, slots=True)
 class CutMade:
-    """Where power was lost. *kind* is program or erase; *place* names bank and region."""
+    """Where power was lost. *kind* is program, erase or options; *place* names bank and region.
+
+    *old_kept*: whether the part keeps the old option bytes when their change is cut.
+    """
 
     operation: int
     outcome: str
@@ -42,6 +45,7 @@ class CutMade:
     address: int
     place: str
     module_too: bool
+    old_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +125,13 @@ def _seconds(time_us: int) -> str:
 _WHAT_IS_LEFT = {
     ("program", "before"): "it had not begun; the unit is untouched",
     ("program", "torn"): "only part of the unit's bits were written",
+    ("program", "metastable"): "some of the unit's bits read differently from time to time",
     ("program", "blank"): "the unit reads 0xFF, and cannot be programmed before an erase",
     ("program", "weak"): "the unit reads right, but not for long",
     ("program", "after"): "it was complete, but nobody lived to see it",
     ("erase", "before"): "it had not begun; the sector is untouched",
     ("erase", "torn"): "the sector holds a mix of old and erased bits",
+    ("erase", "metastable"): "some of the sector's bits read differently from time to time",
     ("erase", "blank"): "the sector reads 0xFF, and yet it is not erased",
     ("erase", "weak"): "the sector reads 0xFF, and yet it is not erased",
     ("erase", "after"): "it was complete, but nobody lived to see it",
@@ -134,10 +140,17 @@ _WHAT_IS_LEFT = {
 
 def cut_text(cut: CutMade) -> str:
     """In words: what was cut, where, and what that leaves."""
-    what = "program of the unit" if cut.kind == "program" else "erase of the sector"
-    left = _WHAT_IS_LEFT[cut.kind, cut.outcome]
+    what = {"program": "program of the unit", "erase": "erase of the sector"}.get(cut.kind)
+    where = f"{what} at {address_text(cut.address)} ({cut.place})"
+    left = _left_of_options(cut) if what is None else _WHAT_IS_LEFT[cut.kind, cut.outcome]
     module = " The module lost power too." if cut.module_too else ""
     return (
         f"Power was cut at flash operation {cut.operation}, outcome {cut.outcome}: "
-        f"{what} at {address_text(cut.address)} ({cut.place}); {left}.{module}"
+        f"{where if what else 'change of the option bytes'}; {left}.{module}"
     )
+
+
+def _left_of_options(cut: CutMade) -> str:
+    if cut.outcome in ("before", "after"):
+        return _WHAT_IS_LEFT["program", cut.outcome].partition(";")[0]
+    return "the old ones are kept" if cut.old_kept else "they fit no more, and the chip is locked"

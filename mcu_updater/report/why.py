@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mcu_updater.boot import Fail, Look, Mode, ResetCause, Start, View, choose
+from mcu_updater.install import is_of
 from mcu_updater.journal import IN_PROGRESS, Phase, Reading, Snapshot
 
 
@@ -75,8 +76,19 @@ _AFTERWARDS = {
 }
 
 
-def why(banks: Sequence[Evidence], attempts: int) -> list[Section]:
-    """One section for each bank, then the rules in order, then the decision."""
+def why(
+    banks: Sequence[Evidence],
+    attempts: int,
+    *,
+    needs_option: bool = False,
+    mapped: int = 0,
+    execution: Evidence | None = None,
+) -> list[Section]:
+    """One section for each bank, then the rules in order, then the decision.
+
+    *needs_option*: an option byte decides which bank is mapped, *mapped* now. *execution*: where
+    the chosen image is copied to, if it is.
+    """
     sections = [Section(f"Bank {bank.name}", tuple(_bank_lines(bank))) for bank in banks]
     trail, start = _follow(banks, attempts)
     decision = "the bootloader stays; nothing is run"
@@ -85,7 +97,14 @@ def why(banks: Sequence[Evidence], attempts: int) -> list[Section]:
         how = _MODE_MEANING[start.mode]
         decision = f"bank {bank.name} runs, version {bank.reading.version}, {how}"
     rules = Section("Rules, in order, for a start after power-on", tuple(trail))
-    return [*sections, rules, Section("Decision", (decision, *_afterwards(banks, start)))]
+    means: tuple[str, ...] = ()
+    if start.bank is not None and execution is not None:
+        sections.append(Section("Execution slot", tuple(_execution_lines(execution))))
+        means = (_installation(banks[start.bank], execution),)
+    elif needs_option and start.bank not in (None, mapped):
+        means = ("first the option that maps it is programmed, and the MCU reset",)
+    lines = (decision, *means, *_afterwards(banks, start))
+    return [*sections, rules, Section("Decision", lines)]
 
 
 # --- what is there
@@ -142,6 +161,33 @@ def _phase_text(reading: Reading) -> str:
     snapshot = reading.current() if phase is Phase.FAILED else None
     reason = f" ({snapshot.reason.name.lower().replace('_', ' ')})" if snapshot else ""
     return f"{phase.name}{reason}: {PHASE_MEANING[phase]}"
+
+
+def _execution_lines(execution: Evidence) -> Iterator[str]:
+    for index, half in enumerate(execution.halves):
+        yield f"half {index} at {half.address}: {_half_text(half, index == execution.reading.half)}"
+    reading = execution.reading
+    if reading.phase is Phase.LOADING:
+        yield f"so version {reading.version} is being copied; sectors done: {reading.sectors_done}"
+    elif reading.phase is Phase.CONFIRMED:
+        yield f"so version {reading.version} was copied to its end"
+    else:
+        yield "so nothing is known of what stands there"
+    if reading.phase is Phase.CONFIRMED:
+        has = "has" if execution.intact else "does NOT have"
+        yield f"the image in flash {has} the SHA-256 of its header"
+
+
+def _installation(chosen: Evidence, execution: Evidence) -> str:
+    """What the bootloader still has to copy."""
+    held = execution.reading
+    if not is_of(held.snapshot, chosen.reading.snapshot):
+        return "first its image is copied to the execution slot"
+    if held.phase is Phase.LOADING:
+        return f"first the copy of its image goes on behind sectors done: {held.sectors_done}"
+    if execution.intact:
+        return "its image stands in the execution slot"
+    return "first its image is copied to the execution slot again: what stands there is damaged"
 
 
 # --- how it is decided

@@ -1,11 +1,17 @@
 """``board``: made, looked at, booted, explained; and looking changes nothing."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 from command_line import LAST_OPERATION, NEW, OLD, in_trial, run, runs, status, update
 
-from mcu_updater.board import load_board, save_board
+from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss
+from mcu_updater.board import Board, load_board, save_board
+from mcu_updater.board.layout import factory_image
+from mcu_updater.boot import ATTEMPTS
+from mcu_updater.cli import look
+from mcu_updater.quectel.center import Package, Plan
 
 
 @pytest.fixture
@@ -129,3 +135,65 @@ def damage(file: Path, offset: int) -> None:
     device.reset()  # addresses are physical: no alias
     device.preload(address, bytes([device.read(address, 1)[0] ^ 1]))
     save_board(board, file)
+
+
+@pytest.mark.parametrize(
+    ("part", "strategy", "line"),
+    [
+        ("STM32F103x8", "copy", "first the copy of its image goes on behind sectors done: 1"),
+        ("STM32U575xI", "swap-option", "first the option that maps it is programmed"),
+    ],
+)
+def test_a_board_of_another_part_and_strategy(
+    part: str, strategy: str, line: str, tmp_path: Path
+) -> None:
+    file, package = tmp_path / "b", tmp_path / "package.bin"
+    assert run("board", "new", file, "--version", "1.0.0", "--part", part).exit_code == 0
+    assert status(file)["strategy"] == strategy
+    assert (status(file)["execution"] is None) == (strategy != "copy")
+    slot = load_board(file).banks()[0].slot
+    package.write_bytes(factory_image(slot.link_address, "2.0.0") + b"x" * 3000)
+
+    step = 97 if strategy == "copy" else 1
+    cut = first_cut_that_leaves(line, load_board(file), package.read_bytes(), step)
+    arguments = ("--board", file, "--cut-at", cut, "--outcome", "before")
+    assert update(*arguments, image=package).exit_code == 9
+    assert line in why(file)
+    assert run("board", "boot", file).exit_code == 0
+    assert runs(file) == ("B", "2.0.0", "CONFIRMED")
+    refused = update("--board", file, "--strategy", "remap", image=package)
+    assert (refused.exit_code, "the board has another strategy" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("part", "left"),
+    [
+        ("STM32U575xI", "change of the option bytes; they fit no more, and the chip is locked."),
+        ("STM32H743xI", "change of the option bytes; the old ones are kept."),
+    ],
+)
+def test_a_cut_in_an_option_change_is_told(part: str, left: str, tmp_path: Path) -> None:
+    file, package = tmp_path / "b", tmp_path / "package.bin"
+    assert run("board", "new", file, "--version", "1.0.0", "--part", part).exit_code == 0
+    slot = load_board(file).banks()[0].slot
+    package.write_bytes(factory_image(slot.link_address, "2.0.0"))
+    line = "first the option that maps it is programmed"
+    cut = first_cut_that_leaves(line, load_board(file), package.read_bytes())
+    told = update("--board", file, "--outcome", "torn", "--cut-at", cut, image=package)
+    assert told.exit_code == 9
+    assert left in flat(told.stdout)
+
+
+def first_cut_that_leaves(line: str, board: Board, package: bytes, step: int = 1) -> int:
+    """Number of an operation: cut before it, and `board why` says *line*. The first, by *step*."""
+    fresh = board.device.save()
+    for at in itertools.count(1, step):
+        trial = Board(board.part)
+        trial.device = EmulatedFlash.load(fresh, clock=trial.clock)
+        trial.offer(Plan("STM32", "2.0.0", Package(package)))
+        with pytest.raises(PowerLoss):
+            list(trial.run(supply=CutAt(at, Outcome.BEFORE)))
+        said = (text for section in look.explain(trial, ATTEMPTS) for text in section.lines)
+        if any(line in text for text in said):
+            return at
+    raise AssertionError

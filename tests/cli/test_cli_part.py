@@ -104,9 +104,17 @@ def test_it_says_whether_the_updater_knows_a_layout() -> None:
     assert "slot                  0x0800_8000 to 0x0807_7FFF, 448 KiB" in shown(
         "show", "STM32L476xG"
     )
-    assert "none known for this part" in shown("show", "STM32WB55xG")
     assert shown_json("show", "STM32L476xG")["layout"]["slot"].startswith("0x0800_8000")
-    assert shown_json("show", "STM32WB55xG")["layout"] is None
+
+
+def test_it_says_what_each_strategy_risks() -> None:
+    u575, h743 = (" ".join(shown("show", f"STM32{name}").split()) for name in ("U575xI", "H743xI"))
+    assert "Strategy swap-option, the default" in u575
+    assert "HAZARD, for a time that is unknown: option bytes are erased" in u575
+    assert "harmless: an option change that is interrupted keeps the old value" in h743
+    found = shown_json("show", "STM32L476xG")["strategies"]
+    assert [entry["name"] for entry in found] == ["remap", "copy", "option-toggle"]
+    assert [entry["harmless"] for entry in found] == [True, True, False]
 
 
 def test_a_part_for_programs_has_runs_ranges_and_provenance() -> None:

@@ -173,7 +173,7 @@ def test_any_cut_is_carried_on_from(at: int, outcome: str, board: Path):
 
 def test_a_cut_is_told_in_words(board: Path):
     text = update("--board", board, "--cut-at", 600, "--cut-module").stdout
-    assert "program of the unit at 0x0808_9050 (bank B, slot, sector 2)" in text
+    assert "program of the unit at 0x0808_9040 (bank B, slot, sector 2)" in text
     assert "The module lost power too" in text
     assert status(board)["module_powered"] is False
     assert run("board", "boot", board).exit_code == 0
@@ -191,7 +191,7 @@ def test_a_cut_in_json_ends_with_a_summary():
     *_, summary = json_lines(update("--json", "--cut-at", 600))
     assert (summary["event"], summary["exit_code"]) == ("Summary", 9)
     assert summary["cut"]["operation"] == 600
-    assert summary["cut"]["address"] == 0x0808_9050
+    assert summary["cut"]["address"] == 0x0808_9040
     assert summary["erases"]["count"] + summary["programs"]["count"] == 599
 
 

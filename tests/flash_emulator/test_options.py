@@ -16,7 +16,7 @@ from flash_emulator import (
     load_part,
     part_names,
 )
-from flash_emulator.part import OptionRole, Part
+from flash_emulator.part import Aliasing, OptionRole, Part
 
 PARTS = [load_part(name) for name in part_names()]
 PROTECTION = (OptionRole.READOUT, OptionRole.CODE_PROTECTION)
@@ -359,3 +359,50 @@ def test_all_sectors_can_be_protected_by_an_option() -> None:
     with pytest.raises(WriteProtected):
         device.program(part.base + 8, bytes(8))
     assert device.read(part.base, 8) == bytes(8)  # reads are free
+
+
+# --- the boot ROM chooses a bank (BFB2, nDBOOT)
+
+STACK, NO_STACK = (0x2000_8000).to_bytes(4, "little"), bytes(4)
+CHOOSING = [
+    (name, option, field.active)
+    for name in part_names()
+    if load_part(name).aliasing is Aliasing.FB_MODE
+    for option, field in load_part(name).options.fields.items()
+    if field.role is OptionRole.BOOT_BANK
+]
+
+
+@pytest.mark.parametrize(("name", "option", "active"), CHOOSING)
+def test_the_rom_maps_bank_1_when_the_option_says_so_and_a_stack_pointer_is_there(
+    name: str, option: str, active: int
+) -> None:
+    device = EmulatedFlash(load_part(name))
+    second = device.part.base + device.part.bank_size
+    device.program_options(**{option: active})
+    device.launch_options()
+    assert device.mapped_bank == 0  # it reads erased
+    device.preload(second, NO_STACK)
+    device.reset()
+    assert device.mapped_bank == 0
+    device.preload(second, STACK)
+    device.reset()
+    assert device.mapped_bank == 1
+    assert device.read(device.part.base, 4) == STACK
+    device.program_options(**{option: 1 - active})
+    assert device.mapped_bank == 1  # not loaded yet
+    device.power_on()
+    assert device.mapped_bank == 0
+
+
+def test_the_rom_does_not_take_a_word_that_cannot_be_read() -> None:
+    device = EmulatedFlash(load_part("STM32L476xG"))
+    device.program_options(BFB2=1)
+    device.spoil(device.part.base + device.part.bank_size)
+    device.power_on()
+    assert device.mapped_bank == 0
+
+
+def test_whether_a_mapping_waits_for_a_reset() -> None:
+    at_once = {n: EmulatedFlash(load_part(n)).maps_at_once for n in ("STM32L476xG", "STM32H743xI")}
+    assert at_once == {"STM32L476xG": True, "STM32H743xI": False}
