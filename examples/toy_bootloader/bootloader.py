@@ -12,7 +12,7 @@ import zlib
 from flash_emulator import EmulatedFlash, UnreadableUnit
 
 RUN, STAGED = 0x0800_8000, 0x0800_8800  # two sectors of an STM32L476
-SIZE = 128  # of an image, its CRC included
+SIZE = 64  # of an image, its CRC included
 MARK = RUN + SIZE
 
 

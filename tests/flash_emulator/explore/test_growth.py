@@ -71,9 +71,7 @@ SIZES = (2, 4, 8)
         (Kind.EXPLODING, lambda n: 100_000 + 2**n * 20),
     ],
 )
-def test_the_judgement_looks_at_what_a_sector_adds(
-    kind: Kind, count: Callable[[int], int]
-) -> None:
+def test_the_judgement_looks_at_what_a_sector_adds(kind: Kind, count: Callable[[int], int]) -> None:
     assert judge([(n, count(n)) for n in SIZES]) is kind
 
 
