@@ -342,6 +342,13 @@ class Cells:
             index, within = divmod(unit, self._units_per_page)
             self._own(index).raw[within] = cells
 
+    @property
+    def is_fading(self) -> bool:
+        """Whether any bit reads right now and will not after some power-ons."""
+        return any(
+            any(raw.fading) for page in self._pages if page.raw for raw in page.raw.values()
+        )
+
     def power_on(self) -> None:
         """Every weak bit is one power-on older."""
         for index, page in enumerate(self._pages):

@@ -328,7 +328,7 @@ class Journal:
         """Put *snapshot* in the place of all that the journal says; return the new reading.
 
         A cut leaves the old journal or the new one, as a whole. Raises VerificationFailed when
-        the trailer does not take it.
+        the trailer does not take it; what is found out before the old one is erased leaves that.
         """
         self._check(snapshot)
         old = self.read()
@@ -337,6 +337,8 @@ class Journal:
         window = self._halves[half]
         try:
             self._write_half(window, snapshot, turn)
+            if self._held(half) != snapshot:
+                raise _worn(window, None)
             self._halves[1 - half].erase_sector(0)
             window.program(self._place(Record.SETTLED), self._bytes(Record.SETTLED, snapshot, 0))
         except OSError as error:
@@ -345,6 +347,11 @@ class Journal:
         if reading.snapshot != snapshot or not reading.settled:
             raise _worn(window, None)
         return reading
+
+    def _held(self, half: int) -> Snapshot | None:
+        """What *half* says by itself."""
+        header = self._read_header(half)
+        return self._read_records(header, settled=False).snapshot if header else None
 
     def _check(self, snapshot: Snapshot) -> None:
         """ValueError for what the trailer cannot hold: a bug of ours."""

@@ -25,7 +25,7 @@ from flash_emulator.explore.states import (
     start_node,
 )
 from flash_emulator.explore.subject import Boot, Rest, Run, Violation
-from flash_emulator.explore.successors import Span, Successor, Successors
+from flash_emulator.explore.successors import Look, Span, Successor, Successors, both_of
 from flash_emulator.power import SteadySupply
 from flash_emulator.trace import Operation
 
@@ -55,7 +55,7 @@ class Worker:
     def __init__(self, job: Job, known: Iterable[Node]) -> None:
         self.job = job
         self.known = set(known)
-        self._looks: dict[Key, Span | None] = {}
+        self._looks: dict[Key, Look] = {}
         self._edges: dict[Place, tuple[Edge, ...]] = {}
         self._sent: set[Key] = set()
 
@@ -97,26 +97,39 @@ class Worker:
             )
         first.reruns += 1
 
-    def looks(self, flash: EmulatedFlash, rest: Rest, key: Key) -> Span | None:
-        """Where a boot from this state looks at unknown content. Remembered."""
-        if key not in self._looks:
-            self._looks[key] = self._look(powered(flash, Reading.STABLE), rest)
-        return self._looks[key]
+    def looks(self, flash: EmulatedFlash, rest: Rest, key: Key) -> Look:
+        """What boots from this state look at, now and when its weak bits have faded. Remembered."""
+        found = self._looks.get(key)
+        if found is None:
+            found = self._looks[key] = both_of(self._all_looks(flash, rest))
+        return found
 
-    def _look(self, flash: EmulatedFlash, rest: Rest) -> Span | None:
+    def _all_looks(self, flash: EmulatedFlash, rest: Rest) -> Iterator[Look]:
+        """In every way of reading, and after as many power-ons as any bit takes to fade."""
+        aged = flash.fork()
+        while True:
+            for reading in self.job.readings:
+                twin = powered(aged, reading)
+                yield self._look(twin, rest)
+                if not twin.flickers:
+                    break
+            if not aged.cells.is_fading:
+                return
+            aged.cells.power_on()
+
+    def _look(self, flash: EmulatedFlash, rest: Rest) -> Look:
+        """What one boot looks at."""
         boot = self.job.subject.boot(flash, rest)
-        flash.watch = _Looker(flash, self.job.operations)
+        looker = Looker(flash, self.job)
+        flash.watch = looker
         try:
-            for memory in boot.run():
-                if point_node(flash, boot.volatile(), memory) in self.known:
-                    return None
+            for _ in boot.run():
+                looker.point()
         except UnknownContent as unknown:
-            return unknown.offset, unknown.offset + unknown.size
-        except (Joined, Endless):
-            return None
-        except Exception:  # whatever is wrong is found when the state itself is booted
-            return None
-        return None
+            return Look((unknown.offset, unknown.offset + unknown.size))
+        except (Joined, Endless, Exception):  # what is wrong is found when the state is booted
+            return looker.look()
+        return looker.look()
 
     def edges(
         self, flash: EmulatedFlash, boot: Boot, operation: Operation | None, expansion: Expansion
@@ -153,22 +166,55 @@ def powered(flash: EmulatedFlash, reading: Reading) -> EmulatedFlash:
     return twin
 
 
-class _Looker:
-    """Ends a run as soon as nothing unknown is left to be looked at."""
+class Looker:
+    """Notes what a boot looks at, and what it erases unseen; ends it when it has seen enough."""
 
-    def __init__(self, flash: EmulatedFlash, most: int) -> None:
+    def __init__(self, flash: EmulatedFlash, job: Job) -> None:
         self._flash = flash
-        self._left = most
+        self._look = job.look
+        self._left = job.operations
+        self._reads: list[Span] = []
+        self._dead: dict[int, list[Span]] = {}  # by offset of the sector
+        self._operated = False
+
+    def read(self, offset: int, size: int) -> None:
+        self._reads.append((offset, offset + size))
+
+    def moment(self) -> None:
+        """Nothing is looked at."""
 
     def operation(self, operation: Operation) -> None:
         self._left -= operation.done
-        if not self._flash.cells.has_unknown:
-            raise Joined
         if self._left < 0:
             raise Endless
+        self._operated = True
+        offset = operation.address - self._flash.part.base
+        if operation.kind == "program":
+            self._reads.append((offset, offset + len(operation.data)))
+        elif operation.kind == "erase" and offset not in self._dead:
+            sector = (offset, offset + self._flash.part.sector_starts[offset])
+            self._dead[offset] = list(self._unseen(sector))
 
-    def moment(self) -> None:
-        """Nothing is lost here."""
+    def point(self) -> None:
+        """The boot could be joined here: enough is seen, when it has done something."""
+        if self._operated and not self._flash.cells.has_unknown:
+            raise Joined
+
+    def look(self) -> Look:
+        return Look(None, tuple(span for spans in self._dead.values() for span in spans))
+
+    def _unseen(self, sector: Span) -> Iterator[Span]:
+        """Whole units of *sector* that nobody has looked at, and nobody is known to look at."""
+        unit, at = self._flash.part.program_unit, sector[0]
+        for low, high in sorted([*self._reads, *self._look]):
+            if high <= at or low >= sector[1]:
+                continue
+            begin = low // unit * unit
+            if begin > at:
+                yield at, begin
+            at = max(at, -(-high // unit) * unit)
+        if at < sector[1]:
+            yield at, sector[1]
 
 
 class Echo:
@@ -205,6 +251,9 @@ class Echo:
 
     def moment(self) -> None:
         """No cut, no note."""
+
+    def read(self, offset: int, size: int) -> None:
+        """Whoever looks at what is unknown is told so by the device."""
 
 
 def sign(signature: Signature, operation: Operation) -> None:
@@ -289,6 +338,9 @@ class Recorder:
         self._segment.violation = (question, text)
 
     # --- Watch
+
+    def read(self, offset: int, size: int) -> None:
+        """Whoever looks at what is unknown is told so by the device."""
 
     def operation(self, operation: Operation) -> None:
         if self._operations + operation.done > self._worker.job.operations:

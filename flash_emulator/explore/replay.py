@@ -204,6 +204,9 @@ class _Shot:
 
     # --- Watch
 
+    def read(self, offset: int, size: int) -> None:
+        """Reads are not filmed."""
+
     def operation(self, operation: Operation) -> None:
         self._words()
         first, self._operation = self._operation + 1, self._operation + operation.done

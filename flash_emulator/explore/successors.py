@@ -6,12 +6,15 @@ assumed but tried: the state with the unknown units is booted, and a boot that r
 of them says which (``UnknownContent``). Then these units are told apart, the others stay unknown,
 and it is tried again. So a merged state stands for every content that the units may have, also
 for those that the model of torn cells would never draw.
+
+In the same way all else becomes unknown that the next boot erases and does not look at before. If a
+later boot looks at it after all, the search begins anew and takes it for known.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flash_emulator.device import EmulatedFlash
@@ -25,8 +28,38 @@ _FEW = 2  # units that are told apart at once
 _TRIES = 12  # of a cut erase, before all of it is told apart
 
 Span = tuple[int, int]  # of the array: first byte, behind the last one
-Looks = Callable[[EmulatedFlash, Rest, Key], Span | None]
-"""Where a boot from this state looks at unknown content; None: nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a boot from a state looks at.
+
+    *seen*: unknown content that it looked at, and where it ended therefore. *dead*: what it erased
+    and had not looked at before.
+    """
+
+    seen: Span | None = None
+    dead: tuple[Span, ...] = ()
+
+
+def both_of(looks: Iterable[Look]) -> Look:
+    """What any of them has seen, or else what none has looked at. Stops at the first that saw."""
+    dead: tuple[Span, ...] | None = None
+    for look in looks:
+        if look.seen is not None:
+            return look
+        dead = look.dead if dead is None else tuple(_common(dead, look.dead))
+    return Look(None, dead or ())
+
+
+def _common(some: tuple[Span, ...], others: tuple[Span, ...]) -> Iterator[Span]:
+    for low, high in some:
+        for begin, end in others:
+            if begin < high and low < end:
+                yield max(low, begin), min(high, end)
+
+
+Looks = Callable[[EmulatedFlash, Rest, Key], Look]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +212,31 @@ class Successors:
     ) -> Iterator[Successor]:
         flash.interrupted = None  # FLASH_OPSR is not part of a state: no boot may read it
         for way, rest in self.ways:
+            twin, key = self._without_dead(flash, rest)
             cut = Cut(operation, outcome, way=way)
-            yield Successor(state_key(flash, rest), flash, rest, cut, merged)
+            yield Successor(key, twin, rest, cut, merged)
+
+    def _without_dead(self, flash: EmulatedFlash, rest: Rest) -> tuple[EmulatedFlash, Key]:
+        """*flash* with all unknown that its next boot erases and does not look at before."""
+        key = state_key(flash, rest)
+        if not self.job.merge:
+            return flash, key
+        dead = self.looks(flash, rest, key).dead
+        if not dead:
+            return flash, key
+        twin = flash.fork()
+        for low, high in dead:
+            twin.forget(flash.part.base + low, high - low)
+        return twin, state_key(twin, rest)
 
     def _looked_at(self, flash: EmulatedFlash, span: Span) -> Span | None:
         """What boots in any of the ways look at within *span*."""
         found = []
         flash.interrupted = None
         for _, rest in self.ways:
-            look = self.looks(flash, rest, state_key(flash, rest))
-            if look is not None and look[0] < span[1] and span[0] < look[1]:
-                found.append((max(look[0], span[0]), min(look[1], span[1])))
+            seen = self.looks(flash, rest, state_key(flash, rest)).seen
+            if seen is not None and seen[0] < span[1] and span[0] < seen[1]:
+                found.append((max(seen[0], span[0]), min(seen[1], span[1])))
         return _hull(found)
 
     def _must_look(self, span: Span) -> Span | None:
@@ -201,7 +248,7 @@ class Successors:
         )
 
 
-def _hull(spans: Sequence[Span] | Iterator[Span]) -> Span | None:
+def _hull(spans: Iterable[Span]) -> Span | None:
     found = list(spans)
     if not found:
         return None
