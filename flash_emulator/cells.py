@@ -345,9 +345,7 @@ class Cells:
     @property
     def is_fading(self) -> bool:
         """Whether any bit reads right now and will not after some power-ons."""
-        return any(
-            any(raw.fading) for page in self._pages if page.raw for raw in page.raw.values()
-        )
+        return any(any(raw.fading) for page in self._pages if page.raw for raw in page.raw.values())
 
     def power_on(self) -> None:
         """Every weak bit is one power-on older."""
