@@ -108,11 +108,11 @@ def _erased(
         if outcome in (Outcome.BLANK, Outcome.WEAK):
             yield unit, RawUnit(ones, spent=refuses, frail=not refuses)
             continue
-        if cells.mark(unit) is Mark.UNKNOWN:
-            continue  # nothing is known of what part of it is left
         old = cells.word(unit)
         word = old | chance(dice, bits, share)
         unsure = some(dice, ones & ~old, bits) if outcome is Outcome.METASTABLE else 0
+        if cells.mark(unit) is Mark.UNKNOWN:
+            continue  # nothing is known of what part of it is left; its chances are drawn, though
         clean = word == ones and not unsure
         yield unit, RawUnit(word, metastable=unsure, spent=not clean, frail=clean)
 
@@ -129,15 +129,21 @@ def chance(dice: random.Random, bits: int, share: int) -> int:
 
 
 def some(dice: random.Random, mask: int, bits: int) -> int:
-    """One in four of the bits of *mask*, at least one where there is any."""
-    return mask & chance(dice, bits, WEAK_SHARE) or pick(dice, mask)
+    """One in four of the bits of *mask*, at least one where there is any.
+
+    It takes as much of *dice* for every mask, so that what comes next does not depend on this one.
+    """
+    chosen, one = mask & chance(dice, bits, WEAK_SHARE), dice.random()
+    return chosen or _nth(mask, int(one * mask.bit_count()))
 
 
 def pick(dice: random.Random, mask: int) -> int:
     """One bit of *mask*, each with the same chance; none where there is none."""
-    places = mask.bit_count()
-    if not places:
-        return 0
-    for _ in range(dice.randrange(places)):
+    return _nth(mask, int(dice.random() * mask.bit_count()))
+
+
+def _nth(mask: int, place: int) -> int:
+    """The bit of *mask* that has *place* lower ones below it."""
+    for _ in range(place):
         mask &= mask - 1
     return mask & -mask

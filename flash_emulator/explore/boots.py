@@ -30,7 +30,7 @@ from flash_emulator.explore.successors import Look, Span, Successor, Successors,
 from flash_emulator.power import SteadySupply
 from flash_emulator.trace import Operation
 
-_RERUN_EVERY = 32  # states, by the first byte of their key
+_RERUN_EVERY = 32  # states, by the first byte of their key; and the first state of all
 _ECHO_EVERY = 16  # points at which runs are joined, by the last byte of theirs
 
 Place = tuple[bytes, tuple[bytes, ...], Operation | None]
@@ -76,7 +76,7 @@ class Worker:
             expansion = Expansion(state.key, reading, state.path, state.sector, [], [])
             boot = self.job.subject.boot(flash, state.rest)
             Recorder(self, flash, boot, expansion, node).run()
-            if node[0] % _RERUN_EVERY == 0:
+            if node[0] % _RERUN_EVERY == 0 or not state.path.cuts:
                 self._rerun(state, expansion)
             yield expansion
             if not flash.flickers:
