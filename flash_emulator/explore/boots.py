@@ -26,7 +26,7 @@ from flash_emulator.explore.states import (
     start_node,
 )
 from flash_emulator.explore.subject import Boot, Rest, Run, Violation
-from flash_emulator.explore.successors import Look, Span, Successor, Successors, both_of
+from flash_emulator.explore.successors import Look, Span, Successor, Successors, both_of, covers
 from flash_emulator.power import SteadySupply
 from flash_emulator.trace import Operation
 
@@ -61,7 +61,7 @@ class Worker:
         self.job = job
         self.known = set(known)
         self._looks: dict[Key, Look] = {}
-        self._harmless: set[Node] = set()  # from where boots look at nothing unknown
+        self._after: dict[Node, Look] = {}  # what boots look at from there on; nothing unknown
         self._edges: dict[Place, tuple[Edge, ...]] = {}
         self._sent: set[Key] = set()
 
@@ -115,28 +115,38 @@ class Worker:
         for reading in self.job.readings:
             twin = powered(flash, reading)
             yield self._look(twin, rest)
-            if not twin.flickers or reading is Reading.FLIPPED:
+            if not twin.flickers:
                 return
 
     def _look(self, flash: EmulatedFlash, rest: Rest) -> Look:
-        """What one boot looks at, up to where another was followed before."""
+        """What one boot looks at; from a point on that another has passed, as that one did."""
         boot = self.job.subject.boot(flash, rest)
-        looker = Looker(flash, self.job)
-        flash.watch = looker
-        passed: set[Node] = set()
+        stretches = [Looker(flash, self.job)]
+        passed: list[Node] = []
+        flash.watch = stretches[0]
         try:
             for memory in boot.run():
                 node = point_node(flash, boot.volatile(), memory)
-                known = looker.has_operated and (node in self.known or node in self._harmless)
-                if known or node in passed:
+                if node in self._after or node in passed:
+                    passed.append(node)
                     break
-                passed.add(node)
+                passed.append(node)
+                stretches.append(Looker(flash, self.job))
+                flash.watch = stretches[-1]
         except UnknownContent as unknown:
             return Look((unknown.offset, unknown.offset + unknown.size))
         except (Endless, Exception):  # what is wrong is found when the state is booted
-            return looker.look()
-        self._harmless |= passed
-        return looker.look()
+            pass
+        return self._fold(stretches, passed)
+
+    def _fold(self, stretches: list[Looker], passed: list[Node]) -> Look:
+        """From the last stretch to the first; what is seen from each point is remembered."""
+        after = self._after.get(passed[-1], Look()) if passed else Look()
+        for index in range(len(stretches) - 1, -1, -1):
+            after = stretches[index].followed_by(after)
+            if index:
+                self._after.setdefault(passed[index - 1], after)
+        return after
 
     def edges(
         self, flash: EmulatedFlash, boot: Boot, operation: Operation | None, expansion: Expansion
@@ -174,27 +184,28 @@ def powered(flash: EmulatedFlash, reading: Reading) -> EmulatedFlash:
 
 
 class Looker:
-    """Notes what a boot looks at, and what it erases unseen; ends it when it has seen enough."""
+    """Notes what a stretch of a boot looks at, and what it erases unseen."""
 
     def __init__(self, flash: EmulatedFlash, job: Job) -> None:
-        self._flash = flash
         self._unit = flash.part.program_unit
+        self._base = flash.part.base
+        self._sizes = flash.part.sector_starts
         self._left = job.operations
-        self._reads: list[Span] = sorted(job.look)
+        self._reads: list[Span] = list(job.look)
         self._compared: dict[int, set[Slice]] = {}
-        self._erased: set[int] = set()  # offsets of sectors
+        self._erased: list[Span] = []
         self._dead: list[Span] = []
         self._not_held: dict[int, NotHeld] = {}
-        self.has_operated = False
 
     def read(self, offset: int, size: int) -> None:
         self._reads.append((offset, offset + size))
 
     def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
-        if never:
+        at = unit * self._unit
+        if not never:
+            self._reads.append((at, at + self._unit))
+        elif not any(low <= at < high for low, high in self._erased):
             self._compared.setdefault(unit, set()).add(wanted)
-        else:
-            self.read(unit * self._unit, self._unit)
 
     def moment(self) -> None:
         """Nothing is looked at."""
@@ -203,43 +214,53 @@ class Looker:
         self._left -= operation.done
         if self._left < 0:
             raise Endless
-        self.has_operated = True
-        offset = operation.address - self._flash.part.base
+        offset = operation.address - self._base
         if operation.kind == "program":
             self._reads.append((offset, offset + len(operation.data)))
-        elif operation.kind == "erase" and offset not in self._erased:
-            self._erased.add(offset)
-            self._erase((offset, offset + self._flash.part.sector_starts[offset]))
-
-    def look(self) -> Look:
-        return Look(None, tuple(self._dead), self._not_held)
+        elif operation.kind == "erase":
+            sector = (offset, offset + self._sizes[offset])
+            if sector not in self._erased:
+                self._erase(sector)
 
     def _erase(self, sector: Span) -> None:
         """Whole units of *sector* that were not looked at are dead, or were compared only."""
-        unit = self._unit
-        units = range(sector[0] // unit, sector[1] // unit)
-        compared = {at: frozenset(self._compared[at]) for at in self._compared if at in units}
-        marked = [(at * unit, (at + 1) * unit) for at in compared]
-        self._dead += self._unseen(sector, [*self._reads, *marked])
-        unseen = list(self._unseen(sector, self._reads))
-        self._not_held |= {
-            at: slices
-            for at, slices in compared.items()
-            if any(low <= at * unit < high for low, high in unseen)
-        }
+        self._erased.append(sector)
+        units = [at for at in self._compared if sector[0] <= at * self._unit < sector[1]]
+        self._dead += self._without([sector], [*self._reads, *map(self._span, units)])
+        for at in units:
+            if list(self._without([self._span(at)], self._reads)):
+                self._not_held[at] = frozenset(self._compared[at])
 
-    def _unseen(self, sector: Span, seen: list[Span]) -> Iterator[Span]:
-        """What of *sector* lies in no unit of *seen*."""
-        unit, at = self._unit, sector[0]
-        for low, high in sorted(seen):
-            if high <= at or low >= sector[1]:
-                continue
-            begin = low // unit * unit
-            if begin > at:
-                yield at, begin
-            at = max(at, -(-high // unit) * unit)
-        if at < sector[1]:
-            yield at, sector[1]
+    def followed_by(self, after: Look) -> Look:
+        """What a boot looks at that goes through this stretch first, and then as *after* says."""
+        seen = [*self._reads, *self._erased]
+        compared = {**after.compared, **self._compared}
+        dead = self._without(after.dead, [*seen, *map(self._span, compared)])
+        not_held = dict(self._not_held)
+        for at in compared:
+            erased_later = at in after.compared or covers(after.dead, at * self._unit)
+            if erased_later and list(self._without([self._span(at)], seen)):
+                not_held[at] = frozenset(self._compared.get(at, ())) | after.compared.get(
+                    at, frozenset()
+                )
+        return Look(None, (*self._dead, *dead), not_held)
+
+    def _span(self, unit: int) -> Span:
+        return unit * self._unit, (unit + 1) * self._unit
+
+    def _without(self, spans: Iterable[Span], seen: Iterable[Span]) -> Iterator[Span]:
+        """What of *spans* lies in no unit of *seen*."""
+        unit, order = self._unit, sorted(seen)
+        for at, end in spans:
+            for low, high in order:
+                if high <= at or low >= end:
+                    continue
+                begin = low // unit * unit
+                if begin > at:
+                    yield at, begin
+                at = max(at, -(-high // unit) * unit)
+            if at < end:
+                yield at, end
 
 
 class Echo:

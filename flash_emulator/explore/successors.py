@@ -75,8 +75,11 @@ def _common(one: Look, other: Look, unit: int) -> Look:
 
 
 def _erased_by(look: Look, index: int, unit: int) -> bool:
-    at = index * unit
-    return index in look.compared or any(low <= at < high for low, high in look.dead)
+    return index in look.compared or covers(look.dead, index * unit)
+
+
+def covers(spans: Iterable[Span], at: int) -> bool:
+    return any(low <= at < high for low, high in spans)
 
 
 Looks = Callable[[EmulatedFlash, Rest, Key], Look]

@@ -23,8 +23,8 @@ class Way(StrEnum):
     """How power comes back, as far as the module sees it."""
 
     SOON = ""
-    """The module kept its power. Its timers stand on a grid of 10 s: the least time off that
-    brings its next deadline there."""
+    """The module kept its power, and its patience: the time that it has waited already counts for
+    nothing. (That it runs out is LATE. What lies between is one of the two.)"""
 
     LATE = "late"
     """The module kept its power; whatever it waited for has happened, or its time has run out."""

@@ -32,7 +32,7 @@ from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.report.lines import line_of
 from mcu_updater.updater import Outcome
 
-GRID_S = 10.0  # on which the module's next deadline stands when power comes back
+PATIENCE_S = 30.0  # half of what the module waits between two reads
 LATE_S = 100_000.0
 AGAIN_S = 3600.0  # between two sessions: when the application asks for a plan again
 
@@ -97,8 +97,7 @@ class BoardSubject(Subject):
     def surviving(self, board: Board) -> tuple[tuple[str, Rest], ...]:
         """By each of the scenario's ways. Remembered: a module stays the same for many cuts."""
         now_s = board.clock.now_s()
-        now_s += _off_s(board.module, now_s)
-        key = _digest(board.module.memory(now_s, heard=False))
+        key = _digest(board.module.memory_alone())
         found = self._survivors.get(key)
         if found is None:
             ways = self.scenario.ways
@@ -107,8 +106,9 @@ class BoardSubject(Subject):
         return found
 
     def _survivor(self, board: Board, way: Way, now_s: float) -> ModuleRest:
-        center = self._center(board.center.save(now_s))
+        center = self._center(_just_offered(board.center.save(now_s)))
         saved = board.module.save(now_s)
+        saved["timers"] = _set_back(saved["timers"])
         module = EmulatedModule.load(saved, center, self.scenario.options)
         now_s = 0.0
         if way is Way.MODULE:
@@ -122,12 +122,16 @@ class BoardSubject(Subject):
         return {**self.__dict__, "_survivors": {}}
 
 
-def _off_s(module: EmulatedModule, now_s: float) -> float:
-    """How long power stays off, so that the module's next deadline stands on the grid."""
-    due_s = module.next_deadline()
-    if due_s is None or due_s <= now_s:
-        return 0.0
-    return (due_s - now_s) % GRID_S
+def _just_offered(center: dict[str, Any]) -> dict[str, Any]:
+    """The cloud's side of the same: no time has passed since its offers."""
+    progress = [[state, failures, 0.0] for state, failures, _ in center["progress"]]
+    return {**center, "progress": progress, "history": []}
+
+
+def _set_back(timers: dict[str, float]) -> dict[str, float]:
+    """Every timer again at its beginning, in the same order: see ``Way.SOON``."""
+    order = sorted(timers, key=lambda name: timers[name])
+    return {name: PATIENCE_S if name == "limit" else 1.0 + at for at, name in enumerate(order)}
 
 
 class BoardBoot(Boot):

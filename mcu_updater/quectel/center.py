@@ -162,6 +162,11 @@ class DeveloperCenter:
             [_memory(*known, now_s) for known in zip(self.plans, self._progress, strict=True)]
         )
 
+    def memory_alone(self) -> Hashable:
+        """``memory`` but for the time that has passed since an offer."""
+        known = zip(self.plans, self._progress, strict=True)
+        return tuple([_memory(plan, progress, None) for plan, progress in known])
+
     def save(self, now_s: float = 0.0) -> dict[str, Any]:
         """All but the packages' bytes, as JSON values; times relative to *now_s*."""
         return {
@@ -203,12 +208,15 @@ def _rested_s(plan: Plan, progress: _Progress, now_s: float) -> float:
     return now_s - progress.pushed_at_s - plan.rejection_period_s
 
 
-def _memory(plan: Plan, progress: _Progress, now_s: float) -> Hashable:
-    """Failures count up to the last that matters; the time of the offer while it may be refused."""
+def _memory(plan: Plan, progress: _Progress, now_s: float | None) -> Hashable:
+    """Failures count up to the last that matters; the time of the offer while it may be refused.
+
+    None for *now_s*: that time is left out.
+    """
     failures, rested_ms = 0, 0
     if plan.retry_times is not None:
         failures = min(progress.failures, plan.retry_times + 1)
-    if progress.state in (ComponentState.RECEIVED, ComponentState.REFUSED):
+    if now_s is not None and progress.state in (ComponentState.RECEIVED, ComponentState.REFUSED):
         rested_ms = min(0, round(1000 * _rested_s(plan, progress, now_s)))
     return progress.state, failures, rested_ms
 

@@ -171,12 +171,11 @@ class EmulatedModule:
 
     # --- saved state --------------------------------------------------------------------
 
-    def memory(self, now_s: float, *, heard: bool = True) -> Hashable:
+    def memory(self, now_s: float) -> Hashable:
         """All that decides what module and cloud will do, the power loss of either included.
 
         For modules of equal options, faults and plans. Times are relative to *now_s*, to the
-        millisecond; counters are left out where there are no faults to look at them. Unless
-        *heard*, what waits for the host counts for nothing: there is no host any more.
+        millisecond; counters are left out where there are no faults to look at them.
         """
         counters: Hashable = None
         if self.faults != NO_FAULTS:
@@ -185,11 +184,22 @@ class EmulatedModule:
         return (
             self.powered,
             self._parser.partial,
-            bytes(self._out) if heard else b"",
+            bytes(self._out),
             self._firmware.memory(),
             self._timers.memory(now_s),
             self._center.memory(now_s),
             counters,
+        )
+
+    def memory_alone(self) -> Hashable:
+        """As ``memory`` while there is no host: what waits for it counts for nothing, and of all
+        times only their order."""
+        return (
+            self.powered,
+            self._parser.partial,
+            self._firmware.memory(),
+            self._timers.order(),
+            self._center.memory_alone(),
         )
 
     def save(self, now_s: float | None = None) -> dict[str, Any]:

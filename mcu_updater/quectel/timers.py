@@ -46,6 +46,10 @@ class Timers:
         due = sorted(self._due_s.items(), key=lambda named: named[1])
         return tuple([(name, round(1000 * (due_s - now_s))) for name, due_s in due])
 
+    def order(self) -> tuple[str, ...]:
+        """Names in the order in which they will fire."""
+        return tuple(sorted(self._due_s, key=lambda name: self._due_s[name]))
+
     def save(self, now_s: float) -> dict[str, float]:
         return {name: due_s - now_s for name, due_s in self._due_s.items()}
 
