@@ -9,6 +9,7 @@ changes.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -25,6 +26,9 @@ class Mark(IntEnum):
     PROGRAMMED = 1  # data as read, check bits as they should be
     RAW = 2  # look at its RawUnit
     UNKNOWN = 3  # nothing is assumed of it; whoever looks at it is told so
+
+
+_UNKNOWN_RUN = re.compile(rb"%c+" % Mark.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,18 @@ class Cells:
             if page.unknown and page.marks.find(Mark.UNKNOWN, first, last + 1) >= 0:
                 return False
         return True
+
+    def unknown_spans(self) -> list[tuple[int, int]]:
+        """Where units are marked UNKNOWN: first byte, behind the last one; ascending, joined."""
+        spans: list[tuple[int, int]] = []
+        for index, page in enumerate(self._pages) if self._unknown else ():
+            start = index * self._page_size
+            for run in _UNKNOWN_RUN.finditer(page.marks) if page.unknown else ():
+                begin, end = (start + within * self.unit for within in run.span())
+                if spans and spans[-1][1] == begin:
+                    begin = spans.pop()[0]
+                spans.append((begin, end))
+        return spans
 
     def raw(self, unit: int) -> RawUnit | None:
         index, within = divmod(unit, self._units_per_page)
