@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from tiny_silicon import BASE, SECTOR, UNIT, part, units
+from tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units
 
 from flash_emulator import EmulatedFlash
 from flash_emulator.explore import (
     FunctionSubject,
+    Limits,
     Nothing,
     Options,
     Report,
@@ -20,7 +23,9 @@ from flash_emulator.explore import (
     Search,
     Subject,
     Violation,
+    replay,
 )
+from flash_emulator.explore.campaign import Array, Campaign, Expectation, Result
 from flash_emulator.explore.certificate import CertificateWriter
 
 PAYLOAD = units(0, SECTOR // UNIT - 1)
@@ -119,15 +124,18 @@ class TellingBoot:
 
     flash: EmulatedFlash
     rest: Told
+    strict: bool
     said: list[str] = field(default_factory=list)
 
     def run(self) -> Run:
         yield from copy_once(self.flash)
-        self.said.append("copied <b>all</b>")
+        self.said.append("copied <script>document.title = 'x'</script><b>all</b>")
         if self.flash.watch is not None:
             self.flash.watch.moment()
         self.rest = Told(1)
         yield "told"
+        if self.strict and read(self.flash, BASE + SECTOR, UNIT) is None:
+            raise Violation("told", "the note cannot be read <img src=x onerror=alert(2)>")
         if read(self.flash, BASE + SECTOR, UNIT) != DONE:
             self.flash.erase(BASE + SECTOR)
             self.flash.program(BASE + SECTOR, DONE)
@@ -145,10 +153,13 @@ class TellingBoot:
         return said
 
 
+@dataclass(frozen=True)
 class Telling:
+    strict: bool = False
+
     def boot(self, flash: EmulatedFlash, rest: Rest) -> TellingBoot:
         assert isinstance(rest, Told)
-        return TellingBoot(flash, rest)
+        return TellingBoot(flash, rest, self.strict)
 
 
 # --- worlds: subject, flash and rest by name
@@ -173,6 +184,8 @@ def world(facts: Mapping[str, str]) -> World:
             return FunctionSubject(waiting), flash, Nothing()
         case "telling":
             return Telling(), flash, Told(0)
+        case "strict":
+            return Telling(strict=True), flash, Told(0)
         case other:
             raise ValueError(other)
 
@@ -190,3 +203,44 @@ def certified(
         search = Search(*world(facts), options, observer=writer, began=writer.begin)
         report = search.run()
         return report, writer.finish(report)
+
+
+# --- a campaign of them
+
+REGIONS = {
+    "bank A": (0, BANK),
+    "slot A": (0, 3 * SECTOR),
+    "trailer A": (3 * SECTOR, SECTOR),
+    "bank B": (BANK, BANK),
+}
+
+
+def result(toy: str, options: Options | None = None, **fields: Any) -> Result:
+    """The search of one toy, with films of its shortest counterexamples."""
+    subject, flash, rest = world({"toy": toy})
+    report = Search(subject, flash, rest, options).run()
+    films = tuple(replay(subject, flash, rest, found.path) for found in report.violations[:3])
+    facts = {"part": flash.part.name, "toy": toy, "seed": "0"}
+    array = Array.of(flash.part, REGIONS)
+    return Result(f"tiny/{toy}", report, array, facts, films, **fields)
+
+
+@cache
+def campaign() -> Campaign:
+    """One of every verdict."""
+    few = Options(limits=Limits(cuts=1))
+    array = result("copy").array
+    return Campaign(
+        'Power loss <of toys> & "others"',
+        (
+            result("copy", certificate="0f" * 32),
+            result("two copies"),
+            result("telling", few),
+            result("strict", Options(limits=Limits(violations=3))),
+            result("waiting", expectation=Expectation.HAZARD),
+            replace(result("late", expectation=Expectation.HAZARD), name="tiny/late"),
+            Result("tiny/dice", None, array, error="the same state does not do the same twice"),
+        ),
+        created="2026-01-02T03:04:05",
+        command="mcu-updater powerloss replay",
+    )
