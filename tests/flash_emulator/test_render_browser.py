@@ -80,6 +80,7 @@ def test_the_slider_moves_through_the_film(page: Driver) -> None:
         shown = css(page, f"{TWO_COPIES} .film")[0].find_elements(By.CSS_SELECTOR, ".map .cell")
         signs.append("".join(cell.get_attribute("data-sign") for cell in shown))
         slider.send_keys(Keys.ARROW_RIGHT)
+    assert now.value_of_css_property("position") == "static"
     assert signs == [frame.sectors for frame in film.frames]
     assert "violation" in now.get_attribute("class")
     assert len(css(page, f"{TWO_COPIES} .film")[0].find_elements(By.CSS_SELECTOR, ".tick")) == 3
@@ -141,7 +142,7 @@ def test_rows_can_be_filtered(page: Driver) -> None:
     ]
 
 
-@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("width", [1280, 1160, 1000, 700, 400, 320])
 def test_nothing_sticks_out(width: int, page: Driver) -> None:
     resize(page, width)
     page.execute_script("document.querySelectorAll('details').forEach(each => each.open = true)")

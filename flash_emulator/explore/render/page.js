@@ -239,7 +239,7 @@ class FilmView {
     const percent = index => `${100 * index / Math.max(1, this.film.length - 1)}%`;
     const starts = this.film.flatMap(([, , kind], index) => kind === "boot" ? [index] : []);
     starts.forEach((start, at) => {
-      const boot = make("span", "boot", `boot ${at + 1}`);
+      const boot = make("span", "stretch", `boot ${at + 1}`);
       boot.style.left = percent(start);
       boot.style.width = percent((starts[at + 1] ?? this.film.length - 1) - start);
       ticks.append(boot);

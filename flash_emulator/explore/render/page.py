@@ -31,7 +31,7 @@ from flash_emulator.explore.report import Counterexample, Report
 from flash_emulator.power import Outcome
 
 _FOLDER = files(__package__)
-_SHOWN = 20  # counterexamples of one result
+_SHOWN = 20  # counterexamples of one result that have no film
 
 
 def campaign_html(campaign: Campaign) -> str:
@@ -133,7 +133,9 @@ def _checks(campaign: Campaign) -> list[dict[str, Any]]:
 def _result(campaign: Campaign, index: int, result: Result) -> dict[str, Any]:
     report = result.report
     found = list(findings(result))
-    shown = found[:_SHOWN]
+    filmed = [each for each in found if result.film(each.path) is not None]
+    others = [each for each in found if result.film(each.path) is None][:_SHOWN]
+    total = max(len(found), report.violation_count if report else 0)
     return {
         "id": f"result-{index}",
         "result": result,
@@ -141,9 +143,10 @@ def _result(campaign: Campaign, index: int, result: Result) -> dict[str, Any]:
         "tone": "good" if result.as_expected else "bad",
         "levels": _levels(report) if report else [],
         "heat": list(_heat_rows(result.array, report)) if report else [],
-        "findings": [_finding(campaign, result, each) for each in shown],
-        "hidden": max(len(found), report.violation_count if report else 0) - len(shown),
-        "data": _data(result, shown),
+        "filmed": [_finding(campaign, result, each) for each in filmed],
+        "others": [_finding(campaign, result, each) for each in others],
+        "hidden": total - len(filmed) - len(others),
+        "data": _data(result, filmed),
     }
 
 
@@ -184,18 +187,18 @@ def _finding(campaign: Campaign, result: Result, found: Counterexample) -> dict[
 # --- data for the script
 
 
-def _data(result: Result, shown: Sequence[Counterexample]) -> dict[str, Any]:
+def _data(result: Result, filmed: Sequence[Counterexample]) -> dict[str, Any]:
     """Sectors in runs of one size and of one label; heat by index; films as differences."""
     array, report = result.array, result.report
     starts = [offset for offset, _ in array.sectors]
-    films = (result.film(found.path) for found in shown)
+    films = (result.film(found.path) for found in filmed)
     return {
         "base": array.base,
         "sizes": _runs([size for _, size in array.sectors]),
         "labels": _runs([array.label(offset) for offset in starts]),
         "outcomes": list(Outcome),
         "heat": list(_heat(starts, report)) if report else [],
-        "films": [None if film is None else _film(film, array, starts) for film in films],
+        "films": [_film(film, array, starts) for film in films if film is not None],
     }
 
 
