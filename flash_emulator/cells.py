@@ -28,6 +28,7 @@ class Mark(IntEnum):
     UNKNOWN = 3  # nothing is assumed of it; whoever looks at it is told so
 
 
+_MARKS = tuple(Mark)
 _UNKNOWN_RUN = re.compile(rb"%c+" % Mark.UNKNOWN)
 
 
@@ -53,23 +54,46 @@ class RawUnit:
         first, second, third = self.fading
         return replace(self, metastable=self.metastable | first, fading=(second, third, 0))
 
+    def faded(self) -> RawUnit:
+        """All weak bits have had their time."""
+        first, second, third = self.fading
+        return replace(self, metastable=self.metastable | first | second | third, fading=(0, 0, 0))
+
+
+Slice = tuple[int, bytes]
+"""Bytes of a unit, and where in it they begin."""
+
+NotHeld = frozenset[Slice]
+
 
 class _Page:
     """Data and marks of one page; shared between forks until one of them writes."""
 
-    __slots__ = ("data", "digest", "marks", "raw", "unknown")
+    __slots__ = ("data", "digest", "marks", "not_held", "raw", "unknown")
 
     def __init__(
-        self, data: bytearray, marks: bytearray, raw: dict[int, RawUnit], unknown: int = 0
+        self,
+        data: bytearray,
+        marks: bytearray,
+        raw: dict[int, RawUnit],
+        unknown: int = 0,
+        not_held: dict[int, NotHeld] | None = None,
     ) -> None:
         self.data = data
         self.marks = marks
         self.raw = raw  # by unit within the page
         self.unknown = unknown  # how many units are marked so
+        self.not_held = not_held or {}  # what unknown units do not hold, where that is known
         self.digest: int | None = None  # 128 bits, None when it has to be taken anew
 
     def copy(self) -> _Page:
-        return _Page(bytearray(self.data), bytearray(self.marks), dict(self.raw), self.unknown)
+        return _Page(
+            bytearray(self.data),
+            bytearray(self.marks),
+            dict(self.raw),
+            self.unknown,
+            dict(self.not_held),
+        )
 
     def take_digest(self, index: int) -> int:
         if self.digest is None:
@@ -77,6 +101,9 @@ class _Page:
             digest.update(self.marks)
             if self.raw:
                 digest.update(repr(sorted(self.raw.items())).encode())
+            if self.not_held:
+                held = [(unit, sorted(slices)) for unit, slices in sorted(self.not_held.items())]
+                digest.update(repr(held).encode())
             self.digest = int.from_bytes(digest.digest(), "little")
         return self.digest
 
@@ -234,7 +261,7 @@ class Cells:
 
     def mark(self, unit: int) -> Mark:
         index, within = divmod(unit, self._units_per_page)
-        return Mark(self._pages[index].marks[within])
+        return _MARKS[self._pages[index].marks[within]]
 
     def marks(self, first: int, count: int) -> bytes:
         """The marks of *count* units from *first* on."""
@@ -277,7 +304,7 @@ class Cells:
             page.data[begin:stop] = bytes([ERASED]) * (stop - begin)
             units = range(begin // self.unit, stop // self.unit)
             page.marks[units.start : units.stop] = bytes(len(units))
-            page.raw = {unit: raw for unit, raw in page.raw.items() if unit not in units}
+            _forget(page, units)
             self._count_unknown(page)
 
     def forget(self, offset: int, size: int) -> None:
@@ -287,13 +314,32 @@ class Cells:
             page.data[begin:stop] = bytes([ERASED]) * (stop - begin)
             units = range(begin // self.unit, stop // self.unit)
             page.marks[units.start : units.stop] = bytes([Mark.UNKNOWN]) * len(units)
-            page.raw = {unit: raw for unit, raw in page.raw.items() if unit not in units}
+            _forget(page, units)
             self._count_unknown(page)
 
     def _count_unknown(self, page: _Page) -> None:
         self._unknown -= page.unknown
         page.unknown = page.marks.count(Mark.UNKNOWN)
         self._unknown += page.unknown
+
+    def exclude(self, unit: int, slices: NotHeld) -> None:
+        """Of an UNKNOWN unit: it does not hold any of these slices."""
+        index, within = divmod(unit, self._units_per_page)
+        self._own(index).not_held[within] = slices
+
+    def excluded(self) -> dict[int, NotHeld]:
+        """All that is known of what UNKNOWN units do not hold, by unit."""
+        per_page = self._units_per_page
+        return {
+            index * per_page + unit: held
+            for index, page in enumerate(self._pages)
+            for unit, held in sorted(page.not_held.items())
+        }
+
+    def not_held(self, unit: int) -> NotHeld:
+        """What is known that an UNKNOWN unit does not hold."""
+        index, within = divmod(unit, self._units_per_page)
+        return self._pages[index].not_held.get(within, frozenset())
 
     def _drop(self, index: int, old: _Page) -> None:
         if not self._dirty[index]:
@@ -318,6 +364,7 @@ class Cells:
             page.raw[within] = raw
             page.marks[within] = Mark.RAW
         if page.unknown:
+            page.not_held.pop(within, None)
             self._count_unknown(page)
 
     def _is_plain(self, raw: RawUnit, data: int) -> bool:
@@ -358,9 +405,22 @@ class Cells:
             index, within = divmod(unit, self._units_per_page)
             self._own(index).raw[within] = cells
 
+    def fade(self) -> None:
+        """Every weak bit is metastable from now on; its last stable state is the right one."""
+        for index, page in enumerate(self._pages):
+            if page.raw and any(any(raw.fading) for raw in page.raw.values()):
+                own = self._own(index)
+                own.raw = {unit: raw.faded() for unit, raw in own.raw.items()}
+
     def power_on(self) -> None:
         """Every weak bit is one power-on older."""
         for index, page in enumerate(self._pages):
             if page.raw and any(any(raw.fading) for raw in page.raw.values()):
                 own = self._own(index)
                 own.raw = {unit: raw.after_power_on() for unit, raw in own.raw.items()}
+
+
+def _forget(page: _Page, units: range) -> None:
+    """Drop what *page* keeps of single *units*."""
+    page.raw = {unit: raw for unit, raw in page.raw.items() if unit not in units}
+    page.not_held = {unit: held for unit, held in page.not_held.items() if unit not in units}

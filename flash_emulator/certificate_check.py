@@ -15,6 +15,8 @@ header and returns ``(subject, flash, rest)``, as the search had them. Four ques
 * Is the list closed? In every operation of that boot, every unit is cut with every outcome. What
   is left must be listed for this place, as it is or among the states whose unknown content it has.
 
+What the search assumes is assumed here, too: where it merges, weak bits are metastable after a cut.
+
 If all states are checked, the answers prove by induction that no cut leads out of the list.
 """
 
@@ -45,12 +47,53 @@ from flash_emulator import (
     UnknownContent,
     VirtualClock,
 )
+from flash_emulator.cells import Mark
 
 _CUT = re.compile(r"(?:(\d+)([a-z])|@(\d+)|z)(?:~([^\s.!~]+))?(?:!([fd]))?")
 _READINGS = {None: Reading.STABLE, "f": Reading.FLIPPED, "d": Reading.DRAWN}
 
-Spans = tuple[tuple[int, int], ...]
+Slice = tuple[int, bytes]  # of a unit: where it begins, and what it is
 Left = tuple[EmulatedFlash, Any]  # what a cut leaves: the flash, and all else that survives
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What a state says nothing of: ranges, but for the slices that units do not hold."""
+
+    spans: tuple[tuple[int, int], ...] = ()
+    excluded: tuple[tuple[int, frozenset[Slice]], ...] = ()
+
+    @classmethod
+    def of(cls, entry: dict[str, Any]) -> Unseen:
+        spans = tuple((low, end) for low, end in entry["unknown"])
+        excluded = tuple(
+            (unit, frozenset((begin, bytes.fromhex(data)) for begin, data in slices))
+            for unit, slices in entry["excluded"]
+        )
+        return cls(spans, excluded)
+
+    def forgotten(self, flash: EmulatedFlash) -> EmulatedFlash | None:
+        """*flash* with all of it forgotten; None where a unit may hold what it must not."""
+        if any(may_hold(flash, unit, each) for unit, slices in self.excluded for each in slices):
+            return None
+        twin = flash.fork()
+        for low, high in self.spans:
+            twin.forget(flash.part.base + low, high - low)
+        for unit, slices in self.excluded:
+            twin.cells.exclude(unit, slices)
+        return twin
+
+
+def may_hold(flash: EmulatedFlash, unit: int, wanted: Slice) -> bool:
+    """Whether a read may ever give this slice: not if more bits differ than the ECC corrects."""
+    cells, (begin, data) = flash.cells, wanted
+    if cells.mark(unit) is Mark.UNKNOWN:
+        return wanted not in cells.not_held(unit)
+    raw = cells.raw(unit)
+    unsure = raw.metastable | raw.fading[0] | raw.fading[1] | raw.fading[2] if raw else 0
+    stored = cells.word(unit) >> 8 * begin & (1 << 8 * len(data)) - 1
+    differs = (stored ^ int.from_bytes(data, "little")) & ~(unsure >> 8 * begin)
+    return differs.bit_count() <= (1 if cells.code else 0)
 
 
 class NotConfirmed(BaseException):
@@ -75,7 +118,7 @@ class Certificate:
 
     header: dict[str, Any]
     paths: dict[str, str] = field(default_factory=dict)  # states, by path
-    unknown: dict[str, Spans] = field(default_factory=dict)  # by state
+    unseen: dict[str, Unseen] = field(default_factory=dict)  # by state
     boots: int = 0
     segments: dict[str, dict[str, Any]] = field(default_factory=dict)  # by node
     totals: dict[str, Any] = field(default_factory=dict)
@@ -110,7 +153,7 @@ def _take(certificate: Certificate, entry: dict[str, Any], line: int) -> None:
         certificate.totals = entry
     else:
         certificate.paths[entry["path"]] = entry["state"]
-        certificate.unknown[entry["state"]] = tuple((low, end) for low, end in entry["unknown"])
+        certificate.unseen[entry["state"]] = Unseen.of(entry)
         certificate.boots += 1
         for segment in entry["segments"]:
             certificate.segments.setdefault(segment["node"], segment)
@@ -126,7 +169,7 @@ def _whole(certificate: Certificate) -> None:
     if not totals["complete"]:
         raise NotConfirmed(f"the search was not complete, stopped by {totals['stopped_by']!r}")
     found = {
-        "states": len(certificate.unknown),
+        "states": len(certificate.unseen),
         "boots": certificate.boots,
         "edges": sum(len(c.split()) for s in segments.values() for c in s["edges"].values()),
         "violations": sum(s["violation"] is not None for s in segments.values())
@@ -136,7 +179,7 @@ def _whole(certificate: Certificate) -> None:
         if totals[name] != count:
             raise NotConfirmed(f"totals say {totals[name]} {name}; the lines have {count}")
     for node, segment in segments.items():
-        if lost := segment["edges"].keys() - certificate.unknown.keys():
+        if lost := segment["edges"].keys() - certificate.unseen.keys():
             raise NotConfirmed(f"node {node}: cuts come to {min(lost)}, which was never booted")
         if segment["next"] is not None and segment["next"] not in segments:
             raise NotConfirmed(f"node {node}: goes on at {segment['next']}, which is not there")
@@ -167,13 +210,6 @@ def powered(flash: EmulatedFlash, reading: Reading) -> EmulatedFlash:
 
 def state_key(flash: EmulatedFlash, rest: Any) -> str:
     return blake2b(flash.digest() + rest.digest, digest_size=16).hexdigest()
-
-
-def forgotten(flash: EmulatedFlash, spans: Spans) -> EmulatedFlash:
-    twin = flash.fork()
-    for low, high in spans:
-        twin.forget(flash.part.base + low, high - low)
-    return twin
 
 
 def ended(run: Any, point: Callable[[object], None] | None = None) -> tuple[str, list[str] | None]:
@@ -213,23 +249,30 @@ class Checker:
         for reading in self.readings:
             walk = Walk(self, path, state, reading)
             found = walk.follow()
-            if found is not None and any(map(self._spans, _way(path))):
+            if found is not None and any(self._unseen(each).spans for each in _way(path)):
                 self._really(path, reading, found)
             if not walk.flash.flickers:
                 return
 
-    def _spans(self, path: str) -> Spans:
-        return self.certificate.unknown[self.certificate.paths[path]]
+    def _unseen(self, path: str) -> Unseen:
+        return self.certificate.unseen[self.certificate.paths[path]]
+
+    def fade(self, flash: EmulatedFlash) -> None:
+        """What else a cut does to *flash*, as far as the search goes."""
+        flash.interrupted = None
+        if self.certificate.header["merge"]:
+            flash.cells.fade()
 
     def _state(self, path: str) -> Left:
         """The state at the end of *path*, with all forgotten that the certificate forgets."""
         if path not in self.certificate.paths:
             raise NotConfirmed(f"{path}: other states are reached over this one: it is not listed")
         flash, rest = self._start if path == "-" else self._cut(self.state(_way(path)[-2]), path)
-        flash, expected = forgotten(flash, self._spans(path)), self.certificate.paths[path]
-        if (found := state_key(flash, rest)) != expected:
+        twin, expected = self._unseen(path).forgotten(flash), self.certificate.paths[path]
+        found = state_key(twin, rest) if twin is not None else "one that may hold what is excluded"
+        if twin is None or found != expected:
             raise NotConfirmed(f"{path}: expected state {expected}, found {found}")
-        return flash, rest
+        return twin, rest
 
     def _cut(self, state: Left, path: str) -> Left:
         """Boot *state* up to the last cut of *path*."""
@@ -249,7 +292,8 @@ class Checker:
         else:
             if operation or moment or found[1]:
                 raise NotConfirmed(f"{path}: the last cut is never reached, found {found}")
-        flash.watch = flash.interrupted = None
+        flash.watch = None
+        self.fade(flash)
         return flash, dict(boot.surviving())[way or ""]
 
     def _really(self, path: str, reading: Reading, expected: object) -> None:
@@ -276,6 +320,12 @@ class _AtMoment:
 
     def operation(self, operation: Operation) -> None:
         """Nothing: the supply cuts operations."""
+
+    def read(self, offset: int, size: int) -> None:
+        """Nothing."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """Nothing."""
 
     def moment(self) -> None:
         self.left -= 1
@@ -305,7 +355,7 @@ class Walk:
         try:
             end, violation = ended(self._boot.run(), self._point)
             if violation is None:
-                self._closed(self.flash.fork(), "at rest", (0, 0))
+                self._closed(self.flash.fork(), "at rest")
         except _Loop:
             return None
         except _Endless:
@@ -328,9 +378,9 @@ class Walk:
         if self._node not in segments:
             raise self._not(f"node {self._node} to be listed")
         self._segment = segments[self._node]
-        unknown = self._checker.certificate.unknown
+        unseen = self._checker.certificate.unseen
         self._edges = self._segment["edges"]
-        self._classes = list({unknown[key]: None for key in self._edges if unknown[key]})
+        self._classes = list({unseen[key]: None for key in self._edges if unseen[key].spans})
         self._operations, self._signature = 0, blake2b(digest_size=16)
 
     def _point(self, memory: object) -> None:
@@ -338,7 +388,8 @@ class Walk:
         before = self.flash.digest() + self._boot.volatile()
 
         def name(reading: Reading) -> str:
-            text = repr((bank, memory, reading.value, flickers)).encode()
+            drawn = flickers if reading is Reading.DRAWN else 0
+            text = repr((bank, memory, reading.value, drawn)).encode()
             return blake2b(before + text, digest_size=17).hexdigest()
 
         self._leave(name(self._reading), "", None)
@@ -386,7 +437,13 @@ class Walk:
                 twin.repeat(piece)
 
     def moment(self) -> None:
-        self._closed(self.flash.fork(), "at a moment", (0, 0))
+        self._closed(self.flash.fork(), "at a moment")
+
+    def read(self, offset: int, size: int) -> None:
+        """Who looks at what is unknown is told so by the device."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """As ``read``."""
 
     def _try(self, flash: EmulatedFlash, operation: Operation, outcome: Outcome) -> None:
         twin = flash.fork()
@@ -394,26 +451,24 @@ class Walk:
         try:
             twin.repeat(operation)
         except PowerLoss:
-            begin = operation.address - twin.part.base
-            size = len(operation.data) or twin.part.sector_starts.get(begin, 0)
-            self._closed(twin, f"{operation}, {outcome}", (begin, begin + size))
+            self._closed(twin, f"{operation}, {outcome}")
         else:
             raise self._not(f"power to be lost in {operation}, found it complete")
 
-    def _closed(self, flash: EmulatedFlash, what: str, hit: tuple[int, int]) -> None:
-        """What a cut left must be listed; *hit* is the range that it touched."""
-        flash.interrupted = None
+    def _closed(self, flash: EmulatedFlash, what: str) -> None:
+        """What a cut left must be listed."""
+        self._checker.fade(flash)
         for way, rest in self._boot.surviving():
             self._checker.cuts += 1
-            if not self._is_listed(flash, rest, hit):
+            if not self._is_listed(flash, rest):
                 found = state_key(flash, rest)
                 raise self._not(f"what a cut leaves to be listed ({what}, way {way!r}): {found}")
 
-    def _is_listed(self, flash: EmulatedFlash, rest: Any, hit: tuple[int, int]) -> bool:
+    def _is_listed(self, flash: EmulatedFlash, rest: Any) -> bool:
         """As it is, or when that is forgotten which one of the listed states leaves unknown."""
-        for index, spans in enumerate(self._classes):
-            is_hit = any(low < hit[1] and hit[0] < end for low, end in spans)
-            if is_hit and state_key(forgotten(flash, spans), rest) in self._edges:
+        for index, unseen in enumerate(self._classes):
+            twin = unseen.forgotten(flash)
+            if twin is not None and state_key(twin, rest) in self._edges:
                 self._classes.insert(0, self._classes.pop(index))  # most likely the next one, too
                 return True
         return state_key(flash, rest) in self._edges

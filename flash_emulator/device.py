@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from flash_emulator import cuts, rules, saved
-from flash_emulator.cells import Cells, Mark, RawUnit
+from flash_emulator.cells import Cells, Mark, RawUnit, Slice
 from flash_emulator.clock import VirtualClock
 from flash_emulator.ecc import Verdict, code_for
 from flash_emulator.errors import (
@@ -64,6 +64,15 @@ class Reading(StrEnum):
 class Watch(Protocol):
     """Told what is about to happen in the array; see ``flash_emulator.explore``."""
 
+    def read(self, offset: int, size: int) -> None:
+        """These bytes of the array are looked at; also by a program that may be refused."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """A unit was asked whether it holds *wanted*, and nothing else of it was looked at.
+
+        *never*: it does not, and will not whatever metastable and fading bits do.
+        """
+
     def operation(self, operation: Operation) -> None:
         """*operation* begins now: its whole bulk, with power on so far."""
 
@@ -111,6 +120,7 @@ class EmulatedFlash:
         self.background = False  # operations return at once, and their bank is busy for their time
         self.interrupted: Interrupted | None = None
         self.options = Options(part.options)
+        self.stuck: dict[int, int] = {}  # by unit: cells that no program moves
         code = code_for(part.ecc.data_bits, part.ecc.modelled_check_bits) if part.ecc else None
         self.cells = Cells(part.size, part.program_unit, code, min(part.sector_sizes))
         self.erase_counts = [0] * (len(part.sector_sizes) * part.bank_count)
@@ -213,13 +223,77 @@ class EmulatedFlash:
         self._wait_for_read(offset, size)
         if self.options.read_protected:
             raise ReadProtected("RDERR", "protected against reads (PCROP)", address)
-        self._check_known(offset, size)
+        self._look_at(offset, size)
         raw_units = self.cells.raw_units(offset, size) if size else []
         data = self.cells.raw_data(offset, size)
         return self._decoded(data, address, offset, raw_units) if raw_units else data
 
-    def _check_known(self, offset: int, size: int) -> None:
+    def match(self, address: int, expected: bytes) -> int:
+        """How many bytes from *address* on read as *expected*, up to a unit that does not.
+
+        A unit that cannot be read holds nothing. No unit behind the first that differs is looked
+        at, and of that one only whether it holds what is expected.
+        """
+        self._alive()
+        offset = self._offset(address, len(expected))
+        self._wait_for_read(offset, len(expected))
+        if self.options.read_protected:
+            return 0
+        if self.watch is None and self._holds_plainly(offset, expected):
+            return len(expected)
+        done = 0
+        while done < len(expected):
+            unit, begin = divmod(offset + done, self._unit)
+            part = expected[done : done + self._unit - begin]
+            if not self._holds(unit, (begin, part), address + done - begin):
+                break
+            done += len(part)
+        return done
+
+    def _holds_plainly(self, offset: int, expected: bytes) -> bool:
+        plain = not self.cells.has_unknown and not self.cells.raw_units(offset, len(expected))
+        return plain and self.cells.raw_data(offset, len(expected)) == expected
+
+    def _holds(self, unit: int, wanted: Slice, address: int) -> bool:
+        """Whether *unit*, which the CPU sees at *address*, holds this slice."""
+        begin, part = wanted
+        if self.cells.mark(unit) is Mark.UNKNOWN:
+            if wanted not in self.cells.not_held(unit):
+                raise UnknownContent(unit * self._unit, self._unit)
+            held = False
+        else:
+            held = self._unit_data(unit, address)[begin : begin + len(part)] == part
+        if self.watch is not None:
+            self.watch.compared(unit, wanted, never=not held and not self._may_hold(unit, wanted))
+        return held
+
+    def _unit_data(self, unit: int, address: int) -> bytes:
+        """What a read of the unit gives; nothing where it cannot be read."""
+        if self.cells.raw(unit) is None:
+            return self.cells.raw_data(unit * self._unit, self._unit)
+        try:
+            return self._read_unit(unit, address)
+        except UnreadableUnit:
+            return b""
+
+    def _may_hold(self, unit: int, wanted: Slice) -> bool:
+        """Whether a read may ever give this slice, as long as no operation touches the unit.
+
+        Not where more bits differ for good than the ECC corrects.
+        """
+        if self.cells.mark(unit) is Mark.UNKNOWN:
+            return False
+        begin, part = wanted
+        raw = cuts.held(self.cells, unit)
+        unsure = raw.metastable | raw.fading[0] | raw.fading[1] | raw.fading[2]
+        mask = ((1 << 8 * len(part)) - 1) << 8 * begin
+        differs = (raw.word ^ int.from_bytes(part, "little") << 8 * begin) & mask & ~unsure
+        return differs.bit_count() <= (1 if self.cells.code else 0)
+
+    def _look_at(self, offset: int, size: int) -> None:
         """Raises UnknownContent where the range touches a unit that was forgotten."""
+        if self.watch is not None:
+            self.watch.read(offset, size)
         if self.cells.has_unknown and size and not self.cells.is_known(offset, size):
             raise UnknownContent(offset, size)
 
@@ -296,6 +370,8 @@ class EmulatedFlash:
             self.watch.operation(Operation("program", self._base + first * unit, data, count))
         granted = self.supply.take(count)
         self.cells.program(first, data[: granted * unit])
+        if self.stuck:
+            self._keep_stuck(range(first, first + granted))
         self._programmed(first, data, granted)
         if granted < count:
             self._cut_program(first + granted, data[granted * unit : (granted + 1) * unit])
@@ -303,7 +379,7 @@ class EmulatedFlash:
     def _overwrite(self, unit: int, data: bytes, address: int) -> int:
         """One unit that is not virgin. Returns how many were programmed."""
         data = data[: self._unit]
-        self._check_known(unit * self._unit, self._unit)
+        self._look_at(unit * self._unit, self._unit)
         if self._effect(unit, data) is rules.Effect.REFUSED:
             flag = self.part.overwrite_flag or "PROGERR"
             raise ProgramError(flag, "the unit is not erased", address)
@@ -314,6 +390,7 @@ class EmulatedFlash:
         old, new = cuts.held(self.cells, unit), self._word(data)
         result = cuts.programmed(old, new, self.cells.word_bits, self._dice(unit))
         self.cells.set_word(unit, result)
+        self._keep_stuck(range(unit, unit + 1))
         self._programmed(unit, data, 1)
         return 1
 
@@ -512,8 +589,9 @@ class EmulatedFlash:
     def forget(self, address: int, size: int) -> None:
         """Assume nothing any more of the whole units of a physical range, until they are erased.
 
-        Whoever reads or programs one of them meets UnknownContent; a completed erase makes them
-        virgin. A search through states uses this for what a cut left where nobody looks.
+        Whoever reads or programs one of them meets UnknownContent, and so does whoever asks by
+        ``match`` for what it is not known not to hold. A completed erase makes them virgin. A
+        search through states uses this for what a cut left where nobody looks.
         """
         self.cells.forget(address - self._base, size)
 
@@ -530,6 +608,20 @@ class EmulatedFlash:
         word = raw.word ^ 1 << bit
         ones = (1 << self.cells.word_bits) - 1
         self.cells.set_word(unit, replace(raw, word=word, spent=raw.spent or word != ones))
+
+    def stick(self, address: int, cells: int) -> None:
+        """These cells of the unit at *address* (a mask of its bits) stay 1, whatever is programmed.
+
+        On parts with ECC a single one is corrected, and nobody notices but the counter.
+        """
+        unit = self._offset(address, self._unit) // self._unit
+        self.stuck = {**self.stuck, unit: cells}
+
+    def _keep_stuck(self, units: range) -> None:
+        for unit, cells in self.stuck.items():
+            if unit in units and self.cells.mark(unit) is not Mark.VIRGIN:
+                held = cuts.held(self.cells, unit)
+                self.cells.set_word(unit, replace(held, word=held.word | cells))
 
     def spoil(self, address: int) -> None:
         """Make the unit at *address* unreadable on parts with ECC: two cells of it are wrong."""
@@ -584,6 +676,7 @@ class EmulatedFlash:
             "mapped_bank": self._mapped,
             "power_ons": self._power_ons,
             "powered": self._powered,
+            "stuck": sorted(self.stuck.items()),
         }
 
     def take_state(self, state: dict[str, Any]) -> None:
@@ -594,6 +687,7 @@ class EmulatedFlash:
         self.interrupted = Interrupted(**state["interrupted"]) if state["interrupted"] else None
         self._power_ons, self._powered = state["power_ons"], state["powered"]
         self._mapped = state["mapped_bank"]
+        self.stuck = dict(state.get("stuck", ()))
 
     def digest(self) -> bytes:
         """32 bytes over all that survives a cut: cells, option bytes, OPSR. Not wear, not time."""
@@ -721,6 +815,7 @@ class EmulatedFlash:
     def _cut_program(self, unit: int, data: bytes) -> None:
         word, outcome = self._word(data), self.supply.outcome
         cuts.cut_program(self.cells, unit, word, outcome, self._dice(unit))
+        self._keep_stuck(range(unit, unit + 1))
         self._die("program", unit * self._unit)
 
     def _note(self, operation: Operation) -> None:

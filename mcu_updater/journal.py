@@ -228,19 +228,19 @@ class Journal:
     def _read_header(self, half: int) -> _Header | None:
         """None at the first thing that is wrong; what is behind it is not looked at."""
         window = self._halves[half]
-        last = window.peek(HEADER_SIZE - window.unit, window.unit)
-        if last is None or not END_MARK.endswith(last[-len(END_MARK) :]):
+        size = min(len(END_MARK), window.unit)
+        if not window.holds(HEADER_SIZE - size, END_MARK[-size:]):
             return None
-        first = window.peek(0, HEADER_SIZE - window.unit)
-        snapshot = None if first is None else decode_header(first + last)
-        if first is None or snapshot is None:
+        raw = window.peek(0, HEADER_SIZE)
+        snapshot = None if raw is None else decode_header(raw)
+        if raw is None or snapshot is None:
             return None
         if snapshot.checkpoint:
             checkpoint = self._read_checkpoint(half, *struct.unpack("<II", snapshot.checkpoint))
             if checkpoint is None:
                 return None
             snapshot = replace(snapshot, checkpoint=checkpoint)
-        return _Header(half, first[_TURN_AT] % TURNS, snapshot)
+        return _Header(half, raw[_TURN_AT] % TURNS, snapshot)
 
     def _read_checkpoint(self, half: int, length: int, crc: int) -> bytes | None:
         if length > self.checkpoint_capacity:
@@ -265,36 +265,10 @@ class Journal:
         )
 
     def _count_sectors(self, half: int, snapshot: Snapshot) -> int:
-        """Records are written in order, so the first that is missing ends them.
-
-        They are read in spans that double: many in few reads, and few without a long one.
-        """
-        done = 0
-        while done < self._slot_sectors:
-            span = range(done, min(max(1, 2 * done), self._slot_sectors))
-            written = self._count_span(half, snapshot.generation, span)
-            done += written
-            if written < len(span):
-                break
-        return done
-
-    def _count_span(self, half: int, generation: int, span: range) -> int:
-        """How many SECTOR records of the indices *span* stand there, up to the first that does not.
-
-        One by one where a unit cannot be read: what stands before it counts.
-        """
-        size, window = self._record_size, self._halves[half]
-        expected = _sector_records(generation, self._slot_sectors, size)
-        expected = expected[span.start * size : span.stop * size]
-        begin = self._place(Record.SECTOR, span.start)
-        held = window.peek(begin, len(expected))
-        if held == expected:
-            return len(span)
-        for at in range(0, len(expected), size):
-            one = window.peek(begin + at, size) if held is None else held[at : at + size]
-            if one != expected[at : at + size]:
-                return at // size
-        return len(span)
+        """Records are written in order, so the first that is missing ends them."""
+        size = self._record_size
+        expected = _sector_records(snapshot.generation, self._slot_sectors, size)
+        return self._halves[half].match(self._place(Record.SECTOR), expected) // size
 
     def _count_attempts(self, half: int) -> int:
         """All up to the last place that is not blank: one before it may be spent and read blank."""
@@ -308,12 +282,12 @@ class Journal:
         return _record_bytes(record, index, snapshot.generation, self._record_size)
 
     def _is_written(self, half: int, record: Record, snapshot: Snapshot, index: int = 0) -> bool:
-        held = self._halves[half].peek(self._place(record, index), self._record_size)
-        return held == self._bytes(record, snapshot, index)
+        place = self._place(record, index)
+        return self._halves[half].holds(place, self._bytes(record, snapshot, index))
 
     def _is_blank(self, half: int, record: Record, index: int = 0) -> bool:
-        held = self._halves[half].peek(self._place(record, index), self._record_size)
-        return held == bytes([ERASED]) * self._record_size
+        blank = bytes([ERASED]) * self._record_size
+        return self._halves[half].holds(self._place(record, index), blank)
 
     def snapshot_now(self) -> Snapshot:
         """``read().current()`` where an upgrade is known to be there. ValueError: a bug of ours."""
@@ -328,7 +302,7 @@ class Journal:
         """Put *snapshot* in the place of all that the journal says; return the new reading.
 
         A cut leaves the old journal or the new one, as a whole. Raises VerificationFailed when
-        the trailer does not take it.
+        the trailer does not take it; what is found out before the old one is erased leaves that.
         """
         self._check(snapshot)
         old = self.read()
@@ -337,6 +311,8 @@ class Journal:
         window = self._halves[half]
         try:
             self._write_half(window, snapshot, turn)
+            if self._held(half) != snapshot:
+                raise _worn(window, None)
             self._halves[1 - half].erase_sector(0)
             window.program(self._place(Record.SETTLED), self._bytes(Record.SETTLED, snapshot, 0))
         except OSError as error:
@@ -345,6 +321,11 @@ class Journal:
         if reading.snapshot != snapshot or not reading.settled:
             raise _worn(window, None)
         return reading
+
+    def _held(self, half: int) -> Snapshot | None:
+        """What *half* says by itself."""
+        header = self._read_header(half)
+        return self._read_records(header, settled=False).snapshot if header else None
 
     def _check(self, snapshot: Snapshot) -> None:
         """ValueError for what the trailer cannot hold: a bug of ours."""

@@ -187,6 +187,26 @@ class Window:
         except OSError:
             return None
 
+    def match(self, offset: int, expected: bytes) -> int:
+        """How many bytes from *offset* on read as *expected*, up to a unit that does not.
+
+        A unit that cannot be read holds nothing; none behind the first that differs is looked at.
+        """
+        match = getattr(self.device, "match", None)  # a device may have a shorter way
+        if match is not None:
+            return int(match(self.address + offset, expected))
+        done = 0
+        while done < len(expected):
+            size = min(self.unit - (offset + done) % self.unit, len(expected) - done)
+            if self.peek(offset + done, size) != expected[done : done + size]:
+                break
+            done += size
+        return done
+
+    def holds(self, offset: int, expected: bytes) -> bool:
+        """Whether the bytes from *offset* on read as *expected*."""
+        return self.match(offset, expected) == len(expected)
+
     def program(self, offset: int, data: bytes) -> None:
         """Program whole units; see FlashDevice.program for what a cut leaves."""
         self.device.program(self.address + offset, data)

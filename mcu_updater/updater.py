@@ -108,6 +108,7 @@ class Updater:
         self._intake = Intake(
             inactive, module, self._heard, self._keeper, policy.read_size, policy.base
         )
+        self._read = Reading(), Reading()  # of the active and the inactive slot, for this step
         self._connected = False
         self._asked = 0
         self._result: Result | None = None
@@ -170,7 +171,9 @@ class Updater:
     # --- observe
 
     def _observe(self) -> Observed:
-        active, inactive = self._active.journal.read(), self._inactive.journal.read()
+        """Read both journals, once for each step: a header that fades may read otherwise next."""
+        self._read = self._active.journal.read(), self._inactive.journal.read()
+        active, inactive = self._read
         return Observed(
             active.phase,
             inactive.phase,
@@ -182,7 +185,7 @@ class Updater:
     # --- the trial, and what a reset may have left
 
     def _do_self_test(self) -> Iterator[Event]:
-        reading = self._active.journal.read()
+        reading, _ = self._read
         passed = self._self_test()
         yield SelfTested(passed)
         if reading.snapshot is None:
@@ -197,10 +200,10 @@ class Updater:
         self._result = Result(Outcome.RESET)
 
     def _do_renew_active(self) -> Iterator[Event]:
-        yield from self._renew(self._active, self._active.journal.read())
+        yield from self._renew(self._active, self._read[0])
 
     def _do_renew_inactive(self) -> Iterator[Event]:
-        reading = self._inactive.journal.read()
+        _, reading = self._read
         if reading.phase is Phase.TRIAL:  # and yet the other bank runs
             reading = replace(reading, switched=False, failed=reading.attempts > 0)
         yield from self._renew(self._inactive, reading)
@@ -217,7 +220,7 @@ class Updater:
     # --- versions and plans
 
     def _version(self) -> str:
-        return self._active.journal.read().version
+        return self._read[0].version
 
     def _do_report(self) -> Iterator[Event]:
         """State the running version, and hear whether that was the verdict of an upgrade."""
@@ -227,7 +230,7 @@ class Updater:
         yield from self._heard.hear(self._policy.verdict_s, Module.IDLE)
         if self._heard.module is Module.BUSY:
             self._heard.module = Module.IDLE  # a last word of the download that this ended
-        failed = self._inactive.journal.read().phase is Phase.FAILED
+        failed = self._read[1].phase is Phase.FAILED
         if self._intake.error and self._heard.module is Module.IDLE:
             self._heard.module = Module.FAILED
         elif not failed and self._heard.module is Module.FAILED:
@@ -240,7 +243,7 @@ class Updater:
     def _do_ask(self) -> Iterator[Event]:
         self._asked += 1
         if self._asked > self._policy.requests:
-            self._result = self._judge_end(Module.FAILED, self._inactive.journal.read())
+            self._result = self._judge_end(Module.FAILED, self._read[1])
             return
         try:
             self._link.connect()  # it may have lost power, or its network
@@ -274,15 +277,15 @@ class Updater:
 
     def _note_plan(self, plan: PlanOffered) -> Iterator[Event]:
         """Journal the plan before it is confirmed: from then on no version may be reported."""
-        old = self._inactive.journal.read().current()
+        old = self._read[1].current()
         if old and old.phase in IN_PROGRESS and old.version == plan.target_version:
             return
-        generation = self._active.journal.read().generation + 1
+        generation = self._read[0].generation + 1
         planned = Snapshot(Phase.PLANNED, generation, plan.component, plan.target_version)
         yield from self._keeper.write(self._inactive, planned, f"version {plan.target_version}")
 
     def _do_finish(self) -> Iterator[Event]:
-        module, inactive = self._heard.module, self._inactive.journal.read()
+        module, inactive = self._heard.module, self._read[1]
         if module is Module.NO_PLAN and inactive.phase in IN_PROGRESS:
             # the module was asked and is in no upgrade: to state the version is no verdict
             yield from self._do_report()

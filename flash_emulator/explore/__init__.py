@@ -31,6 +31,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from flash_emulator.device import EmulatedFlash
+from flash_emulator.explore.growth import Growth, Kind, Point, growth
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.replay import Film, Frame, PathLeft, replay, shrink
 from flash_emulator.explore.report import (
@@ -62,11 +63,14 @@ __all__ = [
     "Film",
     "Frame",
     "FunctionSubject",
+    "Growth",
+    "Kind",
     "Limits",
     "Nothing",
     "Options",
     "Path",
     "PathLeft",
+    "Point",
     "Progress",
     "Report",
     "Rest",
@@ -76,6 +80,7 @@ __all__ = [
     "Subject",
     "Violation",
     "explore",
+    "growth",
     "replay",
     "shrink",
 ]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Protocol
 
+from flash_emulator.cells import NotHeld, Slice
 from flash_emulator.clock import VirtualClock
 from flash_emulator.device import EmulatedFlash, Reading
 from flash_emulator.errors import UnknownContent
@@ -25,11 +26,11 @@ from flash_emulator.explore.states import (
     start_node,
 )
 from flash_emulator.explore.subject import Boot, Rest, Run, Violation
-from flash_emulator.explore.successors import Span, Successor, Successors
+from flash_emulator.explore.successors import Look, Span, Successor, Successors, both_of
 from flash_emulator.power import SteadySupply
 from flash_emulator.trace import Operation
 
-_RERUN_EVERY = 32  # states, by the first byte of their key
+_RERUN_EVERY = 32  # states, by the first byte of their key; and the first state of all
 _ECHO_EVERY = 16  # points at which runs are joined, by the last byte of theirs
 
 Place = tuple[bytes, tuple[bytes, ...], Operation | None]
@@ -37,6 +38,10 @@ Place = tuple[bytes, tuple[bytes, ...], Operation | None]
 
 class Joined(BaseException):
     """The run has come to where it need not be followed any further."""
+
+
+class Broken(BaseException):
+    """The search itself failed, in the middle of a boot whose handlers must not hide it."""
 
 
 class Endless(BaseException):
@@ -55,7 +60,8 @@ class Worker:
     def __init__(self, job: Job, known: Iterable[Node]) -> None:
         self.job = job
         self.known = set(known)
-        self._looks: dict[Key, Span | None] = {}
+        self._looks: dict[Key, Look] = {}
+        self._harmless: set[Node] = set()  # from where boots look at nothing unknown
         self._edges: dict[Place, tuple[Edge, ...]] = {}
         self._sent: set[Key] = set()
 
@@ -70,7 +76,7 @@ class Worker:
             expansion = Expansion(state.key, reading, state.path, state.sector, [], [])
             boot = self.job.subject.boot(flash, state.rest)
             Recorder(self, flash, boot, expansion, node).run()
-            if node[0] % _RERUN_EVERY == 0:
+            if node[0] % _RERUN_EVERY == 0 or not state.path.cuts:
                 self._rerun(state, expansion)
             yield expansion
             if not flash.flickers:
@@ -97,26 +103,40 @@ class Worker:
             )
         first.reruns += 1
 
-    def looks(self, flash: EmulatedFlash, rest: Rest, key: Key) -> Span | None:
-        """Where a boot from this state looks at unknown content. Remembered."""
-        if key not in self._looks:
-            self._looks[key] = self._look(powered(flash, Reading.STABLE), rest)
-        return self._looks[key]
+    def looks(self, flash: EmulatedFlash, rest: Rest, key: Key) -> Look:
+        """What boots from this state look at, however metastable bits read. Remembered."""
+        found = self._looks.get(key)
+        if found is None:
+            looks = self._all_looks(flash, rest)
+            found = self._looks[key] = both_of(looks, flash.part.program_unit)
+        return found
 
-    def _look(self, flash: EmulatedFlash, rest: Rest) -> Span | None:
+    def _all_looks(self, flash: EmulatedFlash, rest: Rest) -> Iterator[Look]:
+        for reading in self.job.readings:
+            twin = powered(flash, reading)
+            yield self._look(twin, rest)
+            if not twin.flickers or reading is Reading.FLIPPED:
+                return
+
+    def _look(self, flash: EmulatedFlash, rest: Rest) -> Look:
+        """What one boot looks at, up to where another was followed before."""
         boot = self.job.subject.boot(flash, rest)
-        flash.watch = _Looker(flash, self.job.operations)
+        looker = Looker(flash, self.job)
+        flash.watch = looker
+        passed: set[Node] = set()
         try:
             for memory in boot.run():
-                if point_node(flash, boot.volatile(), memory) in self.known:
-                    return None
+                node = point_node(flash, boot.volatile(), memory)
+                known = looker.has_operated and (node in self.known or node in self._harmless)
+                if known or node in passed:
+                    break
+                passed.add(node)
         except UnknownContent as unknown:
-            return unknown.offset, unknown.offset + unknown.size
-        except (Joined, Endless):
-            return None
-        except Exception:  # whatever is wrong is found when the state itself is booted
-            return None
-        return None
+            return Look((unknown.offset, unknown.offset + unknown.size))
+        except (Endless, Exception):  # what is wrong is found when the state is booted
+            return looker.look()
+        self._harmless |= passed
+        return looker.look()
 
     def edges(
         self, flash: EmulatedFlash, boot: Boot, operation: Operation | None, expansion: Expansion
@@ -153,22 +173,73 @@ def powered(flash: EmulatedFlash, reading: Reading) -> EmulatedFlash:
     return twin
 
 
-class _Looker:
-    """Ends a run as soon as nothing unknown is left to be looked at."""
+class Looker:
+    """Notes what a boot looks at, and what it erases unseen; ends it when it has seen enough."""
 
-    def __init__(self, flash: EmulatedFlash, most: int) -> None:
+    def __init__(self, flash: EmulatedFlash, job: Job) -> None:
         self._flash = flash
-        self._left = most
+        self._unit = flash.part.program_unit
+        self._left = job.operations
+        self._reads: list[Span] = sorted(job.look)
+        self._compared: dict[int, set[Slice]] = {}
+        self._erased: set[int] = set()  # offsets of sectors
+        self._dead: list[Span] = []
+        self._not_held: dict[int, NotHeld] = {}
+        self.has_operated = False
+
+    def read(self, offset: int, size: int) -> None:
+        self._reads.append((offset, offset + size))
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        if never:
+            self._compared.setdefault(unit, set()).add(wanted)
+        else:
+            self.read(unit * self._unit, self._unit)
+
+    def moment(self) -> None:
+        """Nothing is looked at."""
 
     def operation(self, operation: Operation) -> None:
         self._left -= operation.done
-        if not self._flash.cells.has_unknown:
-            raise Joined
         if self._left < 0:
             raise Endless
+        self.has_operated = True
+        offset = operation.address - self._flash.part.base
+        if operation.kind == "program":
+            self._reads.append((offset, offset + len(operation.data)))
+        elif operation.kind == "erase" and offset not in self._erased:
+            self._erased.add(offset)
+            self._erase((offset, offset + self._flash.part.sector_starts[offset]))
 
-    def moment(self) -> None:
-        """Nothing is lost here."""
+    def look(self) -> Look:
+        return Look(None, tuple(self._dead), self._not_held)
+
+    def _erase(self, sector: Span) -> None:
+        """Whole units of *sector* that were not looked at are dead, or were compared only."""
+        unit = self._unit
+        units = range(sector[0] // unit, sector[1] // unit)
+        compared = {at: frozenset(self._compared[at]) for at in self._compared if at in units}
+        marked = [(at * unit, (at + 1) * unit) for at in compared]
+        self._dead += self._unseen(sector, [*self._reads, *marked])
+        unseen = list(self._unseen(sector, self._reads))
+        self._not_held |= {
+            at: slices
+            for at, slices in compared.items()
+            if any(low <= at * unit < high for low, high in unseen)
+        }
+
+    def _unseen(self, sector: Span, seen: list[Span]) -> Iterator[Span]:
+        """What of *sector* lies in no unit of *seen*."""
+        unit, at = self._unit, sector[0]
+        for low, high in sorted(seen):
+            if high <= at or low >= sector[1]:
+                continue
+            begin = low // unit * unit
+            if begin > at:
+                yield at, begin
+            at = max(at, -(-high // unit) * unit)
+        if at < sector[1]:
+            yield at, sector[1]
 
 
 class Echo:
@@ -205,6 +276,12 @@ class Echo:
 
     def moment(self) -> None:
         """No cut, no note."""
+
+    def read(self, offset: int, size: int) -> None:
+        """Whoever looks at what is unknown is told so by the device."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """As ``read``."""
 
 
 def sign(signature: Signature, operation: Operation) -> None:
@@ -290,6 +367,12 @@ class Recorder:
 
     # --- Watch
 
+    def read(self, offset: int, size: int) -> None:
+        """Whoever looks at what is unknown is told so by the device."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """As ``read``."""
+
     def operation(self, operation: Operation) -> None:
         if self._operations + operation.done > self._worker.job.operations:
             raise Endless
@@ -314,6 +397,12 @@ class Recorder:
 
     def _cut(self, operation: Operation | None, at: Cut) -> None:
         """Note all edges; *at* is where they are, but for the unit."""
+        try:
+            self._note_edges(operation, at)
+        except Exception as error:
+            raise Broken(f"{type(error).__name__}: {error}") from error
+
+    def _note_edges(self, operation: Operation | None, at: Cut) -> None:
         first, edges = len(self._expansion.children), self._segment.edges
         begin = len(edges)
         for edge in self._worker.edges(self._flash, self._boot, operation, self._expansion):

@@ -17,7 +17,7 @@ First line, the header::
     world                what was explored, as the caller describes it: text by name
     outcomes, readings   those that were tried; outcomes by their letter in a path
     operations           of one boot; more is a violation of "live"
-    merge, sample, seed  options of the search
+    merge, sample, seed  options of the search; with merge, weak bits are metastable after a cut
     look                 ranges whose content was never taken for unknown
     formulas             how states, points and signatures are named
 
@@ -27,6 +27,8 @@ Then one line for each boot, in the order of the search::
     path      the cuts that lead to it from the start, as in ``path.py``; "-" for none
     reading   how metastable bits were read in this boot
     unknown   ranges of the array, [first byte, behind the last], whose content is any content
+    excluded  [unit, slices] of those of which something is known: they do not hold these slices,
+              each [where in the unit it begins, its bytes in hex]
     segments  from the start to the first point, from there to the next ...; each has
         node        key of the state and a letter for the reading, or the point where it begins
         operations, signature   what was done; a bulk program is as many as it has units
@@ -48,6 +50,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, BinaryIO
 
+from flash_emulator.cells import Cells
 from flash_emulator.explore.path import OUTCOME_CODES, Path
 from flash_emulator.explore.report import Report
 from flash_emulator.explore.states import Expansion, Job, Key, Segment
@@ -58,11 +61,13 @@ VERSION = 1
 FORMULAS = {
     "state": "blake2b-128(flash.digest() + rest.digest)",
     "point": "blake2b-136(flash.digest() + boot.volatile() + "
-    "repr((flash.mapped_bank, memory, flash.reading.value, flash.flickers)))",
+    "repr((flash.mapped_bank, memory, flash.reading.value, drawn))); "
+    "drawn is flash.flickers where reading is drawn, else 0",
     "signature": "blake2b-128 of, for each operation, '{kind} {address:x} {len(data)} ' + data",
 }
 
-_Spans = list[tuple[int, int]]
+_Unseen = dict[str, list[Any]]
+_KNOWN: _Unseen = {"unknown": [], "excluded": []}
 
 
 class CertificateWriter:
@@ -77,7 +82,7 @@ class CertificateWriter:
         self._start = file.tell()
         self._zip: gzip.GzipFile | None = None
         self._chain = "0" * 64
-        self._unknown: dict[Key, _Spans] = {}
+        self._unseen: dict[Key, _Unseen] = {}
 
     def begin(self, job: Job) -> None:
         """A search begins. One that was begun before is void."""
@@ -87,7 +92,7 @@ class CertificateWriter:
         self._file.truncate()
         self._zip = gzip.GzipFile("", "wb", compresslevel=1, fileobj=self._file, mtime=0)
         self._chain = "0" * 64
-        self._unknown.clear()
+        self._unseen.clear()
         self._write(
             {
                 "format": FORMAT,
@@ -108,13 +113,13 @@ class CertificateWriter:
         """Take over one boot; the search's observer."""
         for child in expansion.children:
             if child.flash.cells.has_unknown:
-                self._unknown[child.key] = child.flash.cells.unknown_spans()
+                self._unseen[child.key] = _unseen(child.flash.cells)
         self._write(
             {
                 "state": expansion.state.hex(),
                 "path": str(Path(expansion.path.cuts)),
                 "reading": expansion.reading,
-                "unknown": self._unknown.get(expansion.state, []),
+                **self._unseen.get(expansion.state, _KNOWN),
                 "segments": [_segment(segment) for segment in expansion.segments],
             }
         )
@@ -144,6 +149,14 @@ class CertificateWriter:
         self._zip.write(line + b"\n")
         self._chain = sha256(line).hexdigest()
         return self._chain
+
+
+def _unseen(cells: Cells) -> _Unseen:
+    excluded = [
+        [unit, [[begin, data.hex()] for begin, data in sorted(slices)]]
+        for unit, slices in cells.excluded().items()
+    ]
+    return {"unknown": list(cells.unknown_spans()), "excluded": excluded}
 
 
 def _segment(segment: Segment) -> dict[str, Any]:

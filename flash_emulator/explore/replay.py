@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from flash_emulator.cells import Mark
+from flash_emulator.cells import Mark, Slice
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.boots import powered
 from flash_emulator.explore.path import Cut, Path
@@ -203,6 +203,12 @@ class _Shot:
         self.frames.append(Frame(self._number, self._operation, kind, text, address, signs))
 
     # --- Watch
+
+    def read(self, offset: int, size: int) -> None:
+        """Reads are not filmed."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """Nor are these."""
 
     def operation(self, operation: Operation) -> None:
         self._words()

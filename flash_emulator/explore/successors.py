@@ -6,14 +6,22 @@ assumed but tried: the state with the unknown units is booted, and a boot that r
 of them says which (``UnknownContent``). Then these units are told apart, the others stay unknown,
 and it is tried again. So a merged state stands for every content that the units may have, also
 for those that the model of torn cells would never draw.
+
+In the same way all else becomes unknown that the next boot erases and does not look at before. If a
+later boot looks at it after all, the search begins anew and takes it for known. Of a unit that was
+only compared with something (``EmulatedFlash.match``) it stays known that it does not hold that.
+
+A weak bit is taken for metastable as soon as power goes: it reads right in one boot and may read
+wrong in the next, and right again after that. That is more than the silicon's model allows.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from flash_emulator.cells import NotHeld
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.path import Cut
 from flash_emulator.explore.states import Job, Key, state_key
@@ -25,8 +33,53 @@ _FEW = 2  # units that are told apart at once
 _TRIES = 12  # of a cut erase, before all of it is told apart
 
 Span = tuple[int, int]  # of the array: first byte, behind the last one
-Looks = Callable[[EmulatedFlash, Rest, Key], Span | None]
-"""Where a boot from this state looks at unknown content; None: nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a boot from a state looks at.
+
+    *seen*: unknown content that it looked at, and where it ended therefore. *dead*: what it erased
+    and had not looked at before. *compared*: units that it erased too, and of which it only found
+    out that they do not hold what it wanted.
+    """
+
+    seen: Span | None = None
+    dead: tuple[Span, ...] = ()
+    compared: Mapping[int, NotHeld] = field(default_factory=dict)
+
+
+def both_of(looks: Iterable[Look], unit: int) -> Look:
+    """What any of them has seen, or else what they have in common. Stops at the first that saw."""
+    both: Look | None = None
+    for look in looks:
+        if look.seen is not None:
+            return look
+        both = look if both is None else _common(both, look, unit)
+    return both or Look()
+
+
+def _common(one: Look, other: Look, unit: int) -> Look:
+    dead = tuple(
+        (max(low, begin), min(high, end))
+        for low, high in one.dead
+        for begin, end in other.dead
+        if begin < high and low < end
+    )
+    compared = {
+        index: one.compared.get(index, frozenset()) | other.compared.get(index, frozenset())
+        for index in {**one.compared, **other.compared}
+        if _erased_by(one, index, unit) and _erased_by(other, index, unit)
+    }
+    return Look(None, dead, compared)
+
+
+def _erased_by(look: Look, index: int, unit: int) -> bool:
+    at = index * unit
+    return index in look.compared or any(low <= at < high for low, high in look.dead)
+
+
+Looks = Callable[[EmulatedFlash, Rest, Key], Look]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +124,10 @@ class Successors:
 
     def still(self) -> Iterator[Successor]:
         """Power goes while no operation is under way."""
-        yield from self._ways(self.flash.fork(), 0, Outcome.BEFORE)
+        twin = self.flash.fork()
+        if self.job.merge:
+            twin.cells.fade()
+        yield from self._ways(twin, 0, Outcome.BEFORE)
 
     def _sampled(self, operation: Operation) -> Iterator[Successor]:
         dice = random.Random(f"{self.job.seed}/{self.flash.digest().hex()}/{operation}")  # noqa: S311
@@ -111,6 +167,7 @@ class Successors:
         if begin:
             twin.repeat(replace(operation, data=operation.data[: begin * unit], done=begin))
         twin.forget(operation.address + begin * unit, (end - begin) * unit)
+        twin.cells.fade()
         return twin
 
     def _units_apart(self, operation: Operation, begin: int, end: int) -> Iterator[Successor]:
@@ -135,6 +192,7 @@ class Successors:
         span = (offset, offset + self.flash.part.sector_starts[offset])
         merged = self.flash.fork()
         merged.forget(operation.address, span[1] - span[0])
+        merged.cells.fade()
         seen = self._must_look(span) or self._looked_at(merged, span)
         if seen is None:
             yield from self._ways(merged, 1, self.job.outcomes[0], merged=True)
@@ -171,6 +229,8 @@ class Successors:
         try:
             twin.repeat(operation)
         except PowerLoss:
+            if self.job.merge:
+                twin.cells.fade()
             return twin
         raise CutNeverFired(f"{operation}: unit {unit}, outcome {outcome}")
 
@@ -179,17 +239,35 @@ class Successors:
     ) -> Iterator[Successor]:
         flash.interrupted = None  # FLASH_OPSR is not part of a state: no boot may read it
         for way, rest in self.ways:
+            twin, key = self._without_dead(flash, rest)
             cut = Cut(operation, outcome, way=way)
-            yield Successor(state_key(flash, rest), flash, rest, cut, merged)
+            yield Successor(key, twin, rest, cut, merged)
+
+    def _without_dead(self, flash: EmulatedFlash, rest: Rest) -> tuple[EmulatedFlash, Key]:
+        """*flash* with all unknown that its next boot erases and does not look at before."""
+        key = state_key(flash, rest)
+        if not self.job.merge:
+            return flash, key
+        look = self.looks(flash, rest, key)
+        if not look.dead and not look.compared:
+            return flash, key
+        twin, base, unit = flash.fork(), flash.part.base, flash.part.program_unit
+        for low, high in look.dead:
+            twin.forget(base + low, high - low)
+        for index, slices in look.compared.items():
+            known = twin.cells.not_held(index)
+            twin.forget(base + index * unit, unit)
+            twin.cells.exclude(index, slices | known)
+        return twin, state_key(twin, rest)
 
     def _looked_at(self, flash: EmulatedFlash, span: Span) -> Span | None:
         """What boots in any of the ways look at within *span*."""
         found = []
         flash.interrupted = None
         for _, rest in self.ways:
-            look = self.looks(flash, rest, state_key(flash, rest))
-            if look is not None and look[0] < span[1] and span[0] < look[1]:
-                found.append((max(look[0], span[0]), min(look[1], span[1])))
+            seen = self.looks(flash, rest, state_key(flash, rest)).seen
+            if seen is not None and seen[0] < span[1] and span[0] < seen[1]:
+                found.append((max(seen[0], span[0]), min(seen[1], span[1])))
         return _hull(found)
 
     def _must_look(self, span: Span) -> Span | None:
@@ -201,7 +279,7 @@ class Successors:
         )
 
 
-def _hull(spans: Sequence[Span] | Iterator[Span]) -> Span | None:
+def _hull(spans: Iterable[Span]) -> Span | None:
     found = list(spans)
     if not found:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
 from dataclasses import replace
 from enum import StrEnum
 
@@ -10,7 +10,8 @@ from flash_emulator import EmulatedFlash, Part, PowerSupply, SteadySupply, Virtu
 from mcu_updater.bank import Bank, open_banks, open_execution
 from mcu_updater.board.layout import factory_image, layout_of, vector_table
 from mcu_updater.board.strategies import default_strategy
-from mcu_updater.board.switch import start, switch_of
+from mcu_updater.board.switch import start as start_boot
+from mcu_updater.board.switch import switch_of
 from mcu_updater.boot import ATTEMPTS, Decision, ResetCause
 from mcu_updater.errors import ImageRejected, UsageError, VerificationFailed
 from mcu_updater.events import Booted, Event, Problem
@@ -36,10 +37,15 @@ class Trial(StrEnum):
     PASS = "pass"  # noqa: S105
     FAIL = "fail"  # its self-test says no
     CRASH = "crash"  # it never gets to a verdict: the watchdog bites
+    NEVER = "never"  # it runs and never gives a verdict, until somebody resets the device
 
 
 class TrialCrash(Exception):
     """The trial image died; the watchdog will reset the MCU."""
+
+
+class TrialSilent(Exception):
+    """The trial image ran and gave no verdict; the MCU is reset."""
 
 
 class Board:
@@ -58,16 +64,20 @@ class Board:
         seed: int = 0,
         clock: VirtualClock | None = None,
         options: ModuleOptions | None = None,
+        device: EmulatedFlash | None = None,
     ) -> None:
         self.part = part
         self.component = component
         self.strategy = strategy or default_strategy(part)
         self.layout = layout_of(part, self.strategy)
         self.clock = clock or VirtualClock()
-        self.device = EmulatedFlash(part, clock=self.clock, seed=seed)
+        self.device = device or EmulatedFlash(part, seed=seed)
+        self.device.clock = self.clock
         self.center = DeveloperCenter()
         self.module = EmulatedModule(self.center, options or ModuleOptions())
+        self.on_write: Callable[[], None] | None = None  # before anything is sent to the module
         self._result: Result | None = None
+        self._updater: Updater | None = None  # of the start at hand
         self._links: list[AtClient] = []  # one for each start of the MCU
 
     @classmethod
@@ -152,11 +162,21 @@ class Board:
         Afterwards ``result`` says how it ended. Raises PowerLoss where the MCU's *supply* cuts
         (None: it never does), and what ``Updater.run`` raises.
         """
-        policy = policy or Policy(component=self.component)
         self.device.supply = supply or SteadySupply()
         self.device.power_on()
         self.module.power_on(self.clock.now_s())
-        cause: ResetCause | None = ResetCause.POWER
+        yield from self.start(ResetCause.POWER, policy, trial=trial, attempts=attempts)
+
+    def start(
+        self,
+        cause: ResetCause | None,
+        policy: Policy | None = None,
+        *,
+        trial: Trial = Trial.PASS,
+        attempts: int = ATTEMPTS,
+    ) -> Iterator[Event]:
+        """``run`` for a device that has power already, and starts because of *cause*."""
+        policy = policy or Policy(component=self.component)
         starts = 0
         while cause is not None:
             starts += 1
@@ -168,11 +188,15 @@ class Board:
         self, cause: ResetCause, policy: Policy, trial: Trial, attempts: int
     ) -> Generator[Event, None, ResetCause | None]:
         """One start of the MCU. Returns the cause of the next one, or None when all is done."""
-        decision = start(self.device, self.strategy, self.layout, cause, attempts)
+        decision = start_boot(self.device, self.strategy, self.layout, cause, attempts)
         yield self._booted(decision, cause)
-        updater = self._updater(decision, policy, trial)
+        updater = self._updater = self._application(decision, policy, trial)
         try:
             yield from updater.run()
+        except TrialSilent:
+            yield Problem("the trial image gives no verdict; somebody resets the MCU")
+            self.device.reset()
+            return ResetCause.SOFTWARE
         except TrialCrash:
             yield Problem("the trial image hangs; the watchdog resets the MCU")
             self.device.reset()
@@ -192,12 +216,18 @@ class Board:
         version = bank.journal.read().version
         return Booted(bank.name, version, decision.mode, cause, decision.reasons)
 
-    def _updater(self, decision: Decision, policy: Policy, trial: Trial) -> Updater:
+    def memory(self) -> Hashable:
+        """See ``Updater.memory``; of the application that runs."""
+        return None if self._updater is None else self._updater.memory()
+
+    def _application(self, decision: Decision, policy: Policy, trial: Trial) -> Updater:
         assert decision.bank is not None
         banks = self.banks()
         self.module.transmit()  # what the module said to a CPU in reset is lost
         dialect = replace(DEFAULT_DIALECT, max_read=self.module.options.max_read)
-        link = AtClient(ModulePipe(self.module, self.clock), self.clock, dialect)
+        link = AtClient(
+            ModulePipe(self.module, self.clock, on_write=self.on_write), self.clock, dialect
+        )
         self._links.append(link)
         active, inactive = banks[decision.bank], banks[1 - decision.bank]
         return Updater(active, inactive, link, policy, lambda: _self_test(trial))
@@ -242,12 +272,14 @@ class Board:
         twin = self.device.fork()
         twin.power_on()
         cause = ResetCause.POWER
-        return twin, start(twin, self.strategy, self.layout, cause, attempts)
+        return twin, start_boot(twin, self.strategy, self.layout, cause, attempts)
 
 
 def _self_test(trial: Trial) -> bool:
     if trial is Trial.CRASH:
         raise TrialCrash
+    if trial is Trial.NEVER:
+        raise TrialSilent
     return trial is Trial.PASS
 
 

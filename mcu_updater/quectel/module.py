@@ -171,11 +171,12 @@ class EmulatedModule:
 
     # --- saved state --------------------------------------------------------------------
 
-    def memory(self, now_s: float) -> Hashable:
+    def memory(self, now_s: float, *, heard: bool = True) -> Hashable:
         """All that decides what module and cloud will do, the power loss of either included.
 
         For modules of equal options, faults and plans. Times are relative to *now_s*, to the
-        millisecond; counters are left out where there are no faults to look at them.
+        millisecond; counters are left out where there are no faults to look at them. Unless
+        *heard*, what waits for the host counts for nothing: there is no host any more.
         """
         counters: Hashable = None
         if self.faults != NO_FAULTS:
@@ -184,7 +185,7 @@ class EmulatedModule:
         return (
             self.powered,
             self._parser.partial,
-            bytes(self._out),
+            bytes(self._out) if heard else b"",
             self._firmware.memory(),
             self._timers.memory(now_s),
             self._center.memory(now_s),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mcu_updater.errors import PortError
 from mcu_updater.ports import Clock
 from mcu_updater.quectel.module import EmulatedModule
@@ -16,13 +18,20 @@ class ModulePipe:
     next deadline or the end of the timeout.
     """
 
-    def __init__(self, module: EmulatedModule, clock: Clock, baud: int = 115_200) -> None:
+    def __init__(
+        self,
+        module: EmulatedModule,
+        clock: Clock,
+        baud: int = 115_200,
+        on_write: Callable[[], None] | None = None,
+    ) -> None:
         if baud <= 0:
             raise ValueError(f"baud must be positive, not {baud}")
         self.module = module
         self.bytes_sent = 0
         self.bytes_received = 0
         self._clock = clock
+        self._on_write = on_write  # called before anything is sent
         self._byte_time_s = BITS_PER_BYTE / baud
         self._ended = False
 
@@ -32,6 +41,8 @@ class ModulePipe:
 
     def write(self, data: bytes) -> None:
         self._check()
+        if self._on_write is not None:
+            self._on_write()
         self._clock.sleep(len(data) * self._byte_time_s)
         self.bytes_sent += len(data)
         self.module.receive(data, self._clock.now_s())

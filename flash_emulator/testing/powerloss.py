@@ -1,0 +1,212 @@
+"""One search as a test: it passes when every state that cuts can reach was booted and is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import replace
+from shlex import quote
+from typing import Any
+
+import pytest
+
+from flash_emulator.device import EmulatedFlash
+from flash_emulator.explore import (
+    Counterexample,
+    Film,
+    FunctionSubject,
+    Nothing,
+    Options,
+    Path,
+    PathLeft,
+    Report,
+    Rest,
+    Search,
+    SelfCheckFailed,
+    Subject,
+    replay,
+)
+from flash_emulator.testing.film import cuts_in_words, drawn
+
+Boots = Callable[[EmulatedFlash], Any] | Subject
+
+STOPPED = {
+    "cuts": "by the limit of cuts in a row",
+    "states": "by the limit of states",
+    "time": "by the limit of time",
+    "violations": "at what it found",
+    "interrupted": "by the keyboard",
+    "": "never: but it tried a sample of the cuts",
+}
+
+
+class PowerLossTest:
+    """The fixture ``powerloss``. It searches once in a test, so that a replay ID names one thing.
+
+    *replay_id* turns the search into one replay. *tell* takes the line for the terminal summary,
+    *show* the film.
+    """
+
+    def __init__(
+        self,
+        nodeid: str,
+        replay_id: str | None,
+        *,
+        tell: Callable[[str], None],
+        show: Callable[[str], None],
+    ) -> None:
+        self.called = False
+        self._nodeid = nodeid
+        self._path = Path.parse(replay_id) if replay_id else None
+        self._tell = tell
+        self._show = show
+
+    def __call__(
+        self,
+        flash: EmulatedFlash,
+        boot: Boots,
+        verdict: Callable[[EmulatedFlash], object] | None = None,
+        *,
+        rest: Rest | None = None,
+        cuts: int | None = None,
+        states: int | None = 200_000,
+        time_s: float | None = None,
+        violations: int | None = 1,
+        sample: float = 1.0,
+        options: Options | None = None,
+        allow_incomplete: bool = False,
+        executor: Executor | None = None,
+    ) -> Report:
+        """Boot *flash* under every cut, any number of times; fail the test at what goes wrong.
+
+        *boot* and *verdict* as for ``flash_emulator.explore.explore``; or *boot* is a Subject
+        and *rest* what survives a cut beside its flash. *flash* itself is not changed.
+
+        Limits: *cuts* in a row, *states*, *time_s* in seconds, *violations* found; None is no
+        limit. *sample* below 1 tries this share of all cuts. A search that a limit has stopped,
+        or that took a sample, fails the test unless *allow_incomplete*. *options* says the rest.
+        """
+        if self.called:
+            pytest.fail("powerloss: one search a test, so that a replay ID names one; parametrize")
+        self.called = True
+        subject = _subject(boot, verdict)
+        rest = rest if rest is not None else Nothing()
+        if self._path is not None:
+            self._replay(subject, flash, rest, self._path)
+        options = options or Options()
+        limits = replace(
+            options.limits, cuts=cuts, states=states, time_s=time_s, violations=violations
+        )
+        options = replace(options, limits=limits, sample=sample)
+        report = self._search(Search(subject, flash, rest, options, executor=executor))
+        self._judge(report, subject, flash, rest, allow_incomplete=allow_incomplete)
+        return report
+
+    # --- the search
+
+    def _search(self, search: Search) -> Report:
+        try:
+            report = search.run()
+        except SelfCheckFailed as error:
+            self._tell(f"NOT BELIEVED: {error}")
+            pytest.fail(f"power loss: the search cannot be believed: {error}", pytrace=False)
+        self._tell(in_one_line(report))
+        if report.stopped_by == "interrupted":
+            raise KeyboardInterrupt
+        return report
+
+    def _judge(
+        self,
+        report: Report,
+        subject: Subject,
+        flash: EmulatedFlash,
+        rest: Rest,
+        *,
+        allow_incomplete: bool,
+    ) -> None:
+        if report.violation_count:
+            first = report.violations[0]
+            film = _filmed(subject, flash, rest, first.path)
+            pytest.fail("\n".join(self._finding(report, first, film)), pytrace=False)
+        if not report.complete and not allow_incomplete:
+            pytest.fail(
+                f"power loss: the search is not complete: stopped {STOPPED[report.stopped_by]}.\n"
+                f"Nothing was found, but not all was looked at: {numbers(report)}.\n"
+                "Give it more, make the subject smaller, or say allow_incomplete=True.",
+                pytrace=False,
+            )
+
+    def _finding(self, report: Report, first: Counterexample, film: Film | str) -> Iterator[str]:
+        yield f"power loss: {first.question}: {first.text}"
+        yield ""
+        if isinstance(film, Film):
+            yield from (f"  {line}" for line in cuts_in_words(film))
+        else:
+            yield f"  {first.path} does not replay: {film}"
+        yield ""
+        yield f"replay: {self._command(first.path)}"
+        others = dict.fromkeys((v.question, v.text) for v in report.violations)
+        others.pop((first.question, first.text))
+        for question, text in list(others)[:5]:
+            yield f"also:   {question}: {text}"
+        yield f"search: {in_one_line(report)}"
+
+    def _command(self, path: Path) -> str:
+        return f"pytest {quote(self._nodeid)} --powerloss-replay {quote(str(path))}"
+
+    # --- the replay
+
+    def _replay(self, subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path) -> None:
+        """Never returns: one path is no search, and must not look like a pass."""
+        film = _filmed(subject, flash, rest, path)
+        if isinstance(film, str):
+            self._tell(f"replay of {path}: does not fit any more")
+            pytest.fail(f"power loss: replay of {path}: {film}", pytrace=False)
+        self._show("\n".join(drawn(film)))
+        if film.violation is None:
+            self._tell(f"replay of {path}: nothing goes wrong; not a search")
+            pytest.skip(f"replay of {path}: nothing goes wrong ({film.end}); not a search")
+        question, text = film.violation
+        self._tell(f"replay of {path}: {question}: {text}")
+        pytest.fail(f"power loss: {question}: {text}\n\nreplay of {path}", pytrace=False)
+
+
+def _filmed(subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path) -> Film | str:
+    """The film of *path*; or why it does not fit."""
+    try:
+        return replay(subject, flash, rest, path)
+    except PathLeft as left:
+        return str(left)
+
+
+def _subject(boot: Boots, verdict: Callable[[EmulatedFlash], object] | None) -> Subject:
+    if callable(boot):
+        return FunctionSubject(boot, verdict)
+    if verdict is not None:
+        raise ValueError("a Subject judges by itself: no verdict beside it")
+    return boot
+
+
+# --- in words
+
+
+def in_one_line(report: Report) -> str:
+    """The outcome and the numbers of a search, for a summary."""
+    return f"{outcome(report)}; {numbers(report)}"
+
+
+def outcome(report: Report) -> str:
+    """What became of the search: an incomplete one that found nothing says so loudly."""
+    count = report.violation_count
+    stopped = "complete" if report.complete else f"stopped {STOPPED[report.stopped_by]}"
+    if count:
+        return f"{count} violation{'s' if count > 1 else ''}, {stopped}"
+    return stopped if report.complete else f"NOT COMPLETE, {stopped}"
+
+
+def numbers(report: Report) -> str:
+    levels = " ".join(map(str, report.levels))
+    return (
+        f"{report.states:,} states, {report.boots:,} boots, {report.cuts:,} cuts, "
+        f"states by cuts in a row {levels}, {report.elapsed_s:.1f} s"
+    )

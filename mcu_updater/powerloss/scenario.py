@@ -1,0 +1,138 @@
+"""What is explored: one device, one cloud, one package, and what goes wrong beside the power."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from flash_emulator import load_part
+from mcu_updater.board import Board, Trial
+from mcu_updater.board.strategies import default_strategy
+from mcu_updater.powerloss.images import Format
+from mcu_updater.quectel.center import Package, Plan
+from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.strategy import Strategy
+from mcu_updater.updater import Policy
+
+COMPONENT = "STM32"
+READ_SIZE = 4096  # Quectel's own MCU simulator offers it; the fewest reads
+
+
+class Way(StrEnum):
+    """How power comes back, as far as the module sees it."""
+
+    SOON = ""
+    """The module kept its power. Its timers stand on a grid of 10 s: the least time off that
+    brings its next deadline there."""
+
+    LATE = "late"
+    """The module kept its power; whatever it waited for has happened, or its time has run out."""
+
+    MODULE = "module"
+    """The module lost its power together with the MCU."""
+
+
+class Damage(StrEnum):
+    """What is wrong with the flash of the bank that is written."""
+
+    NONE = "none"
+    STUCK = "stuck"  # two cells of one unit stay 1: on parts with ECC one would be corrected
+    REFUSED = "refused"  # a sector is write-protected
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One world to explore. Images are as they stand in flash, by version; packages as files.
+
+    *plans*: version and package of each upgrade that the cloud has, in their order; those in
+    *before* are carried out, uncut, before the search begins. *retries*: how often the cloud offers
+    an upgrade again that failed; None: for ever. *final*: the version that must run in the end.
+    *link*: power may go at every AT command too, between two flash operations.
+    """
+
+    name: str
+    part: str
+    strategy: Strategy
+    format: Format
+    images: Mapping[str, bytes]
+    packages: Mapping[str, bytes]
+    final: str = "2.0.0"
+    first: str = "1.0.0"
+    before: tuple[str, ...] = ()
+    target: str = "2.0.0"
+    trial: Trial = Trial.PASS
+    piece_size: int | None = None
+    retries: int | None = None
+    corrupt: bool = False
+    damage: Damage = Damage.NONE
+    ways: tuple[Way, ...] = (Way.SOON,)
+    link: bool = False
+    seed: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Names the scenario in replay IDs: part, strategy, name, format, seed."""
+        return f"{self.part}/{self.strategy}/{self.name}/{self.format}/s{self.seed}"
+
+    @property
+    def options(self) -> ModuleOptions:
+        return ModuleOptions(piece_size=self.piece_size, max_read=READ_SIZE)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(component=COMPONENT, read_size=READ_SIZE)
+
+    def board(self) -> Board:
+        """The device as it is before the search: factory-new, or after the upgrades *before*."""
+        part = load_part(self.part)
+        first = self.images[self.first]
+        board = Board.new(
+            part,
+            self.first,
+            first,
+            strategy=self.strategy,
+            component=COMPONENT,
+            seed=self.seed,
+        )
+        board.configure_module(self.options)
+        for version in self.before:
+            board.offer(self._plan(version, retries=None, corrupt=False))
+            for _ in board.run(self.policy):
+                pass
+        board.offer(self._plan(self.target, retries=self.retries, corrupt=self.corrupt))
+        self._damage(board)
+        return board
+
+    def _plan(self, version: str, *, retries: int | None, corrupt: bool) -> Plan:
+        data = self.packages[version]
+        package = Package(data)
+        if corrupt:  # the cloud tells the digests of the whole one
+            broken = bytearray(data)
+            broken[len(data) * 3 // 4] ^= 1
+            package = Package(bytes(broken), package.md5, package.sha256)
+        return Plan(COMPONENT, version, package, retry_times=retries)
+
+    def _damage(self, board: Board) -> None:
+        if self.damage is Damage.NONE:
+            return
+        active = board.would_boot().bank
+        assert active is not None
+        slot = board.banks()[1 - active].slot
+        sector = slot.sector_starts[1]
+        if self.damage is Damage.REFUSED:
+            board.device.protect_sectors(slot.address + sector)
+        else:
+            board.device.stick(slot.address + sector, _zeros(self.images[self.target], sector))
+
+
+def _zeros(image: bytes, offset: int) -> int:
+    """Two bits of the unit at *offset* that *image* has at 0: cells that must move."""
+    word = int.from_bytes(image[offset : offset + 2], "little")
+    found = [bit for bit in range(16) if not word >> bit & 1][:2]
+    return sum(1 << bit for bit in found)
+
+
+def default_strategy_of(part: str) -> Strategy:
+    return default_strategy(load_part(part))

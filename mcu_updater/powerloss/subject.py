@@ -1,0 +1,216 @@
+"""Our own updater as the subject of an exploration: a board, booted from what survived.
+
+What is asked of each state:
+
+* **safe**: every start runs an image that is, byte for byte, one that was published;
+* **live**: left alone, the device comes to rest with the version that must run in the end;
+* **told**: at rest, the module has the version that runs, and the cloud knows how it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from flash_emulator import EmulatedFlash, load_part
+from flash_emulator.explore import Boot, Rest, Run, Subject, Violation
+from mcu_updater.board import Board
+from mcu_updater.boot import ResetCause
+from mcu_updater.errors import UpdaterError
+from mcu_updater.events import (
+    Booted,
+    Decided,
+    Event,
+    Progress,
+    Work,
+)
+from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
+from mcu_updater.quectel.center import ComponentState, DeveloperCenter
+from mcu_updater.quectel.module import EmulatedModule
+from mcu_updater.report.lines import line_of
+from mcu_updater.updater import Outcome
+
+GRID_S = 10.0  # on which the module's next deadline stands when power comes back
+LATE_S = 100_000.0
+AGAIN_S = 3600.0  # between two sessions: when the application asks for a plan again
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRest:
+    """Module and cloud, as they are when power comes back. Times are relative to that moment."""
+
+    module: dict[str, Any]
+    center: dict[str, Any]
+    digest: bytes
+
+
+def _rest(module: EmulatedModule, center: DeveloperCenter, now_s: float) -> ModuleRest:
+    module.transmit()  # said to nobody
+    memory = module.memory(now_s)
+    saved = center.save(now_s)
+    saved["history"] = []
+    return ModuleRest(module.save(now_s), saved, _digest(memory))
+
+
+def _digest(memory: object) -> bytes:
+    return blake2b(repr(memory).encode(), digest_size=16).digest()
+
+
+class BoardSubject(Subject):
+    """Boots boards of one scenario."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.part = load_part(scenario.part)
+        board = scenario.board()
+        board.device.draws_by_place = True
+        self.plans = board.center.plans
+        self.flash = board.device
+        self.rest = _rest(board.module, board.center, board.clock.now_s())
+        self._survivors: dict[bytes, tuple[tuple[str, Rest], ...]] = {}
+
+    def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot:
+        assert isinstance(rest, ModuleRest)
+        return BoardBoot(self, flash, rest)
+
+    def board(self, flash: EmulatedFlash, rest: ModuleRest) -> Board:
+        """A board with this flash, module and cloud; its clock begins at 0."""
+        scenario = self.scenario
+        board = Board(
+            self.part,
+            strategy=scenario.strategy,
+            component=COMPONENT,
+            device=flash,
+            options=scenario.options,
+        )
+        board.center = self._center(rest.center)
+        board.module = EmulatedModule.load(rest.module, board.center, scenario.options)
+        return board
+
+    def _center(self, saved: dict[str, Any]) -> DeveloperCenter:
+        return DeveloperCenter.load(saved, *(plan.package for plan in self.plans))
+
+    # --- what survives
+
+    def surviving(self, board: Board) -> tuple[tuple[str, Rest], ...]:
+        """By each of the scenario's ways. Remembered: a module stays the same for many cuts."""
+        now_s = board.clock.now_s()
+        now_s += _off_s(board.module, now_s)
+        key = _digest(board.module.memory(now_s, heard=False))
+        found = self._survivors.get(key)
+        if found is None:
+            ways = self.scenario.ways
+            found = tuple((way.value, self._survivor(board, way, now_s)) for way in ways)
+            self._survivors[key] = found
+        return found
+
+    def _survivor(self, board: Board, way: Way, now_s: float) -> ModuleRest:
+        center = self._center(board.center.save(now_s))
+        saved = board.module.save(now_s)
+        module = EmulatedModule.load(saved, center, self.scenario.options)
+        now_s = 0.0
+        if way is Way.MODULE:
+            module.power_cut(now_s)
+        elif way is Way.LATE:
+            now_s = LATE_S
+            module.advance(now_s)
+        return _rest(module, center, now_s)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_survivors": {}}
+
+
+def _off_s(module: EmulatedModule, now_s: float) -> float:
+    """How long power stays off, so that the module's next deadline stands on the grid."""
+    due_s = module.next_deadline()
+    if due_s is None or due_s <= now_s:
+        return 0.0
+    return (due_s - now_s) % GRID_S
+
+
+class BoardBoot(Boot):
+    """One start of the MCU, and on to rest."""
+
+    def __init__(self, subject: BoardSubject, flash: EmulatedFlash, rest: ModuleRest) -> None:
+        self._subject = subject
+        self._scenario = subject.scenario
+        self._board = subject.board(flash, rest)
+        self._events: list[Event] = []
+        if self._scenario.link:
+            self._board.on_write = self._moment
+
+    def run(self) -> Run:
+        board, cause = self._board, ResetCause.POWER
+        board.module.power_on(board.clock.now_s())
+        while True:
+            events = board.start(cause, self._scenario.policy, trial=self._scenario.trial)
+            yield from self._memories(events)
+            if board.result.outcome is Outcome.NO_PLAN:
+                return self._verdict()
+            board.clock.sleep(AGAIN_S)
+            board.device.reset()
+            cause = ResetCause.SOFTWARE
+
+    def _memories(self, events: Iterator[Event]) -> Iterator[object]:
+        """Yield memory wherever the application says that it can be told."""
+        try:
+            for event in events:
+                if not isinstance(event, Progress):
+                    self._events.append(event)
+                match event:
+                    case Booted():
+                        self._check_running(event)
+                    case Decided() | Progress(Work.PROGRAM):
+                        yield self._board.memory()
+        except UpdaterError as error:
+            raise Violation("live", f"the session ended in an error: {error}") from error
+
+    def surviving(self) -> Sequence[tuple[str, Rest]]:
+        return self._subject.surviving(self._board)
+
+    def volatile(self) -> bytes:
+        return _digest(self._board.module.memory(self._board.clock.now_s()))
+
+    def words(self) -> list[str]:
+        """What was said since this was asked last: for a film."""
+        told, self._events = self._events, []
+        lines = [line_of(event) for event in told]
+        return [f"{line.kind:<8}{line.text}" for line in lines if line is not None]
+
+    def _moment(self) -> None:
+        watch = self._board.device.watch
+        if watch is not None:
+            watch.moment()
+
+    # --- the three questions
+
+    def _check_running(self, booted: Booted) -> None:
+        """Safe: what the CPU runs now was published, and is whole."""
+        board = self._board
+        image = self._scenario.images.get(booted.version)
+        if image is None:
+            raise Violation("safe", f"version {booted.version!r} runs, which nobody published")
+        slot = next(bank for bank in board.banks() if bank.name == booted.bank).slot
+        execution = board.execution_of(board.device)
+        found = (execution.slot if execution else slot).peek(0, len(image))
+        if found != image:
+            raise Violation("safe", f"bank {booted.bank} runs, and is not version {booted.version}")
+
+    def _verdict(self) -> str:
+        board, final = self._board, self._scenario.final
+        decision = board.would_boot()
+        assert decision.bank is not None
+        version = board.banks_of(board.device)[decision.bank].journal.read().version
+        if version != final:
+            why = f"at rest version {version} runs; expected {final}"
+            raise Violation("live", f"{why} ({'; '.join(decision.reasons)})")
+        told = board.module.versions.get(COMPONENT)
+        if told != version:
+            raise Violation("told", f"version {version} runs, the module was told {told}")
+        state = board.center.state_of(board.center.plans[-1])
+        expected = ComponentState.SUCCESS if final == self._scenario.target else None
+        if expected is not None and state is not expected:
+            raise Violation("told", f"version {version} runs, the cloud says {state.value!r}")
+        return f"runs {version}, {state.value}"

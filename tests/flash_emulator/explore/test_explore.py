@@ -1,0 +1,384 @@
+"""The search itself: against brute force, against itself, and against what it must refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+import subjects
+from protocols import DONE, exponential
+from subjects import installed, tiny
+from tiny_silicon import BASE, SECTOR, UNIT
+
+from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, Reading
+from flash_emulator.cells import Mark
+from flash_emulator.explore import (
+    FunctionSubject,
+    Limits,
+    Nothing,
+    Options,
+    Path,
+    Progress,
+    Report,
+    Search,
+    SelfCheckFailed,
+    Violation,
+    explore,
+    replay,
+)
+
+ALL = Options(limits=Limits(violations=None))
+BRUTE = replace(ALL, merge=False)
+
+Boot = Callable[[EmulatedFlash], Any]
+
+
+def timeless(report: Report) -> Report:
+    return replace(report, elapsed_s=0.0)
+
+
+# --- merged, against brute force
+
+CASES = [
+    pytest.param(boot, verdict, ecc, id=f"{boot.__name__}-{'ecc' if ecc else 'plain'}")
+    for boot, verdict, ecc in [
+        (subjects.install, installed, True),
+        (subjects.install, installed, False),
+        (subjects.mark_first, installed, True),
+        (subjects.trust_what_reads_right, installed, True),
+        (subjects.trust_blank, None, True),
+        (subjects.two_sectors, None, True),
+        (subjects.two_sectors, None, False),
+    ]
+]
+
+
+def states_of(
+    flash: EmulatedFlash, subject: FunctionSubject, options: Options
+) -> tuple[Report, list[EmulatedFlash]]:
+    """The report, and every state that the search came to."""
+    found: dict[bytes, EmulatedFlash] = {}
+
+    def observe(expansion: Any) -> None:
+        found.update((child.key, child.flash) for child in expansion.children)
+
+    report = Search(subject, flash, options=options, observer=observe).run()
+    return report, list(found.values())
+
+
+def unknown_units(flash: EmulatedFlash) -> frozenset[int]:
+    count = flash.part.size // UNIT
+    marks = flash.cells.marks(0, count)
+    return frozenset(unit for unit in range(count) if marks[unit] == Mark.UNKNOWN)
+
+
+def without(flash: EmulatedFlash, units: frozenset[int]) -> bytes:
+    """Digest of *flash*, were nothing known of *units*."""
+    twin = flash.fork()
+    for unit in units:
+        twin.forget(BASE + unit * UNIT, UNIT)
+    return twin.digest()
+
+
+def shortest(report: Report) -> dict[str, int]:
+    """Least number of cuts by the question that they violate."""
+    lengths: dict[str, int] = {}
+    for found in report.violations:
+        cuts = len(found.path.cuts)
+        lengths[found.question] = min(cuts, lengths.get(found.question, cuts))
+    return lengths
+
+
+@pytest.mark.parametrize(("boot", "verdict", "ecc"), CASES)
+def test_merging_finds_what_brute_force_finds(boot: Boot, verdict: Boot | None, ecc: bool) -> None:
+    subject = FunctionSubject(boot, verdict)
+    brute, concrete = states_of(tiny(ecc=ecc), subject, BRUTE)
+    merged, abstract = states_of(tiny(ecc=ecc), subject, ALL)
+    assert brute.complete
+    assert merged.complete
+    assert shortest(merged) == shortest(brute)
+
+    by_unknown: dict[frozenset[int], set[bytes]] = {}
+    for flash in abstract:
+        by_unknown.setdefault(unknown_units(flash), set()).add(flash.digest())
+    for flash in concrete:
+        assert any(without(flash, units) in digests for units, digests in by_unknown.items()), (
+            "brute force came to a state that no merged one stands for"
+        )
+
+
+def test_merging_saves_states() -> None:
+    merged = explore(tiny(), subjects.install, options=ALL)
+    brute = explore(tiny(), subjects.install, options=BRUTE)
+    assert brute.merged == 0
+    assert merged.merged > 0
+    assert merged.states < brute.states / 2
+
+
+@pytest.mark.parametrize(
+    ("boot", "cuts"),
+    [(subjects.mark_first, 1), (subjects.trust_what_reads_right, 2), (subjects.trust_blank, 1)],
+)
+def test_seeded_faults_are_found_with_the_fewest_cuts_and_replay(boot: Boot, cuts: int) -> None:
+    subject = FunctionSubject(boot, always_right)
+    report = Search(subject, tiny(), options=ALL).run()
+    assert not report.passed
+    assert len(report.violations[0].path.cuts) == cuts
+    for found in report.violations:
+        film = replay(subject, tiny(), Nothing(), Path.parse(str(found.path)))
+        assert film.violation == (found.question, found.text)
+
+
+def always_right(device: EmulatedFlash) -> None:
+    """The payload, however its metastable cells read; or DONE alone."""
+    for reading in Reading:
+        twin = device.fork()
+        twin.reading = reading
+        if subjects.read(twin, BASE) != DONE:
+            installed(twin)
+
+
+# --- what it does not depend on
+
+
+@pytest.fixture(scope="module")
+def alone() -> Report:
+    """Levels of several batches, with no executor."""
+    subject, flash, _ = exponential(2)
+    report = Search(subject, flash).run()
+    assert report.complete
+    assert max(report.levels) > 3 * 96, "several batches"
+    return timeless(report)
+
+
+def test_two_searches_are_equal(alone: Report) -> None:
+    subject, flash, _ = exponential(2)
+    assert timeless(Search(subject, flash).run()) == alone
+    assert alone.chain
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(ThreadPoolExecutor, 2),
+        partial(ProcessPoolExecutor, 1),
+        partial(ProcessPoolExecutor, 2),
+    ],
+    ids=["2 threads", "1 process", "2 processes"],
+)
+def test_the_report_does_not_depend_on_the_executor(
+    alone: Report, make: Callable[[], Executor]
+) -> None:
+    subject, flash, _ = exponential(2)
+    with make() as executor:
+        report = Search(subject, flash, executor=executor).run()
+    assert timeless(report) == alone
+
+
+def test_the_report_is_the_same_on_a_cluster(alone: Report) -> None:
+    distributed = pytest.importorskip("distributed", reason="extra: cluster")
+    subject, flash, _ = exponential(2)
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    )
+    with cluster, distributed.Client(cluster) as client:
+        report = Search(subject, flash, executor=client.get_executor()).run()
+    assert timeless(report) == alone
+
+
+def test_another_seed_is_another_search() -> None:
+    chains = {explore(tiny(seed=seed), subjects.trust_blank).chain for seed in (1, 1, 2)}
+    assert len(chains) == 2
+
+
+def test_the_flash_itself_is_not_changed() -> None:
+    flash = tiny()
+    before = flash.digest()
+    explore(flash, subjects.install)
+    assert flash.digest() == before
+    assert flash.supply.taken == 0
+
+
+# --- limits
+
+BIG = exponential(3)
+
+
+@pytest.mark.parametrize(
+    ("limits", "by"),
+    [
+        (Limits(cuts=1), "cuts"),
+        (Limits(states=50), "states"),
+        (Limits(time_s=0), "time"),
+    ],
+)
+def test_a_limit_is_told_and_is_no_pass(limits: Limits, by: str) -> None:
+    subject, flash, rest = BIG
+    report = Search(subject, flash, rest, Options(limits)).run()
+    assert (report.complete, report.passed, report.stopped_by) == (False, False, by)
+    assert report.violation_count == 0
+
+
+def test_a_limit_of_violations_stops_it() -> None:
+    options = Options(Limits(violations=1))
+    report = explore(tiny(), subjects.mark_first, installed, options=options)
+    assert (report.complete, report.stopped_by) == (False, "violations")
+    assert len(report.levels) == 2
+
+
+def test_single_cuts_boot_what_one_cut_leaves_and_no_more() -> None:
+    every = explore(tiny(), subjects.trust_what_reads_right, always_right, options=ALL)
+    single = explore(
+        tiny(), subjects.trust_what_reads_right, always_right, options=Options(Limits(cuts=1))
+    )
+    assert single.levels == every.levels[:2]
+    assert not single.violation_count
+    assert every.violation_count, "two in a row show it"
+
+
+def test_a_limit_that_is_not_met_leaves_it_complete() -> None:
+    free = explore(tiny(), subjects.install)
+    last = len(free.levels) - 1
+    report = explore(tiny(), subjects.install, options=Options(Limits(cuts=last)))
+    assert report.complete
+    assert report.states == free.states
+
+
+def test_a_sample_is_not_complete() -> None:
+    options = Options(Limits(cuts=2), sample=0.3)
+    report = explore(tiny(), subjects.install, installed, options=options)
+    assert not report.complete
+    assert not report.passed
+    whole = explore(tiny(), subjects.install, options=Options(Limits(cuts=2), merge=False))
+    assert report.edges < whole.edges
+    again = explore(tiny(), subjects.install, installed, options=options)
+    assert timeless(again) == timeless(report)
+
+
+def test_ctrl_c_gives_what_is_known_so_far() -> None:
+    told: list[Progress] = []
+
+    def progress(now: Progress) -> None:
+        told.append(now)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    subject, flash, rest = BIG
+    report = Search(subject, flash, rest, progress=progress).run()
+    assert (report.complete, report.stopped_by) == (False, "interrupted")
+    assert report.boots == told[-1].boots > 0
+    assert [now.level for now in told] == [0, 1, 2]
+
+
+# --- what never ends
+
+
+@pytest.mark.parametrize("boot", [subjects.wait_for_ever, subjects.erase_until_it_holds])
+def test_a_run_that_comes_back_to_where_it_was_is_found(boot: Boot) -> None:
+    flash = tiny()
+    report = explore(flash, boot, options=Options(Limits(operations=200, violations=None)))
+    loops = [found for found in report.violations if "never comes to rest" in found.text]
+    assert loops
+    assert {found.question for found in loops} == {"live"}
+    film = replay(FunctionSubject(boot), flash, Nothing(), loops[0].path)
+    assert film.violation == ("live", loops[0].text)
+
+
+def test_a_run_without_points_is_stopped_by_its_operations() -> None:
+    options = Options(Limits(operations=20, violations=3))
+    report = explore(tiny(), subjects.work_for_ever, options=options)
+    assert report.violations[0].text == "no rest after 20 operations of one boot"
+
+
+# --- what cannot be believed
+
+
+@pytest.mark.parametrize(
+    ("boot", "said"),
+    [
+        (subjects.idle, "nothing was cut"),
+        (subjects.draw_lots, "does not do the same twice"),
+    ],
+)
+def test_a_search_that_proves_nothing_is_refused(boot: Boot, said: str) -> None:
+    with pytest.raises(SelfCheckFailed, match=said):
+        explore(tiny(), boot)
+
+
+def test_a_subject_that_changes_nothing_is_refused() -> None:
+    options = Options(outcomes=(Outcome.BEFORE, Outcome.AFTER), merge=False)
+    with pytest.raises(SelfCheckFailed, match="no operation changed anything"):
+        explore(EmulatedFlash(tiny().part), subjects.erase_what_is_erased, options=options)
+
+
+def test_memory_that_is_not_all_is_noticed() -> None:
+    """One join in 16 is followed: some of these flashes have one."""
+    assert any(is_refused(salt) for salt in range(48))
+
+
+def is_refused(salt: int) -> bool:
+    flash = tiny()
+    flash.preload(BASE + 4 * SECTOR, bytes([salt]) * UNIT)
+    try:
+        explore(flash, subjects.forgetful)
+    except SelfCheckFailed as failed:
+        assert "not all of it" in str(failed)
+        return True
+    return False
+
+
+def test_a_cut_that_does_not_fire_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmulatedFlash, "repeat", lambda *_: None)
+    with pytest.raises(SelfCheckFailed, match="a planned cut did not fire"):
+        explore(tiny(), subjects.install)
+
+
+def test_every_unit_is_cut_with_every_outcome() -> None:
+    options = Options(Limits(cuts=0), merge=False)
+    report = explore(tiny(), subjects.install, options=options)
+    operations = 1 + len(subjects.PAYLOAD) // UNIT + 1
+    assert report.operations_first == operations
+    assert report.heat == {0: dict.fromkeys(sorted(Outcome), operations)}
+    assert report.cuts == operations * len(Outcome)
+
+
+# --- cells that read either way
+
+
+def read_once(wrong: bytes, device: EmulatedFlash) -> None:
+    """Fails where a unit reads *wrong*."""
+    found = subjects.read(device, BASE)
+    if found == wrong:
+        raise Violation("safe", "read as nobody wrote it")
+    if found != DONE:
+        device.erase(BASE)
+        device.program(BASE, DONE)
+
+
+def flipped_word() -> bytes:
+    """What the unit reads after a metastable cut, each unsure cell the other way."""
+    flash = tiny(ecc=False)
+    flash.draws_by_place = True
+    flash.erase(BASE)
+    flash.supply = CutAt(1, Outcome.METASTABLE)
+    with pytest.raises(PowerLoss):
+        flash.program(BASE, DONE)
+    flash.power_on()
+    flash.reading = Reading.STABLE
+    stable = flash.read(BASE, UNIT)
+    flash.reading = Reading.FLIPPED
+    assert flash.read(BASE, UNIT) != stable
+    return flash.read(BASE, UNIT)
+
+
+def test_metastable_cells_are_read_in_every_way() -> None:
+    boot = partial(read_once, flipped_word())
+    report = explore(tiny(ecc=False), boot)
+    assert str(report.violations[0].path) == "2m.!f"
+    stable = explore(tiny(ecc=False), boot, options=Options(readings=(Reading.STABLE,)))
+    assert stable.passed
+    assert report.boots > report.states
