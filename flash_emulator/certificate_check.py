@@ -388,8 +388,8 @@ class Walk:
         before = self.flash.digest() + self._boot.volatile()
 
         def name(reading: Reading) -> str:
-            drawn = flickers if reading is Reading.DRAWN else 0
-            text = repr((bank, memory, reading.value, drawn)).encode()
+            looks = flickers if reading is Reading.DRAWN else min(flickers, 1)
+            text = repr((bank, memory, reading.value, looks)).encode()
             return blake2b(before + text, digest_size=17).hexdigest()
 
         self._leave(name(self._reading), "", None)

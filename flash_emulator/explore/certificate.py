@@ -61,8 +61,8 @@ VERSION = 1
 FORMULAS = {
     "state": "blake2b-128(flash.digest() + rest.digest)",
     "point": "blake2b-136(flash.digest() + boot.volatile() + "
-    "repr((flash.mapped_bank, memory, flash.reading.value, drawn))); "
-    "drawn is flash.flickers where reading is drawn, else 0",
+    "repr((flash.mapped_bank, memory, flash.reading.value, flickers))); "
+    "flickers is flash.flickers where reading is drawn, else at most 1",
     "signature": "blake2b-128 of, for each operation, '{kind} {address:x} {len(data)} ' + data",
 }
 

@@ -58,6 +58,18 @@ def is_copied(flash: EmulatedFlash) -> None:
         raise Violation("safe", "the payload is not there")
 
 
+def three_copies(flash: EmulatedFlash) -> Iterator[int]:
+    """Sector by sector; the first unit of each says that it was done."""
+    for index in range(3):
+        begin = BASE + index * SECTOR
+        if read(flash, begin, UNIT) == DONE:
+            continue
+        flash.erase(begin)
+        yield index
+        flash.program(begin + UNIT, PAYLOAD)
+        flash.program(begin, DONE)
+
+
 def late_copy(flash: EmulatedFlash) -> Iterator[str]:
     """The same, with a point before anything was read."""
     yield "power is on"
@@ -184,6 +196,8 @@ def world(facts: Mapping[str, str]) -> World:
     match facts["toy"]:
         case "copy":
             return FunctionSubject(copy_once, is_copied), flash, Nothing()
+        case "three copies":
+            return FunctionSubject(three_copies), flash, Nothing()
         case "matching":
             return FunctionSubject(matching_copy), flash, Nothing()
         case "late":

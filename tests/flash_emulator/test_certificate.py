@@ -73,6 +73,12 @@ def test_every_outcome_with_another_seed(file: Path) -> None:
     assert "confirmed: 40 of" in confirm(str(file), world, sample=40, seed=2)
 
 
+def test_who_joins_before_a_metastable_bit_is_read_in_all_ways_too(file: Path) -> None:
+    """Behind the point, another one that had read such a bit before it had been already."""
+    certified(file, {"toy": "three copies"})
+    confirm(str(file), world, sample=150, seed=1)
+
+
 def test_merging_is_not_needed(file: Path) -> None:
     certified(file, {"toy": "copy"}, Options(merge=False))
     confirm(str(file), world)
@@ -256,7 +262,7 @@ def test_a_lie_about_what_is_excluded_is_found(lie: Callable[[Lines], None], fil
     lines = lines_of(file)
     lie(lines)
     write(file, lines)
-    with pytest.raises(NotConfirmed, match="expected state|to be listed"):
+    with pytest.raises(NotConfirmed, match=r"expected state|to be listed"):
         confirm(str(file), world)
 
 
