@@ -60,8 +60,8 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware
 
-apt:             ## optional Debian packages: cross compiler and independent image tools
-	apt-get install -y gcc-arm-none-eabi srecord
+apt:             ## optional Debian packages: cross compiler, independent image tools, a browser
+	apt-get install -y gcc-arm-none-eabi srecord chromium chromium-driver
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

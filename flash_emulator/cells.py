@@ -9,6 +9,7 @@ changes.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -28,6 +29,7 @@ class Mark(IntEnum):
 
 
 _MARKS = tuple(Mark)
+_UNKNOWN_RUN = re.compile(rb"%c+" % Mark.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,18 @@ class Cells:
                 return False
         return True
 
+    def unknown_spans(self) -> list[tuple[int, int]]:
+        """Where units are marked UNKNOWN: first byte, behind the last one; ascending, joined."""
+        spans: list[tuple[int, int]] = []
+        for index, page in enumerate(self._pages) if self._unknown else ():
+            start = index * self._page_size
+            for run in _UNKNOWN_RUN.finditer(page.marks) if page.unknown else ():
+                begin, end = (start + within * self.unit for within in run.span())
+                if spans and spans[-1][1] == begin:
+                    begin = spans.pop()[0]
+                spans.append((begin, end))
+        return spans
+
     def raw(self, unit: int) -> RawUnit | None:
         index, within = divmod(unit, self._units_per_page)
         return self._pages[index].raw.get(within)
@@ -313,6 +327,15 @@ class Cells:
         index, within = divmod(unit, self._units_per_page)
         self._own(index).not_held[within] = slices
 
+    def excluded(self) -> dict[int, NotHeld]:
+        """All that is known of what UNKNOWN units do not hold, by unit."""
+        per_page = self._units_per_page
+        return {
+            index * per_page + unit: held
+            for index, page in enumerate(self._pages)
+            for unit, held in sorted(page.not_held.items())
+        }
+
     def not_held(self, unit: int) -> NotHeld:
         """What is known that an UNKNOWN unit does not hold."""
         index, within = divmod(unit, self._units_per_page)
@@ -341,6 +364,7 @@ class Cells:
             page.raw[within] = raw
             page.marks[within] = Mark.RAW
         if page.unknown:
+            page.not_held.pop(within, None)
             self._count_unknown(page)
 
     def _is_plain(self, raw: RawUnit, data: int) -> bool:

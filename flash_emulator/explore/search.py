@@ -98,7 +98,12 @@ class Search:
         executor: Executor | None = None,
         progress: Callable[[Progress], None] | None = None,
         observer: Callable[[Expansion], None] | None = None,
+        began: Callable[[Job], None] | None = None,
     ) -> None:
+        """*observer* gets every expansion in its order; *began* is told when a search begins.
+
+        A search may begin anew; then all that was observed before is void.
+        """
         self._options = options or Options()
         self._subject = subject
         self._flash = flash.fork()
@@ -107,6 +112,7 @@ class Search:
         self._executor = executor
         self._progress = progress
         self._observer = observer
+        self._began = began
         self._began_s = 0.0
 
     def run(self) -> Report:
@@ -117,10 +123,12 @@ class Search:
         self._began_s = time.monotonic()
         look: Look = frozenset()
         for refinements in range(_REFINEMENTS):
-            tally = _Tally()
-            stopped = self._search(self._job(look), tally)
+            tally, job = _Tally(), self._job(look)
+            if self._began is not None:
+                self._began(job)
+            stopped = self._search(job, tally)
             if not tally.look:
-                return self._report(tally, stopped, refinements, self._job(look))
+                return self._report(tally, stopped, refinements, job)
             look |= frozenset(tally.look)
         raise SelfCheckFailed(f"content is looked at ever anew, after {_REFINEMENTS} searches")
 

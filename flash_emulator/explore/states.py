@@ -109,9 +109,10 @@ def point_node(flash: EmulatedFlash, volatile: bytes, memory: object) -> Node:
     """A point of a run.
 
     The way of reading is part of it, also where no metastable bit was looked at yet: what comes
-    may look at one. So is how often that was done where bits are drawn, since they depend on it;
-    elsewhere a run that only waits, and reads on and on, must be seen to come back.
+    may look at one. So is whether that was done in this boot, since only who has done it is booted
+    in other ways of reading, too; and how often, where bits are drawn, since they depend on it. Not
+    elsewhere: a run that only waits, and reads on and on, must be seen to come back.
     """
-    drawn = flash.flickers if flash.reading is Reading.DRAWN else 0
+    drawn = flash.flickers if flash.reading is Reading.DRAWN else min(flash.flickers, 1)
     text = repr((flash.mapped_bank, memory, flash.reading.value, drawn)).encode()
     return blake2b(flash.digest() + volatile + text, digest_size=NODE_SIZE).digest()

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import pytest
-from worlds import tiny_part
+from tiny_silicon import BASE, SECTOR, UNIT, units
+from tiny_silicon import flash as tiny_flash
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss
 from flash_emulator.cells import Cells
+
+UNITS = SECTOR // UNIT
 
 
 def cut_erase(flash: EmulatedFlash, outcome: Outcome) -> Cells:
     flash.draws_by_place = True
     flash.supply = CutAt(1, outcome)
     with pytest.raises(PowerLoss):
-        flash.erase(flash.part.base)
+        flash.erase(BASE)
     return flash.cells
 
 
 @pytest.mark.parametrize("outcome", Outcome)
 @pytest.mark.parametrize("ecc", [True, False])
 def test_units_behind_a_forgotten_one_are_left_as_without(outcome: Outcome, ecc: bool) -> None:
-    part = tiny_part([512] * 2, ecc=ecc)
-    flash = EmulatedFlash(part, seed=3)
-    flash.program(part.base, bytes(range(256)) * 2)
+    flash = tiny_flash(ecc=ecc, seed=3)
+    flash.program(BASE, units(0, UNITS))
     twin = flash.fork()
-    twin.forget(part.base + 8, 64)
+    twin.forget(BASE + UNIT, 3 * UNIT)
     plain, partly = cut_erase(flash, outcome), cut_erase(twin, outcome)
-    others = [unit for unit in range(64) if not 1 <= unit < 9]
+    others = [unit for unit in range(UNITS) if not 1 <= unit < 4]
     assert [plain.word(u) for u in others] == [partly.word(u) for u in others]
     assert [plain.raw(u) for u in others] == [partly.raw(u) for u in others]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from worlds import tiny_part
+from tiny_silicon import BASE, SECTOR, part
 
 from flash_emulator import EmulatedFlash
 from flash_emulator.cells import RawUnit
@@ -13,18 +13,18 @@ from flash_emulator.explore import Report, Violation, explore
 
 
 def boot(flash: EmulatedFlash, *, points: bool) -> Iterator[str]:
-    base, sector = flash.part.base, flash.part.sector_sizes[0]
+
     if points:
         yield "before anything was read"
-    bit = flash.read(base, 2)[0] & 1
-    flash.erase(base + sector)
-    flash.program(base + sector, bytes([bit, 0]))
+    bit = flash.read(BASE, 2)[0] & 1
+    flash.erase(BASE + SECTOR)
+    flash.program(BASE + SECTOR, bytes([bit, 0]))
     if bit:
         raise Violation("safe", "the bit reads 1")
 
 
 def explored(*, points: bool) -> Report:
-    flash = EmulatedFlash(tiny_part([512] * 2, unit=2, ecc=False))
+    flash = EmulatedFlash(part(ecc=False, program_unit=2))
     flash.cells.set_word(0, RawUnit(0, metastable=1))
     return explore(flash, partial(boot, points=points))
 

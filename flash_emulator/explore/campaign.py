@@ -1,0 +1,122 @@
+"""Results of several searches together: what the renderers take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from flash_emulator.explore.path import Path
+from flash_emulator.explore.replay import Film
+from flash_emulator.explore.report import Report
+from flash_emulator.part import Part
+
+
+class Expectation(StrEnum):
+    """What must come of a search."""
+
+    PASS = "must pass"  # noqa: S105
+    HAZARD = "expected to brick: hazard known"
+
+
+class Verdict(StrEnum):
+    """What came of it."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCOMPLETE = "incomplete"  # stopped, and nothing was found so far
+    HAZARD_FOUND = "hazard found, as known"
+    HAZARD_MISSED = "known hazard not found"
+    BROKEN = "not to be believed"  # a self-check failed
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """What is drawn of a part: sectors and regions by offset, as (offset, size)."""
+
+    base: int
+    sectors: tuple[tuple[int, int], ...]
+    regions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, part: Part, regions: Mapping[str, tuple[int, int]] | None = None) -> Array:
+        """*regions* may lie within one another: a bank, its slot, its trailer."""
+        return cls(part.base, tuple(part.sector_starts.items()), dict(regions or {}))
+
+    def label(self, offset: int) -> str:
+        """The regions that hold *offset*, the widest first: ``bank A / slot``."""
+        around = [
+            (-size, name)
+            for name, (begin, size) in self.regions.items()
+            if begin <= offset < begin + size
+        ]
+        return " / ".join(name for _, name in sorted(around))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One search. *facts*: part, strategy, seed, options ... as text; *films* of counterexamples.
+
+    *report* is None where the search could not be believed; *error* then says why.
+    """
+
+    name: str
+    report: Report | None
+    array: Array
+    facts: Mapping[str, str] = field(default_factory=dict)
+    films: tuple[Film, ...] = ()
+    expectation: Expectation = Expectation.PASS
+    error: str = ""
+    certificate: str = ""  # its head, where one was written
+
+    @property
+    def verdict(self) -> Verdict:
+        report, hazard = self.report, self.expectation is Expectation.HAZARD
+        if report is None:
+            return Verdict.BROKEN
+        if report.violation_count:
+            return Verdict.HAZARD_FOUND if hazard else Verdict.FAILED
+        if not report.complete:
+            return Verdict.INCOMPLETE
+        return Verdict.HAZARD_MISSED if hazard else Verdict.PASSED
+
+    @property
+    def as_expected(self) -> bool:
+        return self.verdict in (Verdict.PASSED, Verdict.HAZARD_FOUND)
+
+    def replay_id(self, path: Path) -> str:
+        """Names this path of this search: ``L476xG/remap/good/bin:600t.13w``."""
+        return f"{self.name}:{path}"
+
+    def film(self, path: Path) -> Film | None:
+        """The film of *path*, where there is one."""
+        return next((film for film in self.films if film.path == path), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """All results. *created*: when, in ISO 8601; empty where it must not matter.
+
+    *command*: what replays an ID that is put behind it.
+    """
+
+    title: str
+    results: tuple[Result, ...]
+    created: str = ""
+    command: str = ""
+
+    @property
+    def as_expected(self) -> bool:
+        return all(result.as_expected for result in self.results)
+
+    @property
+    def elapsed_s(self) -> float:
+        return sum(result.report.elapsed_s for result in self.results if result.report)
+
+
+def parse_replay_id(text: str) -> tuple[str, Path]:
+    """Name of the search, and path. Raises ValueError."""
+    name, colon, path = text.rpartition(":")
+    if not colon:
+        raise ValueError(f"{text!r} is no replay ID: expected such as NAME:600t.13w")
+    return name, Path.parse(path)

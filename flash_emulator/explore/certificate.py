@@ -1,0 +1,174 @@
+"""A certificate: every state of a search, how it was reached, and what its boot did and cut.
+
+    with open("update.cert.gz", "wb") as file:
+        writer = CertificateWriter(file, {"scenario": "toy"})
+        report = Search(subject, flash, observer=writer, began=writer.begin).run()
+        head = writer.finish(report)
+
+``flash_emulator.certificate_check`` reads it and shares no code with the search.
+
+**The file** is JSON lines, gzipped. Each line holds in ``chain`` the SHA-256 of the line before it,
+of all its bytes but the line end; 64 zeros in the first. *head* is that of the last line: whoever
+keeps the head, keeps the whole file. A file without its last line is cut short, and worth nothing.
+
+First line, the header::
+
+    format, version      "flash power-loss certificate", 1
+    world                what was explored, as the caller describes it: text by name
+    outcomes, readings   those that were tried; outcomes by their letter in a path
+    operations           of one boot; more is a violation of "live"
+    merge, sample, seed  options of the search; with merge, weak bits are metastable after a cut
+    look                 ranges whose content was never taken for unknown
+    formulas             how states, points and signatures are named
+
+Then one line for each boot, in the order of the search::
+
+    state     key of the state that was booted
+    path      the cuts that lead to it from the start, as in ``path.py``; "-" for none
+    reading   how metastable bits were read in this boot
+    unknown   ranges of the array, [first byte, behind the last], whose content is any content
+    excluded  [unit, slices] of those of which something is known: they do not hold these slices,
+              each [where in the unit it begins, its bytes in hex]
+    segments  from the start to the first point, from there to the next ...; each has
+        node        key of the state and a letter for the reading, or the point where it begins
+        operations, signature   what was done; a bulk program is as many as it has units
+        next        the point where it ends; null at the end of the run
+        end         the subject's word, at the end of the run
+        violation   [question, text], or null
+        edges       the states that cuts come to: key, and which cuts; "*" marks merged ones
+
+A run that came to a point where another one had been before is not followed any further: what
+comes stands in the segment of that point. Last line: the totals of the report, whether the search
+is complete, else what stopped it, and the report's own ``chain`` as ``search``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, BinaryIO
+
+from flash_emulator.cells import Cells
+from flash_emulator.explore.path import OUTCOME_CODES, Path
+from flash_emulator.explore.report import Report
+from flash_emulator.explore.states import Expansion, Job, Key, Segment
+
+FORMAT = "flash power-loss certificate"
+VERSION = 1
+
+FORMULAS = {
+    "state": "blake2b-128(flash.digest() + rest.digest)",
+    "point": "blake2b-136(flash.digest() + boot.volatile() + "
+    "repr((flash.mapped_bank, memory, flash.reading.value, flickers))); "
+    "flickers is flash.flickers where reading is drawn, else at most 1",
+    "signature": "blake2b-128 of, for each operation, '{kind} {address:x} {len(data)} ' + data",
+}
+
+_Unseen = dict[str, list[Any]]
+_KNOWN: _Unseen = {"unknown": [], "excluded": []}
+
+
+class CertificateWriter:
+    """Writes the certificate of one search into *file*, which can be sought and truncated.
+
+    The same search gives the same bytes.
+    """
+
+    def __init__(self, file: BinaryIO, world: Mapping[str, str]) -> None:
+        self._file = file
+        self._world = dict(world)
+        self._start = file.tell()
+        self._zip: gzip.GzipFile | None = None
+        self._chain = "0" * 64
+        self._unseen: dict[Key, _Unseen] = {}
+
+    def begin(self, job: Job) -> None:
+        """A search begins. One that was begun before is void."""
+        if self._zip is not None:
+            self._zip.close()  # it writes what it holds: before the file is emptied
+        self._file.seek(self._start)
+        self._file.truncate()
+        self._zip = gzip.GzipFile("", "wb", compresslevel=1, fileobj=self._file, mtime=0)
+        self._chain = "0" * 64
+        self._unseen.clear()
+        self._write(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "world": self._world,
+                "outcomes": {OUTCOME_CODES[outcome]: outcome for outcome in job.outcomes},
+                "readings": job.readings,
+                "operations": job.operations,
+                "merge": job.merge,
+                "sample": job.sample,
+                "seed": job.seed,
+                "look": sorted(job.look),
+                "formulas": FORMULAS,
+            }
+        )
+
+    def __call__(self, expansion: Expansion) -> None:
+        """Take over one boot; the search's observer."""
+        for child in expansion.children:
+            if child.flash.cells.has_unknown:
+                self._unseen[child.key] = _unseen(child.flash.cells)
+        self._write(
+            {
+                "state": expansion.state.hex(),
+                "path": str(Path(expansion.path.cuts)),
+                "reading": expansion.reading,
+                **self._unseen.get(expansion.state, _KNOWN),
+                "segments": [_segment(segment) for segment in expansion.segments],
+            }
+        )
+
+    def finish(self, report: Report) -> str:
+        """Write the totals; return the head. *file* stays open."""
+        head = self._write(
+            {
+                "complete": report.complete,
+                "stopped_by": report.stopped_by,
+                "states": report.states,
+                "boots": report.boots,
+                "edges": report.edges,
+                "violations": report.violation_count,
+                "search": report.chain,
+            }
+        )
+        if self._zip is not None:
+            self._zip.close()
+        return head
+
+    def _write(self, entry: dict[str, Any]) -> str:
+        """One line more; returns what the next one has to say of it."""
+        if self._zip is None:
+            raise ValueError("no search was begun: give the writer's begin to Search as began")
+        line = json.dumps(entry | {"chain": self._chain}, separators=(",", ":")).encode()
+        self._zip.write(line + b"\n")
+        self._chain = sha256(line).hexdigest()
+        return self._chain
+
+
+def _unseen(cells: Cells) -> _Unseen:
+    excluded = [
+        [unit, [[begin, data.hex()] for begin, data in sorted(slices)]]
+        for unit, slices in cells.excluded().items()
+    ]
+    return {"unknown": list(cells.unknown_spans()), "excluded": excluded}
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    edges: dict[Key, list[str]] = {}
+    for edge in segment.edges:
+        edges.setdefault(edge.key, []).append(f"{'*' * edge.merged}{edge.cut}")
+    return {
+        "node": segment.node.hex(),
+        "operations": segment.operations,
+        "signature": segment.signature.hex(),
+        "next": segment.next.hex() if segment.next is not None else None,
+        "end": segment.end,
+        "violation": segment.violation,
+        "edges": {key.hex(): " ".join(cuts) for key, cuts in edges.items()},
+    }

@@ -1,0 +1,137 @@
+"""A campaign as JSON; the schema, version 1.
+
+    schema        "flash power-loss campaign", version 1
+    title, created, as_expected, elapsed_s
+    results       in their order, each:
+        name, expectation, verdict, as_expected, facts, error, certificate
+        array         base, sectors [[offset, size] ...], regions {name: [offset, size]}
+        report        null, or all of ``Report``: heat is {sector: {outcome: cuts}}, sectors by
+                      offset in decimal; hot {sector: violations}, -1 for cuts between operations
+        counterexamples   question, text, path, replay_id, film: null, or
+            end, violation, frames: boot, operation, kind, text, address, changes
+            *changes*: [first sector, signs] of each run of sectors that look other than in the
+            frame before; before the first one all are "."; signs as in ``replay.Frame``
+
+Keys are in this order. The same results give the same text, but for ``created`` and ``elapsed_s``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from flash_emulator.explore.campaign import Campaign, Result
+from flash_emulator.explore.path import Path
+from flash_emulator.explore.replay import Film
+from flash_emulator.explore.report import Counterexample, Report
+
+SCHEMA = "flash power-loss campaign"
+VERSION = 1
+
+
+def campaign_json(campaign: Campaign) -> str:
+    """See above. One line for each value, and a line end at the end."""
+    return json.dumps(campaign_values(campaign), indent=1) + "\n"
+
+
+def campaign_values(campaign: Campaign) -> dict[str, Any]:
+    """The same as plain values."""
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "title": campaign.title,
+        "created": campaign.created,
+        "as_expected": campaign.as_expected,
+        "elapsed_s": round(campaign.elapsed_s, 3),
+        "results": [_result(result) for result in campaign.results],
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    array, report = result.array, result.report
+    return {
+        "name": result.name,
+        "expectation": result.expectation,
+        "verdict": result.verdict,
+        "as_expected": result.as_expected,
+        "facts": dict(result.facts),
+        "error": result.error,
+        "certificate": result.certificate,
+        "array": {"base": array.base, "sectors": array.sectors, "regions": dict(array.regions)},
+        "report": None if report is None else _report(report),
+        "counterexamples": [_counterexample(result, found) for found in findings(result)],
+    }
+
+
+def _report(report: Report) -> dict[str, Any]:
+    return {
+        "complete": report.complete,
+        "stopped_by": report.stopped_by,
+        "states": report.states,
+        "boots": report.boots,
+        "cuts": report.cuts,
+        "edges": report.edges,
+        "merged": report.merged,
+        "refinements": report.refinements,
+        "levels": report.levels,
+        "operations_first": report.operations_first,
+        "operations_most": report.operations_most,
+        "ends": dict(report.ends),
+        "violation_count": report.violation_count,
+        "heat": {str(sector): dict(cuts) for sector, cuts in report.heat.items()},
+        "hot": {str(sector): count for sector, count in sorted(report.hot.items())},
+        "checks": [
+            {"name": check.name, "count": check.count, "text": check.text}
+            for check in report.checks
+        ],
+        "elapsed_s": round(report.elapsed_s, 3),
+        "chain": report.chain,
+    }
+
+
+def findings(result: Result) -> Iterator[Counterexample]:
+    """Counterexamples of the report, then those that are only filmed (shrunk paths)."""
+    seen: set[Path] = set()
+    for found in result.report.violations if result.report else ():
+        seen.add(found.path)
+        yield found
+    for film in result.films:
+        if film.path not in seen and film.violation is not None:
+            yield Counterexample(*film.violation, film.path)
+
+
+def _counterexample(result: Result, found: Counterexample) -> dict[str, Any]:
+    film = result.film(found.path)
+    return {
+        "question": found.question,
+        "text": found.text,
+        "path": str(found.path),
+        "replay_id": result.replay_id(found.path),
+        "film": None if film is None else film_values(film),
+    }
+
+
+def film_values(film: Film) -> dict[str, Any]:
+    frames, before = [], "." * len(film.frames[0].sectors) if film.frames else ""
+    for frame in film.frames:
+        frames.append(
+            {
+                "boot": frame.boot,
+                "operation": frame.operation,
+                "kind": frame.kind,
+                "text": frame.text,
+                "address": frame.address,
+                "changes": changes(before, frame.sectors),
+            }
+        )
+        before = frame.sectors
+    return {"end": film.end, "violation": film.violation, "frames": frames}
+
+
+def changes(before: str, now: str) -> list[tuple[int, str]]:
+    """Runs of *now* that differ from *before*, which is as long: index of the first, and signs."""
+    runs = groupby(range(len(now)), lambda index: now[index] != before[index])
+    found = [list(run) for differs, run in runs if differs]
+    return [(run[0], now[run[0] : run[-1] + 1]) for run in found]

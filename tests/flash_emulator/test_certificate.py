@@ -1,0 +1,385 @@
+"""Certificates: good ones are confirmed, others refused with a reason."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evidence_toys import certified, world
+
+from flash_emulator import Outcome, Reading
+from flash_emulator.certificate_check import NotConfirmed, confirm, main
+from flash_emulator.explore import Limits, Options, Search, boots, checks, search
+from flash_emulator.explore.certificate import CertificateWriter
+from flash_emulator.explore.successors import Look, Successor, Successors
+from flash_emulator.trace import Operation
+
+TOYS = ["copy", "matching", "two copies", "waiting", "telling"]
+ALL = Options(limits=Limits(violations=None))
+FEW = Options(limits=Limits(violations=None), outcomes=(Outcome.BEFORE, Outcome.TORN))
+
+Lines = list[dict[str, Any]]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "toy.cert.gz"
+
+
+def lines_of(file: Path) -> Lines:
+    return [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
+
+
+def write(file: Path, lines: Lines) -> None:
+    """With a chain that fits."""
+    chain, text = "0" * 64, b""
+    for entry in lines:
+        line = json.dumps(entry | {"chain": chain}, separators=(",", ":")).encode()
+        chain, text = sha256(line).hexdigest(), text + line + b"\n"
+    file.write_bytes(gzip.compress(text))
+
+
+def refused(file: Path, **options: Any) -> str:
+    with pytest.raises(NotConfirmed) as caught:
+        confirm(str(file), world, **options)
+    return str(caught.value)
+
+
+# --- good ones
+
+
+@pytest.mark.parametrize("ecc", ["yes", "no"])
+@pytest.mark.parametrize("toy", TOYS)
+def test_a_good_one_is_confirmed(toy: str, ecc: str, file: Path) -> None:
+    options = FEW if toy in ("two copies", "telling") else ALL
+    report, head = certified(file, {"toy": toy, "ecc": ecc}, options)
+    assert report.complete
+    said = confirm(str(file), world, head=head)
+    assert f"confirmed: {report.states} of {report.states} states" in said
+    assert f"violations: {report.violation_count}; head {head}" in said
+
+
+def test_every_outcome_with_another_seed(file: Path) -> None:
+    report, _ = certified(file, {"toy": "two copies", "seed": "5"}, ALL)
+    assert report.violation_count
+    assert "confirmed: 40 of" in confirm(str(file), world, sample=40, seed=2)
+
+
+def test_who_joins_before_a_metastable_bit_is_read_in_all_ways_too(file: Path) -> None:
+    """Behind the point, another one that had read such a bit before it had been already."""
+    certified(file, {"toy": "three copies"})
+    confirm(str(file), world, sample=150, seed=1)
+
+
+def test_merging_is_not_needed(file: Path) -> None:
+    certified(file, {"toy": "copy"}, Options(merge=False))
+    confirm(str(file), world)
+
+
+def test_content_that_somebody_looks_at_is_told_apart(file: Path) -> None:
+    _, _ = certified(file, {"toy": "copy"})
+    lines = lines_of(file)
+    assert any(entry["unknown"] for entry in lines[1:-1])
+    assert any("*" in cuts for s in lines[1]["segments"] for cuts in s["edges"].values())
+
+
+def test_the_same_search_gives_the_same_bytes(file: Path, tmp_path: Path) -> None:
+    certified(file, {"toy": "copy"})
+    certified(tmp_path / "again", {"toy": "copy"})
+    assert file.read_bytes() == (tmp_path / "again").read_bytes()
+
+
+def test_a_search_in_two_processes_is_confirmed(file: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(search, "_BATCH", 8)
+    facts = {"toy": "copy"}
+    with ProcessPoolExecutor(2) as executor, file.open("wb") as stream:
+        writer = CertificateWriter(stream, facts)
+        writer.finish(
+            Search(*world(facts), executor=executor, observer=writer, began=writer.begin).run()
+        )
+    confirm(str(file), world)
+
+
+def test_a_search_that_begins_anew_leaves_its_last_one(file: Path) -> None:
+    with file.open("wb") as stream:
+        facts = {"toy": "copy"}
+        writer = CertificateWriter(stream, facts)
+        for _ in range(2):
+            made = Search(*world(facts), observer=writer, began=writer.begin)
+            report = made.run()
+        writer.finish(report)
+    assert len(lines_of(file)) == report.boots + 2
+    confirm(str(file), world)
+
+
+def test_nothing_is_certified_that_was_not_begun(file: Path) -> None:
+    with file.open("wb") as stream, pytest.raises(ValueError, match="began"):
+        Search(*world({"toy": "copy"}), observer=CertificateWriter(stream, {})).run()
+
+
+# --- files that are not whole
+
+
+def test_every_line_is_held_by_the_chain(file: Path) -> None:
+    _, head = certified(file, {"toy": "waiting"})
+    text = gzip.decompress(file.read_bytes())
+    for index, line in enumerate(text.splitlines()[:-1]):
+        changed = text.replace(line, line.replace(b'"', b' "', 1))
+        file.write_bytes(gzip.compress(changed))
+        assert f"line {index + 2}: expected chain" in refused(file)
+    file.write_bytes(gzip.compress(text.replace(b'"search":"', b'"search":"0')))
+    assert "expected head" in refused(file, head=head)
+
+
+def test_a_file_cut_short(file: Path) -> None:
+    certified(file, {"toy": "waiting"})
+    whole, lines = file.read_bytes(), lines_of(file)
+    for size in (0, 1, 20, len(whole) // 2, len(whole) - 4):
+        file.write_bytes(whole[:size])
+        assert "not as it must be" in refused(file) or size == 0
+    write(file, lines[:-1])
+    assert "cut short" in refused(file)
+    write(file, [*lines, lines[1]])
+    assert "behind the totals" in refused(file)
+    write(file, [])
+    assert "not such a certificate" in refused(file)
+
+
+def test_an_interrupted_search_says_so(file: Path) -> None:
+    report, _ = certified(file, {"toy": "two copies"}, Options(limits=Limits(cuts=1)))
+    assert not report.complete
+    assert "not complete, stopped by 'cuts'" in refused(file)
+    lines = lines_of(file)
+    states = len({entry["state"] for entry in lines[1:-1]})
+    lines[-1] |= {"complete": True, "stopped_by": "", "states": states}
+    write(file, lines)
+    assert "never booted" in refused(file)
+
+
+# --- lies with a chain that fits
+
+
+def flip(text: str) -> str:
+    return ("0" if text[0] != "0" else "1") + text[1:]
+
+
+def other_key(lines: Lines) -> None:
+    lines[3]["state"] = flip(lines[3]["state"])
+
+
+def other_key_everywhere(lines: Lines) -> None:
+    key = lines[3]["state"]
+    lines[:] = json.loads(json.dumps(lines).replace(key, flip(key)))
+
+
+def removed_entry(lines: Lines) -> None:
+    del lines[4]
+
+
+def removed_state(lines: Lines) -> None:
+    gone = lines[-2]["state"]
+    kept = [entry for entry in lines[1:-1] if entry["state"] != gone]
+    lines[1:-1] = kept
+    lines[-1]["boots"] = len(kept)
+    lines[-1]["states"] -= 1
+    lines[-1]["edges"] = edges_of(kept)
+
+
+def other_end(lines: Lines) -> None:
+    last_segment(lines)["end"] = "all is well"
+
+
+def other_signature(lines: Lines) -> None:
+    last_segment(lines)["signature"] = flip(last_segment(lines)["signature"])
+
+
+def other_count(lines: Lines) -> None:
+    last_segment(lines)["operations"] += 1
+
+
+def invented_violation(lines: Lines) -> None:
+    last_segment(lines).update({"end": "", "violation": ["safe", "it is not"]})
+    lines[-1]["violations"] += 1
+
+
+def other_next(lines: Lines) -> None:
+    first, second = lines[1]["segments"][0], lines[1]["segments"][1]
+    first["next"] = second["next"]
+
+
+def dropped_edge(lines: Lines) -> None:
+    for segment in (s for entry in lines[1:-1] for s in entry["segments"]):
+        if len(segment["edges"]) > 1:
+            segment["edges"].popitem()
+            break
+    lines[-1]["edges"] = edges_of(lines[1:-1])
+
+
+def more_unknown(lines: Lines) -> None:
+    lines[3]["unknown"] = [[0, 64]]
+
+
+def nothing_excluded(lines: Lines) -> None:
+    entry = next(entry for entry in lines[1:-1] if entry["excluded"])
+    entry["excluded"] = []
+
+
+def more_excluded(lines: Lines) -> None:
+    entry = next(entry for entry in lines[1:-1] if entry["excluded"])
+    entry["excluded"][0][1].append([0, "ff"])
+
+
+def other_path(lines: Lines) -> None:
+    entry = lines[-2]
+    head, _, last = entry["path"].rpartition(".")
+    entry["path"] = f"{head}.{last.replace('1', '2')}" if "1" in last else f"{head}.1b"
+
+
+def other_total(lines: Lines) -> None:
+    lines[-1]["edges"] += 1
+
+
+def edges_of(entries: Lines) -> int:
+    by_node = {s["node"]: s["edges"] for entry in entries[::-1] for s in entry["segments"]}
+    return sum(len(cuts.split()) for edges in by_node.values() for cuts in edges.values())
+
+
+def last_segment(lines: Lines) -> dict[str, Any]:
+    return next(s for entry in lines[1:-1] for s in entry["segments"] if s["next"] is None)
+
+
+@pytest.mark.parametrize("lie", [nothing_excluded, more_excluded])
+def test_a_lie_about_what_is_excluded_is_found(lie: Callable[[Lines], None], file: Path) -> None:
+    certified(file, {"toy": "matching"})
+    lines = lines_of(file)
+    lie(lines)
+    write(file, lines)
+    with pytest.raises(NotConfirmed, match=r"expected state|to be listed"):
+        confirm(str(file), world)
+
+
+@pytest.mark.parametrize(
+    ("lie", "reason"),
+    [
+        (other_key, "never booted"),
+        (other_key_everywhere, "what a cut leaves to be listed"),
+        (removed_entry, "totals say"),
+        (removed_state, "never booted"),
+        (other_end, "expected end 'all is well', found 'at rest'"),
+        (other_signature, "expected signature"),
+        (other_count, "expected operations"),
+        (invented_violation, "expected end ''"),
+        (other_next, "expected next"),
+        (dropped_edge, "what a cut leaves to be listed"),
+        (more_unknown, "expected state"),
+        (other_path, "expected state|not listed|never reached|left before|totals say"),
+        (other_total, "totals say"),
+    ],
+)
+def test_a_lie_is_found(lie: Callable[[Lines], None], reason: str, file: Path) -> None:
+    certified(file, {"toy": "copy"})
+    lines = lines_of(file)
+    lie(lines)
+    write(file, lines)
+    with pytest.raises(NotConfirmed, match=reason):
+        confirm(str(file), world)
+
+
+# --- explorers that are wrong
+
+
+def test_an_explorer_that_forgets_an_outcome(file: Path, monkeypatch: Any) -> None:
+    """It cuts programs with every outcome but one, and says that it tried all."""
+    right = Successors.of
+
+    def wrong(self: Successors, operation: Operation) -> Iterator[Successor]:
+        return (s for s in right(self, operation) if s.cut.outcome is not Outcome.WEAK)
+
+    monkeypatch.setattr(Successors, "of", wrong)
+    report, _ = certified(file, {"toy": "waiting"})
+    assert report.complete
+    assert "what a cut leaves to be listed (program 0x0800_0000, 8 bytes, weak" in refused(file)
+
+
+def test_an_explorer_that_loses_a_state(file: Path, monkeypatch: Any) -> None:
+    right, lost = Search._take, []
+
+    def wrong(self: Search, tally: Any, expansion: Any) -> Any:
+        found = right(self, tally, expansion)
+        lost.extend(found[:1] if not lost else [])
+        return [state for state in found if state not in lost]
+
+    monkeypatch.setattr(Search, "_take", wrong)
+    monkeypatch.setattr(checks, "check", lambda *a, **k: ())  # its own check finds it, too
+    certified(file, {"toy": "copy"})
+    lines = lines_of(file)
+    lines[-1]["states"] -= len(lost)
+    write(file, lines)
+    assert "never booted" in refused(file)
+
+
+def test_an_explorer_that_joins_runs_that_read_otherwise(file: Path, monkeypatch: Any) -> None:
+    """A point is what it is in any way of reading, it believes, until a bit was looked at."""
+
+    right = boots.point_node
+
+    def wrong(flash: Any, volatile: bytes, memory: object) -> bytes:
+        twin = flash.fork()
+        twin.reading = flash.reading if flash.flickers else Reading.STABLE
+        return right(twin, volatile, memory)
+
+    monkeypatch.setattr(boots, "point_node", wrong)
+    certified(file, {"toy": "late"})
+    assert "bits read flipped: expected next" in refused(file)
+
+
+def test_an_explorer_that_merges_what_is_looked_at(file: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(boots.Worker, "looks", lambda *a: Look())
+    monkeypatch.setattr(boots.Recorder, "_close", close_without_a_look)
+    certified(file, {"toy": "copy"})
+    assert "a boot that never looks at unknown content" in refused(file)
+
+
+def close_without_a_look(recorder: Any) -> None:
+    recorder._segment.signature = recorder._signature.digest()
+    recorder._expansion.segments.append(recorder._segment)
+    recorder._expansion.looked = frozenset()
+
+
+# --- the command
+
+
+def test_exit_codes(file: Path, capsys: Any) -> None:
+    _, head = certified(file, {"toy": "copy"})
+    subject = ["--subject", "evidence_toys:world"]
+    assert main([str(file), *subject, "--sample", "3", "--seed", "1", "--head", head]) == 0
+    assert "confirmed: 3 of " in capsys.readouterr().out
+    assert main([str(file), *subject, "--head", "0" * 64]) == 1
+    assert "not confirmed: another certificate" in capsys.readouterr().out
+
+
+def test_the_checker_runs_without_the_explorer_of_its_own(file: Path) -> None:
+    """It imports nothing of it; only the subject does."""
+    certified(file, {"toy": "waiting"})
+    code = (
+        "import sys; from flash_emulator import certificate_check; "
+        "assert not any('explore' in name for name in sys.modules), sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    command = [sys.executable, "-m", "flash_emulator.certificate_check", str(file)]
+    ended = subprocess.run(
+        [*command, "--subject", "evidence_toys:world"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.startswith("confirmed: ")
