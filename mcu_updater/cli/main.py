@@ -15,6 +15,7 @@ from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look, values
 from mcu_updater.cli.part import commands as part_commands
+from mcu_updater.cli.powerloss import command as powerloss_command
 from mcu_updater.cli.screen import complain, open_screen, show
 from mcu_updater.cli.session import Session, Terms
 from mcu_updater.errors import PortError, UpdaterError, UsageError
@@ -56,6 +57,7 @@ def cli() -> None:
 
 
 cli.add_command(part_commands)
+cli.add_command(powerloss_command)
 
 
 # --- options that several commands have

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from flash_emulator import load_part
 from mcu_updater.board import Board, Trial
-from mcu_updater.board.strategies import default_strategy
 from mcu_updater.powerloss.images import Format
 from mcu_updater.quectel.center import Package, Plan
 from mcu_updater.quectel.options import ModuleOptions
@@ -69,12 +68,25 @@ class Scenario:
     ways: tuple[Way, ...] = (Way.SOON,)
     link: bool = False
     seed: int = 0
-    facts: Mapping[str, str] = field(default_factory=dict)
+    image: str = ""  # what the target image is, in a word
 
     @property
     def id(self) -> str:
-        """Names the scenario in replay IDs: part, strategy, name, format, seed."""
-        return f"{self.part}/{self.strategy}/{self.name}/{self.format}/s{self.seed}"
+        """Names the scenario in replay IDs: part, strategy, name, format, image, seed."""
+        words = (self.part, self.strategy, self.name, self.format, self.image, f"s{self.seed}")
+        return "/".join(words)
+
+    @property
+    def world(self) -> dict[str, str]:
+        """What it takes to make the scenario again, as text."""
+        return {
+            "part": self.part,
+            "strategy": self.strategy,
+            "scenario": self.name,
+            "format": self.format,
+            "image": self.image,
+            "seed": str(self.seed),
+        }
 
     @property
     def options(self) -> ModuleOptions:
@@ -132,7 +144,3 @@ def _zeros(image: bytes, offset: int) -> int:
     word = int.from_bytes(image[offset : offset + 2], "little")
     found = [bit for bit in range(16) if not word >> bit & 1][:2]
     return sum(1 << bit for bit in found)
-
-
-def default_strategy_of(part: str) -> Strategy:
-    return default_strategy(load_part(part))

@@ -32,6 +32,9 @@ from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.report.lines import line_of
 from mcu_updater.updater import Outcome
 
+OPTIONS_LOST = "option bytes lost"
+"""How every violation begins that a cut in a change of option bytes explains."""
+
 PATIENCE_S = 30.0  # half of what the module waits between two reads
 LATE_S = 100_000.0
 AGAIN_S = 3600.0  # between two sessions: when the application asks for a plan again
@@ -68,6 +71,7 @@ class BoardSubject(Subject):
         board.device.draws_by_place = True
         self.plans = board.center.plans
         self.flash = board.device
+        self.readout_level = board.device.options.readout_level
         self.rest = _rest(board.module, board.center, board.clock.now_s())
         self._survivors: dict[bytes, tuple[tuple[str, Rest], ...]] = {}
 
@@ -159,6 +163,7 @@ class BoardBoot(Boot):
 
     def _memories(self, events: Iterator[Event]) -> Iterator[object]:
         """Yield memory wherever the application says that it can be told."""
+        self._check_options()
         try:
             for event in events:
                 if not isinstance(event, Progress):
@@ -189,6 +194,17 @@ class BoardBoot(Boot):
             watch.moment()
 
     # --- the three questions
+
+    def _check_options(self) -> None:
+        """Safe: nobody has to come with a probe and erase the chip."""
+        options = self._board.device.options
+        if options.readout_level > self._subject.readout_level or options.read_protected:
+            flash = ", all flash unreadable" if options.read_protected else ""
+            raise Violation(
+                "safe",
+                f"{OPTIONS_LOST}: read-out protection level {options.readout_level}{flash}; "
+                "only a mass erase from outside takes that back",
+            )
 
     def _check_running(self, booted: Booted) -> None:
         """Safe: what the CPU runs now was published, and is whole."""

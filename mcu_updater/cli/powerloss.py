@@ -1,0 +1,428 @@
+"""``mcu-updater powerloss``: explore, replay, check a certificate, compare strategies."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flash_emulator import load_part
+from flash_emulator.certificate_check import NotConfirmed, confirm
+from flash_emulator.explore import Limits, Options, PathLeft, Progress
+from flash_emulator.explore.campaign import Campaign, Result, Verdict, parse_replay_id
+from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit, film_lines
+from mcu_updater.board.strategies import default_strategy, strategies_of
+from mcu_updater.cli.powerloss_tables import comparison_table, result_table
+from mcu_updater.cli.screen import show
+from mcu_updater.errors import PortError, UsageError, VerificationFailed
+from mcu_updater.powerloss import campaign
+from mcu_updater.powerloss.catalogue import (
+    SCENARIOS,
+    Target,
+    filled,
+    scenario,
+    small_size,
+    with_file,
+)
+from mcu_updater.powerloss.images import FORMATS
+from mcu_updater.powerloss.scenario import Scenario
+from mcu_updater.powerloss.subject import BoardSubject
+from mcu_updater.strategy import Strategy
+
+DEFAULT_PART = "STM32L476xG"
+
+EACH = ("STM32L476xG", "STM32H743xI", "STM32U575xI", "STM32F429xI", "STM32F103x8")
+"""One part of every class that has a layout of its own: ``--part each``."""
+
+COMPARED = (
+    "STM32L476xG",
+    "STM32G474xE_dual",
+    "STM32F429xI",
+    "STM32L552xE",
+    "STM32U575xI",
+    "STM32G0B1xE",
+    "STM32H743xI",
+    "STM32H563xI",
+    "STM32F103x8",
+)
+"""Parts in the table of ``--strategy all``, where none is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for. *size*: of made-up images: "small", "full", or bytes."""
+
+    image: Path | None
+    parts: tuple[str, ...]
+    strategy: str | None
+    scenarios: tuple[str, ...]
+    formats: tuple[str, ...]
+    size: str
+    seed: int
+    jobs: int
+    options: Options
+    html: Path | None
+    junit: Path | None
+    json_file: Path | None
+    certificates: Path | None
+    quiet: bool
+
+
+def _size(_: click.Context, __: click.Parameter, text: str) -> str:
+    if text not in ("small", "full") and not text.isdigit():
+        raise click.BadParameter(f"{text!r} is not 'small', 'full' or a number of bytes")
+    return text
+
+
+def _file(**more: Any) -> click.Path:
+    return click.Path(path_type=Path, dir_okay=False, **more)
+
+
+@click.command("powerloss")
+@click.argument("image", type=_file(exists=True), required=False)
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    metavar="NAME",
+    help="May be given several times; 'each': one part of every class.  [default: STM32L476xG]",
+)
+@click.option(
+    "--strategy",
+    type=click.Choice([*Strategy, "all"]),
+    help="Boot strategy; 'all' prints a table of what each one risks.  [default: the part's]",
+)
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    type=click.Choice([*SCENARIOS, "all"]),
+    help="What goes wrong beside the power; may be given several times.  [default: good]",
+)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(FORMATS),
+    help="Of made-up images.  [default: bin]",
+)
+@click.option(
+    "--size",
+    default="small",
+    show_default=True,
+    callback=_size,
+    metavar="SIZE",
+    help="Of made-up images: 'small' is two sectors, 'full' the slot; or bytes.",
+)
+@click.option(
+    "--cuts", type=click.IntRange(1), help="At most so many cuts in a row; 1: every single cut."
+)
+@click.option(
+    "--states",
+    type=click.IntRange(1),
+    default=1_000_000,
+    show_default=True,
+    help="Stop at so many states.",
+)
+@click.option(
+    "--time",
+    "time_s",
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="Stop each search after so long.",
+)
+@click.option(
+    "--sample",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    help="Try only this share of the cuts; never a pass.",
+)
+@click.option(
+    "--brute-force", is_flag=True, help="Tell every unit apart: take nothing for unknown."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what cuts leave.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    help="Processes.  [default: one a core]",
+)
+@click.option("--html", type=_file(), help="Write a report for a browser.")
+@click.option("--junit", type=_file(), help="Write JUnit XML.")
+@click.option(
+    "--json",
+    "json_file",
+    type=_file(allow_dash=True),
+    help="Write all numbers and films; '-': to standard output.",
+)
+@click.option(
+    "--certificates",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write a certificate of each search into this folder.",
+)
+@click.option("--replay", metavar="ID", help="Show, step by step, what happens on this path.")
+@click.option(
+    "--shrink", is_flag=True, help="With --replay: look for fewer cuts that come to the same."
+)
+@click.option(
+    "--check",
+    type=_file(exists=True),
+    metavar="CERTIFICATE",
+    help="Check a certificate by running its states again.",
+)
+@click.option(
+    "--check-sample",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="With --check: so many states, drawn by --seed.",
+)
+@click.option(
+    "--option-change-us",
+    type=click.IntRange(1),
+    help="For the table: how long a change of option bytes takes. No document says.",
+)
+@click.option("--quiet", is_flag=True, help="No progress.")
+def command(
+    image: Path | None,
+    replay: str | None,
+    shrink: bool,
+    check: Path | None,
+    check_sample: int,
+    option_change_us: int | None,
+    **given: Any,
+) -> None:
+    """Cut power at every flash operation, with every outcome, any number of times.
+
+    IMAGE is the firmware to upgrade to; without it one is made up. Every state that cuts can come
+    to is booted, and asked: is it safe, does it go on, is the truth told? Exit code 7 when
+    something was found that is no known hazard; 2 when a limit stopped a search.
+    """
+    if replay is not None:
+        _replay(image, replay, shrink=shrink)
+    elif check is not None:
+        _check(image, check, check_sample, given["seed"])
+    else:
+        request = _request(image, **given)
+        if request.strategy == "all":
+            _compare(request, option_change_us)
+        else:
+            _explore(request)
+
+
+def _request(
+    image: Path | None,
+    *,
+    cuts: int | None,
+    states: int,
+    time_s: float | None,
+    sample: float,
+    brute_force: bool,
+    seed: int,
+    **given: Any,
+) -> Request:
+    limits = Limits(cuts=cuts, states=states, time_s=time_s)
+    options = Options(limits=limits, merge=not brute_force, sample=sample, seed=seed)
+    return Request(image=image, seed=seed, options=options, **given)
+
+
+# --- what to explore
+
+
+def _scenarios(request: Request) -> list[Scenario]:
+    parts = request.parts or (DEFAULT_PART,)
+    names = request.scenarios or ("good",)
+    return [
+        scenario(name, target, seed=request.seed)
+        for part in (EACH if "each" in parts else parts)
+        for target in _targets(request, part, _strategy(request, part))
+        for name in (SCENARIOS if "all" in names else names)
+    ]
+
+
+def _strategy(request: Request, part: str) -> Strategy:
+    chosen = request.strategy
+    return default_strategy(load_part(part)) if chosen is None else Strategy(chosen)
+
+
+def _targets(request: Request, part: str, strategy: Strategy) -> Iterator[Target]:
+    chip = load_part(part)
+    size = {"small": small_size(chip, strategy), "full": None}
+    bytes_ = size[request.size] if request.size in size else int(request.size)
+    for fmt in request.formats or ("bin",):
+        target = filled(part, bytes_, fmt, strategy)  # type: ignore[arg-type]
+        yield target if request.image is None else with_file(target, request.image.read_bytes())
+        if request.image is not None:
+            return
+
+
+# --- exploring
+
+
+@contextmanager
+def _executor(jobs: int) -> Iterator[Executor | None]:
+    if jobs == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(jobs) as executor:
+        yield executor
+
+
+def _run(request: Request, scenarios: Iterable[Scenario]) -> list[Result]:
+    if request.certificates is not None:
+        request.certificates.mkdir(parents=True, exist_ok=True)
+    with _executor(request.jobs) as executor:
+        terms = campaign.Terms(request.options, executor, request.certificates)
+        return [campaign.explore(each, terms, _teller(request, each)) for each in scenarios]
+
+
+def _teller(request: Request, each: Scenario) -> Callable[[Progress], None] | None:
+    """Progress on standard error, where somebody is there to see it."""
+    if request.quiet or not sys.stderr.isatty():
+        return None
+
+    def tell(progress: Progress) -> None:
+        left = "" if progress.level_left_s is None else f", {progress.level_left_s:.0f} s left"
+        text = (
+            f"{each.id}: {progress.level} cuts in a row: {progress.done} of {progress.of}{left} "
+            f"in this level; states {progress.states}, found {progress.violations}, "
+            f"{progress.elapsed_s:.0f} s"
+        )
+        click.echo(f"\r\x1b[2K{text[:118]}", err=True, nl=False)
+        if progress.done == progress.of:
+            click.echo("\r\x1b[2K", err=True, nl=False)
+
+    return tell
+
+
+def _explore(request: Request) -> None:
+    scenarios = _scenarios(request)
+    results = _run(request, scenarios)
+    image = f" {request.image}" if request.image else ""
+    done = Campaign(
+        "Power loss, explored",
+        tuple(results),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        f"mcu-updater powerloss{image} --replay",
+    )
+    _write(request.html, lambda: campaign_html(done))
+    _write(request.junit, lambda: campaign_junit(done))
+    _write(request.json_file, lambda: campaign_json(done))
+    if request.json_file != Path("-"):
+        show(result_table(done))
+    _conclude(results)
+
+
+def _write(path: Path | None, render: Callable[[], str]) -> None:
+    if path is None:
+        return
+    if path == Path("-"):
+        click.echo(render())
+        return
+    try:
+        path.write_text(render(), encoding="utf-8")
+    except OSError as error:
+        raise PortError("cannot be written", where=str(path), found=error.strerror or "") from error
+
+
+def _conclude(results: list[Result]) -> None:
+    """The exit code: what was found counts before what was not looked at."""
+    wrong = [result for result in results if not result.as_expected]
+    found = [result for result in wrong if result.verdict is not Verdict.INCOMPLETE]
+    if found:
+        first = found[0]
+        raise VerificationFailed(
+            f"{len(found)} of {len(results)} scenarios did not pass",
+            where=first.name,
+            found=first.error or str(first.verdict),
+            then="Run it again with --replay ID to see what happens",
+        )
+    if wrong:
+        raise UsageError(
+            "not everything was explored, so nothing is proved",
+            where=wrong[0].name,
+            found=wrong[0].report.stopped_by if wrong[0].report else "",
+            then="Give a higher limit, or none",
+        )
+
+
+# --- the table of strategies
+
+
+def _compare(request: Request, option_change_us: int | None) -> None:
+    parts = request.parts or COMPARED
+    chosen = EACH if "each" in parts else parts
+    scenarios = [
+        scenario(name, target, seed=request.seed)
+        for part in chosen
+        for strategy in strategies_of(load_part(part))
+        for target in _targets(request, part, strategy)
+        for name in request.scenarios or ("good",)
+    ]
+    results = _run(request, scenarios)
+    show(comparison_table(scenarios, results, option_change_us))
+    _conclude(results)
+
+
+# --- one path, one certificate
+
+
+def _scenario_of(image: Path | None, world: dict[str, str]) -> Scenario:
+    """The scenario that an ID or a certificate names. Raises UsageError where it cannot be made."""
+    strategy, tag = Strategy(world["strategy"]), world["image"]
+    made_up = tag.endswith("b") and tag[:-1].isdigit()
+    size = int(tag[:-1]) if made_up else small_size(load_part(world["part"]), strategy)
+    target = filled(world["part"], size, world["format"], strategy)  # type: ignore[arg-type]
+    if not made_up:
+        if image is None:
+            raise UsageError("this was explored with an image of your own", then="Give IMAGE too")
+        target = with_file(target, image.read_bytes())
+        if target.tag != tag:
+            raise UsageError("another image", expected=f"SHA-256 {tag}...", found=target.tag)
+    return scenario(world["scenario"], target, seed=int(world["seed"]))
+
+
+def _world_of(name: str) -> dict[str, str]:
+    words = name.split("/")
+    keys = ("part", "strategy", "scenario", "format", "image", "seed")
+    if len(words) != len(keys) or not words[-1].startswith("s"):
+        raise UsageError("no replay ID", expected="part/strategy/scenario/format/image/sN:path")
+    return dict(zip(keys, [*words[:-1], words[-1][1:]], strict=True))
+
+
+def _replay(image: Path | None, text: str, *, shrink: bool) -> None:
+    try:
+        name, path = parse_replay_id(text)
+        subject = BoardSubject(_scenario_of(image, _world_of(name)))
+        if shrink:
+            path = campaign.shrink(subject, path)
+        film = campaign.film(subject, path)
+    except (ValueError, PathLeft) as error:
+        raise UsageError("this path cannot be run", where=text, found=str(error)) from error
+    for line in film_lines(film):
+        click.echo(line)
+    click.echo(f"ID: {name}:{path}")
+    if film.violation is not None:
+        question, found = film.violation
+        raise VerificationFailed(f"not {question}", where=f"{name}:{path}", found=found)
+
+
+def _check(image: Path | None, certificate: Path, sample: int, seed: int) -> None:
+    def world(header: dict[str, str]) -> tuple[Any, Any, Any]:
+        subject = BoardSubject(_scenario_of(image, header))
+        return subject, subject.flash, subject.rest
+
+    try:
+        click.echo(confirm(str(certificate), world, sample=sample, seed=seed))
+    except NotConfirmed as error:
+        raise VerificationFailed(
+            "not confirmed", where=str(certificate), found=str(error)
+        ) from error

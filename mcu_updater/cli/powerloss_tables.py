@@ -1,0 +1,79 @@
+"""What searches found, as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from flash_emulator import load_part
+from flash_emulator.explore.campaign import Campaign, Result
+from mcu_updater.board.strategies import hazard
+from mcu_updater.powerloss.scenario import Scenario
+
+_RIGHT = ("states", "boots", "cuts tried", "most cuts in a row", "longest recovery", "s")
+_SHOWN = 3  # counterexamples of one search
+
+
+def result_table(campaign: Campaign) -> Table:
+    """One row a scenario, and below each its shortest counterexamples."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("scenario", overflow="fold")
+    table.add_column("verdict")
+    for name in _RIGHT:
+        table.add_column(name, justify="right")
+    for result in campaign.results:
+        table.add_row(*_row(result))
+        for line in _findings(result):
+            table.add_row(line)
+    return table
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    report = result.report
+    if report is None:
+        return (result.name, str(result.verdict))
+    return (
+        result.name,
+        str(result.verdict) + (f" ({report.stopped_by})" if report.stopped_by else ""),
+        f"{report.states:,}",
+        f"{report.boots:,}",
+        f"{report.cuts:,}",
+        f"{len(report.levels) - 1}",
+        f"{report.operations_most:,}",
+        f"{report.elapsed_s:.1f}",
+    )
+
+
+def _findings(result: Result) -> list[str]:
+    if result.report is None:
+        return [f"  {result.error}"]
+    found = result.report.violations[:_SHOWN]
+    lines = [
+        f"  {one.question}: {one.text}\n  --replay {result.replay_id(one.path)}" for one in found
+    ]
+    more = result.report.violation_count - len(found)
+    return [*lines, f"  and {more} more"] if more else lines
+
+
+def comparison_table(
+    scenarios: Sequence[Scenario], results: Sequence[Result], option_change_us: int | None = None
+) -> Table:
+    """For each part what each strategy risks: what the documents say, and what was found."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("part", "strategy", "risk", "window", "explored", "shortest counterexample"):
+        table.add_column(name, overflow="fold")
+    for scenario, result in zip(scenarios, results, strict=True):
+        part = load_part(scenario.part)
+        risk = hazard(part, scenario.strategy, option_change_us=option_change_us)
+        report = result.report
+        found = report.violations[0] if report and report.violations else None
+        table.add_row(
+            part.name,
+            scenario.strategy,
+            "none" if risk.harmless else "bricks",
+            risk.window,
+            f"{result.verdict}, {report.states:,} states" if report else result.error,
+            f"{found.text} [{found.path}]" if found else "",
+        )
+    return table

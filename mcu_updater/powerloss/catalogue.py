@@ -1,0 +1,152 @@
+"""The scenarios that we offer: what happens to one image on one part, with one strategy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flash_emulator import Part, load_part
+from mcu_updater.board import Board, Trial
+from mcu_updater.board.strategies import check_strategy, default_strategy
+from mcu_updater.errors import UsageError
+from mcu_updater.image import SNIFF_SIZE, ImageFormat, sniff
+from mcu_updater.powerloss.images import Format, as_file, filler
+from mcu_updater.powerloss.scenario import Damage, Scenario, Way
+from mcu_updater.strategy import Strategy
+
+ALL_WAYS = tuple(Way)
+_FORMAT_NAMES: dict[ImageFormat, Format] = {
+    ImageFormat.BIN: "bin",
+    ImageFormat.HEX: "hex",
+    ImageFormat.SREC: "s19",
+}
+
+# name: what it is, and how it differs from a good image that the cloud offers for ever
+SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
+    "good": ("a good image; only the MCU loses power", {}),
+    "module": (
+        "a good image; the module keeps its power, loses its patience, or loses power too",
+        {"ways": ALL_WAYS},
+    ),
+    "link": (
+        "a good image; power goes at every AT command too, not only in flash operations",
+        {"ways": ALL_WAYS, "link": True},
+    ),
+    "fail": (
+        "the new image's self-test says no",
+        {"trial": Trial.FAIL, "final": "1.0.0", "retries": 0},
+    ),
+    "crash": (
+        "the new image crashes on trial; the watchdog resets the MCU",
+        {"trial": Trial.CRASH, "final": "1.0.0", "retries": 0},
+    ),
+    "never": (
+        "the new image runs and never confirms; somebody resets the device",
+        {"trial": Trial.NEVER, "final": "1.0.0", "retries": 0},
+    ),
+    "corrupt": (
+        "one bit of the package is wrong",
+        {"corrupt": True, "final": "1.0.0", "retries": 0},
+    ),
+    "stuck": (
+        "two cells of the slot that is written stay 1",
+        {"damage": Damage.STUCK, "final": "1.0.0", "retries": 0},
+    ),
+    "refused": (
+        "a sector of the slot that is written is write-protected",
+        {"damage": Damage.REFUSED, "final": "1.0.0", "retries": 0},
+    ),
+    "second": (
+        "a second upgrade, back into the bank that the first one left",
+        {"before": ("2.0.0",), "target": "3.0.0", "final": "3.0.0"},
+    ),
+    "pieces": ("the package comes in several pieces", {"pieces": 3}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A part with a strategy, and the images for it. *tag* names the images in replay IDs."""
+
+    part: Part
+    strategy: Strategy
+    images: Mapping[str, bytes]
+    packages: Mapping[str, bytes]
+    format: Format
+    tag: str
+
+
+def slot_of(part: Part, strategy: Strategy) -> tuple[int, int, tuple[int, ...]]:
+    """Link address and size of the slot, and the sizes of its sectors."""
+    slot = Board(part, strategy=strategy).banks()[0].slot
+    return slot.link_address, slot.size, slot.sector_sizes
+
+
+def small_size(part: Part, strategy: Strategy, sectors: int = 2) -> int:
+    """Bytes of an image that fills so many sectors, but for its last hundred bytes."""
+    _, _, sizes = slot_of(part, strategy)
+    return sum(sizes[:sectors]) - 100
+
+
+def filled(part: str, size: int | None, fmt: Format, strategy: Strategy | None = None) -> Target:
+    """*part* with made-up images of *size* bytes; None: as large as the slot."""
+    chip = load_part(part)
+    chosen = strategy or default_strategy(chip)
+    check_strategy(chip, chosen)
+    address, room, _ = slot_of(chip, chosen)
+    size = room if size is None else size
+    if not 16 <= size <= room:
+        raise UsageError(
+            "no such image", where=f"{part}, {chosen}", expected=f"16 to {room} bytes",
+            found=str(size),
+        )  # fmt: skip
+    images = {version: filler(version, size, address) for version in ("1.0.0", "2.0.0", "3.0.0")}
+    packages = {version: as_file(image, address, fmt) for version, image in images.items()}
+    return Target(chip, chosen, images, packages, fmt, f"{size}b")
+
+
+def with_file(target: Target, package: bytes) -> Target:
+    """*target*, upgraded to the image in *package*. Raises ImageRejected where it does not fit."""
+    image = _flashed(target, package)
+    fmt = sniff(package[:SNIFF_SIZE])
+    return Target(
+        target.part,
+        target.strategy,
+        {**target.images, "2.0.0": image},
+        {**target.packages, "2.0.0": package},
+        _FORMAT_NAMES[fmt],
+        hashlib.sha256(package).hexdigest()[:8],
+    )
+
+
+def _flashed(target: Target, package: bytes) -> bytes:
+    """*package* as it stands in a slot, found by the updater's own loader on a board of its own."""
+    board = Board.new(target.part, "2.0.0", package, strategy=target.strategy)
+    bank = board.banks()[0]
+    snapshot = bank.journal.read().snapshot
+    assert snapshot is not None
+    return bank.slot.read(0, snapshot.image_size)
+
+
+def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
+    """The scenario *name* for *target*. Raises UsageError for a name that is none."""
+    if name not in SCENARIOS:
+        raise UsageError(f"no scenario {name!r}", expected=f"one of {', '.join(SCENARIOS)}")
+    changes = dict(SCENARIOS[name][1])
+    pieces = changes.pop("pieces", None)
+    if pieces:
+        size = len(target.packages["2.0.0"])
+        changes["piece_size"] = -(-size // pieces)
+    return Scenario(
+        name,
+        target.part.name,
+        target.strategy,
+        target.format,
+        target.images,
+        target.packages,
+        seed=seed,
+        image=target.tag,
+        **changes,
+    )
