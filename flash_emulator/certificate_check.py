@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b, sha256
+from itertools import combinations
 from typing import Any
 
 from flash_emulator import (
@@ -49,8 +50,8 @@ from flash_emulator import (
 )
 from flash_emulator.cells import Mark
 
-_CUT = re.compile(r"(?:(\d+)([a-z])|@(\d+)|z)(?:~([^\s.!~]+))?(?:!([fd]))?")
-_READINGS = {None: Reading.STABLE, "f": Reading.FLIPPED, "d": Reading.DRAWN}
+_CUT = re.compile(r"(?:(\d+)([a-z])|@(\d+)|z)(?:~([^\s.!~]+))?(?:!([0-9a-z+]+))?")
+_CODES = {"f": Reading.FLIPPED, "d": Reading.DRAWN, "t": Reading.TURNING}
 
 Slice = tuple[int, bytes]  # of a unit: where it begins, and what it is
 Left = tuple[EmulatedFlash, Any]  # what a cut leaves: the flash, and all else that survives
@@ -94,6 +95,32 @@ def may_hold(flash: EmulatedFlash, unit: int, wanted: Slice) -> bool:
     stored = cells.word(unit) >> 8 * begin & (1 << 8 * len(data)) - 1
     differs = (stored ^ int.from_bytes(data, "little")) & ~(unsure >> 8 * begin)
     return differs.bit_count() <= (1 if cells.code else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """How metastable units read in one boot: *flips* read the opposite, where STABLE."""
+
+    reading: Reading = Reading.STABLE
+    flips: frozenset[int] = frozenset()
+
+    @classmethod
+    def parse(cls, code: str | None) -> Reads:
+        """As in a path, behind the ``!``."""
+        if not code or code in _CODES:
+            return cls(_CODES[code] if code else Reading.STABLE)
+        return cls(flips=frozenset(int(unit, 16) for unit in code.split("+")))
+
+    def __str__(self) -> str:
+        codes = {reading: code for code, reading in _CODES.items()}
+        units = "+".join(f"{unit:02x}" for unit in sorted(self.flips))
+        text = codes.get(self.reading, units)
+        return f"!{text}" if text else ""
+
+
+def most_flipped(among: int) -> int:
+    """How many units are flipped at a time, where so many were looked at before the last one."""
+    return 4 if among < 4 else 2 if among < 12 else 1
 
 
 class NotConfirmed(BaseException):
@@ -162,7 +189,7 @@ def _take(certificate: Certificate, entry: dict[str, Any], line: int) -> None:
 def _whole(certificate: Certificate) -> None:
     """All that can be asked without a boot."""
     header, totals, segments = certificate.header, certificate.totals, certificate.segments
-    if (header.get("format"), header.get("version")) != ("flash power-loss certificate", 1):
+    if (header.get("format"), header.get("version")) != ("flash power-loss certificate", 2):
         raise NotConfirmed(f"not such a certificate: {header.get('format')!r}")
     if not totals:
         raise NotConfirmed("the file is cut short: no totals at its end")
@@ -199,10 +226,11 @@ def _loops(segments: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
         done |= way.keys()
 
 
-def powered(flash: EmulatedFlash, reading: Reading) -> EmulatedFlash:
+def powered(flash: EmulatedFlash, reads: Reads) -> EmulatedFlash:
     """A twin that gets power as if for the first time."""
     twin = flash.fork()
-    twin.clock, twin.supply, twin.reading = VirtualClock(), SteadySupply(), reading
+    twin.clock, twin.supply = VirtualClock(), SteadySupply()
+    twin.reading, twin.flips = reads.reading, reads.flips
     twin.forget_history()
     twin.power_on()
     return twin
@@ -245,14 +273,22 @@ class Checker:
 
     def check(self, path: str) -> None:
         """Raises NotConfirmed."""
-        state = self.state(path)
-        for reading in self.readings:
-            walk = Walk(self, path, state, reading)
+        state, ways = self.state(path), [Reads()]
+        for reads in ways:  # it grows
+            walk = Walk(self, path, state, reads)
             found = walk.follow()
             if found is not None and any(self._unseen(each).spans for each in _way(path)):
-                self._really(path, reading, found)
-            if not walk.flash.flickers:
-                return
+                self._really(path, reads, found)
+            ways += [new for new in self._other_ways(reads, walk.flash) if new not in ways]
+
+    def _other_ways(self, reads: Reads, flash: EmulatedFlash) -> list[Reads]:
+        """What else a state is booted in, after *flash* was booted in one way."""
+        if reads.reading is not Reading.STABLE or not flash.flickers:
+            return []
+        tried = [f.unit for f in flash.flickered if f.flipped < most_flipped(f.among)]
+        each = tried if Reading.FLIPPED in self.readings else []
+        flipped = [Reads(flips=reads.flips | {unit}) for unit in each]
+        return [*dict.fromkeys(flipped), *map(Reads, self.readings)]
 
     def _unseen(self, path: str) -> Unseen:
         return self.certificate.unseen[self.certificate.paths[path]]
@@ -279,8 +315,8 @@ class Checker:
         parsed = _CUT.fullmatch(path.rpartition(".")[2])
         if parsed is None:
             raise NotConfirmed(f"{path}: its last part is no cut")
-        operation, outcome, moment, way, reading = parsed.groups()
-        flash = powered(state[0], _READINGS[reading])
+        operation, outcome, moment, way, reads = parsed.groups()
+        flash = powered(state[0], Reads.parse(reads))
         boot = self.subject.boot(flash, state[1])
         flash.watch = _AtMoment(int(moment or 0))
         if operation:
@@ -296,12 +332,12 @@ class Checker:
         self.fade(flash)
         return flash, dict(boot.surviving())[way or ""]
 
-    def _really(self, path: str, reading: Reading, expected: object) -> None:
+    def _really(self, path: str, reads: Reads, expected: object) -> None:
         """The same cuts with nothing forgotten."""
         state = self._start
         for prefix in _way(path)[1:]:
             state = self._cut(state, prefix)
-        boot = self.subject.boot(powered(state[0], reading), state[1])
+        boot = self.subject.boot(powered(state[0], reads), state[1])
         if (found := ended(boot.run())) != expected:
             raise NotConfirmed(f"{path}: really ends in {found}, expected {expected}")
 
@@ -336,18 +372,20 @@ class _AtMoment:
 class Walk:
     """One boot to its very end, beside the segments that the certificate has for it.
 
-    A boot in another way of reading is listed from where metastable bits are looked at. Up to
-    there it is what it is in the first way, and stands there.
+    A boot in another way of reading is listed from where the first unit is looked at that reads
+    otherwise. Up to there it is what it is in a way with fewer units flipped, and stands there.
     """
 
-    def __init__(self, checker: Checker, path: str, state: Left, reading: Reading) -> None:
-        self.flash = powered(state[0], reading)
+    def __init__(self, checker: Checker, path: str, state: Left, reads: Reads) -> None:
+        self.flash = powered(state[0], reads)
+        self._reads = reads
         self._boot = checker.subject.boot(self.flash, state[1])
         self._checker = checker
         self._path = path
         self._visited: set[str] = set()
         self._left: int = checker.certificate.header["operations"]
-        self._enter(lambda reading: state_key(*state) + reading[:1].encode().hex())
+        key = bytes.fromhex(state_key(*state))
+        self._enter(lambda like: blake2b(key + str(like).encode(), digest_size=17).hexdigest())
 
     def follow(self) -> tuple[str, list[str] | None] | None:
         """How it ends; None where it comes back to where it was. Raises NotConfirmed."""
@@ -368,31 +406,46 @@ class Walk:
         self._leave(None, end, violation)
         return end, violation
 
-    def _enter(self, name: Callable[[Reading], str]) -> None:
-        """Begin the segment of a node, called *name* of the reading."""
+    def _enter(self, name: Callable[[Reads], str]) -> None:
+        """Begin the segment of a node, called *name* of how units are read."""
         segments = self._checker.certificate.segments
-        self._reading = self.flash.reading
-        if name(self._reading) not in segments and not self.flash.flickers:
-            self._reading = self._checker.readings[0]
-        self._node = name(self._reading)
-        if self._node not in segments:
-            raise self._not(f"node {self._node} to be listed")
+        for like in self._alike():
+            self._like, self._node = like, name(like)
+            if self._node in segments:
+                break
+        else:
+            raise self._not(f"node {name(self._reads)} to be listed")
         self._segment = segments[self._node]
         unseen = self._checker.certificate.unseen
         self._edges = self._segment["edges"]
         self._classes = list({unseen[key]: None for key in self._edges if unseen[key].spans})
         self._operations, self._signature = 0, blake2b(digest_size=16)
 
-    def _point(self, memory: object) -> None:
-        bank, flickers = self.flash.mapped_bank, self.flash.flickers
-        before = self.flash.digest() + self._boot.volatile()
+    def _alike(self) -> Iterator[Reads]:
+        """Ways of reading in which this boot would have been the same so far; its own first."""
+        yield self._reads
+        if self._reads.reading is not Reading.STABLE:
+            if not self.flash.flickers:
+                yield Reads()
+            return
+        free = sorted(self._reads.flips - self._looked())
+        for count in range(1, len(free) + 1):
+            for units in combinations(free, count):
+                yield Reads(flips=self._reads.flips.difference(units))
 
-        def name(reading: Reading) -> str:
-            looks = flickers if reading is Reading.DRAWN else min(flickers, 1)
-            text = repr((bank, memory, reading.value, looks)).encode()
+    def _looked(self) -> set[int]:
+        return {flicker.unit for flicker in self.flash.flickered}
+
+    def _point(self, memory: object) -> None:
+        bank, before = self.flash.mapped_bank, self.flash.digest() + self._boot.volatile()
+
+        def name(like: Reads) -> str:
+            twin = self.flash if like == self._reads else self.flash.fork()
+            twin.reading, twin.flips = like.reading, like.flips
+            text = repr((bank, memory, *twin.senses())).encode()
             return blake2b(before + text, digest_size=17).hexdigest()
 
-        self._leave(name(self._reading), "", None)
+        self._leave(name(self._like), "", None)
         self._enter(name)
         if self._node in self._visited:
             raise _Loop
@@ -409,12 +462,12 @@ class Walk:
         for name, value in found.items():
             if value != self._segment[name]:
                 raise self._not(f"{name} {self._segment[name]!r}, found {value!r}")
-        if self._reading != self.flash.reading and self.flash.flickers:
+        if self._like not in self._alike():
             raise self._not("a boot of its own in this way of reading, found none listed")
 
     def _not(self, expected: str) -> NotConfirmed:
-        reading = self.flash.reading
-        return NotConfirmed(f"after {self._path}, bits read {reading}: expected {expected}")
+        how = str(self._reads).removeprefix("!") or "as they last were"
+        return NotConfirmed(f"after {self._path}, bits read {how}: expected {expected}")
 
     # --- Watch
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import random
 import warnings
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from flash_emulator import cuts, rules, saved
 from flash_emulator.cells import Cells, Mark, RawUnit, Slice
 from flash_emulator.clock import VirtualClock
-from flash_emulator.ecc import Verdict, code_for
+from flash_emulator.ecc import Decoded, Verdict, code_for
 from flash_emulator.errors import (
     AlignmentError,
     BusFault,
@@ -37,6 +38,7 @@ from flash_emulator.power import Outcome, PowerLoss, PowerSupply, SteadySupply
 from flash_emulator.trace import Operation, Trace
 from flash_emulator.traits import Aliasing, BadRead, Kind, Mode, Overwrite
 
+_FLICKERED = 32  # metastable units that a boot is remembered to have looked at
 _SRAM = range(0x2000_0000, 0x4000_0000)  # Armv7-M, DDI 0403, table B3-1
 
 
@@ -57,8 +59,17 @@ class Reading(StrEnum):
     """What metastable bits read."""
 
     DRAWN = "drawn"  # anew each time, from the seed
-    STABLE = "stable"  # what the cells' last stable state was
-    FLIPPED = "flipped"  # the opposite
+    STABLE = "stable"  # what the cells' last stable state was; but the opposite in units of *flips*
+    FLIPPED = "flipped"  # the opposite, in all units
+    TURNING = "turning"  # first what the last stable state was; each unit turns when it was read
+
+
+class Flicker(NamedTuple):
+    """A metastable unit that was looked at, where it mattered how it reads."""
+
+    unit: int
+    among: int  # such units that were looked at before it in this boot, and are metastable still
+    flipped: int  # those of them that read the opposite of their last stable state
 
 
 class Watch(Protocol):
@@ -86,6 +97,10 @@ class Interrupted:
 
     kind: str
     address: int
+
+
+def _readable(decoded: Decoded) -> Decoded | None:
+    return decoded if decoded.verdict is not Verdict.DETECTED else None
 
 
 class EmulatedFlash:
@@ -117,6 +132,7 @@ class EmulatedFlash:
         self.watch: Watch | None = None
         self.draws_by_place = False  # what a cut leaves depends on seed and place alone
         self.reading = Reading.DRAWN
+        self.flips: frozenset[int] = frozenset()  # units that read the opposite while STABLE
         self.background = False  # operations return at once, and their bank is busy for their time
         self.interrupted: Interrupted | None = None
         self.options = Options(part.options)
@@ -127,7 +143,7 @@ class EmulatedFlash:
         self._busy_until_us = [0] * part.bank_count
         self._powered = True
         self._power_ons = 0
-        self._flickers = 0
+        self._forget_flickers()
         self._set_up()
         self._mapped = self._bank_after_reset()
 
@@ -149,7 +165,7 @@ class EmulatedFlash:
         self.cells.power_on()
         self._powered = True
         self._power_ons += 1
-        self._flickers = 0
+        self._forget_flickers()
         self.options.load()
         self.reset()
 
@@ -245,7 +261,7 @@ class EmulatedFlash:
         while done < len(expected):
             unit, begin = divmod(offset + done, self._unit)
             part = expected[done : done + self._unit - begin]
-            if not self._holds(unit, (begin, part), address + done - begin):
+            if not self._holds(unit, (begin, part)):
                 break
             done += len(part)
         return done
@@ -254,27 +270,33 @@ class EmulatedFlash:
         plain = not self.cells.has_unknown and not self.cells.raw_units(offset, len(expected))
         return plain and self.cells.raw_data(offset, len(expected)) == expected
 
-    def _holds(self, unit: int, wanted: Slice, address: int) -> bool:
-        """Whether *unit*, which the CPU sees at *address*, holds this slice."""
-        begin, part = wanted
+    def _holds(self, unit: int, wanted: Slice) -> bool:
+        """Whether *unit* holds this slice."""
         if self.cells.mark(unit) is Mark.UNKNOWN:
             if wanted not in self.cells.not_held(unit):
                 raise UnknownContent(unit * self._unit, self._unit)
             held = False
         else:
-            held = self._unit_data(unit, address)[begin : begin + len(part)] == part
+            held = self._reads_as(unit, wanted)
         if self.watch is not None:
             self.watch.compared(unit, wanted, never=not held and not self._may_hold(unit, wanted))
         return held
 
-    def _unit_data(self, unit: int, address: int) -> bytes:
-        """What a read of the unit gives; nothing where it cannot be read."""
-        if self.cells.raw(unit) is None:
-            return self.cells.raw_data(unit * self._unit, self._unit)
-        try:
-            return self._read_unit(unit, address)
-        except UnreadableUnit:
-            return b""
+    def _reads_as(self, unit: int, wanted: Slice) -> bool:
+        """Whether a read of the unit gives this slice; not where it cannot be read."""
+        begin, part = wanted
+        raw = self.cells.raw(unit)
+        if raw is None:
+            return self.cells.raw_data(unit * self._unit + begin, len(part)) == part
+        number, mask = int.from_bytes(part, "little"), (1 << 8 * len(part)) - 1
+
+        def holds(decoded: Decoded) -> bool:
+            right = decoded.data >> 8 * begin & mask == number
+            return right and decoded.verdict is not Verdict.DETECTED
+
+        decoded = self._sensed(unit, raw, holds)
+        self.usage.corrected += decoded.verdict is Verdict.CORRECTED
+        return holds(decoded)
 
     def _may_hold(self, unit: int, wanted: Slice) -> bool:
         """Whether a read may ever give this slice, as long as no operation touches the unit.
@@ -310,7 +332,7 @@ class EmulatedFlash:
     def _read_unit(self, unit: int, address: int) -> bytes:
         raw = self.cells.raw(unit)
         assert raw is not None
-        decoded = self.cells.decode(raw, self._flicker(unit) if raw.metastable else 0)
+        decoded = self._sensed(unit, raw)
         if decoded.verdict is Verdict.DETECTED:
             raise self._unreadable(address)
         self.usage.corrected += decoded.verdict is Verdict.CORRECTED
@@ -321,19 +343,91 @@ class EmulatedFlash:
             return BusFault("DBECCERR", "double ECC error", address)
         return EccNmi("ECCD", "double ECC error", address)
 
+    # --- metastable bits
+
     @property
     def flickers(self) -> int:
-        """How many metastable units were read since power-on."""
+        """How often metastable units were read since power-on."""
         return self._flickers
+
+    @property
+    def flickered(self) -> tuple[Flicker, ...]:
+        """Units that were read since power-on, STABLE, and would have read otherwise flipped.
+
+        In their order. No more are noted once so many of them were metastable at a time that
+        ``flickered_full`` is true.
+        """
+        return tuple(self._flickered.values())
+
+    @property
+    def flickered_full(self) -> bool:
+        """Whether there were more units than ``flickered`` has room for."""
+        return self._flickered_full
+
+    def senses(self) -> tuple[object, ...]:
+        """All that decides, beside the cells, how metastable units read from now on in this boot.
+
+        And which of them were looked at. Units that are metastable no more do not count.
+        """
+        if not self._flickers and not self.flips:
+            return (self.reading.value, 0, (), (), False, ())
+        drawn = self._flickers if self.reading is Reading.DRAWN else min(self._flickers, 1)
+        flips = self._metastable(self.flips if self.reading is Reading.STABLE else ())
+        looked, turned = self._metastable(self._live), self._metastable(self._turned)
+        return (self.reading.value, drawn, flips, looked, self._flickered_full, turned)
 
     def forget_history(self) -> None:
         """Draw what metastable bits read as if this were the first power-on."""
-        self._power_ons = self._flickers = 0
+        self._power_ons = 0
+        self._forget_flickers()
+
+    def _forget_flickers(self) -> None:
+        self._flickers = 0
+        self._flickered: dict[int, Flicker] = {}  # replaced, never changed: forks share it
+        self._live: tuple[int, ...] = ()  # those of them that may be metastable still
+        self._flickered_full = False
+        self._turned: frozenset[int] = frozenset()
+
+    def _metastable(self, units: Iterable[int]) -> tuple[int, ...]:
+        """Those of *units* that are metastable now, in ascending order."""
+        held = ((unit, self.cells.raw(unit)) for unit in sorted(units))
+        return tuple(unit for unit, raw in held if raw is not None and raw.metastable)
+
+    def _sensed(
+        self, unit: int, raw: RawUnit, seen: Callable[[Decoded], object] = _readable
+    ) -> Decoded:
+        """What a read of the unit gives now; *seen* is all that the caller sees of it."""
+        if not raw.metastable:
+            return self.cells.decode(raw, 0)
+        flicker = self._flicker(unit)
+        decoded = self.cells.decode(raw, flicker)
+        notes = self.reading is Reading.STABLE and not self._flickered_full
+        if notes and unit not in self._flickered:
+            other = self.cells.decode(raw, ~flicker)
+            if seen(other) != seen(decoded):
+                self._note_flicker(unit)
+        return decoded
+
+    def _note_flicker(self, unit: int) -> None:
+        live = self._metastable(self._live)
+        if len(live) >= _FLICKERED:
+            self._flickered_full = True
+            return
+        flicker = Flicker(unit, len(live), len(self.flips.intersection(live)))
+        self._flickered = {**self._flickered, unit: flicker}
+        self._live = (*live, unit)
 
     def _flicker(self, unit: int) -> int:
+        """Random bits for the metastable ones of a unit that is read now: 1 reads the opposite."""
         self._flickers += 1
-        if self.reading is not Reading.DRAWN:
-            return 0 if self.reading is Reading.STABLE else -1
+        match self.reading:
+            case Reading.STABLE:
+                return -1 if unit in self.flips else 0
+            case Reading.FLIPPED:
+                return -1
+            case Reading.TURNING:
+                self._turned ^= {unit}
+                return 0 if unit in self._turned else -1
         text = f"{self.seed}/{unit}/{self._power_ons}/{self._flickers}"
         return random.Random(text).getrandbits(self.cells.word_bits)  # noqa: S311
 

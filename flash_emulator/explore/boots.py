@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Protocol
 
 from flash_emulator.cells import NotHeld, Slice
 from flash_emulator.clock import VirtualClock
-from flash_emulator.device import EmulatedFlash, Reading
+from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.path import Cut, Path
+from flash_emulator.explore.reads import Reads, Ways, left_out, to_flip
 from flash_emulator.explore.report import SelfCheckFailed
 from flash_emulator.explore.states import (
     Edge,
@@ -61,32 +62,34 @@ class Worker:
         self.job = job
         self.known = set(known)
         self._looks: dict[Key, Look] = {}
-        self._after: dict[Node, Look] = {}  # what boots look at from there on; nothing unknown
+        self._after: dict[Node, Seen] = {}  # what boots look at from there on; nothing unknown
         self._edges: dict[Place, tuple[Edge, ...]] = {}
         self._sent: set[Key] = set()
 
     def expand(self, state: State) -> Iterator[Expansion]:
         """Boot *state*; again in other ways of reading where metastable bits were looked at."""
-        for reading in self.job.readings:
-            node = start_node(state.key, reading)
+        ways = Ways(self.job.readings)
+        for reads in ways:
+            node = start_node(state.key, reads)
             if node in self.known:
                 continue
             self.known.add(node)
-            flash = powered(state.flash, reading)
-            expansion = Expansion(state.key, reading, state.path, state.sector, [], [])
+            flash = powered(state.flash, reads)
+            expansion = Expansion(state.key, reads, state.path, state.sector, [], [])
             boot = self.job.subject.boot(flash, state.rest)
             Recorder(self, flash, boot, expansion, node).run()
-            if node[0] % _RERUN_EVERY == 0 or not state.path.cuts:
+            if state.key[0] % _RERUN_EVERY == 0 or not state.path.cuts:
                 self._rerun(state, expansion)
+            if flash.flickers:
+                ways.looked(reads, to_flip(flash))
+                expansion.left_out = left_out(flash)
             yield expansion
-            if not flash.flickers:
-                return
 
     def _rerun(self, state: State, first: Expansion) -> None:
         """The same state again, without its cuts: it must do the same up to the first point."""
         if first.looked:
             return
-        flash = powered(state.flash, first.reading)
+        flash = powered(state.flash, first.reads)
         boot = self.job.subject.boot(flash, state.rest)
         segment = first.segments[0]
         again = Echo(flash, boot, segment.node, self.job.operations).run()
@@ -112,16 +115,18 @@ class Worker:
         return found
 
     def _all_looks(self, flash: EmulatedFlash, rest: Rest) -> Iterator[Look]:
-        for reading in self.job.readings:
-            twin = powered(flash, reading)
-            yield self._look(twin, rest)
-            if not twin.flickers:
-                return
+        ways = Ways(self.job.readings)
+        for reads in ways:
+            seen = self._look(powered(flash, reads), rest)
+            if seen.flickers:
+                ways.looked(reads, seen.to_flip)
+            yield seen.look
 
-    def _look(self, flash: EmulatedFlash, rest: Rest) -> Look:
+    def _look(self, flash: EmulatedFlash, rest: Rest) -> Seen:
         """What one boot looks at; from a point on that another has passed, as that one did."""
         boot = self.job.subject.boot(flash, rest)
         stretches = [Looker(flash, self.job)]
+        flipped: list[frozenset[int]] = []
         passed: list[Node] = []
         flash.watch = stretches[0]
         try:
@@ -131,22 +136,34 @@ class Worker:
                     passed.append(node)
                     break
                 passed.append(node)
+                flipped.append(to_flip(flash))
                 stretches.append(Looker(flash, self.job))
                 flash.watch = stretches[-1]
         except UnknownContent as unknown:
-            return Look((unknown.offset, unknown.offset + unknown.size))
+            return Seen(Look((unknown.offset, unknown.offset + unknown.size)))
         except (Endless, Exception):  # what is wrong is found when the state is booted
-            pass
-        return self._fold(stretches, passed)
+            own = Seen(Look(), to_flip(flash), flash.flickers)
+        else:
+            own = Seen(Look(), to_flip(flash), flash.flickers)
+        return self._fold(stretches, passed, flipped, own)
 
-    def _fold(self, stretches: list[Looker], passed: list[Node]) -> Look:
+    def _fold(
+        self,
+        stretches: list[Looker],
+        passed: list[Node],
+        flipped: list[frozenset[int]],
+        own: Seen,
+    ) -> Seen:
         """From the last stretch to the first; what is seen from each point is remembered."""
-        after = self._after.get(passed[-1], Look()) if passed else Look()
+        after = self._after.get(passed[-1], Seen()) if passed else Seen()
+        look, units = after.look, after.to_flip | own.to_flip
+        flickers = after.flickers + own.flickers
         for index in range(len(stretches) - 1, -1, -1):
-            after = stretches[index].followed_by(after)
+            look = stretches[index].followed_by(look)
             if index:
-                self._after.setdefault(passed[index - 1], after)
-        return after
+                later = units - flipped[index - 1]
+                self._after.setdefault(passed[index - 1], Seen(look, later, flickers))
+        return Seen(look, units, flickers)
 
     def edges(
         self, flash: EmulatedFlash, boot: Boot, operation: Operation | None, expansion: Expansion
@@ -172,12 +189,21 @@ class Worker:
         return Edge(successor.key, successor.cut, successor.merged)
 
 
-def powered(flash: EmulatedFlash, reading: Reading) -> EmulatedFlash:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a boot looks at, as far as a probe goes. *to_flip*, *flickers*: see ``reads``."""
+
+    look: Look = field(default_factory=Look)
+    to_flip: frozenset[int] = frozenset()
+    flickers: int = 0
+
+
+def powered(flash: EmulatedFlash, reads: Reads) -> EmulatedFlash:
     """A twin that has just been powered on, as if for the first time."""
     twin = flash.fork()
     twin.clock = VirtualClock()
     twin.supply = SteadySupply()
-    twin.reading = reading
+    twin.reading, twin.flips = reads.reading, reads.flips
     twin.forget_history()
     twin.power_on()
     return twin
@@ -325,7 +351,7 @@ class Recorder:
         self._moments = 0
         self._segment = Segment(node)
         self._signature = blake2b(digest_size=16)
-        self._before = b""  # digest of the flash before the operation that came last
+        self._before = b""  # digest of the flash before the last operation, until it is judged
         self._joined = False
         self._starts = list(flash.part.sector_starts)
 
@@ -379,7 +405,13 @@ class Recorder:
         self._segment = Segment(node)
         self._signature = blake2b(digest_size=16)
 
+    def _judge(self) -> None:
+        """Whether the last operation changed anything."""
+        self._segment.idle += self._before == self._flash.digest()
+        self._before = b""
+
     def _close(self) -> None:
+        self._judge()
         self._segment.signature = self._signature.digest()
         self._expansion.segments.append(self._segment)
 
@@ -398,9 +430,8 @@ class Recorder:
         if self._operations + operation.done > self._worker.job.operations:
             raise Endless
         self._count(operation)
-        before = self._flash.digest()
-        self._segment.idle += before == self._before
-        self._before = before
+        self._judge()
+        self._before = self._flash.digest()
         self._cut(operation, Cut(self._operations))
         self._operations += operation.done
         self._segment.operations += operation.done
@@ -425,10 +456,10 @@ class Recorder:
 
     def _note_edges(self, operation: Operation | None, at: Cut) -> None:
         first, edges = len(self._expansion.children), self._segment.edges
-        begin = len(edges)
+        begin, reads = len(edges), Reads.of(self._flash)
         for edge in self._worker.edges(self._flash, self._boot, operation, self._expansion):
             number = at.operation + edge.cut.operation if operation else 0
-            cut = replace(edge.cut, operation=number, moment=at.moment, reading=self._flash.reading)
+            cut = replace(edge.cut, operation=number, moment=at.moment, reads=reads)
             edges.append(replace(edge, cut=cut))
         cuts = {edge.key: edge.cut for edge in reversed(edges[begin:])}
         sector = -1 if operation is None else self._sector_of(operation)

@@ -13,7 +13,7 @@ keeps the head, keeps the whole file. A file without its last line is cut short,
 
 First line, the header::
 
-    format, version      "flash power-loss certificate", 1
+    format, version      "flash power-loss certificate", 2
     world                what was explored, as the caller describes it: text by name
     outcomes, readings   those that were tried; outcomes by their letter in a path
     operations           of one boot; more is a violation of "live"
@@ -26,11 +26,12 @@ Then one line for each boot, in the order of the search::
     state     key of the state that was booted
     path      the cuts that lead to it from the start, as in ``path.py``; "-" for none
     reading   how metastable bits were read in this boot
+    flips     units whose metastable bits read the opposite, where reading is stable
     unknown   ranges of the array, [first byte, behind the last], whose content is any content
     excluded  [unit, slices] of those of which something is known: they do not hold these slices,
               each [where in the unit it begins, its bytes in hex]
     segments  from the start to the first point, from there to the next ...; each has
-        node        key of the state and a letter for the reading, or the point where it begins
+        node        the start of this boot, or the point where it begins
         operations, signature   what was done; a bulk program is as many as it has units
         next        the point where it ends; null at the end of the run
         end         the subject's word, at the end of the run
@@ -56,13 +57,13 @@ from flash_emulator.explore.report import Report
 from flash_emulator.explore.states import Expansion, Job, Key, Segment
 
 FORMAT = "flash power-loss certificate"
-VERSION = 1
+VERSION = 2
 
 FORMULAS = {
     "state": "blake2b-128(flash.digest() + rest.digest)",
+    "start": "blake2b-136(state + reading as in a path, such as !d or !1f20+1f21)",
     "point": "blake2b-136(flash.digest() + boot.volatile() + "
-    "repr((flash.mapped_bank, memory, flash.reading.value, flickers))); "
-    "flickers is flash.flickers where reading is drawn, else at most 1",
+    "repr((flash.mapped_bank, memory, *flash.senses())))",
     "signature": "blake2b-128 of, for each operation, '{kind} {address:x} {len(data)} ' + data",
 }
 
@@ -118,7 +119,8 @@ class CertificateWriter:
             {
                 "state": expansion.state.hex(),
                 "path": str(Path(expansion.path.cuts)),
-                "reading": expansion.reading,
+                "reading": expansion.reads.reading,
+                "flips": sorted(expansion.reads.flips),
                 **self._unseen.get(expansion.state, _KNOWN),
                 "segments": [_segment(segment) for segment in expansion.segments],
             }

@@ -42,14 +42,16 @@ class Graph:
     operations: int = 0
     idle: int = 0
     reruns: int = 0
+    left_out: int = 0  # boots that looked at too many metastable units to flip them in every way
     echoes: list[Segment] = field(default_factory=list)
 
     def add(self, expansion: Expansion) -> Iterator[Segment]:
         """Take over what is new; yield it. Two batches of a level may bring the same."""
         self.reruns += expansion.reruns
         self.echoes += expansion.echoes
-        start = start_node(expansion.state, expansion.reading)
-        path = replace(expansion.path, reading=expansion.reading)
+        self.left_out += expansion.left_out
+        start = start_node(expansion.state, expansion.reads)
+        path = replace(expansion.path, reads=expansion.reads)
         self.starts[start] = (expansion.state, path, expansion.sector)
         for segment in expansion.segments:
             if segment.node not in self.entries:

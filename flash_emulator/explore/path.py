@@ -3,10 +3,12 @@
     600t            operation 600 of the first boot, torn
     600t.13w        and operation 13 of the boot that follows, weak
     600t~module     power came back in the way called "module"
-    600t.13w!f      in the second boot metastable bits read the opposite of what they last were
+    600t.13w!1f20   in the second boot the metastable bits of unit 0x1F20 read the opposite of what
+                    they last were; !1f20+1f21 of both units, !f of all
+    600t.13w!d      in the second boot they are drawn; !t: each unit turns whenever it was read
     @7              cut between operations, at the seventh moment that the subject offers
     z               cut when all was at rest
-    600t.!f         as 600t; and then, in the last boot, bits read so
+    600t.!1f20      as 600t; and then, in the last boot, bits read so
 
 Operations are numbered from 1 in each boot.
 """
@@ -14,9 +16,9 @@ Operations are numbered from 1 in each boot.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from flash_emulator.device import Reading
+from flash_emulator.explore.reads import CODE, Reads
 from flash_emulator.power import Outcome
 
 OUTCOME_CODES = {
@@ -27,12 +29,10 @@ OUTCOME_CODES = {
     Outcome.WEAK: "w",
     Outcome.AFTER: "a",
 }
-READING_CODES = {Reading.STABLE: "", Reading.FLIPPED: "!f", Reading.DRAWN: "!d"}
 
 _OUTCOMES = {code: outcome for outcome, code in OUTCOME_CODES.items()}
-_READINGS = {code: reading for reading, code in READING_CODES.items()}
-_CUT = re.compile(r"(?:(\d+)([btmkwa])|@(\d+)|(z))(?:~([^\s.!~]+))?(![fd])?")
-_LAST = re.compile(r"![fd]")
+_CUT = re.compile(rf"(?:(\d+)([btmkwa])|@(\d+)|(z))(?:~([^\s.!~]+))?(?:!({CODE}))?")
+_LAST = re.compile(f"!({CODE})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Cut:
     outcome: Outcome = Outcome.BEFORE
     moment: int = 0
     way: str = ""  # in which power came back
-    reading: Reading = Reading.STABLE  # in the boot that was cut
+    reads: Reads = field(default_factory=Reads)  # in the boot that was cut
 
     def __str__(self) -> str:
         if self.operation:
@@ -51,43 +51,43 @@ class Cut:
         else:
             place = f"@{self.moment}" if self.moment else "z"
         way = f"~{self.way}" if self.way else ""
-        return f"{place}{way}{READING_CODES[self.reading]}"
+        return f"{place}{way}{self.reads}"
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """All cuts from the first boot on, and how metastable bits read in the last one."""
+    """All cuts from the first boot on, and how metastable units read in the last one."""
 
     cuts: tuple[Cut, ...] = ()
-    reading: Reading = Reading.STABLE
+    reads: Reads = field(default_factory=Reads)
 
     def then(self, cut: Cut) -> Path:
         return Path((*self.cuts, cut))
 
     def __str__(self) -> str:
         parts = [str(cut) for cut in self.cuts]
-        last = READING_CODES[self.reading]
+        last = str(self.reads)
         return ".".join([*parts, last] if last else parts) or "-"
 
     @classmethod
     def parse(cls, text: str) -> Path:
         """Raises ValueError, with the part that cannot be read."""
         parts = [] if text == "-" else text.split(".")
-        reading = Reading.STABLE
-        if parts and _LAST.fullmatch(parts[-1]):
-            reading = _READINGS[parts.pop()]
-        return cls(tuple(_parse_cut(part) for part in parts), reading)
+        last = _LAST.fullmatch(parts[-1]) if parts else None
+        reads = Reads.parse(last[1]) if last else Reads()
+        cuts = parts[:-1] if last else parts
+        return cls(tuple(_parse_cut(part) for part in cuts), reads)
 
 
 def _parse_cut(text: str) -> Cut:
     found = _CUT.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no cut: expected such as 600t, 600t~way!f, @7 or z")
-    operation, outcome, moment, _, way, reading = found.groups()
+    operation, outcome, moment, _, way, reads = found.groups()
     return Cut(
         int(operation or 0),
         _OUTCOMES[outcome or "b"],
         int(moment or 0),
         way or "",
-        _READINGS[reading or ""],
+        Reads.parse(reads or ""),
     )

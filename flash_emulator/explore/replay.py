@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from flash_emulator.cells import Mark, Slice
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device import EmulatedFlash, Reading
 from flash_emulator.explore.boots import powered
 from flash_emulator.explore.path import Cut, Path
+from flash_emulator.explore.reads import Reads
+from flash_emulator.explore.search import Options
+from flash_emulator.explore.states import Node, point_node
 from flash_emulator.explore.subject import Boot, Rest, Subject, Violation
 from flash_emulator.power import CutAt, Outcome, PowerLoss, SteadySupply
 from flash_emulator.trace import Operation
-
-MOST_OPERATIONS = 1_000_000  # of one boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,52 +48,92 @@ class PathLeft(ValueError):
     """The path does not fit: a cut that it names was never reached."""
 
 
-def replay(subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path) -> Film:
-    """Boot, cut, boot again ... as *path* says. Raises PathLeft where a cut does not fire."""
+def replay(
+    subject: Subject,
+    flash: EmulatedFlash,
+    rest: Rest,
+    path: Path,
+    options: Options | None = None,
+) -> Film:
+    """Boot, cut, boot again ... as *path* says. Raises PathLeft where a cut does not fire.
+
+    *options* are those of the search that found it: whether weak bits are metastable as soon as
+    power goes depends on them, and how many operations a boot may do.
+    """
+    options = options or Options()
     state = flash.fork()
     state.draws_by_place = True
     frames: list[Frame] = []
     for number, cut in enumerate(path.cuts, 1):
-        shot = _Shot(subject, powered(state, cut.reading), rest, number, cut)
+        shot = _Shot(subject, powered(state, cut.reads), rest, number, cut, options)
         shot.run()
         frames += shot.frames
         if shot.survived is None:
             raise PathLeft(f"cut {number} of {path}, {cut}: not reached; {shot.frames[-1].text}")
         state, rest = shot.flash, shot.survived
         state.interrupted = None
-    last = _Shot(subject, powered(state, path.reading), rest, len(path.cuts) + 1, None)
+        if options.merges:
+            state.cells.fade()
+    number = len(path.cuts) + 1
+    last = _Shot(subject, powered(state, path.reads), rest, number, None, options)
     last.run()
     return Film(path, (*frames, *last.frames), last.end, last.violation, last.flash)
 
 
-def shrink(subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path) -> Path:
-    """A path with the same question violated and as few cuts as can be left of this one."""
-    question = _question(subject, flash, rest, path)
+def shrink(
+    subject: Subject,
+    flash: EmulatedFlash,
+    rest: Rest,
+    path: Path,
+    options: Options | None = None,
+) -> Path:
+    """A path with the same question violated and as few cuts as can be left of this one.
+
+    And with as few units flipped. *options* as for ``replay``.
+    """
+    options = options or Options()
+    question = _question(subject, flash, rest, path, options)
     if question is None:
         raise ValueError(f"{path}: nothing is violated")
     shorter = True
     while shorter:
         shorter = False
         for candidate in _simpler(path):
-            if _question(subject, flash, rest, candidate) == question:
+            if _question(subject, flash, rest, candidate, options) == question:
                 path, shorter = candidate, True
                 break
     return path
 
 
 def _simpler(path: Path) -> Iterator[Path]:
-    """One cut less; then cuts that leave everything as it was."""
+    """One cut less; then cuts that leave everything as it was; then one unit flipped less."""
     for index in range(len(path.cuts)):
         yield replace(path, cuts=path.cuts[:index] + path.cuts[index + 1 :])
     for index, cut in enumerate(path.cuts):
         if cut.operation and cut.outcome is not Outcome.BEFORE:
             plain = replace(cut, outcome=Outcome.BEFORE)
             yield replace(path, cuts=(*path.cuts[:index], plain, *path.cuts[index + 1 :]))
+    for index, cut in enumerate(path.cuts):
+        for reads in _fewer(cut.reads):
+            plain = replace(cut, reads=reads)
+            yield replace(path, cuts=(*path.cuts[:index], plain, *path.cuts[index + 1 :]))
+    for reads in _fewer(path.reads):
+        yield replace(path, reads=reads)
 
 
-def _question(subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path) -> str | None:
+def _fewer(reads: Reads) -> Iterator[Reads]:
+    """Ways of reading with fewer units that do not read as they last did."""
+    if reads.reading is not Reading.STABLE:
+        yield Reads()
+    for unit in sorted(reads.flips):
+        yield Reads(flips=reads.flips - {unit})
+
+
+def _question(
+    subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path, options: Options
+) -> str | None:
     try:
-        film = replay(subject, flash, rest, path)
+        film = replay(subject, flash, rest, path, options)
     except PathLeft:
         return None
     return film.violation[0] if film.violation else None
@@ -124,13 +165,20 @@ class _Shot:
     """One boot of a film, up to its cut."""
 
     def __init__(
-        self, subject: Subject, flash: EmulatedFlash, rest: Rest, number: int, cut: Cut | None
+        self,
+        subject: Subject,
+        flash: EmulatedFlash,
+        rest: Rest,
+        number: int,
+        cut: Cut | None,
+        options: Options,
     ) -> None:
         self.flash = flash
         self.frames: list[Frame] = []
         self.end = ""
         self.violation: tuple[str, str] | None = None
         self.survived: Rest | None = None
+        self._most = options.limits.operations
         self._number = number
         self._cut = cut
         self._operation = 0
@@ -150,7 +198,7 @@ class _Shot:
         except _MomentCut:
             self._died(f"CUT at moment {self._moment}, between two operations")
         except _Loop:
-            self._violated("live", f"no rest after {MOST_OPERATIONS} operations of one boot")
+            self._violated("live", f"no rest after {self._most} operations of one boot")
         except Violation as violation:
             self._violated(violation.question, violation.text)
         except Exception as error:
@@ -160,7 +208,7 @@ class _Shot:
 
     def _follow(self) -> None:
         run = self._boot.run()
-        seen: set[object] = set()
+        seen: set[Node] = set()
         while True:
             try:
                 memory = next(run)
@@ -168,7 +216,7 @@ class _Shot:
                 self.end = str(stop.value)
                 break
             self._words()
-            here = (self.flash.digest(), self._boot.volatile(), repr(memory))
+            here = point_node(self.flash, self._boot.volatile(), memory)
             if here in seen:
                 text = "the run comes back to a state where it was before: it never comes to rest"
                 raise Violation("live", text)
@@ -213,7 +261,7 @@ class _Shot:
     def operation(self, operation: Operation) -> None:
         self._words()
         first, self._operation = self._operation + 1, self._operation + operation.done
-        if self._operation > MOST_OPERATIONS:
+        if self._operation > self._most:
             raise _Loop
         numbers = f"{first} to {self._operation}" if operation.done > 1 else f"{first}"
         self._note("operation", f"{numbers}: {operation}", operation.address)

@@ -48,7 +48,7 @@ _AHEAD = 4  # batches that an executor has at a time, beyond one
 _REFINEMENTS = 64  # searches begun anew, at most
 
 ALL_OUTCOMES = tuple(Outcome)
-ALL_READINGS = (Reading.STABLE, Reading.FLIPPED, Reading.DRAWN)
+ALL_READINGS = (Reading.STABLE, Reading.FLIPPED, Reading.TURNING, Reading.DRAWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ class Options:
     """How to search. *sample* below 1: this share of the cuts, drawn from *seed*.
 
     *merge*: take what nobody looks at for unknown; without it, every unit is told apart.
+    *readings*: how metastable bits read; STABLE is always tried, and FLIPPED stands for each unit
+    by itself, too.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -64,6 +66,11 @@ class Options:
     merge: bool = True
     sample: float = 1.0
     seed: int = 0
+
+    @property
+    def merges(self) -> bool:
+        """Whether the search merges; then weak bits are metastable as soon as power goes."""
+        return self.merge and self.sample >= 1
 
 
 class _Stopped(Exception):
@@ -139,7 +146,7 @@ class Search:
             options.outcomes,
             options.readings,
             options.limits.operations,
-            options.merge and options.sample >= 1,
+            options.merges,
             options.sample,
             options.seed,
             look,
@@ -180,7 +187,7 @@ class Search:
         for segment in tally.graph.add(expansion):
             tally.chain = sha256(tally.chain + segment.digest()).digest()
             if segment.violation is not None:
-                path = replace(expansion.path, reading=expansion.reading)
+                path = replace(expansion.path, reads=expansion.reads)
                 tally.violations.append(Counterexample(*segment.violation, path))
                 tally.hot[expansion.sector] += 1
         if self._observer is not None:

@@ -8,11 +8,12 @@ from hashlib import blake2b, sha256
 
 from flash_emulator.device import EmulatedFlash, Reading
 from flash_emulator.explore.path import Cut, Path
+from flash_emulator.explore.reads import Reads
 from flash_emulator.explore.subject import Rest, Subject
 from flash_emulator.power import Outcome
 
 Key = bytes  # 16 bytes
-Node = bytes  # a key and a reading, or a point of a run where it can be joined
+Node = bytes  # the start of a state's boot, or a point of a run where it can be joined
 NODE_SIZE = 17
 Look = frozenset[tuple[int, int]]  # ranges of the array, (first byte, behind the last one)
 
@@ -87,13 +88,14 @@ class Expansion:
     """
 
     state: Key
-    reading: Reading
+    reads: Reads
     path: Path
     sector: int
     segments: list[Segment]
     children: list[State]
     reruns: int = 0
     echoes: list[Segment] = field(default_factory=list)
+    left_out: bool = False  # units that it looked at are not flipped in every combination
     looked: Look = frozenset()  # somebody looked at what had been taken for unknown before
 
 
@@ -101,18 +103,18 @@ def state_key(flash: EmulatedFlash, rest: Rest) -> Key:
     return blake2b(flash.digest() + rest.digest, digest_size=16).digest()
 
 
-def start_node(key: Key, reading: Reading) -> Node:
-    return key + reading[:1].encode()
+def start_node(key: Key, reads: Reads) -> Node:
+    return blake2b(key + str(reads).encode(), digest_size=NODE_SIZE).digest()
 
 
 def point_node(flash: EmulatedFlash, volatile: bytes, memory: object) -> Node:
     """A point of a run.
 
-    The way of reading is part of it, also where no metastable bit was looked at yet: what comes
-    may look at one. So is whether that was done in this boot, since only who has done it is booted
-    in other ways of reading, too; and how often, where bits are drawn, since they depend on it. Not
-    elsewhere: a run that only waits, and reads on and on, must be seen to come back.
+    The way of reading is part of it, as far as it concerns units that are metastable still; also
+    where none was looked at yet, for what comes may look at one. So is which of them were looked
+    at in this boot, since only who has done it is booted with them flipped, too; and how often,
+    where bits are drawn, since they depend on it. Not elsewhere: a run that only waits, and reads
+    on and on, must be seen to come back.
     """
-    drawn = flash.flickers if flash.reading is Reading.DRAWN else min(flash.flickers, 1)
-    text = repr((flash.mapped_bank, memory, flash.reading.value, drawn)).encode()
+    text = repr((flash.mapped_bank, memory, *flash.senses())).encode()
     return blake2b(flash.digest() + volatile + text, digest_size=NODE_SIZE).digest()

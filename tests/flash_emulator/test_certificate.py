@@ -333,12 +333,14 @@ def test_an_explorer_that_joins_runs_that_read_otherwise(file: Path, monkeypatch
 
     def wrong(flash: Any, volatile: bytes, memory: object) -> bytes:
         twin = flash.fork()
-        twin.reading = flash.reading if flash.flickers else Reading.STABLE
+        if not flash.flickers:
+            twin.reading, twin.flips = Reading.STABLE, frozenset()
         return right(twin, volatile, memory)
 
     monkeypatch.setattr(boots, "point_node", wrong)
+    monkeypatch.setattr(checks, "check", lambda *a, **k: ())  # its own check finds it, too
     certified(file, {"toy": "late"})
-    assert "bits read flipped: expected next" in refused(file)
+    assert ": expected next" in refused(file)
 
 
 def test_an_explorer_that_merges_what_is_looked_at(file: Path, monkeypatch: Any) -> None:

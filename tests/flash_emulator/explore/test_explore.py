@@ -57,6 +57,12 @@ CASES = [
 ]
 
 
+SOONER = {subjects.trust_what_reads_right}
+"""Who trusts what reads right: a weak unit does so for one boot, and fails one cut later. Whoever
+merges takes it for metastable as soon as power goes: it may read right and then wrong in one boot,
+which is more than the silicon's model allows."""
+
+
 def states_of(
     flash: EmulatedFlash, subject: FunctionSubject, options: Options
 ) -> tuple[Report, list[EmulatedFlash]]:
@@ -100,12 +106,14 @@ def test_merging_finds_what_brute_force_finds(boot: Boot, verdict: Boot | None, 
     merged, abstract = states_of(tiny(ecc=ecc), subject, ALL)
     assert brute.complete
     assert merged.complete
-    assert shortest(merged) == shortest(brute)
+    sooner = {"safe": 1} if boot in SOONER else {}
+    assert shortest(merged) == shortest(brute) | sooner
 
     by_unknown: dict[frozenset[int], set[bytes]] = {}
     for flash in abstract:
         by_unknown.setdefault(unknown_units(flash), set()).add(flash.digest())
     for flash in concrete:
+        flash.cells.fade()  # the merged search takes weak bits for metastable at once
         assert any(without(flash, units) in digests for units, digests in by_unknown.items()), (
             "brute force came to a state that no merged one stands for"
         )
@@ -120,17 +128,25 @@ def test_merging_saves_states() -> None:
 
 
 @pytest.mark.parametrize(
-    ("boot", "cuts"),
-    [(subjects.mark_first, 1), (subjects.trust_what_reads_right, 2), (subjects.trust_blank, 1)],
+    ("boot", "cuts", "brute"),
+    [
+        (subjects.mark_first, 1, 1),
+        # weak: it reads right for one boot; whoever merges lets it read either way at once
+        (subjects.trust_what_reads_right, 1, 2),
+        (subjects.trust_blank, 1, 1),
+    ],
 )
-def test_seeded_faults_are_found_with_the_fewest_cuts_and_replay(boot: Boot, cuts: int) -> None:
+def test_seeded_faults_are_found_with_the_fewest_cuts_and_replay(
+    boot: Boot, cuts: int, brute: int
+) -> None:
     subject = FunctionSubject(boot, always_right)
-    report = Search(subject, tiny(), options=ALL).run()
-    assert not report.passed
-    assert len(report.violations[0].path.cuts) == cuts
-    for found in report.violations:
-        film = replay(subject, tiny(), Nothing(), Path.parse(str(found.path)))
-        assert film.violation == (found.question, found.text)
+    for options, fewest in ((ALL, cuts), (BRUTE, brute)):
+        report = Search(subject, tiny(), options=options).run()
+        assert not report.passed
+        assert len(report.violations[0].path.cuts) == fewest
+        for found in report.violations:
+            film = replay(subject, tiny(), Nothing(), Path.parse(str(found.path)), options)
+            assert film.violation == (found.question, found.text)
 
 
 def always_right(device: EmulatedFlash) -> None:
@@ -231,9 +247,13 @@ def test_a_limit_of_violations_stops_it() -> None:
 
 
 def test_single_cuts_boot_what_one_cut_leaves_and_no_more() -> None:
-    every = explore(tiny(), subjects.trust_what_reads_right, always_right, options=ALL)
+    """With the true ageing of weak cells: merging lets them read either way a boot too soon."""
+    every = explore(tiny(), subjects.trust_what_reads_right, always_right, options=BRUTE)
     single = explore(
-        tiny(), subjects.trust_what_reads_right, always_right, options=Options(Limits(cuts=1))
+        tiny(),
+        subjects.trust_what_reads_right,
+        always_right,
+        options=replace(BRUTE, limits=Limits(cuts=1)),
     )
     assert single.levels == every.levels[:2]
     assert not single.violation_count
@@ -378,7 +398,7 @@ def flipped_word() -> bytes:
 def test_metastable_cells_are_read_in_every_way() -> None:
     boot = partial(read_once, flipped_word())
     report = explore(tiny(ecc=False), boot)
-    assert str(report.violations[0].path) == "2m.!f"
+    assert str(report.violations[0].path) == "2m.!00"
     stable = explore(tiny(ecc=False), boot, options=Options(readings=(Reading.STABLE,)))
     assert stable.passed
     assert report.boots > report.states

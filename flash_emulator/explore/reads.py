@@ -1,0 +1,99 @@
+"""How metastable units read in one boot; and all the ways that one state is booted in.
+
+A unit whose metastable bits were looked at, so that it mattered how they read, may have read the
+opposite. So the state is booted again with this unit flipped, and from what that boot looks at more
+follows: in the end every set of units was flipped that makes a difference. Only where a boot looks
+at many of them at a time, some sets are left out (``_MOST``), and the report says how often.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from flash_emulator.device import EmulatedFlash, Flicker, Reading
+
+# How many units are flipped at a time, by how many were looked at before the last of them.
+_MOST = ((4, 4), (12, 2))
+
+_CODES = {Reading.FLIPPED: "f", Reading.DRAWN: "d", Reading.TURNING: "t"}
+_READINGS = {code: reading for reading, code in _CODES.items()}
+CODE = r"(?:[fdt]|[0-9a-f]{2,}(?:\+[0-9a-f]{2,})*)"
+_CODE = re.compile(CODE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """How metastable units read in one boot. *flips*: those that read the opposite while STABLE.
+
+    As text: nothing for STABLE, else ``!f``, ``!d``, ``!t``, or ``!1f20+1f21``: the units that are
+    flipped, hexadecimal, of two digits at least.
+    """
+
+    reading: Reading = Reading.STABLE
+    flips: frozenset[int] = frozenset()
+
+    def __str__(self) -> str:
+        if self.reading is not Reading.STABLE:
+            return f"!{_CODES[self.reading]}"
+        units = "+".join(f"{unit:02x}" for unit in sorted(self.flips))
+        return f"!{units}" if units else ""
+
+    @classmethod
+    def of(cls, flash: EmulatedFlash) -> Reads:
+        """How *flash* reads."""
+        return cls(flash.reading, flash.flips)
+
+    @classmethod
+    def parse(cls, code: str) -> Reads:
+        """*code* is the text without its ``!``. Raises ValueError."""
+        if code and not _CODE.fullmatch(code):
+            raise ValueError(f"{code!r} is no way of reading: expected such as f, d, t, 1f20+1f21")
+        if code in _READINGS:
+            return cls(_READINGS[code])
+        return cls(flips=frozenset(int(unit, 16) for unit in code.split("+") if unit))
+
+
+class Ways:
+    """The ways to boot one state in; more are found while they are gone through."""
+
+    def __init__(self, readings: Iterable[Reading]) -> None:
+        self._readings = tuple(readings)
+        self._waiting = deque([Reads()])
+        self._met = {Reads()}
+
+    def __iter__(self) -> Iterator[Reads]:
+        while self._waiting:
+            yield self._waiting.popleft()
+
+    def looked(self, reads: Reads, units: Iterable[int]) -> None:
+        """A boot that read as *reads* looked at metastable bits; to flip one of *units* matters."""
+        if reads.reading is not Reading.STABLE:
+            return
+        if Reading.FLIPPED in self._readings:
+            for unit in sorted(units):
+                self._add(Reads(flips=reads.flips | {unit}))
+        for reading in self._readings:
+            self._add(Reads(reading))
+
+    def _add(self, reads: Reads) -> None:
+        if reads not in self._met:
+            self._met.add(reads)
+            self._waiting.append(reads)
+
+
+def to_flip(flash: EmulatedFlash) -> frozenset[int]:
+    """Units that this boot has looked at, and that are worth another boot, flipped."""
+    return frozenset(flicker.unit for flicker in flash.flickered if _is_tried(flicker))
+
+
+def left_out(flash: EmulatedFlash) -> bool:
+    """Whether this boot looked at so many units that not every set of them is flipped."""
+    return flash.flickered_full or not all(map(_is_tried, flash.flickered))
+
+
+def _is_tried(flicker: Flicker) -> bool:
+    most = next((most for among, most in _MOST if flicker.among < among), 1)
+    return flicker.flipped < most
