@@ -23,6 +23,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from flash_emulator.cells import Cells, Mark, RawUnit
 from flash_emulator.power import Outcome
@@ -85,36 +86,73 @@ def weak(old: RawUnit, moved: int, bits: int, dice: random.Random) -> RawUnit:
     return replace(unit, fading=(first, second | early, third | fading & ~early))
 
 
-def cut_erase(cells: Cells, offset: int, size: int, outcome: Outcome, dice: random.Random) -> None:
-    """Leave of erasing a sector what *outcome* says, over its whole length."""
+def cut_erase(
+    cells: Cells,
+    offset: int,
+    size: int,
+    outcome: Outcome,
+    dice: random.Random,
+    seed: str | None = None,
+) -> None:
+    """Leave of erasing a sector what *outcome* says, over its whole length.
+
+    *seed*: what *dice* were made of; where the same sector is cut again and again, its draws are
+    remembered by it.
+    """
     if outcome is Outcome.BEFORE:
         return
     if outcome is Outcome.AFTER:
         cells.erase(offset, size)
         return
     units = range(offset // cells.unit, (offset + size) // cells.unit)
-    for unit, raw in _erased(cells, units, outcome, dice):
+    for unit, raw in _erased(cells, units, outcome, dice, seed):
         cells.set_word(unit, raw)
 
 
 def _erased(
-    cells: Cells, units: range, outcome: Outcome, dice: random.Random
+    cells: Cells, units: range, outcome: Outcome, dice: random.Random, seed: str | None
 ) -> Iterator[tuple[int, RawUnit]]:
     bits = cells.word_bits
     ones = (1 << bits) - 1
-    share = dice.choice(SHARES)
-    refuses = outcome is Outcome.BLANK and cells.code is not None
-    for unit in units:
-        if outcome in (Outcome.BLANK, Outcome.WEAK):
-            yield unit, RawUnit(ones, spent=refuses, frail=not refuses)
-            continue
-        old = cells.word(unit)
-        word = old | chance(dice, bits, share)
-        unsure = some(dice, ones & ~old, bits) if outcome is Outcome.METASTABLE else 0
+    if outcome in (Outcome.BLANK, Outcome.WEAK):
+        refuses = outcome is Outcome.BLANK and cells.code is not None
+        raw = RawUnit(ones, spent=refuses, frail=not refuses)
+        yield from ((unit, raw) for unit in units)
+        return
+    unsure = outcome is Outcome.METASTABLE
+    if seed is None:
+        draws = _erase_draws(dice, len(units), bits, unsure)
+    else:
+        draws = _remembered_draws(seed, len(units), bits, unsure)
+    for unit, (moved, quarter, one) in zip(units, draws, strict=True):
         if cells.mark(unit) is Mark.UNKNOWN:
-            continue  # nothing is known of what part of it is left; its chances are drawn, though
-        clean = word == ones and not unsure
-        yield unit, RawUnit(word, metastable=unsure, spent=not clean, frail=clean)
+            continue  # nothing is known of what part of it is left
+        old = cells.word(unit)
+        word = old | moved
+        doubtful = _some(ones & ~old, quarter, one) if unsure else 0
+        clean = word == ones and not doubtful
+        yield unit, RawUnit(word, metastable=doubtful, spent=not clean, frail=clean)
+
+
+Draw = tuple[int, int, float]
+
+
+def _erase_draws(dice: random.Random, units: int, bits: int, unsure: bool) -> tuple[Draw, ...]:
+    """For each unit: cells that have moved; and, of those that are unsure, a quarter and one."""
+    share = dice.choice(SHARES)
+    return tuple(
+        (
+            chance(dice, bits, share),
+            chance(dice, bits, WEAK_SHARE) if unsure else 0,
+            dice.random() if unsure else 0.0,
+        )
+        for _ in range(units)
+    )
+
+
+@lru_cache(maxsize=128)
+def _remembered_draws(seed: str, units: int, bits: int, unsure: bool) -> tuple[Draw, ...]:
+    return _erase_draws(random.Random(seed), units, bits, unsure)  # noqa: S311
 
 
 def chance(dice: random.Random, bits: int, share: int) -> int:
@@ -133,8 +171,12 @@ def some(dice: random.Random, mask: int, bits: int) -> int:
 
     It takes as much of *dice* for every mask, so that what comes next does not depend on this one.
     """
-    chosen, one = mask & chance(dice, bits, WEAK_SHARE), dice.random()
-    return chosen or _nth(mask, int(one * mask.bit_count()))
+    quarter = chance(dice, bits, WEAK_SHARE)
+    return _some(mask, quarter, dice.random())
+
+
+def _some(mask: int, quarter: int, one: float) -> int:
+    return mask & quarter or _nth(mask, int(one * mask.bit_count()))
 
 
 def pick(dice: random.Random, mask: int) -> int:

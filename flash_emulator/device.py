@@ -255,9 +255,7 @@ class EmulatedFlash:
         self._wait_for_read(offset, len(expected))
         if self.options.read_protected:
             return 0
-        if self.watch is None and self._holds_plainly(offset, expected):
-            return len(expected)
-        done = 0
+        done = self._plainly_held(offset, expected)
         while done < len(expected):
             unit, begin = divmod(offset + done, self._unit)
             part = expected[done : done + self._unit - begin]
@@ -266,20 +264,30 @@ class EmulatedFlash:
             done += len(part)
         return done
 
-    def _holds_plainly(self, offset: int, expected: bytes) -> bool:
-        plain = not self.cells.has_unknown and not self.cells.raw_units(offset, len(expected))
-        return plain and self.cells.raw_data(offset, len(expected)) == expected
+    def _plainly_held(self, offset: int, expected: bytes) -> int:
+        """How many bytes of *expected* stand in whole plain units from *offset* on."""
+        size, unit = len(expected), self._unit
+        if size <= unit or self.cells.raw_units(offset, size):
+            return 0
+        if self.cells.has_unknown and not self.cells.is_known(offset, size):
+            return 0
+        data = self.cells.raw_data(offset, size)
+        same = size if data == expected else _same(data, expected)
+        same -= (offset + same) % unit if same < size else 0
+        if self.watch is not None and same > 0:
+            self.watch.read(offset, same)
+        return max(0, same)
 
     def _holds(self, unit: int, wanted: Slice) -> bool:
         """Whether *unit* holds this slice."""
         if self.cells.mark(unit) is Mark.UNKNOWN:
             if wanted not in self.cells.not_held(unit):
-                raise UnknownContent(unit * self._unit, self._unit)
+                raise UnknownContent(unit * self._unit, self._unit, wanted)
             held = False
         else:
             held = self._reads_as(unit, wanted)
         if self.watch is not None:
-            self.watch.compared(unit, wanted, never=not held and not self._may_hold(unit, wanted))
+            self.watch.compared(unit, wanted, never=not held and not self.may_hold(unit, wanted))
         return held
 
     def _reads_as(self, unit: int, wanted: Slice) -> bool:
@@ -298,7 +306,7 @@ class EmulatedFlash:
         self.usage.corrected += decoded.verdict is Verdict.CORRECTED
         return holds(decoded)
 
-    def _may_hold(self, unit: int, wanted: Slice) -> bool:
+    def may_hold(self, unit: int, wanted: Slice) -> bool:
         """Whether a read may ever give this slice, as long as no operation touches the unit.
 
         Not where more bits differ for good than the ECC corrects.
@@ -545,8 +553,8 @@ class EmulatedFlash:
         if self.watch is not None:
             self.watch.operation(Operation("erase", self._base + offset))
         if self.supply.take(1) < 1:
-            dice = self._dice(offset)
-            cuts.cut_erase(self.cells, offset, size, self.supply.outcome, dice)
+            dice, seed = self._dice(offset), self._seed_of(offset)
+            cuts.cut_erase(self.cells, offset, size, self.supply.outcome, dice, seed)
             self._die("erase", offset)
         self._erased(index, offset, size)
         time_us = self.part.timing.of("sector_erase", size=size, mode=self.timing)
@@ -903,8 +911,11 @@ class EmulatedFlash:
 
     def _dice(self, place: int) -> random.Random:
         """The same seed, place and operation number give the same silicon."""
+        return random.Random(self._seed_of(place))  # noqa: S311
+
+    def _seed_of(self, place: int) -> str:
         number = 0 if self.draws_by_place else self.supply.taken
-        return random.Random(f"{self.seed}/{place}/{number}")  # noqa: S311
+        return f"{self.seed}/{place}/{number}"
 
     def _cut_program(self, unit: int, data: bytes) -> None:
         word, outcome = self._word(data), self.supply.outcome
@@ -926,3 +937,15 @@ class EmulatedFlash:
             self.interrupted = Interrupted(kind, address)
         self._powered = False
         raise PowerLoss(self.supply.taken, outcome, kind, address)
+
+
+def _same(one: bytes, other: bytes) -> int:
+    """How many bytes the two have in common, from their start."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -57,10 +57,12 @@ class UnknownContent(BaseException):
     """Somebody looked at, or programmed, a unit of which nothing is assumed (``forget``).
 
     No error of the device: it tells whoever called ``forget`` that the content matters. *offset*
-    and *size* are what was looked at, in the array, in bytes.
+    and *size* are what was looked at, in the array, in bytes; *wanted* is what a unit was compared
+    with, and where in it that begins.
     """
 
-    def __init__(self, offset: int, size: int) -> None:
+    def __init__(self, offset: int, size: int, wanted: tuple[int, bytes] | None = None) -> None:
         self.offset = offset
         self.size = size
+        self.wanted = wanted
         super().__init__(f"unknown content matters: {size} bytes at offset 0x{offset:X}")

@@ -140,7 +140,8 @@ class Worker:
                 stretches.append(Looker(flash, self.job))
                 flash.watch = stretches[-1]
         except UnknownContent as unknown:
-            return Seen(Look((unknown.offset, unknown.offset + unknown.size)))
+            span = (unknown.offset, unknown.offset + unknown.size)
+            return Seen(Look(span, wanted=unknown.wanted))
         except (Endless, Exception):  # what is wrong is found when the state is booted
             own = Seen(Look(), to_flip(flash), flash.flickers)
         else:

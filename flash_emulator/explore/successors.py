@@ -18,10 +18,10 @@ wrong in the next, and right again after that. That is more than the silicon's m
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from flash_emulator.cells import NotHeld
+from flash_emulator.cells import NotHeld, Slice
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.path import Cut
 from flash_emulator.explore.states import Job, Key, state_key
@@ -39,7 +39,8 @@ Span = tuple[int, int]  # of the array: first byte, behind the last one
 class Look:
     """What a boot from a state looks at.
 
-    *seen*: unknown content that it looked at, and where it ended therefore. *dead*: what it erased
+    *seen*: unknown content that it looked at, and where it ended therefore; *wanted*: what it only
+    compared that with. *dead*: what it erased
     and had not looked at before. *compared*: units that it erased too, and of which it only found
     out that they do not hold what it wanted.
     """
@@ -47,6 +48,7 @@ class Look:
     seen: Span | None = None
     dead: tuple[Span, ...] = ()
     compared: Mapping[int, NotHeld] = field(default_factory=dict)
+    wanted: Slice | None = None
 
 
 def both_of(looks: Iterable[Look], unit: int) -> Look:
@@ -178,7 +180,63 @@ class Successors:
         for unit in range(begin, end):
             last = unit == operation.done - 1
             outcomes = tuple(o for o in self.job.outcomes if last or o is not Outcome.AFTER)
+            if not self.job.merge or operation.kind != "program":
+                yield from self._unit(operation, unit, outcomes)
+                continue
+            unknown = self._unknown(operation, unit, unit + 1)
+            at = operation.address - self.flash.part.base + unit * self.flash.part.program_unit
+            span = (at, at + self.flash.part.program_unit)
+            outcomes = yield from self._never(operation, unit, outcomes, unknown, span)
             yield from self._unit(operation, unit, outcomes)
+
+    def _never(
+        self,
+        operation: Operation,
+        unit: int,
+        outcomes: tuple[Outcome, ...],
+        unknown: EmulatedFlash,
+        span: Span,
+    ) -> Generator[Successor, None, tuple[Outcome, ...]]:
+        """One state for all outcomes that boots cannot tell from one another.
+
+        *unknown*: with nothing known of *span*. Where boots look at one unit of it only to compare
+        it with something, those outcomes are one that will never hold that. Returns the others.
+        """
+        twin = unknown
+        asked: dict[int, set[Slice]] = {}
+        for _ in range(_TRIES):
+            look = None if self._must_look(span) else self._first_look(twin, span)
+            if look is None or look.wanted is None or look.seen is None:
+                break
+            index = look.seen[0] // self.flash.part.program_unit
+            asked.setdefault(index, set()).add(look.wanted)
+            twin = twin.fork()
+            twin.cells.exclude(index, frozenset(asked[index]))
+        else:
+            return outcomes
+        if look is not None or self._must_look(span):
+            return outcomes
+        alike = tuple(o for o in outcomes if self._never_holds(operation, unit, o, asked))
+        if alike:
+            yield from self._ways(twin, unit + 1, alike[0], merged=len(alike) > 1)
+        return tuple(o for o in outcomes if o not in alike)
+
+    def _never_holds(
+        self, operation: Operation, unit: int, outcome: Outcome, asked: Mapping[int, set[Slice]]
+    ) -> bool:
+        if not asked:
+            return True
+        cut = self._cut(operation, unit, outcome)
+        return not any(cut.may_hold(index, one) for index in asked for one in asked[index])
+
+    def _first_look(self, flash: EmulatedFlash, span: Span) -> Look | None:
+        """The first that boots in any of the ways look at within *span*."""
+        flash.interrupted = None
+        for _, rest in self.ways:
+            look = self.looks(flash, rest, state_key(flash, rest))
+            if look.seen is not None and look.seen[0] < span[1] and span[0] < look.seen[1]:
+                return look
+        return None
 
     def _unit(
         self, operation: Operation, unit: int, outcomes: tuple[Outcome, ...]
@@ -196,11 +254,11 @@ class Successors:
         merged = self.flash.fork()
         merged.forget(operation.address, span[1] - span[0])
         merged.cells.fade()
-        seen = self._must_look(span) or self._looked_at(merged, span)
-        if seen is None:
-            yield from self._ways(merged, 1, self.job.outcomes[0], merged=True)
+        outcomes = yield from self._never(operation, 0, self.job.outcomes, merged, span)
+        if not outcomes:
             return
-        for outcome in self.job.outcomes:
+        seen = self._must_look(span) or self._looked_at(merged, span) or span
+        for outcome in outcomes:
             twin = self._seen_only(self._cut(operation, 0, outcome), span, seen)
             yield from self._ways(twin, 1, outcome)
 
