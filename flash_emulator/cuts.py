@@ -134,6 +134,22 @@ def _erased(
         yield unit, RawUnit(word, metastable=doubtful, spent=not clean, frail=clean)
 
 
+def erased_unit(cells: Cells, units: range, unit: int, outcome: Outcome, seed: str) -> RawUnit:
+    """What ``cut_erase`` of the sector of *units*, with the same draws, leaves of one *unit*."""
+    ones = (1 << cells.word_bits) - 1
+    match outcome:
+        case Outcome.BEFORE:
+            return held(cells, unit)
+        case Outcome.TORN | Outcome.METASTABLE:
+            unsure = outcome is Outcome.METASTABLE
+            draws = _remembered_draws(seed, len(units), cells.word_bits, unsure)
+            moved, quarter, one = draws[unit - units.start]
+            old = cells.word(unit)
+            return RawUnit(old | moved, _some(ones & ~old, quarter, one) if unsure else 0)
+        case _:
+            return RawUnit(ones)
+
+
 Draw = tuple[int, int, float]
 
 

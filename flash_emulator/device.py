@@ -313,8 +313,26 @@ class EmulatedFlash:
         """
         if self.cells.mark(unit) is Mark.UNKNOWN:
             return False
+        return self._cells_may_hold(cuts.held(self.cells, unit), wanted)
+
+    def may_hold_after_erase(
+        self, address: int, unit: int, outcome: Outcome, wanted: Slice
+    ) -> bool:
+        """The same of a *unit* in the sector at physical *address*, whose erase is cut so."""
+        if self.cells.mark(unit) is Mark.UNKNOWN and outcome not in (
+            Outcome.BLANK,
+            Outcome.WEAK,
+            Outcome.AFTER,
+        ):
+            return True
+        offset = address - self._base
+        size = self.part.sector_starts[offset]
+        units = range(offset // self._unit, (offset + size) // self._unit)
+        raw = cuts.erased_unit(self.cells, units, unit, outcome, self._seed_of(offset))
+        return self._cells_may_hold(raw, wanted)
+
+    def _cells_may_hold(self, raw: RawUnit, wanted: Slice) -> bool:
         begin, part = wanted
-        raw = cuts.held(self.cells, unit)
         unsure = raw.metastable | raw.fading[0] | raw.fading[1] | raw.fading[2]
         mask = ((1 << 8 * len(part)) - 1) << 8 * begin
         differs = (raw.word ^ int.from_bytes(part, "little") << 8 * begin) & mask & ~unsure
@@ -885,6 +903,8 @@ class EmulatedFlash:
     def _wait_for_read(self, offset: int, size: int) -> None:
         """A read of a bank that is busy stalls the bus; without RWW any read does."""
         busy = self._busy_until_us
+        if not any(busy):
+            return
         if self.part.rww:
             first, last = (at // self.part.bank_size for at in (offset, offset + size - 1))
             busy = busy[first : last + 1] if size else []

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 from mcu_updater.errors import UsageError
@@ -129,6 +130,13 @@ def _check_disjoint(pieces: Iterable[range], count: int) -> None:
         taken.update(piece)
 
 
+@lru_cache(maxsize=64)  # windows are opened anew at every step of a boot
+def _starts(sizes: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """Where sectors of these sizes begin, one behind the other; and where the last one ends."""
+    *starts, end = accumulate(sizes, initial=0)
+    return tuple(starts), end
+
+
 class Window:
     """One region of one bank. Offsets are relative to the region.
 
@@ -157,8 +165,7 @@ class Window:
         self.address = address
         self.link_address = address if link_address is None else link_address
         self.sector_sizes = tuple(sector_sizes)
-        *starts, self.size = accumulate(self.sector_sizes, initial=0)
-        self.sector_starts = tuple(starts)
+        self.sector_starts, self.size = _starts(self.sector_sizes)
         self.unit = device.geometry.program_unit
 
     @classmethod

@@ -20,6 +20,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from flash_emulator.cells import NotHeld, Slice
 from flash_emulator.device import EmulatedFlash
@@ -226,8 +227,12 @@ class Successors:
     ) -> bool:
         if not asked:
             return True
+        questions = [(index, one) for index in asked for one in asked[index]]
+        if operation.kind == "erase":
+            may = partial(self.flash.may_hold_after_erase, operation.address)
+            return not any(may(index, outcome, one) for index, one in questions)
         cut = self._cut(operation, unit, outcome)
-        return not any(cut.may_hold(index, one) for index in asked for one in asked[index])
+        return not any(cut.may_hold(index, one) for index, one in questions)
 
     def _first_look(self, flash: EmulatedFlash, span: Span) -> Look | None:
         """The first that boots in any of the ways look at within *span*."""

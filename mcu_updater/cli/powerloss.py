@@ -20,7 +20,7 @@ from flash_emulator.explore import Limits, Options, PathLeft, Progress
 from flash_emulator.explore.campaign import Campaign, Result, Verdict, parse_replay_id
 from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit, film_lines
 from mcu_updater.board.strategies import default_strategy, strategies_of
-from mcu_updater.cli.powerloss_tables import comparison_table, result_table
+from mcu_updater.cli.powerloss_tables import comparison_table, findings, result_table
 from mcu_updater.cli.screen import show
 from mcu_updater.errors import PortError, UsageError, VerificationFailed
 from mcu_updater.powerloss import campaign
@@ -97,7 +97,7 @@ def _file(**more: Any) -> click.Path:
 )
 @click.option(
     "--strategy",
-    type=click.Choice([*Strategy, "all"]),
+    type=click.Choice([*(one.value for one in Strategy), "all"]),
     help="Boot strategy; 'all' prints a table of what each one risks.  [default: the part's]",
 )
 @click.option(
@@ -318,6 +318,8 @@ def _explore(request: Request) -> None:
     _write(request.json_file, lambda: campaign_json(done))
     if request.json_file != Path("-"):
         show(result_table(done))
+        for line in findings(done):
+            click.echo(line)
     _conclude(results)
 
 

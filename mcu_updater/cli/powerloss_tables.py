@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
@@ -16,7 +16,7 @@ _SHOWN = 3  # counterexamples of one search
 
 
 def result_table(campaign: Campaign) -> Table:
-    """One row a scenario, and below each its shortest counterexamples."""
+    """One row a scenario."""
     table = Table(box=None, pad_edge=False)
     table.add_column("scenario", overflow="fold")
     table.add_column("verdict")
@@ -24,8 +24,6 @@ def result_table(campaign: Campaign) -> Table:
         table.add_column(name, justify="right")
     for result in campaign.results:
         table.add_row(*_row(result))
-        for line in _findings(result):
-            table.add_row(line)
     return table
 
 
@@ -45,15 +43,18 @@ def _row(result: Result) -> tuple[str, ...]:
     )
 
 
-def _findings(result: Result) -> list[str]:
-    if result.report is None:
-        return [f"  {result.error}"]
-    found = result.report.violations[:_SHOWN]
-    lines = [
-        f"  {one.question}: {one.text}\n  --replay {result.replay_id(one.path)}" for one in found
-    ]
-    more = result.report.violation_count - len(found)
-    return [*lines, f"  and {more} more"] if more else lines
+def findings(campaign: Campaign) -> Iterator[str]:
+    """The shortest counterexamples of each scenario, and how to see them."""
+    for result in campaign.results:
+        report = result.report
+        if report is None:
+            yield f"{result.name}: {result.error}"
+            continue
+        for found in report.violations[:_SHOWN]:
+            yield f"{found.question}: {found.text}"
+            yield f"    {campaign.command} {result.replay_id(found.path)}"
+        if report.violation_count > _SHOWN:
+            yield f"    and {report.violation_count - _SHOWN} more"
 
 
 def comparison_table(
