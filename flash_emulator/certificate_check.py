@@ -422,7 +422,7 @@ class Walk:
         if not self._listed:
             raise self._not(f"node {self._node} to be listed")
         unseen = self._checker.certificate.unseen
-        self._edges = {key for _, segment in self._listed for key in segment["edges"]}
+        self._edges = {key: None for _, segment in self._listed for key in segment["edges"]}
         self._classes = list({unseen[key]: None for key in self._edges if unseen[key].spans})
         self._operations, self._signature = 0, blake2b(digest_size=16)
 
