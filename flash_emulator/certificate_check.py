@@ -11,7 +11,8 @@ header and returns ``(subject, flash, rest)``, as the search had them. Four ques
   said to be unknown is forgotten. Where that happened, the real path is gone as well, with nothing
   forgotten, and must end in the same way.
 * Does its boot do what stands there? It is followed to its very end; runs are not joined. A boot
-  that looks at something unknown is refused.
+  that looks at something unknown is refused. Where it looked at metastable units, it is booted
+  with each of them flipped, too, and so on, up to as many at a time as the search says.
 * Is the list closed? In every operation of that boot, every unit is cut with every outcome. What
   is left must be listed for this place, as it is or among the states whose unknown content it has.
 
