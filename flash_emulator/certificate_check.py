@@ -11,7 +11,8 @@ header and returns ``(subject, flash, rest)``, as the search had them. Four ques
   said to be unknown is forgotten. Where that happened, the real path is gone as well, with nothing
   forgotten, and must end in the same way.
 * Does its boot do what stands there? It is followed to its very end; runs are not joined. A boot
-  that looks at something unknown is refused.
+  that looks at something unknown is refused. Where it looked at metastable units, it is booted
+  with each of them flipped, too, and so on, up to as many at a time as the search says.
 * Is the list closed? In every operation of that boot, every unit is cut with every outcome. What
   is left must be listed for this place, as it is or among the states whose unknown content it has.
 
@@ -285,10 +286,13 @@ class Checker:
         """What else a state is booted in, after *flash* was booted in one way."""
         if reads.reading is not Reading.STABLE or not flash.flickers:
             return []
-        tried = [f.unit for f in flash.flickered if f.flipped < most_flipped(f.among)]
-        each = tried if Reading.FLIPPED in self.readings else []
-        flipped = [Reads(flips=reads.flips | {unit}) for unit in each]
-        return [*dict.fromkeys(flipped), *map(Reads, self.readings)]
+        flipped, left = list[Reads](), len(reads.flips)
+        for unit, among, count in flash.flickered:
+            if unit in reads.flips:
+                left -= 1
+            elif not left and count < most_flipped(among) and Reading.FLIPPED in self.readings:
+                flipped.append(Reads(flips=reads.flips | {unit}))
+        return [*flipped, *map(Reads, self.readings)]
 
     def _unseen(self, path: str) -> Unseen:
         return self.certificate.unseen[self.certificate.paths[path]]
@@ -409,15 +413,17 @@ class Walk:
     def _enter(self, name: Callable[[Reads], str]) -> None:
         """Begin the segment of a node, called *name* of how units are read."""
         segments = self._checker.certificate.segments
+        self._listed: list[tuple[Reads, dict[str, Any]]] = []
         for like in self._alike():
-            self._like, self._node = like, name(like)
-            if self._node in segments:
-                break
-        else:
-            raise self._not(f"node {name(self._reads)} to be listed")
-        self._segment = segments[self._node]
+            if (node := name(like)) in segments:
+                self._listed.append((like, segments[node]))
+                if like == self._reads:
+                    break
+        self._node = name(self._reads)
+        if not self._listed:
+            raise self._not(f"node {self._node} to be listed")
         unseen = self._checker.certificate.unseen
-        self._edges = self._segment["edges"]
+        self._edges = {key: None for _, segment in self._listed for key in segment["edges"]}
         self._classes = list({unseen[key]: None for key in self._edges if unseen[key].spans})
         self._operations, self._signature = 0, blake2b(digest_size=16)
 
@@ -445,13 +451,21 @@ class Walk:
             text = repr((bank, memory, *twin.senses())).encode()
             return blake2b(before + text, digest_size=17).hexdigest()
 
-        self._leave(name(self._like), "", None)
+        self._leave(name, "", None)
         self._enter(name)
         if self._node in self._visited:
             raise _Loop
         self._visited.add(self._node)
 
-    def _leave(self, following: str | None, end: str, violation: list[str] | None) -> None:
+    def _leave(
+        self, name: Callable[[Reads], str] | None, end: str, violation: list[str] | None
+    ) -> None:
+        """End the segment; *name* is that of the node where the next one begins."""
+        alike = list(self._alike())
+        like, segment = next((each for each in self._listed if each[0] in alike), (None, {}))
+        if like is None:
+            raise self._not("a boot of its own in this way of reading, found none listed")
+        following = name(like) if name is not None else None
         found = {
             "operations": self._operations,
             "signature": self._signature.hexdigest(),
@@ -459,11 +473,9 @@ class Walk:
             "end": end,
             "violation": violation,
         }
-        for name, value in found.items():
-            if value != self._segment[name]:
-                raise self._not(f"{name} {self._segment[name]!r}, found {value!r}")
-        if self._like not in self._alike():
-            raise self._not("a boot of its own in this way of reading, found none listed")
+        for fact, value in found.items():
+            if value != segment[fact]:
+                raise self._not(f"{fact} {segment[fact]!r}, found {value!r}")
 
     def _not(self, expected: str) -> NotConfirmed:
         how = str(self._reads).removeprefix("!") or "as they last were"

@@ -18,8 +18,18 @@ booted, and the verdict was asked of each.
 * What a cut leaves of a unit is drawn once for each place and outcome, from the device's seed;
   other seeds are other searches. Where nobody looks at what it left (found by trying), the state
   stands for every content, drawn or not.
-* Metastable bits are read in three ways: as they last were, the opposite, and drawn. In one boot
-  all are read in the same way.
+* With ``merge``, a weak bit is metastable as soon as power goes, and its last stable state is the
+  right one: it reads right in one boot, wrong in the next, in any order. The silicon's model lets
+  it read right for the first boot at least, so a fault may be found a cut sooner, or one that
+  needs a weak bit to turn within that boot. Without ``merge``, weak bits age as in the model.
+* In one boot the metastable bits of a unit read all as they last were, or all the opposite; each
+  unit by itself, in every combination that makes a difference. Not in all of them where a boot
+  looks at many units: up to four are flipped at a time among the first four that it looked at (and
+  that still are metastable), up to two up to the twelfth, one up to the 32nd; and all at once. How
+  many boots had more to look at stands among the report's checks.
+* Bits of one unit that read differently from one another are drawn, in one boot of each state that
+  looks at any; and in one boot every unit turns whenever it was read: right when it is checked,
+  wrong when it is used. Other orders of turning within a boot are not tried.
 * FLASH_OPSR, wear and time are not part of a state; ``Rest`` may hold time.
 * Two states with equal digests of 128 bits are equal.
 """

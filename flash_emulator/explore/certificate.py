@@ -21,7 +21,8 @@ First line, the header::
     look                 ranges whose content was never taken for unknown
     formulas             how states, points and signatures are named
 
-Then one line for each boot, in the order of the search::
+Then one line for each boot, in the order of the search. A state is booted with no unit flipped
+first; where boots looked at metastable bits, in other ways, too, as ``reads.py`` has it::
 
     state     key of the state that was booted
     path      the cuts that lead to it from the start, as in ``path.py``; "-" for none

@@ -85,8 +85,17 @@ class Ways:
 
 
 def to_flip(flash: EmulatedFlash) -> frozenset[int]:
-    """Units that this boot has looked at, and that are worth another boot, flipped."""
-    return frozenset(flicker.unit for flicker in flash.flickered if _is_tried(flicker))
+    """Units that this boot has looked at, and that are worth another boot, flipped.
+
+    Only those that come after all that are flipped already: so every set is found once.
+    """
+    left, found = len(flash.flips), set[int]()
+    for flicker in flash.flickered:
+        if flicker.unit in flash.flips:
+            left -= 1
+        elif not left and _is_tried(flicker):
+            found.add(flicker.unit)
+    return frozenset(found)
 
 
 def left_out(flash: EmulatedFlash) -> bool:

@@ -110,7 +110,10 @@ class Search:
         """*observer* gets every expansion in its order; *began* is told when a search begins.
 
         A search may begin anew; then all that was observed before is void.
+        Raises TypeError for a subclass of EmulatedFlash: a fork does not keep what it adds.
         """
+        if type(flash) is not EmulatedFlash:
+            raise TypeError(f"{type(flash).__name__}: expected an EmulatedFlash, no subclass of it")
         self._options = options or Options()
         self._subject = subject
         self._flash = flash.fork()

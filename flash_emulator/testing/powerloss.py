@@ -91,15 +91,19 @@ class PowerLossTest:
         self.called = True
         subject = _subject(boot, verdict)
         rest = rest if rest is not None else Nothing()
-        if self._path is not None:
-            self._replay(subject, flash, rest, self._path)
         options = options or Options()
         limits = replace(
             options.limits, cuts=cuts, states=states, time_s=time_s, violations=violations
         )
         options = replace(options, limits=limits, sample=sample)
+        if self._path is not None:
+            self._replay(subject, flash, rest, self._path, options)
         report = self._search(Search(subject, flash, rest, options, executor=executor))
-        self._judge(report, subject, flash, rest, allow_incomplete=allow_incomplete)
+        if report.violation_count:
+            first = report.violations[0]
+            film = _filmed(subject, flash, rest, first.path, options)
+            pytest.fail("\n".join(self._finding(report, first, film)), pytrace=False)
+        _judge_completeness(report, allow_incomplete=allow_incomplete)
         return report
 
     # --- the search
@@ -114,27 +118,6 @@ class PowerLossTest:
         if report.stopped_by == "interrupted":
             raise KeyboardInterrupt
         return report
-
-    def _judge(
-        self,
-        report: Report,
-        subject: Subject,
-        flash: EmulatedFlash,
-        rest: Rest,
-        *,
-        allow_incomplete: bool,
-    ) -> None:
-        if report.violation_count:
-            first = report.violations[0]
-            film = _filmed(subject, flash, rest, first.path)
-            pytest.fail("\n".join(self._finding(report, first, film)), pytrace=False)
-        if not report.complete and not allow_incomplete:
-            pytest.fail(
-                f"power loss: the search is not complete: stopped {STOPPED[report.stopped_by]}.\n"
-                f"Nothing was found, but not all was looked at: {numbers(report)}.\n"
-                "Give it more, make the subject smaller, or say allow_incomplete=True.",
-                pytrace=False,
-            )
 
     def _finding(self, report: Report, first: Counterexample, film: Film | str) -> Iterator[str]:
         yield f"power loss: {first.question}: {first.text}"
@@ -156,9 +139,11 @@ class PowerLossTest:
 
     # --- the replay
 
-    def _replay(self, subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path) -> None:
+    def _replay(
+        self, subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path, options: Options
+    ) -> None:
         """Never returns: one path is no search, and must not look like a pass."""
-        film = _filmed(subject, flash, rest, path)
+        film = _filmed(subject, flash, rest, path, options)
         if isinstance(film, str):
             self._tell(f"replay of {path}: does not fit any more")
             pytest.fail(f"power loss: replay of {path}: {film}", pytrace=False)
@@ -171,10 +156,22 @@ class PowerLossTest:
         pytest.fail(f"power loss: {question}: {text}\n\nreplay of {path}", pytrace=False)
 
 
-def _filmed(subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path) -> Film | str:
+def _judge_completeness(report: Report, *, allow_incomplete: bool) -> None:
+    if not report.complete and not allow_incomplete:
+        pytest.fail(
+            f"power loss: the search is not complete: stopped {STOPPED[report.stopped_by]}.\n"
+            f"Nothing was found, but not all was looked at: {numbers(report)}.\n"
+            "Give it more, make the subject smaller, or say allow_incomplete=True.",
+            pytrace=False,
+        )
+
+
+def _filmed(
+    subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path, options: Options
+) -> Film | str:
     """The film of *path*; or why it does not fit."""
     try:
-        return replay(subject, flash, rest, path)
+        return replay(subject, flash, rest, path, options)
     except PathLeft as left:
         return str(left)
 

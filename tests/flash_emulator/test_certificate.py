@@ -76,7 +76,7 @@ def test_every_outcome_with_another_seed(file: Path) -> None:
 def test_who_joins_before_a_metastable_bit_is_read_in_all_ways_too(file: Path) -> None:
     """Behind the point, another one that had read such a bit before it had been already."""
     certified(file, {"toy": "three copies"})
-    confirm(str(file), world, sample=150, seed=1)
+    confirm(str(file), world, sample=60, seed=1)
 
 
 def test_merging_is_not_needed(file: Path) -> None:

@@ -1,32 +1,71 @@
-"""Runs are joined at a point only where metastable bits are read in the same way."""
+"""Every combination of what metastable units may read is booted, also where runs are joined."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
+from pathlib import Path as FilePath
 
+import pytest
 from tiny_silicon import BASE, SECTOR, part
 
-from flash_emulator import EmulatedFlash
+from flash_emulator import EmulatedFlash, Outcome, Reading
 from flash_emulator.cells import RawUnit
-from flash_emulator.explore import Report, Violation, explore
+from flash_emulator.certificate_check import confirm
+from flash_emulator.explore import (
+    FunctionSubject,
+    Limits,
+    Nothing,
+    Options,
+    Path,
+    Report,
+    Search,
+    Violation,
+    explore,
+    replay,
+    shrink,
+)
+from flash_emulator.explore.boots import powered
+from flash_emulator.explore.certificate import CertificateWriter
+from flash_emulator.explore.reads import Reads
+from flash_emulator.explore.states import Expansion, state_key
+
+UNIT = 2
+EACH = (Reading.STABLE, Reading.FLIPPED)
+
+
+def unsure(*units: int, value: int = 0) -> EmulatedFlash:
+    """These units hold *value*, or its lowest bit the other way."""
+    flash = EmulatedFlash(part(ecc=False, program_unit=UNIT))
+    for unit in units:
+        flash.cells.set_word(unit, RawUnit(value, metastable=1))
+    flash.preload(BASE + 3 * SECTOR, b"old data")
+    return flash
+
+
+def bit(flash: EmulatedFlash, unit: int) -> int:
+    return flash.read(BASE + unit * UNIT, UNIT)[0] & 1
+
+
+# --- points
 
 
 def boot(flash: EmulatedFlash, *, points: bool) -> Iterator[str]:
 
     if points:
         yield "before anything was read"
-    bit = flash.read(BASE, 2)[0] & 1
+    read = bit(flash, 0)
     flash.erase(BASE + SECTOR)
-    flash.program(BASE + SECTOR, bytes([bit, 0]))
-    if bit:
+    flash.program(BASE + SECTOR, bytes([read, 0]))
+    if read:
         raise Violation("safe", "the bit reads 1")
 
 
 def explored(*, points: bool) -> Report:
-    flash = EmulatedFlash(part(ecc=False, program_unit=2))
-    flash.cells.set_word(0, RawUnit(0, metastable=1))
-    return explore(flash, partial(boot, points=points))
+    return explore(unsure(0), partial(boot, points=points))
 
 
 def test_a_point_before_a_metastable_bit_hides_none_of_its_readings() -> None:
@@ -34,3 +73,158 @@ def test_a_point_before_a_metastable_bit_hides_none_of_its_readings() -> None:
     assert without.violation_count
     assert with_points.violation_count == without.violation_count
     assert with_points.states == without.states
+
+
+# --- each unit by itself
+
+
+def wrong_where(wanted: tuple[int, ...], flash: EmulatedFlash) -> None:
+    found = tuple(bit(flash, unit) for unit in range(len(wanted)))
+    if found == wanted:
+        raise Violation("safe", f"read {found}")
+    flash.erase(BASE + 3 * SECTOR)
+
+
+@pytest.mark.parametrize("number", range(16))
+def test_units_read_the_opposite_in_every_combination(number: int) -> None:
+    wanted = tuple(number >> unit & 1 for unit in range(4))
+    options = Options(readings=EACH, limits=Limits(cuts=0))
+    report = explore(unsure(*range(4)), partial(wrong_where, wanted), options=options)
+    flipped = "+".join(f"{unit:02x}" for unit in range(4) if wanted[unit])
+    assert str(report.violations[-1].path) == (f"!{flipped}" if flipped else "-")
+    film = replay(
+        FunctionSubject(partial(wrong_where, wanted)),
+        unsure(*range(4)),
+        Nothing(),
+        report.violations[0].path,
+    )
+    assert film.violation == ("safe", f"read {wanted}")
+
+
+def check_then_use(flash: EmulatedFlash) -> None:
+    if not bit(flash, 0) and bit(flash, 0):
+        raise Violation("safe", "it read otherwise when it was used")
+    flash.erase(BASE + 3 * SECTOR)
+
+
+def test_a_unit_that_is_read_twice_may_turn_in_between() -> None:
+    options = Options(readings=(*EACH, Reading.TURNING), limits=Limits(cuts=0))
+    report = explore(unsure(0), check_then_use, options=options)
+    assert [str(found.path) for found in report.violations] == ["!t"]
+
+
+def compares(flash: EmulatedFlash) -> None:
+    flash.match(BASE, b"\x55\x55")
+    flash.erase(BASE + 3 * SECTOR)
+
+
+def test_a_unit_that_differs_whatever_it_reads_is_not_flipped() -> None:
+    report = explore(unsure(0), compares, options=Options(readings=EACH, limits=Limits(cuts=0)))
+    assert report.boots == 2, "as it last was, and all flipped"
+
+
+def test_what_is_left_out_is_told() -> None:
+    def reads_all(flash: EmulatedFlash) -> None:
+        flash.read(BASE, 40 * UNIT)
+        flash.erase(BASE + 3 * SECTOR)
+
+    report = explore(unsure(*range(40)), reads_all, options=Options(limits=Limits(cuts=0)))
+    assert report.boots < 120
+    assert [check.count for check in report.checks if check.name == "readings left out"] != []
+    few = explore(unsure(0, 1), reads_all, options=Options(limits=Limits(cuts=0)))
+    assert all(check.name != "readings left out" for check in few.checks)
+
+
+# --- against all combinations, one by one
+
+UNITS = 3  # of the first sectors: one each, so that each can be erased
+SCRATCH = BASE + 3 * SECTOR
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A boot drawn by lot: it reads units, remembers, forgets, erases and writes down."""
+
+    steps: tuple[tuple[str, int], ...]
+
+    def __call__(self, flash: EmulatedFlash) -> Iterator[object]:
+        memory: tuple[int, ...] = ()
+        for number, (kind, index) in enumerate(self.steps):
+            match kind:
+                case "read":
+                    memory += (bit(flash, index * SECTOR // UNIT),)
+                case "skip" if memory and memory[-1]:
+                    memory = memory[:-1]
+                    yield number, memory, "skipped"
+                    continue
+                case "erase":
+                    flash.erase(BASE + index * SECTOR)
+                case "erase if" if memory and memory[-1]:
+                    flash.erase(BASE + index * SECTOR)
+                case "forget":
+                    memory = ()
+                case "write":
+                    flash.erase(SCRATCH)
+                    flash.program(SCRATCH, bytes([len(memory), sum(memory)]))
+            yield number, memory
+
+    @classmethod
+    def drawn(cls, seed: int) -> Steps:
+        dice = random.Random(seed)
+        kinds = ["read"] * 4 + ["erase", "erase if", "forget", "forget", "write"]
+        drawn = ((dice.choice(kinds), dice.randrange(UNITS)) for _ in range(8))
+        return cls((*drawn, ("write", 0)))
+
+
+def start() -> EmulatedFlash:
+    return unsure(*(index * SECTOR // UNIT for index in range(UNITS)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_combination_comes_to_where_the_search_was(seed: int, tmp_path: FilePath) -> None:
+    subject, flash, reached = FunctionSubject(Steps.drawn(seed)), start(), set[bytes]()
+    options = Options(
+        limits=Limits(violations=None), outcomes=(Outcome.BEFORE,), readings=EACH, merge=False
+    )
+    with (tmp_path / "file").open("wb") as file:
+        writer = CertificateWriter(file, {})
+
+        def observe(expansion: Expansion) -> None:
+            writer(expansion)
+            reached.update(edge.key for segment in expansion.segments for edge in segment.edges)
+
+        search = Search(subject, flash, options=options, observer=observe, began=writer.begin)
+        report = search.run()
+        writer.finish(report)
+    flash.draws_by_place = True
+    units = [index * SECTOR // UNIT for index in range(UNITS)]
+    for count in range(UNITS + 1):
+        for flips in combinations(units, count):
+            twin = powered(flash, Reads(flips=frozenset(flips)))
+            for _ in subject.boot(twin, Nothing()).run():
+                pass
+            assert state_key(twin, Nothing()) in reached, f"{flips}"
+    confirm(str(tmp_path / "file"), lambda _: (subject, start(), Nothing()))
+
+
+# --- paths
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-", "600t.13w!1f20+1f21", "600t!d.!0d", "z~module!t.!f", "!0f", "!d", "@7!00.13w.!t"],
+)
+def test_paths_are_read_as_they_are_written(text: str) -> None:
+    assert str(Path.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["600t!", "600t!1", "600t!x", "600t.!1f20+", "!d+0f", "!F0"])
+def test_ways_of_reading_that_nobody_writes_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no cut"):
+        Path.parse(text)
+
+
+def test_a_path_is_left_with_the_units_that_matter() -> None:
+    subject = FunctionSubject(lambda flash: wrong_where((0, 1), flash))
+    flash, path = unsure(0, 1, 7), Path(reads=Reads(flips=frozenset({1, 7})))
+    assert str(shrink(subject, flash, Nothing(), path)) == "!01"

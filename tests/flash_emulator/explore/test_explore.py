@@ -29,6 +29,7 @@ from flash_emulator.explore import (
     Violation,
     explore,
     replay,
+    shrink,
 )
 
 ALL = Options(limits=Limits(violations=None))
@@ -294,6 +295,40 @@ def test_ctrl_c_gives_what_is_known_so_far() -> None:
     assert [now.level for now in told] == [0, 1, 2]
 
 
+def test_ctrl_c_in_the_first_batch_gives_what_is_known_so_far() -> None:
+    def impatient(device: EmulatedFlash) -> None:
+        raise KeyboardInterrupt
+
+    report = explore(tiny(), impatient)
+    assert (report.complete, report.passed, report.stopped_by) == (False, False, "interrupted")
+    assert (report.states, report.boots, report.checks) == (1, 0, ())
+
+
+# --- every counterexample again
+
+
+@pytest.mark.parametrize(
+    "options", [ALL, BRUTE, Options(Limits(cuts=2, violations=None), sample=0.5)]
+)
+@pytest.mark.parametrize(("boot", "ecc"), [(each.values[0], each.values[2]) for each in CASES])
+def test_every_counterexample_replays(boot: Boot, ecc: bool, options: Options) -> None:
+    subject = FunctionSubject(boot, always_right)
+    limits = replace(options.limits, cuts=options.limits.cuts or 3)
+    options = replace(options, limits=limits)
+    report = Search(subject, tiny(ecc=ecc), options=options).run()
+    for found in report.violations:
+        film = replay(subject, tiny(ecc=ecc), Nothing(), found.path, options)
+        assert film.violation == (found.question, found.text), f"{found.path}"
+
+
+def test_a_counterexample_is_shrunk_with_the_options_of_its_search() -> None:
+    subject = FunctionSubject(subjects.trust_what_reads_right, always_right)
+    for options, text in ((ALL, "7w"), (BRUTE, "7w.z")):
+        report = Search(subject, tiny(), options=options).run()
+        path = report.violations[0].path
+        assert str(shrink(subject, tiny(), Nothing(), path, options)) == text
+
+
 # --- what never ends
 
 
@@ -333,6 +368,26 @@ def test_a_subject_that_changes_nothing_is_refused() -> None:
     options = Options(outcomes=(Outcome.BEFORE, Outcome.AFTER), merge=False)
     with pytest.raises(SelfCheckFailed, match="no operation changed anything"):
         explore(EmulatedFlash(tiny().part), subjects.erase_what_is_erased, options=options)
+
+
+def test_the_last_operation_counts_only_where_it_changed_something() -> None:
+    report = explore(tiny(), write_and_erase_nothing, options=Options(Limits(cuts=0)))
+    changed = next(check for check in report.checks if check.name == "operations")
+    assert (changed.count, "1 did not" in changed.text) == (2, True)
+
+
+def write_and_erase_nothing(device: EmulatedFlash) -> None:
+    device.erase(BASE)
+    device.program(BASE, DONE)
+    device.erase(BASE + SECTOR)
+
+
+def test_a_subclass_is_refused() -> None:
+    class Other(EmulatedFlash):
+        pass
+
+    with pytest.raises(TypeError, match="Other: expected an EmulatedFlash"):
+        explore(Other(tiny().part), subjects.install)
 
 
 def test_memory_that_is_not_all_is_noticed() -> None:
