@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+CAMPAIGN := .cache/powerloss
 
-.PHONY: demo test lint types imports format pytest bench firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss bench firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -51,11 +52,21 @@ format: $(STAMP) ## let ruff lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+powerloss: $(STAMP)  ## explore every scenario, part class and strategy; whole slots last (takes hours)
+	@mkdir -p $(CAMPAIGN)
+	$(BIN)/mcu-updater powerloss --scenario all --html $(CAMPAIGN)/scenarios.html \
+	  --junit $(CAMPAIGN)/scenarios.xml --certificates $(CAMPAIGN)
+	$(BIN)/mcu-updater powerloss --scenario good --format hex --format s19
+	$(BIN)/mcu-updater powerloss --part each --html $(CAMPAIGN)/parts.html --json $(CAMPAIGN)/parts.json
+	$(BIN)/mcu-updater powerloss --strategy all
+	$(BIN)/mcu-updater powerloss --part each --size full --html $(CAMPAIGN)/slots.html
+
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python benchmarks/update.py
 	$(BIN)/python benchmarks/update.py --profile hex
 	$(BIN)/python benchmarks/flash.py
+	$(BIN)/python benchmarks/powerloss.py
 
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware
@@ -64,4 +75,4 @@ apt:             ## optional Debian packages: cross compiler, independent image 
 	apt-get install -y gcc-arm-none-eabi srecord chromium chromium-driver
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

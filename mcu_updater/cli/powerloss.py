@@ -14,14 +14,14 @@ from typing import Any
 
 import click
 
-from flash_emulator import load_part
+from flash_emulator import load_part, part_names
 from flash_emulator.certificate_check import NotConfirmed, confirm
 from flash_emulator.explore import Limits, Options, PathLeft, Progress
 from flash_emulator.explore.campaign import Campaign, Result, Verdict, parse_replay_id
 from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit, film_lines
 from mcu_updater.board.strategies import default_strategy, strategies_of
 from mcu_updater.cli.powerloss_tables import comparison_table, findings, result_table
-from mcu_updater.cli.screen import show
+from mcu_updater.cli.screen import show_unfolded
 from mcu_updater.errors import PortError, UsageError, VerificationFailed
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import (
@@ -82,6 +82,13 @@ def _size(_: click.Context, __: click.Parameter, text: str) -> str:
     return text
 
 
+def _parts(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in ("each", *part_names()):
+            raise click.BadParameter(f"unknown part {name!r}; known: {', '.join(part_names())}")
+    return names
+
+
 def _file(**more: Any) -> click.Path:
     return click.Path(path_type=Path, dir_okay=False, **more)
 
@@ -92,6 +99,7 @@ def _file(**more: Any) -> click.Path:
     "--part",
     "parts",
     multiple=True,
+    callback=_parts,
     metavar="NAME",
     help="May be given several times; 'each': one part of every class.  [default: STM32L476xG]",
 )
@@ -317,7 +325,7 @@ def _explore(request: Request) -> None:
     _write(request.junit, lambda: campaign_junit(done))
     _write(request.json_file, lambda: campaign_json(done))
     if request.json_file != Path("-"):
-        show(result_table(done))
+        show_unfolded(result_table(done))
         for line in findings(done):
             click.echo(line)
     _conclude(results)
@@ -370,7 +378,7 @@ def _compare(request: Request, option_change_us: int | None) -> None:
         for name in request.scenarios or ("good",)
     ]
     results = _run(request, scenarios)
-    show(comparison_table(scenarios, results, option_change_us))
+    show_unfolded(comparison_table(scenarios, results, option_change_us))
     _conclude(results)
 
 

@@ -11,17 +11,17 @@ from flash_emulator.explore.campaign import Campaign, Result
 from mcu_updater.board.strategies import hazard
 from mcu_updater.powerloss.scenario import Scenario
 
-_RIGHT = ("states", "boots", "cuts tried", "most cuts in a row", "longest recovery", "s")
+_RIGHT = ("states", "boots", "cuts tried", "in a row", "longest boot", "s")
 _SHOWN = 3  # counterexamples of one search
 
 
 def result_table(campaign: Campaign) -> Table:
     """One row a scenario."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("scenario", overflow="fold")
-    table.add_column("verdict")
+    table.add_column("scenario", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for name in _RIGHT:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for result in campaign.results:
         table.add_row(*_row(result))
     return table
@@ -63,7 +63,7 @@ def comparison_table(
     """For each part what each strategy risks: what the documents say, and what was found."""
     table = Table(box=None, pad_edge=False)
     for name in ("part", "strategy", "risk", "window", "explored", "shortest counterexample"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=True)
     for scenario, result in zip(scenarios, results, strict=True):
         part = load_part(scenario.part)
         risk = hazard(part, scenario.strategy, option_change_us=option_change_us)
@@ -75,6 +75,6 @@ def comparison_table(
             "none" if risk.harmless else "bricks",
             risk.window,
             f"{result.verdict}, {report.states:,} states" if report else result.error,
-            f"{found.text} [{found.path}]" if found else "",
+            f"{found.path}: {found.text.partition(';')[0]}" if found else "none",
         )
     return table

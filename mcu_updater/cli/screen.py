@@ -19,6 +19,7 @@ from mcu_updater.report.lines import SCHEMA, event_json, line_of, plain_line, re
 from mcu_updater.report.summary import Summary, summary_json, summary_view
 
 _FILE_WIDTH = 120
+_UNFOLDED_WIDTH = 400
 
 
 class Screen(Protocol):
@@ -40,6 +41,11 @@ def console() -> Console:
     folded = sys.stdout.isatty() or "COLUMNS" in os.environ
     width = None if folded else _FILE_WIDTH
     return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def show_unfolded(renderable: RenderableType) -> None:
+    """A table whose lines a program may read: as wide as it is."""
+    Console(width=_UNFOLDED_WIDTH, highlight=False, markup=False, emoji=False).print(renderable)
 
 
 def show(*renderables: RenderableType) -> None:

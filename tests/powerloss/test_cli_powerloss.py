@@ -1,0 +1,84 @@
+"""``mcu-updater powerloss`` as a user runs it: results, files, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mcu_updater.cli.main import cli
+
+TINY = ["--size", "300", "--jobs", "1", "--quiet"]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["powerloss", *arguments])
+
+
+def test_a_limit_is_no_pass() -> None:
+    result = run(*TINY, "--cuts", "1")
+    assert result.exit_code == 2
+    assert "incomplete (cuts)" in result.output
+    assert "not everything was explored" in result.output
+
+
+def test_a_pass_with_all_its_evidence(tmp_path: Path) -> None:
+    files = {name: tmp_path / f"report.{name}" for name in ("html", "json", "junit")}
+    options = [word for name, file in files.items() for word in (f"--{name}", str(file))]
+    result = run(*TINY, *options, "--certificates", str(tmp_path / "certificates"))
+    assert result.exit_code == 0, result.output
+    assert "passed" in result.output
+    values = json.loads(files["json"].read_text())
+    assert "STM32L476xG/remap/good/bin/300b/s0" in json.dumps(values)
+    assert ElementTree.parse(files["junit"]).getroot().tag in ("testsuites", "testsuite")
+    assert files["html"].read_text().startswith("<!")
+    (certificate,) = (tmp_path / "certificates").iterdir()
+    checked = run("--check", str(certificate), "--check-sample", "3")
+    assert checked.exit_code == 0, checked.output
+    assert "confirmed: 3 of" in checked.output
+
+
+def test_a_certificate_that_was_touched_is_refused(tmp_path: Path) -> None:
+    false = tmp_path / "false.certificate.gz"
+    false.write_bytes(b"not a certificate")
+    result = run("--check", str(false))
+    assert result.exit_code == 7
+    assert "not confirmed" in result.output
+
+
+def test_a_finding_is_shown_and_replayed() -> None:
+    """The known hazard: exit code 0 for the search, 7 for the film of it."""
+    result = run(*TINY, "--part", "STM32L476xG", "--strategy", "option-toggle", "--cuts", "1")
+    assert "hazard found, as known" in result.output
+    found = next(line for line in result.output.splitlines() if "--replay" in line)
+    name = found.split("--replay ")[1]
+    film = run("--replay", name)
+    assert film.exit_code == 7
+    assert "option bytes lost" in film.output
+    assert "CUT" in film.output
+    shorter = run("--replay", name, "--shrink")
+    assert f"ID: {name}" in shorter.output
+
+
+@pytest.mark.parametrize(
+    "name", ["nonsense", "STM32L476xG/remap/good/bin/300b/s0:9999t", "a/b/c/d/e/s0:1t"]
+)
+def test_an_id_that_does_not_fit_is_a_usage_error(name: str) -> None:
+    result = run("--replay", name)
+    assert result.exit_code == 2, result.output
+
+
+def test_strategies_are_compared() -> None:
+    arguments = ["--strategy", "all", "--part", "STM32L476xG", "--cuts", "1"]
+    result = run(*TINY, *arguments, "--option-change-us", "21000")
+    for word in ("remap", "copy", "option-toggle", "bricks", "21000 us", "option bytes lost"):
+        assert word in result.output
+
+
+def test_an_unknown_part_is_refused() -> None:
+    result = run(*TINY, "--part", "STM32X")
+    assert result.exit_code == 2
+    assert "unknown part" in result.output

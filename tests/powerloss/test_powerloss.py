@@ -1,0 +1,170 @@
+"""Our own updater, explored: small images, everything that cuts can come to.
+
+The whole slot is ``make powerloss``; here one sector and a bit of a part of every class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flash_emulator import Outcome, load_part
+from flash_emulator.explore import Limits, Options, Path, Report
+from flash_emulator.explore.campaign import Result, Verdict
+from mcu_updater.board import Board
+from mcu_updater.board.strategies import default_strategy
+from mcu_updater.powerloss import campaign
+from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario, slot_of, with_file
+from mcu_updater.powerloss.scenario import Way
+from mcu_updater.powerloss.subject import OPTIONS_LOST, BoardSubject
+from mcu_updater.strategy import Strategy
+
+SMALL = 700  # bytes of an image: less than a sector of any part
+
+EACH_CLASS = {
+    "f1": "STM32F103x8",
+    "f4": "STM32F429xI",
+    "l4": "STM32L476xG",
+    "u5": "STM32U575xI",
+    "h7": "STM32H743xI",
+    "h7ab": "STM32H7A3xI",
+    "h5": "STM32H563xI",
+}
+
+
+def explored(
+    part: str = "STM32L476xG",
+    name: str = "good",
+    strategy: Strategy | None = None,
+    *,
+    size: int = SMALL,
+    fmt: str = "bin",
+    merge: bool = True,
+    **limits: int,
+) -> Result:
+    target = filled(part, size, fmt, strategy)  # type: ignore[arg-type]
+    options = Options(limits=Limits(**limits), merge=merge)  # type: ignore[arg-type]
+    return campaign.explore(scenario(name, target), campaign.Terms(options))
+
+
+def report_of(result: Result) -> Report:
+    assert result.report is not None, result.error
+    return result.report
+
+
+def test_the_default_part_is_closed_under_any_number_of_cuts() -> None:
+    result = explored()
+    report = report_of(result)
+    assert result.verdict is Verdict.PASSED, report.violations[:1]
+    assert report.complete
+    assert len(report.levels) > 5  # states that need so many cuts in a row, and no more
+    assert report.operations_most < 2 * report.operations_first
+    names = {check.name for check in report.checks}
+    assert {"cuts fired", "operations", "booted twice", "joined", "ends", "closed"} <= names
+
+
+@pytest.mark.parametrize("part", EACH_CLASS.values(), ids=EACH_CLASS.keys())
+def test_every_class_survives_two_cuts_wherever_they_are(part: str) -> None:
+    """Where options are not atomic, what that explains is found, and nothing else anywhere."""
+    copied = default_strategy(load_part(part)) is Strategy.COPY  # a boot that copies is a long one
+    result = explored(part, cuts=1 if copied else 2, states=100_000)
+    report = report_of(result)
+    harmless = not report.violations
+    assert harmless is (part != "STM32U575xI")
+    assert all(found.text.startswith(OPTIONS_LOST) for found in report.violations)
+    assert report.stopped_by == "cuts"
+    assert result.verdict in (Verdict.INCOMPLETE, Verdict.HAZARD_FOUND)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_scenario_survives_every_single_cut(name: str) -> None:
+    report = report_of(explored(name=name, cuts=1, size=2500))
+    assert not report.violations
+    assert report.cuts > 1000
+    assert report.ends
+
+
+@pytest.mark.parametrize("fmt", ["hex", "s19"])
+def test_formats(fmt: str) -> None:
+    assert not report_of(explored(fmt=fmt, cuts=1)).violations
+
+
+@pytest.mark.parametrize("part", ["STM32L476xG", "STM32G474xE_dual", "STM32F429xI"])
+def test_the_naive_option_toggle_bricks_with_one_cut(part: str) -> None:
+    result = explored(part, strategy=Strategy.OPTION_TOGGLE, cuts=1)
+    first = report_of(result).violations[0]
+    assert first.question == "safe"
+    assert first.text.startswith(OPTIONS_LOST)
+    assert len(first.path.cuts) == 1
+    assert result.verdict is Verdict.HAZARD_FOUND
+    film = result.film(first.path)
+    assert film is not None
+    assert film.violation == (first.question, first.text)
+
+
+def test_copying_is_harmless_where_the_swap_is_not() -> None:
+    assert not report_of(explored("STM32U575xI", strategy=Strategy.COPY, cuts=1)).violations
+
+
+def test_brute_force_and_merging_agree() -> None:
+    """Every unit told apart, against what is taken for unknown: the same verdicts."""
+    merged = report_of(explored(size=300, cuts=1))
+    brute = report_of(explored(size=300, cuts=1, merge=False, states=100_000))
+    assert brute.merged == 0
+    assert merged.merged > 0
+    assert brute.states > 3 * merged.states
+    assert not merged.violations
+    assert not brute.violations
+    assert set(merged.ends) == set(brute.ends)
+    assert merged.operations_first == brute.operations_first
+
+
+def test_a_known_hazard_excuses_nothing_else() -> None:
+    result = explored("STM32U575xI", cuts=1)
+    report = report_of(result)
+    part = load_part("STM32U575xI")
+    assert campaign.expectation(part, Strategy.SWAP_OPTION, report).name == "HAZARD"
+    other = type(report.violations[0])("safe", "something else", Path())
+    worse = campaign.expectation(
+        part,
+        Strategy.SWAP_OPTION,
+        replace(report, violations=(*report.violations, other)),
+    )
+    assert worse.name == "PASS"
+
+
+def test_the_subject_finds_what_is_wrong() -> None:
+    """The three questions can be answered with no."""
+    good = scenario("good", filled("STM32L476xG", SMALL, "bin"))
+    for changed, question in (
+        (replace(good, final="1.0.0"), "live"),
+        (replace(good, images={**good.images, "2.0.0": b"another"}), "safe"),
+    ):
+        result = campaign.explore(changed, campaign.Terms(Options(limits=Limits(cuts=1))))
+        assert report_of(result).violations[0].question == question
+
+
+def test_an_image_of_ones_own_is_what_runs() -> None:
+    address, _, _ = slot_of(load_part("STM32L476xG"), default_strategy(load_part("STM32L476xG")))
+    target = filled("STM32L476xG", SMALL, "bin")
+    package = filled("STM32L476xG", 900, "s19").packages["3.0.0"]
+    own = with_file(target, package)
+    assert own.format == "s19"
+    assert own.images["2.0.0"] == filled("STM32L476xG", 900, "s19").images["3.0.0"]
+    board = scenario("good", own).board()
+    assert isinstance(board, Board)
+    assert board.banks()[0].slot.link_address == address
+
+
+def test_what_survives_depends_on_the_way() -> None:
+    subject = BoardSubject(scenario("module", filled("STM32L476xG", SMALL, "bin")))
+    board = subject.board(subject.flash.fork(), subject.rest)
+    ways = dict(subject.surviving(board))
+    assert set(ways) == {way.value for way in Way}
+    assert ways[Way.MODULE.value].digest != ways[Way.SOON.value].digest
+
+
+def test_outcomes_are_all_tried() -> None:
+    report = report_of(explored(cuts=1))
+    assert {outcome for row in report.heat.values() for outcome in row} == set(Outcome)
