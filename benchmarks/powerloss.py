@@ -32,8 +32,8 @@ def main() -> None:
             print(
                 f"{size:6d} bytes: {report.states:6,} states, {report.boots:6,} boots, "
                 f"{report.cuts:10,} cuts in {report.elapsed_s:6.1f} s on {JOBS} processes: "
-                f"{report.states / report.elapsed_s:6.0f} states/s, {report.boots_per_s:6.0f} boots/s, "
-                f"{report.cuts / report.elapsed_s:8.0f} cuts/s"
+                f"{report.states / report.elapsed_s:6.0f} states/s, "
+                f"{report.boots_per_s:6.0f} boots/s, {report.cuts / report.elapsed_s:8.0f} cuts/s"
             )
     peer = peers.measure()
     if peer is not None:

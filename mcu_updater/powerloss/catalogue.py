@@ -30,6 +30,10 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
         "a good image; the module keeps its power, loses its patience, or loses power too",
         {"ways": ALL_WAYS},
     ),
+    "alone": (
+        "a good image; the module alone loses power, at any AT command of the first boot",
+        {"alone": 48},
+    ),
     "link": (
         "a good image; power goes at every AT command too, not only in flash operations",
         {"ways": ALL_WAYS, "link": True},

@@ -47,7 +47,8 @@ class Scenario:
     *plans*: version and package of each upgrade that the cloud has, in their order; those in
     *before* are carried out, uncut, before the search begins. *retries*: how often the cloud offers
     an upgrade again that failed; None: for ever. *final*: the version that must run in the end.
-    *link*: power may go at every AT command too, between two flash operations.
+    *link*: power may go at every AT command too, between two flash operations. *alone*: the module
+    may lose its power and get it back at any of the first so many AT commands, while the MCU lives.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Scenario:
     damage: Damage = Damage.NONE
     ways: tuple[Way, ...] = (Way.SOON,)
     link: bool = False
+    alone: int = 0
     seed: int = 0
     image: str = ""  # what the target image is, in a word
 

@@ -9,8 +9,8 @@ What is asked of each state:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -18,11 +18,12 @@ from flash_emulator import EmulatedFlash, load_part
 from flash_emulator.explore import Boot, Rest, Run, Subject, Violation
 from mcu_updater.board import Board
 from mcu_updater.boot import ResetCause
-from mcu_updater.errors import UpdaterError
+from mcu_updater.errors import LinkError, ModuleRefused, PortError, UpdaterError
 from mcu_updater.events import (
     Booted,
     Decided,
     Event,
+    Problem,
     Progress,
     Work,
 )
@@ -47,6 +48,12 @@ class ModuleRest:
     module: dict[str, Any]
     center: dict[str, Any]
     digest: bytes
+    fuse: int = (
+        0  # the AT command of the coming boot at which the module alone loses power; 0: none
+    )
+
+    def with_fuse(self, fuse: int) -> ModuleRest:
+        return replace(self, fuse=fuse, digest=_digest((self.digest, fuse)))
 
 
 def _rest(module: EmulatedModule, center: DeveloperCenter, now_s: float) -> ModuleRest:
@@ -146,23 +153,33 @@ class BoardBoot(Boot):
         self._scenario = subject.scenario
         self._board = subject.board(flash, rest)
         self._events: list[Event] = []
-        if self._scenario.link:
-            self._board.on_write = self._moment
+        self._fuse = rest.fuse
+        self._at_start = False
+        self._is_first = rest == subject.rest
+        self._board.on_write = self._command
 
     def run(self) -> Run:
         board, cause = self._board, ResetCause.POWER
+        if self._scenario.alone and self._is_first:
+            self._at_start = True
+            self._moment()
+            self._at_start = False
         board.module.power_on(board.clock.now_s())
         while True:
             events = board.start(cause, self._scenario.policy, trial=self._scenario.trial)
-            yield from self._memories(events)
-            if board.result.outcome is Outcome.NO_PLAN:
+            ended = yield from self._session(events)
+            if ended and board.result.outcome is Outcome.NO_PLAN:
                 return self._verdict()
             board.clock.sleep(AGAIN_S)
             board.device.reset()
             cause = ResetCause.SOFTWARE
 
-    def _memories(self, events: Iterator[Event]) -> Iterator[object]:
-        """Yield memory wherever the application says that it can be told."""
+    def _session(self, events: Iterator[Event]) -> Generator[Hashable, None, bool]:
+        """Yield memory wherever the application says that it can be told.
+
+        False where the module could not be reached: the application tries again later. Whether
+        that goes on for ever, the search finds out.
+        """
         self._check_options()
         try:
             for event in events:
@@ -173,14 +190,24 @@ class BoardBoot(Boot):
                         self._check_running(event)
                     case Decided() | Progress(Work.PROGRAM):
                         yield self._board.memory()
+        except (LinkError, ModuleRefused, PortError) as error:
+            self._events.append(Problem(error.message))
+            return False
         except UpdaterError as error:
             raise Violation("live", f"the session ended in an error: {error}") from error
+        return True
 
     def surviving(self) -> Sequence[tuple[str, Rest]]:
-        return self._subject.surviving(self._board)
+        ways = self._subject.surviving(self._board)
+        if not self._at_start:
+            return ways
+        start = self._subject.rest
+        fuses = range(1, self._scenario.alone + 1)
+        return (*ways, *((f"alone{fuse}", start.with_fuse(fuse)) for fuse in fuses))
 
     def volatile(self) -> bytes:
-        return _digest(self._board.module.memory(self._board.clock.now_s()))
+        memory = self._board.module.memory(self._board.clock.now_s())
+        return _digest((memory, self._fuse) if self._fuse else memory)
 
     def words(self) -> list[str]:
         """What was said since this was asked last: for a film."""
@@ -188,7 +215,18 @@ class BoardBoot(Boot):
         lines = [line_of(event) for event in told]
         return [f"{line.kind:<8}{line.text}" for line in lines if line is not None]
 
+    def _command(self) -> None:
+        """An AT command is about to be sent."""
+        if self._scenario.link:
+            self._moment()
+        if self._fuse == 1:
+            now_s = self._board.clock.now_s()
+            self._board.module.power_cut(now_s)
+            self._board.module.power_on(now_s)
+        self._fuse = max(0, self._fuse - 1)
+
     def _moment(self) -> None:
+        """Power may go here, between two flash operations."""
         watch = self._board.device.watch
         if watch is not None:
             watch.moment()

@@ -32,7 +32,14 @@ from mcu_updater import ota
 from mcu_updater.errors import ModuleRefused, UsageError
 from mcu_updater.ports import BytePort, Clock
 from mcu_updater.quectel.at import Kind, Urc
-from mcu_updater.quectel.connection import READY, describe, describe_state, is_error, is_lasting
+from mcu_updater.quectel.connection import (
+    INITIALISED,
+    READY,
+    describe,
+    describe_state,
+    is_error,
+    is_lasting,
+)
 from mcu_updater.quectel.link import DEFAULT_DIALECT, AtLink, Dialect
 from mcu_updater.quectel.ota_events import parse_ota_event
 
@@ -102,6 +109,8 @@ class AtClient:
         deadline_s = self._clock.now_s() + self._dialect.ready_timeout_s
         error: Urc | None = None
         while (state := self._state()) != READY:
+            if state == INITIALISED:  # it has lost its power since: what was asked of it is gone
+                self._register()
             left_s = deadline_s - self._clock.now_s()
             wait_s = min(self._dialect.poll_interval_s, max(left_s, 0.0))
             event = self._link.wait_for(self._link.connection_events, wait_s)

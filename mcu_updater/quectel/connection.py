@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mcu_updater.quectel.at import Urc
 
+INITIALISED = 1  # powered, and nobody has asked it to register
 READY = 8
 
 STATES = {  # AT+QIOTSTATE?
