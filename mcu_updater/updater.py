@@ -154,6 +154,7 @@ class Updater:
         alike, event for event and operation for operation.
         """
         return (
+            tuple([(read.half, read.phase, read.settled, read.attempts) for read in self._read]),
             self._connected,
             self._asked,
             self._link.memory(),

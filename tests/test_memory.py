@@ -51,13 +51,13 @@ class Run:
 def watch(board: Board) -> list[Updater]:
     """The updaters that *board* makes from now on; the list grows."""
     made: list[Updater] = []
-    make = board._updater
+    make = board._application
 
     def noted(*args: Any) -> Updater:
         made.append(make(*args))
         return made[-1]
 
-    board._updater = noted  # type: ignore[method-assign]
+    board._application = noted  # type: ignore[method-assign]
     return made
 
 
@@ -278,7 +278,7 @@ FIXED_OR_COUNTED = {
     "ResponseParser": {"_at"},
 }
 IN_MEMORY = {
-    "Updater": {"_connected", "_asked", "_link", "_heard", "_keeper", "_intake"},
+    "Updater": {"_read", "_connected", "_asked", "_link", "_heard", "_keeper", "_intake"},
     "Listener": {"module", "plan", "started", "piece"},
     "Keeper": {"_written"},
     "Intake": {"_offset", "_sector", "error"},

@@ -25,7 +25,7 @@ booted, and the verdict was asked of each.
 * In one boot the metastable bits of a unit read all as they last were, or all the opposite; each
   unit by itself, in every combination that makes a difference. Not in all of them where a boot
   looks at many units: up to four are flipped at a time among the first four that it looked at (and
-  that still are metastable), up to two up to the twelfth, one up to the 32nd; and all at once. How
+  that still are metastable), one up to the sixth; and all at once. How
   many boots had more to look at stands among the report's checks.
 * Bits of one unit that read differently from one another are drawn, in one boot of each state that
   looks at any; and in one boot every unit turns whenever it was read: right when it is checked,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from flash_emulator.device import EmulatedFlash, Flicker, Reading
 
 # How many units are flipped at a time, by how many were looked at before the last of them.
-_MOST = ((3, 3), (6, 1))  # beyond: none by itself, only all of them, turning, and drawn
+_MOST = ((4, 4), (6, 1))  # beyond: none by itself, only all of them, turning, and drawn
 
 _CODES = {Reading.FLIPPED: "f", Reading.DRAWN: "d", Reading.TURNING: "t"}
 _READINGS = {code: reading for reading, code in _CODES.items()}
