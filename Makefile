@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types imports format pytest bench firmware apt clean help
+.PHONY: demo test lint types imports format pytest mutants mutation bench firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -50,6 +50,15 @@ pytest: $(STAMP)
 format: $(STAMP) ## let ruff lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+mutants: $(STAMP) ## are seeded faults found? one table, some minutes
+	PYTHONPATH=tests $(BIN)/python -m mutants.run
+
+mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/mutation.md
+	$(BIN)/python -m pip install --quiet --editable '.[mutation]'
+	rm -rf .mutation && mkdir .mutation
+	cp -r mcu_updater flash_emulator tests pyproject.toml .mutation
+	cd .mutation && ../$(BIN)/mutmut run && ../$(BIN)/mutmut results
 
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

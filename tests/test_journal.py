@@ -215,8 +215,9 @@ def noted_reads(device: EmulatedFlash) -> Iterator[dict[range, bytes | None]]:
         return reads[span] or b""
 
     device.read = noted  # type: ignore[method-assign]
+    device.match = None  # type: ignore[method-assign,assignment]  # the way of other devices
     yield reads
-    del device.read  # the class's own comes back
+    del device.read, device.match  # the class's own come back
 
 
 # --- snapshots, power on
@@ -385,8 +386,8 @@ def test_sectors_before_an_unreadable_record_count(done: int, bad: int, unit: in
     assert kept.read().sectors_done == min(done, bad)
 
 
-def test_sector_records_are_read_in_spans_that_double() -> None:
-    """One read for none, few for many, and never much behind the last."""
+def test_sector_records_are_read_up_to_the_first_that_does_not_count() -> None:
+    """And nothing behind it: what a cut has left there need not be told apart."""
     device = EmulatedFlash(tiny_part([2048] * 4))
     base, sizes = device.part.base, device.part.sector_sizes
     halves = Window(device, base, sizes[:2]), Window(device, base + 4096, sizes[2:])
@@ -397,8 +398,7 @@ def test_sector_records_are_read_in_spans_that_double() -> None:
         with noted_reads(device) as reads:
             assert kept.read().sectors_done == done
         spans = [at for at in reads if at.start % 4096 >= RECORD_AT + 8]
-        assert len(spans) <= 1 + done.bit_length()
-        assert sum(len(span) for span in spans) <= 8 * min(max(1, 2 * done), 224)
+        assert sum(len(span) for span in spans) == 8 * min(done + 1, 224)
 
 
 def test_records_of_a_snapshot_go_with_it() -> None:
@@ -784,8 +784,9 @@ def test_of_a_half_without_a_header_its_last_header_unit_is_read(
                     assert not seen
                     void += 1
                     continue
-                assert next(iter(seen)) == last
-                if not (seen[last] or b"").endswith(b"DONE"[-unit:]):
+                first = next(iter(seen))
+                assert first == last[-4:]
+                if seen[first] != b"DONE"[-unit:]:
                     assert len(seen) == 1
                     void += 1
             device.power_on()

@@ -1,0 +1,218 @@
+"""Are seeded faults found? Runs ``faults.toml`` and prints what found each one.
+
+    python -m mutants.run [--list] [--jobs N] [--all] [--control-only] [FAULT ...]
+
+First the control: the updater as it is must pass every check. Then each fault is put into a
+temporary copy of the packages, which is held against the quick checks, the cheapest first, then
+against the slow one that the fault names, then against the tests that it names, until something
+finds it. Exit code 1 where a fault survives, 3 where the control does not pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from shutil import copytree
+
+from mutants.faults import ROOT, Fault, copy_to, load
+from mutants.scenarios import checks
+
+PATIENCE_S = 600.0  # of one process; a fault may let the updater run for ever
+TESTS = "tests"
+BROKEN = "broken"
+SURVIVED, CONTROL_FAILED = 1, 3
+
+
+class Scope(StrEnum):
+    """How much a fault is held against."""
+
+    EXPECTED = "expected"  # what the fault names
+    QUICK = "quick"  # that, and then all quick checks
+    WIDE = "wide"  # all quick checks, and then that
+    ALL = "all"  # all checks
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """What found a fault; *by* is empty where nothing did."""
+
+    fault: Fault
+    by: str
+    question: str = ""
+    text: str = ""
+    replay: str = ""
+    elapsed_s: float = 0.0
+
+
+def order(fault: Fault, scope: Scope) -> list[str]:
+    """What to hold *fault* against, one after the other; "tests" among them."""
+    quick = [check.name for check in checks() if not check.slow]
+    slow = [check.name for check in checks() if check.slow]
+    match scope:
+        case Scope.EXPECTED:
+            return [fault.caught_by]
+        case Scope.QUICK:
+            names = [fault.caught_by, *quick]
+        case Scope.WIDE:
+            names = [*quick, fault.caught_by]
+        case Scope.ALL:
+            names = [*quick, *slow]
+    return list(dict.fromkeys([*names, *([TESTS] if fault.tests else [])]))
+
+
+def hold(folder: Path, names: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Run the checks *names* on the copy in *folder*; yield what each one says."""
+    if not names:
+        return
+    command = [sys.executable, "-m", "mutants.child", str(folder), *names]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=_environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    for line in done.stdout.splitlines():
+        yield json.loads(line)
+    if done.returncode:
+        yield {"check": "", "question": BROKEN, "found": done.stderr.strip()[-400:], "replay": ""}
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    path = os.pathsep.join([str(folder), str(ROOT / "tests")])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+
+
+def find(fault: Fault, scope: Scope = Scope.EXPECTED) -> Caught:
+    """Hold *fault* against what may find it, until something does."""
+    began_s = time.monotonic()
+    names = order(fault, scope)
+    with tempfile.TemporaryDirectory(prefix="mutant-") as name:
+        folder = Path(name)
+        copy_to(folder, fault)
+        before = names[: names.index(TESTS)] if TESTS in names else names
+        for stretch in (before, names[len(before) + 1 :]):
+            for said in hold(folder, stretch):
+                if said["question"] == BROKEN:
+                    raise RuntimeError(f"{fault.name}: {said['found']}")
+                if said["found"]:
+                    found = said["check"], said["question"], said["found"], said["replay"]
+                    return Caught(fault, *found, time.monotonic() - began_s)
+            failed = _failed_test(fault, folder) if stretch is before and TESTS in names else ""
+            if failed:
+                return Caught(fault, TESTS, "", failed, "", time.monotonic() - began_s)
+    return Caught(fault, "", elapsed_s=time.monotonic() - began_s)
+
+
+def _failed_test(fault: Fault, folder: Path) -> str:
+    """The first of the named tests that fails in *folder*; empty where none does."""
+    for part in ("tests", "fixtures"):
+        copytree(ROOT / part, folder / part)
+    (folder / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    options = ["-x", "-q", "-n0", "-p", "no:cacheprovider", f"--rootdir={folder}", "--tb=no"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *fault.tests],
+        cwd=folder,
+        env=_environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"{fault.name}: pytest ended with {done.returncode}: {done.stdout}")
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
+    return failed[0].removeprefix("FAILED ").partition(" - ")[0] if failed else ""
+
+
+# --- the control
+
+
+def control(names: Sequence[str], jobs: int) -> list[str]:
+    """What is wrong with the checks themselves: whatever one finds in the updater as it is."""
+
+    def one(name: str) -> list[str]:
+        with tempfile.TemporaryDirectory(prefix="control-") as folder:
+            copy_to(Path(folder), None)
+            said = list(hold(Path(folder), [name]))
+        return [line for line in map(_wrong, said) if line]
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return [line for lines in pool.map(one, reversed(names)) for line in lines]
+
+
+def _wrong(said: Mapping[str, str]) -> str:
+    """What a check of the control says that it must not say; empty where all is well."""
+    if said["found"]:
+        return f"{said['check']}: {said['question']}: {said['found']} [{said['replay']}]"
+    unfinished = said["stopped_by"] not in ("", "cuts")
+    return f"{said['check']}: stopped by {said['stopped_by']}" if unfinished else ""
+
+
+# --- the command
+
+
+def main() -> int:
+    options = _options()
+    chosen = [fault for fault in load() if not options.faults or fault.name in options.faults]
+    if options.list:
+        print("\n".join(_entry(fault) for fault in chosen))
+        return 0
+    began_s = time.monotonic()
+    if not options.no_control:
+        wrong = control([check.name for check in checks()], options.jobs)
+        took = f"{time.monotonic() - began_s:.0f} s"
+        print("\n".join(wrong) or f"control: {len(checks())} checks pass without a fault, {took}")
+        if wrong:
+            return CONTROL_FAILED
+    results = []
+    with ThreadPoolExecutor(options.jobs) as pool:
+        under_way = [pool.submit(find, fault, Scope(options.scope)) for fault in chosen]
+        for done in as_completed(under_way):
+            results.append(done.result())
+            print(line_of(results[-1]), flush=True)
+    tests, survivors = (sum(c.by == by for c in results) for by in (TESTS, ""))
+    print(
+        f"{len(results)} faults: {len(results) - tests - survivors} found by power cuts, "
+        f"{tests} by tests alone, {survivors} by nothing; {time.monotonic() - began_s:.0f} s"
+    )
+    return SURVIVED if survivors else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help="by name; without any, all")
+    parser.add_argument("--list", action="store_true", help="what there is, and who made it first")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--scope", choices=[str(scope) for scope in Scope], default="quick")
+    parser.add_argument("--no-control", action="store_true")
+    return parser.parse_args()
+
+
+def _entry(fault: Fault) -> str:
+    lines = [fault.name, fault.what, fault.origin, f"found by: {fault.caught_by}"]
+    return "\n    ".join([*lines, *([f"tests: {fault.why_tests}"] if fault.why_tests else [])])
+
+
+def line_of(caught: Caught) -> str:
+    by = f"{caught.by}: {caught.question}" if caught.question else caught.by or "SURVIVED"
+    expected = caught.fault.caught_by
+    note = "" if caught.by == expected else f"  (expected: {expected})"
+    how = caught.replay or caught.text
+    return f"{caught.fault.name:44} {by:24} {caught.elapsed_s:6.1f} s  {how}{note}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
