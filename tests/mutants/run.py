@@ -27,7 +27,7 @@ from shutil import copytree
 from mutants.faults import ROOT, Fault, copy_to, load
 from mutants.scenarios import checks
 
-PATIENCE_S = 600.0  # of one process; a fault may let the updater run for ever
+PATIENCE_S = 900.0  # of one process: a fault may let the updater run for ever
 TESTS = "tests"
 BROKEN = "broken"
 SURVIVED, CONTROL_FAILED = 1, 3
@@ -72,65 +72,64 @@ def order(fault: Fault, scope: Scope) -> list[str]:
 
 def hold(folder: Path, names: Sequence[str]) -> Iterator[dict[str, str]]:
     """Run the checks *names* on the copy in *folder*; yield what each one says."""
-    if not names:
-        return
-    command = [sys.executable, "-m", "mutants.child", str(folder), *names]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=_environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    done = _run(folder, "mutants.child", str(folder), *names)
     for line in done.stdout.splitlines():
         yield json.loads(line)
     if done.returncode:
-        yield {"check": "", "question": BROKEN, "found": done.stderr.strip()[-400:], "replay": ""}
+        wrong = f"the checks ended with {done.returncode}: {done.stderr.strip()[-400:]}"
+        yield {"check": "", "question": BROKEN, "found": wrong, "replay": ""}
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _run(folder: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``python -m`` in another process that imports what is in *folder*."""
     path = os.pathsep.join([str(folder), str(ROOT / "tests")])
-    return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+    command = [sys.executable, "-m", module, *arguments]
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, -1, "", f"no end after {PATIENCE_S:.0f} s")
 
 
 def find(fault: Fault, scope: Scope = Scope.EXPECTED) -> Caught:
     """Hold *fault* against what may find it, until something does."""
     began_s = time.monotonic()
-    names = order(fault, scope)
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         folder = Path(name)
         copy_to(folder, fault)
-        before = names[: names.index(TESTS)] if TESTS in names else names
-        for stretch in (before, names[len(before) + 1 :]):
-            for said in hold(folder, stretch):
-                if said["question"] == BROKEN:
-                    raise RuntimeError(f"{fault.name}: {said['found']}")
-                if said["found"]:
-                    found = said["check"], said["question"], said["found"], said["replay"]
-                    return Caught(fault, *found, time.monotonic() - began_s)
-            failed = _failed_test(fault, folder) if stretch is before and TESTS in names else ""
-            if failed:
-                return Caught(fault, TESTS, "", failed, "", time.monotonic() - began_s)
-    return Caught(fault, "", elapsed_s=time.monotonic() - began_s)
+        said = next(_findings(fault, folder, order(fault, scope)), _NOTHING)
+    found = said["check"], said["question"], said["found"], said["replay"]
+    return Caught(fault, *found, time.monotonic() - began_s)
 
 
-def _failed_test(fault: Fault, folder: Path) -> str:
-    """The first of the named tests that fails in *folder*; empty where none does."""
+_NOTHING = dict.fromkeys(("check", "question", "found", "replay"), "")
+
+
+def _findings(fault: Fault, folder: Path, names: Sequence[str]) -> Iterator[dict[str, str]]:
+    """What finds *fault* in *folder*; *names* are gone through in their order."""
+    at = names.index(TESTS) if TESTS in names else len(names)
+    for names_of_checks, tests in ((names[:at], fault.tests), (names[at + 1 :], ())):
+        if names_of_checks:
+            yield from (said for said in hold(folder, names_of_checks) if said["found"])
+        if tests and (failed := _failed_test(folder, tests)):
+            yield _NOTHING | {"check": TESTS, "found": failed}
+
+
+def _failed_test(folder: Path, tests: Sequence[str]) -> str:
+    """The first of *tests* that fails in *folder*; empty where none does."""
     for part in ("tests", "fixtures"):
         copytree(ROOT / part, folder / part)
     (folder / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     options = ["-x", "-q", "-n0", "-p", "no:cacheprovider", f"--rootdir={folder}", "--tb=no"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *fault.tests],
-        cwd=folder,
-        env=_environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    done = _run(folder, "pytest", *options, *tests)
     if done.returncode not in (0, 1):
-        raise RuntimeError(f"{fault.name}: pytest ended with {done.returncode}: {done.stdout}")
+        raise RuntimeError(f"pytest {tests} ended with {done.returncode}: {done.stdout}")
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
     return failed[0].removeprefix("FAILED ").partition(" - ")[0] if failed else ""
 

@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from flash_emulator import EmulatedFlash, load_part
-from flash_emulator.explore import Boot, Limits, Options, Report, Rest, Search, Violation
+from flash_emulator.explore import (
+    Boot,
+    Film,
+    Limits,
+    Options,
+    Path,
+    Report,
+    Rest,
+    Search,
+    Violation,
+    replay,
+)
 from mcu_updater.bank import Bank
 from mcu_updater.board import Board, Trial
 from mcu_updater.board.layout import layout_of
@@ -37,6 +48,8 @@ from mcu_updater.slot import CopyLayout
 L4, F1, H7 = "STM32L476xG", "STM32F103x8", "STM32H743xI"
 VERSIONS = ("1.0.0", "2.0.0", "3.0.0")
 TAIL = 76  # bytes of an image in its last sector: whole units and a half
+WHOLE_TAIL = 64  # of the image from the factory: whole units of any part, so that it is written
+MOST_STATES = 4000  # of one search; the updater as it is comes to a quarter of that at most
 ISLAND = 100  # bytes at either end of what a sparse image has before that
 
 # --- factory: the one place that knows how a scenario is made
@@ -73,7 +86,8 @@ def make(
     layout = layout_of(chip, strategy)
     slot = (layout.execution if isinstance(layout, CopyLayout) else layout).slot
     address, ahead = chip.base + slot.offset, sum(slot.sector_sizes[: sectors - 1])
-    images = {version: filler(version, ahead + TAIL, address) for version in VERSIONS}
+    tails = dict.fromkeys(VERSIONS, TAIL) | {VERSIONS[0]: WHOLE_TAIL}
+    images = {version: filler(version, ahead + tail, address) for version, tail in tails.items()}
     if sparse:
         images = {version: _sparse(image, ahead) for version, image in images.items()}
     packages = {version: as_file(image, address, fmt) for version, image in images.items()}
@@ -219,8 +233,13 @@ class Check:
     def run(self, violations: int = 1) -> Report:
         """Stops at so many *violations*. Raises SelfCheckFailed, see ``Search``."""
         subject = StrictSubject(self.scenario)
-        limits = Limits(cuts=self.cuts, time_s=self.time_s, violations=violations)
+        limits = Limits(self.cuts, MOST_STATES, self.time_s, violations)
         return Search(subject, subject.flash, subject.rest, Options(limits=limits)).run()
+
+    def film(self, path: Path) -> Film:
+        """That path again, see ``replay``."""
+        subject = StrictSubject(self.scenario)
+        return replay(subject, subject.flash, subject.rest, path)
 
 
 _LOST = {"retries": 0, "final": "1.0.0"}  # the upgrade must fail, and once is enough
