@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 
-.PHONY: demo test lint types imports format pytest powerloss bench firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation bench firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -60,6 +60,15 @@ powerloss: $(STAMP)  ## explore every scenario, part class and strategy; whole s
 	$(BIN)/mcu-updater powerloss --part each --html $(CAMPAIGN)/parts.html --json $(CAMPAIGN)/parts.json
 	$(BIN)/mcu-updater powerloss --strategy all
 	$(BIN)/mcu-updater powerloss --part each --size full --html $(CAMPAIGN)/slots.html
+
+mutants: $(STAMP) ## are seeded faults found? one table, some minutes
+	PYTHONPATH=tests $(BIN)/python -m mutants.run
+
+mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/mutation.md
+	$(BIN)/python -m pip install --quiet --editable '.[mutation]'
+	rm -rf .mutation && mkdir .mutation
+	cp -r mcu_updater flash_emulator tests pyproject.toml .mutation
+	cd .mutation && ../$(BIN)/mutmut run && ../$(BIN)/mutmut results
 
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

@@ -175,6 +175,8 @@ def test_asking_comes_to_an_end_and_finds_the_best_that_there_is() -> None:
 # --- a device with two banks
 
 SECTORS = [512] * 9
+ATTEMPTS_AT = 256 + 3 * 8
+"""Where the first attempt stands in a half: FORMAT.md, sections 2 and 4."""
 LAYOUT = Layout.of(tiny_part(SECTORS), boot=1, slot=4, half=2)
 IMAGES = {version: image(version, size) for version, size in (("1.0", 700), ("2.0", 1300))}
 
@@ -310,7 +312,22 @@ def test_with_both_images_damaged_nothing_is_run(phase: Phase) -> None:
     rig.damage_image(1)
     decision = rig.boot()
     assert (decision.bank, decision.mode) == (None, Mode.RECOVERY)
+    assert decision.reasons[-1] == "no bank holds a complete, verified image"
     assert rig.device.mapped_bank == 0
+
+
+def test_every_reason_names_its_bank() -> None:
+    rig = Rig.make()
+    told = [*rig.boot(ResetCause.POWER).reasons, *rig.boot().reasons]
+    rig.damage_image(1)
+    told += rig.boot().reasons
+    assert told == [
+        "bank B is on trial; power was lost, which costs it no attempt (0 of 3 spent)",
+        "bank B is on trial, attempt 1 of 3",
+        "bank B: the image does not have its digest",
+        "bank B was on trial, but its image is damaged",
+        "bank A holds version 1.0, generation 1, confirmed and intact",
+    ]
 
 
 def test_an_unreadable_image_is_a_damaged_one() -> None:
@@ -359,8 +376,42 @@ def test_a_trial_that_can_record_nothing_ends_and_the_old_image_runs() -> None:
     for cause in OTHER_CAUSES:
         decision = rig.boot(cause)
         assert (decision.bank, decision.mode) == (0, Mode.RUN)
-        assert any("no attempt can be recorded" in reason for reason in decision.reasons)
+        assert "bank B: no attempt can be recorded any more" in decision.reasons
     assert rig.boot(ResetCause.POWER).mode is Mode.TRIAL
+
+
+@pytest.mark.parametrize("spoilt", [1, 2])
+def test_a_spoilt_place_is_passed_over_and_counts_as_spent(spoilt: int) -> None:
+    rig = Rig.make()
+    half = rig.banks()[1].halves[rig.reading(1).half or 0]
+    for index in range(spoilt):
+        damage_unit(rig.device, half.address + ATTEMPTS_AT + 8 * index, "spent")
+    assert rig.reading(1).attempts == 0
+    assert rig.boot().mode is Mode.TRIAL
+    rig.device.reset()
+    assert rig.reading(1).attempts == spoilt + 1
+
+
+@dataclass
+class Refusing:
+    """A switch that does not let the CPU have bank B."""
+
+    device: EmulatedFlash
+    maps_at_once: bool = True
+    mapped_bank: int = 0
+
+    def map_bank(self, bank: int) -> None:
+        if bank == 1:
+            raise OSError("no alias")
+
+
+@pytest.mark.parametrize("phase", [Phase.TRIAL, Phase.CONFIRMED])
+def test_a_bank_that_cannot_be_mapped_gives_way_and_is_named(phase: Phase) -> None:
+    rig = Rig.make(phase)
+    decision = boot(rig.device, Refusing(rig.device), LAYOUT, ResetCause.SOFTWARE)
+    assert (decision.bank, decision.mode) == (0, Mode.RUN)
+    assert "bank B: no alias" in decision.reasons
+    assert rig.reading(1).attempts == 0
 
 
 def test_a_failure_that_cannot_be_recorded_is_decided_anew_every_time() -> None:

@@ -194,6 +194,7 @@ PLAN = PlanOffered("STM32", "1.0", "2.0", 30, -113, 5000)
     [
         (PLAN, None),
         (replace(PLAN, source_version=""), None),
+        (replace(PLAN, target_version="2"), None),
         (replace(PLAN, target_version="é" * 32), None),
         (replace(PLAN, component="GD32"), "for component 'GD32', this device is 'STM32'"),
         (replace(PLAN, source_version="0.9"), "from version '0.9', '1.0' is running"),

@@ -92,6 +92,25 @@ def test_lost_bytes_in_the_data_are_read_again(position, size):
     assert checked(Session(faults=Faults(drop_sent=lost))).client.retries >= 1
 
 
+def test_data_of_another_offset_are_read_again():
+    class OldPort:
+        """The first answer to the second read is of an earlier one."""
+
+        def __init__(self, pipe):
+            self.write, self.pipe, self.changed = pipe.write, pipe, 0
+
+        def read(self, timeout_s):
+            data = self.pipe.read(timeout_s)
+            found = data.startswith(b"\r\n+QIOTOTARD: 1024,") and not self.changed
+            self.changed += found
+            return data.replace(b" 1024,", b" 0,", 1) if found else data
+
+    session = Session()
+    port = OldPort(session.pipe)
+    session.client = AtClient(port, session.clock)
+    assert checked(session).client.retries == port.changed == 1
+
+
 def test_a_module_that_ends_data_in_its_own_style():
     class OddPort:
         def __init__(self, pipe):
@@ -334,6 +353,39 @@ def test_next_piece_after_a_reboot_of_the_mcu():
     assert session.client.read(999, 1024) == session.plan.package.data[999:1000]
     session.client.next_piece()
     assert session.event(ota.PieceReady).start == 1000
+
+
+def test_next_piece_is_not_asked_for_twice_when_no_sign_of_it_arrives():
+    class DeafPort:
+        """Nothing arrives between the first action 2 and the command that follows it."""
+
+        def __init__(self, pipe):
+            self.pipe, self.deaf, self.times = pipe, False, 0
+
+        def write(self, data):
+            is_asked = b"+QIOTUPDATE=2" in data
+            self.times += is_asked
+            self.deaf = is_asked and self.times == 1
+            self.pipe.write(data)
+
+        def read(self, timeout_s):
+            while (data := self.pipe.read(timeout_s)) and self.deaf:
+                pass
+            return data
+
+    at_once = ModuleOptions(piece_size=1000, download_bytes_per_s=1e6)
+    session = Session(options=at_once)
+    port = DeafPort(session.pipe)
+    session.client = client = AtClient(port, session.clock)
+    client.connect()
+    client.report_version(COMPONENT, OLD)
+    client.request_plan()
+    session.event(ota.PlanOffered)
+    client.confirm()
+    session.event(ota.PieceReady)
+    client.next_piece()
+    assert port.times == 1
+    assert client.read(1000, 1) == session.plan.package.data[1000:1001]
 
 
 def test_module_power_cut_during_the_download():
