@@ -8,7 +8,7 @@ found at the line that failed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,8 +163,8 @@ class StrictBoot(BoardBoot):
         )
         self._is_awaited = self._is_good and set(scenario.ways) == {Way.SOON}
 
-    def _memories(self, events: Iterator[Event]) -> Iterator[object]:
-        yield from super()._memories(self._judged(events))
+    def _session(self, events: Iterator[Event]) -> Generator[Hashable, None, bool]:
+        return (yield from super()._session(self._judged(events)))
 
     def _judged(self, events: Iterator[Event]) -> Iterator[Event]:
         for event in events:
