@@ -392,6 +392,16 @@ def test_a_spoilt_place_is_passed_over_and_counts_as_spent(spoilt: int) -> None:
     assert rig.reading(1).attempts == spoilt + 1
 
 
+def test_a_failure_whose_place_is_spoilt_spends_no_attempt() -> None:
+    rig = Rig.make()
+    half = rig.banks()[1].halves[rig.reading(1).half or 0]
+    damage_unit(rig.device, half.address + ATTEMPTS_AT - 8, "spent")
+    rig.damage_image(1)
+    assert rig.boot().bank == 0
+    rig.device.reset()
+    assert (rig.reading(1).phase, rig.reading(1).attempts) == (Phase.TRIAL, 0)
+
+
 @dataclass
 class Refusing:
     """A switch that does not let the CPU have bank B."""

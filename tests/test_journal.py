@@ -246,7 +246,7 @@ def test_a_virgin_trailer_says_nothing() -> None:
 def test_snapshots_replace_one_another_in_turn(unit: int) -> None:
     kept = journal(trailer(unit=unit))
     halves, turns = [], []
-    for snapshot in (PLANNED, LOADING, CHECKPOINTED, LOADING, VERIFIED, CONFIRMED, CONFIRMED):
+    for snapshot in (PLANNED, LOADING, CHECKPOINTED, VERIFIED, LOADING, CONFIRMED, CONFIRMED):
         reading = kept.snapshot(snapshot)
         assert reading == kept.read()
         assert (reading.snapshot, reading.settled) == (snapshot, True)
@@ -254,7 +254,7 @@ def test_snapshots_replace_one_another_in_turn(unit: int) -> None:
         halves.append(reading.half)
         turns.append(reading.turn)
     assert halves == [0, 1, 0, 1, 0, 1, 0]
-    assert turns == [0, 1, 2, 3, 0, 1, 2]  # in VERIFIED, whose records are read as well, too
+    assert turns == [0, 1, 2, 3, 0, 1, 2]
 
 
 def test_the_snapshot_as_it_is_now_needs_one() -> None:
@@ -335,6 +335,16 @@ def test_a_trailer_without_room_for_the_records_is_refused() -> None:
     halves = Window(device, device.part.base, (256,)), Window(device, device.part.base, (256,))
     with pytest.raises(ValueError, match="do not fit"):
         Journal(halves, SLOT_SECTORS)
+
+
+def test_a_half_holds_header_and_records_and_what_is_left_is_for_a_checkpoint() -> None:
+    for sector, slot_sectors, left in ((512, 30, 8), (512, 31, 0), (1024, 94, 8), (512, 4, 168)):
+        device = EmulatedFlash(tiny_part([sector] * 2))
+        halves = (
+            Window(device, device.part.base, [sector]),
+            Window(device, device.part.base + sector, [sector]),
+        )
+        assert Journal(halves, slot_sectors).checkpoint_capacity == left
 
 
 def test_a_trailer_that_takes_no_snapshot_is_named() -> None:
@@ -521,6 +531,13 @@ def test_a_record_of_another_generation_does_not_count() -> None:
     assert later.read().sectors_done == 0
     other.preload(other.part.base + RECORD_AT, settled)
     assert not later.read().settled
+
+
+def test_the_highest_generation_has_records_too() -> None:
+    kept = journal(trailer())
+    last = kept.snapshot(replace(LOADING, generation=0xFFFF_FFFF))
+    kept.record(last, Record.SECTOR, 0)
+    assert kept.read().sectors_done == 1
 
 
 @pytest.mark.parametrize("unit", [2, 8, 16, 32])
