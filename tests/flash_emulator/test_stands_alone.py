@@ -37,4 +37,4 @@ def test_it_imports_and_works_where_mcu_updater_cannot_be_imported() -> None:
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["dead", "['flash_emulator']"]
+    assert done.stdout.splitlines() == ["dead", "['flash_emulator', 'jinja2', 'markupsafe']"]
