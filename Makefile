@@ -64,7 +64,7 @@ powerloss: $(STAMP)  ## explore every scenario, part class and strategy; whole s
 mutants: $(STAMP) ## are seeded faults found? one table, some minutes
 	PYTHONPATH=tests $(BIN)/python -m mutants.run
 
-mutation: $(STAMP) ## random small edits of journal, boot and decide, with mutmut (takes long)
+mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/mutation.md
 	$(BIN)/python -m pip install --quiet --editable '.[mutation]'
 	rm -rf .mutation && mkdir .mutation
 	cp -r mcu_updater flash_emulator tests pyproject.toml .mutation
