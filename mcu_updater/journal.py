@@ -281,9 +281,8 @@ class Journal:
     def _bytes(self, record: Record, snapshot: Snapshot, index: int) -> bytes:
         return _record_bytes(record, index, snapshot.generation, self._record_size)
 
-    def _is_written(self, half: int, record: Record, snapshot: Snapshot, index: int = 0) -> bool:
-        place = self._place(record, index)
-        return self._halves[half].holds(place, self._bytes(record, snapshot, index))
+    def _is_written(self, half: int, record: Record, snapshot: Snapshot) -> bool:
+        return self._halves[half].holds(self._place(record), self._bytes(record, snapshot, 0))
 
     def _is_blank(self, half: int, record: Record, index: int = 0) -> bool:
         blank = bytes([ERASED]) * self._record_size

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Protocol
 
-from flash_emulator.cells import NotHeld, Slice
+from flash_emulator.cells import Slice
 from flash_emulator.clock import VirtualClock
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
+from flash_emulator.explore.looker import Endless, Looker
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.reads import Reads, Ways, left_out, to_flip
 from flash_emulator.explore.report import SelfCheckFailed
@@ -27,7 +28,7 @@ from flash_emulator.explore.states import (
     start_node,
 )
 from flash_emulator.explore.subject import Boot, Rest, Run, Violation
-from flash_emulator.explore.successors import Look, Span, Successor, Successors, both_of, covers
+from flash_emulator.explore.successors import Look, Successor, Successors, both_of
 from flash_emulator.power import SteadySupply
 from flash_emulator.trace import Operation
 
@@ -43,10 +44,6 @@ class Joined(BaseException):
 
 class Broken(BaseException):
     """The search itself failed, in the middle of a boot whose handlers must not hide it."""
-
-
-class Endless(BaseException):
-    """The boot has done more operations than it may."""
 
 
 class Signature(Protocol):
@@ -208,86 +205,6 @@ def powered(flash: EmulatedFlash, reads: Reads) -> EmulatedFlash:
     twin.forget_history()
     twin.power_on()
     return twin
-
-
-class Looker:
-    """Notes what a stretch of a boot looks at, and what it erases unseen."""
-
-    def __init__(self, flash: EmulatedFlash, job: Job) -> None:
-        self._unit = flash.part.program_unit
-        self._base = flash.part.base
-        self._sizes = flash.part.sector_starts
-        self._left = job.operations
-        self._reads: list[Span] = list(job.look)
-        self._compared: dict[int, set[Slice]] = {}
-        self._erased: list[Span] = []
-        self._dead: list[Span] = []
-        self._not_held: dict[int, NotHeld] = {}
-
-    def read(self, offset: int, size: int) -> None:
-        self._reads.append((offset, offset + size))
-
-    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
-        at = unit * self._unit
-        if not never:
-            self._reads.append((at, at + self._unit))
-        elif not any(low <= at < high for low, high in self._erased):
-            self._compared.setdefault(unit, set()).add(wanted)
-
-    def moment(self) -> None:
-        """Nothing is looked at."""
-
-    def operation(self, operation: Operation) -> None:
-        self._left -= operation.done
-        if self._left < 0:
-            raise Endless
-        offset = operation.address - self._base
-        if operation.kind == "program":
-            self._reads.append((offset, offset + len(operation.data)))
-        elif operation.kind == "erase":
-            sector = (offset, offset + self._sizes[offset])
-            if sector not in self._erased:
-                self._erase(sector)
-
-    def _erase(self, sector: Span) -> None:
-        """Whole units of *sector* that were not looked at are dead, or were compared only."""
-        self._erased.append(sector)
-        units = [at for at in self._compared if sector[0] <= at * self._unit < sector[1]]
-        self._dead += self._without([sector], [*self._reads, *map(self._span, units)])
-        for at in units:
-            if list(self._without([self._span(at)], self._reads)):
-                self._not_held[at] = frozenset(self._compared[at])
-
-    def followed_by(self, after: Look) -> Look:
-        """What a boot looks at that goes through this stretch first, and then as *after* says."""
-        seen = [*self._reads, *self._erased]
-        compared = {**after.compared, **self._compared}
-        dead = self._without(after.dead, [*seen, *map(self._span, compared)])
-        not_held = dict(self._not_held)
-        for at in compared:
-            erased_later = at in after.compared or covers(after.dead, at * self._unit)
-            if erased_later and list(self._without([self._span(at)], seen)):
-                not_held[at] = frozenset(self._compared.get(at, ())) | after.compared.get(
-                    at, frozenset()
-                )
-        return Look(None, (*self._dead, *dead), not_held)
-
-    def _span(self, unit: int) -> Span:
-        return unit * self._unit, (unit + 1) * self._unit
-
-    def _without(self, spans: Iterable[Span], seen: Iterable[Span]) -> Iterator[Span]:
-        """What of *spans* lies in no unit of *seen*."""
-        unit, order = self._unit, sorted(seen)
-        for at, end in spans:
-            for low, high in order:
-                if high <= at or low >= end:
-                    continue
-                begin = low // unit * unit
-                if begin > at:
-                    yield at, begin
-                at = max(at, -(-high // unit) * unit)
-            if at < end:
-                yield at, end
 
 
 class Echo:

@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
-    INCOMPLETE = "incomplete"  # stopped, and nothing was found so far
+    INCOMPLETE = "incomplete"  # stopped, and nothing was found so far but known hazards
     HAZARD_FOUND = "hazard found, as known"
     HAZARD_MISSED = "known hazard not found"
     BROKEN = "not to be believed"  # a self-check failed
@@ -74,11 +74,13 @@ class Result:
         report, hazard = self.report, self.expectation is Expectation.HAZARD
         if report is None:
             return Verdict.BROKEN
-        if report.violation_count:
-            return Verdict.HAZARD_FOUND if hazard else Verdict.FAILED
-        if not report.complete:
+        if report.violation_count and not hazard:
+            return Verdict.FAILED
+        if not report.complete:  # also where the hazard was found: there may be more than that
             return Verdict.INCOMPLETE
-        return Verdict.HAZARD_MISSED if hazard else Verdict.PASSED
+        if not hazard:
+            return Verdict.PASSED
+        return Verdict.HAZARD_FOUND if report.violation_count else Verdict.HAZARD_MISSED
 
     @property
     def as_expected(self) -> bool:

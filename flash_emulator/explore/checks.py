@@ -16,9 +16,11 @@ from flash_emulator.explore.states import Key
 def check(graph: Graph, seen: AbstractSet[Key], *, complete: bool) -> tuple[Check, ...]:
     """Raises SelfCheckFailed, naming what cannot be believed.
 
-    A search that was stopped before its first batch came back has nothing to be checked.
+    A search that was stopped before its first batch came back has nothing to be checked, nor has
+    one whose first boot is wrong before it does anything: that is a finding, and no vacuous pass.
     """
-    if not graph.starts and not complete:
+    wrong_at_once = graph.cuts == 0 and any(entry.violated for entry in graph.entries.values())
+    if wrong_at_once or (not graph.starts and not complete):
         return ()
     return (
         _fired(graph),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as File
 
 from flash_emulator import Part
@@ -37,6 +37,9 @@ def explore(
 ) -> Result:
     """Explore one scenario. A search that cannot be believed is a result too."""
     subject = BoardSubject(scenario)
+    if not hazard(subject.part, scenario.strategy).harmless:  # it is found again and again
+        limits = replace(terms.options.limits, violations=None)
+        terms = replace(terms, options=replace(terms.options, limits=limits))
     array = Array.of(subject.part, regions(subject.part, scenario.strategy))
     facts = facts_of(scenario, subject.part)
     try:

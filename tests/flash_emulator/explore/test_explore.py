@@ -364,6 +364,15 @@ def test_a_search_that_proves_nothing_is_refused(boot: Boot, said: str) -> None:
         explore(tiny(), boot)
 
 
+def test_one_that_is_wrong_before_it_does_anything_is_a_finding() -> None:
+    def wrong(_: EmulatedFlash) -> None:
+        raise Violation("safe", "at once")
+
+    report = explore(tiny(), wrong)
+    assert [found.text for found in report.violations] == ["at once"]
+    assert not report.passed
+
+
 def test_a_subject_that_changes_nothing_is_refused() -> None:
     options = Options(outcomes=(Outcome.BEFORE, Outcome.AFTER), merge=False)
     with pytest.raises(SelfCheckFailed, match="no operation changed anything"):
