@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cache
 
 from flash_emulator.ecc import Code, Decoded, Verdict
 
@@ -29,6 +31,8 @@ class Mark(IntEnum):
 
 
 _MARKS = tuple(Mark)
+_MOST_SUMS = 64
+_sums: dict[tuple[int, int, tuple[int, ...]], bytes] = {}
 _UNKNOWN_RUN = re.compile(rb"%c+" % Mark.UNKNOWN)
 
 
@@ -67,7 +71,10 @@ NotHeld = frozenset[Slice]
 
 
 class _Page:
-    """Data and marks of one page; shared between forks until one of them writes."""
+    """Data and marks of one page; shared between forks until one of them writes.
+
+    All pages that are blank are one, and all of which nothing is known.
+    """
 
     __slots__ = ("data", "digest", "marks", "not_held", "raw", "unknown")
 
@@ -117,6 +124,8 @@ class Cells:
     __slots__ = (
         "_blank",
         "_dirty",
+        "_fading",
+        "_forgotten",
         "_owned",
         "_page_size",
         "_pages",
@@ -138,11 +147,13 @@ class Cells:
             bytearray([ERASED]) * self._page_size, bytearray(self._units_per_page), {}
         )
         self._blank.digest = 0
+        self._forgotten = _forgotten_page(self._page_size, self._units_per_page)
         self._pages = [self._blank] * (size // self._page_size)
         self._owned = bytearray(len(self._pages))
         self._dirty = bytearray(len(self._pages))  # 1: not in the total
         self._total = 0
         self._unknown = 0
+        self._fading: frozenset[int] = frozenset()  # pages that may hold weak bits
 
     def fork(self) -> Cells:
         """The same cells, to go another way. Pages are shared until either side writes."""
@@ -150,29 +161,36 @@ class Cells:
         twin.size, twin.unit, twin.code = self.size, self.unit, self.code
         twin._page_size, twin._units_per_page = self._page_size, self._units_per_page
         twin._word_bits, twin._blank = self._word_bits, self._blank
+        twin._forgotten = self._forgotten
         twin._pages = self._pages.copy()
         twin._owned = bytearray(len(self._owned))
         self._owned = bytearray(len(self._owned))
         twin._dirty, twin._total = self._dirty.copy(), self._total
-        twin._unknown = self._unknown
+        twin._unknown, twin._fading = self._unknown, self._fading
         return twin
 
     def digest(self) -> int:
         """128 bits over all that a power cut leaves; pages that did not change cost nothing."""
         index = self._dirty.find(1)
         while index >= 0:
-            self._total ^= self._pages[index].take_digest(index)
+            self._total ^= self._digest_of(index)
             self._dirty[index] = 0
             index = self._dirty.find(1, index + 1)
         return self._total
 
     # --- pages
 
+    def _digest_of(self, index: int) -> int:
+        page = self._pages[index]
+        if page is self._forgotten:
+            return _forgotten_digest(self._page_size, self._units_per_page, index)
+        return page.take_digest(index)
+
     def _own(self, index: int) -> _Page:
         """The page, to be written now."""
         page = self._pages[index]
         if not self._dirty[index]:
-            self._total ^= page.take_digest(index)
+            self._total ^= self._digest_of(index)
             self._dirty[index] = 1
         if not self._owned[index]:
             page = self._pages[index] = page.copy()
@@ -195,11 +213,17 @@ class Cells:
 
     def raw_data(self, offset: int, size: int) -> bytes:
         """Data as the cells' last stable state has them; no ECC, no chance, no error."""
+        index, begin = divmod(offset, self._page_size)
+        if begin + size <= self._page_size:  # most reads
+            return bytes(self._pages[index].data[begin : begin + size]) if size else b""
         spans = self._spans(offset, size)
         return b"".join([self._pages[i].data[begin:stop] for i, begin, stop in spans])
 
     def raw_units(self, offset: int, size: int) -> list[int]:
         """Units within the range that are not plain, in ascending order; most often none."""
+        index, begin = divmod(offset, self._page_size)
+        if size and begin + size <= self._page_size and not self._pages[index].raw:  # most reads
+            return []
         found = []
         for index, begin, stop in self._spans(offset, size):
             page = self._pages[index]
@@ -222,6 +246,34 @@ class Cells:
             if page.unknown and page.marks.find(Mark.UNKNOWN, first, last + 1) >= 0:
                 return False
         return True
+
+    def plain_size(self, offset: int, size: int) -> int:
+        """How many bytes from *offset* on, *size* at most, stand in plain and known units."""
+        end = offset + size
+        raw = self.raw_units(offset, size)
+        if raw:
+            end = min(end, raw[0] * self.unit)
+        for index, begin, stop in self._spans(offset, size) if self._unknown else ():
+            page = self._pages[index]
+            if page.unknown:
+                first, last = begin // self.unit, (stop - 1) // self.unit
+                found = page.marks.find(Mark.UNKNOWN, first, last + 1)
+                if found >= 0:
+                    end = min(end, index * self._page_size + found * self.unit)
+                    break
+        return max(0, end - offset)
+
+    def sha256(self, offset: int, size: int) -> bytes:
+        """Of ``raw_data``. Remembered by the digests of the pages, whoever holds them."""
+        first, last = offset // self._page_size, (offset + size - 1) // self._page_size
+        pages = tuple([self._digest_of(index) for index in range(first, last + 1)])
+        found = _sums.get((offset, size, pages))
+        if found is None:
+            if len(_sums) >= _MOST_SUMS:
+                _sums.clear()
+            found = hashlib.sha256(self.raw_data(offset, size)).digest()
+            _sums[offset, size, pages] = found
+        return found
 
     def unknown_spans(self) -> list[tuple[int, int]]:
         """Where units are marked UNKNOWN: first byte, behind the last one; ascending, joined."""
@@ -298,7 +350,8 @@ class Cells:
             old = self._pages[index]
             if stop - begin == self._page_size:
                 if old is not self._blank:
-                    self._drop(index, old)
+                    self._put(index, self._blank)
+                    self._dirty[index] = 0  # its digest is 0
                 continue
             page = self._own(index)
             page.data[begin:stop] = bytes([ERASED]) * (stop - begin)
@@ -310,6 +363,10 @@ class Cells:
     def forget(self, offset: int, size: int) -> None:
         """Mark every unit of the range UNKNOWN: whole units, whatever they hold."""
         for index, begin, stop in self._spans(offset, size):
+            if stop - begin == self._page_size:
+                if self._pages[index] is not self._forgotten:
+                    self._put(index, self._forgotten)
+                continue
             page = self._own(index)
             page.data[begin:stop] = bytes([ERASED]) * (stop - begin)
             units = range(begin // self.unit, stop // self.unit)
@@ -341,12 +398,14 @@ class Cells:
         index, within = divmod(unit, self._units_per_page)
         return self._pages[index].not_held.get(within, frozenset())
 
-    def _drop(self, index: int, old: _Page) -> None:
+    def _put(self, index: int, shared: _Page) -> None:
+        """Let the page be one that many share; it has to be digested."""
+        old = self._pages[index]
         if not self._dirty[index]:
-            self._total ^= old.take_digest(index)
-        self._dirty[index] = 0
-        self._unknown -= old.unknown
-        self._pages[index] = self._blank
+            self._total ^= self._digest_of(index)
+        self._dirty[index] = 1
+        self._unknown += shared.unknown - old.unknown
+        self._pages[index] = shared
         self._owned[index] = 0
 
     def set_word(self, unit: int, raw: RawUnit) -> None:
@@ -363,6 +422,8 @@ class Cells:
         else:
             page.raw[within] = raw
             page.marks[within] = Mark.RAW
+            if any(raw.fading):
+                self._fading |= {index}
         if page.unknown:
             page.not_held.pop(within, None)
             self._count_unknown(page)
@@ -404,23 +465,38 @@ class Cells:
         for unit, cells in raw.items():
             index, within = divmod(unit, self._units_per_page)
             self._own(index).raw[within] = cells
+            self._fading |= {index}
 
     def fade(self) -> None:
         """Every weak bit is metastable from now on; its last stable state is the right one."""
-        for index, page in enumerate(self._pages):
-            if page.raw and any(any(raw.fading) for raw in page.raw.values()):
-                own = self._own(index)
-                own.raw = {unit: raw.faded() for unit, raw in own.raw.items()}
+        self._age(RawUnit.faded)
+        self._fading = frozenset()
 
     def power_on(self) -> None:
         """Every weak bit is one power-on older."""
-        for index, page in enumerate(self._pages):
-            if page.raw and any(any(raw.fading) for raw in page.raw.values()):
+        self._age(RawUnit.after_power_on)
+
+    def _age(self, older: Callable[[RawUnit], RawUnit]) -> None:
+        for index in self._fading:
+            page = self._pages[index]
+            if any(any(raw.fading) for raw in page.raw.values()):
                 own = self._own(index)
-                own.raw = {unit: raw.after_power_on() for unit, raw in own.raw.items()}
+                own.raw = {unit: older(raw) for unit, raw in own.raw.items()}
+
+
+def _forgotten_page(size: int, units: int) -> _Page:
+    """A page of which nothing is known."""
+    return _Page(bytearray([ERASED]) * size, bytearray([Mark.UNKNOWN]) * units, {}, units)
+
+
+@cache
+def _forgotten_digest(size: int, units: int, index: int) -> int:
+    return _forgotten_page(size, units).take_digest(index)
 
 
 def _forget(page: _Page, units: range) -> None:
     """Drop what *page* keeps of single *units*."""
-    page.raw = {unit: raw for unit, raw in page.raw.items() if unit not in units}
-    page.not_held = {unit: held for unit, held in page.not_held.items() if unit not in units}
+    if page.raw:
+        page.raw = {unit: raw for unit, raw in page.raw.items() if unit not in units}
+    if page.not_held:
+        page.not_held = {unit: held for unit, held in page.not_held.items() if unit not in units}

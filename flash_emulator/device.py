@@ -6,6 +6,7 @@ happens. Bulk calls are as fast as slices, and every unit in them can be cut all
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import warnings
@@ -244,6 +245,16 @@ class EmulatedFlash:
         data = self.cells.raw_data(offset, size)
         return self._decoded(data, address, offset, raw_units) if raw_units else data
 
+    def sha256(self, address: int, size: int) -> bytes:
+        """SHA-256 of what ``read`` gives; raises what that raises."""
+        offset = self._offset(address, size)
+        if size == 0 or self.options.read_protected or self.cells.raw_units(offset, size):
+            return hashlib.sha256(self.read(address, size)).digest()
+        self._alive()
+        self._wait_for_read(offset, size)
+        self._look_at(offset, size)
+        return self.cells.sha256(offset, size)
+
     def match(self, address: int, expected: bytes) -> int:
         """How many bytes from *address* on read as *expected*, up to a unit that does not.
 
@@ -266,14 +277,14 @@ class EmulatedFlash:
 
     def _plainly_held(self, offset: int, expected: bytes) -> int:
         """How many bytes of *expected* stand in whole plain units from *offset* on."""
-        size, unit = len(expected), self._unit
-        if size <= unit or self.cells.raw_units(offset, size):
+        unit = self._unit
+        if len(expected) <= unit:
             return 0
-        if self.cells.has_unknown and not self.cells.is_known(offset, size):
-            return 0
+        size = self.cells.plain_size(offset, len(expected))
         data = self.cells.raw_data(offset, size)
-        same = size if data == expected else _same(data, expected)
-        same -= (offset + same) % unit if same < size else 0
+        same = size if expected.startswith(data) else _same(data, expected)
+        if same < len(expected):
+            same -= (offset + same) % unit
         if self.watch is not None and same > 0:
             self.watch.read(offset, same)
         return max(0, same)

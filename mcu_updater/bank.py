@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from mcu_updater.flash import BankSwitch, FlashDevice
@@ -12,8 +11,9 @@ from mcu_updater.slot import AnyLayout, CopyLayout, Layout, Region, Window
 EXECUTION = 2
 """Index of the execution slot, where there is one."""
 
-_NAMES = ("A", "B", "execution slot")
-_CHUNK = 16 * 1024  # bytes read at a time while a digest is taken
+NAMES = ("A", "B", "execution slot")
+"""By index."""
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +28,13 @@ class Bank:
     @property
     def name(self) -> str:
         """``A`` or ``B``, as people call them, or ``execution slot``."""
-        return _NAMES[self.index]
-
-    def image_digest(self, size: int) -> bytes | None:
-        """SHA-256 of the slot's first *size* bytes; None where flash cannot be read."""
-        digest = hashlib.sha256()
-        for offset in range(0, size, _CHUNK):
-            data = self.slot.peek(offset, min(_CHUNK, size - offset))
-            if data is None:
-                return None
-            digest.update(data)
-        return digest.digest()
+        return NAMES[self.index]
 
     def is_intact(self, snapshot: Snapshot) -> bool:
         """Whether the image that *snapshot* tells of stands in the slot, to the last bit."""
         if not 0 < snapshot.image_size <= self.slot.size:
             return False
-        return self.image_digest(snapshot.image_size) == snapshot.image_sha256
+        return self.slot.sha256(snapshot.image_size) == snapshot.image_sha256
 
 
 def open_banks(device: FlashDevice, switch: BankSwitch, layout: AnyLayout) -> tuple[Bank, Bank]:

@@ -102,6 +102,7 @@ class Decision:
     mode: Mode
     reasons: tuple[str, ...]
     needs_reset: bool = False
+    version: str = ""  # of the bank's image, as its journal has it
 
 
 def choose(views: Sequence[View], cause: ResetCause, attempts: int) -> Look | Fail | Start:
@@ -193,12 +194,14 @@ def boot(
                     continue
                 if not is_mapped and not switch.maps_at_once:
                     return Decision(bank, mode, (*reasons, why), needs_reset=True)
-                banks = open_banks(device, switch, layout)
-                if counts and not _count(banks[bank], views[bank].reading, attempts):
+                if counts and not _count(
+                    open_banks(device, switch, layout)[bank], views[bank].reading, attempts
+                ):
                     reasons.append(f"bank {'AB'[bank]}: no attempt can be recorded any more")
                     views[bank] = _failed(views[bank])
                     continue
-                return Decision(bank, mode, (*reasons, why))
+                version = views[bank].reading.version
+                return Decision(bank, mode, (*reasons, why), version=version)
 
 
 def _limited(views: list[View], mapped: int, swaps: int) -> list[View]:

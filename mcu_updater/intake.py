@@ -69,7 +69,7 @@ class Intake:
 
     def note_package(self) -> Iterator[Event]:
         """Journal the package's identity. Sectors of the same package stay done."""
-        started, snapshot = self._heard.started, self._bank.journal.snapshot_now()
+        started, snapshot = self._heard.started, self._keeper.current(self._bank)
         self._heard.module = Module.BUSY  # 10701 is followed by the download
         if started is None or started.sha256 is None:
             yield Problem("the module did not say the package's SHA-256")
@@ -90,13 +90,13 @@ class Intake:
         yield from self._keeper.write(self._bank, loading, f"package of {package.length} bytes")
 
     def start_over(self) -> Iterator[Event]:
-        snapshot = replace(self._bank.journal.snapshot_now(), piece_start=0, checkpoint=b"")
+        snapshot = replace(self._keeper.current(self._bank), piece_start=0, checkpoint=b"")
         yield from self._keeper.write(self._bank, snapshot, "the package begins anew")
         self._heard.module = Module.HOLDS_NEXT
 
     def load(self) -> Iterator[Event]:
         """Read one piece and write its sectors; then checkpoint, or verify the whole image."""
-        piece, snapshot = self._heard.piece, self._bank.journal.snapshot_now()
+        piece, snapshot = self._heard.piece, self._keeper.current(self._bank)
         if piece is None or snapshot.package is None:
             raise ValueError("no piece to load")
         loader = self._open_loader(snapshot, piece)
@@ -149,7 +149,7 @@ class Intake:
             try:
                 self._keeper.record(self._bank, Record.SECTOR, sector)
             except OSError:
-                done = replace(self._bank.journal.snapshot_now(), sectors_done=sector + 1)
+                done = replace(self._keeper.current(self._bank), sectors_done=sector + 1)
                 yield from self._keeper.write(self._bank, done, "a record could not be written")
             self._sector = sector
             yield Progress(Work.PROGRAM, loader.writer.cursor, 0)
@@ -165,7 +165,7 @@ class Intake:
                 found=f"{len(checkpoint)}",
             )
         snapshot = replace(
-            self._bank.journal.snapshot_now(), piece_start=end, checkpoint=checkpoint
+            self._keeper.current(self._bank), piece_start=end, checkpoint=checkpoint
         )
         yield from self._keeper.write(self._bank, snapshot, f"package bytes up to {end}")
         self._heard.module = Module.HOLDS_USED
@@ -173,7 +173,7 @@ class Intake:
     def _verify(self, loader: Loader, snapshot: Snapshot) -> Iterator[Event]:
         """Compare the whole image in flash with what the package said; journal that it is so."""
         size, digest = loader.image_size, loader.image_sha256
-        if self._bank.image_digest(size) != digest:
+        if self._bank.slot.sha256(size) != digest:
             raise VerificationFailed(
                 "the image in flash is not the image of the package",
                 where=f"bank {self._bank.name}",
@@ -196,7 +196,7 @@ class Intake:
 
     def _reject(self, error: UpdaterError) -> Iterator[Event]:
         failed = replace(
-            self._bank.journal.snapshot_now(),
+            self._keeper.current(self._bank),
             phase=Phase.FAILED,
             reason=REASONS[type(error)],
             checkpoint=b"",

@@ -288,23 +288,17 @@ class Journal:
         blank = bytes([ERASED]) * self._record_size
         return self._halves[half].holds(self._place(record, index), blank)
 
-    def snapshot_now(self) -> Snapshot:
-        """``read().current()`` where an upgrade is known to be there. ValueError: a bug of ours."""
-        snapshot = self.read().current()
-        if snapshot is None:
-            raise ValueError("no snapshot in the journal")
-        return snapshot
-
     # --- writing
 
-    def snapshot(self, snapshot: Snapshot) -> Reading:
+    def snapshot(self, snapshot: Snapshot, old: Reading | None = None) -> Reading:
         """Put *snapshot* in the place of all that the journal says; return the new reading.
 
-        A cut leaves the old journal or the new one, as a whole. Raises VerificationFailed when
-        the trailer does not take it; what is found out before the old one is erased leaves that.
+        *old* is what was read of it before, where that is known. A cut leaves the old journal or
+        the new one, as a whole. Raises VerificationFailed when the trailer does not take it; what
+        is found out before the old one is erased leaves that.
         """
         self._check(snapshot)
-        old = self.read()
+        old = old or self.read()
         half = 1 if old.half == 0 else 0
         turn = 0 if old.half is None else (old.turn + 1) % TURNS
         window = self._halves[half]

@@ -6,12 +6,12 @@ module cannot be asked for its state, so what it still holds is found out by rea
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 from mcu_updater.decide import Module, fit
 from mcu_updater.errors import LinkError
 from mcu_updater.events import Event, ModuleSaid, ModuleTold, Problem
-from mcu_updater.journal import Journal, Snapshot
+from mcu_updater.journal import Snapshot
 from mcu_updater.ota import (
     EVENT_CODES,
     Downloading,
@@ -28,11 +28,14 @@ from mcu_updater.ota import (
 
 
 class Listener:
-    """Hears and probes *link*. *journal* is the inactive slot's, against which pieces are held."""
+    """Hears and probes *link*. Pieces are held against the inactive slot's journal.
 
-    def __init__(self, link: OtaModule, journal: Journal) -> None:
+    *current* gives what that says.
+    """
+
+    def __init__(self, link: OtaModule, current: Callable[[], Snapshot | None]) -> None:
         self._link = link
-        self._journal = journal
+        self._current = current
         self.module = Module.UNKNOWN
         self.plan: PlanOffered | None = None
         self.started: DownloadStarted | None = None
@@ -78,7 +81,7 @@ class Listener:
 
     def _hold(self, piece: PieceReady) -> Module:
         self.piece = piece
-        snapshot = self._journal.read().snapshot
+        snapshot = self._current()
         return fit(piece, snapshot) if snapshot else Module.HOLDS_OTHER
 
     def probe(self, snapshot: Snapshot) -> Iterator[Event]:

@@ -13,6 +13,7 @@ in two of them, and the one that is to run is copied to the third.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ from mcu_updater.errors import UsageError
 from mcu_updater.flash import FlashDevice, Geometry
 
 ERASED = 0xFF
+_CHUNK = 16 * 1024  # bytes read at a time while a digest is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,19 @@ class Window:
             return self.device.read(self.address + offset, size)
         except OSError:
             return None
+
+    def sha256(self, size: int) -> bytes | None:
+        """Of the first *size* bytes; None where a unit is unreadable."""
+        shorter = getattr(self.device, "sha256", None)  # a device may have a shorter way
+        try:
+            if shorter is not None:
+                return bytes(shorter(self.address, size))
+            digest = hashlib.sha256()
+            for offset in range(0, size, _CHUNK):
+                digest.update(self.read(offset, min(_CHUNK, size - offset)))
+        except OSError:
+            return None
+        return digest.digest()
 
     def match(self, offset: int, expected: bytes) -> int:
         """How many bytes from *offset* on read as *expected*, up to a unit that does not.

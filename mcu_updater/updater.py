@@ -103,8 +103,8 @@ class Updater:
         self._link = module
         self._policy = policy
         self._self_test = self_test
-        self._heard = Listener(module, inactive.journal)
         self._keeper = Keeper()
+        self._heard = Listener(module, lambda: self._keeper.read(inactive).snapshot)
         self._intake = Intake(
             inactive, module, self._heard, self._keeper, policy.read_size, policy.base
         )
@@ -154,7 +154,6 @@ class Updater:
         alike, event for event and operation for operation.
         """
         return (
-            tuple([(read.half, read.phase, read.settled, read.attempts) for read in self._read]),
             self._connected,
             self._asked,
             self._link.memory(),
@@ -172,8 +171,8 @@ class Updater:
     # --- observe
 
     def _observe(self) -> Observed:
-        """Read both journals, once for each step: a header that fades may read otherwise next."""
-        self._read = self._active.journal.read(), self._inactive.journal.read()
+        """Look at both journals: what this step is decided and done by."""
+        self._read = self._keeper.read(self._active), self._keeper.read(self._inactive)
         active, inactive = self._read
         return Observed(
             active.phase,
@@ -209,7 +208,7 @@ class Updater:
             reading = replace(reading, switched=False, failed=reading.attempts > 0)
         yield from self._renew(self._inactive, reading)
         if reading.phase is Phase.LOADING:
-            start = self._inactive.journal.snapshot_now().piece_start
+            start = self._keeper.current(self._inactive).piece_start
             yield Resumed(self._inactive.name, reading.sectors_done, start)
 
     def _renew(self, bank: Bank, reading: Reading) -> Iterator[Event]:
@@ -311,7 +310,7 @@ class Updater:
         yield from self._heard.hear(timeout_s, Module.NO_PLAN if asked else Module.QUIET)
 
     def _do_probe(self) -> Iterator[Event]:
-        yield from self._heard.probe(self._inactive.journal.snapshot_now())
+        yield from self._heard.probe(self._keeper.current(self._inactive))
         if self._heard.module is Module.UNKNOWN:
             yield from self._heard.hear(self._policy.quiet_s, Module.QUIET)
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Protocol
 
 from flash_emulator.cells import Slice
-from flash_emulator.clock import VirtualClock
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
-from flash_emulator.explore.looker import Endless, Looker
+from flash_emulator.explore.looker import Endless
 from flash_emulator.explore.path import Cut, Path
-from flash_emulator.explore.reads import Reads, Ways, left_out, to_flip
+from flash_emulator.explore.probes import Prober
+from flash_emulator.explore.reads import Looked, Reads, Ways, powered
 from flash_emulator.explore.report import SelfCheckFailed
 from flash_emulator.explore.states import (
     Edge,
     Expansion,
-    Job,
     Key,
     Node,
     Segment,
@@ -27,9 +25,8 @@ from flash_emulator.explore.states import (
     point_node,
     start_node,
 )
-from flash_emulator.explore.subject import Boot, Rest, Run, Violation
-from flash_emulator.explore.successors import Look, Successor, Successors, both_of
-from flash_emulator.power import SteadySupply
+from flash_emulator.explore.subject import Boot, Run, Violation
+from flash_emulator.explore.successors import Successor, Successors
 from flash_emulator.trace import Operation
 
 _RERUN_EVERY = 32  # states, by the first byte of their key; and the first state of all
@@ -55,11 +52,10 @@ class Signature(Protocol):
 class Worker:
     """Boots the states of one batch. *known* are the nodes that need not be gone through again."""
 
-    def __init__(self, job: Job, known: Iterable[Node]) -> None:
-        self.job = job
+    def __init__(self, prober: Prober, known: Iterable[Node]) -> None:
+        self.job = prober.job
         self.known = set(known)
-        self._looks: dict[Key, Look] = {}
-        self._after: dict[Node, Seen] = {}  # what boots look at from there on; nothing unknown
+        self._prober = prober
         self._edges: dict[Place, tuple[Edge, ...]] = {}
         self._sent: set[Key] = set()
 
@@ -77,9 +73,9 @@ class Worker:
             Recorder(self, flash, boot, expansion, node).run()
             if state.key[0] % _RERUN_EVERY == 0 or not state.path.cuts:
                 self._rerun(state, expansion)
-            if flash.flickers:
-                ways.looked(reads, to_flip(flash))
-                expansion.left_out = left_out(flash)
+            looked = Looked.by(flash)
+            ways.looked(reads, looked)
+            expansion.left_out = looked.left_out
             yield expansion
 
     def _rerun(self, state: State, first: Expansion) -> None:
@@ -103,66 +99,6 @@ class Worker:
             )
         first.reruns += 1
 
-    def looks(self, flash: EmulatedFlash, rest: Rest, key: Key) -> Look:
-        """What boots from this state look at, however metastable bits read. Remembered."""
-        found = self._looks.get(key)
-        if found is None:
-            looks = self._all_looks(flash, rest)
-            found = self._looks[key] = both_of(looks, flash.part.program_unit)
-        return found
-
-    def _all_looks(self, flash: EmulatedFlash, rest: Rest) -> Iterator[Look]:
-        ways = Ways(self.job.readings)
-        for reads in ways:
-            seen = self._look(powered(flash, reads), rest)
-            if seen.flickers:
-                ways.looked(reads, seen.to_flip)
-            yield seen.look
-
-    def _look(self, flash: EmulatedFlash, rest: Rest) -> Seen:
-        """What one boot looks at; from a point on that another has passed, as that one did."""
-        boot = self.job.subject.boot(flash, rest)
-        stretches = [Looker(flash, self.job)]
-        flipped: list[frozenset[int]] = []
-        passed: list[Node] = []
-        flash.watch = stretches[0]
-        try:
-            for memory in boot.run():
-                node = point_node(flash, boot.volatile(), memory)
-                if node in self._after or node in passed:
-                    passed.append(node)
-                    break
-                passed.append(node)
-                flipped.append(to_flip(flash))
-                stretches.append(Looker(flash, self.job))
-                flash.watch = stretches[-1]
-        except UnknownContent as unknown:
-            span = (unknown.offset, unknown.offset + unknown.size)
-            return Seen(Look(span, wanted=unknown.wanted))
-        except (Endless, Exception):  # what is wrong is found when the state is booted
-            own = Seen(Look(), to_flip(flash), flash.flickers)
-        else:
-            own = Seen(Look(), to_flip(flash), flash.flickers)
-        return self._fold(stretches, passed, flipped, own)
-
-    def _fold(
-        self,
-        stretches: list[Looker],
-        passed: list[Node],
-        flipped: list[frozenset[int]],
-        own: Seen,
-    ) -> Seen:
-        """From the last stretch to the first; what is seen from each point is remembered."""
-        after = self._after.get(passed[-1], Seen()) if passed else Seen()
-        look, units = after.look, after.to_flip | own.to_flip
-        flickers = after.flickers + own.flickers
-        for index in range(len(stretches) - 1, -1, -1):
-            look = stretches[index].followed_by(look)
-            if index:
-                later = units - flipped[index - 1]
-                self._after.setdefault(passed[index - 1], Seen(look, later, flickers))
-        return Seen(look, units, flickers)
-
     def edges(
         self, flash: EmulatedFlash, boot: Boot, operation: Operation | None, expansion: Expansion
     ) -> tuple[Edge, ...]:
@@ -174,7 +110,7 @@ class Worker:
         place = (flash.digest(), tuple(rest.digest for _, rest in ways), operation)
         edges = self._edges.get(place)
         if edges is None:
-            successors = Successors(self.job, self.looks, flash, ways)
+            successors = Successors(self.job, self._prober.looks, flash, ways)
             found = successors.still() if operation is None else successors.of(operation)
             edges = tuple(self._edge(successor, expansion) for successor in found)
             self._edges[place] = edges
@@ -185,26 +121,6 @@ class Worker:
             self._sent.add(successor.key)
             expansion.children.append(State(successor.key, successor.flash, successor.rest, Path()))
         return Edge(successor.key, successor.cut, successor.merged)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a boot looks at, as far as a probe goes. *to_flip*, *flickers*: see ``reads``."""
-
-    look: Look = field(default_factory=Look)
-    to_flip: frozenset[int] = frozenset()
-    flickers: int = 0
-
-
-def powered(flash: EmulatedFlash, reads: Reads) -> EmulatedFlash:
-    """A twin that has just been powered on, as if for the first time."""
-    twin = flash.fork()
-    twin.clock = VirtualClock()
-    twin.supply = SteadySupply()
-    twin.reading, twin.flips = reads.reading, reads.flips
-    twin.forget_history()
-    twin.power_on()
-    return twin
 
 
 class Echo:
@@ -377,8 +293,8 @@ class Recorder:
         begin, reads = len(edges), Reads.of(self._flash)
         for edge in self._worker.edges(self._flash, self._boot, operation, self._expansion):
             number = at.operation + edge.cut.operation if operation else 0
-            cut = replace(edge.cut, operation=number, moment=at.moment, reads=reads)
-            edges.append(replace(edge, cut=cut))
+            cut = Cut(number, edge.cut.outcome, at.moment, edge.cut.way, reads)
+            edges.append(Edge(edge.key, cut, edge.merged))
         cuts = {edge.key: edge.cut for edge in reversed(edges[begin:])}
         sector = -1 if operation is None else self._sector_of(operation)
         for child in self._expansion.children[first:]:

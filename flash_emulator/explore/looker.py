@@ -75,7 +75,7 @@ class Looker:
                 not_held[at] = frozenset(self._compared.get(at, ())) | after.compared.get(
                     at, frozenset()
                 )
-        return Look(None, (*self._dead, *dead), not_held)
+        return Look(None, _joined([*self._dead, *dead]), not_held)
 
     def _span(self, unit: int) -> Span:
         return unit * self._unit, (unit + 1) * self._unit
@@ -93,3 +93,14 @@ class Looker:
                 at = max(at, -(-high // unit) * unit)
             if at < end:
                 yield at, end
+
+
+def _joined(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """*spans* in ascending order, those that touch as one."""
+    joined: list[Span] = []
+    for low, high in sorted(spans):
+        if joined and low <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(high, joined[-1][1])
+        else:
+            joined.append((low, high))
+    return tuple(joined)

@@ -3,7 +3,9 @@
 A unit whose metastable bits were looked at, so that it mattered how they read, may have read the
 opposite. So the state is booted again with this unit flipped, and from what that boot looks at more
 follows: in the end every set of units was flipped that makes a difference. Only where a boot looks
-at many of them at a time, some sets are left out (``_MOST``), and the report says how often.
+at many of them at a time, some sets are left out (``_MOST``), and the report says how often; all
+of them are flipped at once then. A boot in which they turn from one read to the next, and one in
+which every bit is drawn, come to what no set of flipped units comes to.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from flash_emulator.clock import VirtualClock
 from flash_emulator.device import EmulatedFlash, Flicker, Reading
+from flash_emulator.power import SteadySupply
 
 # How many units are flipped at a time, by how many were looked at before the last of them.
 _MOST = ((4, 4), (6, 1))  # beyond: none by itself, only all of them, turning, and drawn
@@ -56,6 +60,54 @@ class Reads:
         return cls(flips=frozenset(int(unit, 16) for unit in code.split("+") if unit))
 
 
+def powered(flash: EmulatedFlash, reads: Reads) -> EmulatedFlash:
+    """A twin that has just been powered on, as if for the first time."""
+    twin = flash.fork()
+    twin.clock = VirtualClock()
+    twin.supply = SteadySupply()
+    twin.reading, twin.flips = reads.reading, reads.flips
+    twin.forget_history()
+    twin.power_on()
+    return twin
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a boot, or a part of one, looked at of metastable units.
+
+    *to_flip*: units that are worth another boot, flipped; only those that come after all that are
+    flipped already, so that every set is found once. *any*: some were read; *mattered*: one that
+    would have made a difference, flipped; *left_out*: so many that not every set is flipped.
+    """
+
+    to_flip: frozenset[int] = frozenset()
+    any: bool = False
+    mattered: bool = False
+    left_out: bool = False
+
+    @classmethod
+    def by(cls, flash: EmulatedFlash) -> Looked:
+        """Since *flash* was powered on."""
+        if not flash.flickers:
+            return _NOTHING
+        return cls(_to_flip(flash), True, bool(flash.flickered), _left_out(flash))
+
+    def __or__(self, other: Looked) -> Looked:
+        return Looked(
+            self.to_flip | other.to_flip,
+            self.any or other.any,
+            self.mattered or other.mattered,
+            self.left_out or other.left_out,
+        )
+
+    def __sub__(self, earlier: Looked) -> Looked:
+        """Without the units that were looked at *earlier*."""
+        return replace(self, to_flip=self.to_flip - earlier.to_flip)
+
+
+_NOTHING = Looked()
+
+
 class Ways:
     """The ways to boot one state in; more are found while they are gone through."""
 
@@ -68,15 +120,26 @@ class Ways:
         while self._waiting:
             yield self._waiting.popleft()
 
-    def looked(self, reads: Reads, units: Iterable[int]) -> None:
-        """A boot that read as *reads* looked at metastable bits; to flip one of *units* matters."""
-        if reads.reading is not Reading.STABLE:
+    def looked(self, reads: Reads, looked: Looked) -> None:
+        """A boot that read as *reads* looked at metastable bits."""
+        if reads.reading is not Reading.STABLE or not looked.any:
             return
         if Reading.FLIPPED in self._readings:
-            for unit in sorted(units):
+            for unit in sorted(looked.to_flip):
                 self._add(Reads(flips=reads.flips | {unit}))
         for reading in self._readings:
-            self._add(Reads(reading))
+            if self._is_new(reading, looked):
+                self._add(Reads(reading))
+
+    def _is_new(self, reading: Reading, looked: Looked) -> bool:
+        """Whether *reading* may come to what no set of flipped units comes to."""
+        match reading:
+            case Reading.FLIPPED:
+                return looked.left_out
+            case Reading.TURNING:
+                return looked.mattered
+            case _:
+                return True
 
     def _add(self, reads: Reads) -> None:
         if reads not in self._met:
@@ -84,11 +147,7 @@ class Ways:
             self._waiting.append(reads)
 
 
-def to_flip(flash: EmulatedFlash) -> frozenset[int]:
-    """Units that this boot has looked at, and that are worth another boot, flipped.
-
-    Only those that come after all that are flipped already: so every set is found once.
-    """
+def _to_flip(flash: EmulatedFlash) -> frozenset[int]:
     left, found = len(flash.flips), set[int]()
     for flicker in flash.flickered:
         if flicker.unit in flash.flips:
@@ -98,8 +157,7 @@ def to_flip(flash: EmulatedFlash) -> frozenset[int]:
     return frozenset(found)
 
 
-def left_out(flash: EmulatedFlash) -> bool:
-    """Whether this boot looked at so many units that not every set of them is flipped."""
+def _left_out(flash: EmulatedFlash) -> bool:
     return flash.flickered_full or not all(map(_is_tried, flash.flickered))
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from flash_emulator.cells import Mark, Slice
 from flash_emulator.device import EmulatedFlash, Reading
-from flash_emulator.explore.boots import powered
 from flash_emulator.explore.path import Cut, Path
-from flash_emulator.explore.reads import Reads
+from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.search import Options
 from flash_emulator.explore.states import Node, point_node
 from flash_emulator.explore.subject import Boot, Rest, Subject, Violation

@@ -14,12 +14,14 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import islice
+from uuid import uuid4
 
 from flash_emulator.device import EmulatedFlash, Reading
 from flash_emulator.explore import checks
 from flash_emulator.explore.boots import Worker
 from flash_emulator.explore.graph import Graph
 from flash_emulator.explore.path import Path
+from flash_emulator.explore.probes import Prober
 from flash_emulator.explore.report import (
     KEPT,
     Counterexample,
@@ -82,6 +84,7 @@ class _Stopped(Exception):
 class _Tally:
     """What is known so far of one search."""
 
+    prober: Prober
     graph: Graph = field(default_factory=Graph)
     levels: list[int] = field(default_factory=list)
     violations: list[Counterexample] = field(default_factory=list)
@@ -133,7 +136,8 @@ class Search:
         self._began_s = time.monotonic()
         look: Look = frozenset()
         for refinements in range(_REFINEMENTS):
-            tally, job = _Tally(), self._job(look)
+            job = self._job(look)
+            tally = _Tally(Prober(job))
             if self._began is not None:
                 self._began(job)
             stopped = self._search(job, tally)
@@ -153,6 +157,7 @@ class Search:
             options.sample,
             options.seed,
             look,
+            uuid4().hex,
         )
 
     def _search(self, job: Job, tally: _Tally) -> Stop:
@@ -209,7 +214,7 @@ class Search:
         batches = iter(lambda: list(islice(states, _BATCH)), [])
         if self._executor is None:
             for batch in batches:
-                yield len(batch), expand_batch(job, batch, tally.graph.entries.keys())
+                yield len(batch), expand_batch(tally.prober, batch, tally.graph.entries.keys())
             return
         known = b"".join(sorted(tally.graph.entries.keys()))
         under_way: list[tuple[int, Future[list[Expansion]]]] = []
@@ -286,18 +291,25 @@ class Search:
         )
 
 
-def expand_batch(job: Job, batch: Sequence[State], known: Iterable[Node]) -> list[Expansion]:
+def expand_batch(prober: Prober, batch: Sequence[State], known: Iterable[Node]) -> list[Expansion]:
     """Boot all states of *batch*, in their order. What a worker does."""
-    worker = Worker(job, known)
+    worker = Worker(prober, known)
     try:
         return [expansion for state in batch for expansion in worker.expand(state)]
     except CutNeverFired as error:
         raise SelfCheckFailed(f"a planned cut did not fire: {error}") from error
 
 
+_probers: dict[str, Prober] = {}
+"""In a worker's process: that of the search that it worked for last."""
+
+
 def expand_packed(job: Job, batch: Sequence[State], known: bytes) -> list[Expansion]:
     """The same, in another process: *known* are the nodes' keys in one string."""
-    return expand_batch(job, batch, _unpacked(known))
+    if job.name not in _probers:
+        _probers.clear()
+    prober = _probers.setdefault(job.name, Prober(job))
+    return expand_batch(prober, batch, _unpacked(known))
 
 
 def _unpacked(known: bytes) -> Iterator[Node]:

@@ -34,6 +34,7 @@ class Job:
     """What is the same for all states of one search.
 
     *look*: content of these ranges is never taken for unknown, since somebody looks at it.
+    *name*: no other search has it.
     """
 
     subject: Subject
@@ -44,6 +45,7 @@ class Job:
     sample: float
     seed: int
     look: Look
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from flash_emulator import EmulatedFlash, Part, PowerSupply, SteadySupply, VirtualClock
-from mcu_updater.bank import Bank, open_banks, open_execution
+from mcu_updater.bank import NAMES, Bank, open_banks, open_execution
 from mcu_updater.board.layout import factory_image, layout_of, vector_table
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.board.switch import start as start_boot
@@ -212,9 +212,8 @@ class Board:
             raise VerificationFailed(
                 "nothing can be booted", where=self.part.name, found="; ".join(decision.reasons)
             )
-        bank = self.banks()[decision.bank]
-        version = bank.journal.read().version
-        return Booted(bank.name, version, decision.mode, cause, decision.reasons)
+        name = NAMES[decision.bank]
+        return Booted(name, decision.version, decision.mode, cause, decision.reasons)
 
     def memory(self) -> Hashable:
         """See ``Updater.memory``; of the application that runs."""

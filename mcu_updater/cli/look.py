@@ -36,8 +36,7 @@ def running(board: Board) -> Running:
     decision = board.would_boot()
     if decision.bank is None:
         return Running("", "")
-    bank = next_banks(board)[decision.bank]
-    return Running(bank.name, bank.journal.read().version)
+    return Running(next_banks(board)[decision.bank].name, decision.version)
 
 
 def is_confirmed(board: Board, version: str) -> bool:

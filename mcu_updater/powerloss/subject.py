@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Any
 
 from flash_emulator import EmulatedFlash, load_part
@@ -80,6 +80,7 @@ class BoardSubject(Subject):
         self.flash = board.device
         self.readout_level = board.device.options.readout_level
         self.rest = _rest(board.module, board.center, board.clock.now_s())
+        self.digests = {version: sha256(i).digest() for version, i in scenario.images.items()}
         self._survivors: dict[bytes, tuple[tuple[str, Rest], ...]] = {}
 
     def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot:
@@ -252,8 +253,8 @@ class BoardBoot(Boot):
             raise Violation("safe", f"version {booted.version!r} runs, which nobody published")
         slot = next(bank for bank in board.banks() if bank.name == booted.bank).slot
         execution = board.execution_of(board.device)
-        found = (execution.slot if execution else slot).peek(0, len(image))
-        if found != image:
+        found = (execution.slot if execution else slot).sha256(len(image))
+        if found != self._subject.digests[booted.version]:
             raise Violation("safe", f"bank {booted.bank} runs, and is not version {booted.version}")
 
     def _good_ends(self) -> set[ComponentState]:
@@ -266,7 +267,7 @@ class BoardBoot(Boot):
         board, final = self._board, self._scenario.final
         decision = board.would_boot()
         assert decision.bank is not None
-        version = board.banks_of(board.device)[decision.bank].journal.read().version
+        version = decision.version
         if version != final:
             why = f"at rest version {version} runs; expected {final}"
             raise Violation("live", f"{why} ({'; '.join(decision.reasons)})")

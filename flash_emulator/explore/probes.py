@@ -1,0 +1,89 @@
+"""Probes: boots that are only followed to see what they look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from flash_emulator.device import EmulatedFlash
+from flash_emulator.errors import UnknownContent
+from flash_emulator.explore.looker import Endless, Looker
+from flash_emulator.explore.reads import Looked, Ways, powered
+from flash_emulator.explore.states import Job, Key, Node, point_node
+from flash_emulator.explore.subject import Rest
+from flash_emulator.explore.successors import Look, both_of
+
+
+class Prober:
+    """Says what boots look at, and remembers it as long as one search goes on.
+
+    What it says depends on the state and the job alone, not on what it was asked before.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._looks: dict[Key, Look] = {}
+        self._after: dict[Node, Seen] = {}  # what boots look at from there on; nothing unknown
+
+    def looks(self, flash: EmulatedFlash, rest: Rest, key: Key) -> Look:
+        """What boots from this state look at, however metastable bits read. Remembered."""
+        found = self._looks.get(key)
+        if found is None:
+            looks = self._all_looks(flash, rest)
+            found = self._looks[key] = both_of(looks, flash.part.program_unit)
+        return found
+
+    def _all_looks(self, flash: EmulatedFlash, rest: Rest) -> Iterator[Look]:
+        ways = Ways(self.job.readings)
+        for reads in ways:
+            seen = self._look(powered(flash, reads), rest)
+            ways.looked(reads, seen.looked)
+            yield seen.look
+
+    def _look(self, flash: EmulatedFlash, rest: Rest) -> Seen:
+        """What one boot looks at; from a point on that another has passed, as that one did."""
+        boot = self.job.subject.boot(flash, rest)
+        stretches = [Looker(flash, self.job)]
+        flickered: list[Looked] = []
+        passed: list[Node] = []
+        flash.watch = stretches[0]
+        try:
+            with suppress(Endless, Exception):  # what is wrong is found when the state is booted
+                for memory in boot.run():
+                    node = point_node(flash, boot.volatile(), memory)
+                    passed.append(node)
+                    if node in self._after or node in passed[:-1]:
+                        break
+                    flickered.append(Looked.by(flash))
+                    stretches.append(Looker(flash, self.job))
+                    flash.watch = stretches[-1]
+        except UnknownContent as unknown:
+            span = (unknown.offset, unknown.offset + unknown.size)
+            return Seen(Look(span, wanted=unknown.wanted))
+        return self._fold(stretches, passed, flickered, Looked.by(flash))
+
+    def _fold(
+        self,
+        stretches: list[Looker],
+        passed: list[Node],
+        flickered: list[Looked],
+        own: Looked,
+    ) -> Seen:
+        """From the last stretch to the first; what is seen from each point is remembered."""
+        after = self._after.get(passed[-1], Seen()) if passed else Seen()
+        look, looked = after.look, after.looked | own
+        for index in range(len(stretches) - 1, -1, -1):
+            look = stretches[index].followed_by(look)
+            if index:
+                later = looked - flickered[index - 1]
+                self._after.setdefault(passed[index - 1], Seen(look, later))
+        return Seen(look, looked)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a boot looks at, as far as a probe goes; *looked*: of metastable units."""
+
+    look: Look = field(default_factory=Look)
+    looked: Looked = field(default_factory=Looked)
