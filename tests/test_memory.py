@@ -269,8 +269,8 @@ def test_counts_and_what_no_step_needs_any_more_are_not_in_the_memory(updater: U
 
 
 FIXED_OR_COUNTED = {
-    "Updater": {"_active", "_inactive", "_policy", "_self_test", "_act", "_result"},
-    "Listener": {"_link", "_journal"},
+    "Updater": {"_active", "_inactive", "_policy", "_self_test", "_act", "_result", "_read"},
+    "Listener": {"_link", "_current"},
     "Keeper": set(),
     "Intake": {"_bank", "_link", "_heard", "_keeper", "_read_size", "_base"},
     "AtClient": {"_clock", "_dialect"},
@@ -278,9 +278,9 @@ FIXED_OR_COUNTED = {
     "ResponseParser": {"_at"},
 }
 IN_MEMORY = {
-    "Updater": {"_read", "_connected", "_asked", "_link", "_heard", "_keeper", "_intake"},
+    "Updater": {"_connected", "_asked", "_link", "_heard", "_keeper", "_intake"},
     "Listener": {"module", "plan", "started", "piece"},
-    "Keeper": {"_written"},
+    "Keeper": {"_written", "_known"},
     "Intake": {"_offset", "_sector", "error"},
     "AtClient": {"_max_read", "_any_tail", "_piece_offset", "_link"},
     "AtLink": {"ota_events", "_values", "_parser"},
