@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from flash_emulator.device import EmulatedFlash, Reading
 from flash_emulator.explore import checks
-from flash_emulator.explore.batches import SIZE, by_executor, here
+from flash_emulator.explore.batches import SIZE, boot_all
 from flash_emulator.explore.graph import Graph
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.probes import Prober
@@ -54,6 +54,9 @@ class Options:
     *merge*: take what nobody looks at for unknown; without it, every unit is told apart.
     *readings*: how metastable bits read; STABLE is always tried, and FLIPPED stands for each unit
     by itself, too.
+    *ahead*: how many batches of states an executor has at a time, beyond one. It bounds how many
+    workers have something to do; and what a batch does not know of those at the same time is
+    counted by each of them, so this number is part of what a search is.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -62,6 +65,7 @@ class Options:
     merge: bool = True
     sample: float = 1.0
     seed: int = 0
+    ahead: int = 4
 
     @property
     def merges(self) -> bool:
@@ -205,13 +209,8 @@ class Search:
     ) -> Iterator[tuple[int, list[Expansion]]]:
         """Batches in their order, with what came of them."""
         batches = (frontier[at : at + SIZE] for at in range(0, len(frontier), SIZE))
-        nodes = tally.graph.entries.keys()
-        if self._executor is None:
-            for batch in batches:
-                yield len(batch), here(tally.prober, batch, nodes)
-        else:
-            known = b"".join(sorted(nodes))
-            yield from by_executor(self._executor, job, batches, known)
+        runner = self._executor or tally.prober
+        return boot_all(batches, tally.graph.entries.keys(), job, runner, self._options.ahead)
 
     # --- limits and progress
 
