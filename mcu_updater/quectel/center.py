@@ -130,6 +130,10 @@ class DeveloperCenter:
                 return plan
         return None
 
+    def push(self, versions: Mapping[str, str], now_s: float) -> Plan | None:
+        """The same, unasked: here every plan is a silent one that is pushed actively."""
+        return self.offer(versions, now_s)
+
     def _is_due(self, index: int, versions: Mapping[str, str], now_s: float) -> bool:
         plan, progress = self.plans[index], self._progress[index]
         version = versions.get(plan.component)

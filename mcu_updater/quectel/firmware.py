@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar
 
 from mcu_updater.quectel.at import Command, Kind, format_lines, format_payload, format_urc
-from mcu_updater.quectel.center import DeveloperCenter
+from mcu_updater.quectel.cloud import Cloud
 from mcu_updater.quectel.options import Faults, ModuleOptions
 from mcu_updater.quectel.timers import Timers
 from mcu_updater.quectel.upgrade import Upgrade
@@ -33,7 +33,7 @@ class Firmware:
     """The module without its UART: settings, registration, and the upgrade."""
 
     def __init__(
-        self, center: DeveloperCenter, options: ModuleOptions, faults: Faults, timers: Timers
+        self, center: Cloud, options: ModuleOptions, faults: Faults, timers: Timers
     ) -> None:
         self.upgrade = Upgrade(center, options, timers, faults.failing_downloads)
         self.urcs = self.upgrade.urcs
@@ -72,7 +72,7 @@ class Firmware:
         self._timers.start("push", self._options.push_interval_s)
 
     def _pushed(self) -> None:
-        self.upgrade.plan_arrives(self.versions)
+        self.upgrade.plan_arrives(self.versions, pushed=True)
         self._timers.start("push", self._options.push_interval_s)
 
     def _connect(self, after_s: float) -> None:

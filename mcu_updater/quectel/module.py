@@ -16,7 +16,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from mcu_updater.quectel.at import Command, CommandParser, Malformed, format_final
-from mcu_updater.quectel.center import DeveloperCenter
+from mcu_updater.quectel.cloud import Cloud
 from mcu_updater.quectel.firmware import REGISTERING, Answer, Firmware
 from mcu_updater.quectel.options import Faults, ModuleOptions
 from mcu_updater.quectel.timers import Timers
@@ -31,7 +31,7 @@ class EmulatedModule:
 
     def __init__(
         self,
-        center: DeveloperCenter,
+        center: Cloud,
         options: ModuleOptions = DEFAULT_OPTIONS,
         faults: Faults = NO_FAULTS,
         now_s: float = 0.0,
@@ -222,7 +222,7 @@ class EmulatedModule:
     def load(
         cls,
         saved: Mapping[str, Any],
-        center: DeveloperCenter,
+        center: Cloud,
         options: ModuleOptions = DEFAULT_OPTIONS,
         faults: Faults = NO_FAULTS,
         now_s: float = 0.0,

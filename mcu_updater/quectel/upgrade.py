@@ -19,7 +19,8 @@ from enum import IntEnum
 from typing import Any, ClassVar
 
 from mcu_updater import ota
-from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Plan
+from mcu_updater.quectel.center import ComponentState, Plan
+from mcu_updater.quectel.cloud import Cloud
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.quectel.ota_events import format_ota_event
 from mcu_updater.quectel.timers import Timers
@@ -90,7 +91,7 @@ class Upgrade:
     TIMERS = ("race", "limit", "url", "header", "complete", "again")
 
     def __init__(
-        self, center: DeveloperCenter, options: ModuleOptions, timers: Timers, bad_downloads: int
+        self, center: Cloud, options: ModuleOptions, timers: Timers, bad_downloads: int
     ) -> None:
         self.state = S.NOPLAN
         self.want_sha256 = False  # the flag of AT+QIOTOTAREQ
@@ -116,10 +117,11 @@ class Upgrade:
 
     # --- what the host and the cloud do -------------------------------------------------
 
-    def plan_arrives(self, versions: Mapping[str, str]) -> None:
-        """Ask the center. A plan is taken in NOPLAN and REVICEPLAN only."""
+    def plan_arrives(self, versions: Mapping[str, str], *, pushed: bool = False) -> None:
+        """Ask the center, or let it push. A plan is taken in NOPLAN and REVICEPLAN only."""
         idle = self.state in (S.NOPLAN, S.REVICEPLAN) and not self._errors
-        plan = self._center.offer(versions, self._timers.now_s) if idle and self.online else None
+        due = self._center.push if pushed else self._center.offer
+        plan = due(versions, self._timers.now_s) if idle and self.online else None
         if plan is None:
             return
         self._plan = plan

@@ -1,0 +1,35 @@
+"""The cloud as the module sees it: one device's side of a Developer Center.
+
+``center.DeveloperCenter`` is the small one, in memory; ``mcu_updater.center`` has one that many
+devices share and that keeps its state in a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Protocol
+
+from mcu_updater.quectel.center import ComponentState, Plan
+
+
+class Cloud(Protocol):
+    """What a module needs of it. Times are the module's own clock, in seconds."""
+
+    @property
+    def plans(self) -> Sequence[Plan]:
+        """All that may ever be offered: a module is saved with the index of its plan."""
+
+    def offer(self, versions: Mapping[str, str], now_s: float) -> Plan | None:
+        """The plan that is due for a device that reports these *versions*, and asks."""
+
+    def push(self, versions: Mapping[str, str], now_s: float) -> Plan | None:
+        """The plan that is due to be sent to such a device unasked."""
+
+    def report(self, plan: Plan, state: ComponentState, now_s: float) -> None:
+        """The module says how far *plan* is."""
+
+    def memory(self, now_s: float) -> Hashable:
+        """What decides what is offered from *now_s* on."""
+
+    def memory_alone(self) -> Hashable:
+        """``memory`` but for the time that has passed since an offer."""
