@@ -179,27 +179,20 @@ class DeviceCenter:
     def plans(self) -> Sequence[Plan]:
         return self._plans
 
-    def offer(self, versions: Mapping[str, str], now_s: float) -> Plan | None:
-        """The plan that is due for the device, which asks."""
-        return self._offer(versions, self._epoch_s + now_s, pushed=False)
-
-    def push(self, versions: Mapping[str, str], now_s: float) -> Plan | None:
-        """The plan that is due to be sent unasked."""
-        return self._offer(versions, self._epoch_s + now_s, pushed=True)
-
-    def _offer(self, versions: Mapping[str, str], now_s: float, *, pushed: bool) -> Plan | None:
-        store, device = self._store, self.device
+    def message(self, versions: Mapping[str, str], now_s: float, *, pushed: bool) -> Sequence[Plan]:
+        """What is due for the device that reports these *versions*; see ``rules``."""
+        store, device, moment_s = self._store, self.device, self._epoch_s + now_s
         with store.transaction():
-            store.put_versions(device.id, versions, now_s)
-            close_late(self._center, store, [device.id], now_s)
-            judged = look(self._center, store, device, versions, now_s, pushed=pushed)
-            self._note_not_required(judged, now_s)
-            chosen = rules.choose(judged)
-            if chosen is None:
-                return None
-            entry = store.entries(device.id).get(chosen.key, rules.NO_ENTRY)
-            store.put_entry(device.id, chosen.key, replace(entry, pushed_at_s=now_s))
-        return self._plans[self._keys.index(chosen.key)]
+            store.put_versions(device.id, versions, moment_s)
+            close_late(self._center, store, [device.id], moment_s)
+            judged = look(self._center, store, device, versions, moment_s, pushed=pushed)
+            self._note_not_required(judged, moment_s)
+            keys = [one.key for one in rules.choose(judged)]
+            entries = store.entries(device.id)
+            for key in keys:
+                entry = entries.get(key, rules.NO_ENTRY)
+                store.put_entry(device.id, key, replace(entry, pushed_at_s=moment_s))
+        return [self._plans[self._keys.index(key)] for key in keys]
 
     def _note_not_required(self, judged: list[Judged], now_s: float) -> None:
         entries = self._store.entries(self.device.id)

@@ -1,7 +1,7 @@
 """Upgrade monitoring: what became of plans, devices and components, as values.
 
-The states are the platform's (view the upgrade status). It had fewer, coarser stages for a component
-in 2022, which published examples still name: ``STAGES`` maps to them.
+The states are the platform's (view the upgrade status). In 2022 it had fewer, coarser stages for a
+component, which published examples still name: ``STAGES`` maps to them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Who is offered what, and why not: a pure function of plans, device, and what became of both.
 
 A plan's upgrade passes a list of hurdles in the order of ``Why``; the first that stops it is the
-reason that ``mcu-updater center offer`` names. What has no reason is due, and of all that are
-due the first is offered, in the order of the plans and of the components in them.
-
-Where the platform's manual is silent, the choice is marked [ours].
+reason that ``mcu-updater center offer`` names. What has no reason is due. The first plan, in
+their order, of which anything is due is offered: all of its components that are due, in one
+message, in the plan's order.
 """
 
 from __future__ import annotations
@@ -52,7 +51,6 @@ class Why(StrEnum):
     UNDER_WAY = "the upgrade is under way"
     USER = "the user has not confirmed"
     REFUSED = "the device refused, and the rejection period goes on"
-    EARLIER = "an earlier component of the plan comes first"
     NOT_PUSHED = "the plan is not pushed, the device must ask"
     HOURS = "outside the push hours"
 
@@ -74,11 +72,6 @@ FOR_GOOD = frozenset(
     }
 )
 """Reasons that time does not mend: nothing will come unless the device or the owner changes."""
-
-_NOT_NEEDED = frozenset(
-    {Why.NO_VERSION, Why.AT_TARGET, Why.OTHER_SOURCE, Why.NOT_SPECIFIED, Why.MODULE_FIRMWARE}
-)
-"""An earlier component for one of these does not hold up the next. [ours]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +134,10 @@ class Judged:
         return self.plan.name, self.upgrade.component
 
 
-def choose(judged: list[Judged]) -> Judged | None:
-    """The one that is offered."""
-    return next((one for one in judged if one.why is None), None)
+def choose(judged: list[Judged]) -> list[Judged]:
+    """What is offered: all that is due of the first plan of which anything is, in one message."""
+    due = [one for one in judged if one.why is None]
+    return [one for one in due if one.plan is due[0].plan]
 
 
 def judge(center: Center, situation: Situation) -> list[Judged]:
@@ -152,13 +146,11 @@ def judge(center: Center, situation: Situation) -> list[Judged]:
 
 
 def _judge_plan(center: Center, plan: UpgradePlan, situation: Situation) -> Iterator[Judged]:
-    held_up = False
     for upgrade in plan.upgrades:
         package = center.package(upgrade.package)
         assert package is not None, "a center file is read only when its references hold"
-        look = _Look(center, plan, upgrade, package, situation, held_up)
+        look = _Look(center, plan, upgrade, package, situation)
         why = next((why for why, stops in HURDLES.items() if stops(look)), None)
-        held_up |= why not in _NOT_NEEDED
         yield Judged(plan, upgrade, package, why)
 
 
@@ -171,7 +163,6 @@ class _Look:
     upgrade: Upgrade
     package: VersionPackage
     situation: Situation
-    held_up: bool
 
     @property
     def entry(self) -> Entry:
@@ -210,7 +201,6 @@ HURDLES: dict[Why, Callable[[_Look], bool]] = {
     Why.UNDER_WAY: lambda look: look.entry.state in RUNNING,
     Why.USER: lambda look: look.plan.mode is Mode.CONFIRMED and not look.entry.user_confirmed,
     Why.REFUSED: lambda look: _rests(look.plan, look.entry, look.situation.now_s),
-    Why.EARLIER: lambda look: look.held_up,
     Why.NOT_PUSHED: lambda look: (
         look.situation.pushed and look.plan.mode is Mode.SILENT and not look.plan.push
     ),

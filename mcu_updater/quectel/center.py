@@ -130,9 +130,20 @@ class DeveloperCenter:
                 return plan
         return None
 
-    def push(self, versions: Mapping[str, str], now_s: float) -> Plan | None:
-        """The same, unasked: here every plan is a silent one that is pushed actively."""
-        return self.offer(versions, now_s)
+    def message(
+        self,
+        versions: Mapping[str, str],
+        now_s: float,
+        *,
+        pushed: bool,  # noqa: ARG002  here every plan is pushed, and answers who asks
+    ) -> Sequence[Plan]:
+        """One plan for each component that has one, in the plans' order."""
+        first = self.offer(versions, now_s)
+        if first is None:
+            return ()
+        rest = [one for one in versions.items() if one[0] != first.component]
+        asked = (self.offer(dict([one]), now_s) for one in rest)
+        return (first, *sorted((plan for plan in asked if plan), key=self.plans.index))
 
     def _is_due(self, index: int, versions: Mapping[str, str], now_s: float) -> bool:
         plan, progress = self.plans[index], self._progress[index]

@@ -19,11 +19,12 @@ class Cloud(Protocol):
     def plans(self) -> Sequence[Plan]:
         """All that may ever be offered: a module is saved with the index of its plan."""
 
-    def offer(self, versions: Mapping[str, str], now_s: float) -> Plan | None:
-        """The plan that is due for a device that reports these *versions*, and asks."""
+    def message(self, versions: Mapping[str, str], now_s: float, *, pushed: bool) -> Sequence[Plan]:
+        """What is due for a device that reports these *versions*: one plan for a component, in the
+        order in which they are to be carried out; confirmed or refused together.
 
-    def push(self, versions: Mapping[str, str], now_s: float) -> Plan | None:
-        """The plan that is due to be sent to such a device unasked."""
+        *pushed*: the device has not asked.
+        """
 
     def report(self, plan: Plan, state: ComponentState, now_s: float) -> None:
         """The module says how far *plan* is."""

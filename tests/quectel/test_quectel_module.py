@@ -9,7 +9,7 @@ from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan, package_byte
 
 from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Package
 from mcu_updater.quectel.options import Faults, ModuleOptions
-from mcu_updater.quectel.upgrade import ACTIONS, VERDICT_STATES, OtaState
+from mcu_updater.quectel.ota_states import ACTIONS, VERDICT_STATES, OtaState
 
 OK, ERROR = b"\r\nOK\r\n", b"\r\nERROR\r\n"
 S = OtaState
