@@ -19,7 +19,7 @@ from mcu_updater.center.model import Center, ComponentType, Device, Kind
 from mcu_updater.center.reading import CenterFile
 from mcu_updater.center.rules import FOR_GOOD, Why
 from mcu_updater.center.store import Ending, Store
-from mcu_updater.center.trouble import Terms, Trouble, draw
+from mcu_updater.center.trouble import LONGEST_OUTAGE_S, Terms, Trouble, draw
 from mcu_updater.errors import (
     ImageRejected,
     LinkError,
@@ -36,6 +36,7 @@ from mcu_updater.updater import Outcome, Policy
 
 MOST_SESSIONS = 60  # more is a device that never comes to rest
 AGAIN_S = 3600.0  # between two sessions: when the application asks for a plan again
+AFTER_ERROR_S = 60.0  # when it tries again to reach the module
 
 UPGRADED, FAILED, LATE, NOT_OFFERED, DISHONEST = (
     "upgraded",
@@ -44,7 +45,7 @@ UPGRADED, FAILED, LATE, NOT_OFFERED, DISHONEST = (
     "not offered",
     "dishonest",
 )
-"""Outcomes. LATE: a time limit of the module or the cloud ended it, and yet it got through."""
+"""Outcomes. LATE: the version came after the module's time limit, which had failed the upgrade."""
 
 WAITING = frozenset({Why.SAVED, Why.PAUSED, Why.USER, Why.NOT_BEGUN, Why.NO_VERSION})
 """Reasons for which no device waits here: somebody would have to do something first."""
@@ -156,7 +157,6 @@ class Member:
             try:
                 if self._session(supply) and self._rests():
                     return
-                self.board.clock.sleep(AGAIN_S)
             except PowerLoss:
                 assert cut is not None
                 self.cuts += 1
@@ -168,16 +168,18 @@ class Member:
 
     def _session(self, supply: PowerSupply) -> bool:
         """Whether it ended with the module saying that there is no plan."""
-        policy = Policy(component=self.component)
+        policy, clock = Policy(component=self.component), self.board.clock
         try:
             for event in self.board.run(policy, supply=supply, trial=self.trouble.trial):
                 self._digest.update(repr(event).encode())
-                self.watch(event, self.board.clock.now_us)
+                self.watch(event, clock.now_us)
         except (LinkError, ModuleRefused, PortError) as error:
             self.error = error.message
+            clock.sleep(AFTER_ERROR_S)
             return False
         except UpdaterError as error:
             raise Dishonest(f"the session ended in an error: {error.message}") from error
+        clock.sleep(AGAIN_S)
         result = self.board.result
         if result.outcome is Outcome.NO_PLAN:
             return True
@@ -206,8 +208,9 @@ class Member:
             raise Dishonest(f"the center says success of {sorted(ended_well)}, {version} runs")
         failed = [plan for plan, state in states.items() if state is ComponentState.FAILED]
         if failed:
-            late = targets[failed[-1]] == version
-            return (LATE if late else FAILED), self.error or self._last_words()
+            if targets[failed[-1]] == version:
+                return LATE, self._check_late(failed[-1])
+            return FAILED, self.error or "the retries are used up"
         if ended_well:
             if version not in {targets[plan] for plan in ended_well}:
                 raise Dishonest(f"the center says success, and yet version {version} runs")
@@ -261,10 +264,21 @@ class Member:
         assert package is not None
         return package.target
 
-    def _last_words(self) -> str:
+    def _check_late(self, plan: str) -> str:
+        """The center says that *plan* failed, and its target runs: the limit must have passed.
+
+        A status that waits for the link is written down later than it was true.
+        """
         with self.store.snapshot():
-            lines = self.store.log(self.device.id)
-        return lines[-1].text if lines else ""
+            lines = [line for line in self.store.log(self.device.id) if line.plan == plan]
+        at_s = {line.text: line.at_s for line in lines}  # the last of each
+        failed_s = at_s[ComponentState.FAILED.value]
+        waited_s = failed_s - at_s.get(ComponentState.UPGRADING.value, failed_s)
+        limit_s = self.board.module.options.update_limit_s
+        assert limit_s is not None, "a fleet's modules have the usual limits"
+        if waited_s < limit_s - len(self.trouble.fault_kinds) * LONGEST_OUTAGE_S:
+            raise Dishonest(f"it runs the target and was called failed, after {waited_s:.0f} s")
+        return f"the version was not reported within {limit_s:.0f} s"
 
 
 def component_of(center: Center, device: Device) -> str:

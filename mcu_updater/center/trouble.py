@@ -38,6 +38,7 @@ KINDS = (
     "failing download",
 )
 HANG_S, LINK_LOSS_S = 30.0, 60.0
+LONGEST_OUTAGE_S = LINK_LOSS_S + 10  # of the network, by one fault: a reboot takes less
 PAUSES_S = (1.0, 20.0, 90.0, 1800.0)  # without power: the last is longer than any limit
 
 
@@ -46,7 +47,7 @@ class Terms:
     """How a fleet is run. *cuts* and *faults*: how many a device has on average, at most 8.
 
     *bad_trials*: the share of devices on which no new image passes its trial. *version*: what a
-    device runs of which the center file says nothing.
+    device runs of which the center file says nothing. *kinds*: the link faults to draw from.
     """
 
     seed: int = 0
@@ -56,6 +57,7 @@ class Terms:
     part: str = "STM32L476xG"
     version: str = "1.0.0"
     spread_s: float = 600.0  # devices come within this time
+    kinds: tuple[str, ...] = KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def draw(terms: Terms, device: str, operations: int, package_size: int) -> Troub
     start_s = dice.uniform(0, terms.spread_s)
     bad_trial = dice.random() < terms.bad_trials
     cuts = tuple(_cut(dice, operations) for _ in range(_count(dice, terms.cuts)))
-    kinds = tuple(dice.choice(KINDS) for _ in range(_count(dice, terms.faults)))
+    kinds = tuple(dice.choice(terms.kinds) for _ in range(_count(dice, terms.faults)))
     trial = dice.choice((Trial.FAIL, Trial.CRASH)) if bad_trial else Trial.PASS
     return Trouble(start_s, cuts, kinds, _faults(dice, kinds, package_size), trial)
 
