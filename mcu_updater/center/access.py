@@ -87,18 +87,31 @@ def keys_of(center: Center, device: Device) -> list[Key]:
     ]
 
 
+def now_of(store: Store) -> float:
+    """The time of the center: the wall's, or the latest moment that is known where it is simulated.
+
+    In a snapshot or a transaction.
+    """
+    return (store.latest_s() or 0.0) if store.simulated else time.time()
+
+
+def fresh_states(center: Center, now_s: float) -> dict[str, PlanState]:
+    """The state of every plan at *now_s*, before anything has happened."""
+    first = {True: PlanState.ACTIVE, False: PlanState.SAVED}
+    return {
+        plan.name: seen_state(plan, first[plan.active], now_s, begun=False) for plan in center.plans
+    }
+
+
 def seen_states(center: Center, store: Store, now_s: float) -> dict[str, PlanState]:
     """The state of every plan at *now_s*."""
     stored, begun = store.plan_states(), store.begun_plans()
-    return {
-        plan.name: seen_state(
-            plan,
-            stored.get(plan.name, PlanState.ACTIVE if plan.active else PlanState.SAVED),
-            now_s,
-            begun=plan.name in begun,
-        )
+    known = {
+        plan.name: seen_state(plan, stored[plan.name], now_s, begun=plan.name in begun)
         for plan in center.plans
+        if plan.name in stored
     }
+    return fresh_states(center, now_s) | known
 
 
 def look(

@@ -18,7 +18,7 @@ from mcu_updater.center.access import DeviceCenter
 from mcu_updater.center.model import Center, ComponentType, Device, Kind
 from mcu_updater.center.reading import CenterFile
 from mcu_updater.center.rules import FOR_GOOD, Why
-from mcu_updater.center.store import Ending, Store
+from mcu_updater.center.store import Ended, Ending, Store
 from mcu_updater.center.trouble import LONGEST_OUTAGE_S, Terms, Trouble, draw
 from mcu_updater.errors import (
     ImageRejected,
@@ -37,15 +37,6 @@ from mcu_updater.updater import Outcome, Policy
 MOST_SESSIONS = 60  # more is a device that never comes to rest
 AGAIN_S = 3600.0  # between two sessions: when the application asks for a plan again
 AFTER_ERROR_S = 60.0  # when it tries again to reach the module
-
-UPGRADED, FAILED, LATE, NOT_OFFERED, DISHONEST = (
-    "upgraded",
-    "failed",
-    "failed, runs the target",
-    "not offered",
-    "dishonest",
-)
-"""Outcomes. LATE: the version came after the module's time limit, which had failed the upgrade."""
 
 WAITING = frozenset({Why.SAVED, Why.PAUSED, Why.USER, Why.NOT_BEGUN, Why.NO_VERSION})
 """Reasons for which no device waits here: somebody would have to do something first."""
@@ -127,12 +118,11 @@ class Member:
             self._run()
             outcome, text = self._judge()
         except Dishonest as found:
-            outcome, text = DISHONEST, str(found)
+            outcome, text = Ended.DISHONEST, str(found)
         self._digest.update(f"{outcome}: {text}".encode())
         ending = Ending(
             device=self.device.id,
             outcome=outcome,
-            honest=outcome != DISHONEST,
             text=text,
             version=self.board.would_boot().version,
             cuts=self.cuts,
@@ -193,7 +183,7 @@ class Member:
 
     # --- judging
 
-    def _judge(self) -> tuple[str, str]:
+    def _judge(self) -> tuple[Ended, str]:
         """The outcome and its reason. Raises Dishonest where something is not true."""
         bank = self._running_bank()
         version = bank.journal.read().version
@@ -209,15 +199,15 @@ class Member:
         failed = [plan for plan, state in states.items() if state is ComponentState.FAILED]
         if failed:
             if targets[failed[-1]] == version:
-                return LATE, self._check_late(failed[-1])
-            return FAILED, self.error or "the retries are used up"
+                return Ended.LATE, self._check_late(failed[-1])
+            return Ended.FAILED, self.error or "the retries are used up"
         if ended_well:
             if version not in {targets[plan] for plan in ended_well}:
                 raise Dishonest(f"the center says success, and yet version {version} runs")
-            return UPGRADED, ""
+            return Ended.UPGRADED, ""
         judged = self.cloud.look(self.board.module.versions, self.board.clock.now_s())
         whys = dict.fromkeys(str(one.why) for one in judged)
-        return NOT_OFFERED, "; ".join(whys) or "there is no plan"
+        return Ended.NOT_OFFERED, "; ".join(whys) or "there is no plan"
 
     def _running_bank(self) -> Bank:
         decision = self.board.would_boot()

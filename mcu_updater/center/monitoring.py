@@ -6,14 +6,13 @@ component, which published examples still name: ``STAGES`` maps to them.
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mcu_updater.center import rules
-from mcu_updater.center.access import seen_states
+from mcu_updater.center.access import now_of, seen_states
 from mcu_updater.center.lifecycle import PlanState
 from mcu_updater.center.model import Center, UpgradePlan
 from mcu_updater.center.rules import Entry
@@ -116,9 +115,7 @@ class Monitoring:
 def monitor(center: Center, store: Store, now_s: float | None = None) -> Monitoring:
     """What there is to see now: at the latest moment that is known where time is simulated."""
     with store.snapshot():
-        simulated = store.simulated
-        if now_s is None:
-            now_s = (store.latest_s() or 0.0) if simulated else time.time()
+        now_s = now_of(store) if now_s is None else now_s
         states = seen_states(center, store, now_s)
         last, versions = store.last_changes(), store.all_versions()
         found: dict[str, dict[str, list[ComponentView]]] = defaultdict(lambda: defaultdict(list))
@@ -132,7 +129,7 @@ def monitor(center: Center, store: Store, now_s: float | None = None) -> Monitor
             view = replace(view, version=versions.get((device, component), ""))
             found[plan_name][device].append(view)
         plans = [_plan(center, plan, states[plan.name], found[plan.name]) for plan in center.plans]
-        return Monitoring(now_s, simulated, tuple(plans), tuple(store.endings()))
+        return Monitoring(now_s, store.simulated, tuple(plans), tuple(store.endings()))
 
 
 def _component(

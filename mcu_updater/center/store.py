@@ -9,7 +9,7 @@ change is one transaction: who reads never sees half a report.
 ``version``  the version of each component, as the device reported it last
 ``entry``    one upgrade on one device: state, failures, times; see ``rules.Entry``
 ``log``      every status that a device reported, and what the owner did, in order of arrival
-``ending``   one row a device of a fleet: how it ended, and whether what was reported is true
+``ending``   one row a device of a fleet: how it ended
 
 Times are seconds since 1970. docs/center.md shows queries.
 """
@@ -20,6 +20,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ CREATE TABLE log (
     component TEXT NOT NULL, text TEXT NOT NULL);
 CREATE INDEX log_of_device ON log (device, id);
 CREATE TABLE ending (
-    device TEXT PRIMARY KEY, outcome TEXT NOT NULL, honest INTEGER NOT NULL, text TEXT NOT NULL,
+    device TEXT PRIMARY KEY, outcome TEXT NOT NULL, text TEXT NOT NULL,
     version TEXT NOT NULL, cuts INTEGER NOT NULL, faults INTEGER NOT NULL,
     sessions INTEGER NOT NULL, digest TEXT NOT NULL);
 """
@@ -71,19 +72,32 @@ class LogLine:
     text: str
 
 
+class Ended(StrEnum):
+    """How a device of a fleet ended."""
+
+    UPGRADED = "upgraded"
+    FAILED = "failed"
+    LATE = "failed, runs the target"  # the version came after the module's time limit
+    NOT_OFFERED = "not offered"
+    DISHONEST = "dishonest"
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a device of a fleet ended. *digest* is of all that it did: a replay has the same."""
+    """One device of a fleet. *digest* is of all that it did: a replay has the same."""
 
     device: str
-    outcome: str
-    honest: bool
+    outcome: Ended
     text: str
     version: str
     cuts: int
     faults: int
     sessions: int
     digest: str
+
+    @property
+    def honest(self) -> bool:
+        return self.outcome is not Ended.DISHONEST
 
 
 class Store:
@@ -274,11 +288,10 @@ class Store:
 
     def put_ending(self, ending: Ending) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO ending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO ending VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 ending.device,
-                ending.outcome,
-                ending.honest,
+                ending.outcome.value,
                 ending.text,
                 ending.version,
                 ending.cuts,
@@ -319,8 +332,8 @@ def _entry(row: tuple[str, str, str, str, int, float, float | None, int, str]) -
     )
 
 
-def _ending(device: str, outcome: str, honest: int, *rest: Any) -> Ending:
-    return Ending(device, outcome, bool(honest), *rest)
+def _ending(device: str, outcome: str, *rest: Any) -> Ending:
+    return Ending(device, Ended(outcome), *rest)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ COMMANDS = (
     "+QIOTUPDATE",
     "+QIOTOTARD",
 )
+DEFAULT_PART = "STM32L476xG"
 READ = "+QIOTOTARD"
 READ_SIZE = 1024
 KINDS = (
@@ -54,7 +55,7 @@ class Terms:
     cuts: float = 1.0
     faults: float = 1.0
     bad_trials: float = 0.0
-    part: str = "STM32L476xG"
+    part: str = DEFAULT_PART
     version: str = "1.0.0"
     spread_s: float = 600.0  # devices come within this time
     kinds: tuple[str, ...] = KINDS
