@@ -236,9 +236,14 @@ class Playback:
     _due_s: float | None = None
 
     @property
-    def unplugged(self) -> bool:
-        """All has been said."""
+    def finished(self) -> bool:
+        """All has been said and taken."""
         return self._at >= len(self.entries) and not self._out
+
+    @property
+    def unplugged(self) -> bool:
+        """Never: who hears the last word may still listen for more."""
+        return False
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Raises TranscriptMismatch at the first byte that differs."""
@@ -282,6 +287,13 @@ class Playback:
                     return
             self._step()
 
+    def finish(self) -> None:
+        """Nobody will say more. Raises TranscriptMismatch when there is something left to say."""
+        if not self.finished:
+            entry = self.entries[min(self._at, len(self.entries) - 1)]
+            left = entry.data[self._taken :] if isinstance(entry, Said) else b""
+            raise self._mismatch(left, b"")
+
     def _step(self) -> None:
         self._at, self._taken, self._due_s = self._at + 1, 0, None
 
@@ -290,7 +302,7 @@ class Playback:
             "the host does not follow the transcript",
             where=f"entry {self._at + 1} of {len(self.entries)}",
             expected=escape(expected) or "nothing",
-            found=escape(found),
+            found=escape(found) or "nothing",
         )
 
 
