@@ -22,7 +22,7 @@ class Rate:
     """Each position with *probability*, drawn from *seed* and the position alone."""
 
     probability: float
-    seed: int = 0
+    seed: str = ""
 
     def __contains__(self, position: object) -> bool:
         drawn = blake2b(f"{self.seed}:{position}".encode(), digest_size=_DRAW_BITS // 8).digest()

@@ -8,13 +8,13 @@ marked as unknown.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 from mcu_updater.quectel.faults import Faults, NthCommand
 
-__all__ = ["Family", "Faults", "Flag", "ModuleOptions", "NthCommand", "Order", "dialect_table"]
+__all__ = ["Family", "Faults", "Flag", "ModuleOptions", "NthCommand", "Order", "option_rows"]
 
 SDK, AT, SIM, DOC, INF, OURS = (
     "SDK 2.9.0",
@@ -177,17 +177,12 @@ class ModuleOptions:
             object.__setattr__(self, name, kind(getattr(self, name)))
 
 
-def dialect_table() -> str:
-    """All options as a table in Markdown."""
-    rows = [
-        f"| `{one.name}` | {_shown(one)} | {one.metadata['meaning']} | {one.metadata['source']} |"
+def option_rows() -> list[tuple[str, ...]]:
+    """Name, default, meaning and source of each."""
+    return [
+        (one.name, value_text(one.default), one.metadata["meaning"], one.metadata["source"])
         for one in fields(ModuleOptions)
     ]
-    return "\n".join(["| option | default | meaning | source |", "|---|---|---|---|", *rows]) + "\n"
-
-
-def _shown(one: Field[Any]) -> str:
-    return f"`{value_text(one.default)}`".replace("|", "\\|")
 
 
 def value_text(value: object) -> str:
