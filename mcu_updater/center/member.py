@@ -14,6 +14,7 @@ from functools import cached_property
 from flash_emulator import CutAt, Part, PowerLoss, PowerSupply, SteadySupply, load_part
 from mcu_updater.bank import Bank
 from mcu_updater.board import Board
+from mcu_updater.board.layout import factory_image
 from mcu_updater.center.access import DeviceCenter
 from mcu_updater.center.model import Center, ComponentType, Device, Kind
 from mcu_updater.center.reading import CenterFile
@@ -100,9 +101,9 @@ class Member:
 
     @cached_property
     def trouble(self) -> Trouble:
-        sizes = [len(data) for data in self.packages.values()]
-        largest = max(sizes, default=1)
-        operations = largest // self.part.program_unit + 60
+        smallest = min(map(len, self._targets().values()), default=1)
+        largest = max(map(len, self.packages.values()), default=1)
+        operations = smallest // self.part.program_unit
         return draw(self.terms, self.device.id, operations, largest)
 
     @cached_property
@@ -112,7 +113,6 @@ class Member:
 
     def run(self) -> Ending:
         """Until it rests; then judge it, and note that in the state file."""
-        self._images = self._published()
         self.board.connect(self.cloud, ModuleOptions(), self.trouble.faults)
         try:
             self._run()
@@ -217,7 +217,7 @@ class Member:
 
     def _check_image(self, bank: Bank, version: str) -> None:
         """What runs was published as that version, byte for byte."""
-        image = self._images.get(version)
+        image = self.images.get(version)
         if image is None:
             raise Dishonest(f"version {version} runs, which nobody published")
         execution = self.board.execution_of(self.board.device)
@@ -225,17 +225,20 @@ class Member:
         if slot.sha256(len(image)) != hashlib.sha256(image).digest():
             raise Dishonest(f"bank {bank.name} runs, and is not version {version}")
 
-    def _published(self) -> dict[str, bytes]:
-        """The images as they must stand in flash, by version, from a decoder of their own."""
+    def _targets(self) -> dict[str, bytes]:
+        """Images of the packages, by version, from a decoder of their own; whole ones only."""
+        address = self.board.banks()[0].slot.link_address
+        found = {v: image_of(data, address) for v, data in self.packages.items()}
+        return {version: image for version, image in found.items() if image is not None}
+
+    @cached_property
+    def images(self) -> dict[str, bytes]:
+        """What was published, by version, as it must stand in flash."""
         slot = self.board.banks()[0].slot
-        size = self.board.banks()[0].journal.read().snapshot
-        assert size is not None
-        images = {self.first_version: slot.read(0, size.image_size)}
-        for version, data in self.packages.items():
-            image = image_of(data, slot.link_address)
-            if image is not None:
-                images[version] = image
-        return images
+        return {
+            self.first_version: factory_image(slot.link_address, self.first_version),
+            **self._targets(),
+        }
 
     def _states(self) -> dict[str, ComponentState]:
         """Of the component, by plan."""

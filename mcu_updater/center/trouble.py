@@ -7,6 +7,7 @@ the name and the seed replay a device alone.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flash_emulator import Outcome
@@ -40,6 +41,7 @@ KINDS = (
 )
 HANG_S, LINK_LOSS_S = 30.0, 60.0
 LONGEST_OUTAGE_S = LINK_LOSS_S + 10  # of the network, by one fault: a reboot takes less
+MODULE_TOO = 0.3  # the share of cuts that take the module's power as well
 PAUSES_S = (1.0, 20.0, 90.0, 1800.0)  # without power: the last is longer than any limit
 
 
@@ -83,11 +85,11 @@ class Trouble:
 
 
 def draw(terms: Terms, device: str, operations: int, package_size: int) -> Trouble:
-    """*operations*: about how many flash operations an upgrade takes, so that cuts hit it."""
+    """*operations*: how many flash operations an upgrade takes at least, so that cuts hit it."""
     dice = random.Random(f"{terms.seed}/{device}")  # noqa: S311  it must be the same again
     start_s = dice.uniform(0, terms.spread_s)
     bad_trial = dice.random() < terms.bad_trials
-    cuts = tuple(_cut(dice, operations) for _ in range(_count(dice, terms.cuts)))
+    cuts = tuple(_cuts(dice, operations, _count(dice, terms.cuts)))
     kinds = tuple(dice.choice(terms.kinds) for _ in range(_count(dice, terms.faults)))
     trial = dice.choice((Trial.FAIL, Trial.CRASH)) if bad_trial else Trial.PASS
     return Trouble(start_s, cuts, kinds, _faults(dice, kinds, package_size), trial)
@@ -97,13 +99,17 @@ def _count(dice: random.Random, mean: float) -> int:
     return sum(dice.random() < mean / MOST for _ in range(MOST))
 
 
-def _cut(dice: random.Random, operations: int) -> Cut:
-    return Cut(
-        operation=dice.randint(1, operations),
-        outcome=dice.choice(list(Outcome)),
-        module_too=dice.random() < 0.3,
-        pause_s=dice.choice(PAUSES_S),
-    )
+def _cuts(dice: random.Random, operations: int, count: int) -> Iterator[Cut]:
+    """Each within what the cuts before it have left to do."""
+    for _ in range(count):
+        operation = dice.randint(1, max(1, operations))
+        operations -= operation
+        yield Cut(
+            operation=operation,
+            outcome=dice.choice(list(Outcome)),
+            module_too=dice.random() < MODULE_TOO,
+            pause_s=dice.choice(PAUSES_S),
+        )
 
 
 def _faults(dice: random.Random, kinds: tuple[str, ...], package_size: int) -> Faults:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -28,14 +28,15 @@ def moment(at_s: float) -> str:
 def _table(*names: str, title: str = "") -> Table:
     table = Table(box=None, pad_edge=False, title=title or None, title_justify="left")
     for name in names:
-        right = name in _RIGHT
-        table.add_column(name, justify="right" if right else "left", no_wrap=right)
+        justify: Literal["left", "right"] = "right" if name in _RIGHT else "left"
+        table.add_column(name, justify=justify, no_wrap=name in _WHOLE)
     return table
 
 
 _RIGHT = frozenset(
     {"devices", *DeviceState, "success rate", "cuts", "faults", "sessions", "failures", "bytes"}
 )
+_WHOLE = frozenset({"state", "device", "time", "since", "component state", "devices"})
 
 
 # --- monitoring
