@@ -11,6 +11,7 @@ import time
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mcu_updater.center import rules
 from mcu_updater.center.lifecycle import PlanState, seen_state
@@ -242,6 +243,16 @@ class DeviceCenter:
     def _entries(self) -> list[tuple[Key, Entry]]:
         with self._store.snapshot():
             return sorted(self._store.entries(self.device.id).items())
+
+    def save(self, now_s: float = 0.0) -> dict[str, Any]:  # noqa: ARG002  nothing here is relative
+        """Which plans these are; what became of them is in the state file already."""
+        targets = (plan.target_version for plan in self._plans)
+        plans = [[*key, target] for key, target in zip(self._keys, targets, strict=True)]
+        return {"plans": plans, "device": self.device.id}
+
+    def restored(self, saved: Mapping[str, Any]) -> DeviceCenter:  # noqa: ARG002
+        """As it is in the state file."""
+        return self
 
 
 def _relative(entry: Entry, now_s: float | None) -> Hashable:

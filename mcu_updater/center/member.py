@@ -200,7 +200,10 @@ class Member:
         if failed:
             if targets[failed[-1]] == version:
                 return Ended.LATE, self._check_late(failed[-1])
-            return Ended.FAILED, self.error or "the retries are used up"
+            times = self._failures(failed[-1])
+            return Ended.FAILED, f"failures {times}" + (
+                f"; of late: {self.error}" * bool(self.error)
+            )
         if ended_well:
             if version not in {targets[plan] for plan in ended_well}:
                 raise Dishonest(f"the center says success, and yet version {version} runs")
@@ -247,6 +250,10 @@ class Member:
         order = [plan.name for plan in self.file.center.plans]
         found = [(key[0], e.state) for key, e in entries.items() if key[1] == self.component]
         return dict(sorted(found, key=lambda one: order.index(one[0])))
+
+    def _failures(self, plan: str) -> int:
+        with self.store.snapshot():
+            return self.store.entries(self.device.id)[plan, self.component].failures
 
     def _target(self, plan_name: str) -> str:
         center = self.file.center

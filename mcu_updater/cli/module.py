@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,13 @@ from typing import Any
 import click
 from rich.table import Table
 
+from mcu_updater.center.access import DeviceCenter, device_of, open_state, state_path
+from mcu_updater.center.reading import read_center
 from mcu_updater.cli import values
 from mcu_updater.cli.screen import show
 from mcu_updater.errors import PortError, UsageError
 from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
+from mcu_updater.quectel.cloud import KeptCloud
 from mcu_updater.quectel.fault_text import KINDS, parse_faults
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions, option_rows, parse_options
@@ -44,9 +47,8 @@ def commands() -> None:
     "--package",
     type=FILE,
     callback=values.image,
-    required=True,
     metavar="FILE",
-    help="What the cloud gives.",
+    help="What the cloud gives, as one plan; or --center.",
 )
 @click.option(
     "--component",
@@ -57,8 +59,26 @@ def commands() -> None:
     help="Component that the plan is for.",
 )
 @click.option(
+    "--center",
+    type=FILE,
+    metavar="FILE",
+    help="The Developer Center behind the module, with its plans for many devices.",
+)
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="ID",
+    help="With --center: the device that the module is in; again for each further module.",
+)
+@click.option(
+    "--db",
+    type=FILE,
+    metavar="DB",
+    help="With --center: its state file.  [default: the center's with the suffix .db]",
+)
+@click.option(
     "--target-version",
-    required=True,
     callback=values.version,
     metavar="V",
     help="Version that the package is announced as.",
@@ -123,36 +143,45 @@ def commands() -> None:
     help="Let the module's time run X times as fast.",
 )
 def serve_command(**given: Any) -> None:
-    """Serve an emulated module with one upgrade plan, until it is interrupted.
+    """Serve an emulated module with one upgrade plan, or a center's, until it is interrupted.
 
     Prints one line for each module: what a client opens, a device path or a socket:// address.
     """
+    given["count"] = max(given["count"], len(given["devices"]))
     _check(given)
-    center = _center(given)
     with ExitStack() as stack, Stopper().at_signals() as stopper:
+        clouds = _clouds(given, stack)
         instances = []
-        for at in range(1, given["count"] + 1):
+        for at, cloud in enumerate(clouds, 1):
             wire = _wire(given, at)
             stack.callback(wire.close)
-            instances.append(_instance(center(), wire, at, given, stack))
+            instances.append(_instance(cloud, wire, at, given, stack))
         for instance in instances:
             click.echo(instance.wire.where, err=instance.wire.carries_output)
         serve(instances, RealClock(given["speed"]), stopper)
 
 
-def _center(given: dict[str, Any]) -> Callable[[], DeveloperCenter]:
-    """Makes the cloud of one module."""
-    plan = Plan(
-        component=given["component"],
-        target_version=given["target_version"],
-        package=Package(given["package"]),
-        source_version=given["source_version"] or "",
-    )
-    return lambda: DeveloperCenter([plan])
+def _clouds(given: dict[str, Any], stack: ExitStack) -> list[KeptCloud]:
+    """One for each module."""
+    if given["center"] is None:
+        plan = Plan(
+            component=given["component"],
+            target_version=given["target_version"],
+            package=Package(given["package"]),
+            source_version=given["source_version"] or "",
+        )
+        return [DeveloperCenter([plan]) for _ in range(given["count"])]
+    file = read_center(given["center"])
+    devices = [device_of(file.center, name) for name in given["devices"]]
+    path = given["db"] or state_path(given["center"])
+    store = open_state(file, path, simulated=given["speed"] != 1)
+    stack.callback(store.close)
+    now_s = time.time()
+    return [DeviceCenter(file, store, device, now_s) for device in devices]
 
 
 def _instance(
-    center: DeveloperCenter, wire: Wire, at: int, given: dict[str, Any], stack: ExitStack
+    center: KeptCloud, wire: Wire, at: int, given: dict[str, Any], stack: ExitStack
 ) -> Instance:
     options, faults = _options(given), parse_faults(given["faults"], given["seed"])
     state = None
@@ -203,10 +232,25 @@ def _wire(given: dict[str, Any], at: int) -> Wire:
 
 def _check(given: dict[str, Any]) -> None:
     _check_wire(given)
+    _check_cloud(given)
     if given["stdio"] and given["count"] > 1:
         raise UsageError("only one module can have standard input", found=f"{given['count']}")
     if given["paused"] and given["state"] is None:
         raise UsageError("--paused says how to go on", expected="--state FILE with it")
+
+
+def _check_cloud(given: dict[str, Any]) -> None:
+    one, many = ("package", "target_version"), ("center", "devices")
+    found = ", ".join(
+        f"--{name.rstrip('s').replace('_', '-')}" for name in one + many if given[name]
+    )
+    if all(given[name] for name in one) and not any(given[name] for name in (*many, "db")):
+        return
+    if not all(given[name] for name in many) or any(given[name] for name in one):
+        expected = "--package and --target-version, or --center and --device"
+        raise UsageError("a module has one cloud", expected=expected, found=found or "neither")
+    if given["count"] != len(given["devices"]):
+        raise UsageError("one module for each device", expected="no --count with --device")
 
 
 def _check_wire(given: dict[str, Any]) -> None:

@@ -192,6 +192,10 @@ class DeveloperCenter:
             "history": [[c.at_s - now_s, c.component, c.state.value] for c in self.history],
         }
 
+    def restored(self, saved: Mapping[str, Any]) -> DeveloperCenter:
+        """This center as it was when *saved* was made."""
+        return self.load(saved, *(plan.package for plan in self.plans))
+
     @classmethod
     def load(
         cls, saved: Mapping[str, Any], *packages: Package, now_s: float = 0.0

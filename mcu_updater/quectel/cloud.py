@@ -7,7 +7,7 @@ devices share and that keeps its state in a file.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from mcu_updater.quectel.center import ComponentState, Plan
 
@@ -34,3 +34,13 @@ class Cloud(Protocol):
 
     def memory_alone(self) -> Hashable:
         """``memory`` but for the time that has passed since an offer."""
+
+
+class KeptCloud(Cloud, Protocol):
+    """One that can be kept in the file of a served module."""
+
+    def save(self, now_s: float = 0.0) -> dict[str, Any]:
+        """JSON values. ``plans`` tells one such cloud from another."""
+
+    def restored(self, saved: Mapping[str, Any]) -> KeptCloud:
+        """This cloud as it was when *saved* was made."""

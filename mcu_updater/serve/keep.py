@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mcu_updater.errors import PortError, UsageError
-from mcu_updater.quectel.center import DeveloperCenter
+from mcu_updater.quectel.cloud import KeptCloud
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import Faults, ModuleOptions
 
@@ -28,8 +28,8 @@ class StateFile:
         self._known: Hashable = None
 
     def open(
-        self, center: DeveloperCenter, options: ModuleOptions, faults: Faults, paused: bool
-    ) -> tuple[EmulatedModule, DeveloperCenter]:
+        self, center: KeptCloud, options: ModuleOptions, faults: Faults, paused: bool
+    ) -> tuple[EmulatedModule, KeptCloud]:
         """Module and cloud as the file has them, or new ones.
 
         The module has been without power meanwhile, and boots; with *paused* no time has passed
@@ -41,8 +41,7 @@ class StateFile:
             return EmulatedModule(center, options, faults), center
         self._compare(saved, center)
         try:
-            packages = [plan.package for plan in center.plans]
-            center = DeveloperCenter.load(saved["center"], *packages)
+            center = center.restored(saved["center"])
             module = EmulatedModule.load(saved["module"], center, options, faults)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise self._unusable("is no state of a module", str(error)) from error
@@ -52,7 +51,7 @@ class StateFile:
         return module, center
 
     def keep(
-        self, module: EmulatedModule, center: DeveloperCenter, now_s: float, always: bool = False
+        self, module: EmulatedModule, center: KeptCloud, now_s: float, always: bool = False
     ) -> None:
         """Write, if something has changed that is worth it, or *always*."""
         memory = module.memory_alone()
@@ -60,7 +59,7 @@ class StateFile:
             self.write(module, center, now_s)
             self._known = memory
 
-    def write(self, module: EmulatedModule, center: DeveloperCenter, now_s: float) -> None:
+    def write(self, module: EmulatedModule, center: KeptCloud, now_s: float) -> None:
         """Raises PortError when that cannot be done; the old file stays."""
         state = {
             "state": VERSION,
@@ -87,7 +86,7 @@ class StateFile:
             raise self._unusable("is no state file of this version", f"not version {VERSION}")
         return saved
 
-    def _compare(self, saved: dict[str, Any], center: DeveloperCenter) -> None:
+    def _compare(self, saved: dict[str, Any], center: KeptCloud) -> None:
         """The same plans, but for what became of them."""
         now, then = (center.save()["plans"], _packages(center)), ("plans", "packages")
         kept = saved.get("center", {}).get("plans"), saved.get("packages")
@@ -105,5 +104,5 @@ class StateFile:
         return PortError(what, where=str(self._path), found=found, then="Nothing was changed")
 
 
-def _packages(center: DeveloperCenter) -> list[str]:
+def _packages(center: KeptCloud) -> list[str]:
     return [plan.package.sha256.hex() for plan in center.plans]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mcu_updater.quectel.center import DeveloperCenter
+from mcu_updater.quectel.cloud import KeptCloud
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.transcript import Conversation, Recorder, Side
 from mcu_updater.serve.keep import StateFile
@@ -59,7 +59,7 @@ class Instance:
     wire: Wire
     recorder: Recorder | None = None
     state: StateFile | None = None
-    center: DeveloperCenter | None = None
+    center: KeptCloud | None = None
 
     def step(self, now_s: float) -> None:
         """All that has come and all that is due."""
