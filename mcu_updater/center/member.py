@@ -271,13 +271,17 @@ class Member:
         """
         with self.store.snapshot():
             lines = [line for line in self.store.log(self.device.id) if line.plan == plan]
-        at_s = {line.text: line.at_s for line in lines}  # the last of each
-        failed_s = at_s[ComponentState.FAILED.value]
-        waited_s = failed_s - at_s.get(ComponentState.UPGRADING.value, failed_s)
+        failed = max(
+            at for at, line in enumerate(lines) if line.text == ComponentState.FAILED.value
+        )
+        before = lines[failed - 1]
+        waited_s = lines[failed].at_s - before.at_s
         limit_s = self.board.module.options.update_limit_s
         assert limit_s is not None, "a fleet's modules have the usual limits"
-        if waited_s < limit_s - len(self.trouble.fault_kinds) * LONGEST_OUTAGE_S:
-            raise Dishonest(f"it runs the target and was called failed, after {waited_s:.0f} s")
+        shortest_s = limit_s - len(self.trouble.fault_kinds) * LONGEST_OUTAGE_S
+        if waited_s < shortest_s or before.text == ComponentState.SUCCESS.value:
+            when = f"{waited_s:.0f} s after {before.text}"
+            raise Dishonest(f"it runs the target and was called failed, {when}")
         return f"the version was not reported within {limit_s:.0f} s"
 
 
