@@ -20,7 +20,7 @@ from mcu_updater.center.access import open_state
 from mcu_updater.center.member import Member, Watch, component_of
 from mcu_updater.center.model import MAX_DEVICES, Center, Device
 from mcu_updater.center.reading import CenterFile
-from mcu_updater.center.store import Ending, Store
+from mcu_updater.center.store import Ending, Store, exists_already
 from mcu_updater.center.trouble import Terms
 from mcu_updater.errors import UsageError
 
@@ -95,6 +95,8 @@ def run_fleet(
 
     *jobs*: processes; None: one for each core; 1: this one. Raises PortError where *path* exists.
     """
+    if path.exists():
+        raise exists_already(path)
     epoch_s = begin_s(file.center)
     store = open_state(file, path, simulated=True, now_s=epoch_s)
     devices = file.center.devices

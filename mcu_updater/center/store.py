@@ -111,9 +111,7 @@ class Store:
     def create(cls, path: Path, file: str, *, simulated: bool, now_s: float) -> Store:
         """A new state file. Raises PortError where there is one already, or it cannot be made."""
         if path.exists():
-            raise PortError(
-                "exists already", where=str(path), then="Continue it, or replace it with --force"
-            )
+            raise exists_already(path)
         with _port_errors(path):
             store = cls(path, _connect(path, "rwc"))
             store._db.execute("PRAGMA journal_mode = WAL")
@@ -304,6 +302,10 @@ class Store:
     def endings(self) -> list[Ending]:
         rows = self._db.execute("SELECT * FROM ending ORDER BY device")
         return [_ending(*row) for row in rows]
+
+
+def exists_already(path: Path) -> PortError:
+    return PortError("exists already", where=str(path), then="Replace it with --force")
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

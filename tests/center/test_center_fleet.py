@@ -179,7 +179,7 @@ def damage(one: Member) -> None:
 
 
 LIES = {
-    "called failed after all": (claim(C.FAILED), "called failed, 3600 s after success"),
+    "called failed after all": (claim(C.FAILED), "s after success"),
     "another image": (damage, "is not version 2.0.0"),
     "a version nobody published": (lambda one: one.images.clear(), "nobody published"),
     "another version told": (tell("9.9"), "the module was told 9.9"),
