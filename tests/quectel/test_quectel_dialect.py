@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from mcu_updater.quectel.fault_text import KINDS
-from mcu_updater.quectel.options import Family, ModuleOptions, option_rows, parse_options
+from mcu_updater.quectel.options import (
+    ABOVE_ZERO,
+    Family,
+    ModuleOptions,
+    option_rows,
+    parse_options,
+)
 
 DOC = Path(__file__).resolve().parent.parent.parent / "docs" / "module-dialect.md"
 
@@ -73,3 +79,9 @@ def test_options_survive_a_file():
     again = ModuleOptions(**json.loads(json.dumps(asdict(options))))
     assert again == options
     assert again.family is Family.WIFI
+
+
+@pytest.mark.parametrize("name", ABOVE_ZERO)
+def test_nothing_repeats_at_once_and_no_size_is_nothing(name):
+    with pytest.raises(ValueError, match=f"{name} must be more than 0"):
+        ModuleOptions(**{name: 0})
