@@ -164,6 +164,11 @@ class ModuleOptions:
     urcs_in_answers: bool = _option(
         False, "URCs come within an answer, after its first half; false: behind it", UNKNOWN + SDK
     )
+    link_loss_code: int | None = _option(
+        None,
+        "event 2 when the network goes (10473 heartbeat, 10474 network timeout); none: nothing",
+        UNKNOWN + OURS,
+    )
     modem_error_text: str = _option(
         "ERROR", "to malformed and unknown lines; seen elsewhere: +CME ERROR: 3", UNKNOWN + INF
     )
@@ -194,6 +199,19 @@ class ModuleOptions:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be more than 0, not {value}")
+        self._check_texts()
+
+    def _check_texts(self) -> None:
+        """Each can be filled in and sent."""
+        for one in fields(self):
+            text = getattr(self, one.name)
+            if isinstance(text, str):
+                try:
+                    if one.name.endswith("_text"):
+                        text = text.format(max_read=self.max_read, value=0)
+                    text.encode("latin-1")
+                except (LookupError, ValueError) as error:
+                    raise ValueError(f"{one.name} cannot be {text!r}: {error!r}") from error
 
 
 def option_rows() -> list[tuple[str, ...]]:

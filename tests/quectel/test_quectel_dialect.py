@@ -85,3 +85,9 @@ def test_options_survive_a_file():
 def test_nothing_repeats_at_once_and_no_size_is_nothing(name):
     with pytest.raises(ValueError, match=f"{name} must be more than 0"):
         ModuleOptions(**{name: 0})
+
+
+@pytest.mark.parametrize("text", ["{nosuch}", "{0}", "{", "\N{EURO SIGN}"])
+def test_texts_can_be_filled_in_and_sent(text):
+    with pytest.raises(ValueError, match="read_test_text cannot be"):
+        ModuleOptions(read_test_text=text)
