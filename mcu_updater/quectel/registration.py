@@ -91,7 +91,9 @@ class Registration:
             self._timers.start("connect", _reconnect_delay_s(self._failures))
 
     def lose_link(self, back_after_s: float) -> None:
-        """The network is gone; when it is back, the module connects again by itself."""
+        """The network is gone; when it is back, a module that was connected connects again."""
+        if not self.busy:
+            return
         code = self._options.link_loss_code
         if code is not None and self.connected:
             self._urcs.append(format_urc(2, code))
