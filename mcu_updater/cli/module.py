@@ -195,10 +195,11 @@ def _instance(
 def _options(given: dict[str, Any]) -> ModuleOptions:
     pairs = [text.partition("=") for text in given["assignments"]]
     try:
-        values_ = parse_options({name: value for name, _, value in pairs})
+        assigned = parse_options({name: value for name, _, value in pairs})
+        return ModuleOptions(**{"push_interval_s": PUSH_INTERVAL_S, **_sizes(given), **assigned})
     except ValueError as error:
-        raise UsageError(str(error), where="--set", then="mcu-updater module options") from error
-    return ModuleOptions(**{"push_interval_s": PUSH_INTERVAL_S, **_sizes(given), **values_})
+        then = "'mcu-updater module options' lists them"
+        raise UsageError(str(error), where="--set", then=then) from error
 
 
 def _sizes(given: dict[str, Any]) -> dict[str, int]:

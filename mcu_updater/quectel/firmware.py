@@ -23,6 +23,10 @@ from mcu_updater.quectel.versions import Versions
 Answer = list[bytes] | None
 
 
+class UnknownCommand(Exception):
+    """The modem's own parser answers this line."""
+
+
 class Firmware:
     """The module without its UART: settings, registration, versions, and the upgrade."""
 
@@ -48,12 +52,15 @@ class Firmware:
         }
 
     def execute(self, command: Command) -> Answer:
-        """The answer to a command that is known. Raises LookupError for one that is not."""
+        """The answer to a command that is known. Raises UnknownCommand for one that is not."""
         arguments = command.arguments
         if command.name == "+QIOTCFG" and command.kind is Kind.WRITE:
             return self._configure(*arguments)
         signature = "".join("i" if isinstance(a, int) else "s" for a in arguments)
-        return self._COMMANDS[command.name, command.kind, signature](self, *arguments)
+        handler = self._COMMANDS.get((command.name, command.kind, signature))
+        if handler is None:
+            raise UnknownCommand(command.text)
+        return handler(self, *arguments)
 
     # --- what happens by itself -----------------------------------------------------------
 

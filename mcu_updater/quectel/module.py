@@ -16,10 +16,9 @@ from typing import Any
 from mcu_updater.quectel.at import Command, CommandParser, Malformed, format_final, format_line
 from mcu_updater.quectel.cloud import Cloud
 from mcu_updater.quectel.faults import NO_FAULTS, Faults, NthCommand
-from mcu_updater.quectel.firmware import Firmware
+from mcu_updater.quectel.firmware import Firmware, UnknownCommand
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.quectel.ota_states import OtaState
-from mcu_updater.quectel.registration import REGISTERING
 from mcu_updater.quectel.timers import Timers
 
 DEFAULT_OPTIONS = ModuleOptions()
@@ -122,7 +121,7 @@ class EmulatedModule:
         elif nth in faults.reboot:
             self._reboot()
         elif nth in faults.link_loss:
-            self._firmware.registration.disconnect(REGISTERING, faults.link_loss_s)
+            self._firmware.registration.lose_link(faults.link_loss_s)
             return False
         return nth in faults.hang | faults.reboot
 
@@ -131,11 +130,11 @@ class EmulatedModule:
         lines = [format_final(False)]
         try:
             if isinstance(command, Malformed):
-                raise LookupError(command.text)
+                raise UnknownCommand(command.text)
             if nth not in self.faults.answer_error_to:
                 answer = self._firmware.execute(command)
                 lines = lines if answer is None else [*answer, format_final(True)]
-        except LookupError:
+        except UnknownCommand:
             lines = [format_line(self.options.modem_error_text)]
         lines[0] = self._framed(lines[0])
         whole = self.faults.noise_before_answer + b"".join(
@@ -248,7 +247,7 @@ class EmulatedModule:
     def lose_link(self, now_s: float, back_after_s: float) -> None:
         """The network goes and comes back; the upgrade's state is kept."""
         self.advance(now_s)
-        self._firmware.registration.disconnect(REGISTERING, back_after_s)
+        self._firmware.registration.lose_link(back_after_s)
         self._send_urcs()
 
     # --- saved state --------------------------------------------------------------------

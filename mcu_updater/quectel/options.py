@@ -47,6 +47,19 @@ class Order(StrEnum):
     AFTER = "after"
 
 
+# What repeats after no time would repeat for ever, and sizes of nothing hold nothing.
+ABOVE_ZERO = (
+    "downloading_every_s",
+    "push_interval_s",
+    "url_retry_s",
+    "download_bytes_per_s",
+    "piece_size",
+    "max_read",
+    "max_line_size",
+    "max_tasks",
+)
+
+
 def _option(default: Any, meaning: str, source: str) -> Any:
     return field(default=default, metadata={"meaning": meaning, "source": source})
 
@@ -126,7 +139,9 @@ class ModuleOptions:
         1, "AT+QIOTOTAREQ: 2.9.0 refuses 2 and 3; from 2.18 bit 1 asks for the URL", UNKNOWN + SDK
     )
     package_url: str = _option(
-        "http://iot-south.quectelcn.com/package", "at the end of 10701, when asked for", UNKNOWN
+        "http://iot-south.quectelcn.com/package",
+        "at the end of 10701, when asked for",
+        UNKNOWN + OURS,
     )
     empty_read_is_error: bool = _option(
         True, 'a read of 0 bytes; false: "+QIOTOTARD: start,0" and OK', UNKNOWN + INF
@@ -148,6 +163,11 @@ class ModuleOptions:
     )
     urcs_in_answers: bool = _option(
         False, "URCs come within an answer, after its first half; false: behind it", UNKNOWN + SDK
+    )
+    link_loss_code: int | None = _option(
+        None,
+        "event 2 when the network goes (10473 heartbeat, 10474 network timeout); none: nothing",
+        UNKNOWN + OURS,
     )
     modem_error_text: str = _option(
         "ERROR", "to malformed and unknown lines; seen elsewhere: +CME ERROR: 3", UNKNOWN + INF
@@ -172,9 +192,26 @@ class ModuleOptions:
     )
 
     def __post_init__(self) -> None:
-        """Values that come from a file are plain text."""
+        """Values that come from a file are plain text. Raises ValueError for what cannot be."""
         for name, kind in (("family", Family), ("update_flag", Flag), ("fota_end", Order)):
             object.__setattr__(self, name, kind(getattr(self, name)))
+        for name in ABOVE_ZERO:
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be more than 0, not {value}")
+        self._check_texts()
+
+    def _check_texts(self) -> None:
+        """Each can be filled in and sent."""
+        for one in fields(self):
+            text = getattr(self, one.name)
+            if isinstance(text, str):
+                try:
+                    if one.name.endswith("_text"):
+                        text = text.format(max_read=self.max_read, value=0)
+                    text.encode("latin-1")
+                except (LookupError, ValueError) as error:
+                    raise ValueError(f"{one.name} cannot be {text!r}: {error!r}") from error
 
 
 def option_rows() -> list[tuple[str, ...]]:

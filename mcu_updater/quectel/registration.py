@@ -58,7 +58,7 @@ class Registration:
         """AT+QIOTREG=*mode*."""
         self.mode = mode
         if mode == OFF and self.busy:
-            self.disconnect(DEREGISTERED)
+            self._disconnect(DEREGISTERED)
             self._urcs.append(format_urc(6, SUCCESS_CODE))
         elif mode == OFF:
             self._timers.stop("connect")
@@ -90,13 +90,20 @@ class Registration:
         if self._options.reconnects and code in MENDING_CODES:
             self._timers.start("connect", _reconnect_delay_s(self._failures))
 
-    def disconnect(self, status: int, back_after_s: float | None = None) -> None:
-        """The link is gone; with *back_after_s* the module reconnects by itself."""
+    def lose_link(self, back_after_s: float) -> None:
+        """The network is gone; when it is back, a module that was connected connects again."""
+        if not self.busy:
+            return
+        code = self._options.link_loss_code
+        if code is not None and self.connected:
+            self._urcs.append(format_urc(2, code))
+        self._disconnect(REGISTERING)
+        self.connect(back_after_s)
+
+    def _disconnect(self, status: int) -> None:
         self._timers.stop("connect", "plan", "push")
         self.status = status
         self._lost()
-        if back_after_s is not None:
-            self.connect(back_after_s)
 
     def booted(self) -> None:
         if self.mode == AUTOMATIC:

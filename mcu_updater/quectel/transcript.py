@@ -226,7 +226,10 @@ class TranscriptMismatch(LinkError):
 
 @dataclass(slots=True)
 class Playback:
-    """The module's side of a transcript, for a host that must say exactly the other side."""
+    """The module's side of a transcript, for a host that must say exactly the other side.
+
+    How long the host hesitates is its own affair; the module's silences are kept.
+    """
 
     entries: list[Entry]
     now_s: float = 0.0
@@ -234,6 +237,16 @@ class Playback:
     _at: int = 0
     _taken: int = 0  # bytes of the host's entry at hand
     _due_s: float | None = None
+
+    def __post_init__(self) -> None:
+        following = (*self.entries[1:], None)
+        self.entries = joined(
+            entry
+            for entry, then in zip(self.entries, following, strict=True)
+            if not (
+                isinstance(entry, Silence) and isinstance(then, Said) and then.side is Side.HOST
+            )
+        )
 
     @property
     def finished(self) -> bool:

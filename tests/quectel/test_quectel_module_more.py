@@ -136,6 +136,19 @@ def test_no_reconnect_after_mode_0():
     assert t.wait(10_000) == b""
 
 
+def test_no_link_is_lost_that_nobody_asked_for():
+    t = terminal()
+    t.module.lose_link(0.0, back_after_s=5)
+    assert t.wait(100) == b""
+    assert t.module.connection_state == 1
+
+
+def test_the_loss_of_the_link_may_be_told():
+    t = terminal(link_loss_code=10473).online()
+    t.module.lose_link(t.now_s, back_after_s=5)
+    assert t.wait(5) == urc("2,10473") + urc("2,10200") + urc("3,10200")
+
+
 # --- queries ----------------------------------------------------------------------------------
 
 

@@ -124,6 +124,14 @@ def test_playback_notices_what_was_not_said():
         playback.finish()
 
 
+def test_a_host_may_be_faster_or_slower_than_the_recorded_one():
+    for said_at_s in (0.0, 100.0):
+        playback = Playback([TALK[3], Silence(5), TALK[0], TALK[1]])
+        playback.advance(0.0)
+        playback.receive(TALK[0].data, said_at_s)
+        assert playback.transmit() == TALK[3].data + TALK[1].data
+
+
 def test_joined():
     assert joined([Silence(1), Silence(2), *TALK[:1], *TALK[:1]]) == [
         Silence(3),
