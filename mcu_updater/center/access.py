@@ -43,10 +43,14 @@ def open_state(
     else:
         moment_s = time.time() if now_s is None else now_s
         store = Store.create(path, str(file.path), simulated=simulated, now_s=moment_s)
-    with store.transaction():
-        _enter_plans(file, store)
-        for device in file.center.devices:
-            store.add_device(device.id, device.product, keys_of(file.center, device))
+    try:
+        with store.transaction():
+            _enter_plans(file, store)
+            for device in file.center.devices:
+                store.add_device(device.id, device.product, keys_of(file.center, device))
+    except BaseException:
+        store.close()
+        raise
     return store
 
 

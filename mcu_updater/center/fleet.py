@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,8 +103,9 @@ def run_fleet(
     devices = file.center.devices
     jobs = min(jobs or os.cpu_count() or 1, len(devices))
     if jobs == 1:
-        worker = _Worker(file, store, terms, epoch_s)
-        yield from map(worker.run, devices)
+        with closing(store):
+            worker = _Worker(file, store, terms, epoch_s)
+            yield from map(worker.run, devices)
         return
     store.close()  # SQLite's connections must not be carried over to another process
     context = multiprocessing.get_context("spawn")
@@ -116,6 +118,7 @@ def run_fleet(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    Store.open(path).close()  # the last one to close it leaves one file
 
 
 def replay(file: CenterFile, terms: Terms, device_id: str, watch: Watch) -> Ending:
@@ -128,8 +131,6 @@ def replay(file: CenterFile, terms: Terms, device_id: str, watch: Watch) -> Endi
         raise UsageError("no such device", where=device_id, expected="one of the fleet's")
     epoch_s = begin_s(file.center)
     with tempfile.TemporaryDirectory() as folder:
-        store = open_state(file, Path(folder) / "replay.db", simulated=True, now_s=epoch_s)
-        try:
+        path = Path(folder) / "replay.db"
+        with closing(open_state(file, path, simulated=True, now_s=epoch_s)) as store:
             return _Worker(file, store, terms, epoch_s).run(device, watch)
-        finally:
-            store.close()

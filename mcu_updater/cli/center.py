@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -136,8 +137,7 @@ def _judge(
         known = {**device.versions, **versions}
         situation = rules.Situation(device.product, device.id, known, now_s, pushed, plans=plans)
         return rules.judge(read.center, situation)
-    store = Store.open(path, read_only=True)
-    with store.snapshot():
+    with closing(Store.open(path, read_only=True)) as store, store.snapshot():
         now_s = access.now_of(store) if at_s is None else at_s
         known = {**device.versions, **store.versions(device.id), **versions}
         return access.look(read.center, store, device, known, now_s, pushed=pushed)
@@ -185,15 +185,14 @@ def monitor_command(
 ) -> None:
     """Show plans, devices and components of FILE, while a campaign runs or afterwards."""
     center = read_center(file).center
-    store = Store.open(db or access.state_path(file), read_only=True)
-    if device_id is not None:
-        _show_log(store, device_id, as_json)
-        return
-    while True:
-        _show(center, store, at_s, everyone, as_json, clear=every_s is not None)
-        if every_s is None:
+    with closing(Store.open(db or access.state_path(file), read_only=True)) as store:
+        if device_id is not None:
+            _show_log(store, device_id, as_json)
             return
-        time.sleep(every_s)
+        _show(center, store, at_s, everyone, as_json, clear=every_s is not None)
+        while every_s is not None:
+            time.sleep(every_s)
+            _show(center, store, at_s, everyone, as_json, clear=True)
 
 
 def _show(
@@ -254,13 +253,19 @@ def control(
         )
         raise UsageError(f"bad {action}", expected=what)
     read = read_center(file)
-    store = access.open_state(read, db or access.state_path(file))
-    with store.snapshot():
-        now_s = access.now_of(store) if at_s is None else at_s
-    if device_id is None:
-        state = owner.act_on_plan(read.center, store, plan_name, lifecycle.Action(action), now_s)
-        click.echo(f"plan {plan_name}: {state}")
-        return
-    device_action = owner.DeviceAction(action)
-    changed = owner.act_on_device(read.center, store, plan_name, device_id, device_action, now_s)
-    click.echo(f"plan {plan_name}, device {device_id}: {action} {', '.join(c for _, c in changed)}")
+    with closing(access.open_state(read, db or access.state_path(file))) as store:
+        with store.snapshot():
+            now_s = access.now_of(store) if at_s is None else at_s
+        click.echo(_act(read.center, store, action, plan_name, device_id, now_s))
+
+
+def _act(
+    center: Center, store: Store, action: str, plan: str, device: str | None, now_s: float
+) -> str:
+    if device is None:
+        state = owner.act_on_plan(center, store, plan, lifecycle.Action(action), now_s)
+        return f"plan {plan}: {state}"
+    wanted = owner.DeviceAction(action)
+    changed = owner.act_on_device(center, store, plan, device, wanted, now_s)
+    components = ", ".join(component for _, component in changed)
+    return f"plan {plan}, device {device}: {action} {components}"

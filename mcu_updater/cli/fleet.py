@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ def command(file: Path, db: Path | None, **given: Any) -> None:
     endings = run_fleet(read, path, terms, given["jobs"])
     ended = list(_tracked(endings, len(read.center.devices), quiet=given["as_json"]))
     wall_s = time.perf_counter() - begun_s
-    seen = monitor(read.center, Store.open(path, read_only=True))
+    with closing(Store.open(path, read_only=True)) as store:
+        seen = monitor(read.center, store)
     if given["as_json"]:
         click.echo(json.dumps({**report.monitoring_json(seen), "wall_s": round(wall_s, 3)}))
     else:
