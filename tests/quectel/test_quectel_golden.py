@@ -6,7 +6,7 @@ import re
 
 import pytest
 from golden import NAMES, entries_of, module_of, package_of, text_of
-from quectel_bench import TestClock
+from quectel_bench import TestClock, package_bytes
 
 from mcu_updater import ota
 from mcu_updater.errors import ModuleRefused
@@ -30,6 +30,11 @@ from mcu_updater.quectel.transcript import (
 def test_all_are_there():
     assert {name[0] for name in NAMES} == {"a", "b", "c"}
     assert len(NAMES) == 9
+
+
+def test_the_package_is_what_the_readme_says():
+    assert package_of("a-single-piece") == package_bytes(2500)
+    assert len(package_of("b-second-piece")) == 150_000
 
 
 @pytest.mark.parametrize("name", NAMES)

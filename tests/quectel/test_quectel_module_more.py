@@ -428,3 +428,22 @@ def test_a_limit_can_be_another(name):
     assert t.wait(0.1) == urc("7,10706")
     t = reach(terminal(**{name: None, **delay}))
     assert t.wait(1e6) == b""
+
+
+def test_a_download_breaks_half_way():
+    options = ModuleOptions(echo=False, download_bytes_per_s=1000)
+    faults = Faults(failing_downloads=1, download_failure=DownloadFailure.BROKEN)
+    t = Terminal(options=options, faults=faults).downloading()
+    t.wait(1.24)
+    assert t.center.state_of(t.plan) is ComponentState.DOWNLOADING
+    t.wait(0.02)
+    assert t.center.state_of(t.plan) is ComponentState.DOWNLOAD_FAILED
+
+
+@pytest.mark.parametrize(("size", "said"), [(19, OK), (20, ERROR)])
+def test_the_list_of_versions_has_512_bytes(size, said):
+    t = terminal()
+    for index in range(5):  # 5 entries of 32 + 1 + 64 bytes, and the signs between them
+        t.ok(f'AT+QIOTMCUVER="{index:032}","{"v" * 64}"')
+    assert 5 * (32 + 1 + 64) + 4 + len(";c:") + 19 + 1 == 512
+    assert t.send(f'AT+QIOTMCUVER="c","{"v" * (size + 1)}"') == said
