@@ -229,8 +229,8 @@ class RogueCenter:
     def __init__(self, board: Board) -> None:
         self.center = board.center
 
-    def offer(self, versions: object, now_s: float) -> Plan:
-        return self.center.plans[0]
+    def message(self, versions: object, now_s: float, *, pushed: bool) -> list[Plan]:
+        return [self.center.plans[0]]
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.center, name)

@@ -20,6 +20,8 @@ from mcu_updater.journal import Package as PackageIdentity
 from mcu_updater.loader import Loader
 from mcu_updater.quectel.center import RUNNING, DeveloperCenter, Package, Plan
 from mcu_updater.quectel.client import AtClient
+from mcu_updater.quectel.cloud import Cloud
+from mcu_updater.quectel.faults import Faults
 from mcu_updater.quectel.link import DEFAULT_DIALECT
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
@@ -137,6 +139,10 @@ class Board:
         state["progress"][: len(kept)] = [saved["progress"][i] for i in kept]
         self.center = DeveloperCenter.load(state, *(p.package for p in plans))
         self._replace_module(self.module.options)
+
+    def connect(self, cloud: Cloud, options: ModuleOptions, faults: Faults) -> None:
+        """Put another *cloud* in the place of the board's own, behind a module as it was made."""
+        self.module = EmulatedModule(cloud, options, faults, self.clock.now_s())
 
     def configure_module(self, options: ModuleOptions) -> None:
         """Give the module other *options*; its state stays."""

@@ -14,6 +14,9 @@ from flash_emulator import CutAt, Outcome, Part, load_part
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look, values
+from mcu_updater.cli.center import commands as center_commands
+from mcu_updater.cli.fleet import command as fleet_command
+from mcu_updater.cli.module import commands as module_commands
 from mcu_updater.cli.part import commands as part_commands
 from mcu_updater.cli.powerloss import command as powerloss_command
 from mcu_updater.cli.screen import complain, open_screen, show
@@ -56,8 +59,11 @@ def cli() -> None:
     """Update the firmware of a microcontroller behind a Quectel module, on an emulated board."""
 
 
+cli.add_command(module_commands)
 cli.add_command(part_commands)
 cli.add_command(powerloss_command)
+cli.add_command(center_commands)
+cli.add_command(fleet_command)
 
 
 # --- options that several commands have

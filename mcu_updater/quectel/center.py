@@ -130,6 +130,21 @@ class DeveloperCenter:
                 return plan
         return None
 
+    def message(
+        self,
+        versions: Mapping[str, str],
+        now_s: float,
+        *,
+        pushed: bool,  # noqa: ARG002  here every plan is pushed, and answers who asks
+    ) -> Sequence[Plan]:
+        """One plan for each component that has one, in the plans' order."""
+        first = self.offer(versions, now_s)
+        if first is None:
+            return ()
+        rest = [one for one in versions.items() if one[0] != first.component]
+        asked = (self.offer(dict([one]), now_s) for one in rest)
+        return (first, *sorted((plan for plan in asked if plan), key=self.plans.index))
+
     def _is_due(self, index: int, versions: Mapping[str, str], now_s: float) -> bool:
         plan, progress = self.plans[index], self._progress[index]
         version = versions.get(plan.component)
@@ -176,6 +191,10 @@ class DeveloperCenter:
             ],
             "history": [[c.at_s - now_s, c.component, c.state.value] for c in self.history],
         }
+
+    def restored(self, saved: Mapping[str, Any]) -> DeveloperCenter:
+        """This center as it was when *saved* was made."""
+        return self.load(saved, *(plan.package for plan in self.plans))
 
     @classmethod
     def load(

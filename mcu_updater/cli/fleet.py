@@ -1,0 +1,174 @@
+"""``mcu-updater fleet``: many emulated devices upgraded against one center."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from flash_emulator import Part
+from mcu_updater.center import access, trouble
+from mcu_updater.center.fleet import replay, run_fleet, with_devices
+from mcu_updater.center.monitoring import monitor
+from mcu_updater.center.reading import CenterFile, read_center
+from mcu_updater.center.store import Ending, Store
+from mcu_updater.center.trouble import Terms
+from mcu_updater.cli import values
+from mcu_updater.cli.center import db_option, file_argument
+from mcu_updater.cli.screen import console, show
+from mcu_updater.errors import UsageError, VerificationFailed
+from mcu_updater.events import Event
+from mcu_updater.report import center as report
+from mcu_updater.report.lines import line_of, plain_line
+
+_MEAN = click.FloatRange(0, trouble.MOST)
+_SHOWN = 20  # endings that are told one by one
+
+
+@click.command("fleet", short_help="Upgrade many emulated devices against one center.")
+@file_argument
+@click.option(
+    "--devices", "count", type=int, metavar="N", help="So many, in place of those in FILE."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all that goes wrong.")
+@click.option(
+    "--cuts", type=_MEAN, default=1.0, show_default=True, help="Power cuts of a device, on average."
+)
+@click.option(
+    "--faults", type=_MEAN, default=1.0, show_default=True, help="Link faults of a device."
+)
+@click.option(
+    "--fault",
+    "kinds",
+    type=click.Choice(trouble.KINDS),
+    multiple=True,
+    help="Only link faults of this kind; may be given again.  [default: all kinds]",
+)
+@click.option(
+    "--bad-trials",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of devices on which no new image passes its trial.",
+)
+@click.option("--part", callback=values.part, metavar="NAME", help="Part number of the boards.")
+@click.option(
+    "--from",
+    "version",
+    default="1.0.0",
+    show_default=True,
+    callback=values.version,
+    metavar="V",
+    help="Version of devices of which FILE says none.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: one for each core]")
+@click.option("--force", is_flag=True, help="Replace the state file if it exists.")
+@click.option(
+    "--replay", "replayed", metavar="ID", help="Only this device of the fleet, event by event."
+)
+@db_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
+def command(file: Path, db: Path | None, **given: Any) -> None:
+    """Upgrade the devices of the center FILE, with power cuts and link faults, until all rest.
+
+    Every device must end upgraded, or with a failure that is true: the center, the module and the
+    flash agree on it. The exit code is 7 where one does not. The state file can be looked at
+    meanwhile: mcu-updater center monitor. What happens to a device depends on the seed and its
+    name alone, so --replay with the same options shows it again.
+    """
+    read = with_devices(read_center(file), given["count"])
+    terms = _terms(given)
+    if given["replayed"] is not None:
+        _replay(read, terms, given["replayed"])
+        return
+    path = db or access.state_path(file)
+    if given["force"]:
+        _remove(path)
+    begun_s = time.perf_counter()
+    endings = run_fleet(read, path, terms, given["jobs"])
+    ended = list(_tracked(endings, len(read.center.devices), quiet=given["as_json"]))
+    wall_s = time.perf_counter() - begun_s
+    with closing(Store.open(path, read_only=True)) as store:
+        seen = monitor(read.center, store)
+    if given["as_json"]:
+        click.echo(json.dumps({**report.monitoring_json(seen), "wall_s": round(wall_s, 3)}))
+    else:
+        show(*report.monitoring_tables(seen, everyone=False))
+        _tell(ended, file, terms, wall_s)
+    _conclude(ended)
+
+
+def _terms(given: dict[str, Any]) -> Terms:
+    part: Part | None = given["part"]
+    return Terms(
+        seed=given["seed"],
+        cuts=given["cuts"],
+        faults=given["faults"],
+        bad_trials=given["bad_trials"],
+        part=part.name if part is not None else trouble.DEFAULT_PART,
+        version=given["version"],
+        kinds=given["kinds"] or trouble.KINDS,
+    )
+
+
+def _remove(path: Path) -> None:
+    """A state file and its companions; nothing that is no state file."""
+    if path.exists():
+        Store.open(path).close()
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            path.with_name(name).unlink(missing_ok=True)
+
+
+def _tracked(endings: Iterator[Ending], total: int, *, quiet: bool) -> Iterator[Ending]:
+    if quiet or not sys.stderr.isatty():
+        yield from endings
+        return
+    yield from track(endings, "devices", total, console=Console(stderr=True), transient=True)
+
+
+def _tell(ended: list[Ending], file: Path, terms: Terms, wall_s: float) -> None:
+    """How many seconds it took, and who did not upgrade."""
+    out = console()
+    rest = sorted((e for e in ended if e.text), key=lambda e: (e.honest, e.device))
+    for ending in rest[:_SHOWN]:
+        out.print(f"{ending.device}: {ending.outcome}: {ending.text}", soft_wrap=True)
+    if len(rest) > _SHOWN:
+        out.print(f"and {len(rest) - _SHOWN} more: see the state file")
+    if rest:
+        out.print(f"See one of them again: the same command with --replay {rest[0].device}")
+    out.print(f"{len(ended)} devices of {file}, seed {terms.seed}, in {wall_s:.1f} s")
+
+
+def _replay(read: CenterFile, terms: Terms, device: str) -> None:
+    def watch(event: Event, time_us: int) -> None:
+        line = line_of(event)
+        if line is not None and line.kind != "decide":
+            click.echo(plain_line(line, time_us))
+
+    ending = replay(read, terms, device, watch)
+    click.echo(f"{ending.device}: {ending.outcome}: {ending.text or ending.version}")
+    click.echo(f"sessions {ending.sessions}, cuts {ending.cuts}, digest {ending.digest}")
+    _conclude([ending])
+
+
+def _conclude(ended: list[Ending]) -> None:
+    """Whether anything was dishonest."""
+    liars = [ending for ending in ended if not ending.honest]
+    if liars:
+        raise VerificationFailed(
+            f"{len(liars)} of {len(ended)} devices did not end honestly",
+            where=liars[0].device,
+            expected="an upgrade, or a failure, that center, module and flash agree on",
+            found=liars[0].text,
+            then="Run the same command with --replay and the device to see what happens",
+        )
+    if not ended:
+        raise UsageError("no device has run")

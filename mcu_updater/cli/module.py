@@ -1,0 +1,317 @@
+"""``mcu-updater module``: the emulated Quectel module for clients in other processes."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from mcu_updater.center.access import DeviceCenter, device_of, open_state, state_path
+from mcu_updater.center.reading import read_center
+from mcu_updater.cli import values
+from mcu_updater.cli.screen import show
+from mcu_updater.errors import PortError, UsageError
+from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
+from mcu_updater.quectel.cloud import KeptCloud
+from mcu_updater.quectel.fault_text import KINDS, parse_faults
+from mcu_updater.quectel.module import EmulatedModule
+from mcu_updater.quectel.options import ModuleOptions, option_rows, parse_options
+from mcu_updater.quectel.transcript import Playback, Recorder, parse_transcript
+from mcu_updater.serve import (
+    Instance,
+    PtyWire,
+    RealClock,
+    StateFile,
+    StdioWire,
+    Stopper,
+    TcpWire,
+    Wire,
+    serve,
+)
+
+FILE = click.Path(path_type=Path)
+PUSH_INTERVAL_S = 600.0  # the platform pushes plans about every 10 min
+
+
+@click.group("module")
+def commands() -> None:
+    """The emulated Quectel module."""
+
+
+@commands.command("serve", short_help="Serve a module on a pty, a TCP port, or standard input.")
+@click.option(
+    "--package",
+    type=FILE,
+    callback=values.image,
+    metavar="FILE",
+    help="What the cloud gives, as one plan; or --center.",
+)
+@click.option(
+    "--component",
+    default="STM32",
+    show_default=True,
+    callback=values.component,
+    metavar="NAME",
+    help="Component that the plan is for.",
+)
+@click.option(
+    "--center",
+    type=FILE,
+    metavar="FILE",
+    help="The Developer Center behind the module, with its plans for many devices.",
+)
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="ID",
+    help="With --center: the device that the module is in; again for each further module.",
+)
+@click.option(
+    "--db",
+    type=FILE,
+    metavar="DB",
+    help="With --center: its state file.  [default: the center's with the suffix .db]",
+)
+@click.option(
+    "--target-version",
+    callback=values.version,
+    metavar="V",
+    help="Version that the package is announced as.",
+)
+@click.option(
+    "--source-version",
+    callback=values.version,
+    metavar="V",
+    help="Offer the plan to devices at V only.",
+)
+@click.option(
+    "--piece-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Bytes that the module holds at a time.  [default: the whole package]",
+)
+@click.option("--link", type=FILE, metavar="PATH", help="A stable name for the pty.")
+@click.option("--tcp", metavar="HOST:PORT", help="Listen there instead; port 0: any free one.")
+@click.option("--stdio", is_flag=True, help="Standard input and output instead.")
+@click.option("--once", is_flag=True, help="End when the client leaves.")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="So many modules; links and state files get -1, -2 ..., ports count up.",
+)
+@click.option(
+    "--state",
+    type=FILE,
+    metavar="FILE",
+    help="Keeps module and cloud when this process ends. The next one boots from it.",
+)
+@click.option(
+    "--paused", is_flag=True, help="Go on from --state as if no time had passed: no boot."
+)
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="Change how this module behaves; 'mcu-updater module options' lists them.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND[@PLACE][=VALUE]",
+    help="Let something go wrong; 'mcu-updater module faults' lists what.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="Of faults with a rate."
+)
+@click.option("--record", type=FILE, metavar="FILE", help="Write down the conversation, as text.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="Let the module's time run X times as fast.",
+)
+def serve_command(**given: Any) -> None:
+    """Serve an emulated module with one upgrade plan, or a center's, until it is interrupted.
+
+    Prints one line for each module: what a client opens, a device path or a socket:// address.
+    """
+    given["count"] = max(given["count"], len(given["devices"]))
+    _check(given)
+    with ExitStack() as stack, Stopper().at_signals() as stopper:
+        clouds = _clouds(given, stack)
+        instances = []
+        for at, cloud in enumerate(clouds, 1):
+            wire = _wire(given, at)
+            stack.callback(wire.close)
+            instances.append(_instance(cloud, wire, at, given, stack))
+        for instance in instances:
+            click.echo(instance.wire.where, err=instance.wire.carries_output)
+        serve(instances, RealClock(given["speed"]), stopper)
+
+
+def _clouds(given: dict[str, Any], stack: ExitStack) -> list[KeptCloud]:
+    """One for each module."""
+    if given["center"] is None:
+        plan = Plan(
+            component=given["component"],
+            target_version=given["target_version"],
+            package=Package(given["package"]),
+            source_version=given["source_version"] or "",
+        )
+        return [DeveloperCenter([plan]) for _ in range(given["count"])]
+    file = read_center(given["center"])
+    devices = [device_of(file.center, name) for name in given["devices"]]
+    path = given["db"] or state_path(given["center"])
+    store = open_state(file, path, simulated=given["speed"] != 1)
+    stack.callback(store.close)
+    now_s = time.time()
+    return [DeviceCenter(file, store, device, now_s) for device in devices]
+
+
+def _instance(
+    center: KeptCloud, wire: Wire, at: int, given: dict[str, Any], stack: ExitStack
+) -> Instance:
+    options, faults = _options(given), parse_faults(given["faults"], given["seed"])
+    state = None
+    module = EmulatedModule(center, options, faults)
+    if given["state"] is not None:
+        state = StateFile(_numbered(given["state"], at, given["count"]))
+        module, center = state.open(center, options, faults, given["paused"])
+    return Instance(module, wire, _recorder(given, at, stack), state, center)
+
+
+def _options(given: dict[str, Any]) -> ModuleOptions:
+    pairs = [text.partition("=") for text in given["assignments"]]
+    try:
+        assigned = parse_options({name: value for name, _, value in pairs})
+        return ModuleOptions(**{"push_interval_s": PUSH_INTERVAL_S, **_sizes(given), **assigned})
+    except ValueError as error:
+        then = "'mcu-updater module options' lists them"
+        raise UsageError(str(error), where="--set", then=then) from error
+
+
+def _sizes(given: dict[str, Any]) -> dict[str, int]:
+    return {} if given["piece_size"] is None else {"piece_size": given["piece_size"]}
+
+
+def _recorder(given: dict[str, Any], at: int, stack: ExitStack) -> Recorder | None:
+    if given["record"] is None:
+        return None
+    path = _numbered(given["record"], at, given["count"])
+    try:
+        file = stack.enter_context(path.open("w", encoding="ascii", buffering=1))
+    except OSError as error:
+        raise PortError(
+            "cannot be written", where=str(path), found=error.strerror or str(error)
+        ) from error
+    recorder = Recorder(file.write)
+    stack.callback(recorder.close)
+    return recorder
+
+
+def _wire(given: dict[str, Any], at: int) -> Wire:
+    if given["stdio"]:
+        return StdioWire()
+    if given["tcp"] is not None:
+        host, port = _address(given["tcp"])
+        return TcpWire(host, port + at - 1 if port else 0, given["once"])
+    link = given["link"]
+    return PtyWire(link and _numbered(link, at, given["count"]), given["once"])
+
+
+def _check(given: dict[str, Any]) -> None:
+    _check_wire(given)
+    _check_cloud(given)
+    if given["stdio"] and given["count"] > 1:
+        raise UsageError("only one module can have standard input", found=f"{given['count']}")
+    if given["paused"] and given["state"] is None:
+        raise UsageError("--paused says how to go on", expected="--state FILE with it")
+
+
+def _check_cloud(given: dict[str, Any]) -> None:
+    one, many = ("package", "target_version"), ("center", "devices")
+    found = ", ".join(
+        f"--{name.rstrip('s').replace('_', '-')}" for name in one + many if given[name]
+    )
+    if all(given[name] for name in one) and not any(given[name] for name in (*many, "db")):
+        return
+    if not all(given[name] for name in many) or any(given[name] for name in one):
+        expected = "--package and --target-version, or --center and --device"
+        raise UsageError("a module has one cloud", expected=expected, found=found or "neither")
+    if given["count"] != len(given["devices"]):
+        raise UsageError("one module for each device", expected="no --count with --device")
+
+
+def _check_wire(given: dict[str, Any]) -> None:
+    chosen = [name for name in ("link", "tcp", "stdio") if given[name]]
+    if len(chosen) > 1:
+        names = " and ".join(f"--{name}" for name in chosen)
+        raise UsageError("a module has one wire", expected="one of them", found=names)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 0xFFFF:
+        raise UsageError("bad --tcp", expected="HOST:PORT, such as 127.0.0.1:4321", found=text)
+    return host, int(port)
+
+
+def _numbered(path: Path, at: int, count: int) -> Path:
+    return path if count == 1 else path.with_name(f"{path.name}-{at}")
+
+
+@commands.command("play", short_help="Play the module's side of a recorded conversation.")
+@click.argument("file", type=FILE)
+@click.option("--link", type=FILE, metavar="PATH", help="A stable name for the pty.")
+@click.option("--tcp", metavar="HOST:PORT", help="Listen there instead; port 0: any free one.")
+@click.option("--stdio", is_flag=True, help="Standard input and output instead.")
+def play_command(file: Path, **given: Any) -> None:
+    """Answer as the module in FILE did, to a client that says what the host in FILE said.
+
+    Ends when that client leaves. One that says something else, or less, is an error.
+    """
+    try:
+        playback = Playback(parse_transcript(file.read_text(encoding="ascii")))
+    except OSError as error:
+        raise PortError("cannot be read", where=str(file), found=str(error.strerror)) from error
+    except ValueError as error:
+        raise UsageError("is no transcript", where=str(file), found=str(error)) from error
+    given |= {"count": 1, "once": True}
+    _check_wire(given)
+    with ExitStack() as stack, Stopper().at_signals() as stopper:
+        wire = _wire(given, 1)
+        stack.callback(wire.close)
+        click.echo(wire.where, err=wire.carries_output)
+        serve([Instance(playback, wire)], RealClock(), stopper)
+    playback.finish()
+
+
+@commands.command("options")
+def options_command() -> None:
+    """List what --set can change in a module: option, default, meaning, source."""
+    show(_table(("Option", "Default", "Meaning", "Source"), option_rows()))
+
+
+@commands.command("faults")
+def faults_command() -> None:
+    """List what --fault can let go wrong. N counts from 1, positions from 0."""
+    show(_table(("Fault", "What happens"), [(k + form, text) for k, (form, text) in KINDS.items()]))
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+    table = Table(*heads)
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,234 @@
+"""``mcu-updater center`` and ``mcu-updater fleet`` as a user runs them: output and exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import FIXTURES, run
+
+from mcu_updater.center.access import open_state
+from mcu_updater.center.member import Member
+from mcu_updater.center.reading import read_center
+from mcu_updater.center.store import Ended, Store
+
+EXAMPLE = FIXTURES.parent / "examples" / "center" / "center.toml"
+QUIET = ("--cuts", 0, "--faults", 0, "--jobs", 1)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The example, with its package beside it."""
+    text = EXAMPLE.read_text(encoding="utf-8").replace("../../fixtures/", "")
+    shutil.copy(FIXTURES / "fixture-2.0.0.s19", tmp_path)
+    path = tmp_path / "center.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def fleet(file: Path, *options: object):
+    return run("fleet", file, "--devices", 3, *QUIET, *options)
+
+
+def read(*arguments: object) -> dict[str, Any]:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+# --- check
+
+
+def test_check_of_a_good_file(file: Path):
+    result = run("center", "check", file)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "products 1, packages 1, plans 1, devices 20" in result.stdout
+
+
+def test_check_says_all_that_is_wrong(file: Path):
+    text = file.read_text(encoding="utf-8")
+    text = text.replace("retries = 3", "retries = -3").replace("min_battery", "battery")
+    file.write_text(text, encoding="utf-8")
+    result = run("center", "check", file)
+    assert (result.exit_code, result.stdout) == (3, "")
+    lines = result.stderr.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f'error: {file}: plans[1] "spring", strategy.') for line in lines)
+
+
+def test_warnings_are_no_errors(file: Path):
+    text = file.read_text(encoding="utf-8").replace('"pump-013"', '"pomp-013"')
+    file.write_text(text, encoding="utf-8")
+    result = run("center", "check", file)
+    assert result.exit_code == 0
+    assert "warning: " in result.stderr
+    assert "pomp-013" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "monitor", "fleet"])
+def test_a_bad_center_file_has_code_3(command: str, tmp_path: Path):
+    words = (command,) if command == "fleet" else ("center", command)
+    bad = tmp_path / "bad.toml"
+    bad.write_text("products = 5", encoding="utf-8")
+    for path in (bad, tmp_path / "none.toml", tmp_path):
+        result = run(*words, path)
+        assert (result.exit_code, result.stderr[:7]) == (3, "error: ")
+
+
+# --- offer
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--device", "pump-001"), None),
+        (("--device", "pump-013"), "the device is on the black list"),
+        (("--device", "pump-001", "--version", "STM32=2.0.0"), "no update required"),
+        (("--device", "pump-001", "--version", "STM32=0.9"), "the plan is not for the version"),
+        (("--device", "pump-001", "--pushed"), "outside the push hours"),
+        (("--device", "other"), "has not reported a version"),
+        (("--device", "other", "--version", "STM32=1.0.0"), None),
+    ],
+)
+def test_offer(options: tuple[str, ...], expected: str | None, file: Path):
+    found = read("center", "offer", file, "--at", "2026-03-05T10:00", *options)
+    (upgrade,) = found["upgrades"]
+    assert upgrade["offered"] == (expected is None)
+    assert (expected or "") in (upgrade["why_not"] or "")
+    told = run("center", "offer", file, "--at", "2026-03-05T10:00", *options).stdout
+    assert ("offered" in told) == (expected is None)
+
+
+def test_offer_knows_the_state_file(file: Path):
+    assert fleet(file).exit_code == 0
+    (upgrade,) = read("center", "offer", file, "--device", "device-001")["upgrades"]
+    assert upgrade["why_not"] == "no update required"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--device", "pump-001", "--version", "STM32"),
+        ("--device", "pump-001", "--version", "STM32=a b"),
+        ("--device", "pump-001", "--version", "ST:M=1"),
+        ("--device", "pump-001", "--at", "soon"),
+        (),
+    ],
+)
+def test_usage_of_offer(options: tuple[str, ...], file: Path):
+    assert run("center", "offer", file, *options).exit_code == 2
+
+
+# --- fleet and monitor
+
+
+def test_a_fleet_and_what_monitoring_shows_of_it(file: Path):
+    result = fleet(file)
+    assert result.exit_code == 0, result.output
+    assert "3 devices of" in result.stdout
+    seen = read("center", "monitor", file)
+    (plan,) = seen["plans"]
+    assert plan["counts"]["upgraded"] == 3
+    assert (plan["state"], plan["success_rate"]) == ("upgrading", 1.0)
+    assert {e["outcome"] for e in seen["endings"]} == {"upgraded"}
+    assert "100.0%" in run("center", "monitor", file).stdout
+    assert "device-002" in run("center", "monitor", file, "--all").stdout
+    log = read("center", "monitor", file, "--device", "device-002")["log"]
+    texts = [line["text"] for line in log]
+    assert texts[:2] + texts[-2:] == ["plan received", "device confirmed", "upgrading", "success"]
+    assert "device confirmed" in run("center", "monitor", file, "--device", "device-002").stdout
+    assert run("center", "monitor", file, "--device", "nobody").exit_code == 2
+
+
+def test_a_state_file_is_not_replaced_unasked(file: Path):
+    assert fleet(file).exit_code == 0
+    assert fleet(file).exit_code == 4
+    assert fleet(file, "--force").exit_code == 0
+    file.with_suffix(".db").write_text("mine, and no state file")
+    assert fleet(file, "--force").exit_code == 4
+    assert file.with_suffix(".db").read_text() == "mine, and no state file"
+
+
+def test_a_fleet_as_json(file: Path):
+    found = json.loads(fleet(file, "--json").stdout)
+    assert len(found["endings"]) == 3
+    assert found["wall_s"] > 0
+
+
+def test_replay_shows_what_a_device_did(file: Path):
+    options = ("--seed", 4, "--devices", 5, "--cuts", 2, "--faults", 2, "--jobs", 1)
+    run("fleet", file, *options)
+    with (store := Store.open(file.with_suffix(".db"), read_only=True)).snapshot():
+        ending = store.endings()[0]
+    result = run("fleet", file, *options, "--replay", ending.device)
+    assert f"{ending.device}: {ending.outcome}" in result.stdout
+    assert f"digest {ending.digest}" in result.stdout
+    assert "boot    bank A, version 1.0.0" in result.stdout
+
+
+def test_a_lie_has_code_7(file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Member, "_judge", lambda self: (Ended.DISHONEST, "a lie"))
+    result = fleet(file)
+    assert result.exit_code == 7
+    assert "3 of 3 devices did not end honestly" in result.stderr
+    assert "found a lie" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--devices", 0),
+        ("--cuts", 9),
+        ("--faults", -1),
+        ("--fault", "rain"),
+        ("--bad-trials", 2),
+        ("--jobs", 0),
+        ("--part", "STM32X999"),
+        ("--replay", "nobody"),
+    ],
+)
+def test_usage_of_fleet(options: tuple[object, ...], file: Path):
+    assert run("fleet", file, *options).exit_code == 2
+    assert not file.with_suffix(".db").exists()
+
+
+def test_monitoring_without_a_state_file(file: Path):
+    result = run("center", "monitor", file)
+    assert (result.exit_code, "no such state file" in result.stderr) == (4, True)
+
+
+# --- control
+
+
+def control(file: Path, action: str, *options: object):
+    at = ("--at", "2026-03-05T10:00")
+    return run("center", "control", file, action, "--plan", "spring", *at, *options)
+
+
+def test_the_owner_acts(file: Path):
+    assert control(file, "pause").stdout == "plan spring: paused\n"
+    assert "plan spring: active" in control(file, "resume").stdout
+    result = control(file, "cancel", "--device", "pump-002")
+    assert result.stdout == "plan spring, device pump-002: cancel STM32\n"
+    assert control(file, "cancel", "--device", "pump-002").exit_code == 2
+    assert control(file, "activate").exit_code == 2
+    assert "plan spring: terminated" in control(file, "terminate").stdout
+    seen = read("center", "monitor", file, "--at", "2026-03-05T10:00")
+    assert seen["plans"][0]["counts"]["upgrade failed"] == 19
+
+
+@pytest.mark.parametrize("options", [("pause", "--device", "pump-002"), ("cancel",), ("dance",)])
+def test_usage_of_control(options: tuple[str, ...], file: Path):
+    assert control(file, *options).exit_code == 2
+
+
+def test_an_active_plan_cannot_be_edited(file: Path):
+    open_state(read_center(file), file.with_suffix(".db")).close()
+    text = file.read_text(encoding="utf-8").replace("retries = 3", "retries = 4")
+    file.write_text(text, encoding="utf-8")
+    result = control(file, "pause")
+    assert (result.exit_code, "cannot be edited" in result.stderr) == (3, True)
