@@ -14,7 +14,7 @@ from mcu_updater.ota import DownloadStarted, PlanOffered
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """*refusal*: why not; None: accept. *unchecked*: limits that nothing is known to hold against."""
+    """*refusal*: why not; None: accept. *unchecked*: limits that could not be held against it."""
 
     refusal: str | None = None
     unchecked: tuple[str, ...] = ()

@@ -15,7 +15,6 @@ NAMES = ("A", "B", "execution slot")
 """By index."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Bank:
     """Bank *index*: 0 or 1, physical; or the execution slot. *halves* is the journal's place."""

@@ -172,9 +172,7 @@ class Intake:
                 expected=f"a checkpoint of at most {capacity} bytes",
                 found=f"{len(checkpoint)}",
             )
-        snapshot = replace(
-            self._keeper.current(self._bank), piece_start=end, checkpoint=checkpoint
-        )
+        snapshot = replace(self._keeper.current(self._bank), piece_start=end, checkpoint=checkpoint)
         yield from self._keeper.write(self._bank, snapshot, f"package bytes up to {end}")
         self._heard.module = Module.HOLDS_USED
 

@@ -30,7 +30,7 @@ _QUIET_S, _LONGEST_DRAIN_S = 0.3, 3.0
 class SerialPort:
     """``BytePort`` over an open pyserial port. *polled*: it has no file to wait for."""
 
-    def __init__(self, port: serial.SerialBase, name: str, *, polled: bool) -> None:
+    def __init__(self, port: serial.Serial, name: str, *, polled: bool) -> None:
         self.name = name
         self._port = port
         self._fd = None if polled else port.fileno()
@@ -114,7 +114,7 @@ def _is_device(name: str) -> bool:
     return "://" not in name or name.startswith("hwgrep://")
 
 
-def _send_at_once(port: serial.SerialBase) -> None:
+def _send_at_once(port: serial.Serial) -> None:
     """TCP_NODELAY: pyserial 3.5 does not set it (pyserial issue 768)."""
     with socket.socket(fileno=os.dup(port.fileno())) as twin:
         twin.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -165,5 +165,3 @@ def runs_modem_manager(proc: Path) -> bool:
             if comm.read_text().strip() == "ModemManager":
                 return True
     return False
-
-

@@ -26,12 +26,13 @@ Acceptance by state: module SDK 2.9.0; ``upgrade.ACTIONS`` holds the same table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 
 from mcu_updater import ota
-from mcu_updater.errors import ModuleRefused, UsageError
+from mcu_updater.errors import LinkError, ModuleRefused, PortError, UsageError
 from mcu_updater.ports import BytePort, Clock
-from mcu_updater.quectel.at import Kind, Urc
+from mcu_updater.quectel.at import Kind, Urc, answer_size, unquote
 from mcu_updater.quectel.connection import (
     INITIALISED,
     READY,
@@ -66,10 +67,19 @@ class AtClient:
         self._max_read = dialect.max_read
         self._any_tail = False  # the module ends data in a style of its own
         self._piece_offset: int | None = None  # a byte that the module's piece is known to hold
+        self._requested = False  # the module was told to send SHA-256 with a package
+        # For ``tend``, and not in ``memory``: where time counts, runs are not compared.
+        self._kept: int | None = None  # a byte to read before the module's patience ends
+        self._read_at_s = 0.0
 
     @property
     def retries(self) -> int:
         return self._link.retries
+
+    @property
+    def dropped(self) -> int:
+        """Lines and events that came in such numbers that they were not kept."""
+        return self._link.dropped
 
     def memory(self) -> Hashable:
         return self._max_read, self._any_tail, self._piece_offset, self._link.memory()
@@ -77,19 +87,20 @@ class AtClient:
     # --- connection ---------------------------------------------------------------------
 
     def connect(self) -> None:
-        """Echo off, registered, state 8. Raises ModuleRefused naming the state or the event."""
-        self._echo_off()
+        """Echo set, registered, state 8. Raises ModuleRefused naming the state or the event."""
+        self._set_echo()
         if self._state() != READY:
             self._register()
             self._wait_until_ready()
         self._learn_max_read()
 
-    def _echo_off(self) -> None:
+    def _set_echo(self) -> None:
         """ERROR once is normal: an earlier run may have left half a command in the module."""
+        name = "E1" if self._dialect.echo else "E0"
         for _ in range(2):
-            if self._link.ask_until_answered("E0").ok:
+            if self._link.ask_until_answered(name).ok:
                 return
-        raise _refused("E0", "The module does not know the most basic command")
+        raise _refused(name, "The module does not know the most basic command")
 
     def _state(self) -> int | None:
         return self._number("+QIOTSTATE")
@@ -141,6 +152,22 @@ class AtClient:
         info = self._dialect.request_info
         if not self._link.ask_until_answered("+QIOTOTAREQ", Kind.WRITE, (info,)).ok:
             raise _refused("+QIOTOTAREQ", "The module is offline, or its SDK is older than 2.8.2")
+        self._requested = True
+
+    # --- the module's condition -----------------------------------------------------------
+
+    def info(self) -> Mapping[str, str]:
+        """``AT+QIOTINFO?``: item and value of each line; empty where the module has no such."""
+        answer = self._link.ask_until_answered("+QIOTINFO", Kind.READ)
+        lines = (text.partition(":") for text in answer.lines)
+        pairs = (text.partition(",") for name, _, text in lines if name == "+QIOTINFO")
+        return {unquote(item.strip()): unquote(value.strip()) for item, _, value in pairs}
+
+    def csq(self) -> int | None:
+        """``AT+CSQ``: 0 to 31, or 99 for unknown."""
+        text = self._link.ask_until_answered("+CSQ").info("+CSQ")
+        found = re.match(r"[0-9]{1,2}\b", text or "")
+        return int(found[0]) if found else None
 
     # --- actions ------------------------------------------------------------------------
 
@@ -149,6 +176,8 @@ class AtClient:
 
     def confirm(self) -> None:
         """ERROR is asked again: the plan is printed before the module has stored it."""
+        if self._dialect.request_before_confirm and not self._requested:
+            self.request_plan()  # it came unasked: without this, perhaps without SHA-256
         before = self._link.sign_count
         self._act(
             CONFIRM,
@@ -166,10 +195,11 @@ class AtClient:
             took_effect=lambda: self._link.sign_count > before or self._piece_is_gone(),
             after_error=lambda: self._link.sign_count > before,
         )
-        self._piece_offset = None
+        self._piece_offset = self._kept = None
 
     def announce_update(self) -> None:
         self._act(ANNOUNCE_UPDATE, took_effect=lambda: False, after_error=lambda: False)
+        self._kept = None
 
     def _act(
         self,
@@ -219,21 +249,47 @@ class AtClient:
         Data that do not end as they should are read again, and believed when two answers are
         alike: then this is how the module ends them, and later ones are believed at once.
         """
-        size = min(size, self._max_read)
+        size = self._fitting(start, min(size, self._max_read))
         doubtful: bytes | None = None
         for _ in range(1 + self._dialect.retries):
             answer = self._link.ask_until_answered("+QIOTOTARD", Kind.WRITE, (start, size))
+            self._read_at_s = self._clock.now_s()
             if not answer.ok:
+                self._kept = None
                 return None
             payload = answer.payload
             if payload is not None and payload.start == start and len(payload.data) <= size:
                 self._any_tail |= not payload.clean and payload.data == doubtful
                 if payload.clean or self._any_tail:
-                    self._piece_offset = start if payload.data else self._piece_offset
+                    if payload.data:
+                        self._piece_offset = self._kept = start
                     return payload.data or None
                 doubtful = payload.data
             self._link.retries += 1
         raise self._link.lost(f"+QIOTOTARD={start},{size}")
+
+    def _fitting(self, start: int, size: int) -> int:
+        """A little less than *size*, where a bridge keeps the end of an answer back otherwise.
+
+        A USB bridge hands on full packets at once, and what is left over after up to 16 ms.
+        """
+        packet = self._dialect.usb_packet
+        if packet is None or self._dialect.echo or size < self._max_read:
+            return size
+        return next(
+            (n for n in range(size, size - packet, -1) if answer_size(start, n) % packet == 0), size
+        )
+
+    def tend(self) -> None:
+        """Called while something takes long: read a byte before the module's patience ends.
+
+        A failure is left to the next command, which says it better.
+        """
+        if self._kept is None or self._clock.now_s() - self._read_at_s < self._dialect.keep_alive_s:
+            return
+        self._read_at_s = self._clock.now_s()
+        with suppress(LinkError, PortError):
+            self.read(self._kept, 1)
 
     def next_event(self, timeout_s: float) -> ota.OtaEvent | None:
         """Raises MalformedEventError, in its turn, for an event that cannot be read."""
@@ -242,7 +298,10 @@ class AtClient:
             return None
         event = parse_ota_event(urc)
         if isinstance(event, ota.PieceReady):
-            self._piece_offset = event.start
+            self._piece_offset = self._kept = event.start
+            self._read_at_s = self._clock.now_s()
+        elif isinstance(event, (ota.UpdateSucceeded, ota.UpdateFailed)):
+            self._kept = None
         return event
 
 

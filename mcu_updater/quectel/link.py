@@ -45,6 +45,10 @@ class Dialect:
     poll_interval_s: float = 2.0  # AT+QIOTSTATE? while registering; our choice
     registration_mode: int = 1  # AT+QIOTREG: 1 by hand, 2 by itself at every boot of the module
     request_info: int = 1  # AT+QIOTOTAREQ: 1 with SHA-256; 0 for modules that refuse it
+    request_before_confirm: bool = False  # a plan that came unasked: ask first, for the SHA-256
+    echo: bool = False  # the module repeats what it is told; off, unless its owner needs it
+    keep_alive_s: float = 20.0  # a read at least so often: the module's limit is 60 s (SDK 2.9.0)
+    usb_packet: int | None = None  # payload of a USB packet: 62 for FTDI bridges. None: no matter
 
 
 DEFAULT_DIALECT = Dialect()
@@ -73,8 +77,13 @@ class Answer:
         return None
 
 
-# The commands whose answers carry a line with their name.
+# The commands whose answers carry a line with their name; and those that may leave it out.
 QUERIES = ("+QIOTSTATE", "+QIOTREG", "+QIOTOTARD")
+NAMED = frozenset({*QUERIES, "+QIOTINFO", "+CSQ"})
+
+# Of a module that never stops talking, no more is kept than:
+MOST_LINES = 64  # of one answer; the longest that is used, AT+QIOTINFO?, has some twenty
+MOST_EVENTS = 256  # waiting; an upgrade has one every 5 s, and each is taken as it comes
 
 
 class AtLink:
@@ -83,8 +92,9 @@ class AtLink:
     def __init__(self, port: BytePort, clock: Clock, dialect: Dialect) -> None:
         self.retries = 0
         self.sign_count = 0
+        self.dropped = 0  # lines and events beyond what is kept
         self.ota_events: deque[Urc] = deque()
-        self.connection_events: deque[Urc] = deque()
+        self.connection_events: deque[Urc] = deque(maxlen=MOST_EVENTS)
         self._port = port
         self._clock = clock
         self._dialect = dialect
@@ -147,7 +157,10 @@ class AtLink:
                 case Urc():
                     self._file(value)
                 case Line(text):
-                    lines.append(text)
+                    if len(lines) < MOST_LINES:
+                        lines.append(text)
+                    else:
+                        self.dropped += 1
                 case Payload():
                     payload = value
                 case Final(ok):
@@ -196,8 +209,12 @@ class AtLink:
             self.connection_events.append(urc)
         elif urc.type in (OTA_EVENT_TYPE, UNREADABLE_URC_TYPE):
             self.sign_count += urc.code in SIGN_CODES
-            if urc.code != PLAN_CODE or urc not in self.ota_events:
+            if urc.code == PLAN_CODE and urc in self.ota_events:
+                return
+            if len(self.ota_events) < MOST_EVENTS:
                 self.ota_events.append(urc)
+            else:
+                self.dropped += 1
 
     def _next_value(self, deadline_s: float) -> Value | None:
         """The next value, or None at the deadline. Reads the port once even when it has passed."""
@@ -214,7 +231,7 @@ class AtLink:
 
 def _answers(answer: Answer, name: str, wants_line: bool) -> bool:
     """Whether this is the answer to *name* and not a late one to something else."""
-    names = {line.partition(":")[0] for line in answer.lines} & set(QUERIES)
+    names = {line.partition(":")[0] for line in answer.lines} & NAMED
     if answer.payload is not None:
         names.add("+QIOTOTARD")
     if names - {name}:
