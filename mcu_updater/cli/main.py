@@ -17,6 +17,7 @@ from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
 from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
+from mcu_updater.cli.module import commands as module_commands
 from mcu_updater.cli.part import commands as part_commands
 from mcu_updater.cli.powerloss import command as powerloss_command
 from mcu_updater.cli.screen import Screen, complain, open_screen, show
@@ -59,6 +60,7 @@ def cli() -> None:
     """Update the firmware of a microcontroller behind a Quectel module, on an emulated board."""
 
 
+cli.add_command(module_commands)
 cli.add_command(part_commands)
 cli.add_command(powerloss_command)
 
