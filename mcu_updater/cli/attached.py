@@ -42,19 +42,20 @@ class AttachedSession(Session):
         self._stop = Stop()
 
     def follow(self) -> int:
-        """Take the upgrade that the module offers. Returns the exit code."""
+        """Take the upgrade that the module offers. Returns the exit code.
+
+        Raises PortError when the port cannot be opened, and ImageRejected when another package is
+        half in the slot.
+        """
         if self._wanted is not None:
             self._package_bytes = self._wanted.length
             _check_under_way(self._board, self._wanted)
-        return self._conduct(self._follow)
-
-    def _follow(self) -> None:
         saver = BoardSaver(self._board, self._path)
         port = self._link.open()
         try:
             self._link.attach(self._board, port, self._stop, saver, self._wanted)
             with self._stop.on_signals():
-                self._sessions()
+                return self._conduct(self._sessions)
         finally:
             port.close()
 

@@ -17,6 +17,7 @@ from mcu_updater.host.stop import Stop, StoppablePort
 from mcu_updater.host.usb import is_ftdi, list_usb_ports
 from mcu_updater.quectel.checks import Wanted
 from mcu_updater.quectel.link import DEFAULT_DIALECT, Dialect
+from mcu_updater.updater import Policy
 
 _LINE_ENDS = {"crlf": b"\r\n", "cr": b"\r"}
 _FTDI_PACKET = 62  # bytes of data in a USB packet of 64
@@ -65,7 +66,7 @@ class LinkOptions:
         dialect = self.dialect
         if dialect.usb_packet is None and is_ftdi(port.name, list_usb_ports()):
             dialect = replace(dialect, usb_packet=_FTDI_PACKET)
-        stoppable = StoppablePort(port, stop, saver.before_write)
+        stoppable = StoppablePort(port, stop, dialect.response_timeout_s, saver.before_write)
         board.attachment = Attachment(stoppable, WallClock(), dialect, wanted, self.battery)
         if self.flash_time:
             board.let_time_pass()
@@ -137,6 +138,14 @@ _OPTIONS = (
         show_default=True,
         metavar="S",
         help="Longest wait for an answer.",
+    ),
+    click.option(
+        "--verdict-wait",
+        type=click.FloatRange(min=0),
+        default=Policy().verdict_s,
+        show_default=True,
+        metavar="S",
+        help="How long the module may take to answer a version with 10705 or 10706.",
     ),
     click.option(
         "--register",

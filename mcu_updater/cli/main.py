@@ -22,6 +22,7 @@ from mcu_updater.cli.part import commands as part_commands
 from mcu_updater.cli.powerloss import command as powerloss_command
 from mcu_updater.cli.screen import Screen, complain, open_screen, show
 from mcu_updater.cli.session import Session, Terms
+from mcu_updater.cli.watch import command as watch_command
 from mcu_updater.errors import PortError, UpdaterError, UsageError
 from mcu_updater.journal import MAX_ATTEMPTS
 from mcu_updater.quectel.center import Package, Plan
@@ -61,6 +62,7 @@ def cli() -> None:
 
 
 cli.add_command(module_commands)
+cli.add_command(watch_command)
 cli.add_command(part_commands)
 cli.add_command(powerloss_command)
 
@@ -231,7 +233,13 @@ def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **give
     what must come: another package is refused before anything is erased.
     """
     screen = open_screen(**_screen_of(given))
-    policy = Policy(given["component"], given["read_size"], given["base"], plan_s=given["wait"])
+    policy = Policy(
+        given["component"],
+        given["read_size"],
+        given["base"],
+        plan_s=given["wait"],
+        verdict_s=given["verdict_wait"],
+    )
     terms = _terms(policy, given)
     if given["module"] is not None:
         ctx.exit(_update_attached(ctx, image, file, terms, screen))

@@ -10,7 +10,6 @@ from types import FrameType
 from mcu_updater.ports import BytePort
 
 _SLICE_S = 0.2  # how soon a wish is heard
-_LONG_WAIT_S = 3.5  # longer than a wait for an answer: nothing is under way
 
 
 class StopRequested(Exception):
@@ -49,27 +48,27 @@ class Stop:
 
 
 class StoppablePort:
-    """*port*, whose long waits end with StopRequested. *before_write* is called before each write.
+    """*port*, whose waits end with StopRequested where they are longer than *answer_s*.
 
-    A wait for an answer is short, and goes on to its end.
+    A wait for an answer goes on to its end. *before_write* is called before each write.
     """
 
     def __init__(
-        self, port: BytePort, stop: Stop, before_write: Callable[[bytes], None] | None = None
+        self, port: BytePort, stop: Stop, answer_s: float, before_write: Callable[[bytes], None]
     ) -> None:
         self._port = port
         self._stop = stop
+        self._answer_s = answer_s
         self._before_write = before_write
 
     def write(self, data: bytes) -> None:
-        if self._before_write is not None:
-            self._before_write(data)
+        self._before_write(data)
         self._port.write(data)
 
     def read(self, timeout_s: float) -> bytes:
         left_s = timeout_s
         while True:
-            if self._stop.requested and timeout_s > _LONG_WAIT_S:
+            if self._stop.requested and timeout_s > self._answer_s:
                 raise StopRequested
             slice_s = min(_SLICE_S, left_s)
             data = self._port.read(slice_s)
