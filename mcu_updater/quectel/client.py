@@ -46,6 +46,7 @@ from mcu_updater.quectel.ota_events import parse_ota_event
 
 MAX_COMPONENT_SIZE = 32  # AT+QIOTMCUVER limits: module SDK 2.9.0
 MAX_VERSION_SIZE = 64
+PIECE_CODE = ota.EVENT_CODES[ota.PieceReady]
 
 REFUSE, CONFIRM, NEXT_PIECE, ANNOUNCE_UPDATE = range(4)  # AT+QIOTUPDATE
 
@@ -283,13 +284,25 @@ class AtClient:
     def tend(self) -> None:
         """Called while something takes long: read a byte before the module's patience ends.
 
+        It may have begun without anybody listening, so the waiting events are looked at first.
         A failure is left to the next command, which says it better.
         """
-        if self._kept is None or self._clock.now_s() - self._read_at_s < self._dialect.keep_alive_s:
-            return
-        self._read_at_s = self._clock.now_s()
         with suppress(LinkError, PortError):
-            self.read(self._kept, 1)
+            self._link.listen(0.0)
+            start, age_s = self._kept, self._clock.now_s() - self._read_at_s
+            if start is None:
+                start, age_s = self._piece_waiting(), self._dialect.keep_alive_s
+            if start is not None and age_s >= self._dialect.keep_alive_s:
+                self._read_at_s = self._clock.now_s()
+                self.read(start, 1)
+
+    def _piece_waiting(self) -> int | None:
+        """Where the piece begins of which nobody has heard yet."""
+        for urc in self._link.ota_events:
+            if urc.code == PIECE_CODE:
+                event = parse_ota_event(urc)
+                return event.start if isinstance(event, ota.PieceReady) else None
+        return None
 
     def next_event(self, timeout_s: float) -> ota.OtaEvent | None:
         """Raises MalformedEventError, in its turn, for an event that cannot be read."""
