@@ -59,8 +59,11 @@ class SerialPort:
     def _poll(self, timeout_s: float) -> bytes:
         deadline_s = time.monotonic() + timeout_s
         while True:
-            data = bytes(self._port.read(max(1, self._port.in_waiting)))  # ends after _POLL_S
-            if data or time.monotonic() >= deadline_s:
+            waiting = self._port.in_waiting
+            if not waiting and time.monotonic() >= deadline_s:
+                return b""
+            data = bytes(self._port.read(max(1, waiting)))  # ends after _POLL_S
+            if data:
                 return data
 
     def drain(self) -> None:
@@ -91,27 +94,23 @@ def open_port(
 ) -> SerialPort:
     """The port *name*: a path, ``auto``, or a URL of pyserial. Raises PortError."""
     name = find_module_port(lister()) if name == "auto" else name
+    scheme = name.partition("://")[0] if "://" in name else ""
     try:
         port = serial.serial_for_url(
             name,
             baudrate=baud,
             timeout=_POLL_S,
-            write_timeout=_WRITE_TIMEOUT_S,
-            exclusive=True if _is_device(name) else None,
+            write_timeout=None if scheme == "rfc2217" else _WRITE_TIMEOUT_S,  # it has none
+            exclusive=True if scheme in ("", "hwgrep") else None,
         )
     except (OSError, ValueError) as error:
         raise _unopened(name, error) from error
-    scheme = name.partition("://")[0] if "://" in name else ""
     if scheme == "socket":
         _send_at_once(port)
     else:
         with suppress(AttributeError, OSError, ValueError):  # only some drivers have it
             port.set_low_latency_mode(True)
     return SerialPort(port, name, polled=os.name != "posix" or scheme in ("rfc2217", "spy"))
-
-
-def _is_device(name: str) -> bool:
-    return "://" not in name or name.startswith("hwgrep://")
 
 
 def _send_at_once(port: serial.Serial) -> None:
