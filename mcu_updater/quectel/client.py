@@ -32,7 +32,7 @@ from contextlib import suppress
 from mcu_updater import ota
 from mcu_updater.errors import LinkError, ModuleRefused, PortError, UsageError
 from mcu_updater.ports import BytePort, Clock
-from mcu_updater.quectel.at import Kind, Urc, answer_size, unquote
+from mcu_updater.quectel.at import Kind, Urc, answer_size, split_arguments, unquote
 from mcu_updater.quectel.connection import (
     INITIALISED,
     READY,
@@ -42,7 +42,7 @@ from mcu_updater.quectel.connection import (
     is_lasting,
 )
 from mcu_updater.quectel.link import DEFAULT_DIALECT, AtLink, Dialect
-from mcu_updater.quectel.ota_events import parse_ota_event
+from mcu_updater.quectel.ota_events import OTA_EVENT_TYPE, parse_ota_event
 
 MAX_COMPONENT_SIZE = 32  # AT+QIOTMCUVER limits: module SDK 2.9.0
 MAX_VERSION_SIZE = 64
@@ -87,6 +87,22 @@ class AtClient:
 
     # --- connection ---------------------------------------------------------------------
 
+    def begin(self) -> None:
+        """Echo as it shall be, and the largest read learnt. Raises ModuleRefused."""
+        self._set_echo()
+        self._learn_max_read()
+
+    def set_mode(self, mode: int) -> None:
+        """``AT+QIOTREG=``: 0 off, 1 on, 2 on at every boot. Events say when it is done."""
+        if not self._link.ask_until_answered("+QIOTREG", Kind.WRITE, (mode,)).ok:
+            raise _refused("+QIOTREG", 'Set product key and secret: AT+QIOTCFG="productinfo"')
+
+    def set_product(self, key: str, secret: str) -> None:
+        """``AT+QIOTCFG="productinfo"``: only while the module is off."""
+        arguments = ("productinfo", key, secret)
+        if not self._link.ask_until_answered("+QIOTCFG", Kind.WRITE, arguments).ok:
+            raise _refused("+QIOTCFG", "Disconnect first: AT+QIOTREG=0")
+
     def connect(self) -> None:
         """Echo set, registered, state 8. Raises ModuleRefused naming the state or the event."""
         self._set_echo()
@@ -114,8 +130,7 @@ class AtClient:
         """A module that registers at every boot is left so: the mode is stored in it."""
         self._link.connection_events.clear()
         mode = 2 if self._number("+QIOTREG") == 2 else self._dialect.registration_mode
-        if not self._link.ask_until_answered("+QIOTREG", Kind.WRITE, (mode,)).ok:
-            raise _refused("+QIOTREG", 'Set product key and secret: AT+QIOTCFG="productinfo"')
+        self.set_mode(mode)
 
     def _wait_until_ready(self) -> None:
         deadline_s = self._clock.now_s() + self._dialect.ready_timeout_s
@@ -149,8 +164,23 @@ class AtClient:
         if not self._link.ask_until_answered(*command).ok:
             raise _refused("+QIOTMCUVER", "The module's list of versions may be full (512 bytes)")
 
-    def request_plan(self) -> None:
-        info = self._dialect.request_info
+    def version_list(self) -> dict[str, str]:
+        """``AT+QIOTMCUVER?``: what the module has stored, in either shape that modules use."""
+        answer = self._link.ask_until_answered("+QIOTMCUVER", Kind.READ)
+        versions: dict[str, str] = {}
+        for line in answer.lines:
+            name, _, text = line.partition(":")
+            fields = [unquote(token) for token in _tokens(text)] if name == "+QIOTMCUVER" else []
+            if len(fields) == 2:
+                versions[fields[0]] = fields[1]
+            elif len(fields) == 1:
+                pairs = (entry.partition(":") for entry in fields[0].split(";"))
+                versions |= {component: version for component, colon, version in pairs if colon}
+        return versions
+
+    def request_plan(self, info: int | None = None) -> None:
+        """*info* 1 wants SHA-256 with the package, 0 does not; None: as the dialect has it."""
+        info = self._dialect.request_info if info is None else info
         if not self._link.ask_until_answered("+QIOTOTAREQ", Kind.WRITE, (info,)).ok:
             raise _refused("+QIOTOTAREQ", "The module is offline, or its SDK is older than 2.8.2")
         self._requested = True
@@ -310,12 +340,31 @@ class AtClient:
         if urc is None:
             return None
         event = parse_ota_event(urc)
+        self._note(event)
+        return event
+
+    def next_urc(self, timeout_s: float) -> Urc | None:
+        """As ``next_event``, but in the module's words, and events of the connection too."""
+        urc = self._link.wait_for_any(timeout_s)
+        if urc is not None and urc.type == OTA_EVENT_TYPE:
+            with suppress(LinkError):
+                self._note(parse_ota_event(urc))
+        return urc
+
+    def _note(self, event: ota.OtaEvent) -> None:
         if isinstance(event, ota.PieceReady):
             self._piece_offset = self._kept = event.start
             self._read_at_s = self._clock.now_s()
         elif isinstance(event, (ota.UpdateSucceeded, ota.UpdateFailed)):
             self._kept = None
-        return event
+
+
+def _tokens(text: str) -> list[str]:
+    """Arguments of a line; none where quotes do not match."""
+    try:
+        return split_arguments(text.strip())
+    except ValueError:
+        return []
 
 
 def _refused(name: str, then: str) -> ModuleRefused:

@@ -175,6 +175,17 @@ class AtLink:
 
     # --- events -------------------------------------------------------------------------
 
+    def wait_for_any(self, timeout_s: float) -> Urc | None:
+        """The next event of either queue; of the connection first, which comes first."""
+        deadline_s = self._clock.now_s() + timeout_s
+        while not (self.connection_events or self.ota_events):
+            value = self._next_value(deadline_s)
+            if value is None:
+                return None
+            if isinstance(value, Urc):
+                self._file(value)
+        return (self.connection_events or self.ota_events).popleft()
+
     def wait_for(self, queue: deque[Urc], timeout_s: float) -> Urc | None:
         """The queue's next event; what arrives outside an answer and is no event is noise."""
         deadline_s = self._clock.now_s() + timeout_s
