@@ -6,8 +6,11 @@ latency timer (1 or 16 ms) ends, which starts anew with every packet handed on. 
 the module is the emulated one and answers at once.
 
 ``limit``: what the protocol allows at best, one command and then its answer, 1024 bytes at a time,
-nothing but wire time. ``line``: the firmware alone at line rate. ``fitted``: reads cut so that
-the answer fills whole packets, which is what the client does behind such a bridge (``--usb-packet``).
+nothing but wire time. ``line``: the firmware alone at line rate. ``fitted``: reads cut so that the
+answer fills whole packets, which is what the client does behind such a bridge (``--usb-packet``).
+
+Then the same with a flash that is busy after each read, for as long as 1024 bytes take on the
+line: ``in turn`` reads and writes one after the other, ``ahead`` has the next read under way.
 
     python benchmarks/at_leg.py [--size BYTES] [--json] [--check]
 
@@ -129,12 +132,15 @@ def limit_s(size: int, baud: int) -> float:
     return total * BITS_PER_BYTE / baud
 
 
-def measure(size: int, baud: int, latency_ms: int, *, fitted: bool) -> Figure:
+def measure(
+    size: int, baud: int, latency_ms: int, *, fitted: bool, ahead: bool = False, busy_s: float = 0
+) -> Figure:
+    """*busy_s*: how long the flash takes for what was read, before the next read is wanted."""
     data = random.Random(size).randbytes(size)
     center = DeveloperCenter([Plan("STM32", "2.0.0", Package(data))])
     clock = VirtualTime()
     module = EmulatedModule(center)
-    dialect = replace(DEFAULT_DIALECT, usb_packet=PACKET if fitted else None)
+    dialect = replace(DEFAULT_DIALECT, usb_packet=PACKET if fitted else None, read_ahead=ahead)
     client = AtClient(UsbLine(module, clock, baud, latency_ms / 1000), clock, dialect)
     client.connect()
     client.report_version("STM32", "1.0.0")
@@ -145,6 +151,7 @@ def measure(size: int, baud: int, latency_ms: int, *, fitted: bool) -> Figure:
     start_s, received = clock.now_s(), bytearray()
     while len(received) < size:
         received += client.read(len(received), min(READ, size - len(received))) or b""
+        clock.sleep(busy_s)
     assert received == data
     assert client.retries == 0
     spent_s = clock.now_s() - start_s
@@ -156,6 +163,19 @@ def measure(size: int, baud: int, latency_ms: int, *, fitted: bool) -> Figure:
         percent_of_limit=100 * limit_s(size, baud) / spent_s,
         percent_of_line=100 * size * BITS_PER_BYTE / baud / spent_s,
     )
+
+
+def show_overlap(size: int) -> None:
+    print("\nwith a flash that takes as long as the line, bytes/s")
+    print("  baud  USB ms    in turn      ahead")
+    for baud in BAUDS:
+        for latency_ms in LATENCIES_MS:
+            busy_s = READ * BITS_PER_BYTE / baud
+            rates = [
+                measure(size, baud, latency_ms, fitted=True, ahead=ahead, busy_s=busy_s).bytes_per_s
+                for ahead in (False, True)
+            ]
+            print(f"{baud:>6}  {latency_ms:>6}  {rates[0]:>9.0f}  {rates[1]:>9.0f}")
 
 
 def main() -> int:
@@ -173,13 +193,16 @@ def main() -> int:
     if given.json:
         print(json.dumps([asdict(figure) for figure in figures]))
     else:
-        print(f"AT leg, {given.size} bytes:\n  baud  USB ms  reads     bytes/s  % of limit  % of line")
+        print(
+            f"AT leg, {given.size} bytes:\n  baud  USB ms  reads     bytes/s  % of limit  % of line"
+        )
         for f in figures:
             reads = "fitted" if f.fitted else "plain"
             print(
                 f"{f.baud:>6}  {f.latency_ms:>6}  {reads:<6}  {f.bytes_per_s:>9.0f}"
                 f"  {f.percent_of_limit:>10.1f}  {f.percent_of_line:>9.1f}"
             )
+        show_overlap(given.size)
     short = [f for f in figures if f.fitted and f.percent_of_limit < AIMS[f.latency_ms]]
     return 1 if given.check and short else 0
 

@@ -48,6 +48,7 @@ class LinkOptions:
             max_read=given["read_size"],
             request_before_confirm=True,
             usb_packet=given["usb_packet"],
+            read_ahead=given["read_ahead"],
             registration_mode=given["register"],
             response_timeout_s=given["timeout"],
         )
@@ -159,6 +160,11 @@ _OPTIONS = (
         type=click.IntRange(0, 100),
         metavar="%",
         help="The device's battery.  [default: what the module says]",
+    ),
+    click.option(
+        "--read-ahead/--no-read-ahead",
+        default=True,
+        help="Read on while flash is written.  [default: on]",
     ),
     click.option(
         "--usb-packet",

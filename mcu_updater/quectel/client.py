@@ -30,9 +30,9 @@ from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 
 from mcu_updater import ota
-from mcu_updater.errors import LinkError, ModuleRefused, PortError, UsageError
+from mcu_updater.errors import LinkError, ModuleRefused, UsageError
 from mcu_updater.ports import BytePort, Clock
-from mcu_updater.quectel.at import Kind, Urc, answer_size, split_arguments, unquote
+from mcu_updater.quectel.at import Kind, Urc, split_arguments, unquote
 from mcu_updater.quectel.connection import (
     INITIALISED,
     READY,
@@ -43,10 +43,10 @@ from mcu_updater.quectel.connection import (
 )
 from mcu_updater.quectel.link import DEFAULT_DIALECT, AtLink, Dialect
 from mcu_updater.quectel.ota_events import OTA_EVENT_TYPE, parse_ota_event
+from mcu_updater.quectel.reader import PieceReader
 
 MAX_COMPONENT_SIZE = 32  # AT+QIOTMCUVER limits: module SDK 2.9.0
 MAX_VERSION_SIZE = 64
-PIECE_CODE = ota.EVENT_CODES[ota.PieceReady]
 
 REFUSE, CONFIRM, NEXT_PIECE, ANNOUNCE_UPDATE = range(4)  # AT+QIOTUPDATE
 
@@ -65,13 +65,8 @@ class AtClient:
         self._clock = clock
         self._dialect = dialect
         self._link = AtLink(port, clock, dialect)
-        self._max_read = dialect.max_read
-        self._any_tail = False  # the module ends data in a style of its own
-        self._piece_offset: int | None = None  # a byte that the module's piece is known to hold
+        self._reader = PieceReader(self._link, clock, dialect)
         self._requested = False  # the module was told to send SHA-256 with a package
-        # For ``tend``, and not in ``memory``: where time counts, runs are not compared.
-        self._kept: int | None = None  # a byte to read before the module's patience ends
-        self._read_at_s = 0.0
 
     @property
     def retries(self) -> int:
@@ -83,14 +78,14 @@ class AtClient:
         return self._link.dropped
 
     def memory(self) -> Hashable:
-        return self._max_read, self._any_tail, self._piece_offset, self._link.memory()
+        return *self._reader.memory(), self._link.memory()
 
     # --- connection ---------------------------------------------------------------------
 
     def begin(self) -> None:
         """Echo as it shall be, and the largest read learnt. Raises ModuleRefused."""
         self._set_echo()
-        self._learn_max_read()
+        self._reader.learn_max_read()
 
     def set_mode(self, mode: int) -> None:
         """``AT+QIOTREG=``: 0 off, 1 on, 2 on at every boot. Events say when it is done."""
@@ -109,7 +104,7 @@ class AtClient:
         if self._state() != READY:
             self._register()
             self._wait_until_ready()
-        self._learn_max_read()
+        self._reader.learn_max_read()
 
     def _set_echo(self) -> None:
         """ERROR once is normal: an earlier run may have left half a command in the module."""
@@ -144,16 +139,6 @@ class AtClient:
             error = event if event is not None and is_error(event) else error
             if left_s <= 0 or (error is not None and is_lasting(error)):
                 raise _not_ready(state, error)
-
-    def _learn_max_read(self) -> None:
-        """The upper bound of ``(1-1024)``; asked once, for the literal is not documented."""
-        answer = self._link.ask("+QIOTOTARD", Kind.TEST)
-        if answer is None:
-            self._link.get_in_step()
-            return
-        bounds = re.findall(r"\(\d+\s*[-,]\s*(\d+)\)", answer.info("+QIOTOTARD") or "")
-        if bounds and int(bounds[-1]) > 0:
-            self._max_read = min(self._dialect.max_read, int(bounds[-1]))
 
     # --- versions and plans -------------------------------------------------------------
 
@@ -226,11 +211,11 @@ class AtClient:
             took_effect=lambda: self._link.sign_count > before or self._piece_is_gone(),
             after_error=lambda: self._link.sign_count > before,
         )
-        self._piece_offset = self._kept = None
+        self._reader.given_away()
 
     def announce_update(self) -> None:
         self._act(ANNOUNCE_UPDATE, took_effect=lambda: False, after_error=lambda: False)
-        self._kept = None
+        self._reader.release()
 
     def _act(
         self,
@@ -268,71 +253,19 @@ class AtClient:
 
     def _piece_is_gone(self) -> bool:
         """Raises LinkError when no byte of the piece is known: then nothing is certain."""
-        if self._piece_offset is None:
+        if self._reader.offset is None:
             raise self._link.lost(f"+QIOTUPDATE={NEXT_PIECE}")
-        return self.read(self._piece_offset, 1) is None
+        return self.read(self._reader.offset, 1) is None
 
     # --- data and events ----------------------------------------------------------------
 
     def read(self, start: int, size: int) -> bytes | None:
-        """At most what one command carries: 1024 bytes, or less if the module says so.
-
-        Data that do not end as they should are read again, and believed when two answers are
-        alike: then this is how the module ends them, and later ones are believed at once.
-        """
-        size = self._fitting(start, min(size, self._max_read))
-        doubtful: bytes | None = None
-        for _ in range(1 + self._dialect.retries):
-            answer = self._link.ask_until_answered("+QIOTOTARD", Kind.WRITE, (start, size))
-            self._read_at_s = self._clock.now_s()
-            if not answer.ok:
-                self._kept = None
-                return None
-            payload = answer.payload
-            if payload is not None and payload.start == start and len(payload.data) <= size:
-                self._any_tail |= not payload.clean and payload.data == doubtful
-                if payload.clean or self._any_tail:
-                    if payload.data:
-                        self._piece_offset = self._kept = start
-                    return payload.data or None
-                doubtful = payload.data
-            self._link.retries += 1
-        raise self._link.lost(f"+QIOTOTARD={start},{size}")
-
-    def _fitting(self, start: int, size: int) -> int:
-        """A little less than *size*, where a bridge keeps the end of an answer back otherwise.
-
-        A USB bridge hands on full packets at once, and what is left over after up to 16 ms.
-        """
-        packet = self._dialect.usb_packet
-        if packet is None or self._dialect.echo or size < self._max_read:
-            return size
-        return next(
-            (n for n in range(size, size - packet, -1) if answer_size(start, n) % packet == 0), size
-        )
+        """At most what one command carries: 1024 bytes, or less if the module says so."""
+        return self._reader.read(start, size)
 
     def tend(self) -> None:
-        """Called while something takes long: read a byte before the module's patience ends.
-
-        It may have begun without anybody listening, so the waiting events are looked at first.
-        A failure is left to the next command, which says it better.
-        """
-        with suppress(LinkError, PortError):
-            self._link.listen(0.0)
-            start, age_s = self._kept, self._clock.now_s() - self._read_at_s
-            if start is None:
-                start, age_s = self._piece_waiting(), self._dialect.keep_alive_s
-            if start is not None and age_s >= self._dialect.keep_alive_s:
-                self._read_at_s = self._clock.now_s()
-                self.read(start, 1)
-
-    def _piece_waiting(self) -> int | None:
-        """Where the piece begins of which nobody has heard yet."""
-        for urc in self._link.ota_events:
-            if urc.code == PIECE_CODE:
-                event = parse_ota_event(urc)
-                return event.start if isinstance(event, ota.PieceReady) else None
-        return None
+        """Called while something takes long: the module must not be kept waiting."""
+        self._reader.tend()
 
     def next_event(self, timeout_s: float) -> ota.OtaEvent | None:
         """Raises MalformedEventError, in its turn, for an event that cannot be read."""
@@ -340,7 +273,7 @@ class AtClient:
         if urc is None:
             return None
         event = parse_ota_event(urc)
-        self._note(event)
+        self._reader.note(event)
         return event
 
     def next_urc(self, timeout_s: float) -> Urc | None:
@@ -348,15 +281,8 @@ class AtClient:
         urc = self._link.wait_for_any(timeout_s)
         if urc is not None and urc.type == OTA_EVENT_TYPE:
             with suppress(LinkError):
-                self._note(parse_ota_event(urc))
+                self._reader.note(parse_ota_event(urc))
         return urc
-
-    def _note(self, event: ota.OtaEvent) -> None:
-        if isinstance(event, ota.PieceReady):
-            self._piece_offset = self._kept = event.start
-            self._read_at_s = self._clock.now_s()
-        elif isinstance(event, (ota.UpdateSucceeded, ota.UpdateFailed)):
-            self._kept = None
 
 
 def _tokens(text: str) -> list[str]:

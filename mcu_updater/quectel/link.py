@@ -48,6 +48,7 @@ class Dialect:
     request_before_confirm: bool = False  # a plan that came unasked: ask first, for the SHA-256
     echo: bool = False  # the module repeats what it is told; off, unless its owner needs it
     keep_alive_s: float = 20.0  # a read at least so often: the module's limit is 60 s (SDK 2.9.0)
+    read_ahead: bool = False  # ask for the next read before the flash has taken the last one
     usb_packet: int | None = None  # payload of a USB packet: 62 for FTDI bridges. None: no matter
 
 
@@ -100,6 +101,10 @@ class AtLink:
         self._dialect = dialect
         self._parser = ResponseParser()
         self._values: deque[Value] = deque()
+        # A command that was sent ahead, and its answer when something else had to wait for it.
+        # Not in ``memory``: runs that read ahead are not compared.
+        self._ahead: str | None = None
+        self._early: Answer | None = None
 
     def memory(self) -> Hashable:
         """What has arrived and was not taken yet.
@@ -115,10 +120,33 @@ class AtLink:
         self, name: str, kind: Kind = Kind.EXEC, arguments: Iterable[int | str] = ()
     ) -> Answer | None:
         """Send once, in one write. None: no answer within the response timeout."""
+        self._settle()
         self._file_waiting()
         self._port.write(format_command(name, kind, arguments, self._dialect.line_end))
         wants_line = name in QUERIES and (kind is not Kind.WRITE or name == "+QIOTOTARD")
         return self._answer_to(name, wants_line)
+
+    def send_ahead(self, name: str, kind: Kind, arguments: Iterable[int | str]) -> None:
+        """Send, and leave the answer for ``collect``. It must have a line with the name."""
+        self._settle()
+        self._file_waiting()
+        self._port.write(format_command(name, kind, arguments, self._dialect.line_end))
+        self._ahead, self._early = name, None
+
+    def collect(self) -> Answer | None:
+        """The answer to what was sent ahead, once. None: it was lost, and we are in step again."""
+        self._settle()
+        answer, self._early = self._early, None
+        return answer
+
+    def _settle(self) -> None:
+        """Nothing else may be said or heard before that answer has come."""
+        if self._ahead is None:
+            return
+        name, self._ahead = self._ahead, None
+        self._early = self._answer_to(name, wants_line=True)
+        if self._early is None:
+            self.get_in_step()
 
     def ask_until_answered(
         self, name: str, kind: Kind = Kind.EXEC, arguments: tuple[int | str, ...] = ()
@@ -177,6 +205,7 @@ class AtLink:
 
     def wait_for_any(self, timeout_s: float) -> Urc | None:
         """The next event of either queue; of the connection first, which comes first."""
+        self._settle()
         deadline_s = self._clock.now_s() + timeout_s
         while not (self.connection_events or self.ota_events):
             value = self._next_value(deadline_s)
@@ -188,6 +217,7 @@ class AtLink:
 
     def wait_for(self, queue: deque[Urc], timeout_s: float) -> Urc | None:
         """The queue's next event; what arrives outside an answer and is no event is noise."""
+        self._settle()
         deadline_s = self._clock.now_s() + timeout_s
         while not queue:
             value = self._next_value(deadline_s)
@@ -199,6 +229,7 @@ class AtLink:
 
     def listen(self, duration_s: float, until_sign: int | None = None) -> None:
         """File events for so long, or until the sign count has passed *until_sign*."""
+        self._settle()
         deadline_s = self._clock.now_s() + duration_s
         while until_sign is None or self.sign_count <= until_sign:
             value = self._next_value(deadline_s)
