@@ -7,11 +7,9 @@ once or twice, and counts equal states again. The figures say how each one fares
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
-
 import peers
 
-from flash_emulator.explore import Limits, Options
+from flash_emulator.explore import Limits, Options, Processes
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import filled, scenario
 
@@ -21,7 +19,7 @@ JOBS = 2
 
 def main() -> None:
     options = Options(limits=Limits(states=None))
-    with ProcessPoolExecutor(JOBS) as executor:
+    with Processes(JOBS) as executor:
         terms = campaign.Terms(options, executor)
         for size in SIZES:
             world = scenario("good", filled("STM32L476xG", size, "bin"))

@@ -12,7 +12,8 @@ header and returns ``(subject, flash, rest)``, as the search had them. Four ques
   forgotten, and must end in the same way.
 * Does its boot do what stands there? It is followed to its very end; runs are not joined. A boot
   that looks at something unknown is refused. Where it looked at metastable units, it is booted
-  with each of them flipped, too, and so on, up to as many at a time as the search says.
+  with each of them flipped, too, and so on, up to as many at a time as ``most_flipped`` says;
+  beyond, with all of them flipped.
 * Is the list closed? In every operation of that boot, every unit is cut with every outcome. What
   is left must be listed for this place, as it is or among the states whose unknown content it has.
 
@@ -121,7 +122,7 @@ class Reads:
 
 def most_flipped(among: int) -> int:
     """How many units are flipped at a time, where so many were looked at before the last one."""
-    return 4 if among < 4 else 2 if among < 12 else 1
+    return 4 if among < 4 else 1 if among < 6 else 0
 
 
 class NotConfirmed(BaseException):
@@ -286,13 +287,16 @@ class Checker:
         """What else a state is booted in, after *flash* was booted in one way."""
         if reads.reading is not Reading.STABLE or not flash.flickers:
             return []
-        flipped, left = list[Reads](), len(reads.flips)
+        flipped, left, all_tried = list[Reads](), len(reads.flips), not flash.flickered_full
         for unit, among, count in flash.flickered:
+            is_tried = count < most_flipped(among)
+            all_tried &= is_tried
             if unit in reads.flips:
                 left -= 1
-            elif not left and count < most_flipped(among) and Reading.FLIPPED in self.readings:
+            elif not left and is_tried and Reading.FLIPPED in self.readings:
                 flipped.append(Reads(flips=reads.flips | {unit}))
-        return [*flipped, *map(Reads, self.readings)]
+        others = (each for each in self.readings if each is not Reading.FLIPPED or not all_tried)
+        return [*flipped, *map(Reads, others)]
 
     def _unseen(self, path: str) -> Unseen:
         return self.certificate.unseen[self.certificate.paths[path]]

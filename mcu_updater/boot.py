@@ -194,9 +194,8 @@ def boot(
                     continue
                 if not is_mapped and not switch.maps_at_once:
                     return Decision(bank, mode, (*reasons, why), needs_reset=True)
-                if counts and not _count(
-                    open_banks(device, switch, layout)[bank], views[bank].reading, attempts
-                ):
+                banks = open_banks(device, switch, layout)
+                if counts and not _count(banks[bank], views[bank].reading, attempts):
                     reasons.append(f"bank {'AB'[bank]}: no attempt can be recorded any more")
                     views[bank] = _failed(views[bank])
                     continue

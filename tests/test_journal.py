@@ -272,14 +272,6 @@ def test_snapshots_replace_one_another_in_turn(unit: int) -> None:
     assert turns == [0, 1, 2, 3, 0, 1, 2]
 
 
-def test_the_snapshot_as_it_is_now_needs_one() -> None:
-    kept = journal(trailer())
-    with pytest.raises(ValueError, match="no snapshot"):
-        kept.snapshot_now()
-    kept.record(kept.snapshot(LOADING), Record.SECTOR, 0)
-    assert kept.snapshot_now() == replace(LOADING, sectors_done=1)
-
-
 def test_the_half_that_was_left_holds_no_header_any_more() -> None:
     device = trailer()
     kept = journal(device)

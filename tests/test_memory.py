@@ -284,6 +284,7 @@ FIXED_OR_COUNTED = {
         "_act",
         "_result",
         "_admission",
+        "_read",
     },
     "Listener": {"_link", "_current"},
     "Keeper": set(),
@@ -303,9 +304,9 @@ FIXED_OR_COUNTED = {
     "ResponseParser": {"_at"},
 }
 IN_MEMORY = {
-    "Updater": {"_read", "_connected", "_asked", "_link", "_heard", "_keeper", "_intake"},
+    "Updater": {"_connected", "_asked", "_link", "_heard", "_keeper", "_intake"},
     "Listener": {"module", "plan", "started", "piece"},
-    "Keeper": {"_written"},
+    "Keeper": {"_written", "_known"},
     "Intake": {"_offset", "_sector", "error"},
     "AtClient": {"_reader", "_link"},
     "PieceReader": {"max_read", "_any_tail", "offset"},

@@ -25,8 +25,8 @@ booted, and the verdict was asked of each.
 * In one boot the metastable bits of a unit read all as they last were, or all the opposite; each
   unit by itself, in every combination that makes a difference. Not in all of them where a boot
   looks at many units: up to four are flipped at a time among the first four that it looked at (and
-  that still are metastable), one up to the sixth; and all at once. How
-  many boots had more to look at stands among the report's checks.
+  that still are metastable), one up to the sixth; beyond, only all at once. How many boots had
+  more to look at stands among the report's checks.
 * Bits of one unit that read differently from one another are drawn, in one boot of each state that
   looks at any; and in one boot every unit turns whenever it was read: right when it is checked,
   wrong when it is used. Other orders of turning within a boot are not tried.
@@ -41,6 +41,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from flash_emulator.device import EmulatedFlash
+from flash_emulator.explore.batches import Processes
 from flash_emulator.explore.growth import Growth, Kind, Point, growth
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.replay import Film, Frame, PathLeft, replay, shrink
@@ -81,6 +82,7 @@ __all__ = [
     "Path",
     "PathLeft",
     "Point",
+    "Processes",
     "Progress",
     "Report",
     "Rest",

@@ -25,13 +25,25 @@ class Prober:
         self.job = job
         self._looks: dict[Key, Look] = {}
         self._after: dict[Node, Seen] = {}  # what boots look at from there on; nothing unknown
+        self._news = Found()
+
+    def take_news(self) -> Found:
+        """What was found out since this was asked last."""
+        news, self._news = self._news, Found()
+        return news
+
+    def learn(self, found: Found) -> None:
+        """What another prober of the same search has found out."""
+        self._looks.update(found.looks)
+        self._after.update(found.after)
 
     def looks(self, flash: EmulatedFlash, rest: Rest, key: Key) -> Look:
         """What boots from this state look at, however metastable bits read. Remembered."""
         found = self._looks.get(key)
         if found is None:
             looks = self._all_looks(flash, rest)
-            found = self._looks[key] = both_of(looks, flash.part.program_unit)
+            found = both_of(looks, flash.part.program_unit)
+            self._looks[key] = self._news.looks[key] = found
         return found
 
     def _all_looks(self, flash: EmulatedFlash, rest: Rest) -> Iterator[Look]:
@@ -77,7 +89,9 @@ class Prober:
             look = stretches[index].followed_by(look)
             if index:
                 later = looked - flickered[index - 1]
-                self._after.setdefault(passed[index - 1], Seen(look, later))
+                node, seen = passed[index - 1], Seen(look, later)
+                if node not in self._after:
+                    self._after[node] = self._news.after[node] = seen
         return Seen(look, looked)
 
 
@@ -87,3 +101,11 @@ class Seen:
 
     look: Look = field(default_factory=Look)
     looked: Looked = field(default_factory=Looked)
+
+
+@dataclass(slots=True)
+class Found:
+    """What probes found out: from states, and from points of runs on."""
+
+    looks: dict[Key, Look] = field(default_factory=dict)
+    after: dict[Node, Seen] = field(default_factory=dict)

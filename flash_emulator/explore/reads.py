@@ -82,7 +82,6 @@ class Looked:
 
     to_flip: frozenset[int] = frozenset()
     any: bool = False
-    mattered: bool = False
     left_out: bool = False
 
     @classmethod
@@ -90,13 +89,12 @@ class Looked:
         """Since *flash* was powered on."""
         if not flash.flickers:
             return _NOTHING
-        return cls(_to_flip(flash), True, bool(flash.flickered), _left_out(flash))
+        return cls(_to_flip(flash), True, _left_out(flash))
 
     def __or__(self, other: Looked) -> Looked:
         return Looked(
             self.to_flip | other.to_flip,
             self.any or other.any,
-            self.mattered or other.mattered,
             self.left_out or other.left_out,
         )
 
@@ -128,18 +126,8 @@ class Ways:
             for unit in sorted(looked.to_flip):
                 self._add(Reads(flips=reads.flips | {unit}))
         for reading in self._readings:
-            if self._is_new(reading, looked):
+            if reading is not Reading.FLIPPED or looked.left_out:
                 self._add(Reads(reading))
-
-    def _is_new(self, reading: Reading, looked: Looked) -> bool:
-        """Whether *reading* may come to what no set of flipped units comes to."""
-        match reading:
-            case Reading.FLIPPED:
-                return looked.left_out
-            case Reading.TURNING:
-                return looked.mattered
-            case _:
-                return True
 
     def _add(self, reads: Reads) -> None:
         if reads not in self._met:

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from itertools import islice
 from uuid import uuid4
 
 from flash_emulator.device import EmulatedFlash, Reading
 from flash_emulator.explore import checks
-from flash_emulator.explore.boots import Worker
+from flash_emulator.explore.batches import SIZE, by_executor, here
 from flash_emulator.explore.graph import Graph
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.probes import Prober
@@ -32,21 +31,16 @@ from flash_emulator.explore.report import (
     Stop,
 )
 from flash_emulator.explore.states import (
-    NODE_SIZE,
     Expansion,
     Job,
     Key,
     Look,
-    Node,
     State,
     state_key,
 )
 from flash_emulator.explore.subject import Nothing, Rest, Subject
-from flash_emulator.explore.successors import CutNeverFired
 from flash_emulator.power import Outcome
 
-_BATCH = 96  # states; what it is, must not depend on the number of workers
-_AHEAD = 4  # batches that an executor has at a time, beyond one
 _REFINEMENTS = 64  # searches begun anew, at most
 
 ALL_OUTCOMES = tuple(Outcome)
@@ -210,26 +204,14 @@ class Search:
         self, job: Job, tally: _Tally, frontier: Sequence[State]
     ) -> Iterator[tuple[int, list[Expansion]]]:
         """Batches in their order, with what came of them."""
-        states = iter(frontier)
-        batches = iter(lambda: list(islice(states, _BATCH)), [])
+        batches = (frontier[at : at + SIZE] for at in range(0, len(frontier), SIZE))
+        nodes = tally.graph.entries.keys()
         if self._executor is None:
             for batch in batches:
-                yield len(batch), expand_batch(tally.prober, batch, tally.graph.entries.keys())
-            return
-        known = b"".join(sorted(tally.graph.entries.keys()))
-        under_way: list[tuple[int, Future[list[Expansion]]]] = []
-        try:
-            for batch in batches:
-                future = self._executor.submit(expand_packed, job, batch, known)
-                under_way.append((len(batch), future))
-                if len(under_way) > _AHEAD:
-                    size, first = under_way.pop(0)
-                    yield size, first.result()
-            for size, future in under_way:
-                yield size, future.result()
-        finally:
-            for _, future in under_way:
-                future.cancel()
+                yield len(batch), here(tally.prober, batch, nodes)
+        else:
+            known = b"".join(sorted(nodes))
+            yield from by_executor(self._executor, job, batches, known)
 
     # --- limits and progress
 
@@ -289,28 +271,3 @@ class Search:
             elapsed_s=time.monotonic() - self._began_s,
             chain=tally.chain.hex(),
         )
-
-
-def expand_batch(prober: Prober, batch: Sequence[State], known: Iterable[Node]) -> list[Expansion]:
-    """Boot all states of *batch*, in their order. What a worker does."""
-    worker = Worker(prober, known)
-    try:
-        return [expansion for state in batch for expansion in worker.expand(state)]
-    except CutNeverFired as error:
-        raise SelfCheckFailed(f"a planned cut did not fire: {error}") from error
-
-
-_probers: dict[str, Prober] = {}
-"""In a worker's process: that of the search that it worked for last."""
-
-
-def expand_packed(job: Job, batch: Sequence[State], known: bytes) -> list[Expansion]:
-    """The same, in another process: *known* are the nodes' keys in one string."""
-    if job.name not in _probers:
-        _probers.clear()
-    prober = _probers.setdefault(job.name, Prober(job))
-    return expand_batch(prober, batch, _unpacked(known))
-
-
-def _unpacked(known: bytes) -> Iterator[Node]:
-    return (known[at : at + NODE_SIZE] for at in range(0, len(known), NODE_SIZE))

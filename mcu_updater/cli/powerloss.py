@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ import click
 
 from flash_emulator import load_part, part_names
 from flash_emulator.certificate_check import NotConfirmed, confirm
-from flash_emulator.explore import Limits, Options, PathLeft, Progress
+from flash_emulator.explore import Limits, Options, PathLeft, Processes, Progress
 from flash_emulator.explore.campaign import Campaign, Result, Verdict, parse_replay_id
 from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit, film_lines
 from mcu_updater.board.strategies import default_strategy, strategies_of
@@ -280,7 +280,7 @@ def _executor(jobs: int) -> Iterator[Executor | None]:
     if jobs == 1:
         yield None
         return
-    with ProcessPoolExecutor(jobs) as executor:
+    with Processes(jobs) as executor:
         yield executor
 
 

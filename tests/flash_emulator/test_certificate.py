@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,16 @@ from evidence_toys import certified, world
 
 from flash_emulator import Outcome, Reading
 from flash_emulator.certificate_check import NotConfirmed, confirm, main
-from flash_emulator.explore import Limits, Options, Search, boots, checks, search
+from flash_emulator.explore import (
+    Limits,
+    Options,
+    Processes,
+    Search,
+    boots,
+    checks,
+    probes,
+    search,
+)
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.successors import Look, Successor, Successors
 from flash_emulator.trace import Operation
@@ -97,10 +106,13 @@ def test_the_same_search_gives_the_same_bytes(file: Path, tmp_path: Path) -> Non
     assert file.read_bytes() == (tmp_path / "again").read_bytes()
 
 
-def test_a_search_in_two_processes_is_confirmed(file: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(search, "_BATCH", 8)
+@pytest.mark.parametrize("processes", [ProcessPoolExecutor, Processes])
+def test_a_search_in_two_processes_is_confirmed(
+    file: Path, monkeypatch: Any, processes: Callable[[int], Executor]
+) -> None:
+    monkeypatch.setattr(search, "SIZE", 8)
     facts = {"toy": "copy"}
-    with ProcessPoolExecutor(2) as executor, file.open("wb") as stream:
+    with processes(2) as executor, file.open("wb") as stream:
         writer = CertificateWriter(stream, facts)
         writer.finish(
             Search(*world(facts), executor=executor, observer=writer, began=writer.begin).run()
@@ -344,7 +356,7 @@ def test_an_explorer_that_joins_runs_that_read_otherwise(file: Path, monkeypatch
 
 
 def test_an_explorer_that_merges_what_is_looked_at(file: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(boots.Worker, "looks", lambda *a: Look())
+    monkeypatch.setattr(probes.Prober, "looks", lambda *a: Look())
     monkeypatch.setattr(boots.Recorder, "_close", close_without_a_look)
     certified(file, {"toy": "copy"})
     assert "a boot that never looks at unknown content" in refused(file)

@@ -22,6 +22,7 @@ from flash_emulator.explore import (
     Nothing,
     Options,
     Path,
+    Processes,
     Progress,
     Report,
     Search,
@@ -31,6 +32,7 @@ from flash_emulator.explore import (
     replay,
     shrink,
 )
+from flash_emulator.explore.batches import SIZE
 
 ALL = Options(limits=Limits(violations=None))
 BRUTE = replace(ALL, merge=False)
@@ -168,7 +170,7 @@ def alone() -> Report:
     subject, flash, _ = exponential(2)
     report = Search(subject, flash).run()
     assert report.complete
-    assert max(report.levels) > 3 * 96, "several batches"
+    assert max(report.levels) > 3 * SIZE, "several batches"
     return timeless(report)
 
 
@@ -184,8 +186,9 @@ def test_two_searches_are_equal(alone: Report) -> None:
         partial(ThreadPoolExecutor, 2),
         partial(ProcessPoolExecutor, 1),
         partial(ProcessPoolExecutor, 2),
+        partial(Processes, 3),
     ],
-    ids=["2 threads", "1 process", "2 processes"],
+    ids=["2 threads", "1 process", "2 processes", "3 that tell each other"],
 )
 def test_the_report_does_not_depend_on_the_executor(
     alone: Report, make: Callable[[], Executor]
