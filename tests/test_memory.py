@@ -386,7 +386,7 @@ def test_a_modules_counters_are_in_its_memory_when_faults_look_at_them() -> None
     saved = module.save(0.0)
     saved["counters"]["ordinals"] = {"E0": 1}
     paths = [path for path in leaves(saved) if path[0] == "counters"]
-    assert len(paths) == 4
+    assert len(paths) == 5
     before = EmulatedModule.load(saved, DeveloperCenter(), faults=module.faults).memory(0.0)
     for path in paths:
         other = with_other(saved, path)

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.table import Table
 
 from mcu_updater.cli import values
-from mcu_updater.errors import UsageError
+from mcu_updater.cli.screen import show
+from mcu_updater.errors import PortError, UsageError
 from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
+from mcu_updater.quectel.fault_text import KINDS, parse_faults
 from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import Faults, ModuleOptions
+from mcu_updater.quectel.options import ModuleOptions, option_rows, parse_options
+from mcu_updater.quectel.transcript import Playback, Recorder, parse_transcript
 from mcu_updater.serve import (
     Instance,
     PtyWire,
@@ -27,6 +31,7 @@ from mcu_updater.serve import (
 )
 
 FILE = click.Path(path_type=Path)
+PUSH_INTERVAL_S = 600.0  # the platform pushes plans about every 10 min
 
 
 @click.group("module")
@@ -92,6 +97,24 @@ def commands() -> None:
     "--paused", is_flag=True, help="Go on from --state as if no time had passed: no boot."
 )
 @click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="Change how this module behaves; 'mcu-updater module options' lists them.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND[@PLACE][=VALUE]",
+    help="Let something go wrong; 'mcu-updater module faults' lists what.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="Of faults with a rate."
+)
+@click.option("--record", type=FILE, metavar="FILE", help="Write down the conversation, as text.")
+@click.option(
     "--speed",
     type=click.FloatRange(min=0, min_open=True),
     default=1.0,
@@ -111,7 +134,7 @@ def serve_command(**given: Any) -> None:
         for at in range(1, given["count"] + 1):
             wire = _wire(given, at)
             stack.callback(wire.close)
-            instances.append(_instance(center(), wire, at, given))
+            instances.append(_instance(center(), wire, at, given, stack))
         for instance in instances:
             click.echo(instance.wire.where, err=instance.wire.carries_output)
         serve(instances, RealClock(given["speed"]), stopper)
@@ -128,14 +151,45 @@ def _center(given: dict[str, Any]) -> Callable[[], DeveloperCenter]:
     return lambda: DeveloperCenter([plan])
 
 
-def _instance(center: DeveloperCenter, wire: Wire, at: int, given: dict[str, Any]) -> Instance:
-    options = ModuleOptions(piece_size=given["piece_size"], push_interval_s=600.0)
-    faults = Faults()
-    if given["state"] is None:
-        return Instance(EmulatedModule(center, options, faults), center, wire)
-    state = StateFile(_numbered(given["state"], at, given["count"]))
-    module, center = state.open(center, options, faults, given["paused"])
-    return Instance(module, center, wire, state)
+def _instance(
+    center: DeveloperCenter, wire: Wire, at: int, given: dict[str, Any], stack: ExitStack
+) -> Instance:
+    options, faults = _options(given), parse_faults(given["faults"], given["seed"])
+    state = None
+    module = EmulatedModule(center, options, faults)
+    if given["state"] is not None:
+        state = StateFile(_numbered(given["state"], at, given["count"]))
+        module, center = state.open(center, options, faults, given["paused"])
+    return Instance(module, wire, _recorder(given, at, stack), state, center)
+
+
+def _options(given: dict[str, Any]) -> ModuleOptions:
+    pairs = [text.partition("=") for text in given["assignments"]]
+    try:
+        assigned = parse_options({name: value for name, _, value in pairs})
+        return ModuleOptions(**{"push_interval_s": PUSH_INTERVAL_S, **_sizes(given), **assigned})
+    except ValueError as error:
+        then = "'mcu-updater module options' lists them"
+        raise UsageError(str(error), where="--set", then=then) from error
+
+
+def _sizes(given: dict[str, Any]) -> dict[str, int]:
+    return {} if given["piece_size"] is None else {"piece_size": given["piece_size"]}
+
+
+def _recorder(given: dict[str, Any], at: int, stack: ExitStack) -> Recorder | None:
+    if given["record"] is None:
+        return None
+    path = _numbered(given["record"], at, given["count"])
+    try:
+        file = stack.enter_context(path.open("w", encoding="ascii", buffering=1))
+    except OSError as error:
+        raise PortError(
+            "cannot be written", where=str(path), found=error.strerror or str(error)
+        ) from error
+    recorder = Recorder(file.write)
+    stack.callback(recorder.close)
+    return recorder
 
 
 def _wire(given: dict[str, Any], at: int) -> Wire:
@@ -149,14 +203,18 @@ def _wire(given: dict[str, Any], at: int) -> Wire:
 
 
 def _check(given: dict[str, Any]) -> None:
-    chosen = [name for name in ("link", "tcp", "stdio") if given[name]]
-    if len(chosen) > 1:
-        names = " and ".join(f"--{name}" for name in chosen)
-        raise UsageError("a module has one wire", expected="one of them", found=names)
+    _check_wire(given)
     if given["stdio"] and given["count"] > 1:
         raise UsageError("only one module can have standard input", found=f"{given['count']}")
     if given["paused"] and given["state"] is None:
         raise UsageError("--paused says how to go on", expected="--state FILE with it")
+
+
+def _check_wire(given: dict[str, Any]) -> None:
+    chosen = [name for name in ("link", "tcp", "stdio") if given[name]]
+    if len(chosen) > 1:
+        names = " and ".join(f"--{name}" for name in chosen)
+        raise UsageError("a module has one wire", expected="one of them", found=names)
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -168,3 +226,48 @@ def _address(text: str) -> tuple[str, int]:
 
 def _numbered(path: Path, at: int, count: int) -> Path:
     return path if count == 1 else path.with_name(f"{path.name}-{at}")
+
+
+@commands.command("play", short_help="Play the module's side of a recorded conversation.")
+@click.argument("file", type=FILE)
+@click.option("--link", type=FILE, metavar="PATH", help="A stable name for the pty.")
+@click.option("--tcp", metavar="HOST:PORT", help="Listen there instead; port 0: any free one.")
+@click.option("--stdio", is_flag=True, help="Standard input and output instead.")
+def play_command(file: Path, **given: Any) -> None:
+    """Answer as the module in FILE did, to a client that says what the host in FILE said.
+
+    Ends when that client leaves. One that says something else, or less, is an error.
+    """
+    try:
+        playback = Playback(parse_transcript(file.read_text(encoding="ascii")))
+    except OSError as error:
+        raise PortError("cannot be read", where=str(file), found=str(error.strerror)) from error
+    except ValueError as error:
+        raise UsageError("is no transcript", where=str(file), found=str(error)) from error
+    given |= {"count": 1, "once": True}
+    _check_wire(given)
+    with ExitStack() as stack, Stopper().at_signals() as stopper:
+        wire = _wire(given, 1)
+        stack.callback(wire.close)
+        click.echo(wire.where, err=wire.carries_output)
+        serve([Instance(playback, wire)], RealClock(), stopper)
+    playback.finish()
+
+
+@commands.command("options")
+def options_command() -> None:
+    """List what --set can change in a module: option, default, meaning, source."""
+    show(_table(("Option", "Default", "Meaning", "Source"), option_rows()))
+
+
+@commands.command("faults")
+def faults_command() -> None:
+    """List what --fault can let go wrong. N counts from 1, positions from 0."""
+    show(_table(("Fault", "What happens"), [(k + form, text) for k, (form, text) in KINDS.items()]))
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+    table = Table(*heads)
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -16,7 +16,7 @@ from mcu_updater.cli.screen import Screen, complain
 from mcu_updater.errors import ModuleRefused, PortError, UpdaterError, UsageError
 from mcu_updater.events import Event
 from mcu_updater.quectel.center import ComponentState, Plan
-from mcu_updater.quectel.upgrade import OtaState
+from mcu_updater.quectel.ota_states import OtaState
 from mcu_updater.report.summary import CutMade, Operations, Summary
 from mcu_updater.updater import Outcome, Policy, Result
 

@@ -230,18 +230,28 @@ class Malformed:
 
 
 _COMMAND = re.compile(r"(?:AT|at)(\+[A-Za-z0-9_]+|[A-Za-z][0-9]*|)(=\?|\?|=(?P<args>.+))?")
-_INTEGER = re.compile(r"0|[1-9][0-9]*")
+_ARGUMENT = re.compile(r'(?:"(?P<text>.*?)"|(?P<number>0|[1-9][0-9]{0,9}))(?:,|$)')
+MAX_INTEGER = 0xFFFF_FFFF
 
 
 class CommandParser:
-    """Turns the host's bytes into commands, one per non-empty line."""
+    """Turns the host's bytes into commands, one per non-empty line.
 
-    def __init__(self, partial: bytes = b"") -> None:
+    A line of more than *max_size* bytes is Malformed, and kept no longer than one byte past that.
+    """
+
+    def __init__(self, partial: bytes = b"", max_size: int = MAX_LINE_SIZE) -> None:
         self.partial = bytes(partial)  # an unfinished line: public, because it is saved
+        self._max_size = max_size
 
     def feed(self, data: bytes) -> list[Command | Malformed]:
-        *lines, self.partial = _LINE_END.split(self.partial + data)
-        return [parse_command(line.decode("latin-1")) for line in lines if line]
+        *lines, partial = _LINE_END.split(self.partial + data)
+        self.partial = partial[: self._max_size + 1]
+        return [self._command(line) for line in lines if line]
+
+    def _command(self, line: bytes) -> Command | Malformed:
+        text = line[: self._max_size].decode("latin-1")
+        return parse_command(text) if len(line) <= self._max_size else Malformed(text)
 
 
 def parse_command(text: str) -> Command | Malformed:
@@ -252,19 +262,22 @@ def parse_command(text: str) -> Command | Malformed:
     name, written = found[1].upper(), found["args"]
     if written is None:
         return Command(name, Kind(found[2] or ""), (), text)
-    try:
-        arguments = tuple(_parse_argument(token) for token in split_arguments(written))
-    except ValueError:
-        return Malformed(text)
-    return Command(name, Kind.WRITE, arguments, text)
+    arguments = _parse_arguments(written)
+    return Malformed(text) if arguments is None else Command(name, Kind.WRITE, arguments, text)
 
 
-def _parse_argument(token: str) -> int | str:
-    if token.startswith('"'):
-        return unquote(token)
-    if _INTEGER.fullmatch(token) is None:
-        raise ValueError(f"{token!r} is neither an integer nor a quoted string")
-    return int(token)
+def _parse_arguments(written: str) -> tuple[int | str, ...] | None:
+    """As strict as the SDK: no blank, no sign, no leading zero, no bare word, nothing missing."""
+    arguments: list[int | str] = []
+    at = 0
+    while at < len(written):
+        found = _ARGUMENT.match(written, at)
+        if found is None:
+            return None
+        arguments.append(found["text"] if found["number"] is None else int(found["number"]))
+        at = found.end()
+    fits = all(isinstance(value, str) or value <= MAX_INTEGER for value in arguments)
+    return tuple(arguments) if fits and not written.endswith(",") else None
 
 
 # --- formatting -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What the emulated module does with a command: one table, and the registration behind it.
+"""What the emulated module does with a command: one table.
 
 A handler returns the lines of the answer before ``OK``, or None for ``ERROR``. Whatever it sets
 off is said later, by a timer or after the answer: OK first, URC afterwards.
@@ -10,95 +10,82 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar
 
-from mcu_updater.quectel.at import Command, Kind, format_lines, format_payload, format_urc
+from mcu_updater.quectel.at import Command, Kind, format_lines, format_payload
 from mcu_updater.quectel.center import DeveloperCenter
-from mcu_updater.quectel.options import Faults, ModuleOptions
+from mcu_updater.quectel.faults import Faults
+from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.quectel.registration import AUTOMATIC, Registration
+from mcu_updater.quectel.settings import Settings
 from mcu_updater.quectel.timers import Timers
 from mcu_updater.quectel.upgrade import Upgrade
+from mcu_updater.quectel.versions import Versions
 
 Answer = list[bytes] | None
 
-# AT+QIOTSTATE? values used here
-INITIALISED, REGISTERING, SUBSCRIBED, DEREGISTERED = 1, 5, 8, 11
-FAILED_STATE = {1: 4, 2: 7, 3: 9}  # by the event type that refused: auth, access, subscribe
-OFF, MANUAL, AUTOMATIC = 0, 1, 2  # AT+QIOTREG modes
 
-MAX_COMPONENT_SIZE = 32
-MAX_VERSION_SIZE = 64
-MAX_VERSION_LIST_SIZE = 512  # "no:ver;no:ver" in one string, hence neither sign in a field
-MAX_PRODUCT_SIZE = 32
+class UnknownCommand(Exception):
+    """The modem's own parser answers this line."""
 
 
 class Firmware:
-    """The module without its UART: settings, registration, and the upgrade."""
+    """The module without its UART: settings, registration, versions, and the upgrade."""
 
     def __init__(
         self, center: DeveloperCenter, options: ModuleOptions, faults: Faults, timers: Timers
     ) -> None:
-        self.upgrade = Upgrade(center, options, timers, faults.failing_downloads)
+        self.upgrade = Upgrade(center, options, faults, timers)
         self.urcs = self.upgrade.urcs
         self.echo = options.echo
-        self.versions: dict[str, str] = {}
-        self.mode = OFF
-        self.status = INITIALISED
-        self.product = (options.product_key, options.product_secret)
+        self.versions = Versions(options)
+        self.settings = Settings(options)
+        self.registration = Registration(
+            options, faults, timers, self.urcs, self._ready, self.upgrade.link_down
+        )
         self._options = options
-        self._refuse_connection = faults.refuse_connection
         self._timers = timers
         self.handlers: dict[str, Callable[[], None]] = {
-            "connect": self._connected,
-            "plan": lambda: self.upgrade.plan_arrives(self.versions),
+            "connect": self.registration.try_connecting,
+            "plan": self._ask_for_plan,
             "push": self._pushed,
             "boot": self._booted,
             **self.upgrade.handlers,
         }
 
     def execute(self, command: Command) -> Answer:
-        signature = "".join("i" if isinstance(a, int) else "s" for a in command.arguments)
+        """The answer to a command that is known. Raises UnknownCommand for one that is not."""
+        arguments = command.arguments
+        if command.name == "+QIOTCFG" and command.kind is Kind.WRITE:
+            return self._configure(*arguments)
+        signature = "".join("i" if isinstance(a, int) else "s" for a in arguments)
         handler = self._COMMANDS.get((command.name, command.kind, signature))
-        return None if handler is None else handler(self, *command.arguments)
+        if handler is None:
+            raise UnknownCommand(command.text)
+        return handler(self, *arguments)
 
-    # --- registration -------------------------------------------------------------------
+    # --- what happens by itself -----------------------------------------------------------
 
-    def _connected(self) -> None:
-        if self._refuse_connection is not None:
-            event_type, code = self._refuse_connection
-            self.status = FAILED_STATE[event_type]
-            self.urcs.append(format_urc(event_type, code))
-            return
-        self.status = SUBSCRIBED
-        self.urcs += [format_urc(2, 10200), format_urc(3, 10200)]
+    def _ready(self) -> None:
         self.upgrade.link_up()
         self._timers.start("push", self._options.push_interval_s)
 
+    def _ask_for_plan(self) -> None:
+        self.upgrade.plan_arrives(self.versions.all)
+
     def _pushed(self) -> None:
-        self.upgrade.plan_arrives(self.versions)
+        self._ask_for_plan()
         self._timers.start("push", self._options.push_interval_s)
-
-    def _connect(self, after_s: float) -> None:
-        self.status = REGISTERING
-        self._timers.start("connect", after_s)
-
-    def disconnect(self, status: int, back_after_s: float | None = None) -> None:
-        """The link is gone; with *back_after_s* the module reconnects by itself."""
-        self._timers.stop("connect", "plan", "push")
-        self.status = status
-        self.upgrade.link_down()
-        if back_after_s is not None:
-            self._connect(back_after_s)
 
     def power_lost(self) -> None:
         """Settings, versions and the upgrade's state are in the module's flash; the rest goes."""
         self._timers.stop_all()
         self.urcs.clear()
-        self.status = INITIALISED
+        self.registration.power_lost()
         self.upgrade.online = False
         self.echo = self._options.echo
 
     def _booted(self) -> None:
         self.upgrade.rebooted()
-        if self.mode == AUTOMATIC:
-            self._connect(self._options.connect_s)
+        self.registration.booted()
 
     # --- handlers -----------------------------------------------------------------------
 
@@ -107,21 +94,16 @@ class Firmware:
         return []
 
     def _register(self, mode: int) -> Answer:
-        if mode > AUTOMATIC or not all(self.product):
+        if mode > AUTOMATIC or not self.settings.complete:
             return None
-        self.mode = mode
-        if mode == OFF and self.status in (SUBSCRIBED, REGISTERING):
-            self.disconnect(DEREGISTERED)
-            self.urcs.append(format_urc(6, 10200))
-        elif mode != OFF and self.status not in (SUBSCRIBED, REGISTERING):
-            self._connect(self._options.connect_s)
+        self.registration.set_mode(mode)
         return []
 
     def _request(self, info: int = 0) -> Answer:
-        """Stores or clears the SHA-256 flag, and asks at once."""
-        if self.status != SUBSCRIBED or info > self._options.max_request_info:
+        """Stores or clears the flags for SHA-256 and URL, and asks at once."""
+        if not self.registration.connected or info > self._options.max_request_info:
             return None
-        self.upgrade.want_sha256 = bool(info & 1)
+        self.upgrade.want_sha256, self.upgrade.want_url = bool(info & 1), bool(info & 2)
         self._timers.start("plan", self._options.plan_delay_s)
         return []
 
@@ -129,7 +111,10 @@ class Firmware:
         return [] if self.upgrade.act(action) else None
 
     def _read(self, start: int, size: int) -> Answer:
-        data = self.upgrade.read(start, min(size, self._options.max_read))
+        limit = self._options.max_read
+        if size > limit and self._options.oversized_read_is_error:
+            return None
+        data = self.upgrade.read(start, min(size, limit))
         if not data and self._options.empty_read_is_error:
             return None
         return [format_payload(start, data)]
@@ -138,63 +123,67 @@ class Firmware:
         text = self._options.read_test_text.format(max_read=self._options.max_read)
         return _text(f"+QIOTOTARD: {text}")
 
-    def _versions(self) -> Answer:
-        if self._options.versions_in_one_line:
-            return _text(f'+QIOTMCUVER: "{_version_list(self.versions)}"')
-        return _text(*(f'+QIOTMCUVER: "{no}","{ver}"' for no, ver in self.versions.items()))
-
     def _version(self, component: str) -> Answer:
-        version = self.versions.get(component)
-        return None if version is None else _text(f'+QIOTMCUVER: "{component}","{version}"')
+        line = self.versions.line(component)
+        return None if line is None else _text(line)
 
     def _set_version(self, component: str, version: str) -> Answer:
         """Stored at once; an empty version removes the component. The verdict comes after OK."""
-        if not _fits(component, version):
+        if not self.versions.set(component, version):
             return None
-        versions = {**self.versions, component: version}
-        if not version:
-            del versions[component]
-        if len(_version_list(versions)) > MAX_VERSION_LIST_SIZE:
-            return None
-        self.versions = versions
         self.upgrade.version_set(component, version)
         return []
 
-    def _product(self, item: str) -> Answer:
-        key, secret = self.product
-        version = self._options.product_version
-        known = item == "productinfo"
-        return _text(f'+QIOTCFG: "{item}","{key}","{secret}","{version}"') if known else None
-
-    def _set_product(self, item: str, key: str, secret: str) -> Answer:
-        too_long = max(len(key), len(secret)) > MAX_PRODUCT_SIZE
-        if item != "productinfo" or too_long or self.status in (SUBSCRIBED, REGISTERING):
+    def _configure(self, item: int | str, *values: int | str) -> Answer:
+        if not isinstance(item, str):
             return None
-        self.product = (key, secret)
+        if not values:
+            line = self.settings.line(item)
+            return None if line is None else _text(line)
+        if self.registration.busy or not self.settings.write(item, values):
+            return None
+        if item == "productinfo":
+            self.registration.product_changed()
         return []
 
     def _info(self) -> Answer:
-        items = {"type": "emulated", "sdk_ver": self._options.sdk_version, "battery": 100}
+        options = self._options
+        items = {
+            "type": options.family.value,
+            "version": options.product_version,
+            "mcu_version": self.versions.text,
+            "sdk_ver": options.sdk_version,
+            "battery": options.battery,
+            "voltage": options.voltage_mv,
+            "signal_strength": options.rsrp_dbm,
+            "memory_free": options.memory_free,
+            "rsrp": options.rsrp_dbm,
+        }
         return _text(*(f"+QIOTINFO: {item},{value}" for item, value in items.items()))
 
-    # Arguments by type: i integer, s quoted string. What is not here answers ERROR.
+    def _sleep_mode(self, mode: int) -> Answer:
+        return [] if mode <= 2 else None
+
+    # Arguments by type: i integer, s quoted string. What is not here is not known.
     _COMMANDS: ClassVar[dict[tuple[str, Kind, str], Callable[..., Answer]]] = {
         ("", Kind.EXEC, ""): lambda _: [],
         ("E", Kind.EXEC, ""): lambda self: self._set_echo(False),
         ("E0", Kind.EXEC, ""): lambda self: self._set_echo(False),
         ("E1", Kind.EXEC, ""): lambda self: self._set_echo(True),
-        ("+CSQ", Kind.EXEC, ""): lambda _: _text("+CSQ: 20,99"),
+        ("+CSQ", Kind.EXEC, ""): lambda self: _text(f"+CSQ: {self._options.signal_quality},99"),
         ("+CGATT", Kind.READ, ""): lambda _: _text("+CGATT: 1"),
+        ("+CEREG", Kind.READ, ""): lambda _: _text("+CEREG: 0,1"),  # registered, at home
+        ("+QSCLK", Kind.WRITE, "i"): _sleep_mode,
         ("+QIOTREG", Kind.TEST, ""): lambda _: _text("+QIOTREG: (0-2)"),
-        ("+QIOTREG", Kind.READ, ""): lambda self: _text(f"+QIOTREG: {self.mode}"),
+        ("+QIOTREG", Kind.READ, ""): lambda self: _text(f"+QIOTREG: {self.registration.mode}"),
         ("+QIOTREG", Kind.WRITE, "i"): _register,
-        ("+QIOTSTATE", Kind.READ, ""): lambda self: _text(f"+QIOTSTATE: {self.status}"),
+        ("+QIOTSTATE", Kind.READ, ""): lambda self: _text(
+            f"+QIOTSTATE: {self.registration.status}"
+        ),
         ("+QIOTINFO", Kind.READ, ""): _info,
-        ("+QIOTCFG", Kind.TEST, ""): lambda _: _text('+QIOTCFG: "productinfo",<pk>,<ps>'),
-        ("+QIOTCFG", Kind.WRITE, "s"): _product,
-        ("+QIOTCFG", Kind.WRITE, "sss"): _set_product,
+        ("+QIOTCFG", Kind.TEST, ""): lambda self: _text(*self.settings.listing()),
         ("+QIOTMCUVER", Kind.TEST, ""): lambda _: _text("+QIOTMCUVER: <MCU_number>,<MCU_version>"),
-        ("+QIOTMCUVER", Kind.READ, ""): _versions,
+        ("+QIOTMCUVER", Kind.READ, ""): lambda self: _text(*self.versions.lines()),
         ("+QIOTMCUVER", Kind.WRITE, "s"): _version,
         ("+QIOTMCUVER", Kind.WRITE, "ss"): _set_version,
         ("+QIOTOTAREQ", Kind.TEST, ""): lambda self: _text(
@@ -216,10 +205,9 @@ class Firmware:
         """``save`` as a value that can be compared fast, and what waits to be said."""
         return (
             self.echo,
-            tuple(self.versions.items()),
-            self.mode,
-            self.status,
-            self.product,
+            self.versions.memory(),
+            self.registration.memory(),
+            self.settings.memory(),
             tuple(self.urcs),
             self.upgrade.memory(),
         )
@@ -227,17 +215,18 @@ class Firmware:
     def save(self) -> dict[str, Any]:
         return {
             "echo": self.echo,
-            "versions": dict(self.versions),
-            "mode": self.mode,
-            "status": self.status,
-            "product": list(self.product),
+            "versions": self.versions.all,
+            "settings": self.settings.save(),
             "upgrade": self.upgrade.save(),
+            **self.registration.save(),
         }
 
     def load(self, saved: Mapping[str, Any]) -> None:
-        self.echo, self.mode, self.status = saved["echo"], saved["mode"], saved["status"]
-        self.versions = dict(saved["versions"])
-        self.product = (saved["product"][0], saved["product"][1])
+        """A file from before there were other settings has the product alone."""
+        self.echo = saved["echo"]
+        self.registration.load(saved)
+        self.versions.load(saved["versions"])
+        self.settings.load(saved.get("settings") or {"productinfo": saved["product"]})
         self.upgrade.load(saved["upgrade"])
 
 
@@ -245,12 +234,3 @@ def _text(*lines: str) -> list[bytes]:
     """Lines of an answer, as in ``\\r\\nfirst\\r\\nsecond\\r\\n``."""
     first = [format_lines(lines[:1])] if lines else []
     return first + [line.encode("latin-1") + b"\r\n" for line in lines[1:]]
-
-
-def _version_list(versions: Mapping[str, str]) -> str:
-    return ";".join(f"{component}:{version}" for component, version in versions.items())
-
-
-def _fits(component: str, version: str) -> bool:
-    sized = 1 <= len(component) <= MAX_COMPONENT_SIZE and len(version) <= MAX_VERSION_SIZE
-    return sized and not set(":;") & set(component + version)

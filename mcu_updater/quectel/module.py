@@ -4,9 +4,7 @@ Bytes go in with ``receive`` and come out with ``transmit``; time passes with ``
 ``next_deadline`` says how far it may jump. Power can be cut and given back at any moment;
 ``save`` and ``load`` carry a module over to another process as if nothing had happened.
 
-Fault model (``Faults``): commands answered ERROR, lost, or carried out with the answer lost;
-bytes dropped from what the module sends; noise and URCs between lines; silence; unplugging.
-Not modelled: bytes changed on the way (a real UART has no check either; the digests catch it).
+Fault model: ``faults.Faults``. What the module's own documents leave open: ``options``.
 """
 
 from __future__ import annotations
@@ -15,14 +13,14 @@ from collections import Counter
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from mcu_updater.quectel.at import Command, CommandParser, Malformed, format_final
+from mcu_updater.quectel.at import Command, CommandParser, Malformed, format_final, format_line
 from mcu_updater.quectel.center import DeveloperCenter
-from mcu_updater.quectel.firmware import REGISTERING, Answer, Firmware
-from mcu_updater.quectel.options import Faults, ModuleOptions
+from mcu_updater.quectel.faults import NO_FAULTS, Faults, NthCommand
+from mcu_updater.quectel.firmware import Firmware, UnknownCommand
+from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.quectel.ota_states import OtaState
 from mcu_updater.quectel.timers import Timers
-from mcu_updater.quectel.upgrade import OtaState
 
-NO_FAULTS = Faults()
 DEFAULT_OPTIONS = ModuleOptions()
 
 
@@ -43,9 +41,17 @@ class EmulatedModule:
         self._center = center
         self._timers = Timers(now_s)
         self._firmware = Firmware(center, options, faults, self._timers)
-        self._parser = CommandParser()
+        self._handlers = {
+            **self._firmware.handlers,
+            "held": self._release,
+            "watchdog": self._reboot,
+        }
+        self._parser = CommandParser(max_size=options.max_line_size)
         self._out = bytearray()
+        self._held: list[tuple[float, bytes]] = []  # leaves so long after what stands before it
+        self._hangs = False
         self._sent_size = 0
+        self._received_size = 0
         self._line_count = 0
         self._ordinals: Counter[str] = Counter()
 
@@ -56,12 +62,12 @@ class EmulatedModule:
     @property
     def versions(self) -> dict[str, str]:
         """The component versions that the module has stored."""
-        return dict(self._firmware.versions)
+        return dict(self._firmware.versions.all)
 
     @property
     def connection_state(self) -> int:
         """The value of ``AT+QIOTSTATE?``."""
-        return self._firmware.status
+        return self._firmware.registration.status
 
     @property
     def unplugged(self) -> bool:
@@ -72,56 +78,95 @@ class EmulatedModule:
     # --- bytes --------------------------------------------------------------------------
 
     def receive(self, data: bytes, now_s: float) -> None:
-        """Bytes from the host. Lost while the module is off or boots."""
+        """Bytes from the host. Lost while the module is off, boots or hangs."""
         self.advance(now_s)
-        if not self.powered or self._timers.runs("boot"):
-            return
-        for command in self._parser.feed(data):
-            self._handle(command)
+        start, self._received_size = self._received_size, self._received_size + len(data)
+        if self.faults.on_received:
+            data = self.faults.distort_received(start, data)
+        for command in self._parser.feed(data) if self._listens else ():
+            if self._listens:  # what stood before it may have been its last
+                self._handle(command)
 
     def transmit(self) -> bytes:
         """Take what is waiting for the host."""
         data = bytes(self._out)
         self._out.clear()
-        if self.faults.drop_sent:
-            kept = (b for at, b in enumerate(data, self._sent_size) if self._passes(at))
-            self._sent_size += len(data)
-            return bytes(kept)
-        self._sent_size += len(data)
         return data
 
-    def _passes(self, position: int) -> bool:
-        return position not in self.faults.drop_sent
+    @property
+    def _listens(self) -> bool:
+        return self.powered and not self._hangs and not self._timers.runs("boot")
 
     def _handle(self, command: Command | Malformed) -> None:
         self.commands_received += 1
         name = command.name if isinstance(command, Command) else ""
         self._ordinals[name] += 1
         nth = (name, self._ordinals[name])
-        if nth in self.faults.lose_command or self._silent:
+        if nth in self.faults.lose_command or self._silent or self._strikes(nth):
             return
         if self._firmware.echo:
             self._send(command.text.encode("latin-1") + b"\r")
-        refused = isinstance(command, Malformed) or nth in self.faults.answer_error_to
-        answer = None if refused else self._execute(command)
+        answer = self._answer(nth, command)
         if nth not in self.faults.lose_answer:
-            self._answer(answer)
+            self._send_answer(answer)
         self._send_urcs()
 
-    def _execute(self, command: Command | Malformed) -> Answer:
-        return self._firmware.execute(command) if isinstance(command, Command) else None
+    def _strikes(self, nth: NthCommand) -> bool:
+        """Whether a fault of the whole module takes this command with it."""
+        faults = self.faults
+        if nth in faults.hang:
+            self._timers.stop_all()
+            self._hangs = True
+            self._timers.start("watchdog", faults.hang_s)
+        elif nth in faults.reboot:
+            self._reboot()
+        elif nth in faults.link_loss:
+            self._firmware.registration.lose_link(faults.link_loss_s)
+            return False
+        return nth in faults.hang | faults.reboot
 
-    def _answer(self, answer: Answer) -> None:
-        self._send(self.faults.noise_before_answer)
-        for line in (*(answer or ()), format_final(answer is not None)):
-            if self.faults.insert_at is None or self._line_count in self.faults.insert_at:
-                self._send(self.faults.insert_between_lines)
-            self._line_count += 1
-            self._send(line)
+    def _answer(self, nth: NthCommand, command: Command | Malformed) -> bytes:
+        """Carry it out. All bytes of the answer, with what the faults put between its lines."""
+        lines = [format_final(False)]
+        try:
+            if isinstance(command, Malformed):
+                raise UnknownCommand(command.text)
+            if nth not in self.faults.answer_error_to:
+                answer = self._firmware.execute(command)
+                lines = lines if answer is None else [*answer, format_final(True)]
+        except UnknownCommand:
+            lines = [format_line(self.options.modem_error_text)]
+        lines[0] = self._framed(lines[0])
+        whole = self.faults.noise_before_answer + b"".join(
+            self._disturbance() + line for line in lines
+        )
+        for name, ordinal, size in self.faults.truncate_answer:
+            whole = whole[:size] if (name, ordinal) == nth else whole
+        return whole
+
+    def _disturbance(self) -> bytes:
+        """What the faults put before the next line of an answer."""
+        at, self._line_count = self._line_count, self._line_count + 1
+        places = self.faults.insert_at
+        return self.faults.insert_between_lines if places is None or at in places else b""
+
+    def _framed(self, line: bytes) -> bytes:
+        return line if self.options.leading_line_ends else line.removeprefix(b"\r\n")
+
+    def _send_answer(self, answer: bytes) -> None:
+        delay_s = self.options.answer_delay_s
+        if not delay_s:
+            self._send(answer)
+            return
+        now_size = len(answer) // 2 if self.options.urcs_in_answers else 0
+        self._send(answer[:now_size])
+        self._hold(delay_s)
+        self._send(answer[now_size:])
 
     def _send_urcs(self) -> None:
+        """Behind what is still to be sent, or in the middle of it."""
         for urc in self._firmware.urcs:
-            self._send(urc)
+            self._send(self._framed(urc), at_once=self.options.urcs_in_answers)
         self._firmware.urcs.clear()
 
     @property
@@ -129,9 +174,36 @@ class EmulatedModule:
         first = self.faults.silent_from
         return first is not None and self.commands_received >= first
 
-    def _send(self, data: bytes) -> None:
-        if not self._silent:
+    def _send(self, data: bytes, at_once: bool = False) -> None:
+        if self._silent:
+            return
+        start, self._sent_size = self._sent_size, self._sent_size + len(data)
+        if not self.faults.on_sent:
+            self._queue(data, at_once)
+            return
+        for position, byte in enumerate(data, start):
+            if position in self.faults.delay_sent:
+                self._hold(self.faults.delay_s)
+            self._queue(self.faults.distort_sent(position, byte), at_once)
+
+    def _queue(self, data: bytes, at_once: bool) -> None:
+        if self._held and not at_once:
+            wait_s, held = self._held[-1]
+            self._held[-1] = wait_s, held + data
+        else:
             self._out += data
+
+    def _hold(self, wait_s: float) -> None:
+        """What is sent from now on leaves so long after all that was sent before."""
+        self._held.append((wait_s, b""))
+        if len(self._held) == 1:
+            self._timers.start("held", wait_s)
+
+    def _release(self) -> None:
+        _, data = self._held.pop(0)
+        self._out += data
+        if self._held:
+            self._timers.start("held", self._held[0][0])
 
     # --- time ---------------------------------------------------------------------------
 
@@ -142,7 +214,7 @@ class EmulatedModule:
     def advance(self, now_s: float) -> None:
         """Let everything happen that is due by *now_s*, in its order."""
         while (name := self._timers.pop_due(now_s)) is not None:
-            self._firmware.handlers[name]()
+            self._handlers[name]()
             self._send_urcs()
 
     # --- power and link -----------------------------------------------------------------
@@ -151,9 +223,7 @@ class EmulatedModule:
         """Off until ``power_on``. What happened up to *now_s* and was stored, stays."""
         self.advance(now_s)
         self.powered = False
-        self._firmware.power_lost()
-        self._out.clear()
-        self._parser = CommandParser()
+        self._lose_power()
 
     def power_on(self, now_s: float) -> None:
         """Boot: registers by itself in mode 2, starts a broken-off upgrade over."""
@@ -163,10 +233,21 @@ class EmulatedModule:
             self._timers.start("boot", self.options.boot_s)
             self.advance(now_s)
 
+    def _lose_power(self) -> None:
+        self._firmware.power_lost()
+        self._out.clear()
+        self._held.clear()
+        self._hangs = False
+        self._parser = CommandParser(max_size=self.options.max_line_size)
+
+    def _reboot(self) -> None:
+        self._lose_power()
+        self._timers.start("boot", self.options.boot_s)
+
     def lose_link(self, now_s: float, back_after_s: float) -> None:
         """The network goes and comes back; the upgrade's state is kept."""
         self.advance(now_s)
-        self._firmware.disconnect(REGISTERING, back_after_s)
+        self._firmware.registration.lose_link(back_after_s)
         self._send_urcs()
 
     # --- saved state --------------------------------------------------------------------
@@ -180,11 +261,14 @@ class EmulatedModule:
         counters: Hashable = None
         if self.faults != NO_FAULTS:
             ordinals = frozenset(self._ordinals.items())
-            counters = self.commands_received, self._sent_size, self._line_count, ordinals
+            sizes = self._sent_size, self._received_size, self._line_count
+            counters = self.commands_received, sizes, ordinals
         return (
             self.powered,
             self._parser.partial,
             bytes(self._out),
+            tuple(self._held),
+            self._hangs,
             self._firmware.memory(),
             self._timers.memory(now_s),
             self._center.memory(now_s),
@@ -197,6 +281,7 @@ class EmulatedModule:
         return (
             self.powered,
             self._parser.partial,
+            self._hangs,
             self._firmware.memory(),
             self._timers.order(),
             self._center.memory_alone(),
@@ -210,9 +295,12 @@ class EmulatedModule:
             "powered": self.powered,
             "received": self._parser.partial.decode("latin-1"),
             "waiting": self._out.decode("latin-1"),
+            "held": [[wait_s, data.decode("latin-1")] for wait_s, data in self._held],
+            "hangs": self._hangs,
             "counters": {  # nothing but faults looks at them
                 "commands_received": self.commands_received,
                 "sent_size": self._sent_size,
+                "received_size": self._received_size,
                 "line_count": self._line_count,
                 "ordinals": dict(self._ordinals),
             },
@@ -232,10 +320,14 @@ class EmulatedModule:
         module._timers.load(saved["timers"], now_s)
         module._firmware.load(saved["firmware"])
         module.powered = saved["powered"]
-        module._parser = CommandParser(saved["received"].encode("latin-1"))
+        module._parser.partial = saved["received"].encode("latin-1")
         module._out += saved["waiting"].encode("latin-1")
+        held = saved.get("held", ())  # younger than the rest, as "hangs" and "received_size"
+        module._held = [(wait_s, text.encode("latin-1")) for wait_s, text in held]
+        module._hangs = saved.get("hangs", False)
         counters = saved["counters"]
         module.commands_received = counters["commands_received"]
         module._sent_size, module._line_count = counters["sent_size"], counters["line_count"]
+        module._received_size = counters.get("received_size", 0)
         module._ordinals = Counter(counters["ordinals"])
         return module

@@ -1,4 +1,4 @@
-"""The wire between a client and the emulated module: a BytePort whose bytes cost line time."""
+"""The wire from a client to an emulated module or a playback: a BytePort whose bytes cost time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mcu_updater.errors import PortError
 from mcu_updater.ports import Clock
-from mcu_updater.quectel.module import EmulatedModule
+from mcu_updater.quectel.transcript import Conversation
 
 BITS_PER_BYTE = 10  # 8N1
 
@@ -20,7 +20,7 @@ class ModulePipe:
 
     def __init__(
         self,
-        module: EmulatedModule,
+        module: Conversation,
         clock: Clock,
         baud: int = 115_200,
         on_write: Callable[[], None] | None = None,

@@ -1,106 +1,52 @@
-"""The module's upgrade state machine (module SDK 2.9.0): tables, and what moves through them.
-
-::
-
-    NOPLAN -> REVICEPLAN -1-> SUBMITOTA -> DOWNLOADSTART -> DOWNLOADING -> DOWNLOADSUCCESS
-      ^ ^         |0              ^url         ^2 (next piece)                 |2   |3 (last piece)
-      | +-- REFUSEDOTA            |            +-------------------------------+    v
-      +---- DOWNLOADERROR --------+ (silent, from byte 0)                       UPDATING
-      +---- UPDATESUCCESS / UPDATEERROR <- version set, limit passed, more than 5 errors
-
-State names and numbers are the SDK's own, spelling included. The module verifies nothing of an
-MCU package, and it does not check that a piece was read before it goes on.
-"""
+"""The module's upgrade: what moves through the tables of ``ota_states``, by whom and when."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from enum import IntEnum
 from typing import Any, ClassVar
 
 from mcu_updater import ota
+from mcu_updater.quectel.at import format_line
 from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Plan
-from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.quectel.faults import DownloadFailure, Faults
+from mcu_updater.quectel.options import Flag, ModuleOptions, Order
 from mcu_updater.quectel.ota_events import format_ota_event
+from mcu_updater.quectel.ota_states import (
+    ACTIONS,
+    ANSWERED_TOGETHER,
+    LIMITS,
+    REPORTED,
+    RESTARTED_STATES,
+    VERDICT_STATES,
+    OtaState,
+)
 from mcu_updater.quectel.timers import Timers
-
-
-class OtaState(IntEnum):
-    """The value that the module reports to the platform."""
-
-    NOPLAN = 0
-    REVICEPLAN = 1
-    SUBMITOTA = 2
-    REFUSEDOTA = 3
-    DOWNLOADSTART = 4
-    DOWNLOADING = 5
-    DOWNLOADERROR = 6
-    DOWNLOADSUCCESS = 8
-    UPDATING = 9
-    UPDATESUCCESS = 11
-    UPDATEERROR = 12
-
 
 S = OtaState
 
-# How long a state may last (a field of ModuleOptions), and where it then goes.
-LIMITS: dict[OtaState, tuple[str, OtaState]] = {
-    S.SUBMITOTA: ("url_limit_s", S.UPDATEERROR),
-    S.DOWNLOADSTART: ("header_limit_s", S.DOWNLOADERROR),
-    S.DOWNLOADSUCCESS: ("read_gap_limit_s", S.UPDATEERROR),
-    S.UPDATING: ("update_limit_s", S.UPDATEERROR),
-}
-
-# AT+QIOTUPDATE=n: (n, state) -> (condition, next state); None: OK without effect.
-# What is not here answers ERROR.
-ACTIONS: dict[tuple[int, OtaState], tuple[str, OtaState | None]] = {
-    (0, S.REVICEPLAN): ("always", S.REFUSEDOTA),
-    (1, S.REVICEPLAN): ("always", S.SUBMITOTA),
-    (1, S.SUBMITOTA): ("always", None),
-    (2, S.DOWNLOADSUCCESS): ("more pieces", S.DOWNLOADSTART),
-    (3, S.DOWNLOADSUCCESS): ("last piece", S.UPDATING),
-    (3, S.UPDATING): ("always", None),
-}
-
-# A version set for the component in one of these ends the upgrade, whatever the version.
-VERDICT_STATES = frozenset(
-    {S.SUBMITOTA, S.DOWNLOADSTART, S.DOWNLOADING, S.DOWNLOADERROR, S.DOWNLOADSUCCESS, S.UPDATING}
-)
-
-# After a reboot of the module these start over; UPDATING stays.
-RESTARTED_STATES = VERDICT_STATES - {S.UPDATING}
-
-REPORTED: dict[OtaState, ComponentState] = {
-    S.REVICEPLAN: ComponentState.RECEIVED,
-    S.SUBMITOTA: ComponentState.CONFIRMED,
-    S.REFUSEDOTA: ComponentState.REFUSED,
-    S.DOWNLOADSTART: ComponentState.WAITING_DOWNLOAD,
-    S.DOWNLOADING: ComponentState.DOWNLOADING,
-    S.DOWNLOADERROR: ComponentState.DOWNLOAD_FAILED,
-    S.DOWNLOADSUCCESS: ComponentState.DOWNLOADED,
-    S.UPDATING: ComponentState.UPGRADING,
-    S.UPDATESUCCESS: ComponentState.SUCCESS,
-    S.UPDATEERROR: ComponentState.FAILED,
-}
+FOTA_END = format_line('+QIND: "FOTA","END",0')  # a line of the modem, of no meaning here
 
 
 class Upgrade:
-    """One upgrade at a time. URCs gather in *urcs* until the module takes them."""
+    """One component at a time. URCs gather in *urcs* until the module takes them."""
 
-    TIMERS = ("race", "limit", "url", "header", "complete", "again")
+    TIMERS = ("race", "limit", "url", "header", "complete", "again", "broken")
 
     def __init__(
-        self, center: DeveloperCenter, options: ModuleOptions, timers: Timers, bad_downloads: int
+        self, center: DeveloperCenter, options: ModuleOptions, faults: Faults, timers: Timers
     ) -> None:
         self.state = S.NOPLAN
-        self.want_sha256 = False  # the flag of AT+QIOTOTAREQ
+        self.want_sha256 = self.want_url = False  # the flags of AT+QIOTOTAREQ
         self.online = False
         self.urcs: list[bytes] = []
         self._center = center
         self._options = options
         self._timers = timers
-        self._bad_downloads = bad_downloads
+        self._failure = faults.download_failure
+        self._bad_downloads = faults.failing_downloads
+        self._bad_urls = faults.bad_url_messages
         self._plan: Plan | None = None
+        self._others: tuple[Plan, ...] = ()  # of the same message: answered together, done in turn
         self._piece = range(0)
         self._announced = False  # 10701 was sent, or is not to be sent any more
         self._errors = 0  # above 0 in NOPLAN: the platform is to send the URL again
@@ -110,6 +56,7 @@ class Upgrade:
             "limit": lambda: self._enter(LIMITS[self.state][1]),
             "url": self._url_arrives,
             "header": lambda: self._enter(S.DOWNLOADING),
+            "broken": lambda: self._enter(S.DOWNLOADERROR),
             "complete": lambda: self._enter(S.DOWNLOADSUCCESS),
             "again": self._downloading_again,
         }
@@ -119,15 +66,27 @@ class Upgrade:
     def plan_arrives(self, versions: Mapping[str, str]) -> None:
         """Ask the center. A plan is taken in NOPLAN and REVICEPLAN only."""
         idle = self.state in (S.NOPLAN, S.REVICEPLAN) and not self._errors
-        plan = self._center.offer(versions, self._timers.now_s) if idle and self.online else None
-        if plan is None:
+        plans = self._offered(versions) if idle and self.online else []
+        if not plans:
             return
-        self._plan = plan
-        self._say(plan.offer())  # before the state changes: the race of SDK 2.9.0
+        self._plan, self._others = plans[0], tuple(plans[1:])
+        for plan in plans:
+            self._say(plan.offer())  # before the state changes: the race of SDK 2.9.0
         if self._options.confirm_race_s:
             self._timers.start("race", self._options.confirm_race_s)
         else:
             self._enter(S.REVICEPLAN)
+
+    def _offered(self, versions: Mapping[str, str]) -> list[Plan]:
+        """One plan for each component that has one, in the plans' order."""
+        now_s = self._timers.now_s
+        first = self._center.offer(versions, now_s)
+        if first is None:
+            return []
+        rest = [one for one in versions.items() if one[0] != first.component]
+        asked = (self._center.offer(dict([one]), now_s) for one in rest)
+        others = sorted((plan for plan in asked if plan), key=self._center.plans.index)
+        return [first, *others][: self._options.max_tasks]
 
     def act(self, action: int) -> bool:
         """AT+QIOTUPDATE=*action*; False means ERROR."""
@@ -136,8 +95,8 @@ class Upgrade:
             return False
         if action == 2:
             self._piece = self._piece_at(self._piece.stop)
-        if action in (0, 1) and row[1] and self._options.update_flag_text is not None:
-            self._say(ota.OtherOtaEvent(10707, self._options.update_flag_text))
+        if action in (0, 1) and row[1] is not None:
+            self._say_flag(action)
         if row[1] is not None:
             self._enter(row[1])
         return True
@@ -145,9 +104,15 @@ class Upgrade:
     def version_set(self, component: str, version: str) -> None:
         """AT+QIOTMCUVER= is the verdict once a plan is confirmed: equal or failed."""
         plan = self._plan
-        if plan is None or plan.component != component or self.state not in VERDICT_STATES:
+        if plan is None or plan.component != component or self._met() not in VERDICT_STATES:
             return
         self._enter(S.UPDATESUCCESS if version == plan.target_version else S.UPDATEERROR)
+
+    def _met(self) -> int:
+        """The state that a version meets; SDK 2.9.0 can mix it up with one that was not sent."""
+        if self._unsent is None or not self._options.quirk_or_status:
+            return self.state
+        return self.state | next(s for s, reported in REPORTED.items() if reported is self._unsent)
 
     def read(self, start: int, size: int) -> bytes:
         """Package bytes from *start*, clipped at the piece's end; nothing outside it."""
@@ -208,24 +173,37 @@ class Upgrade:
 
     def _report(self, state: OtaState) -> None:
         assert self._plan is not None
-        if self.online:
-            self._center.report(self._plan, REPORTED[state], self._timers.now_s)
-        else:
+        together = self._others if state in ANSWERED_TOGETHER else ()
+        for plan in (self._plan, *together):
+            if self.online:
+                self._center.report(plan, REPORTED[state], self._timers.now_s)
+        if not self.online:
             self._unsent = REPORTED[state]
 
     def _submitted(self) -> None:
         self._timers.start("url", self._options.url_delay_s)
 
     def _download_starts(self) -> None:
-        self._say(ota.Downloading() if self._announced else self._started())
-        self._announced = True
-        if self._bad_downloads > 0:
-            self._bad_downloads -= 1
+        if self._announced:
+            self._say(ota.Downloading())
         else:
+            self._say_started()
+        self._announced = True
+        failure = self._failure if self._bad_downloads else None
+        if failure is DownloadFailure.STATUS:
+            self._timers.start("broken", self._options.header_delay_s)
+        elif failure is not DownloadFailure.HEADER:
             self._timers.start("header", self._options.header_delay_s)
+        if failure in (DownloadFailure.STATUS, DownloadFailure.HEADER):
+            self._bad_downloads -= 1
 
     def _downloads(self) -> None:
-        self._timers.start("complete", len(self._piece) / self._options.download_bytes_per_s)
+        duration_s = len(self._piece) / self._options.download_bytes_per_s
+        if self._bad_downloads:
+            self._bad_downloads -= 1
+            self._timers.start("broken", duration_s / 2)
+        else:
+            self._timers.start("complete", duration_s)
         self._downloading_again()
 
     def _downloading_again(self) -> None:
@@ -250,12 +228,30 @@ class Upgrade:
         self._say(ota.Updating())
 
     def _succeeded(self) -> None:
+        end = self._options.fota_end
+        if end is Order.BEFORE:
+            self.urcs.append(FOTA_END)
         self._say(ota.UpdateSucceeded())
-        self._forget()
+        if end is Order.AFTER:
+            self.urcs.append(FOTA_END)
+        self._next()
 
     def _failed(self) -> None:
         self._say(ota.UpdateFailed())
+        self._next()
+
+    def _refused(self) -> None:
+        self._others = ()
         self._forget()
+
+    def _next(self) -> None:
+        """The other components were confirmed together with this one."""
+        waiting, self._others = self._others, ()
+        self._forget()
+        if waiting:
+            self._plan = waiting[0]
+            self._enter(S.SUBMITOTA)
+            self._others = waiting[1:]
 
     def _forget(self) -> None:
         """Back to NOPLAN: the stored file is erased, the counters start again."""
@@ -267,7 +263,7 @@ class Upgrade:
 
     _ON_ENTRY: ClassVar[dict[OtaState, Callable[[Upgrade], None]]] = {
         S.SUBMITOTA: _submitted,
-        S.REFUSEDOTA: _forget,
+        S.REFUSEDOTA: _refused,
         S.DOWNLOADSTART: _download_starts,
         S.DOWNLOADING: _downloads,
         S.DOWNLOADERROR: _download_failed,
@@ -282,6 +278,10 @@ class Upgrade:
         if not self.online:
             self._timers.start("url", self._options.url_retry_s)
             return
+        if self._bad_urls:
+            self._bad_urls -= 1
+            self._enter(S.UPDATEERROR)
+            return
         self._piece = self._piece_at(0)
         self._enter(S.DOWNLOADSTART)
 
@@ -290,16 +290,28 @@ class Upgrade:
     def _say(self, event: ota.OtaEvent) -> None:
         self.urcs.append(format_ota_event(event))
 
-    def _started(self) -> ota.DownloadStarted:
+    def _say_flag(self, action: int) -> None:
+        """10707, the result of the first operation: 0 confirmed, 1 refused."""
+        when, text = self._options.update_flag, self._options.update_flag_text
+        if when is Flag.ALWAYS or (when is Flag.MULTI and self._others):
+            value = 0 if self._options.quirk_flag_zero else 1 - action
+            self._say(ota.OtherOtaEvent(10707, "" if text is None else text.format(value=value)))
+
+    def _say_started(self) -> None:
+        """10701, with the URL behind it if that was asked for."""
         assert self._plan is not None
-        package = self._plan.package
-        return ota.DownloadStarted(
+        package, crc = self._plan.package, self._options.crc
+        event = ota.DownloadStarted(
             component=self._plan.component,
             length=len(package.data),
             md5=package.md5,
-            crc=package.crc,
+            crc=package.crc if crc is None else crc,
             sha256=package.sha256 if self.want_sha256 else None,
         )
+        line = format_ota_event(event)
+        if self.want_url:
+            line = line[:-2] + f',"{self._options.package_url}"\r\n'.encode("latin-1")
+        self.urcs.append(line)
 
     # --- saved state --------------------------------------------------------------------
 
@@ -317,6 +329,9 @@ class Upgrade:
             self._errors,
             self._bad_downloads,
             self._unsent,
+            self.want_url,
+            self._bad_urls,
+            tuple([self._center.plans.index(other) for other in self._others]),
         )
 
     def save(self) -> dict[str, Any]:
@@ -331,9 +346,13 @@ class Upgrade:
             "errors": self._errors,
             "bad_downloads": self._bad_downloads,
             "unsent": None if self._unsent is None else self._unsent.value,
+            "want_url": self.want_url,
+            "bad_urls": self._bad_urls,
+            "others": [self._center.plans.index(other) for other in self._others],
         }
 
     def load(self, saved: Mapping[str, Any]) -> None:
+        """The last three fields are younger than the rest."""
         self.state = OtaState(saved["state"])
         self._plan = None if saved["plan"] is None else self._center.plans[saved["plan"]]
         self._piece = range(*saved["piece"])
@@ -341,3 +360,5 @@ class Upgrade:
         self._announced, self._errors = saved["announced"], saved["errors"]
         self._bad_downloads = saved["bad_downloads"]
         self._unsent = None if saved["unsent"] is None else ComponentState(saved["unsent"])
+        self.want_url, self._bad_urls = saved.get("want_url", False), saved.get("bad_urls", 0)
+        self._others = tuple(self._center.plans[index] for index in saved.get("others", ()))

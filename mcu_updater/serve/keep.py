@@ -51,10 +51,12 @@ class StateFile:
             module.power_on(0.0)
         return module, center
 
-    def keep(self, module: EmulatedModule, center: DeveloperCenter, now_s: float) -> None:
-        """Write, if something has changed that is worth it."""
+    def keep(
+        self, module: EmulatedModule, center: DeveloperCenter, now_s: float, always: bool = False
+    ) -> None:
+        """Write, if something has changed that is worth it, or *always*."""
         memory = module.memory_alone()
-        if memory != self._known:
+        if always or memory != self._known:
             self.write(module, center, now_s)
             self._known = memory
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from mcu_updater.quectel.center import DeveloperCenter
 from mcu_updater.quectel.module import EmulatedModule
+from mcu_updater.quectel.transcript import Conversation, Recorder, Side
 from mcu_updater.serve.keep import StateFile
 from mcu_updater.serve.wires import Wire
 
@@ -52,31 +53,43 @@ class Stopper:
 
 @dataclass(slots=True)
 class Instance:
-    """One module with its cloud, its wire, and the file that remembers it."""
+    """One module, or a playback, on its wire. With *state* and *center*: remembered in that."""
 
-    module: EmulatedModule
-    center: DeveloperCenter
+    module: Conversation
     wire: Wire
+    recorder: Recorder | None = None
     state: StateFile | None = None
+    center: DeveloperCenter | None = None
 
     def step(self, now_s: float) -> None:
         """All that has come and all that is due."""
         self.module.advance(now_s)
         data = self.wire.receive()
         if data:
+            self._record(Side.HOST, data, now_s)
             self.module.receive(data, now_s)
-        self.wire.send(self.module.transmit())
+        said = self.module.transmit()
+        if said:
+            self._record(Side.MODULE, said, now_s)
+            self.wire.send(said)
         self.wire.flush()
-        if self.state is not None:
-            self.state.keep(self.module, self.center, now_s)
+        self._keep(now_s)
 
     def ended(self) -> bool:
-        return self.wire.gone or self.module.unplugged
+        return self.wire.gone or (self.module.unplugged and self.wire.output() is None)
 
     def close(self, now_s: float) -> None:
-        if self.state is not None:
-            self.state.write(self.module, self.center, now_s)
+        self._keep(now_s, always=True)
         self.wire.close()
+
+    def _record(self, side: Side, data: bytes, now_s: float) -> None:
+        if self.recorder is not None:
+            self.recorder.said(side, data, now_s)
+
+    def _keep(self, now_s: float, always: bool = False) -> None:
+        if self.state is not None and self.center is not None:
+            assert isinstance(self.module, EmulatedModule)
+            self.state.keep(self.module, self.center, now_s, always)
 
 
 def serve(instances: Sequence[Instance], clock: RealClock, stopper: Stopper) -> None:

@@ -42,10 +42,9 @@ class Wire(ABC):
 
     def receive(self) -> bytes:
         """What the client has sent; empty when there is nothing. Notices a client that left."""
-        source = self.input()
-        if not select.select([source], [], [], 0)[0]:
-            return b""
-        return self._take(source)
+        poll = select.poll()
+        poll.register(self.input(), select.POLLIN)
+        return self._take(self.input()) if poll.poll(0) else b""
 
     def send(self, data: bytes) -> None:
         """Send, or let wait, or lose what is too much. Without a client all is lost."""

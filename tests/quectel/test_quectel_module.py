@@ -1,4 +1,4 @@
-"""The emulated module: golden transcripts, the action table, timers, verdict, power, save."""
+"""The emulated module: the action table, timers, verdict, power, save."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan, package_byte
 
 from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Package
 from mcu_updater.quectel.options import Faults, ModuleOptions
-from mcu_updater.quectel.upgrade import ACTIONS, VERDICT_STATES, OtaState
+from mcu_updater.quectel.ota_states import ACTIONS, VERDICT_STATES, OtaState
 
 OK, ERROR = b"\r\nOK\r\n", b"\r\nERROR\r\n"
 S = OtaState
@@ -21,67 +21,6 @@ def urc(text: str) -> bytes:
 
 def answer(start: int, data: bytes) -> bytes:
     return b"\r\n+QIOTOTARD: %d,%d\r\n" % (start, len(data)) + data + b"\r\n\r\nOK\r\n"
-
-
-# --- golden transcripts ---------------------------------------------------------------------
-
-
-def test_transcript_a_single_piece_byte_for_byte():
-    t = Terminal(make_plan(2500))
-    package = t.plan.package
-    assert t.send('AT+QIOTMCUVER="STM32","1_0_0"') == OK
-    assert t.send("AT+QIOTREG=1") == OK
-    assert t.wait(1) == urc("2,10200") + urc("3,10200")
-    assert t.send("AT+QIOTOTAREQ=1") == OK
-    assert t.wait(1) == urc('7,10700,"STM32","","2_0_0",30,-113,2500')
-    assert t.send("AT+QIOTUPDATE=1") == OK
-    md5, sha = package.md5.hex(), package.sha256.hex()
-    assert t.wait(1) == (
-        urc(f'7,10701,"STM32",2500,"{md5}",{package.crc},"{sha}"')
-        + urc("7,10702")
-        + urc('7,10703,"STM32",2500,0,2500')
-    )
-    for start, size in ((0, 1024), (1024, 1024), (2048, 452)):
-        data = package.data[start : start + size]
-        assert t.send(f"AT+QIOTOTARD={start},1024") == answer(start, data)
-    assert t.send("AT+QIOTUPDATE=3") == OK + urc("7,10704")
-    assert t.send('AT+QIOTMCUVER="STM32","2_0_0"') == OK + urc("7,10705")
-    assert t.center.state_of(t.plan) is ComponentState.SUCCESS
-
-
-def test_transcript_b_second_piece():
-    options = ModuleOptions(echo=False, piece_size=65536)
-    t = Terminal(make_plan(150_000), options).downloaded()
-    data = t.plan.package.data
-    for start in range(0, 65536, 1024):
-        assert t.send(f"AT+QIOTOTARD={start},1024") == answer(start, data[start : start + 1024])
-    assert t.send("AT+QIOTUPDATE=3") == ERROR
-    assert t.send("AT+QIOTUPDATE=2") == OK + urc("7,10702")
-    assert t.wait(30) == urc("7,10702") + urc('7,10703,"STM32",150000,65536,65536')
-    assert t.send("AT+QIOTOTARD=0,1024") == ERROR
-    assert t.send("AT+QIOTOTARD=65536,1024") == answer(65536, data[65536 : 65536 + 1024])
-    assert t.send("AT+QIOTOTARD=131000,1024") == answer(131000, data[131000:131072])
-    assert t.send("AT+QIOTUPDATE=2") == OK + urc("7,10702")
-    assert t.wait(30).endswith(urc('7,10703,"STM32",150000,131072,18928'))
-    assert t.send("AT+QIOTUPDATE=2") == ERROR
-
-
-def test_transcript_c_negatives():
-    t = Terminal().online()
-    assert t.send("AT+QIOTUPDATE=0") == ERROR
-    assert t.send("AT+QIOTUPDATE=1") == ERROR
-    t = Terminal().downloaded()
-    assert t.send("AT+QIOTUPDATE=2") == ERROR
-    assert t.wait(59.9) == b""
-    assert t.wait(0.1) == urc("7,10706")
-    t = Terminal().downloading()
-    assert t.send("AT+QIOTOTARD=0,1024") == ERROR
-    assert t.send('AT+QIOTMCUVER="STM32","1_0_0"') == OK + urc("7,10706")
-    assert Terminal().updating().send("AT+QIOTOTARD=0,1024") == ERROR
-    assert Terminal().send("AT+QIOTOTAREQ=1") == ERROR
-    t = Terminal(plans=[]).online()
-    assert t.send("AT+QIOTOTAREQ=1") == OK
-    assert t.wait(3600) == b""
 
 
 # --- tables -----------------------------------------------------------------------------------

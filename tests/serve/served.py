@@ -15,7 +15,7 @@ import tty
 from collections.abc import Iterator
 from pathlib import Path
 
-COMMAND = (sys.executable, "-m", "mcu_updater", "module", "serve", "--target-version", "2_0_0")
+PROGRAM = (sys.executable, "-m", "mcu_updater", "module")
 PATIENCE_S = 20.0  # on a loaded machine
 
 
@@ -52,7 +52,14 @@ class Client:
 
 @contextlib.contextmanager
 def serving(*options: object, **given) -> Iterator[subprocess.Popen[bytes]]:
-    command = [*COMMAND, *map(str, options)]
+    """``module serve`` with *options*, and a version that the package is announced as."""
+    with running("serve", "--target-version", "2_0_0", *options, **given) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def running(*words: object, **given) -> Iterator[subprocess.Popen[bytes]]:
+    command = [*PROGRAM, *map(str, words)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **given)
     try:
         yield process
