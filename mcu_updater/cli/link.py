@@ -21,6 +21,7 @@ from mcu_updater.updater import Policy
 
 _LINE_ENDS = {"crlf": b"\r\n", "cr": b"\r"}
 _FTDI_PACKET = 62  # bytes of data in a USB packet of 64
+_ERROR_DOUBTS = 2  # a UART loses a byte now and then; three times in a row it is no accident
 _SAVE_EVERY_S = 1.0  # while firmware is read
 
 PORT_HELP = (
@@ -47,6 +48,7 @@ class LinkOptions:
             echo=given["echo"],
             max_read=given["read_size"],
             request_before_confirm=True,
+            error_doubts=_ERROR_DOUBTS,
             usb_packet=given["usb_packet"],
             read_ahead=given["read_ahead"],
             registration_mode=given["register"],

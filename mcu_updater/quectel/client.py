@@ -229,6 +229,7 @@ class AtClient:
         *took_effect* is asked before a repeat, *after_error* when a repeat got ERROR: whether
         the first attempt has worked, though its answer was lost.
         """
+        error_retries = max(error_retries, self._dialect.error_doubts)
         lost, errors = 0, 0
         while lost <= self._dialect.retries:
             answer = self._link.ask("+QIOTUPDATE", Kind.WRITE, (action,))

@@ -39,6 +39,7 @@ class Dialect:
     retries: int = 3  # after a lost answer; our choice, 15 s in all on a dead line
     error_retries: int = 3  # confirm() can come before the module has stored the plan (SDK 2.9.0)
     error_retry_delay_s: float = 0.15  # same race: 100 to 200 ms
+    error_doubts: int = 0  # ERROR may mean that the command lost a byte: ask again so often
     sign_timeout_s: float = 6.0  # 10702 comes every 5 s while downloading (SDK 2.9.0)
     max_read: int = 1024  # AT manual's example and porting default; the module may allow less
     ready_timeout_s: float = 60.0  # registering; our choice, covers the 1 s and 30 s reconnects
@@ -152,11 +153,17 @@ class AtLink:
         self, name: str, kind: Kind = Kind.EXEC, arguments: tuple[int | str, ...] = ()
     ) -> Answer:
         """For commands that may be carried out twice. Raises LinkError."""
-        for _ in range(1 + self._dialect.retries):
+        lost, doubts = 0, self._dialect.error_doubts
+        while lost <= self._dialect.retries:
             answer = self.ask(name, kind, arguments)
-            if answer is not None:
+            if answer is None:
+                lost += 1
+                self.get_in_step()
+            elif answer.ok or not doubts:
                 return answer
-            self.get_in_step()
+            else:
+                doubts -= 1
+                self.retries += 1
         raise self.lost(name)
 
     def get_in_step(self) -> None:

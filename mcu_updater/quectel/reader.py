@@ -117,8 +117,9 @@ class PieceReader:
         asked, self._asked = self._asked, None
         if asked is not None and asked[0] == start and asked[1] <= size:
             answer = self._link.collect()
-            if answer is not None:
+            if answer is not None and (answer.ok or not self._dialect.error_doubts):
                 return answer
+            self._link.retries += answer is not None
         return self._link.ask_until_answered(READ, Kind.WRITE, (start, size))
 
     def _fitting(self, start: int, size: int) -> int:

@@ -17,7 +17,7 @@ from mcu_updater.quectel.options import Faults, ModuleOptions
 from mcu_updater.quectel.pipe import ModulePipe
 from mcu_updater.updater import Policy
 
-ATTACHED = replace(DEFAULT_DIALECT, request_before_confirm=True)
+ATTACHED = replace(DEFAULT_DIALECT, request_before_confirm=True, error_doubts=2)
 
 
 class SlowFlash(VirtualClock):

@@ -177,7 +177,7 @@ def test_the_package_that_was_given_is_taken():
     "limits, why",
     [
         ({"battery_limit": 101}, "battery is at 100 %, the plan asks for 101 %"),
-        ({"min_signal": -60}, "signal is at -73 dBm, the plan asks for -60 dBm"),  # CSQ 20
+        ({"min_signal": -60}, "signal is at -85 dBm, the plan asks for -60 dBm"),
         ({"component": "ESP32"}, "it is for component 'ESP32', this device is 'STM32'"),
         ({"source_version": "0.9"}, "it upgrades from version '0.9', '1.0.0' is running"),
     ],

@@ -108,6 +108,20 @@ def test_sigterm_in_an_update_leaves_a_board_that_goes_on(module, tmp_path):
     assert runs(file) == "2_0_0"
 
 
+@pytest.mark.parametrize("fault", ["drop=0.0004", "double=0.0004", "drop-received=0.002"])
+def test_a_line_that_loses_bytes(fault, tmp_path):
+    file, link = tmp_path / "one.board", tmp_path / "tty"
+    package = FIXTURES / "fixture-2.0.0.hex"
+    with serving(
+        "--package", package, "--speed", SPEED, "--link", link, "--fault", fault
+    ) as module:
+        where(module)
+        done = update(package, "--module", link, "--board", file, "--timeout", 0.5, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["retries"] >= 1
+    assert runs(file) == "2_0_0"
+
+
 # --- killed
 
 
