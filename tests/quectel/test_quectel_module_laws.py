@@ -20,7 +20,16 @@ COMMANDS = [
     "AT+QIOTUPDATE=1", "AT+QIOTUPDATE=2", "AT+QIOTUPDATE=3", "AT+QIOTOTARD=0,1024",
     "AT+QIOTOTARD=700,10", "AT+QIOTSTATE?", "ATE1", "nonsense",
 ]  # fmt: skip
-WAITS_S = [0.05, 0.31, 1.7, 6.3, 29.9, 61.3, 1201.7]
+# Of no common measure: a deadline at the very end of a wait is this side of it or that, by a hair.
+WAITS_S = [
+    0.05 * 2**0.5,
+    0.3 * 3**0.5,
+    1.7**0.5,
+    6 * 1.1**0.5,
+    29.9**1.0001,
+    27 * 5**0.5,
+    540 * 5**0.5,
+]
 STEPS = st.one_of(
     st.sampled_from(COMMANDS),
     st.sampled_from(COMMANDS),
@@ -54,8 +63,8 @@ FAULTS = st.lists(
 
 
 UPGRADE = [
-    f'AT+QIOTMCUVER="{COMPONENT}","{OLD}"', "AT+QIOTREG=2", 1.7, "AT+QIOTOTAREQ=1", 1.7,
-    "AT+QIOTUPDATE=1", 6.3, "AT+QIOTOTARD=0,1024", "AT+QIOTUPDATE=3",
+    f'AT+QIOTMCUVER="{COMPONENT}","{OLD}"', "AT+QIOTREG=2", 1.7071, "AT+QIOTOTAREQ=1", 1.7071,
+    "AT+QIOTUPDATE=1", 6.3019, "AT+QIOTOTARD=0,1024", "AT+QIOTUPDATE=3",
 ]  # fmt: skip
 
 
