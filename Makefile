@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
+FUZZ_S := 120
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills bench firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills fuzz bench firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -72,6 +73,12 @@ mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/m
 
 kills: $(STAMP)  ## kill an update of a served module 200 times, some minutes
 	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q tests/attached/test_two_processes.py -k killed
+
+fuzz: $(STAMP)   ## coverage-guided fuzzing of both AT grammars; FUZZ_S seconds each
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	for each in module client; do \
+	  $(BIN)/python tests/fuzz/at.py $$each .cache/fuzz/at-$$each -max_total_time=$(FUZZ_S) -max_len=4096 || exit 1; \
+	done
 
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
