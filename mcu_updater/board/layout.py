@@ -10,6 +10,7 @@ lies where sectors are small.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 from flash_emulator import Part
 from mcu_updater.board.strategies import check_strategy, default_strategy
@@ -121,6 +122,7 @@ def layout_of(part: Part, strategy: Strategy) -> AnyLayout:
     return CopyLayout(execution, (first, second))
 
 
+@lru_cache(maxsize=64)
 def _layout(sizes: tuple[int, ...], area: Area) -> Layout:
     slot, first, second = area
     return Layout.at(sizes, slot, (first, second))

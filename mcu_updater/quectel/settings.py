@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from mcu_updater.quectel.options import Family, ModuleOptions
@@ -48,15 +49,17 @@ class Text:
 Item = tuple[tuple[Number | Text, ...], tuple[Value, ...]]  # arguments, defaults
 
 
-def _items(options: ModuleOptions) -> dict[str, Item]:
-    nb = options.family is Family.NB
+@lru_cache(maxsize=16)
+def _items(family: Family, product_key: str, product_secret: str) -> dict[str, Item]:
+    """By name; shared by all modules of this kind, never changed."""
+    nb = family is Family.NB
     server_type = 0 if nb else 1  # LwM2M or MQTT
     url = "coap://iot-south.quectelcn.com:5683" if nb else "mqtt://iot-south.quectelcn.com:1883"
     flag: tuple[Number, ...] = (Number(0, 1),)
     items: dict[str, Item] = {
         "productinfo": (
             (Text("pk", MAX_PRODUCT_SIZE), Text("ps", MAX_PRODUCT_SIZE)),
-            (options.product_key, options.product_secret),
+            (product_key, product_secret),
         ),
         "server": ((Number(server_type, server_type), Text("url")), (server_type, url)),
         "lifetime": ((Number(1, 864_000 if nb else 65_535),), (86_400 if nb else 120,)),
@@ -74,7 +77,7 @@ class Settings:
     """The items and their values."""
 
     def __init__(self, options: ModuleOptions) -> None:
-        self._items = _items(options)
+        self._items = _items(options.family, options.product_key, options.product_secret)
         self._version = options.product_version
         self._colon = ": " if options.config_space else ":"
         self._values = {name: defaults for name, (_, defaults) in self._items.items()}
