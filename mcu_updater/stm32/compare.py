@@ -1,0 +1,149 @@
+"""Which sectors hold what they should already: asked of the chip's CRC, of its flash, or believed.
+
+Reading costs as much wire as writing, so it stops at the first difference in a sector, and is given
+up where a few probes say that the chip holds something else altogether.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from enum import StrEnum
+from itertools import islice
+
+from flash_emulator import an3155
+from mcu_updater.stm32.chip import FRAME_SIZE, Sector
+from mcu_updater.stm32.estimate import FULL_READ_SIZE
+from mcu_updater.stm32.firmware import ERASED, Firmware, Segment
+from mcu_updater.stm32.memory import Memory
+from mcu_updater.stm32.patient import PatientRom
+
+PROBES, PROBE_SIZE = 16, 16  # sectors that are looked into first, and bytes of each
+SAMPLES = 8  # blocks that are read to see whether the cache may be believed
+
+
+class DiffMethod(StrEnum):
+    """How to find out what need not be written."""
+
+    AUTO = "auto"  # CRC where the ROM has it, else read-back
+    CRC = "crc"
+    READ = "read"
+    CACHE = "cache"  # what this host left there, checked by samples
+    OFF = "off"  # everything is written
+
+
+Progress = Callable[[int, int], None]
+
+
+class Comparer:
+    """Compares the covered bytes of sectors with *firmware*. *frame*: bytes of one read."""
+
+    def __init__(self, rom: PatientRom, firmware: Firmware, frame: int) -> None:
+        self._rom, self._firmware, self._frame = rom, firmware, frame
+
+    def parts(self, sector: Sector) -> list[Segment]:
+        return self._firmware.within(sector.start, sector.stop)
+
+    # --- by CRC
+
+    def equal_by_crc(self, sectors: Sequence[Sector], progress: Progress) -> set[int]:
+        """Halves what differs until single sectors are left: few changes are found quickly."""
+        same: set[int] = set()
+        total, waiting = len(sectors), [tuple(sectors)]
+        done = 0
+        while waiting:
+            some = waiting.pop()
+            if not some:
+                continue
+            if all(self.crc_fits(part) for part in self._runs(some)):
+                same |= {sector.number for sector in some}
+            elif len(some) > 1:
+                middle = len(some) // 2
+                waiting += [some[middle:], some[:middle]]
+                continue
+            done += len(some)
+            progress(done, total)
+        return same
+
+    def _runs(self, sectors: Sequence[Sector]) -> list[Segment]:
+        """What the firmware has in *sectors*, joined where they adjoin."""
+        spans: list[tuple[int, int]] = []
+        for sector in sectors:
+            if spans and spans[-1][1] == sector.start:
+                spans[-1] = spans[-1][0], sector.stop
+            else:
+                spans.append((sector.start, sector.stop))
+        return [part for start, stop in spans for part in self._firmware.within(start, stop)]
+
+    def crc_fits(self, part: Segment) -> bool:
+        return self._rom.checksum(part.address, len(part.data)) == an3155.crc32(part.data)
+
+    # --- by reading
+
+    def equal_by_reading(self, sectors: Sequence[Sector], progress: Progress) -> set[int]:
+        step = max(1, len(sectors) // PROBES)
+        probed = [part for s in sectors[::step] if (part := _probe(self.parts(s)))]
+        if len(sectors) > 1 and not any(map(self._reads, probed)):
+            return set()
+        same: set[int] = set()
+        for at, sector in enumerate(sectors, start=1):
+            if all(map(self._reads, self.parts(sector))):
+                same.add(sector.number)
+            progress(at, len(sectors))
+        return same
+
+    def _reads(self, part: Segment) -> bool:
+        return self.first_difference(part) is None
+
+    def first_difference(self, part: Segment) -> tuple[int, bytes, bytes] | None:
+        """Address, expected and found of the first frame that differs; looked at three times, for
+        reads have no checksum and noise is not flash."""
+        for at in range(0, len(part.data), self._frame):
+            wanted = part.data[at : at + self._frame]
+            found = b""
+            for _ in range(3):
+                found = self._rom.read(part.address + at, len(wanted))
+                if found == wanted:
+                    break
+            else:
+                return part.address + at, wanted, found
+        return None
+
+    # --- by what this host remembers
+
+    def equal_by_memory(self, sectors: Sequence[Sector], memory: Memory) -> set[int]:
+        """Sectors that *memory* knows to hold it; none where a sample says otherwise."""
+        known = [sector for sector in sectors if memory.holds(sector, self._firmware)]
+        step = max(1, len(known) // SAMPLES)
+        samples = [
+            sample for s in islice(known, 0, None, step) if (sample := _sample(self.parts(s)))
+        ]
+        return {s.number for s in known} if all(map(self._reads, samples)) else set()
+
+
+def _probe(parts: Sequence[Segment]) -> Segment | None:
+    """A few bytes of a sector that are not blank."""
+    return _piece(parts, PROBE_SIZE)
+
+
+def _sample(parts: Sequence[Segment]) -> Segment | None:
+    return _piece(parts, FRAME_SIZE)
+
+
+def _piece(parts: Sequence[Segment], size: int) -> Segment | None:
+    """The first *size* bytes, from a multiple of *size* in their part, that are not blank."""
+    for part in parts:
+        for at in range(0, len(part.data), size):
+            data = part.data[at : at + size]
+            if data != ERASED * len(data):
+                return Segment(part.address + at, data)
+    return None
+
+
+def read_frame(full_packets: bool) -> int:
+    """Bytes of one read: what fills an FTDI's packets together with the ACK before it, or all that
+    the ROM gives at once."""
+    return FULL_READ_SIZE if full_packets else FRAME_SIZE
+
+
+def without(sectors: Sequence[Sector], numbers: Collection[int]) -> tuple[Sector, ...]:
+    return tuple(sector for sector in sectors if sector.number not in numbers)
