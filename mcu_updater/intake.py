@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Hashable, Iterator
 from dataclasses import replace
 
+from mcu_updater.admission import ADMIT_ALL, Admission
 from mcu_updater.bank import Bank
 from mcu_updater.decide import Module
 from mcu_updater.errors import (
@@ -48,6 +49,7 @@ class Intake:
         keeper: Keeper,
         read_size: int,
         base: int | None,
+        admission: Admission = ADMIT_ALL,
     ) -> None:
         self._bank = bank
         self._link = link
@@ -55,6 +57,7 @@ class Intake:
         self._keeper = keeper
         self._read_size = read_size
         self._base = base
+        self._admission = admission
         self.error: UpdaterError | None = None
         self._offset: int | None = None  # of the package, while LOAD is under way: what it reads
         self._sector: int | None = None  # of the slot: what it has finished last
@@ -74,6 +77,11 @@ class Intake:
         if started is None or started.sha256 is None:
             yield Problem("the module did not say the package's SHA-256")
             self._heard.module = Module.HOLDS_OTHER
+            return
+        error = self._admission.judge_package(started)
+        if error is not None:
+            yield Problem(error.message)
+            yield from self._reject(error)
             return
         package = Package(started.length, started.md5, started.sha256)
         same = snapshot.package == package

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from mcu_updater.admission import ADMIT_ALL, Admission
 from mcu_updater.bank import Bank
 from mcu_updater.decide import Module, Observed, Step, decide, judge
 from mcu_updater.errors import (
@@ -87,7 +88,8 @@ FLASH_ONLY = frozenset({Step.SELF_TEST, Step.RENEW_ACTIVE, Step.RENEW_INACTIVE})
 class Updater:
     """The application side of the updater, running from *active*; *inactive* is free to write.
 
-    *self_test* is the hook that a trial image runs before it is confirmed.
+    *self_test* is the hook that a trial image runs before it is confirmed; *admission* may refuse
+    plans and packages that fit this device otherwise.
     """
 
     def __init__(
@@ -97,16 +99,18 @@ class Updater:
         module: OtaModule,
         policy: Policy,
         self_test: Callable[[], bool],
+        admission: Admission = ADMIT_ALL,
     ) -> None:
         self._active = active
         self._inactive = inactive
         self._link = module
         self._policy = policy
         self._self_test = self_test
+        self._admission = admission
         self._keeper = Keeper()
         self._heard = Listener(module, lambda: self._keeper.read(inactive).snapshot)
         self._intake = Intake(
-            inactive, module, self._heard, self._keeper, policy.read_size, policy.base
+            inactive, module, self._heard, self._keeper, policy.read_size, policy.base, admission
         )
         self._read = Reading(), Reading()  # of the active and the inactive slot, for this step
         self._connected = False
@@ -259,6 +263,10 @@ class Updater:
         if plan is None:
             raise ValueError("no plan to answer")
         why = judge(plan, self._policy.component, self._version())
+        if why is None:
+            judgement = self._admission.judge_plan(plan)
+            yield from map(Problem, judgement.unchecked)
+            why = judgement.refusal
         if why is not None:
             yield ModuleTold(f"the plan is refused: {why}")
             with suppress(ModuleRefused):  # the plan is gone already

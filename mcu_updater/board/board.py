@@ -7,7 +7,9 @@ from dataclasses import replace
 from enum import StrEnum
 
 from flash_emulator import EmulatedFlash, Part, PowerSupply, SteadySupply, VirtualClock
+from mcu_updater.admission import ADMIT_ALL, Admission
 from mcu_updater.bank import NAMES, Bank, open_banks, open_execution
+from mcu_updater.board.attachment import Attachment, RealTimeClock
 from mcu_updater.board.layout import factory_image, layout_of, vector_table
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.board.switch import start as start_boot
@@ -26,6 +28,7 @@ from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.quectel.pipe import ModulePipe
 from mcu_updater.slot import CopyLayout
 from mcu_updater.strategy import Strategy
+from mcu_updater.tend import TendedFlash
 from mcu_updater.updater import Outcome, Policy, Result, Updater
 
 MOST_STARTS = 32  # of the MCU in one session; more is a loop that nobody wants to watch
@@ -76,6 +79,7 @@ class Board:
         self.center = DeveloperCenter()
         self.module = EmulatedModule(self.center, options or ModuleOptions())
         self.on_write: Callable[[], None] | None = None  # before anything is sent to the module
+        self.attachment: Attachment | None = None  # a module behind a port, instead of ``module``
         self._result: Result | None = None
         self._updater: Updater | None = None  # of the start at hand
         self._links: list[AtClient] = []  # one for each start of the MCU
@@ -146,6 +150,10 @@ class Board:
         now_s = self.clock.now_s()
         saved = self.module.save(now_s)
         self.module = EmulatedModule.load(saved, self.center, options, now_s=now_s)
+
+    def let_time_pass(self) -> None:
+        """From now on flash operations take the time that they take, for whoever waits."""
+        self.clock = self.device.clock = RealTimeClock(self.clock.now_us)
 
     # --- running
 
@@ -221,15 +229,24 @@ class Board:
 
     def _application(self, decision: Decision, policy: Policy, trial: Trial) -> Updater:
         assert decision.bank is not None
-        banks = self.banks()
-        self.module.transmit()  # what the module said to a CPU in reset is lost
-        dialect = replace(DEFAULT_DIALECT, max_read=self.module.options.max_read)
-        link = AtClient(
-            ModulePipe(self.module, self.clock, on_write=self.on_write), self.clock, dialect
-        )
+        link, banks, admission = self._attached() if self.attachment else self._on_board()
         self._links.append(link)
         active, inactive = banks[decision.bank], banks[1 - decision.bank]
-        return Updater(active, inactive, link, policy, lambda: _self_test(trial))
+        return Updater(active, inactive, link, policy, lambda: _self_test(trial), admission)
+
+    def _on_board(self) -> tuple[AtClient, tuple[Bank, Bank], Admission]:
+        self.module.transmit()  # what the module said to a CPU in reset is lost
+        dialect = replace(DEFAULT_DIALECT, max_read=self.module.options.max_read)
+        pipe = ModulePipe(self.module, self.clock, on_write=self.on_write)
+        return AtClient(pipe, self.clock, dialect), self.banks(), ADMIT_ALL
+
+    def _attached(self) -> tuple[AtClient, tuple[Bank, Bank], Admission]:
+        """The module behind the port, which is looked after while the flash is busy."""
+        assert self.attachment is not None
+        link = self.attachment.client()
+        switch = switch_of(self.device, self.strategy, self.layout)
+        banks = open_banks(TendedFlash(self.device, link.tend), switch, self.layout)
+        return link, banks, self.attachment.checks(link, banks[0].slot.size)
 
     @property
     def result(self) -> Result:

@@ -14,6 +14,7 @@ from mcu_updater.errors import (
 
 OK = 0
 POWER_CUT = 9
+STOPPED = 12
 INTERRUPTED = 130
 
 MEANINGS: dict[int, str] = {
@@ -26,6 +27,7 @@ MEANINGS: dict[int, str] = {
     LinkError.exit_code: "link error after retries",
     POWER_CUT: "power cut as asked",
     Reverted.exit_code: "reverted: the new image did not pass its trial, the old one runs",
+    STOPPED: "watch: stopped between two steps, as SIGINT or SIGTERM asked",
     INTERRUPTED: "interrupted",
 }
 

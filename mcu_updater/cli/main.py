@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from flash_emulator import CutAt, Outcome, Part, load_part
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look, values
+from mcu_updater.cli.attached import AttachedSession, wanted_package
+from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
+from mcu_updater.cli.module import commands as module_commands
 from mcu_updater.cli.part import commands as part_commands
 from mcu_updater.cli.powerloss import command as powerloss_command
-from mcu_updater.cli.screen import complain, open_screen, show
+from mcu_updater.cli.screen import Screen, complain, open_screen, show
 from mcu_updater.cli.session import Session, Terms
+from mcu_updater.cli.watch import command as watch_command
 from mcu_updater.errors import PortError, UpdaterError, UsageError
 from mcu_updater.journal import MAX_ATTEMPTS
 from mcu_updater.quectel.center import Package, Plan
@@ -56,6 +61,8 @@ def cli() -> None:
     """Update the firmware of a microcontroller behind a Quectel module, on an emulated board."""
 
 
+cli.add_command(module_commands)
+cli.add_command(watch_command)
 cli.add_command(part_commands)
 cli.add_command(powerloss_command)
 
@@ -140,9 +147,21 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
 
 
 @cli.command(short_help="Carry out a whole upgrade, from plan to reported version.")
-@click.argument("image", type=FILE, callback=values.image)
+@click.argument("image", type=FILE, callback=values.image, required=False)
 @click.option(
     "--board", "file", type=FILE, metavar="FILE", help="File that keeps the board; made if missing."
+)
+@click.option("--module", metavar="PORT", help=PORT_HELP + "  [default: an emulated module]")
+@click.option(
+    "--any", "any_package", is_flag=True, help="With --module, instead of IMAGE: what is offered."
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=Policy().plan_s,
+    show_default=True,
+    metavar="S",
+    help="With --module: how long to wait for a plan, asked for or not.",
 )
 @click.option(
     "--from",
@@ -200,17 +219,32 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
     metavar="HEX",
     help="SHA-256 to announce.  [default: the true one]",
 )
+@module_options
 @_cut_options
 @_trial_options
 @_screen_options
 @click.pass_context
-def update(ctx: click.Context, /, image: bytes, file: Path | None, **given: Any) -> None:
+def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **given: Any) -> None:
     """Upgrade to IMAGE (.bin, .hex, .s19): cloud, module, flash, trial, version.
 
     A board that another command left in the middle of an upgrade finishes that one first.
+
+    With --module the plan comes from the Developer Center behind the module at PORT, and IMAGE is
+    what must come: another package is refused before anything is erased.
     """
     screen = open_screen(**_screen_of(given))
-    terms = _terms(Policy(given["component"], given["read_size"], given["base"]), given)
+    policy = Policy(
+        given["component"],
+        given["read_size"],
+        given["base"],
+        plan_s=given["wait"],
+        verdict_s=given["verdict_wait"],
+    )
+    terms = _terms(policy, given)
+    if given["module"] is not None:
+        ctx.exit(_update_attached(ctx, image, file, terms, screen))
+    if image is None or given["any_package"]:
+        raise UsageError("no IMAGE to upgrade to", expected="IMAGE, or --any with --module PORT")
     package = Package(image, given["md5"], given["sha256"])
     exists = file is not None and file.exists()
     board = _existing(file, given) if file and exists else _fresh(file, given)
@@ -218,6 +252,26 @@ def update(ctx: click.Context, /, image: bytes, file: Path | None, **given: Any)
     plan = Plan(given["component"], given["target"], package, source)
     terms = replace(terms, policy=replace(terms.policy, component=board.component))
     ctx.exit(Session(board, file, terms, screen).upgrade(plan))
+
+
+_OF_THE_EMULATED_MODULE = ("target", "piece_size", "md5", "sha256")
+
+
+def _update_attached(
+    ctx: click.Context, image: bytes | None, file: Path | None, terms: Terms, screen: Screen
+) -> int:
+    given = ctx.params
+    if (image is None) is not given["any_package"]:
+        raise UsageError("what shall come from the module?", expected="either IMAGE or --any")
+    for name in _OF_THE_EMULATED_MODULE:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = next(p.opts[0] for p in ctx.command.params if p.name == name)
+            raise UsageError(f"{option} is for the Developer Center to say", then="Leave it out")
+    exists = file is not None and file.exists()
+    board = _existing(file, given) if file and exists else _fresh(file, given)
+    terms = replace(terms, policy=replace(terms.policy, component=board.component))
+    wanted = None if image is None else wanted_package(image)
+    return AttachedSession(board, file, terms, screen, LinkOptions.of(given), wanted).follow()
 
 
 def _screen_of(given: dict[str, Any]) -> dict[str, bool]:

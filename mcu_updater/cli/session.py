@@ -14,6 +14,7 @@ from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look
 from mcu_updater.cli.screen import Screen, complain
 from mcu_updater.errors import ModuleRefused, PortError, UpdaterError, UsageError
+from mcu_updater.events import Event
 from mcu_updater.quectel.center import ComponentState, Plan
 from mcu_updater.quectel.upgrade import OtaState
 from mcu_updater.report.summary import CutMade, Operations, Summary
@@ -111,9 +112,20 @@ class Session:
         for event in self._board.run(
             terms.policy, supply=terms.cut, trial=terms.trial, attempts=terms.attempts
         ):
-            self._screen.event(event, self._board.clock.now_us - self._start_us)
+            self._show(event)
         self._outcome = self._board.result.outcome
         return self._board.result
+
+    def _show(self, event: Event) -> None:
+        self._screen.event(event, self._elapsed_us())
+
+    def _elapsed_us(self) -> int:
+        """Time since the session began, as it passes on the way to the module."""
+        return self._board.clock.now_us - self._start_us
+
+    def _link_us(self, flash_us: int) -> int:
+        """Time that was not the flash's, of which *flash_us* passed."""
+        return self._elapsed_us() - flash_us
 
     # --- how it ends
 
@@ -140,9 +152,12 @@ class Session:
         except PowerLoss as loss:
             return Ending("power cut", exits.POWER_CUT, cut=self._cut_made(loss))
         except KeyboardInterrupt:
-            saved = "" if self._path is None else f"; the board is kept in {self._path}"
-            return Ending("interrupted", exits.INTERRUPTED, f"interrupted{saved}")
+            return self._ending_of_interrupt()
         return Ending(self._outcome)
+
+    def _ending_of_interrupt(self) -> Ending:
+        saved = "" if self._path is None else f"; the board is kept in {self._path}"
+        return Ending("interrupted", exits.INTERRUPTED, f"interrupted{saved}")
 
     def _cut_made(self, loss: PowerLoss) -> CutMade:
         if self._terms.cut_module:
@@ -199,7 +214,6 @@ class Session:
             usage.program_us - before.program_us,
             kinds["program_unit"],
         )
-        all_us = self._board.clock.now_us - self._start_us
         return Summary(
             outcome=ending.outcome,
             exit_code=ending.exit_code,
@@ -209,7 +223,8 @@ class Session:
             package_bytes=self._package_bytes,
             erases=erases,
             programs=programs,
-            link_us=all_us - erases.time_us - programs.time_us,
+            link_us=self._link_us(erases.time_us + programs.time_us),
+            real_link=self._board.attachment is not None,
             retries=self._board.retries,
             wall_s=time.perf_counter() - self._wall_start_s,
             cut=ending.cut,

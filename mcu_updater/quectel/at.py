@@ -296,6 +296,11 @@ def format_payload(start: int, data: bytes) -> bytes:
     return b"\r\n+QIOTOTARD: %d,%d\r\n%b\r\n" % (start, len(data), data)
 
 
+def answer_size(start: int, size: int) -> int:
+    """Bytes of a whole answer to a read, without an echo."""
+    return len(format_payload(start, b"")) - 1 + len(str(size)) + size + len(format_final(True))
+
+
 def format_urc(event_type: int, code: int, arguments: str = "") -> bytes:
     tail = f",{arguments}" if arguments else ""
     return format_line(f"+QIOTEVT: {event_type},{code}{tail}")

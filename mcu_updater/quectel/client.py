@@ -26,12 +26,13 @@ Acceptance by state: module SDK 2.9.0; ``upgrade.ACTIONS`` holds the same table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 
 from mcu_updater import ota
-from mcu_updater.errors import ModuleRefused, UsageError
+from mcu_updater.errors import LinkError, ModuleRefused, UsageError
 from mcu_updater.ports import BytePort, Clock
-from mcu_updater.quectel.at import Kind, Urc
+from mcu_updater.quectel.at import Kind, Urc, split_arguments, unquote
 from mcu_updater.quectel.connection import (
     INITIALISED,
     READY,
@@ -41,7 +42,8 @@ from mcu_updater.quectel.connection import (
     is_lasting,
 )
 from mcu_updater.quectel.link import DEFAULT_DIALECT, AtLink, Dialect
-from mcu_updater.quectel.ota_events import parse_ota_event
+from mcu_updater.quectel.ota_events import OTA_EVENT_TYPE, parse_ota_event
+from mcu_updater.quectel.reader import PieceReader
 
 MAX_COMPONENT_SIZE = 32  # AT+QIOTMCUVER limits: module SDK 2.9.0
 MAX_VERSION_SIZE = 64
@@ -63,33 +65,54 @@ class AtClient:
         self._clock = clock
         self._dialect = dialect
         self._link = AtLink(port, clock, dialect)
-        self._max_read = dialect.max_read
-        self._any_tail = False  # the module ends data in a style of its own
-        self._piece_offset: int | None = None  # a byte that the module's piece is known to hold
+        self._reader = PieceReader(self._link, clock, dialect)
+        self._requested = False  # the module was told to send SHA-256 with a package
 
     @property
     def retries(self) -> int:
         return self._link.retries
 
+    @property
+    def dropped(self) -> int:
+        """Lines and events that came in such numbers that they were not kept."""
+        return self._link.dropped
+
     def memory(self) -> Hashable:
-        return self._max_read, self._any_tail, self._piece_offset, self._link.memory()
+        return *self._reader.memory(), self._link.memory()
 
     # --- connection ---------------------------------------------------------------------
 
+    def begin(self) -> None:
+        """Echo as it shall be, and the largest read learnt. Raises ModuleRefused."""
+        self._set_echo()
+        self._reader.learn_max_read()
+
+    def set_mode(self, mode: int) -> None:
+        """``AT+QIOTREG=``: 0 off, 1 on, 2 on at every boot. Events say when it is done."""
+        if not self._link.ask_until_answered("+QIOTREG", Kind.WRITE, (mode,)).ok:
+            raise _refused("+QIOTREG", 'Set product key and secret: AT+QIOTCFG="productinfo"')
+
+    def set_product(self, key: str, secret: str) -> None:
+        """``AT+QIOTCFG="productinfo"``: only while the module is off."""
+        arguments = ("productinfo", key, secret)
+        if not self._link.ask_until_answered("+QIOTCFG", Kind.WRITE, arguments).ok:
+            raise _refused("+QIOTCFG", "Disconnect first: AT+QIOTREG=0")
+
     def connect(self) -> None:
-        """Echo off, registered, state 8. Raises ModuleRefused naming the state or the event."""
-        self._echo_off()
+        """Echo set, registered, state 8. Raises ModuleRefused naming the state or the event."""
+        self._set_echo()
         if self._state() != READY:
             self._register()
             self._wait_until_ready()
-        self._learn_max_read()
+        self._reader.learn_max_read()
 
-    def _echo_off(self) -> None:
+    def _set_echo(self) -> None:
         """ERROR once is normal: an earlier run may have left half a command in the module."""
+        name = "E1" if self._dialect.echo else "E0"
         for _ in range(2):
-            if self._link.ask_until_answered("E0").ok:
+            if self._link.ask_until_answered(name).ok:
                 return
-        raise _refused("E0", "The module does not know the most basic command")
+        raise _refused(name, "The module does not know the most basic command")
 
     def _state(self) -> int | None:
         return self._number("+QIOTSTATE")
@@ -102,8 +125,7 @@ class AtClient:
         """A module that registers at every boot is left so: the mode is stored in it."""
         self._link.connection_events.clear()
         mode = 2 if self._number("+QIOTREG") == 2 else self._dialect.registration_mode
-        if not self._link.ask_until_answered("+QIOTREG", Kind.WRITE, (mode,)).ok:
-            raise _refused("+QIOTREG", 'Set product key and secret: AT+QIOTCFG="productinfo"')
+        self.set_mode(mode)
 
     def _wait_until_ready(self) -> None:
         deadline_s = self._clock.now_s() + self._dialect.ready_timeout_s
@@ -118,16 +140,6 @@ class AtClient:
             if left_s <= 0 or (error is not None and is_lasting(error)):
                 raise _not_ready(state, error)
 
-    def _learn_max_read(self) -> None:
-        """The upper bound of ``(1-1024)``; asked once, for the literal is not documented."""
-        answer = self._link.ask("+QIOTOTARD", Kind.TEST)
-        if answer is None:
-            self._link.get_in_step()
-            return
-        bounds = re.findall(r"\(\d+\s*[-,]\s*(\d+)\)", answer.info("+QIOTOTARD") or "")
-        if bounds and int(bounds[-1]) > 0:
-            self._max_read = min(self._dialect.max_read, int(bounds[-1]))
-
     # --- versions and plans -------------------------------------------------------------
 
     def report_version(self, component: str, version: str) -> None:
@@ -137,10 +149,41 @@ class AtClient:
         if not self._link.ask_until_answered(*command).ok:
             raise _refused("+QIOTMCUVER", "The module's list of versions may be full (512 bytes)")
 
-    def request_plan(self) -> None:
-        info = self._dialect.request_info
+    def version_list(self) -> dict[str, str]:
+        """``AT+QIOTMCUVER?``: what the module has stored, in either shape that modules use."""
+        answer = self._link.ask_until_answered("+QIOTMCUVER", Kind.READ)
+        versions: dict[str, str] = {}
+        for line in answer.lines:
+            name, _, text = line.partition(":")
+            fields = [unquote(token) for token in _tokens(text)] if name == "+QIOTMCUVER" else []
+            if len(fields) == 2:
+                versions[fields[0]] = fields[1]
+            elif len(fields) == 1:
+                pairs = (entry.partition(":") for entry in fields[0].split(";"))
+                versions |= {component: version for component, colon, version in pairs if colon}
+        return versions
+
+    def request_plan(self, info: int | None = None) -> None:
+        """*info* 1 wants SHA-256 with the package, 0 does not; None: as the dialect has it."""
+        info = self._dialect.request_info if info is None else info
         if not self._link.ask_until_answered("+QIOTOTAREQ", Kind.WRITE, (info,)).ok:
             raise _refused("+QIOTOTAREQ", "The module is offline, or its SDK is older than 2.8.2")
+        self._requested = True
+
+    # --- the module's condition -----------------------------------------------------------
+
+    def info(self) -> Mapping[str, str]:
+        """``AT+QIOTINFO?``: item and value of each line; empty where the module has no such."""
+        answer = self._link.ask_until_answered("+QIOTINFO", Kind.READ)
+        lines = (text.partition(":") for text in answer.lines)
+        pairs = (text.partition(",") for name, _, text in lines if name == "+QIOTINFO")
+        return {unquote(item.strip()): unquote(value.strip()) for item, _, value in pairs}
+
+    def csq(self) -> int | None:
+        """``AT+CSQ``: 0 to 31, or 99 for unknown."""
+        text = self._link.ask_until_answered("+CSQ").info("+CSQ")
+        found = re.match(r"[0-9]{1,2}\b", text or "")
+        return int(found[0]) if found else None
 
     # --- actions ------------------------------------------------------------------------
 
@@ -149,6 +192,8 @@ class AtClient:
 
     def confirm(self) -> None:
         """ERROR is asked again: the plan is printed before the module has stored it."""
+        if self._dialect.request_before_confirm and not self._requested:
+            self.request_plan()  # it came unasked: without this, perhaps without SHA-256
         before = self._link.sign_count
         self._act(
             CONFIRM,
@@ -166,10 +211,11 @@ class AtClient:
             took_effect=lambda: self._link.sign_count > before or self._piece_is_gone(),
             after_error=lambda: self._link.sign_count > before,
         )
-        self._piece_offset = None
+        self._reader.given_away()
 
     def announce_update(self) -> None:
         self._act(ANNOUNCE_UPDATE, took_effect=lambda: False, after_error=lambda: False)
+        self._reader.release()
 
     def _act(
         self,
@@ -207,33 +253,19 @@ class AtClient:
 
     def _piece_is_gone(self) -> bool:
         """Raises LinkError when no byte of the piece is known: then nothing is certain."""
-        if self._piece_offset is None:
+        if self._reader.offset is None:
             raise self._link.lost(f"+QIOTUPDATE={NEXT_PIECE}")
-        return self.read(self._piece_offset, 1) is None
+        return self.read(self._reader.offset, 1) is None
 
     # --- data and events ----------------------------------------------------------------
 
     def read(self, start: int, size: int) -> bytes | None:
-        """At most what one command carries: 1024 bytes, or less if the module says so.
+        """At most what one command carries: 1024 bytes, or less if the module says so."""
+        return self._reader.read(start, size)
 
-        Data that do not end as they should are read again, and believed when two answers are
-        alike: then this is how the module ends them, and later ones are believed at once.
-        """
-        size = min(size, self._max_read)
-        doubtful: bytes | None = None
-        for _ in range(1 + self._dialect.retries):
-            answer = self._link.ask_until_answered("+QIOTOTARD", Kind.WRITE, (start, size))
-            if not answer.ok:
-                return None
-            payload = answer.payload
-            if payload is not None and payload.start == start and len(payload.data) <= size:
-                self._any_tail |= not payload.clean and payload.data == doubtful
-                if payload.clean or self._any_tail:
-                    self._piece_offset = start if payload.data else self._piece_offset
-                    return payload.data or None
-                doubtful = payload.data
-            self._link.retries += 1
-        raise self._link.lost(f"+QIOTOTARD={start},{size}")
+    def tend(self) -> None:
+        """Called while something takes long: the module must not be kept waiting."""
+        self._reader.tend()
 
     def next_event(self, timeout_s: float) -> ota.OtaEvent | None:
         """Raises MalformedEventError, in its turn, for an event that cannot be read."""
@@ -241,9 +273,24 @@ class AtClient:
         if urc is None:
             return None
         event = parse_ota_event(urc)
-        if isinstance(event, ota.PieceReady):
-            self._piece_offset = event.start
+        self._reader.note(event)
         return event
+
+    def next_urc(self, timeout_s: float) -> Urc | None:
+        """As ``next_event``, but in the module's words, and events of the connection too."""
+        urc = self._link.wait_for_any(timeout_s)
+        if urc is not None and urc.type == OTA_EVENT_TYPE:
+            with suppress(LinkError):
+                self._reader.note(parse_ota_event(urc))
+        return urc
+
+
+def _tokens(text: str) -> list[str]:
+    """Arguments of a line; none where quotes do not match."""
+    try:
+        return split_arguments(text.strip())
+    except ValueError:
+        return []
 
 
 def _refused(name: str, then: str) -> ModuleRefused:

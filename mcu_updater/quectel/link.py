@@ -45,6 +45,11 @@ class Dialect:
     poll_interval_s: float = 2.0  # AT+QIOTSTATE? while registering; our choice
     registration_mode: int = 1  # AT+QIOTREG: 1 by hand, 2 by itself at every boot of the module
     request_info: int = 1  # AT+QIOTOTAREQ: 1 with SHA-256; 0 for modules that refuse it
+    request_before_confirm: bool = False  # a plan that came unasked: ask first, for the SHA-256
+    echo: bool = False  # the module repeats what it is told; off, unless its owner needs it
+    keep_alive_s: float = 20.0  # a read at least so often: the module's limit is 60 s (SDK 2.9.0)
+    read_ahead: bool = False  # ask for the next read before the flash has taken the last one
+    usb_packet: int | None = None  # payload of a USB packet: 62 for FTDI bridges. None: no matter
 
 
 DEFAULT_DIALECT = Dialect()
@@ -73,8 +78,13 @@ class Answer:
         return None
 
 
-# The commands whose answers carry a line with their name.
+# The commands whose answers carry a line with their name; and those that may leave it out.
 QUERIES = ("+QIOTSTATE", "+QIOTREG", "+QIOTOTARD")
+NAMED = frozenset({*QUERIES, "+QIOTINFO", "+CSQ"})
+
+# Of a module that never stops talking, no more is kept than:
+MOST_LINES = 64  # of one answer; the longest that is used, AT+QIOTINFO?, has some twenty
+MOST_EVENTS = 256  # waiting; an upgrade has one every 5 s, and each is taken as it comes
 
 
 class AtLink:
@@ -83,13 +93,18 @@ class AtLink:
     def __init__(self, port: BytePort, clock: Clock, dialect: Dialect) -> None:
         self.retries = 0
         self.sign_count = 0
+        self.dropped = 0  # lines and events beyond what is kept
         self.ota_events: deque[Urc] = deque()
-        self.connection_events: deque[Urc] = deque()
+        self.connection_events: deque[Urc] = deque(maxlen=MOST_EVENTS)
         self._port = port
         self._clock = clock
         self._dialect = dialect
         self._parser = ResponseParser()
         self._values: deque[Value] = deque()
+        # A command that was sent ahead, and its answer when something else had to wait for it.
+        # Not in ``memory``: runs that read ahead are not compared.
+        self._ahead: str | None = None
+        self._early: Answer | None = None
 
     def memory(self) -> Hashable:
         """What has arrived and was not taken yet.
@@ -105,10 +120,33 @@ class AtLink:
         self, name: str, kind: Kind = Kind.EXEC, arguments: Iterable[int | str] = ()
     ) -> Answer | None:
         """Send once, in one write. None: no answer within the response timeout."""
+        self._settle()
         self._file_waiting()
         self._port.write(format_command(name, kind, arguments, self._dialect.line_end))
         wants_line = name in QUERIES and (kind is not Kind.WRITE or name == "+QIOTOTARD")
         return self._answer_to(name, wants_line)
+
+    def send_ahead(self, name: str, kind: Kind, arguments: Iterable[int | str]) -> None:
+        """Send, and leave the answer for ``collect``. It must have a line with the name."""
+        self._settle()
+        self._file_waiting()
+        self._port.write(format_command(name, kind, arguments, self._dialect.line_end))
+        self._ahead, self._early = name, None
+
+    def collect(self) -> Answer | None:
+        """The answer to what was sent ahead, once. None: it was lost, and we are in step again."""
+        self._settle()
+        answer, self._early = self._early, None
+        return answer
+
+    def _settle(self) -> None:
+        """Nothing else may be said or heard before that answer has come."""
+        if self._ahead is None:
+            return
+        name, self._ahead = self._ahead, None
+        self._early = self._answer_to(name, wants_line=True)
+        if self._early is None:
+            self.get_in_step()
 
     def ask_until_answered(
         self, name: str, kind: Kind = Kind.EXEC, arguments: tuple[int | str, ...] = ()
@@ -147,7 +185,10 @@ class AtLink:
                 case Urc():
                     self._file(value)
                 case Line(text):
-                    lines.append(text)
+                    if len(lines) < MOST_LINES:
+                        lines.append(text)
+                    else:
+                        self.dropped += 1
                 case Payload():
                     payload = value
                 case Final(ok):
@@ -162,8 +203,21 @@ class AtLink:
 
     # --- events -------------------------------------------------------------------------
 
+    def wait_for_any(self, timeout_s: float) -> Urc | None:
+        """The next event of either queue; of the connection first, which comes first."""
+        self._settle()
+        deadline_s = self._clock.now_s() + timeout_s
+        while not (self.connection_events or self.ota_events):
+            value = self._next_value(deadline_s)
+            if value is None:
+                return None
+            if isinstance(value, Urc):
+                self._file(value)
+        return (self.connection_events or self.ota_events).popleft()
+
     def wait_for(self, queue: deque[Urc], timeout_s: float) -> Urc | None:
         """The queue's next event; what arrives outside an answer and is no event is noise."""
+        self._settle()
         deadline_s = self._clock.now_s() + timeout_s
         while not queue:
             value = self._next_value(deadline_s)
@@ -175,6 +229,7 @@ class AtLink:
 
     def listen(self, duration_s: float, until_sign: int | None = None) -> None:
         """File events for so long, or until the sign count has passed *until_sign*."""
+        self._settle()
         deadline_s = self._clock.now_s() + duration_s
         while until_sign is None or self.sign_count <= until_sign:
             value = self._next_value(deadline_s)
@@ -196,8 +251,12 @@ class AtLink:
             self.connection_events.append(urc)
         elif urc.type in (OTA_EVENT_TYPE, UNREADABLE_URC_TYPE):
             self.sign_count += urc.code in SIGN_CODES
-            if urc.code != PLAN_CODE or urc not in self.ota_events:
+            if urc.code == PLAN_CODE and urc in self.ota_events:
+                return
+            if len(self.ota_events) < MOST_EVENTS:
                 self.ota_events.append(urc)
+            else:
+                self.dropped += 1
 
     def _next_value(self, deadline_s: float) -> Value | None:
         """The next value, or None at the deadline. Reads the port once even when it has passed."""
@@ -214,7 +273,7 @@ class AtLink:
 
 def _answers(answer: Answer, name: str, wants_line: bool) -> bool:
     """Whether this is the answer to *name* and not a late one to something else."""
-    names = {line.partition(":")[0] for line in answer.lines} & set(QUERIES)
+    names = {line.partition(":")[0] for line in answer.lines} & NAMED
     if answer.payload is not None:
         names.add("+QIOTOTARD")
     if names - {name}:

@@ -53,7 +53,7 @@ def parse_ota_event(urc: Urc) -> ota.OtaEvent:
 def _plan(arguments: str) -> ota.OtaEvent:
     fields = split_arguments(arguments)
     component, source, target = (unquote(field) for field in fields[:3])
-    battery, signal, space = (int(field) for field in fields[3:6])
+    battery, signal, space = _unsigned(fields[3]), _signed(fields[4]), _unsigned(fields[5])
     return ota.PlanOffered(_named(component), source, target, battery, signal, space)
 
 
@@ -90,9 +90,15 @@ def _named(component: str) -> str:
 
 
 def _unsigned(token: str) -> int:
-    if not (token.isascii() and token.isdigit()):
-        raise ValueError(f"{token!r} is not an unsigned number")
+    """The SDK prints 32 bits."""
+    if not (token.isascii() and token.isdigit()) or len(token) > 10 or int(token) >= 1 << 32:
+        raise ValueError(f"{token!r} is not an unsigned number of 32 bits")
     return int(token)
+
+
+def _signed(token: str) -> int:
+    magnitude = token.removeprefix("-")
+    return -_unsigned(magnitude) if magnitude != token else _unsigned(token)
 
 
 def _digest(token: str, size: int) -> bytes:

@@ -63,6 +63,7 @@ class Summary:
     link_us: int
     retries: int
     wall_s: float
+    real_link: bool = False  # the module is behind a port: link_us is time that really passed
     cut: CutMade | None = None
 
     @property
@@ -105,12 +106,14 @@ def _add_counts(table: Table, summary: Summary) -> None:
 
 
 def _add_times(table: Table, summary: Summary) -> None:
-    table.add_row("Simulated: link and download", "", _seconds(summary.link_us))
+    link = "Link and download" if summary.real_link else "Simulated: link and download"
+    table.add_row(link, "", _seconds(summary.link_us))
     for name, operations in (("erase", summary.erases), ("program", summary.programs)):
         known = operations.timing or not operations.count
         text = _seconds(operations.time_us) if known else "not known"
         table.add_row(f"Simulated: {name}{_timing_note(operations.timing)}", "", text)
-    table.add_row("Simulated: all", "", _seconds(summary.simulated_us))
+    if not summary.real_link:
+        table.add_row("Simulated: all", "", _seconds(summary.simulated_us))
     table.add_row("Wall time", "", f"{summary.wall_s:.3f} s")
 
 

@@ -1,0 +1,170 @@
+"""``watch``: stay with a module, and carry out upgrades as they are offered.
+
+Each round is an ordinary start of the device: what a lost port, a module without power or a killed
+program has left is found in flash and module, as after a reset.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mcu_updater.board import Board, load_board, save_board
+from mcu_updater.cli import exits, look
+from mcu_updater.cli.link import PORT_HELP, BoardSaver, LinkOptions, module_options
+from mcu_updater.cli.watchlog import JsonLog, Log, TextLog
+from mcu_updater.errors import LinkError, ModuleRefused, PortError, UpdaterError
+from mcu_updater.events import Decided, Progress
+from mcu_updater.host.serial_port import SerialPort
+from mcu_updater.host.stop import Stop, StopRequested
+from mcu_updater.updater import Outcome, Policy
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+
+
+@dataclass(slots=True)
+class Pause:
+    """How long to wait after a failure: twice as long after each, from the start after none."""
+
+    next_s: float = FIRST_PAUSE_S
+
+    def take(self) -> float:
+        taken, self.next_s = self.next_s, min(2 * self.next_s, LONGEST_PAUSE_S)
+        return taken
+
+    def reset(self) -> None:
+        self.next_s = FIRST_PAUSE_S
+
+
+class Watch:
+    """*board*, kept in *path*, behind the module at *link*."""
+
+    def __init__(
+        self, board: Board, path: Path, link: LinkOptions, policy: Policy, log: Log, stop: Stop
+    ) -> None:
+        self._board = board
+        self._path = path
+        self._link = link
+        self._policy = policy
+        self._log = log
+        self._stop = stop
+        self._saver = BoardSaver(board, path)
+        self._port: SerialPort | None = None
+        self._pause = Pause()
+
+    def run(self) -> int:
+        """Until it is stopped. Returns the exit code. Raises PortError for the board's file."""
+        with self._stop.on_signals():
+            try:
+                while not self._stop.requested:
+                    self._round()
+            except StopRequested:
+                pass
+            finally:
+                self._close()
+                save_board(self._board, self._path)
+        running = look.running(self._board)
+        self._log.say("Stopped", f"stopped; the board runs {running}", version=running.version)
+        return exits.STOPPED
+
+    def _round(self) -> None:
+        """One session with the module, or one attempt to get to it."""
+        try:
+            if self._port is None:
+                self._open()
+            self._session()
+        except PortError as error:
+            self._close()
+            self._wait("PortLost", error)
+        except LinkError as error:
+            self._close()  # over a network, silence may be all that is left of a connection
+            self._wait("NoAnswer", error)
+        except ModuleRefused as error:
+            self._wait("NotReady", error)
+
+    def _open(self) -> None:
+        self._port = self._link.open()
+        self._link.attach(self._board, self._port, self._stop, self._saver, None)
+        self._log.say("PortOpened", f"{self._port.name} is open", port=self._port.name)
+
+    def _close(self) -> None:
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+
+    def _session(self) -> None:
+        for event in self._board.run(self._policy):
+            self._log.event(event)
+            if self._stop.requested and isinstance(event, Decided | Progress):
+                raise StopRequested
+        save_board(self._board, self._path)
+        result = self._board.result
+        if result.outcome in (Outcome.UPDATED, Outcome.NO_PLAN):
+            self._pause.reset()
+            if result.outcome is Outcome.UPDATED:
+                version = look.running(self._board).version
+                self._log.say("Upgraded", f"version {version} runs", version=version)
+            return
+        self._wait(_event_name(result.outcome), result.error)
+
+    def _wait(self, name: str, error: UpdaterError | None) -> None:
+        pause_s = self._pause.take()
+        text = f"{error.message if error else name}. Again in {pause_s:g} s"
+        self._log.say(name, text, exit_code=error.exit_code if error else 0, again_s=pause_s)
+        self._stop.wait(pause_s, time.sleep)
+
+
+def _event_name(outcome: Outcome) -> str:
+    """``plan refused`` as the name of an event: ``PlanRefused``."""
+    return "".join(word.capitalize() for word in outcome.split())
+
+
+@click.command("watch", short_help="Stay with a module, and upgrade whenever it offers something.")
+@click.option("--module", required=True, metavar="PORT", help=PORT_HELP)
+@click.option(
+    "--board",
+    "file",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File that keeps the board.",
+)
+@click.option(
+    "--ask-every",
+    type=click.FloatRange(min=1),
+    default=600.0,
+    show_default=True,
+    metavar="S",
+    help="Ask for a plan so often; one that comes by itself is taken at once.",
+)
+@click.option(
+    "--read-size",
+    type=click.IntRange(1, 4096),
+    default=1024,
+    show_default=True,
+    metavar="N",
+    help="Bytes of one AT+QIOTOTARD.",
+)
+@module_options
+@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
+@click.option("--verbose", is_flag=True, help="Also log each step that was decided.")
+@click.pass_context
+def command(ctx: click.Context, /, file: Path, **given: Any) -> None:
+    """Stay with the module at PORT and carry out upgrades as they are offered.
+
+    Comes back when the port goes away and returns. SIGINT and SIGTERM end it between two steps,
+    with exit code 12; the upgrade goes on with the next start.
+    """
+    board = load_board(file)
+    log = (JsonLog if given["as_json"] else TextLog)(verbose=given["verbose"])
+    policy = Policy(
+        board.component,
+        given["read_size"],
+        plan_s=given["ask_every"],
+        verdict_s=given["verdict_wait"],
+    )
+    ctx.exit(Watch(board, file, LinkOptions.of(given), policy, log, Stop()).run())

@@ -1,0 +1,1 @@
+"""What the computer at the other end of the cable gives: serial ports, time, signals."""

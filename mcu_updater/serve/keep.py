@@ -1,0 +1,107 @@
+"""The file in which a served module and its cloud outlive their process.
+
+JSON, replaced in one step whenever something changed that a power loss of the module would not
+take: so a killed process loses nothing. The package's bytes are not in it; its SHA-256 is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+from mcu_updater.errors import PortError, UsageError
+from mcu_updater.quectel.center import DeveloperCenter
+from mcu_updater.quectel.module import EmulatedModule
+from mcu_updater.quectel.options import Faults, ModuleOptions
+
+VERSION = 1  # of the file
+
+
+class StateFile:
+    """*path*, which need not exist yet."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: Hashable = None
+
+    def open(
+        self, center: DeveloperCenter, options: ModuleOptions, faults: Faults, paused: bool
+    ) -> tuple[EmulatedModule, DeveloperCenter]:
+        """Module and cloud as the file has them, or new ones.
+
+        The module has been without power meanwhile, and boots; with *paused* no time has passed
+        for it at all. Raises PortError when the file cannot be read, UsageError when it belongs
+        to other plans than *center*'s.
+        """
+        saved = self._read()
+        if saved is None:
+            return EmulatedModule(center, options, faults), center
+        self._compare(saved, center)
+        try:
+            packages = [plan.package for plan in center.plans]
+            center = DeveloperCenter.load(saved["center"], *packages)
+            module = EmulatedModule.load(saved["module"], center, options, faults)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise self._unusable("is no state of a module", str(error)) from error
+        if not paused:
+            module.power_cut(0.0)
+            module.power_on(0.0)
+        return module, center
+
+    def keep(self, module: EmulatedModule, center: DeveloperCenter, now_s: float) -> None:
+        """Write, if something has changed that is worth it."""
+        memory = module.memory_alone()
+        if memory != self._known:
+            self.write(module, center, now_s)
+            self._known = memory
+
+    def write(self, module: EmulatedModule, center: DeveloperCenter, now_s: float) -> None:
+        """Raises PortError when that cannot be done; the old file stays."""
+        state = {
+            "state": VERSION,
+            "packages": _packages(center),
+            "module": module.save(now_s),
+            "center": center.save(now_s),
+        }
+        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
+        try:
+            temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
+            temporary.replace(self._path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise self._unusable("cannot be written", error.strerror or str(error)) from error
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            saved = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise self._unusable("is no readable state file", str(error)) from error
+        if not isinstance(saved, dict) or saved.get("state") != VERSION:
+            raise self._unusable("is no state file of this version", f"not version {VERSION}")
+        return saved
+
+    def _compare(self, saved: dict[str, Any], center: DeveloperCenter) -> None:
+        """The same plans, but for what became of them."""
+        now, then = (center.save()["plans"], _packages(center)), ("plans", "packages")
+        kept = saved.get("center", {}).get("plans"), saved.get("packages")
+        for name, given, found in zip(then, now, kept, strict=True):
+            if given != found:
+                raise UsageError(
+                    f"the state belongs to other {name}",
+                    where=str(self._path),
+                    expected=json.dumps(given),
+                    found=json.dumps(found),
+                    then="Name another --state file, or remove this one",
+                )
+
+    def _unusable(self, what: str, found: str) -> PortError:
+        return PortError(what, where=str(self._path), found=found, then="Nothing was changed")
+
+
+def _packages(center: DeveloperCenter) -> list[str]:
+    return [plan.package.sha256.hex() for plan in center.plans]

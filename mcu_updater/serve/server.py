@@ -1,0 +1,111 @@
+"""The loop: bytes and time into the modules, bytes out of them, until nobody needs them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mcu_updater.quectel.center import DeveloperCenter
+from mcu_updater.quectel.module import EmulatedModule
+from mcu_updater.serve.keep import StateFile
+from mcu_updater.serve.wires import Wire
+
+LONGEST_WAIT_S = 3600.0  # poll takes milliseconds as an int; a look once an hour costs nothing
+
+
+class RealClock:
+    """Seconds since it was made, *speed* times as fast as the wall's."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self.speed = speed
+        self._start_s = time.monotonic()
+
+    def now_s(self) -> float:
+        return (time.monotonic() - self._start_s) * self.speed
+
+
+class Stopper:
+    """Turns SIGINT and SIGTERM into a readable file descriptor, so that all is put away first."""
+
+    def __init__(self) -> None:
+        self.fileno, self._bell = os.pipe()
+
+    def ring(self) -> None:
+        os.write(self._bell, b"!")
+
+    @contextlib.contextmanager
+    def at_signals(self) -> Iterator[Stopper]:
+        kinds = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(kind, lambda *_: self.ring()) for kind in kinds]
+        try:
+            yield self
+        finally:
+            for kind, handler in zip(kinds, before, strict=True):
+                signal.signal(kind, handler)
+
+
+@dataclass(slots=True)
+class Instance:
+    """One module with its cloud, its wire, and the file that remembers it."""
+
+    module: EmulatedModule
+    center: DeveloperCenter
+    wire: Wire
+    state: StateFile | None = None
+
+    def step(self, now_s: float) -> None:
+        """All that has come and all that is due."""
+        self.module.advance(now_s)
+        data = self.wire.receive()
+        if data:
+            self.module.receive(data, now_s)
+        self.wire.send(self.module.transmit())
+        self.wire.flush()
+        if self.state is not None:
+            self.state.keep(self.module, self.center, now_s)
+
+    def ended(self) -> bool:
+        return self.wire.gone or self.module.unplugged
+
+    def close(self, now_s: float) -> None:
+        if self.state is not None:
+            self.state.write(self.module, self.center, now_s)
+        self.wire.close()
+
+
+def serve(instances: Sequence[Instance], clock: RealClock, stopper: Stopper) -> None:
+    """Until every instance has ended, or the stopper rings. Closes what it was given."""
+    living = list(instances)
+    try:
+        while living and not _wait(living, clock, stopper):
+            for instance in living:
+                instance.step(clock.now_s())
+            for instance in [one for one in living if one.ended()]:
+                living.remove(instance)
+                instance.close(clock.now_s())
+    finally:
+        for instance in living:
+            instance.close(clock.now_s())
+
+
+def _wait(instances: Sequence[Instance], clock: RealClock, stopper: Stopper) -> bool:
+    """Until there is something to do. Whether it is to stop."""
+    poll = select.poll()
+    poll.register(stopper.fileno, select.POLLIN)
+    for instance in instances:
+        wire = instance.wire
+        output = wire.output()
+        if output is not None:
+            poll.register(output, select.POLLOUT)
+        source = wire.input()
+        poll.register(source, select.POLLIN | (select.POLLOUT if output == source else 0))
+    dues_s = [due for one in instances if (due := one.module.next_deadline()) is not None]
+    left_s = (min(dues_s, default=math.inf) - clock.now_s()) / clock.speed
+    timeout_ms = math.ceil(1000 * max(0.0, min(left_s, LONGEST_WAIT_S)))
+    return any(descriptor == stopper.fileno for descriptor, _ in poll.poll(timeout_ms))

@@ -1,0 +1,220 @@
+"""Where a served module's bytes go: a pseudo-terminal, a TCP port, standard input and output.
+
+A wire never blocks on a client that does not read: what it cannot take waits, up to
+``MAX_WAITING_SIZE``, and what is more is lost, as on a UART without flow control.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import tty
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from mcu_updater.errors import PortError
+
+MAX_WAITING_SIZE = 1 << 16  # bytes; ours: many answers, and no memory to speak of
+CHUNK_SIZE = 4096  # bytes; what a pty gives at once
+
+
+class Wire(ABC):
+    """One module's end. *where* is what a client opens; *gone* that no client will come again."""
+
+    carries_output: ClassVar[bool] = False  # standard output belongs to the module
+
+    def __init__(self, where: str, once: bool) -> None:
+        self.where = where
+        self.gone = False
+        self._once = once
+        self._waiting = bytearray()
+
+    @abstractmethod
+    def input(self) -> int:
+        """The file descriptor that becomes readable when ``receive`` has something to do."""
+
+    def output(self) -> int | None:
+        """The file descriptor to wait for before ``flush``; None: nothing waits."""
+        return self._target() if self._waiting else None
+
+    def receive(self) -> bytes:
+        """What the client has sent; empty when there is nothing. Notices a client that left."""
+        source = self.input()
+        if not select.select([source], [], [], 0)[0]:
+            return b""
+        return self._take(source)
+
+    def send(self, data: bytes) -> None:
+        """Send, or let wait, or lose what is too much. Without a client all is lost."""
+        if self._target() is None:
+            return
+        self._waiting += data[: MAX_WAITING_SIZE - len(self._waiting)]
+        self.flush()
+
+    def flush(self) -> None:
+        target = self._target()
+        if target is None or not self._waiting:
+            return
+        try:
+            del self._waiting[: os.write(target, self._waiting)]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._left()
+
+    @abstractmethod
+    def close(self) -> None:
+        """The client sees the end of the line. Closing again does nothing."""
+
+    @abstractmethod
+    def _target(self) -> int | None:
+        """The file descriptor to write to; None while there is no client."""
+
+    def _take(self, source: int) -> bytes:
+        try:
+            data = os.read(source, CHUNK_SIZE)
+        except BlockingIOError:
+            return b""
+        except OSError:  # EIO: the last one has closed the pty; or a reset connection
+            data = b""
+        if not data:
+            self._left()
+        return data
+
+    def _left(self) -> None:
+        """The client has gone."""
+        self._waiting.clear()
+        self.gone = self._once
+
+
+class PtyWire(Wire):
+    """A pseudo-terminal, raw, with a stable name if asked.
+
+    We keep the client's side open too: so nobody finds it cooked and echoing, and nothing is
+    lost between two clients. With *once* we let go of it at the first bytes of a client, because
+    only then does the kernel tell us when that client leaves.
+    """
+
+    def __init__(self, link: Path | None = None, once: bool = False) -> None:
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self._link = link
+        name = os.ttyname(self._slave)
+        if link is not None:
+            try:
+                _point(link, name)
+            except PortError:
+                self._close_both()
+                raise
+        super().__init__(name if link is None else str(link), once)
+
+    def input(self) -> int:
+        return self._master
+
+    def receive(self) -> bytes:
+        data = super().receive()
+        if data and self._once and self._slave >= 0:
+            os.close(self._slave)
+            self._slave = -1
+        return data
+
+    def close(self) -> None:
+        self._close_both()
+        if self._link is not None:
+            with contextlib.suppress(OSError):
+                self._link.unlink()
+            self._link = None
+
+    def _target(self) -> int:
+        return self._master
+
+    def _close_both(self) -> None:
+        for descriptor in (self._slave, self._master):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._slave = self._master = -1
+
+
+def _point(link: Path, name: str) -> None:
+    """Make *link* a symbolic link to *name*. Replaces a symbolic link, and nothing else."""
+    try:
+        if link.is_symlink():
+            link.unlink()
+        link.symlink_to(name)
+    except OSError as error:
+        raise PortError(
+            "the link cannot be made",
+            where=str(link),
+            expected="a free name, or a symbolic link that may be replaced",
+            found=error.strerror or str(error),
+        ) from error
+
+
+class TcpWire(Wire):
+    """Listens at HOST:PORT (port 0: any free one), and serves one client at a time.
+
+    Clients that come meanwhile wait in the backlog. What the module says to nobody is lost.
+    """
+
+    def __init__(self, host: str, port: int, once: bool = False) -> None:
+        try:
+            self._listener = socket.create_server((host, port))
+        except OSError as error:
+            raise PortError(
+                "cannot listen",
+                where=f"{host}:{port}",
+                found=error.strerror or str(error),
+                then="Give another port, or 0 for any free one",
+            ) from error
+        self._listener.setblocking(False)
+        self._client: socket.socket | None = None
+        bound = self._listener.getsockname()[1]
+        super().__init__(f"socket://{host}:{bound}", once)
+
+    def input(self) -> int:
+        return (self._client or self._listener).fileno()
+
+    def close(self) -> None:
+        for one in (self._client, self._listener):
+            if one is not None:
+                one.close()
+
+    def _target(self) -> int | None:
+        return None if self._client is None else self._client.fileno()
+
+    def _take(self, source: int) -> bytes:
+        if self._client is not None:
+            return super()._take(source)
+        with contextlib.suppress(OSError):  # a client that left before it was let in
+            self._client, _ = self._listener.accept()
+            self._client.setblocking(False)
+            self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return b""
+
+    def _left(self) -> None:
+        super()._left()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+class StdioWire(Wire):
+    """Standard input and output; whoever started us is the client, and there is no second."""
+
+    carries_output = True
+
+    def __init__(self) -> None:
+        super().__init__("standard input and output", once=True)
+
+    def input(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        """Nothing to do: the client sees the end of this process."""
+
+    def _target(self) -> int:
+        return 1

@@ -1,0 +1,46 @@
+"""Flash that is slow, and a module that must not be kept waiting: a device that looks after both.
+
+The module gives an upgrade up 60 s after the last read. A sector behind a slow serial boot ROM, or
+the digest of a large image read through one, may take longer. So between any two steps of flash
+work, none of them longer than what the device does in one go, somebody is let in to read a byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mcu_updater.flash import FlashDevice, Geometry
+
+STEP_SIZE = 4096  # bytes; at 9600 baud and 11 bits a byte, some 5 s
+
+
+class TendedFlash:
+    """``FlashDevice`` *device*, with a call of *tend* before every erase and every STEP_SIZE bytes.
+
+    What is asked of the device is otherwise the same: a long program becomes several, in order.
+    """
+
+    def __init__(self, device: FlashDevice, tend: Callable[[], None]) -> None:
+        self._device = device
+        self._tend = tend
+
+    @property
+    def geometry(self) -> Geometry:
+        return self._device.geometry
+
+    def read(self, address: int, size: int) -> bytes:
+        parts = []
+        for offset in range(0, size, STEP_SIZE):
+            self._tend()
+            parts.append(self._device.read(address + offset, min(STEP_SIZE, size - offset)))
+        return b"".join(parts)
+
+    def program(self, address: int, data: bytes) -> None:
+        for offset in range(0, len(data), STEP_SIZE):
+            self._tend()
+            self._device.program(address + offset, data[offset : offset + STEP_SIZE])
+
+    def erase(self, address: int) -> None:
+        self._tend()
+        self._device.erase(address)
+        self._tend()
