@@ -51,6 +51,8 @@ class Chip:
         self.resets = 0
         self.cut: PowerLoss | None = None
         self._said = b""
+        self.state = State.OFF
+        self.rom: Rom | None = None
         self._begin()
 
     # --- pins
@@ -119,7 +121,8 @@ class Chip:
 
     def _stop(self, rom: Rom, state: State) -> None:
         self._said = b"" if state is State.OFF else rom.transmit()
-        self.state, self.rom = state, None
+        self.state = state
+        self.rom = None
 
     def transmit(self) -> bytes:
         """What the chip says; empties it."""

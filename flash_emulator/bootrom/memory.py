@@ -16,6 +16,7 @@ from flash_emulator.errors import WriteProtected
 from flash_emulator.part import OptionRole
 
 _FF = 0xFF
+_F1_LAST_CODE = 31  # of WRP3, bit 7
 
 
 class Unreachable(Exception):
@@ -207,12 +208,15 @@ class Memory:
         self.options.write(address, data)
 
     def protect(self, codes: Iterable[int]) -> None:
-        """Sector codes of Write Protect; the last one of F1 covers all that is left."""
-        part, per_code = self.device.part, self._model.wrp_sectors
-        starts = list(part.sector_starts)
+        """Sector codes of Write Protect. What was protected before is protected no more; codes
+        beyond the last sector are not checked (AN3155 3.9). F1: code 31 covers all that is left."""
+        per_code = self._model.wrp_sectors
+        starts = list(self.device.part.sector_starts)
         wanted: set[int] = set()
         for code in codes:
-            wanted.update(starts[code * per_code : (code + 1) * per_code])
+            end = None if per_code > 1 and code == _F1_LAST_CODE else (code + 1) * per_code
+            wanted.update(starts[code * per_code : end])
+        self.device.options.unprotect_sectors()
         self.device.protect_sectors(*(self._sector_address(offset) for offset in wanted))
 
     def unprotect(self) -> None:

@@ -105,5 +105,5 @@ def _put(content: bytearray, at: int, width: int, value: int) -> None:
     content[:] = number.to_bytes(len(content), "little")
 
 
-def _get(content: bytes, at: int, width: int) -> int:
+def _get(content: bytes | bytearray, at: int, width: int) -> int:
     return int.from_bytes(content, "little") >> at & (1 << width) - 1
