@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation bench firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills bench firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -70,12 +70,16 @@ mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/m
 	cp -r mcu_updater flash_emulator tests pyproject.toml .mutation
 	cd .mutation && ../$(BIN)/mutmut run && ../$(BIN)/mutmut results
 
+kills: $(STAMP)  ## kill an update of a served module 200 times, some minutes
+	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q tests/attached/test_two_processes.py -k killed
+
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python benchmarks/update.py
 	$(BIN)/python benchmarks/update.py --profile hex
 	$(BIN)/python benchmarks/flash.py
 	$(BIN)/python benchmarks/powerloss.py
+	$(BIN)/python benchmarks/at_leg.py --check
 
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware

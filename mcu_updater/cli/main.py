@@ -16,6 +16,7 @@ from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
+from mcu_updater.cli.device import commands as device_commands
 from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
 from mcu_updater.cli.module import commands as module_commands
 from mcu_updater.cli.part import commands as part_commands
@@ -62,6 +63,7 @@ def cli() -> None:
 
 
 cli.add_command(module_commands)
+cli.add_command(device_commands)
 cli.add_command(watch_command)
 cli.add_command(part_commands)
 cli.add_command(powerloss_command)

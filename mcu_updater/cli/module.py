@@ -142,7 +142,7 @@ def _wire(given: dict[str, Any], at: int) -> Wire:
     if given["stdio"]:
         return StdioWire()
     if given["tcp"] is not None:
-        host, port = _address(given["tcp"])
+        host, port = wire_address(given["tcp"])
         return TcpWire(host, port + at - 1 if port else 0, given["once"])
     link = given["link"]
     return PtyWire(link and _numbered(link, at, given["count"]), given["once"])
@@ -159,7 +159,7 @@ def _check(given: dict[str, Any]) -> None:
         raise UsageError("--paused says how to go on", expected="--state FILE with it")
 
 
-def _address(text: str) -> tuple[str, int]:
+def wire_address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 0xFFFF:
         raise UsageError("bad --tcp", expected="HOST:PORT, such as 127.0.0.1:4321", found=text)
