@@ -12,7 +12,9 @@ from mcu_updater.stm32.memory import Memory
 
 def default_folder() -> Path:
     """As the XDG base directory specification has it."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcu-updater" / "chips"
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcu-updater" / "chips"
+    )
 
 
 class FolderKeeper:

@@ -152,4 +152,3 @@ def latency_timer_ms(name: str) -> float | None:
     with suppress(OSError, ValueError):
         return float(path.read_text())
     return None
-

@@ -81,9 +81,9 @@ class Chip:
 
     def covers(self, start: int, stop: int) -> bool:
         """Whether every byte of the range is in a sector: there may be a hole between banks."""
-        return sum(min(stop, s.stop) - max(start, s.start) for s in self.sectors_of(start, stop)) == (
-            stop - start
-        )
+        return sum(
+            min(stop, s.stop) - max(start, s.start) for s in self.sectors_of(start, stop)
+        ) == (stop - start)
 
     def limited(self, size: int) -> Chip:
         """The chip with no more than its first *size* bytes, as its flash-size register says.
@@ -105,7 +105,9 @@ class Chip:
 # --- from a geometry that the user gives
 
 
-def chip_of_geometry(pid: int | None, base: int, runs: Iterable[tuple[int, int]], unit: int) -> Chip:
+def chip_of_geometry(
+    pid: int | None, base: int, runs: Iterable[tuple[int, int]], unit: int
+) -> Chip:
     """A chip by hand: *runs* of (count, size) of sectors, in address order from *base*."""
     sizes = [size for count, size in runs for _ in range(count)]
     if not sizes or min(sizes) <= 0 or any(size % unit or size % WORD for size in sizes):

@@ -92,15 +92,15 @@ class Comparer:
         return same
 
     def _reads(self, part: Segment) -> bool:
-        return self.first_difference(part) is None
+        return self.first_difference(part, looks=1) is None
 
-    def first_difference(self, part: Segment) -> tuple[int, bytes, bytes] | None:
-        """Address, expected and found of the first frame that differs; looked at three times, for
-        reads have no checksum and noise is not flash."""
+    def first_difference(self, part: Segment, looks: int = 3) -> tuple[int, bytes, bytes] | None:
+        """Address, expected and found of the first frame that differs, *looks* times in a row:
+        reads have no checksum, and noise is not flash."""
         for at in range(0, len(part.data), self._frame):
             wanted = part.data[at : at + self._frame]
             found = b""
-            for _ in range(3):
+            for _ in range(looks):
                 found = self._rom.read(part.address + at, len(wanted))
                 if found == wanted:
                     break

@@ -45,8 +45,8 @@ class RomLine(BytePort, Protocol):
 class Wiring:
     """Which modem line pulls NRST and which sets BOOT0, and at which level.
 
-    *reset_when*: the state of the line, True for asserted, that holds the chip in reset; *boot_when*
-    the one that starts the ROM. An asserted line is low at the TTL side of a bridge.
+    *reset_when*: the state of the line, True for asserted, that holds the chip in reset;
+    *boot_when* the one that starts the ROM. An asserted line is low at a bridge's TTL side.
     """
 
     reset: LineName

@@ -18,7 +18,7 @@ from typing import TypeVar
 from flash_emulator.an3155 import Command
 from mcu_updater.errors import ChipRefused, LinkError, address_text
 from mcu_updater.stm32.firmware import ERASED
-from mcu_updater.stm32.rom import BootRom, Lost, Refused, RomError, RomInfo
+from mcu_updater.stm32.rom import BootRom, Lost, Refused, RomError, RomIdentity
 
 T = TypeVar("T")
 
@@ -50,13 +50,13 @@ class PatientRom:
 
     # --- what changes nothing
 
-    def identify(self) -> RomInfo:
+    def identify(self) -> RomIdentity:
         """GET and GET ID, until two answers agree: they have no checksum."""
 
-        def twice() -> RomInfo:
+        def twice() -> RomIdentity:
             first, second = self.rom.identify(), self.rom.identify()
             if first != second:
-                raise Lost(Command.GET, "answer", b"", "the same answer twice")
+                raise Lost(Command.GET, "execution", "the same answer twice", "two answers")
             return first
 
         return self._again(twice, "identify")
@@ -99,13 +99,13 @@ class PatientRom:
             self.rom.merged = False
             self._note("merged frames do not get through: going on with one frame at a time")
 
-    def erase_sectors(self, info: RomInfo, numbers: Sequence[int]) -> None:
+    def erase_sectors(self, info: RomIdentity, numbers: Sequence[int]) -> None:
         self._again(lambda: self.rom.erase_sectors(info, numbers), "erase")
 
     def erase_bank(self, bank: int) -> None:
         self._again(lambda: self.rom.erase_bank(bank), "erase of a bank")
 
-    def erase_chip(self, info: RomInfo) -> None:
+    def erase_chip(self, info: RomIdentity) -> None:
         self._again(lambda: self.rom.erase_chip(info), "erase of the chip")
 
     def go(self, address: int) -> None:
@@ -131,7 +131,7 @@ class PatientRom:
     def recover(self, error: RomError) -> None:
         """Be at a place where the ROM waits for a command. Raises LinkError."""
         self.failures += 1
-        in_erase = _of(error) in (Command.ERASE, Command.EXTENDED_ERASE)
+        in_erase = error.command in (Command.ERASE, Command.EXTENDED_ERASE)
         for _ in range(3):
             if self.rom.resync(in_erase=in_erase):
                 return
@@ -160,10 +160,6 @@ class PatientRom:
             found=str(error),
             then=f"Try a lower --baud or a better cable. {RUN_AGAIN}",
         )
-
-
-def _of(error: RomError) -> Command | None:
-    return error.command if isinstance(error, Refused | Lost) else None
 
 
 def _advice(error: Refused) -> str:

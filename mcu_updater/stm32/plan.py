@@ -57,7 +57,9 @@ class FlashPlan:
 
     @property
     def kept_size(self) -> int:
-        return sum(len(part.data) for s in self.kept for part in self.firmware.within(s.start, s.stop))
+        return sum(
+            len(part.data) for s in self.kept for part in self.firmware.within(s.start, s.stop)
+        )
 
     @property
     def blank_size(self) -> int:

@@ -12,24 +12,26 @@ is off unless the user asks, and tested before it is used.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from flash_emulator import an3155
-from flash_emulator.an3155 import Bulk, Command, with_checksum, with_complement
+from flash_emulator.an3155 import NACK, Bulk, Command
 from mcu_updater.ports import Clock
+from mcu_updater.stm32 import an3155
+from mcu_updater.stm32.an3155 import Exchange, Garbled, ReplyError, ReplyReader, Step, Wait
 from mcu_updater.stm32.estimate import BITS_PER_BYTE
 from mcu_updater.stm32.line import RomLine
 
 FILLER: Final = 0x02
 """What ``resync`` fills an unfinished frame with. Checksums of frames made of it never fit: even
 and not 0, so that N, N + 1 times itself and its XOR disagree; no command, no complement. And it is
-small: after EXTENDED_ERASE it asks for 515 pages, so 1030 bytes end that frame."""
+small: after EXTENDED_ERASE it asks for 515 pages, so 1033 bytes end that frame. ``an3155.RESYNC``
+would not do here: to a ROM that has just acknowledged 0x43, FF 00 is the erase of everything."""
 
 _FILLS: Final = (2, 6, 64, 260, 1100)  # bytes; a command, an address, ..., the longest erase
-_MAX_PAGES: Final = 511  # of one extended erase: the L082's ROM takes no more (stm32flash)
+_WITH_ADDRESS: Final = (Command.READ, Command.WRITE, Command.GO, Command.GET_CHECKSUM)
+_ODD_REPLY: Final = 16  # bytes of one that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,41 +45,37 @@ class Timeouts:
 
 
 class RomError(Exception):
-    """A command that did not come to its end."""
+    """A command that did not come to its end. *step*: "command", "address" or "execution"."""
+
+    def __init__(self, text: str, command: Command, step: str) -> None:
+        super().__init__(text)
+        self.command, self.step = command, step
 
 
 class Refused(RomError):
-    """NACK. *step*: "command", "address", "data" or "execution"."""
+    """NACK."""
 
     def __init__(self, command: Command, step: str) -> None:
-        super().__init__(f"NACK to {command.words} at its {step}")
-        self.command, self.step = command, step
+        super().__init__(f"NACK to {command.words} at its {step}", command, step)
 
 
 class Lost(RomError):
     """No answer, or none that makes sense."""
 
-    def __init__(self, command: Command | None, step: str, found: bytes, wanted: str) -> None:
-        name = "SYNC" if command is None else command.words
-        shown = found[:16].hex(" ") or "nothing"
-        super().__init__(f"{name}, {step}: expected {wanted}, found {shown}")
-        self.command, self.step, self.found = command, step, found
+    def __init__(self, command: Command, step: str, wanted: str, found: str) -> None:
+        text = f"{command.words}, {step}: expected {wanted}, found {found}"
+        super().__init__(text, command, step)
 
 
 @dataclass(frozen=True, slots=True)
-class RomInfo:
+class RomIdentity:
     """What GET and GET ID say."""
 
-    version: int
-    commands: frozenset[int]
+    info: an3155.RomInfo
     pid: int
 
-    @property
-    def version_text(self) -> str:
-        return f"{self.version >> 4}.{self.version & 0xF}"
-
     def has(self, command: Command) -> bool:
-        return command in self.commands
+        return self.info.has(command)
 
 
 @dataclass(slots=True)
@@ -85,6 +83,10 @@ class Traffic:
     sent: int = 0
     received: int = 0
     turnarounds: int = 0  # times that the host waited for the chip
+
+    @property
+    def wire_bytes(self) -> int:
+        return self.sent + self.received
 
     def since(self, earlier: Traffic) -> Traffic:
         return Traffic(
@@ -97,11 +99,11 @@ class Traffic:
 class BootRom:
     """The ROM at the other end of *line*. Addresses and sizes are checked by the caller."""
 
-    def __init__(self, line: RomLine, clock: Clock, timeouts: Timeouts = Timeouts()) -> None:  # noqa: B008
+    def __init__(self, line: RomLine, clock: Clock, timeouts: Timeouts) -> None:
         self.line, self.clock, self.timeouts = line, clock, timeouts
         self.merged = False
         self.traffic = Traffic()
-        self._held = bytearray()
+        self._rest = b""  # came behind a reply
 
     def traffic_now(self) -> Traffic:
         return replace(self.traffic)
@@ -109,16 +111,14 @@ class BootRom:
     # --- coming into contact
 
     def synchronize(self) -> bool:
-        """Send 7F, twice where the first is not answered. Whether a ROM answers.
-
-        One that was spoken to before takes both as a bad command and answers NACK: alive, too.
-        """
+        """Send 7F, twice where the first is not answered. Whether a ROM answers."""
         self._drop_input()
+        reader = an3155.SyncReader()
         for _ in range(2):
-            self._send(bytes((an3155.SYNC,)))
-            answer = self._take_up_to(1, self.timeouts.resync_s + 2 * self._wire_s(1))
-            if answer and answer[0] in (an3155.ACK, an3155.NACK):
-                self._drop_input()  # L412's ROM acknowledges twice (stm32flash)
+            self._send(reader.FRAME)
+            reader.feed(self._come(self.timeouts.resync_s + 2 * self._wire_s(1)))
+            if reader.is_alive:
+                self._drop_input()
                 return True
         return False
 
@@ -132,8 +132,7 @@ class BootRom:
             return self._align()
         for size in _FILLS:
             self._send(bytes((FILLER,)) * size)
-            answer = self._take_up_to(1, self.timeouts.resync_s + self._wire_s(size))
-            if answer:
+            if self._come(self.timeouts.resync_s + self._wire_s(size)):
                 self._drop_input()
                 return self._align()
         return self.synchronize() and self._align()
@@ -142,161 +141,154 @@ class BootRom:
         """Whether NACK follows a bad command; half of one may be waiting."""
         for _ in range(3):
             self._send(bytes((FILLER,)))
-            answer = self._take_up_to(1, self.timeouts.resync_s + self._wire_s(1))
-            if answer == bytes((an3155.NACK,)):
+            if self._come(self.timeouts.resync_s + self._wire_s(1)) == bytes((NACK,)):
                 return True
             self._drop_input()
         return False
 
     # --- asking
 
-    def identify(self) -> RomInfo:
+    def identify(self) -> RomIdentity:
         """GET and GET ID. Of a longer ID (BlueNRG) the first two bytes count."""
-        answer = self._counted(Command.GET)
-        pid = self._counted(Command.GET_ID)
-        if len(answer) < 2 or len(pid) < 2:
-            raise Lost(Command.GET, "answer", answer + pid, "a version, commands and a PID")
-        return RomInfo(answer[0], frozenset(answer[1:]), int.from_bytes(pid[:2], "big"))
-
-    def _counted(self, command: Command) -> bytes:
-        self._command(command)
-        count = self._take(command, 1, "count")[0] + 1
-        data = self._take(command, count, "answer")
-        self._ack(command, "end")
-        return data
-
-    # --- reading
+        answer = self._run(Command.GET, an3155.get())
+        pid = self._run(Command.GET_ID, an3155.get_id())
+        try:
+            return RomIdentity(an3155.RomInfo.of(answer), an3155.pid_of(pid))
+        except ReplyError as error:
+            raise Lost(Command.GET_ID, "execution", "a version and a PID", str(error)) from error
 
     def read(self, address: int, size: int) -> bytes:
         """1 to 256 bytes. There is no checksum on them."""
-        frames = (
-            with_complement(Command.READ),
-            with_checksum(struct.pack(">I", address)),
-            with_complement(size - 1),
-        )
-        self._frames(Command.READ, frames, ("command", "address", "data"))
-        return self._take(Command.READ, size, "data")
+        return self._run(Command.READ, an3155.read(address, size), may_merge=True)
 
     def checksum(self, address: int, size: int) -> int:
         """CRC of whole words, as the CRC unit makes it after a reset. AN3155 3.13."""
+        wait_s = self.timeouts.answer_s + size / 1e6  # 1 MB/s at least
         command = Command.GET_CHECKSUM
-        self._command(command)
-        words = (address, size // 4, an3155.CRC_POLYNOMIAL, an3155.CRC_INITIAL)
-        for word, step in zip(words, ("address", "data", "data", "data"), strict=True):
-            self._say(command, with_checksum(struct.pack(">I", word)), step)
-        self._ack(command, "execution", self.timeouts.answer_s + size / 1e6)  # 1 MB/s at least
-        answer = self._take(command, 5, "answer")
-        if an3155.checksum(answer):
-            raise Lost(command, "answer", answer, "a CRC and its XOR")
-        return int.from_bytes(answer[:4], "big")
+        answer = self._run(command, an3155.get_checksum(address, size), wait_s)
+        try:
+            return an3155.crc_of(answer)
+        except ReplyError as error:
+            raise Lost(command, "execution", "a CRC and its XOR", answer.hex(" ")) from error
 
     # --- changing
 
-    def write(self, address: int, data: bytes, timeout_s: float | None = None) -> None:
+    def write(self, address: int, data: bytes) -> None:
         """1 to 256 bytes; address and length multiples of 4, and of the program unit.
 
         The ACK says that the ROM is done, not that flash holds *data*.
         """
-        frames = (
-            with_complement(Command.WRITE),
-            with_checksum(struct.pack(">I", address)),
-            with_checksum(bytes((len(data) - 1,)) + data),
-        )
-        self._frames(Command.WRITE, frames, ("command", "address", "execution"), timeout_s)
+        self._run(Command.WRITE, an3155.write(address, data), may_merge=True)
 
-    def erase_sectors(self, info: RomInfo, numbers: Sequence[int]) -> None:
+    def write_options(self, address: int, data: bytes) -> None:
+        """All option bytes at once. The chip resets."""
+        exchange = an3155.write_options(address, data)
+        self._run(Command.WRITE, exchange, self.timeouts.sector_erase_s)
+
+    def erase_sectors(self, rom: RomIdentity, numbers: Sequence[int]) -> None:
         """Erase the sectors *numbers*, in as few commands as the ROM takes."""
-        extended = info.has(Command.EXTENDED_ERASE)
-        most = _MAX_PAGES if extended else 0xFF
+        extended = rom.has(Command.EXTENDED_ERASE)
+        command = Command.EXTENDED_ERASE if extended else Command.ERASE
+        erase = an3155.extended_erase if extended else an3155.erase
+        most = an3155.MAX_PAGES_IN_EXTENDED_ERASE if extended else an3155.MAX_PAGES_IN_ERASE
         for at in range(0, len(numbers), most):
             some = numbers[at : at + most]
-            wait_s = self.timeouts.answer_s + self.timeouts.sector_erase_s * len(some)
-            if extended:
-                frame = struct.pack(f">{len(some) + 1}H", len(some) - 1, *some)
-                self._erase(Command.EXTENDED_ERASE, with_checksum(frame), wait_s)
-            else:
-                frame = bytes((len(some) - 1, *some))
-                self._erase(Command.ERASE, with_checksum(frame), wait_s)
+            self._run(command, erase(some), self.timeouts.sector_erase_s * len(some))
 
     def erase_bank(self, bank: int) -> None:
         """All sectors of *bank*, 0 or 1. Not every ROM can."""
-        code = (Bulk.BANK_1, Bulk.BANK_2)[bank]
-        frame = with_checksum(struct.pack(">H", code))
-        self._erase(Command.EXTENDED_ERASE, frame, self.timeouts.chip_erase_s)
+        exchange = an3155.extended_erase_bulk((Bulk.BANK_1, Bulk.BANK_2)[bank])
+        self._run(Command.EXTENDED_ERASE, exchange, self.timeouts.chip_erase_s)
 
-    def erase_chip(self, info: RomInfo) -> None:
+    def erase_chip(self, rom: RomIdentity) -> None:
         """All flash. Not every ROM can."""
-        if info.has(Command.EXTENDED_ERASE):
-            frame = with_checksum(struct.pack(">H", Bulk.MASS))
-            self._erase(Command.EXTENDED_ERASE, frame, self.timeouts.chip_erase_s)
+        if rom.has(Command.EXTENDED_ERASE):
+            exchange = an3155.extended_erase_bulk(Bulk.MASS)
+            self._run(Command.EXTENDED_ERASE, exchange, self.timeouts.chip_erase_s)
         else:
-            frame = with_complement(an3155.ERASE_EVERYTHING)
-            self._erase(Command.ERASE, frame, self.timeouts.chip_erase_s)
-
-    def _erase(self, command: Command, frame: bytes, timeout_s: float) -> None:
-        self._command(command)
-        self._say(command, frame, "execution", timeout_s)
+            self._run(Command.ERASE, an3155.erase_everything(), self.timeouts.chip_erase_s)
 
     def go(self, address: int) -> None:
         """Start at *address*: stack pointer from there, program counter from 4 behind it."""
-        self._command(Command.GO)
-        self._say(Command.GO, with_checksum(struct.pack(">I", address)), "address")
+        self._run(Command.GO, an3155.go(address))
 
-    def write_protect(self, sectors: Sequence[int]) -> None:
+    def write_protect(self, codes: Sequence[int]) -> None:
         """Protect sectors by ST's codes, and no other. The chip resets."""
-        self._command(Command.WRITE_PROTECT)
-        frame = with_checksum(bytes((len(sectors) - 1, *sectors)))
-        self._say(Command.WRITE_PROTECT, frame, "execution", self.timeouts.sector_erase_s)
+        exchange = an3155.write_protect(codes)
+        self._run(Command.WRITE_PROTECT, exchange, self.timeouts.sector_erase_s)
 
-    def change_protection(self, command: Command, timeout_s: float) -> None:
-        """The commands without arguments: two ACKs, then the chip resets."""
-        self._command(command)
-        self._ack(command, "execution", timeout_s)
+    def write_unprotect(self) -> None:
+        """The chip resets."""
+        exchange = an3155.write_unprotect()
+        self._run(Command.WRITE_UNPROTECT, exchange, self.timeouts.sector_erase_s)
+
+    def readout_protect(self) -> None:
+        """The chip resets."""
+        exchange = an3155.readout_protect()
+        self._run(Command.READOUT_PROTECT, exchange, self.timeouts.sector_erase_s)
+
+    def readout_unprotect(self) -> None:
+        """Erases flash and RAM. The chip resets."""
+        exchange = an3155.readout_unprotect()
+        self._run(Command.READOUT_UNPROTECT, exchange, self.timeouts.chip_erase_s)
 
     # --- frames
 
-    def _frames(
+    def _run(
         self,
         command: Command,
-        frames: tuple[bytes, ...],
-        steps: tuple[str, ...],
-        timeout_s: float | None = None,
-    ) -> None:
-        """Say *frames*, each after the ACK to the one before, or all at once."""
-        if self.merged:
-            self._held.clear()
-            self._send(b"".join(frames))
-            self.traffic.turnarounds += 1
-            wait_s = (timeout_s or self.timeouts.answer_s) + self._wire_s(sum(map(len, frames)))
-            for step in steps:
-                self._ack(command, step, wait_s, counted=False)
-            return
-        self._held.clear()
-        for frame, step in zip(frames, steps, strict=True):
-            last = step == steps[-1]
-            self._say(command, frame, step, timeout_s if last else None)
+        exchange: Exchange,
+        work_s: float | None = None,
+        *,
+        may_merge: bool = False,
+    ) -> bytes:
+        """Each frame after the reply to the one before, or all at once; the last reply's data.
 
-    def _command(self, command: Command) -> None:
-        self._held.clear()
-        self._say(command, with_complement(command), "command")
+        *work_s*: how long the chip may take for what is not prompt.
+        """
+        self._rest = b""
+        merged = self.merged and may_merge
+        late_s = 0.0
+        if merged:
+            data, _ = an3155.merged(exchange)
+            self._send(data)
+            late_s = self._wire_s(len(data))
+        answer = b""
+        for at, step in enumerate(exchange):
+            if not merged and step.frame:
+                self._send(step.frame)
+            self.traffic.turnarounds += bool(step.frame) and (not merged or at == 0)
+            answer = self._reply(command, _name_of(command, at), step, work_s, late_s)
+        return answer
 
-    def _say(self, command: Command, frame: bytes, step: str, timeout_s: float | None = None) -> None:
-        self._send(frame)
-        self._ack(command, step, (timeout_s or self.timeouts.answer_s) + self._wire_s(len(frame)))
-
-    def _ack(
-        self, command: Command, step: str, timeout_s: float | None = None, *, counted: bool = True
-    ) -> None:
-        """Wait for ACK; BUSY begins the wait anew."""
-        self.traffic.turnarounds += counted
-        while True:
-            answer = self._take(command, 1, step, timeout_s, "ACK")[0]
-            if answer == an3155.ACK:
-                return
-            if answer == an3155.NACK:
-                raise Refused(command, step)
-            if answer != an3155.BUSY:
-                raise Lost(command, step, bytes((answer,)), "ACK")
+    def _reply(
+        self, command: Command, name: str, step: Step, work_s: float | None, late_s: float
+    ) -> bytes:
+        reader = ReplyReader(step.reply)
+        reader.feed(self._rest)
+        size = len(step.frame) + (step.reply.size or 32) + 2
+        patience_s = self.timeouts.answer_s + late_s + self._wire_s(size)
+        if step.wait is not Wait.PROMPT and work_s is not None:
+            patience_s += work_s
+        deadline_s = self.clock.now_s() + patience_s
+        busy, size_come = 0, 0
+        while reader.answer is None:
+            left_s = deadline_s - self.clock.now_s()
+            if left_s <= 0:
+                raise Lost(command, name, "ACK" if not size_come else "more", f"{size_come} bytes")
+            came = self._come(left_s)
+            size_come += len(came)
+            reader.feed(came)
+            if reader.busy_count > busy:
+                busy, deadline_s = reader.busy_count, self.clock.now_s() + patience_s
+        self._rest = reader.rest
+        match reader.answer:
+            case an3155.Accepted(data):
+                return data
+            case an3155.Refused():
+                raise Refused(command, name)
+            case Garbled(found, expected):
+                raise Lost(command, name, expected, found[:_ODD_REPLY].hex(" "))
 
     # --- bytes
 
@@ -307,34 +299,17 @@ class BootRom:
         self.traffic.sent += len(data)
         self.line.write(data)
 
-    def _take(
-        self,
-        command: Command,
-        size: int,
-        step: str,
-        timeout_s: float | None = None,
-        wanted: str = "",
-    ) -> bytes:
-        wait_s = (timeout_s or self.timeouts.answer_s) + self._wire_s(size)
-        data = self._take_up_to(size, wait_s)
-        if len(data) < size:
-            raise Lost(command, step, data, wanted or f"{size} bytes")
-        return data
-
-    def _take_up_to(self, size: int, timeout_s: float) -> bytes:
-        """*size* bytes, or what has come of them in *timeout_s*."""
-        deadline_s = self.clock.now_s() + timeout_s
-        while len(self._held) < size:
-            left_s = deadline_s - self.clock.now_s()
-            if left_s <= 0:
-                break
-            came = self.line.read(left_s)
-            self.traffic.received += len(came)
-            self._held += came
-        data = bytes(self._held[:size])
-        del self._held[:size]
-        return data
+    def _come(self, timeout_s: float) -> bytes:
+        came = self.line.read(timeout_s)
+        self.traffic.received += len(came)
+        return came
 
     def _drop_input(self) -> None:
-        self._held.clear()
+        self._rest = b""
         self.line.discard_input()
+
+
+def _name_of(command: Command, at: int) -> str:
+    if at == 0:
+        return "command"
+    return "address" if at == 1 and command in _WITH_ADDRESS else "execution"
