@@ -6,13 +6,14 @@ up where a few probes say that the chip holds something else altogether.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
 from enum import StrEnum
 from itertools import islice
 
 from flash_emulator import an3155
 from mcu_updater.stm32.chip import FRAME_SIZE, Sector
 from mcu_updater.stm32.estimate import FULL_READ_SIZE
+from mcu_updater.stm32.events import Progress, Stage
 from mcu_updater.stm32.firmware import ERASED, Firmware, Segment
 from mcu_updater.stm32.memory import Memory
 from mcu_updater.stm32.patient import PatientRom
@@ -31,7 +32,8 @@ class DiffMethod(StrEnum):
     OFF = "off"  # everything is written
 
 
-Progress = Callable[[int, int], None]
+Comparing = Generator[Progress, None, set[int]]
+"""Yields progress, in sectors; returns the numbers of those that hold the image."""
 
 
 class Comparer:
@@ -45,7 +47,7 @@ class Comparer:
 
     # --- by CRC
 
-    def equal_by_crc(self, sectors: Sequence[Sector], progress: Progress) -> set[int]:
+    def equal_by_crc(self, sectors: Sequence[Sector]) -> Comparing:
         """Halves what differs until single sectors are left: few changes are found quickly."""
         same: set[int] = set()
         total, waiting = len(sectors), [tuple(sectors)]
@@ -61,7 +63,7 @@ class Comparer:
                 waiting += [some[middle:], some[:middle]]
                 continue
             done += len(some)
-            progress(done, total)
+            yield Progress(Stage.COMPARE, done, total)
         return same
 
     def _runs(self, sectors: Sequence[Sector]) -> list[Segment]:
@@ -79,7 +81,7 @@ class Comparer:
 
     # --- by reading
 
-    def equal_by_reading(self, sectors: Sequence[Sector], progress: Progress) -> set[int]:
+    def equal_by_reading(self, sectors: Sequence[Sector]) -> Comparing:
         step = max(1, len(sectors) // PROBES)
         probed = [part for s in sectors[::step] if (part := _probe(self.parts(s)))]
         if len(sectors) > 1 and not any(map(self._reads, probed)):
@@ -88,7 +90,7 @@ class Comparer:
         for at, sector in enumerate(sectors, start=1):
             if all(map(self._reads, self.parts(sector))):
                 same.add(sector.number)
-            progress(at, len(sectors))
+            yield Progress(Stage.COMPARE, at, len(sectors))
         return same
 
     def _reads(self, part: Segment) -> bool:

@@ -11,7 +11,7 @@ knows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from flash_emulator.an3155 import Command
@@ -25,7 +25,7 @@ from mcu_updater.errors import (
 )
 from mcu_updater.image import check_vector_table
 from mcu_updater.stm32.chip import Chip, Sector
-from mcu_updater.stm32.compare import Comparer, DiffMethod, read_frame, without
+from mcu_updater.stm32.compare import Comparer, Comparing, DiffMethod, read_frame, without
 from mcu_updater.stm32.connect import Connection, checksum_works
 from mcu_updater.stm32.events import (
     FlasherEvent,
@@ -44,6 +44,10 @@ from mcu_updater.stm32.plan import EraseKind, FlashPlan, covered_sectors, make_p
 _ROUNDS = 3  # the first, and two more for what did not hold
 _SECTORS_AT_A_TIME = 128  # of one erase: then there is something to show
 _STRAY_BYTES = 16
+
+
+Finding = Generator[FlasherEvent, None, dict[int, str]]
+"""Yields events; returns the sectors that do not hold the image, by number, with what they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,7 @@ class Flasher:
     def has_checksum(self) -> bool:
         """Whether the ROM has a CRC that speaks our dialect; tried once."""
         if self._has_checksum is None:
-            self._has_checksum = checksum_works(
-                self._rom, self.connection.info, self.chip.base
-            )
+            self._has_checksum = checksum_works(self._rom, self.connection.info, self.chip.base)
         return self._has_checksum
 
     # --- flash
@@ -86,9 +88,7 @@ class Flasher:
         comparer = Comparer(self._rom, padded, self._frame)
         covered = covered_sectors(self.chip, padded)
         doubtful = {s.number for s in covered} & self._memory.doubtful
-        events: list[Progress] = []
-        same = self._same(comparer, method, without(covered, doubtful), events)
-        yield from events
+        same = yield from self._same(comparer, method, without(covered, doubtful))
         if doubtful:
             yield Problem(
                 f"{len(doubtful)} sectors were left half done by an earlier run: they are erased"
@@ -150,43 +150,34 @@ class Flasher:
             return DiffMethod.CRC if self.has_checksum else DiffMethod.READ
         return options.diff
 
-    def _same(
-        self,
-        comparer: Comparer,
-        method: DiffMethod,
-        sectors: Sequence[Sector],
-        events: list[Progress],
-    ) -> set[int]:
-        def progress(done: int, total: int) -> None:
-            events.append(Progress(Stage.COMPARE, done, total))
-
+    def _same(self, comparer: Comparer, method: DiffMethod, sectors: Sequence[Sector]) -> Comparing:
         match method:
             case DiffMethod.OFF:
                 return set()
             case DiffMethod.CRC | DiffMethod.AUTO:
-                return comparer.equal_by_crc(sectors, progress)
+                return (yield from comparer.equal_by_crc(sectors))
             case DiffMethod.CACHE:
                 return comparer.equal_by_memory(sectors, self._memory)
             case DiffMethod.READ:
-                return self._same_by_reading(comparer, sectors, progress)
+                return (yield from self._same_by_reading(comparer, sectors))
 
-    def _same_by_reading(
-        self, comparer: Comparer, sectors: Sequence[Sector], progress: Callable[[int, int], None]
-    ) -> set[int]:
+    def _same_by_reading(self, comparer: Comparer, sectors: Sequence[Sector]) -> Comparing:
         """A ROM that dies of a read (double ECC error) must not meet it in the next run again."""
-        looked_at = [0]
-
-        def count(done: int, total: int) -> None:
-            looked_at[0] = done
-            progress(done, total)
-
-        try:
-            return comparer.equal_by_reading(sectors, count)
-        except LinkError:
-            if looked_at[0] < len(sectors):
-                self._memory.begin([sectors[looked_at[0]]])
-                self._remember()
-            raise
+        looked_at = 0
+        comparing = comparer.equal_by_reading(sectors)
+        while True:
+            try:
+                event = next(comparing)
+            except StopIteration as end:
+                same: set[int] = end.value
+                return same
+            except LinkError:
+                if looked_at < len(sectors):
+                    self._memory.begin([sectors[looked_at]])
+                    self._remember()
+                raise
+            looked_at = event.done
+            yield event
 
     # --- carrying it out
 
@@ -238,7 +229,7 @@ class Flasher:
         self._memory.blank(without(sectors, covered))
         yield Progress(Stage.ERASE, total, total)
 
-    def _erased_at_once(self, plan: FlashPlan) -> Iterator[FlasherEvent]:
+    def _erased_at_once(self, plan: FlashPlan) -> Generator[FlasherEvent, None, bool]:
         """Whether a mass or bank erase did it. Some ROMs have none, or one that fails (G031)."""
         kind = plan.erase.kind
         if kind is EraseKind.SECTORS:
@@ -255,7 +246,7 @@ class Flasher:
             return False
         return True
 
-    def _write(self, plan: FlashPlan) -> Iterator[FlasherEvent]:
+    def _write(self, plan: FlashPlan) -> Finding:
         """Write all blocks; return the sectors that have to be erased again."""
         done, total = 0, plan.write_size
         bad: dict[int, str] = {}
@@ -272,15 +263,13 @@ class Flasher:
 
     # --- verifying
 
-    def _verify(self, plan: FlashPlan, known_bad: dict[int, str]) -> Iterator[FlasherEvent]:
+    def _verify(self, plan: FlashPlan, known_bad: dict[int, str]) -> Finding:
         """Look at all that was written; return what differs, by sector, in words."""
         comparer = Comparer(self._rom, plan.firmware, self._frame)
         sectors = without(plan.touched, known_bad)
         total = sum(len(part.data) for s in sectors for part in comparer.parts(s))
         if self._uses_checksum(plan):
-            events: list[Progress] = []
-            same = comparer.equal_by_crc(sectors, lambda *_: None) if sectors else set()
-            yield from events
+            same = (yield from comparer.equal_by_crc(sectors)) if sectors else set()
             yield Progress(Stage.VERIFY, total, total)
             sectors = without(sectors, same)  # read those, to say what differs
         bad: dict[int, str] = {}
@@ -319,18 +308,22 @@ class Flasher:
 
     # --- the rest
 
-    def erase(self, sectors: Sequence[Sector], *, everything: bool) -> Iterator[FlasherEvent]:
+    def erase(
+        self, sectors: Sequence[Sector], *, everything: bool, verify: bool = True
+    ) -> Iterator[FlasherEvent]:
         """Erase *sectors*, or the chip at once, and look whether they are blank."""
         self.check_readable()
         blank = Firmware(tuple(Segment(s.start, ERASED * s.size) for s in sectors))
         plan = make_plan(self.chip, blank, erase_chip=everything)
         yield from self._erase(plan)
-        bad = yield from self._verify(plan, {})
+        bad = (yield from self._verify(plan, {})) if verify else {}
         if bad:
             raise self._not_held(bad)
         self._memory.blank(plan.erase.sectors)
         self._remember()
-        yield Verified(plan.firmware.size, "checksum" if self._uses_checksum(plan) else "read-back")
+        if verify:
+            by = "checksum" if self._uses_checksum(plan) else "read-back"
+            yield Verified(plan.firmware.size, by)
 
     def read(self, address: int, size: int, *, twice: bool) -> Iterator[FlasherEvent | bytes]:
         """Yield the bytes between events. By CRC where there is one; *twice* where there is none:
