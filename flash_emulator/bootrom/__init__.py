@@ -11,6 +11,7 @@ from flash_emulator.bootrom.chip import Chip, State
 from flash_emulator.bootrom.faults import Deed, Fault, Faults
 from flash_emulator.bootrom.line import Line, Speed
 from flash_emulator.bootrom.model import RomModel, RomOptions, model_of
+from flash_emulator.bootrom.noise import Noise
 from flash_emulator.bootrom.rom import Rom
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Fault",
     "Faults",
     "Line",
+    "Noise",
     "Rom",
     "RomModel",
     "RomOptions",

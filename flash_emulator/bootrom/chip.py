@@ -55,6 +55,12 @@ class Chip:
         self.rom: Rom | None = None
         self._begin()
 
+    def set_faults(self, faults: Faults) -> None:
+        """In place of those that there are; commands are counted from now on."""
+        self.faults = faults
+        if self.rom is not None:
+            self.rom.faults = faults
+
     # --- pins
 
     def reset(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from flash_emulator.bootrom.chip import Chip
 from flash_emulator.device import EmulatedFlash
+from flash_emulator.part import Part
 
 VERSION = 1
 _DAMAGE = (LookupError, TypeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError)
@@ -28,13 +29,17 @@ def pack(chip: Chip) -> bytes:
     return packed.getvalue()
 
 
-def unpack(data: bytes) -> tuple[EmulatedFlash, dict[str, Any]]:
-    """The device, and the rest for ``Chip.take_state``. Raises ValueError for any damage."""
+def unpack(data: bytes, part: Part | None = None) -> tuple[EmulatedFlash, dict[str, Any]]:
+    """The device, and its ``uid``, ``options`` and ``locked``.
+
+    *part* brings other times, or a part file of one's own. Raises ValueError for any damage, and
+    for another part.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             state = json.loads(archive.read("chip.json"))
             if state.get("chip") != VERSION:
                 raise ValueError(f"version {state.get('chip')}, this program reads {VERSION}")
-            return EmulatedFlash.load(archive.read("flash.state")), state
+            return EmulatedFlash.load(archive.read("flash.state"), part=part), state
     except _DAMAGE as error:
         raise ValueError(f"no readable chip file: {error}") from error

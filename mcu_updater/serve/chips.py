@@ -18,7 +18,7 @@ from mcu_updater.serve.wires import Wire
 class ChipLine(Protocol):
     """A chip at the end of its line. Times in microseconds."""
 
-    def receive(self, data: bytes, now_us: float) -> None: ...
+    def receive(self, data: bytes, now_us: float, baud: int = 0) -> None: ...
 
     def transmit(self, now_us: float) -> bytes: ...
 
@@ -32,6 +32,8 @@ class Desk:
 
     keep: Callable[[], None]
     is_over: Callable[[], bool]
+    follows_baud: bool = False
+    """Whether the client's own speed counts."""
     commands: dict[int, Callable[[], None]] = field(default_factory=dict)
     """Called when that file descriptor is readable. One may take itself out."""
 
@@ -46,7 +48,7 @@ def serve_chip(line: ChipLine, wire: Wire, desk: Desk, clock: RealClock, stopper
                 desk.commands[ready]()
         data = wire.receive()
         if data:
-            line.receive(data, clock.now_s() * 1e6)
+            line.receive(data, clock.now_s() * 1e6, wire.baud() if desk.follows_baud else 0)
         answer = line.transmit(clock.now_s() * 1e6)
         desk.keep()
         if answer:
