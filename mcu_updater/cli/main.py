@@ -23,7 +23,8 @@ from mcu_updater.cli.part import commands as part_commands
 from mcu_updater.cli.powerloss import command as powerloss_command
 from mcu_updater.cli.screen import Screen, complain, open_screen, show
 from mcu_updater.cli.session import Session, Terms
-from mcu_updater.cli.stm32 import COMMANDS as STM32_COMMANDS
+from mcu_updater.cli.stm32 import COMMANDS as FLASH_COMMANDS
+from mcu_updater.cli.stm32_chip import COMMANDS as CHIP_COMMANDS
 from mcu_updater.cli.watch import command as watch_command
 from mcu_updater.errors import PortError, UpdaterError, UsageError
 from mcu_updater.journal import MAX_ATTEMPTS
@@ -68,7 +69,7 @@ cli.add_command(device_commands)
 cli.add_command(watch_command)
 cli.add_command(part_commands)
 cli.add_command(powerloss_command)
-for stm32_command in STM32_COMMANDS:
+for stm32_command in (*FLASH_COMMANDS, *CHIP_COMMANDS):
     cli.add_command(stm32_command)
 
 

@@ -170,14 +170,14 @@ def look(
         if place is None:
             rom.rom.read(0x0800_0000, 4)
     except (Refused, ChipRefused) as error:
-        if not _is_protected(rom):
+        if not is_protected(rom):
             raise
         del error
         return Connection(rom, info, b"", None, is_protected=True, wiring=wiring)
     return Connection(rom, info, uid, size, is_protected=False, wiring=wiring)
 
 
-def _is_protected(rom: PatientRom) -> bool:
+def is_protected(rom: PatientRom) -> bool:
     """READ is refused at the command itself: AN3155, read-out protection."""
     for _ in range(2):
         rom.rom.resync()

@@ -365,6 +365,11 @@ class Flasher:
         self._rom.go(address)
         yield Started(address)
 
+    def forget(self) -> None:
+        """Nothing is known of the chip's flash any more."""
+        self._memory.begin(self.chip.sectors)
+        self._remember()
+
     def _remember(self) -> None:
         self._keeper.store(self.connection.info.pid, self.connection.uid, self._memory)
 

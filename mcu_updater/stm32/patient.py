@@ -135,7 +135,7 @@ class PatientRom:
         for _ in range(3):
             if self.rom.resync(in_erase=in_erase):
                 return
-        if self._reenter is not None and self._reenter():
+        if self.reenter():
             self._note("the chip stopped answering: it was reset into its ROM")
             return
         raise LinkError(
@@ -144,6 +144,10 @@ class PatientRom:
             found=str(error),
             then=RUN_AGAIN,
         ) from error
+
+    def reenter(self) -> bool:
+        """Reset the chip into its ROM, where somebody can. Whether it answers then."""
+        return self._reenter is not None and self._reenter()
 
     def _given_up(self, error: RomError | None, where: str) -> Exception:
         if isinstance(error, Refused):
