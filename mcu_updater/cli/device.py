@@ -234,10 +234,10 @@ class _Served:
         desk.keep, desk.is_over = self._look, self._is_over
 
     def listen(self, line: Line, stack: ExitStack, *, wants_control: bool) -> None:
-        bell = Stopper()
-        before = signal.signal(signal.SIGUSR1, lambda *_: bell.ring())
+        source, bell = os.pipe()
+        before = signal.signal(signal.SIGUSR1, lambda *_: os.write(bell, b"!"))
         stack.callback(signal.signal, signal.SIGUSR1, before)
-        self._desk.commands[bell.fileno] = lambda: self._cut_now(bell.fileno)
+        self._desk.commands[source] = lambda: self._cut_now(source)
         if wants_control:
             self._control = Control(line)
             self._desk.commands[0] = self._obey

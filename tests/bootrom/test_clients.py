@@ -1,4 +1,4 @@
-"""The judges: stm32flash and stm32loader, programs that nobody here wrote, against ``device serve``.
+"""The judges: stm32flash and stm32loader, which nobody here wrote, against ``device serve``.
 
 Identify, erase, write, verify, read back; and the flash in the chip's file is the image, byte for
 byte.
