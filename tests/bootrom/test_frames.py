@@ -3,6 +3,8 @@ frame."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -97,7 +99,7 @@ def test_the_crc_is_that_of_the_crc_unit() -> None:
 
 def _cut(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 CUTS = st.lists(st.integers(0, 600), max_size=8)
@@ -186,10 +188,12 @@ def test_resync_brings_a_chip_back_from_anywhere(garbage) -> None:
     before = chip.device.digest()
     chip.transmit()
     sent = 0
-    while bytes((NACK,)) not in chip.transmit():
+    while not (said := chip.transmit()):
         chip.receive(host.RESYNC)
         sent += 1
         assert sent <= host.MAX_RESYNC
+    if said[:1] != bytes((NACK,)):
+        return  # a frame of the garbage, with an XOR that happened to be right
     assert chip.device.digest() == before
     assert host.pid_of(data_of(chip, host.get_id())) == 0x415
 
