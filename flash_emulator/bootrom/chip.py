@@ -23,6 +23,7 @@ class State(StrEnum):
     ROM = "rom"  # listens
     APPLICATION = "application"  # jumped to; says nothing
     HUNG = "hung"  # until a reset
+    RESET = "reset"  # NRST is low
     OFF = "off"  # until power comes back
 
 
@@ -70,6 +71,16 @@ class Chip:
         self.device.reset()
         self.resets += 1
         self._begin()
+
+    def set_nrst(self, level: bool) -> None:
+        """The pin: low, all stands still; going high, it is a reset."""
+        if self.state is State.OFF:
+            return
+        if not level:
+            self.state = State.RESET
+            self.rom = None
+        elif self.state is State.RESET:
+            self.reset()
 
     def reload(self) -> None:
         """A reset that loads the option bytes too (OBL_LAUNCH)."""

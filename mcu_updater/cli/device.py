@@ -19,6 +19,7 @@ from flash_emulator.part import Mode
 from mcu_updater.board.chip_store import ChipStore
 from mcu_updater.cli import exits, values
 from mcu_updater.cli.device_control import Control
+from mcu_updater.cli.device_pins import Pins, Wiring
 from mcu_updater.cli.module import wire_address
 from mcu_updater.errors import UsageError
 from mcu_updater.serve import PtyWire, RealClock, Stopper, TcpWire, Wire
@@ -61,6 +62,13 @@ def _baud(_: click.Context, __: click.Parameter, text: str | None) -> int | str 
     if not text.isdecimal() or not 0 < int(text) <= 10_000_000:
         raise click.BadParameter(f"{text!r} is neither auto nor a number of bits per second")
     return int(text)
+
+
+def _wiring(_: click.Context, __: click.Parameter, text: str) -> Wiring:
+    try:
+        return Wiring.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _version(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
@@ -142,6 +150,20 @@ OPTIONS = (
         help="flip, lose or double each byte with that chance.",
     ),
     _choice("--boot0", "high", "low", text="The pin: what a reset starts, ROM or flash."),
+    click.option(
+        "--lines",
+        type=FILE,
+        metavar="FIFO",
+        help="Modem lines of the client, as a shim tells them.",
+    ),
+    click.option(
+        "--wiring",
+        callback=_wiring,
+        default="nrst=!dtr,boot0=!rts",
+        show_default=True,
+        metavar="PIN=LINE,...",
+        help="Pins on those lines; !: an asserted line pulls its pin low.",
+    ),
     click.option("--control", is_flag=True, help="Obey lines on standard input; see docs."),
     click.option(
         "--rom-version", callback=_version, metavar="X.Y", help="From 3.3 on with Get Checksum."
@@ -191,6 +213,10 @@ def serve_command(context: click.Context, /, **given: Any) -> None:
         )
         served = _Served(chip, desk, given["after_cut"])
         served.listen(line, stack, wants_control=given["control"])
+        if given["lines"] is not None:
+            pins = Pins(chip, given["wiring"], given["lines"])
+            stack.callback(pins.close)
+            desk.commands[pins.fileno] = pins.read
         click.echo(wire.where)
         serve_chip(line, wire, desk, RealClock(), stopper)
     if served.was_cut:
@@ -208,10 +234,10 @@ class _Served:
         desk.keep, desk.is_over = self._look, self._is_over
 
     def listen(self, line: Line, stack: ExitStack, *, wants_control: bool) -> None:
-        bell = Stopper()
-        before = signal.signal(signal.SIGUSR1, lambda *_: bell.ring())
+        source, bell = os.pipe()
+        before = signal.signal(signal.SIGUSR1, lambda *_: os.write(bell, b"!"))
         stack.callback(signal.signal, signal.SIGUSR1, before)
-        self._desk.commands[bell.fileno] = lambda: self._cut_now(bell.fileno)
+        self._desk.commands[source] = lambda: self._cut_now(source)
         if wants_control:
             self._control = Control(line)
             self._desk.commands[0] = self._obey

@@ -42,7 +42,7 @@ def serve_chip(line: ChipLine, wire: Wire, desk: Desk, clock: RealClock, stopper
     """Until the client has left for good, the desk is over, or the stopper rings."""
     while not (wire.gone or desk.is_over()):
         for ready in _wait(line, wire, desk, clock, stopper):
-            if ready == stopper.fileno:
+            if ready == stopper.fileno and stopper.heard():
                 return
             if ready in desk.commands:
                 desk.commands[ready]()

@@ -42,9 +42,19 @@ MAX_PAGES_IN_EXTENDED_ERASE = 511
 """ST's L0 take no more, and no part needs more (stm32flash splits there too)."""
 _MOST_COUNTED = 64  # bytes of a reply that has its own count; GET has some 13, GET_ID 2 to 4
 
-RESYNC = b"\xff\x00"
-"""No command, and NACKed as such where a ROM waits for one. In a frame it may be data: repeat it
-until a NACK comes, up to the length of the longest frame."""
+RESYNC = b"\x02"
+"""Brings a ROM that has measured the speed back to waiting for a command, wherever it is: send it
+alone, look for a NACK, up to ``MAX_RESYNC`` times.
+
+As a command it is its own wrong complement. As an address, a count or a list its XOR is wrong: an
+even count makes an odd number of bytes. So no frame that it begins is carried out; and the NACK
+comes at the end of one, so that the next byte begins a command. A frame that somebody else began is
+completed by 1 chance in 256, as with any byte: then an ACK comes, and what it was for may have been
+done. FF 00, which stm32flash repeats, is GET when the line is one byte out of step, for ever; FF
+alone completes a Write that it began.
+"""
+MAX_RESYNC = 2 * 0x203 + 2 + 1
+"""The most that a ROM may wait for: pages 0x0202 + 1 of Extended Erase, and their XOR."""
 
 
 class Wait(StrEnum):
