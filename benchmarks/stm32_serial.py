@@ -48,11 +48,11 @@ def serve(counts: Path, arguments: Sequence[str]) -> None:
     class CountingLine(Line):
         answered = False
 
-        def receive(self, data: bytes, now_us: float) -> None:
+        def receive(self, data: bytes, *moment: float) -> None:
             seen["wire_bytes"] += len(data)
             seen["turnarounds"] += self.answered
             self.answered = False
-            super().receive(data, now_us)
+            super().receive(data, *moment)
 
         def transmit(self, now_us: float) -> bytes:
             data = super().transmit(now_us)

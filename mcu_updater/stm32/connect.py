@@ -203,9 +203,9 @@ def _read_size(rom: PatientRom, place: Chip | None) -> int | None:
 def _wide(rom: PatientRom, place: Chip, address: int, size: int) -> bytes:
     """F4's ROM gives UID and size only as part of 256 bytes (stm32loader)."""
     if not place.needs_wide_reads:
-        return rom.read(address, size)
+        return rom.read_surely(address, size)
     start = address - address % FRAME_SIZE
-    return rom.read(start, FRAME_SIZE)[address - start :][:size]
+    return rom.read_surely(start, FRAME_SIZE)[address - start :][:size]
 
 
 def try_merged(rom: PatientRom, address: int, note: Callable[[str], None]) -> None:

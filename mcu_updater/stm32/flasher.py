@@ -333,9 +333,8 @@ class Flasher:
         whole = bytearray()
         for at in range(address, address + size, self._frame):
             count = min(self._frame, address + size - at)
-            data = self._rom.read(at, count)
-            if twice and not checked:
-                data = self._agreed(at, data)
+            read = self._rom.read_surely if twice and not checked else self._rom.read
+            data = read(at, count)
             whole += data
             yield data
             yield Progress(Stage.READ, at + count - address, size)
@@ -347,18 +346,6 @@ class Flasher:
                 where=address_text(address),
                 then="There is noise on the line: try again with a lower --baud",
             )
-
-    def _agreed(self, address: int, first: bytes) -> bytes:
-        for _ in range(_ROUNDS):
-            second = self._rom.read(address, len(first))
-            if second == first:
-                return first
-            first = second
-        raise LinkError(
-            "two reads of the same bytes never agree",
-            where=address_text(address),
-            then="There is noise on the line, or the flash is marginal: try a lower --baud",
-        )
 
     def start(self, address: int) -> Iterator[FlasherEvent]:
         """Leave the ROM and run the program at *address*."""

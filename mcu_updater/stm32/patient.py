@@ -64,6 +64,20 @@ class PatientRom:
     def read(self, address: int, size: int) -> bytes:
         return self._again(lambda: self.rom.read(address, size), address_text(address))
 
+    def read_surely(self, address: int, size: int) -> bytes:
+        """Read until two reads in a row agree."""
+        first = self.read(address, size)
+        for _ in range(self._tries):
+            second = self.read(address, size)
+            if second == first:
+                return first
+            first = second
+        raise LinkError(
+            "two reads of the same bytes never agree",
+            where=address_text(address),
+            then="There is noise on the line, or the flash is marginal: try a lower --baud",
+        )
+
     def read_range(self, address: int, size: int, frame: int) -> bytes:
         """*size* bytes in frames of *frame*."""
         parts = [
