@@ -81,6 +81,9 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/powerloss.py
 	$(BIN)/python benchmarks/at_leg.py --check
 
+bench-serial: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side (takes an hour)
+	$(BIN)/python benchmarks/stm32_serial.py
+
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware
 
