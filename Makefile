@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills bench firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills bench bench-serial firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14

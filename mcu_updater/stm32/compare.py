@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 from enum import StrEnum
 from itertools import islice
+from typing import NamedTuple
 
 from flash_emulator import an3155
 from mcu_updater.stm32.chip import FRAME_SIZE, Sector
@@ -33,7 +34,19 @@ class DiffMethod(StrEnum):
 
 
 Comparing = Generator[Progress, None, set[int]]
-"""Yields progress, in sectors; returns the numbers of those that hold the image."""
+"""Yields progress; returns the numbers of the sectors that hold the image."""
+
+
+class Difference(NamedTuple):
+    """The first byte in a sector that is not as it should be, and what follows it."""
+
+    address: int
+    wanted: bytes
+    found: bytes
+
+
+Differing = Generator[Progress, None, dict[int, Difference]]
+"""Yields progress; returns the differences, by sector number."""
 
 
 class Comparer:
@@ -41,6 +54,7 @@ class Comparer:
 
     def __init__(self, rom: PatientRom, firmware: Firmware, frame: int) -> None:
         self._rom, self._firmware, self._frame = rom, firmware, frame
+        self.position = 0  # what is being read
 
     def parts(self, sector: Sector) -> list[Segment]:
         return self._firmware.within(sector.start, sector.stop)
@@ -82,33 +96,48 @@ class Comparer:
     # --- by reading
 
     def equal_by_reading(self, sectors: Sequence[Sector]) -> Comparing:
+        """One look each: what noise makes look different is written again, which does no harm."""
         step = max(1, len(sectors) // PROBES)
-        probed = [part for s in sectors[::step] if (part := _probe(self.parts(s)))]
+        probed = [part for s in sectors[::step] if (part := _piece(self.parts(s), PROBE_SIZE))]
         if len(sectors) > 1 and not any(map(self._reads, probed)):
             return set()
-        same: set[int] = set()
-        for at, sector in enumerate(sectors, start=1):
-            if all(map(self._reads, self.parts(sector))):
-                same.add(sector.number)
-            yield Progress(Stage.COMPARE, at, len(sectors))
-        return same
+        differing = yield from self.differing(sectors, Stage.COMPARE, looks=1)
+        return {sector.number for sector in sectors} - set(differing)
+
+    def differing(self, sectors: Sequence[Sector], stage: Stage, looks: int = 3) -> Differing:
+        """Read what the firmware has in *sectors*, across their borders; no further in a sector
+        that differs. *looks* in a row must differ: reads have no checksum, and noise is not flash.
+        """
+        runs = self._runs(sectors)
+        done, total = 0, sum(len(run.data) for run in runs)
+        found: dict[int, Difference] = {}
+        for run in runs:
+            at = run.address
+            while at < run.stop:
+                self.position = at
+                wanted = run.data[at - run.address :][: self._frame]
+                difference = self._difference(at, wanted, looks)
+                stop = at + len(wanted)
+                if difference is not None:
+                    sector = _sector_at(sectors, difference.address)
+                    found[sector.number] = difference
+                    stop = min(sector.stop, run.stop)
+                done, at = done + stop - at, stop
+                yield Progress(stage, done, total)
+        return found
+
+    def _difference(self, address: int, wanted: bytes, looks: int) -> Difference | None:
+        found = b""
+        for _ in range(looks):
+            found = self._rom.read(address, len(wanted))
+            if found == wanted:
+                return None
+        pairs = enumerate(zip(wanted, found, strict=True))
+        at = next(at for at, (one, other) in pairs if one != other)
+        return Difference(address + at, wanted[at:], found[at:])
 
     def _reads(self, part: Segment) -> bool:
-        return self.first_difference(part, looks=1) is None
-
-    def first_difference(self, part: Segment, looks: int = 3) -> tuple[int, bytes, bytes] | None:
-        """Address, expected and found of the first frame that differs, *looks* times in a row:
-        reads have no checksum, and noise is not flash."""
-        for at in range(0, len(part.data), self._frame):
-            wanted = part.data[at : at + self._frame]
-            found = b""
-            for _ in range(looks):
-                found = self._rom.read(part.address + at, len(wanted))
-                if found == wanted:
-                    break
-            else:
-                return part.address + at, wanted, found
-        return None
+        return self._difference(part.address, part.data, looks=1) is None
 
     # --- by what this host remembers
 
@@ -117,18 +146,15 @@ class Comparer:
         known = [sector for sector in sectors if memory.holds(sector, self._firmware)]
         step = max(1, len(known) // SAMPLES)
         samples = [
-            sample for s in islice(known, 0, None, step) if (sample := _sample(self.parts(s)))
+            sample
+            for s in islice(known, 0, None, step)
+            if (sample := _piece(self.parts(s), FRAME_SIZE))
         ]
         return {s.number for s in known} if all(map(self._reads, samples)) else set()
 
 
-def _probe(parts: Sequence[Segment]) -> Segment | None:
-    """A few bytes of a sector that are not blank."""
-    return _piece(parts, PROBE_SIZE)
-
-
-def _sample(parts: Sequence[Segment]) -> Segment | None:
-    return _piece(parts, FRAME_SIZE)
+def _sector_at(sectors: Sequence[Sector], address: int) -> Sector:
+    return next(sector for sector in sectors if sector.start <= address < sector.stop)
 
 
 def _piece(parts: Sequence[Segment], size: int) -> Segment | None:

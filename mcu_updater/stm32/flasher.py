@@ -25,7 +25,14 @@ from mcu_updater.errors import (
 )
 from mcu_updater.image import check_vector_table
 from mcu_updater.stm32.chip import Chip, Sector
-from mcu_updater.stm32.compare import Comparer, Comparing, DiffMethod, read_frame, without
+from mcu_updater.stm32.compare import (
+    Comparer,
+    Comparing,
+    Difference,
+    DiffMethod,
+    read_frame,
+    without,
+)
 from mcu_updater.stm32.connect import Connection, checksum_works
 from mcu_updater.stm32.events import (
     FlasherEvent,
@@ -163,21 +170,12 @@ class Flasher:
 
     def _same_by_reading(self, comparer: Comparer, sectors: Sequence[Sector]) -> Comparing:
         """A ROM that dies of a read (double ECC error) must not meet it in the next run again."""
-        looked_at = 0
-        comparing = comparer.equal_by_reading(sectors)
-        while True:
-            try:
-                event = next(comparing)
-            except StopIteration as end:
-                same: set[int] = end.value
-                return same
-            except LinkError:
-                if looked_at < len(sectors):
-                    self._memory.begin([sectors[looked_at]])
-                    self._remember()
-                raise
-            looked_at = event.done
-            yield event
+        try:
+            return (yield from comparer.equal_by_reading(sectors))
+        except LinkError:
+            self._memory.begin(s for s in sectors if s.start <= comparer.position < s.stop)
+            self._remember()
+            raise
 
     # --- carrying it out
 
@@ -272,17 +270,11 @@ class Flasher:
             same = (yield from comparer.equal_by_crc(sectors)) if sectors else set()
             yield Progress(Stage.VERIFY, total, total)
             sectors = without(sectors, same)  # read those, to say what differs
-        bad: dict[int, str] = {}
-        done = 0
-        for sector in sectors:
-            for part in comparer.parts(sector):
-                difference = comparer.first_difference(part)
-                if difference is not None:
-                    bad.setdefault(sector.number, _words(*difference))
-                done += len(part.data)
-                yield Progress(Stage.VERIFY, done, total)
-            if self._uses_checksum(plan):
-                bad.setdefault(sector.number, f"CRC of sector {sector.number} differs")
+        differing = yield from comparer.differing(sectors, Stage.VERIFY)
+        bad = {number: _words(difference) for number, difference in differing.items()}
+        if self._uses_checksum(plan):
+            for sector in sectors:
+                bad.setdefault(sector.number, f"another CRC of sector {sector.number}")
         return bad
 
     def verify(self, firmware: Firmware) -> Iterator[FlasherEvent]:
@@ -361,10 +353,8 @@ class Flasher:
         self._keeper.store(self.connection.info.pid, self.connection.uid, self._memory)
 
 
-def _words(address: int, expected: bytes, found: bytes) -> str:
-    at = next(i for i, pair in enumerate(zip(expected, found, strict=True)) if pair[0] != pair[1])
-    shown = slice(at, at + _STRAY_BYTES)
+def _words(difference: Difference) -> str:
     return (
-        f"{found[shown].hex(' ')} at {address_text(address + at)} where "
-        f"{expected[shown].hex(' ')} should be"
+        f"{difference.found[:_STRAY_BYTES].hex(' ')} at {address_text(difference.address)} where "
+        f"{difference.wanted[:_STRAY_BYTES].hex(' ')} should be"
     )
