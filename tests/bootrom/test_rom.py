@@ -8,6 +8,7 @@ from rom_host import BASE, ask, chip_of, connect, data_of
 from flash_emulator import CutAt, EmulatedFlash, Outcome, load_part, part_names
 from flash_emulator.an3155 import ACK, CRC_INITIAL, Bulk, Command, crc32
 from flash_emulator.bootrom import Chip, Fault, RomOptions, State, model_of
+from flash_emulator.part_file import package_toml
 from mcu_updater.stm32 import an3155 as host
 from mcu_updater.stm32.an3155 import Accepted, Refused
 
@@ -45,14 +46,11 @@ def test_identity_and_flash_size_can_be_read(part: str) -> None:
 
 
 def test_roms_of_the_table_belong_to_parts_and_name_their_sources() -> None:
-    import tomllib
-    from importlib import resources
-
-    file = resources.files("flash_emulator") / "bootrom" / "roms.toml"
-    roms = tomllib.loads(file.read_text())
+    roms, documents = package_toml("bootrom/roms.toml"), package_toml("documents.toml")
     assert set(roms) == set(part_names())
     for name, rom in roms.items():
         assert rom["sources"], name
+        assert set(rom["sources"]) <= set(documents), name
         assert set(rom["recalled"]) <= set(rom), name
     assert model_of(load_part("STM32F103x8")).commands.count(Command.ERASE) == 1
 
