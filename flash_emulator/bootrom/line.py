@@ -52,7 +52,6 @@ class Line:
         self._baud = speed.baud
         self._rom_baud = 0  # that it measured
         self._start_us = chip.device.clock.now_us
-        self._coming: deque[tuple[float, bytes]] = deque()  # when its first byte begins
         self._rx_free_us = 0.0
         self._busy_until_us = 0.0
         self._bridge = _Bridge(speed)
@@ -64,8 +63,11 @@ class Line:
     # --- towards the chip
 
     def receive(self, data: bytes, now_us: float, baud: int = 0) -> None:
-        """Bytes that the host sends now; *baud* is its speed, where it is known."""
-        self._advance(now_us)
+        """Bytes that the host sends now; *baud* is its speed, where it is known.
+
+        What the chip will say to them, and when, is settled at once: nothing that comes later
+        changes it. So the caller has to be woken once an answer, not once a frame too.
+        """
         data = self._noise.carry(data)
         if not self.speed.baud:
             self._hear(data, now_us)
@@ -73,32 +75,19 @@ class Line:
         self._baud = baud or self.speed.baud
         begin_us = max(now_us, self._rx_free_us)
         self._rx_free_us = begin_us + len(data) * self._byte_us
-        self._coming.append((begin_us, data))
-        self._advance(now_us)
-
-    def _advance(self, now_us: float) -> None:
-        """All bytes that have come by now."""
-        while self._coming:
-            begin_us, data = self._coming.popleft()
-            begin_us, data = self._overrun(begin_us, data, now_us)
+        while data:
+            begin_us, data = self._overrun(begin_us, data)
             size = min(self.chip.needs, len(data))
-            end_us = begin_us + size * self._byte_us
-            if end_us > now_us or not data:
-                if data:
-                    self._coming.appendleft((begin_us, data))
-                    return
-                continue
-            if data[size:]:
-                self._coming.appendleft((end_us, data[size:]))
+            begin_us += size * self._byte_us
             if self._is_understood():
-                self._hear(data[:size], end_us)
+                self._hear(data[:size], begin_us)
             else:
                 self.misread_count += size
+            data = data[size:]
 
-    def _overrun(self, begin_us: float, data: bytes, now_us: float) -> tuple[float, bytes]:
-        """What is left of bytes that came while the ROM looked away: the first of them."""
-        until_us = min(self._busy_until_us, now_us)
-        missed = min(len(data), int((until_us - begin_us) / self._byte_us))
+    def _overrun(self, begin_us: float, data: bytes) -> tuple[float, bytes]:
+        """What is left of bytes that come while the ROM looks away: the first of them."""
+        missed = min(len(data), int((self._busy_until_us - begin_us) / self._byte_us))
         if missed < 2:
             return begin_us, data
         self.overrun_count += missed - 1
@@ -129,16 +118,11 @@ class Line:
 
     def transmit(self, now_us: float) -> bytes:
         """What the host gets now."""
-        self._advance(now_us)
         return self._bridge.pop(math.inf if self.speed.is_free else now_us)
 
     def next_due_us(self) -> float | None:
-        """When there is something to do without anything coming; None: never."""
-        dues = [self._bridge.next_due_us()]
-        if self._coming:
-            begin_us, data = self._coming[0]
-            dues.append(begin_us + min(self.chip.needs, len(data)) * self._byte_us)
-        return min((due for due in dues if due is not None), default=None)
+        """When there is something for the host; None: never, unless it says something."""
+        return self._bridge.next_due_us()
 
 
 class _Bridge:

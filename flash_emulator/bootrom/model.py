@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
-from typing import Any, Literal
+from typing import Literal
 
 from flash_emulator.an3155 import Command
 from flash_emulator.part import Part, PartError
+from flash_emulator.part_file import package_toml
 
 _COMMON = (
     Command.GET,
@@ -60,7 +58,7 @@ class RomOptions:
     *refused_writes*: what the host hears when flash refuses to be programmed.
     *bad_read*: what comes of a read of a unit with a double ECC error.
     *bad_pages*: what comes of a page number that does not exist.
-    *protected_mass_erase* is silent too: AN2662 has no error for protected sectors.
+    *double_ack*: whether the first byte is answered twice (L412, V13.1).
     *max_baud*: faster than this the first byte is not understood; 0: no limit.
     """
 
@@ -74,15 +72,9 @@ class RomOptions:
     max_baud: int = 0
 
 
-@cache
-def _roms() -> dict[str, Any]:
-    file = resources.files("flash_emulator") / "bootrom" / "roms.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8"))
-
-
 def model_of(part: Part, options: RomOptions | None = None) -> RomModel:
     """The boot ROM of *part*. Raises PartError where none is known."""
-    rom = _roms().get(part.name)
+    rom = package_toml("bootrom/roms.toml").get(part.name)
     pid = part.identity.usart_pid
     if rom is None or pid is None:
         raise PartError(f"{part.name}: its boot ROM is not known", table="bootrom")

@@ -312,7 +312,6 @@ class Rom:
         if self.options.checksum_dialect == "private":
             size = yield from self._number()
             polynomial, initial = CRC_POLYNOMIAL, CRC_INITIAL
-            self._say(ACK)
         else:
             size = 4 * (yield from self._number())
             polynomial = yield from self._number()

@@ -5,7 +5,6 @@ It knows chip and line by shape only; ``cli`` brings the emulator.
 
 from __future__ import annotations
 
-import math
 import select
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,14 +56,11 @@ def serve_chip(line: ChipLine, wire: Wire, desk: Desk, clock: RealClock, stopper
 
 
 def _wait(line: ChipLine, wire: Wire, desk: Desk, clock: RealClock, stopper: Stopper) -> list[int]:
-    """File descriptors that have something, or none: it is time."""
-    poll = select.poll()
-    for source in (stopper.fileno, wire.input(), *desk.commands):
-        poll.register(source, select.POLLIN)
+    """File descriptors that have something, or none: it is time. Not poll, which counts in ms."""
     output = wire.output()
-    if output is not None:
-        poll.register(output, select.POLLIN * (output == wire.input()) | select.POLLOUT)
     due_us = line.next_due_us()
-    left_s = LONGEST_WAIT_S if due_us is None else due_us / 1e6 - clock.now_s()
-    timeout_ms = math.ceil(1000 * max(0.0, min(left_s, LONGEST_WAIT_S)))
-    return [descriptor for descriptor, _ in poll.poll(timeout_ms)]
+    left_s = LONGEST_WAIT_S if due_us is None else max(0.0, due_us / 1e6 - clock.now_s())
+    sources = [stopper.fileno, wire.input(), *desk.commands]
+    targets = [] if output is None else [output]
+    ready, _, _ = select.select(sources, targets, [], min(left_s, LONGEST_WAIT_S))
+    return ready

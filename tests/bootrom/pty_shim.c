@@ -22,6 +22,7 @@
 
 static struct {
     int known;
+    int opened;
     tcflag_t format;
     int lines;
 } ports[FILES];
@@ -54,6 +55,15 @@ static void set_lines(int fd, int lines)
         tell("DTR", !!(lines & TIOCM_DTR));
     if (changed & TIOCM_RTS)
         tell("RTS", !!(lines & TIOCM_RTS));
+}
+
+/* The kernel asserts both when a serial port is opened. */
+static void open_lines(int fd)
+{
+    if (ports[fd].opened)
+        return;
+    ports[fd].opened = 1;
+    set_lines(fd, TIOCM_DTR | TIOCM_RTS);
 }
 
 int close(int fd)
@@ -114,6 +124,7 @@ int ioctl(int fd, unsigned long request, ...)
     default:
         return next(fd, request, argument);
     }
+    open_lines(fd);
     switch (request) {
     case TIOCMGET:
         *(int *)argument = ports[fd].lines | TIOCM_CTS | TIOCM_DSR | TIOCM_CAR;

@@ -13,6 +13,7 @@ import pytest
 from served_chip import serving, stm32flash, stm32loader
 
 from flash_emulator import load_part
+from flash_emulator.an3155 import crc32
 from flash_emulator.bootrom.chip_file import unpack
 
 SIZES = {  # bytes: more than one sector of each part, and no more than it takes to see
@@ -78,3 +79,33 @@ def test_stm32loader(part: str, tmp_path: Path) -> None:
         assert chip.end() == 0
     assert (tmp_path / "read.bin").read_bytes() == image
     assert flash_in(file, len(image)) == image
+
+
+def test_stm32flash_computes_checksums_in_the_older_dialect(tmp_path: Path) -> None:
+    """``-C`` asks the ROM where GET lists the command; the log of the chip shows no Read."""
+    part = "STM32L476xG"
+    image = image_of(part)
+    (tmp_path / "image.bin").write_bytes(image)
+    port = ("-m", "8n1", "-b", "115200")
+    old = ("--rom-version", "3.3", "--checksum-dialect", "private", "--fault", "nack:read:1+")
+    with serving(part, *old) as chip:
+        assert stm32flash(*port, "-w", tmp_path / "image.bin", chip.where).returncode == 0
+        span = f"0x08000000:{len(image)}"
+        found = stm32flash(*port, "-C", "-S", span, chip.where)
+        assert found.returncode == 0, found
+        assert f"0x{crc32(image):08x}" in found.stdout.replace("0x0x", "0x"), found
+
+
+def test_the_modem_lines_of_stm32flash_start_rom_and_program(tmp_path: Path) -> None:
+    """8E1 and DTR, RTS as on an adapter: in to the ROM by BOOT0 high, out of it by BOOT0 low."""
+    lines, image = tmp_path / "lines", tmp_path / "image.bin"
+    image.write_bytes(image_of("STM32L476xG"))
+    wiring = ("--lines", lines, "--wiring", "nrst=dtr,boot0=rts", "--boot0", "low")
+    sequence = "rts&-dtr,dtr:-rts&-dtr,dtr"
+    with serving("STM32L476xG", *wiring) as chip:
+        assert chip.status()["state"] == "application"
+        for _ in range(2):
+            done = stm32flash("-m", "8e1", "-i", sequence, "-w", image, chip.where, lines=lines)
+            assert done.returncode == 0, done
+            assert chip.status()["state"] == "application"
+        assert stm32flash("-m", "8n1", chip.where).returncode != 0
