@@ -162,7 +162,7 @@ class Flasher:
             case DiffMethod.OFF:
                 return set()
             case DiffMethod.CRC | DiffMethod.AUTO:
-                return (yield from comparer.equal_by_crc(sectors))
+                return (yield from comparer.equal_by_crc(sectors, self._memory))
             case DiffMethod.CACHE:
                 return comparer.equal_by_memory(sectors, self._memory)
             case DiffMethod.READ:
@@ -267,7 +267,7 @@ class Flasher:
         sectors = without(plan.touched, known_bad)
         total = sum(len(part.data) for s in sectors for part in comparer.parts(s))
         if self._uses_checksum(plan):
-            same = (yield from comparer.equal_by_crc(sectors)) if sectors else set()
+            same = (yield from comparer.equal_by_crc(sectors, self._memory)) if sectors else set()
             yield Progress(Stage.VERIFY, total, total)
             sectors = without(sectors, same)  # read those, to say what differs
         differing = yield from comparer.differing(sectors, Stage.VERIFY)
