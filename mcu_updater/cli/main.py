@@ -25,6 +25,7 @@ from mcu_updater.cli.screen import Screen, complain, open_screen, show
 from mcu_updater.cli.session import Session, Terms
 from mcu_updater.cli.stm32 import COMMANDS as FLASH_COMMANDS
 from mcu_updater.cli.stm32_chip import COMMANDS as CHIP_COMMANDS
+from mcu_updater.cli.target import target_options, update_target
 from mcu_updater.cli.watch import command as watch_command
 from mcu_updater.errors import PortError, UpdaterError, UsageError
 from mcu_updater.journal import MAX_ATTEMPTS
@@ -226,6 +227,7 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
     help="SHA-256 to announce.  [default: the true one]",
 )
 @module_options
+@target_options
 @_cut_options
 @_trial_options
 @_screen_options
@@ -252,6 +254,9 @@ def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **give
     if image is None or given["any_package"]:
         raise UsageError("no IMAGE to upgrade to", expected="IMAGE, or --any with --module PORT")
     package = Package(image, given["md5"], given["sha256"])
+    if given["target_port"] is not None:
+        plan = Plan(given["component"], given["target"], package, given["source"] or "")
+        ctx.exit(update_target(given, plan, terms, screen))
     exists = file is not None and file.exists()
     board = _existing(file, given) if file and exists else _fresh(file, given)
     source = (given["source"] or "") if exists else ""
