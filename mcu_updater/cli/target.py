@@ -36,6 +36,7 @@ from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.quectel.pipe import ModulePipe
 from mcu_updater.slot import CopyLayout
+from mcu_updater.stm32.chip import WORD
 from mcu_updater.stm32.compare import read_frame
 from mcu_updater.stm32.flasher import Flasher
 from mcu_updater.stm32.target import RomFlash
@@ -116,15 +117,24 @@ class Target:
         options = ModuleOptions(max_read=max(terms.policy.read_size, ModuleOptions().max_read))
         module = EmulatedModule(DeveloperCenter([plan]), options)
         module.power_on(clock.now_s())
-        cause = ResetCause.POWER
+        cause, asked_again = ResetCause.POWER, False
         for _ in range(MOST_STARTS):
             module.transmit()  # what it said to a CPU in reset is lost
             dialect = replace(DEFAULT_DIALECT, max_read=options.max_read)
             client = AtClient(ModulePipe(module, clock), clock, dialect)
-            if (yield from self._start(cause, client, terms)):
+            done = yield from self._start(cause, client, terms)
+            if done and (asked_again or not self._was_another(module, plan)):
                 return
+            asked_again = asked_again or done
             cause = ResetCause.SOFTWARE
         raise VerificationFailed("the MCU does not come to rest", found=f"{MOST_STARTS} starts")
+
+    def _was_another(self, module: EmulatedModule, plan: Plan) -> bool:
+        """An upgrade that an earlier run began was looked for, and this module knows nothing of
+        it: now *plan* is due."""
+        told = module.versions.get(plan.component)
+        lost = (Outcome.LOST, Outcome.NO_PLAN)
+        return told != plan.target_version and self.result.outcome in lost
 
     def _start(
         self, cause: ResetCause, client: AtClient, terms: Terms
@@ -169,6 +179,12 @@ def part_of(flasher: Flasher) -> Part:
 
 def check_strategy(part: Part, strategy: Strategy) -> None:
     """Raise ChipRefused where the boot ROM cannot do what *strategy* needs."""
+    if part.program_unit < WORD:
+        raise ChipRefused(
+            f"{part.name} cannot be updated through its boot ROM: journals there are written in "
+            f"units of {part.program_unit} bytes, and the ROM writes {WORD} at once",
+            then="mcu-updater flash writes an image to it. Nothing was changed",
+        )
     if strategy in (Strategy.REMAP, Strategy.COPY):
         return
     mapped = part.identity.option_bytes is not None

@@ -57,7 +57,7 @@ class RomFlash:
             raise OSError(error.message) from error
 
     def program(self, address: int, data: bytes) -> None:
-        """See ``FlashDevice``. The ROM writes words, so on F1 two half-words are one."""
+        """See ``FlashDevice``. Whole words too: the ROM takes no less."""
         unit = max(self.geometry.program_unit, WORD)
         if address % unit or len(data) % unit:
             raise OSError(
