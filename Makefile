@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills fuzz bench firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills fuzz bench bench-serial firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -88,11 +88,14 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/powerloss.py
 	$(BIN)/python benchmarks/at_leg.py --check
 
+bench-serial: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side (takes an hour)
+	$(BIN)/python benchmarks/stm32_serial.py
+
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware
 
-apt:             ## optional Debian packages: cross compiler, independent image tools, a browser
-	apt-get install -y gcc-arm-none-eabi srecord chromium chromium-driver
+apt:             ## optional Debian packages: compilers, independent image tools and flashers, a browser
+	apt-get install -y gcc gcc-arm-none-eabi srecord stm32flash chromium chromium-driver
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

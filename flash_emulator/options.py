@@ -77,6 +77,11 @@ class Options:
         self.protected |= sectors
         self._digests = {}
 
+    def unprotect_sectors(self) -> None:
+        """Take the write protection of all single sectors away, at once."""
+        self.protected = frozenset()
+        self._digests = {}
+
     def cut(self, fields: Mapping[str, int], outcome: Outcome) -> None:
         """Leave of a change what the family leaves. All that is not BEFORE or AFTER is between."""
         if outcome is Outcome.BEFORE:

@@ -74,6 +74,12 @@ class ModuleRefused(UpdaterError):
     exit_code = 5
 
 
+class ChipRefused(UpdaterError):
+    """*Them*: the chip's boot ROM answered NACK, the chip is protected, or it is another one."""
+
+    exit_code = 6
+
+
 class VerificationFailed(UpdaterError):
     """*The hardware*: flash does not hold what was written."""
 
@@ -81,7 +87,7 @@ class VerificationFailed(UpdaterError):
 
 
 class LinkError(UpdaterError):
-    """The module does not answer, or answers in a way that retries did not mend."""
+    """Module or chip does not answer, or answers in a way that retries did not mend."""
 
     exit_code = 8
 
@@ -90,3 +96,9 @@ class Reverted(UpdaterError):
     """The new image had its trial and failed it; the old one runs again and was reported."""
 
     exit_code = 10
+
+
+class NoBootloader(UpdaterError):
+    """Nothing that speaks AN3155 answers at the port."""
+
+    exit_code = 11

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from mcu_updater.errors import (
+    ChipRefused,
     ImageRejected,
     LinkError,
     ModuleRefused,
+    NoBootloader,
     PortError,
     Reverted,
     UsageError,
@@ -23,11 +25,13 @@ MEANINGS: dict[int, str] = {
     ImageRejected.exit_code: "image or plan rejected; nothing of it will boot",
     PortError.exit_code: "port or board file cannot be used",
     ModuleRefused.exit_code: "module refused or failed, or offered no plan",
+    ChipRefused.exit_code: "chip refused: its boot ROM said no, it is protected, or another one",
     VerificationFailed.exit_code: "verification failed: flash does not hold what was written",
     LinkError.exit_code: "link error after retries",
     POWER_CUT: "power cut as asked",
     Reverted.exit_code: "reverted: the new image did not pass its trial, the old one runs",
     STOPPED: "watch: stopped between two steps, as SIGINT or SIGTERM asked",
+    NoBootloader.exit_code: "no boot ROM answers at the port",
     INTERRUPTED: "interrupted",
 }
 

@@ -17,6 +17,7 @@ from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
 from mcu_updater.cli.center import commands as center_commands
+from mcu_updater.cli.device import commands as device_commands
 from mcu_updater.cli.fleet import command as fleet_command
 from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
 from mcu_updater.cli.module import commands as module_commands
@@ -24,6 +25,9 @@ from mcu_updater.cli.part import commands as part_commands
 from mcu_updater.cli.powerloss import command as powerloss_command
 from mcu_updater.cli.screen import Screen, complain, open_screen, show
 from mcu_updater.cli.session import Session, Terms
+from mcu_updater.cli.stm32 import COMMANDS as FLASH_COMMANDS
+from mcu_updater.cli.stm32_chip import COMMANDS as CHIP_COMMANDS
+from mcu_updater.cli.target import target_options, update_target
 from mcu_updater.cli.watch import command as watch_command
 from mcu_updater.errors import PortError, UpdaterError, UsageError
 from mcu_updater.journal import MAX_ATTEMPTS
@@ -64,11 +68,14 @@ def cli() -> None:
 
 
 cli.add_command(module_commands)
+cli.add_command(device_commands)
 cli.add_command(watch_command)
 cli.add_command(part_commands)
 cli.add_command(powerloss_command)
 cli.add_command(center_commands)
 cli.add_command(fleet_command)
+for stm32_command in (*FLASH_COMMANDS, *CHIP_COMMANDS):
+    cli.add_command(stm32_command)
 
 
 # --- options that several commands have
@@ -224,6 +231,7 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
     help="SHA-256 to announce.  [default: the true one]",
 )
 @module_options
+@target_options
 @_cut_options
 @_trial_options
 @_screen_options
@@ -250,6 +258,9 @@ def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **give
     if image is None or given["any_package"]:
         raise UsageError("no IMAGE to upgrade to", expected="IMAGE, or --any with --module PORT")
     package = Package(image, given["md5"], given["sha256"])
+    if given["target_port"] is not None:
+        plan = Plan(given["component"], given["target"], package, given["source"] or "")
+        ctx.exit(update_target(given, plan, terms, screen))
     exists = file is not None and file.exists()
     board = _existing(file, given) if file and exists else _fresh(file, given)
     source = (given["source"] or "") if exists else ""

@@ -225,7 +225,7 @@ def _wire(given: dict[str, Any], at: int) -> Wire:
     if given["stdio"]:
         return StdioWire()
     if given["tcp"] is not None:
-        host, port = _address(given["tcp"])
+        host, port = wire_address(given["tcp"])
         return TcpWire(host, port + at - 1 if port else 0, given["once"])
     link = given["link"]
     return PtyWire(link and _numbered(link, at, given["count"]), given["once"])
@@ -261,7 +261,7 @@ def _check_wire(given: dict[str, Any]) -> None:
         raise UsageError("a module has one wire", expected="one of them", found=names)
 
 
-def _address(text: str) -> tuple[str, int]:
+def wire_address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 0xFFFF:
         raise UsageError("bad --tcp", expected="HOST:PORT, such as 127.0.0.1:4321", found=text)

@@ -32,6 +32,7 @@ class SerialPort:
 
     def __init__(self, port: serial.Serial, name: str, *, polled: bool) -> None:
         self.name = name
+        self.settings = port  # baud rate, parity and modem lines
         self._port = port
         self._fd = None if polled else port.fileno()
 
@@ -90,7 +91,11 @@ class SerialPort:
 
 
 def open_port(
-    name: str, baud: int = DEFAULT_BAUD, lister: PortLister = list_usb_ports
+    name: str,
+    baud: int = DEFAULT_BAUD,
+    lister: PortLister = list_usb_ports,
+    *,
+    parity: str = serial.PARITY_NONE,
 ) -> SerialPort:
     """The port *name*: a path, ``auto``, or a URL of pyserial. Raises PortError."""
     name = find_module_port(lister()) if name == "auto" else name
@@ -99,6 +104,7 @@ def open_port(
         port = serial.serial_for_url(
             name,
             baudrate=baud,
+            parity=parity,
             timeout=_POLL_S,
             write_timeout=None if scheme == "rfc2217" else _WRITE_TIMEOUT_S,  # it has none
             exclusive=True if scheme in ("", "hwgrep") else None,

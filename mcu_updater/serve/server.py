@@ -32,22 +32,41 @@ class RealClock:
 
 
 class Stopper:
-    """Turns SIGINT and SIGTERM into a readable file descriptor, so that all is put away first."""
+    """Turns SIGINT and SIGTERM into a readable file descriptor, so that all is put away first.
+
+    The signal itself writes to it (``set_wakeup_fd``): a handler in Python would run only after a
+    ``poll`` that the signal came just before, which may be never. So any signal that has a handler
+    makes it readable, and ``heard`` says whether it was one that ends.
+    """
+
+    _ENDS = frozenset((signal.SIGINT, signal.SIGTERM))
+    _RING = 0xFF  # no signal
 
     def __init__(self) -> None:
         self.fileno, self._bell = os.pipe()
+        for end in (self.fileno, self._bell):
+            os.set_blocking(end, False)
 
     def ring(self) -> None:
-        os.write(self._bell, b"!")
+        os.write(self._bell, bytes((self._RING,)))
+
+    def heard(self) -> bool:
+        """Whether it is to end; takes what has come."""
+        try:
+            said = os.read(self.fileno, 4096)
+        except BlockingIOError:
+            return False
+        return any(number in self._ENDS or number == self._RING for number in said)
 
     @contextlib.contextmanager
     def at_signals(self) -> Iterator[Stopper]:
-        kinds = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(kind, lambda *_: self.ring()) for kind in kinds]
+        before = [signal.signal(kind, lambda *_: None) for kind in self._ENDS]
+        bell = signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
         try:
             yield self
         finally:
-            for kind, handler in zip(kinds, before, strict=True):
+            signal.set_wakeup_fd(bell)
+            for kind, handler in zip(self._ENDS, before, strict=True):
                 signal.signal(kind, handler)
 
 
@@ -121,4 +140,5 @@ def _wait(instances: Sequence[Instance], clock: RealClock, stopper: Stopper) -> 
     dues_s = [due for one in instances if (due := one.module.next_deadline()) is not None]
     left_s = (min(dues_s, default=math.inf) - clock.now_s()) / clock.speed
     timeout_ms = math.ceil(1000 * max(0.0, min(left_s, LONGEST_WAIT_S)))
-    return any(descriptor == stopper.fileno for descriptor, _ in poll.poll(timeout_ms))
+    ready = [descriptor for descriptor, _ in poll.poll(timeout_ms)]
+    return stopper.fileno in ready and stopper.heard()

@@ -7,9 +7,11 @@ A wire never blocks on a client that does not read: what it cannot take waits, u
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import socket
+import struct
 import tty
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -18,6 +20,8 @@ from typing import ClassVar
 from mcu_updater.errors import PortError
 
 MAX_WAITING_SIZE = 1 << 16  # bytes; ours: many answers, and no memory to speak of
+_TCGETS2 = 0x802C_542A  # linux, asm-generic/ioctls.h
+_TERMIOS2 = struct.Struct("=4IB19s2I")  # asm-generic/termbits.h; last: c_ospeed
 CHUNK_SIZE = 4096  # bytes; what a pty gives at once
 
 
@@ -63,6 +67,10 @@ class Wire(ABC):
             return
         except OSError:
             self._left()
+
+    def baud(self) -> int:
+        """The speed that the client has set; 0 where a wire has none."""
+        return 0
 
     @abstractmethod
     def close(self) -> None:
@@ -120,6 +128,13 @@ class PtyWire(Wire):
             os.close(self._slave)
             self._slave = -1
         return data
+
+    def baud(self) -> int:
+        """Exact, also where it is none of the usual speeds."""
+        with contextlib.suppress(OSError):
+            settings = fcntl.ioctl(self._master, _TCGETS2, bytes(_TERMIOS2.size))
+            return int(_TERMIOS2.unpack(settings)[-1])
+        return 0
 
     def close(self) -> None:
         self._close_both()

@@ -21,7 +21,7 @@ def board(tmp_path: Path) -> Path:
 
 
 def test_the_table_is_the_documented_one():
-    assert sorted(exits.MEANINGS) == [0, 2, 3, 4, 5, 7, 8, 9, 10, 12, 130]
+    assert sorted(exits.MEANINGS) == [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 130]
     classes = errors.UpdaterError.__subclasses__()
     assert {error.exit_code for error in classes} <= set(exits.MEANINGS)
     help_text = run("--help").stdout

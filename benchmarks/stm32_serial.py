@@ -1,0 +1,238 @@
+"""Our host, stm32flash and stm32loader side by side over AN3155, each against ``device serve``.
+
+Write and verify of one image on a fresh STM32L476, with flash timing, at each baud rate and USB
+latency; then the same again with 2 of its sectors changed. ``device serve`` runs as it is, but for
+counters in its line: bytes both ways, and how often the host waited for an answer before it sent
+more. The line rate is that of 11 bits a byte, and of the image's bytes once.
+
+A pty has no latency timer that a host could set, so low-latency mode, which our host asks of every
+real port, cannot be seen here; the row "low-latency" is our host against a bridge of 1 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+BASE, SECTOR = 0x0800_0000, 2048
+TIMES = ("--program-us", "81.69", "--erase-us", "22000", "--mass-erase-us", "22000")
+"""L476, typical, as the measurements of others have them; the part file knows maxima only."""
+
+
+# --- the chip: device serve, with counters
+
+
+def serve(counts: Path, arguments: Sequence[str]) -> None:
+    """Run in a process of its own, until SIGTERM."""
+    from flash_emulator.bootrom import Line
+    from mcu_updater.cli import device
+    from mcu_updater.cli.main import cli
+
+    seen = {"wire_bytes": 0, "turnarounds": 0}
+
+    class CountingLine(Line):
+        answered = False
+
+        def receive(self, data: bytes, *moment: float) -> None:
+            seen["wire_bytes"] += len(data)
+            seen["turnarounds"] += self.answered
+            self.answered = False
+            super().receive(data, *moment)
+
+        def transmit(self, now_us: float) -> bytes:
+            data = super().transmit(now_us)
+            seen["wire_bytes"] += len(data)
+            self.answered = self.answered or bool(data)
+            return data
+
+    def tell(*_: object) -> None:
+        counts.write_text(json.dumps(seen))
+        seen.update(wire_bytes=0, turnarounds=0)
+
+    signal.signal(signal.SIGUSR2, tell)
+    device.Line = CountingLine  # type: ignore[misc]
+    cli(["device", "serve", *arguments], standalone_mode=False)
+
+
+@dataclass(frozen=True)
+class Served:
+    port: Path
+    counts: Path
+    process: subprocess.Popen[bytes]
+
+    def counted(self) -> dict[str, int]:
+        """Since the last time."""
+        self.counts.unlink(missing_ok=True)
+        self.process.send_signal(signal.SIGUSR2)
+        while not (self.counts.exists() and self.counts.stat().st_size):
+            if self.process.poll() is not None:
+                sys.exit(f"device serve has ended with {self.process.returncode}")
+            time.sleep(0.01)
+        seen: dict[str, int] = json.loads(self.counts.read_text())
+        return seen
+
+
+@contextmanager
+def chip(folder: Path, baud: int, latency_ms: int, *more: str) -> Iterator[Served]:
+    port, counts = folder / "tty", folder / "counts"
+    command = (
+        *(sys.executable, __file__, "--serve", str(counts), "STM32L476xG", "--link", str(port)),
+        *("--baud", str(baud), "--latency-ms", str(latency_ms), "--timing", "typ", *TIMES, *more),
+    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=None)
+    assert process.stdout is not None
+    if not process.stdout.readline():
+        sys.exit(f"device serve does not start: {command}")
+    try:
+        yield Served(port, counts, process)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+# --- the clients
+
+
+class Clients:
+    """Command lines, with the same job for each: write IMAGE and verify it."""
+
+    def __init__(self, folder: Path, baud: int) -> None:
+        self.folder, self.baud = folder, baud
+        self.shim = folder / "shim.so"
+        source = ROOT / "tests" / "bootrom" / "pty_shim.c"
+        subprocess.run(
+            ["gcc", "-shared", "-fPIC", "-o", str(self.shim), str(source), "-ldl"], check=True
+        )
+
+    def stm32flash(self, image: Path, port: Path) -> list[str]:
+        return ["stm32flash", "-m", "8n1", "-b", str(self.baud), "-w", str(image), "-v", str(port)]
+
+    def stm32loader(self, image: Path, port: Path) -> list[str]:
+        tool = [str(BIN / "stm32loader"), "-p", str(port), "-b", str(self.baud), "-f", "L4"]
+        return ["env", f"LD_PRELOAD={self.shim}", *tool, "-e", "-w", "-v", "-n", str(image)]
+
+    def ours(self, image: Path, port: Path, *more: str) -> list[str]:
+        cache = str(self.folder / "cache")
+        tool = [str(BIN / "mcu-updater"), "flash", str(image), "--port", str(port)]
+        return [*tool, "--baud", str(self.baud), "--cache", cache, "--quiet", *more]
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    seconds: float
+    wire_bytes: int
+    turnarounds: int
+    is_good: bool
+
+    def text(self, best_peer_s: float | None, floor_s: float) -> str:
+        ratio = f"x{best_peer_s / self.seconds:.1f}" if best_peer_s else ""
+        mark = "" if self.is_good else "  FAILED"
+        return (
+            f"  {self.name:34} {self.seconds:8.2f} s {self.wire_bytes:9} bytes "
+            f"{self.turnarounds:6} turns {floor_s / self.seconds * 100:7.1f} % {ratio:>7}{mark}"
+        )
+
+
+def timed(name: str, served: Served, command: list[str]) -> Row:
+    served.counted()
+    began_s = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    took_s = time.monotonic() - began_s
+    seen = served.counted()
+    if done.returncode:
+        print(f"{name}: {done.returncode}: {done.stderr[-300:]}", file=sys.stderr)
+    return Row(name, took_s, seen["wire_bytes"], seen["turnarounds"], not done.returncode)
+
+
+def image_of(size: int) -> bytes:
+    noise = random.Random(6).randbytes(size)
+    return struct.pack("<II", 0x2000_8000, BASE + 0x101) + noise[8:]
+
+
+def compare(folder: Path, size: int, baud: int, latency_ms: int, only_ours: bool) -> bool:
+    """One table. Whether everything ended well."""
+    first, second = folder / "first.bin", folder / "second.bin"
+    data = image_of(size)
+    first.write_bytes(data)
+    changed = bytearray(data)
+    for sector in (size // SECTOR // 3, size // SECTOR // 2):
+        changed[sector * SECTOR + 100] ^= 0x55
+    second.write_bytes(changed)
+    clients = Clients(folder, baud)
+    rows, again = [], []
+
+    def peer(name: str, command: list[str], after: list[str]) -> None:
+        with chip(folder, baud, latency_ms) as served:
+            rows.append(timed(name, served, command))
+            again.append(timed(name, served, after))
+
+    port = folder / "tty"
+    if not only_ours:
+        peer("stm32flash", clients.stm32flash(first, port), clients.stm32flash(second, port))
+        peer("stm32loader", clients.stm32loader(first, port), clients.stm32loader(second, port))
+    with chip(folder, baud, latency_ms) as served:
+        rows.append(timed("ours", served, clients.ours(first, port)))
+        again.append(timed("ours, read-back", served, clients.ours(second, port)))
+        again.append(
+            timed("ours, --diff cache", served, clients.ours(first, port, "--diff", "cache"))
+        )
+    with chip(folder, baud, latency_ms) as served:
+        rows.append(timed("ours, --erase-chip", served, clients.ours(first, port, "--erase-chip")))
+    with chip(folder, baud, latency_ms) as served:
+        rows.append(timed("ours, --merge", served, clients.ours(first, port, "--merge")))
+        again.append(timed("ours, --merge", served, clients.ours(second, port, "--merge")))
+    with chip(folder, baud, latency_ms, "--rom-version", "3.3") as served:
+        rows.append(timed("ours, ROM with CRC", served, clients.ours(first, port)))
+        again.append(timed("ours, ROM with CRC", served, clients.ours(second, port)))
+    if latency_ms > 1:
+        with chip(folder, baud, 1) as served:
+            rows.append(timed("ours, low-latency", served, clients.ours(first, port)))
+            again.append(timed("ours, low-latency", served, clients.ours(second, port)))
+    floor_s = size * 11 / baud
+    for title, table in (("write and verify", rows), ("again, 2 sectors changed", again)):
+        peers = [row.seconds for row in table if row.name.startswith("stm32") and row.is_good]
+        print(f"{title}: {size} bytes, {baud} baud, {latency_ms} ms; line rate {floor_s:.2f} s")
+        for row in table:
+            print(row.text(min(peers, default=None), floor_s), flush=True)
+    return all(row.is_good for row in rows + again)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--serve"]:
+        serve(Path(sys.argv[2]), sys.argv[3:])
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=256 * 1024, help="bytes of the image")
+    parser.add_argument("--baud", type=int, action="append")
+    parser.add_argument("--latency-ms", type=int, action="append")
+    parser.add_argument("--only-ours", action="store_true", help="no peers")
+    given = parser.parse_args()
+    if not given.only_ours and shutil.which("stm32flash") is None:
+        sys.exit("stm32flash is missing (apt-get install stm32flash), or use --only-ours")
+    good = True
+    for baud in given.baud or (115_200, 921_600):
+        for latency_ms in given.latency_ms or (1, 16):
+            with tempfile.TemporaryDirectory() as name:
+                os.environ["XDG_CACHE_HOME"] = name
+                good &= compare(Path(name), given.size, baud, latency_ms, given.only_ours)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

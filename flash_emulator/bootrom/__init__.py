@@ -1,0 +1,30 @@
+"""ST's USART boot ROM (AN3155), emulated over the flash model. Sans-I/O.
+
+    chip = Chip(EmulatedFlash(load_part("STM32L476xG")))
+    chip.receive(b"\\x7f")
+    assert chip.transmit() == b"\\x79"
+
+``docs/bootrom.md`` states the model, and each assumption with its source.
+"""
+
+from flash_emulator.bootrom.chip import Chip, State
+from flash_emulator.bootrom.faults import Deed, Fault, Faults
+from flash_emulator.bootrom.line import Line, Speed
+from flash_emulator.bootrom.model import RomModel, RomOptions, model_of
+from flash_emulator.bootrom.noise import Noise
+from flash_emulator.bootrom.rom import Rom
+
+__all__ = [
+    "Chip",
+    "Deed",
+    "Fault",
+    "Faults",
+    "Line",
+    "Noise",
+    "Rom",
+    "RomModel",
+    "RomOptions",
+    "Speed",
+    "State",
+    "model_of",
+]

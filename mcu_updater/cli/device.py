@@ -1,0 +1,339 @@
+"""``mcu-updater device``: an emulated STM32 behind its USART boot ROM."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flash_emulator import CutAt, EmulatedFlash, Outcome
+from flash_emulator.bootrom import Chip, Fault, Faults, Line, Noise, RomOptions, Speed
+from flash_emulator.bootrom.line import FTDI_PAYLOAD
+from flash_emulator.bootrom.times import with_times
+from flash_emulator.part import Mode
+from mcu_updater.board.chip_store import ChipStore
+from mcu_updater.cli import exits, values
+from mcu_updater.cli.device_control import Control
+from mcu_updater.cli.device_pins import Pins, Wiring
+from mcu_updater.cli.module import wire_address
+from mcu_updater.errors import UsageError
+from mcu_updater.serve import PtyWire, RealClock, Stopper, TcpWire, Wire
+from mcu_updater.serve.chips import Desk, serve_chip
+
+FILE = click.Path(path_type=Path)
+POSITIVE = click.FloatRange(min=0, min_open=True)
+
+
+def _options(group: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(OPTIONS):
+        group = option(group)
+    return group
+
+
+def _faults(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[Fault]:
+    try:
+        return [Fault.parse(text) for text in texts]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _noise(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
+    rates = {}
+    for text in texts:
+        kind, _equals, rate = text.partition("=")
+        if kind not in ("flip", "lose", "double"):
+            raise click.BadParameter(f"{text!r} is no flip=, lose= or double= with a chance")
+        try:
+            rates[kind] = float(rate)
+            Noise(rates[kind])
+        except ValueError as error:
+            raise click.BadParameter(f"{text!r}: {error}") from error
+    return rates
+
+
+def _baud(_: click.Context, __: click.Parameter, text: str | None) -> int | str | None:
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal() or not 0 < int(text) <= 10_000_000:
+        raise click.BadParameter(f"{text!r} is neither auto nor a number of bits per second")
+    return int(text)
+
+
+def _wiring(_: click.Context, __: click.Parameter, text: str) -> Wiring:
+    try:
+        return Wiring.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _version(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
+    if text is None:
+        return None
+    major, dot, minor = text.partition(".")
+    if not (dot and major.isdecimal() and minor.isdecimal() and int(major) < 16 > int(minor)):
+        raise click.BadParameter(f"{text!r} is no version such as 3.1")
+    return int(major) << 4 | int(minor)
+
+
+def _choice(name: str, *values_: str, text: str) -> Callable[..., Any]:
+    return click.option(
+        name, type=click.Choice(values_), default=values_[0], show_default=True, help=text
+    )
+
+
+OPTIONS = (
+    click.option("--link", type=FILE, metavar="PATH", help="A stable name for the pty."),
+    click.option("--tcp", metavar="HOST:PORT", help="Listen there instead; port 0: any free one."),
+    click.option("--once", is_flag=True, help="End when the client leaves."),
+    click.option(
+        "--file",
+        type=FILE,
+        metavar="FILE",
+        help="Keeps the chip; killed, too. May be a board file.",
+    ),
+    click.option("--seed", default=0, show_default=True, help="Of a new chip."),
+    click.option(
+        "--baud",
+        callback=_baud,
+        metavar="N|auto",
+        help="Let bytes take their time; auto: at the speed that the client sets on the pty.  "
+        "[default: no time]",
+    ),
+    click.option(
+        "--latency-ms",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="MS",
+        help="Timer of a USB bridge: 16 as an FTDI comes, 1 in low-latency mode.",
+    ),
+    click.option(
+        "--packet-size",
+        type=click.IntRange(1, 512),
+        default=FTDI_PAYLOAD,
+        show_default=True,
+        metavar="N",
+        help="Payload of the bridge's USB packets.",
+    ),
+    _choice("--timing", "none", "typ", "max", text="Wait as long as flash operations take."),
+    click.option("--program-us", type=POSITIVE, metavar="US", help="Time to program one unit."),
+    click.option("--erase-us", type=POSITIVE, metavar="US", help="Time to erase one sector."),
+    click.option("--mass-erase-us", type=POSITIVE, metavar="US", help="Of a bank, or of all."),
+    click.option(
+        "--cut-at", type=click.IntRange(min=1), metavar="N", help="Cut power at flash operation N."
+    ),
+    click.option(
+        "--outcome",
+        type=click.Choice([outcome.value for outcome in Outcome]),
+        default=Outcome.TORN.value,
+        show_default=True,
+        help="What the cut leaves of that operation.",
+    ),
+    _choice("--after-cut", "exit", "on", "off", text="End; or power comes back; or it does not."),
+    click.option(
+        "--fault",
+        multiple=True,
+        callback=_faults,
+        metavar="DEED:COMMAND[:N[+]]",
+        help="nack, hang, reset, busy, skip or spoil the Nth such command, + and all after it: "
+        "nack:write:3, hang:any:10, skip:write:1+.",
+    ),
+    click.option(
+        "--noise",
+        multiple=True,
+        callback=_noise,
+        metavar="KIND=CHANCE",
+        help="flip, lose or double each byte with that chance.",
+    ),
+    _choice("--boot0", "high", "low", text="The pin: what a reset starts, ROM or flash."),
+    click.option(
+        "--lines",
+        type=FILE,
+        metavar="FIFO",
+        help="Modem lines of the client, as a shim tells them.",
+    ),
+    click.option(
+        "--wiring",
+        callback=_wiring,
+        default="nrst=!dtr,boot0=!rts",
+        show_default=True,
+        metavar="PIN=LINE,...",
+        help="Pins on those lines; !: an asserted line pulls its pin low.",
+    ),
+    click.option("--control", is_flag=True, help="Obey lines on standard input; see docs."),
+    click.option(
+        "--rom-version", callback=_version, metavar="X.Y", help="From 3.3 on with Get Checksum."
+    ),
+    _choice("--checksum-dialect", "an3155", "private", text="Frames of Get Checksum."),
+    _choice("--short-writes", "drop", "pad", text="What comes of units written in part."),
+    _choice("--refused-writes", "ack", "nack", text="What is said when flash refuses."),
+    _choice("--bad-read", "hang", "nack", "reset", text="What a double ECC error comes to."),
+    _choice("--bad-pages", "nack", "ignore", text="What is said to a page that is none."),
+    click.option("--double-ack", is_flag=True, help="Say ACK twice after the first byte."),
+    click.option(
+        "--max-baud",
+        type=click.IntRange(min=1),
+        default=None,
+        metavar="N",
+        help="Do not understand anything faster; with --baud auto.",
+    ),
+)
+
+
+@click.group("device")
+def commands() -> None:
+    """An emulated STM32 behind its USART boot ROM."""
+
+
+@commands.command("serve", short_help="Serve a chip on a pty or a TCP port.")
+@click.argument("part", callback=values.part)
+@_options
+@click.pass_context
+def serve_command(context: click.Context, /, **given: Any) -> None:
+    """Serve an emulated chip, until it is interrupted.
+
+    Prints one line: what a client opens, a device path or a socket:// address. SIGUSR1 takes the
+    power away between two operations.
+    """
+    _check(given)
+    with ExitStack() as stack, Stopper().at_signals() as stopper:
+        store, chip = _chip(given, stack)
+        noise = Noise(**given["noise"], seed=given["seed"])
+        line = Line(chip, _speed(given), noise)
+        wire = _wire(given)
+        stack.callback(wire.close)
+        desk = Desk(
+            keep=store.keep if store else lambda: None,
+            is_over=lambda: False,
+            follows_baud=given["baud"] == "auto",
+        )
+        served = _Served(chip, desk, given["after_cut"])
+        served.listen(line, stack, wants_control=given["control"])
+        if given["lines"] is not None:
+            pins = Pins(chip, given["wiring"], given["lines"])
+            stack.callback(pins.close)
+            desk.commands[pins.fileno] = pins.read
+        click.echo(wire.where)
+        serve_chip(line, wire, desk, RealClock(), stopper)
+    if served.was_cut:
+        context.exit(exits.POWER_CUT)
+
+
+class _Served:
+    """What happens to the chip besides bytes: cuts, and control lines."""
+
+    def __init__(self, chip: Chip, desk: Desk, after_cut: str) -> None:
+        self.was_cut = False
+        self._chip, self._desk, self._after_cut = chip, desk, after_cut
+        self._control: Control | None = None
+        self._keep = desk.keep
+        desk.keep, desk.is_over = self._look, self._is_over
+
+    def listen(self, line: Line, stack: ExitStack, *, wants_control: bool) -> None:
+        source, bell = os.pipe()
+        before = signal.signal(signal.SIGUSR1, lambda *_: os.write(bell, b"!"))
+        stack.callback(signal.signal, signal.SIGUSR1, before)
+        self._desk.commands[source] = lambda: self._cut_now(source)
+        if wants_control:
+            self._control = Control(line)
+            self._desk.commands[0] = self._obey
+
+    def _obey(self) -> None:
+        assert self._control is not None
+        if not self._control.read(0):
+            del self._desk.commands[0]
+
+    def _cut_now(self, bell: int) -> None:
+        os.read(bell, 64)
+        self._chip.power_off()
+        self._lost_power("power was cut, between two operations")
+
+    def _look(self) -> None:
+        """After each turn: what a cut brings."""
+        cut = self._chip.cut
+        self._keep()
+        if cut is not None and not self.was_cut:
+            self._lost_power(str(cut))
+
+    def _lost_power(self, text: str) -> None:
+        click.echo(text, err=True)
+        if self._after_cut == "on":
+            self._chip.power_on()
+            self._keep()
+        self.was_cut = self._after_cut != "on"
+
+    def _is_over(self) -> bool:
+        ended = self._control is not None and self._control.is_over
+        return ended or (self.was_cut and self._after_cut == "exit")
+
+
+# --- from options to values
+
+
+def _check(given: dict[str, Any]) -> None:
+    if given["link"] and given["tcp"]:
+        raise UsageError("a chip has one line", expected="one of them", found="--link and --tcp")
+    if given["baud"] == "auto" and given["tcp"]:
+        raise UsageError("a socket has no speed", expected="--baud N", found="--baud auto")
+    if given["max_baud"] and given["baud"] != "auto":
+        raise UsageError("--max-baud needs the client's speed", expected="--baud auto with it")
+
+
+def _chip(given: dict[str, Any], stack: ExitStack) -> tuple[ChipStore | None, Chip]:
+    mode: Mode = "max" if given["timing"] == "max" else "typ"
+    part, untimed = with_times(
+        given["part"],
+        mode,
+        program_unit_us=given["program_us"],
+        sector_erase_us=given["erase_us"],
+        mass_erase_us=given["mass_erase_us"],
+    )
+    if untimed and given["timing"] != "none":
+        text = f"no document says how long this takes, so it takes no time: {', '.join(untimed)}"
+        click.echo(f"{part.name}: {text}", err=True)
+    options, faults = _rom_options(given), Faults(*given["fault"])
+    store = None
+    if given["file"] is None:
+        chip = Chip(EmulatedFlash(part, seed=given["seed"]), options, faults=faults)
+    else:
+        store = ChipStore(given["file"])
+        chip = store.open(part, options, faults, seed=given["seed"])
+        stack.callback(store.close)
+    chip.boot0 = given["boot0"] == "high"
+    chip.reset()
+    if given["cut_at"] is not None:
+        chip.device.supply = CutAt(given["cut_at"], Outcome(given["outcome"]))
+    return store, chip
+
+
+def _rom_options(given: dict[str, Any]) -> RomOptions:
+    return RomOptions(
+        version=given["rom_version"],
+        checksum_dialect=given["checksum_dialect"],
+        short_writes=given["short_writes"],
+        refused_writes=given["refused_writes"],
+        bad_read=given["bad_read"],
+        bad_pages=given["bad_pages"],
+        double_ack=given["double_ack"] or None,
+        max_baud=given["max_baud"] or 0,
+    )
+
+
+def _speed(given: dict[str, Any]) -> Speed:
+    baud = given["baud"]
+    return Speed(
+        baud=115_200 if baud == "auto" else baud or 0,
+        latency_ms=given["latency_ms"],
+        packet_size=given["packet_size"],
+        flash=given["timing"] != "none",
+    )
+
+
+def _wire(given: dict[str, Any]) -> Wire:
+    if given["tcp"] is not None:
+        return TcpWire(*wire_address(given["tcp"]), given["once"])
+    return PtyWire(given["link"], given["once"])

@@ -1,0 +1,271 @@
+"""``flash``, ``plan``, ``verify``, ``read``, ``erase``: a real STM32 behind its boot ROM."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mcu_updater.cli import values
+from mcu_updater.cli.stm32_link import Bench, Command, opened, port_options
+from mcu_updater.errors import PortError, UsageError, address_text
+from mcu_updater.stm32.chip import Sector
+from mcu_updater.stm32.compare import DiffMethod
+from mcu_updater.stm32.estimate import Estimate, estimate
+from mcu_updater.stm32.events import FlasherEvent, Planned
+from mcu_updater.stm32.firmware import Firmware, read_firmware
+from mcu_updater.stm32.flasher import FlashOptions
+from mcu_updater.stm32.plan import FlashPlan
+
+FLASH_BASE = 0x0800_0000
+_FILE = click.Path(path_type=Path)
+_image = click.argument("image", type=_FILE, callback=values.image)
+_base = click.option(
+    "--base",
+    callback=values.address,
+    default=hex(FLASH_BASE),
+    show_default=True,
+    metavar="ADDR",
+    help="Where a raw image goes; other formats say it themselves.",
+)
+
+
+def _flash_options(command: Command) -> Command:
+    for option in reversed(_FLASH_OPTIONS):
+        command = option(command)
+    return command
+
+
+_FLASH_OPTIONS = (
+    click.option(
+        "--diff",
+        type=click.Choice([method.value for method in DiffMethod]),
+        default=DiffMethod.AUTO.value,
+        show_default=True,
+        help="How to find what is there already. auto: by the ROM's CRC, else by reading. cache: "
+        "believe what this computer left there, after samples. off: write everything.",
+    ),
+    click.option(
+        "--erase-chip",
+        is_flag=True,
+        help="Erase everything first, at once, what is outside of the image too.",
+    ),
+    click.option(
+        "--go",
+        callback=values.address,
+        metavar="ADDR",
+        help="Start the program whose vector table lies there.",
+    ),
+    click.option("--no-verify", is_flag=True, help="Do not look whether it is there."),
+)
+
+
+def _options(given: dict[str, Any]) -> FlashOptions:
+    return FlashOptions(
+        diff=DiffMethod(given["diff"]),
+        verify=not given["no_verify"],
+        erase_chip=given["erase_chip"],
+        go=given["go"],
+    )
+
+
+def _firmware(given: dict[str, Any]) -> Firmware:
+    return read_firmware(given["image"], given["base"])
+
+
+def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | None:
+    plan = None
+    for event in events:
+        if isinstance(event, bytes):
+            continue
+        bench.screen.event(event)
+        if isinstance(event, Planned):
+            plan = event.plan
+    return plan
+
+
+@click.command("flash", short_help="Flash an STM32 through its USART boot ROM.")
+@_image
+@port_options
+@_base
+@_flash_options
+@click.option("--dry-run", is_flag=True, help="As plan: change nothing.")
+def flash_command(**given: Any) -> None:
+    """Erase what differs from IMAGE (.bin, .hex, .s19), write it, verify it.
+
+    Run it again after whatever went wrong: what is there already is not written twice.
+    """
+    firmware, options = _firmware(given), _options(given)
+    with opened(given) as bench:
+        began_s = time.monotonic()
+        if given["dry_run"]:
+            _dry_run(bench, firmware, options)
+            return
+        plan = _show(bench, bench.flasher.flash(firmware, options))
+        _done(bench, plan, time.monotonic() - began_s, verified=options.verify)
+
+
+@click.command("plan", short_help="What flash would do, and how long it would take.")
+@_image
+@port_options
+@_base
+@_flash_options
+def plan_command(**given: Any) -> None:
+    """Print what ``flash`` would erase, write and skip. Does not change the chip."""
+    firmware, options = _firmware(given), _options(given)
+    with opened(given) as bench:
+        _dry_run(bench, firmware, options)
+
+
+def _dry_run(bench: Bench, firmware: Firmware, options: FlashOptions) -> None:
+    plan = _show(bench, bench.flasher.plan(firmware, options))
+    assert plan is not None
+    checksum = bench.flasher.has_checksum
+    cost = estimate(plan, bench.speed, checksum=checksum, verify=options.verify)
+    bench.screen.result(*_estimate_of(bench, cost))
+
+
+def _estimate_of(bench: Bench, cost: Estimate) -> tuple[dict[str, Any], str]:
+    speed = bench.speed
+    fields = {
+        "event": "estimate",
+        "baud": speed.baud,
+        "latency_ms": speed.latency_s * 1000,
+        "wire_bytes": cost.wire_bytes,
+        "turnarounds": cost.turnarounds,
+        "wire_s": round(cost.wire_s, 3),
+        "latency_s": round(cost.latency_s, 3),
+        "erase_s": cost.erase_s,
+        "program_s": cost.program_s,
+        "total_s": round(cost.total_s, 3),
+        "is_complete": cost.is_complete,
+    }
+    bound = "" if cost.is_complete else " at least; no document here gives this part's flash times"
+    text = (
+        f"would take {cost.total_s:.1f} s{bound}: {cost.wire_s:.1f} s on the wire at {speed.baud} "
+        f"baud ({cost.wire_bytes} bytes), {cost.latency_s:.1f} s for {cost.turnarounds} answers at "
+        f"{speed.latency_s * 1000:g} ms, {_seconds(cost.erase_s)} erasing, "
+        f"{_seconds(cost.program_s)} programming. Nothing was changed"
+    )
+    return fields, text
+
+
+def _seconds(time_s: float | None) -> str:
+    return "unknown" if time_s is None else f"{time_s:.1f} s"
+
+
+def _done(bench: Bench, plan: FlashPlan | None, took_s: float, *, verified: bool) -> None:
+    assert plan is not None
+    traffic = bench.flasher.connection.rom.rom.traffic.since(bench.started)
+    line_rate = plan.firmware.size * 11 / bench.line.baud / took_s * 100 if took_s else 0.0
+    fields = {
+        "event": "done",
+        "verified": verified,
+        "seconds": round(took_s, 3),
+        "wire_bytes": traffic.wire_bytes,
+        "turnarounds": traffic.turnarounds,
+        "written_bytes": plan.write_size,
+        "kept_bytes": plan.kept_size,
+        "line_rate_percent": round(line_rate, 1),
+        "repaired": bench.connection.rom.failures,
+    }
+    word = "done" if verified else "written, not verified"
+    text = (
+        f"{word} in {took_s:.1f} s: {plan.write_size} bytes written, {plan.kept_size} kept; "
+        f"{traffic.wire_bytes} bytes on the wire, {traffic.turnarounds} turnarounds, "
+        f"{line_rate:.0f} % of the line rate"
+    )
+    bench.screen.result(fields, text)
+
+
+@click.command("verify", short_help="Compare an image with an STM32's flash.")
+@_image
+@port_options
+@_base
+def verify_command(**given: Any) -> None:
+    """Compare IMAGE with flash, by the ROM's CRC or by reading. Changes nothing."""
+    firmware = _firmware(given)
+    with opened(given) as bench:
+        _show(bench, bench.flasher.verify(firmware))
+
+
+@click.command("read", short_help="Read an STM32's flash into a file.")
+@click.argument("file", type=_FILE)
+@port_options
+@click.option("--start", callback=values.address, metavar="ADDR", help="[default: flash]")
+@click.option("--size", type=click.IntRange(min=1), metavar="N", help="[default: all of it]")
+@click.option(
+    "--once",
+    is_flag=True,
+    help="Do not read everything twice where the ROM has no CRC: reads carry no checksum.",
+)
+def read_command(**given: Any) -> None:
+    """Read memory into FILE, which appears when all of it has come."""
+    with opened(given) as bench:
+        chip = bench.flasher.chip
+        start = chip.base if given["start"] is None else given["start"]
+        size = given["size"] or chip.size - (start - chip.base)
+        if size < 1:
+            raise UsageError("nothing to read there", where=address_text(start))
+        data = bytearray()
+        for event in bench.flasher.read(start, size, twice=not given["once"]):
+            if isinstance(event, bytes):
+                data += event
+            else:
+                bench.screen.event(event)
+        _keep(given["file"], bytes(data))
+        text = f"{given['file']}: {size} bytes from {address_text(start)}"
+        bench.screen.result({"event": "read", "address": start, "bytes": size}, text)
+
+
+def _keep(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise PortError("cannot be written", where=str(path), found=error.strerror or "") from error
+
+
+@click.command("erase", short_help="Erase sectors of an STM32, or all.")
+@port_options
+@click.option("--all", "everything", is_flag=True, help="The whole chip.")
+@click.option("--start", callback=values.address, metavar="ADDR", help="First sector's address.")
+@click.option("--size", type=click.IntRange(min=1), metavar="N", help="Whole sectors.")
+@click.option("--no-verify", is_flag=True, help="Do not look whether it is blank.")
+def erase_command(**given: Any) -> None:
+    """Erase what is named, and look whether it is blank."""
+    ranged = given["start"] is not None and given["size"] is not None
+    if given["everything"] == ranged or (given["start"] is None) != (given["size"] is None):
+        raise UsageError("what to erase?", expected="--all, or --start ADDR and --size N")
+    with opened(given) as bench:
+        sectors = _sectors(bench, given)
+        verify = not given["no_verify"]
+        _show(bench, bench.flasher.erase(sectors, everything=given["everything"], verify=verify))
+        fields = {"event": "erased", "sectors": [sector.number for sector in sectors]}
+        bench.screen.result(fields, f"erased {len(sectors)} sectors")
+
+
+def _sectors(bench: Bench, given: dict[str, Any]) -> tuple[Sector, ...]:
+    chip = bench.flasher.chip
+    if given["everything"]:
+        return chip.sectors
+    start, stop = given["start"], given["start"] + given["size"]
+    sectors = chip.sectors_of(start, stop)
+    if not chip.covers(start, stop) or sectors[0].start != start or sectors[-1].stop != stop:
+        near = (
+            f"{address_text(sectors[0].start)}, {sectors[-1].stop - sectors[0].start} bytes"
+            if (sectors)
+            else f"flash of {chip.name}"
+        )
+        raise UsageError(
+            "not whole sectors",
+            expected=near,
+            found=f"{address_text(start)}, {given['size']} bytes",
+            then="Nothing was changed",
+        )
+    return sectors
+
+
+COMMANDS = (flash_command, plan_command, verify_command, read_command, erase_command)

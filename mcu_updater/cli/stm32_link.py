@@ -1,0 +1,267 @@
+"""``--port PORT`` and what belongs to it: from options to a chip behind its boot ROM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mcu_updater.cli import values
+from mcu_updater.cli.chips import chip_of, chips_with, choose_chip
+from mcu_updater.cli.stm32_screen import FlasherScreen, open_flasher_screen
+from mcu_updater.errors import ChipRefused, UsageError
+from mcu_updater.host.chip_memory import FolderKeeper, default_folder
+from mcu_updater.host.clock import WallClock
+from mcu_updater.host.rom_line import SerialRomLine, open_rom_line
+from mcu_updater.stm32.chip import Chip, chip_of_geometry
+from mcu_updater.stm32.connect import (
+    DEFAULT_BAUD,
+    LADDER,
+    Connection,
+    ConnectOptions,
+    connect,
+    look,
+    try_merged,
+)
+from mcu_updater.stm32.estimate import LineSpeed
+from mcu_updater.stm32.events import Connected
+from mcu_updater.stm32.flasher import Flasher
+from mcu_updater.stm32.line import WIRINGS, Wiring, wiring_named
+from mcu_updater.stm32.rom import Timeouts, Traffic
+
+Command = Callable[..., None]
+_AUTO = "auto"
+_DEFAULT_LATENCY_MS = 1.0  # of a bridge in low-latency mode, or of none
+
+
+@dataclass(slots=True)
+class Bench:
+    """A chip on the table: connected, identified, and somebody to tell."""
+
+    flasher: Flasher
+    line: SerialRomLine
+    screen: FlasherScreen
+    started: Traffic
+
+    @property
+    def connection(self) -> Connection:
+        return self.flasher.connection
+
+    @property
+    def speed(self) -> LineSpeed:
+        latency_ms = self.line.latency_ms
+        return LineSpeed(
+            self.line.baud, (_DEFAULT_LATENCY_MS if latency_ms is None else latency_ms) / 1000
+        )
+
+
+@contextmanager
+def opened(given: dict[str, Any], *, needs_chip: bool = True) -> Iterator[Bench]:
+    """Everything from the options of ``port_options`` to a connected chip; closes the port.
+
+    *needs_chip*: the command has no use for a chip whose geometry nobody knows.
+    """
+    screen = open_flasher_screen(as_json=given["as_json"], quiet=given["quiet"])
+    by_hand = _given_chip(given)
+    options = _connect_options(given)
+    line = open_rom_line(given["port"], options.bauds[0], full_packets=given["full_packets"])
+    try:
+        for note in line.notes:
+            screen.note(note)
+        rom, identity, wiring = connect(line, WallClock(), options, screen.note)
+        known = _known(by_hand, identity.pid)
+        connection = look(rom, identity, wiring, known)
+        chip = _chip(by_hand, known, connection, needs_chip=needs_chip)
+        keeper = FolderKeeper(given["cache"] or default_folder())
+        if given["merge"] and not connection.is_protected:
+            try_merged(rom, chip.base, screen.note)
+        screen.event(_connected(connection, chip, line))
+        yield Bench(Flasher(connection, chip, keeper), line, screen, rom.rom.traffic_now())
+    finally:
+        screen.close()
+        line.close()
+
+
+def _connect_options(given: dict[str, Any]) -> ConnectOptions:
+    answer_s = given["timeout"]
+    return ConnectOptions(
+        bauds=LADDER if given["baud"] == _AUTO else (given["baud"],),
+        wirings=_wirings(given["reset"]),
+        timeouts=Timeouts(answer_s=answer_s, resync_s=min(answer_s, Timeouts().resync_s)),
+    )
+
+
+def _wirings(name: str | None) -> Sequence[Wiring]:
+    if name is None:
+        return ()
+    return tuple(WIRINGS.values()) if name == _AUTO else (wiring_named(name),)
+
+
+def _given_chip(given: dict[str, Any]) -> Chip | None:
+    if given["part"] is not None:
+        return chip_of(given["part"])
+    if given["geometry"] is None:
+        if given["program_unit"] is not None:
+            raise UsageError("--program-unit describes a chip", expected="--geometry with it")
+        return None
+    base, runs = given["geometry"]
+    return chip_of_geometry(None, base, runs, given["program_unit"] or 8)
+
+
+def _known(by_hand: Chip | None, pid: int) -> Sequence[Chip]:
+    if by_hand is None:
+        return chips_with(pid)
+    if by_hand.pid not in (None, pid):
+        raise ChipRefused(
+            "another chip than --part says",
+            expected=f"PID {by_hand.pid:#05x}, {by_hand.name}",
+            found=f"PID {pid:#05x}, {_names(pid)}",
+            then="Nothing was changed",
+        )
+    return (by_hand,)
+
+
+def _names(pid: int) -> str:
+    return ", ".join(chip.name for chip in chips_with(pid)) or "which nobody here knows"
+
+
+def _chip(
+    by_hand: Chip | None, known: Sequence[Chip], connection: Connection, *, needs_chip: bool
+) -> Chip:
+    size = connection.flash_size
+    if by_hand is not None:
+        return by_hand.limited(size) if size else by_hand
+    if known:
+        if not needs_chip or connection.is_protected:
+            return known[0]
+        return choose_chip(tuple(known), size)
+    if not needs_chip:
+        return chip_of_geometry(connection.info.pid, 0x0800_0000, [(1, 1024)], 8)
+    raise ChipRefused(
+        "unknown chip",
+        found=f"PID {connection.info.pid:#05x}",
+        then="Say what its flash is: --geometry 0x0800_0000:128x2K --program-unit 8, for instance. "
+        "Nothing was changed",
+    )
+
+
+def _connected(connection: Connection, chip: Chip, line: SerialRomLine) -> Connected:
+    return Connected(
+        baud=line.baud,
+        rom_version=connection.info.info.version_text,
+        pid=connection.info.pid,
+        chip=chip.name,
+        uid=connection.uid.hex(),
+    )
+
+
+# --- options
+
+
+def _baud(_: click.Context, __: click.Parameter, text: str) -> int | str:
+    if text == _AUTO:
+        return text
+    if not text.isdecimal() or not int(text):
+        raise click.BadParameter(f"{text!r} is neither a number nor auto")
+    return int(text)
+
+
+def _geometry(
+    _: click.Context, __: click.Parameter, text: str | None
+) -> tuple[int, list[tuple[int, int]]] | None:
+    """``0x0800_0000:4x16K,1x64K``: base, then runs of sectors."""
+    if text is None:
+        return None
+    try:
+        base, _colon, rest = text.partition(":")
+        runs = [(int(n), _size(size)) for n, size in (run.split("x") for run in rest.split(","))]
+        return int(base, 16), runs
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is no geometry, such as 0x0800_0000:4x16K,1x64K,7x128K"
+        ) from error
+
+
+def _size(text: str) -> int:
+    scale = {"K": 1024, "M": 1 << 20}.get(text[-1:].upper())
+    return int(text[:-1]) * scale if scale else int(text)
+
+
+def port_options(command: Command) -> Command:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_OPTIONS = (
+    click.option(
+        "--port",
+        required=True,
+        metavar="PORT",
+        envvar="MCU_UPDATER_PORT",
+        help="The chip's port: a path, or socket://HOST:PORT, rfc2217://HOST:PORT, "
+        "hwgrep://PATTERN, spy://PORT.",
+    ),
+    click.option(
+        "--baud",
+        default=str(DEFAULT_BAUD),
+        callback=_baud,
+        show_default=True,
+        metavar="N|auto",
+        help=f"Speed. auto tries {', '.join(map(str, LADDER))} and tests each; with --reset.",
+    ),
+    click.option(
+        "--reset",
+        metavar="WIRING",
+        help="Reset the chip into its ROM by modem lines: first the one at NRST, then the one at "
+        f"BOOT0, ! if it acts when not asserted: {', '.join(WIRINGS)}; auto tries them all.",
+    ),
+    click.option(
+        "--part",
+        callback=values.part,
+        metavar="NAME",
+        help="Expect this part.  [default: by the PID that the chip reports]",
+    ),
+    click.option(
+        "--geometry",
+        callback=_geometry,
+        metavar="BASE:NxSIZE,...",
+        help="Sectors of a chip that nobody here knows.",
+    ),
+    click.option(
+        "--program-unit",
+        type=click.IntRange(1, 256),
+        metavar="N",
+        help="With --geometry: bytes that flash programs at once.  [default: 8]",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0.02),
+        default=1.0,
+        show_default=True,
+        metavar="S",
+        help="Longest silence that is no fault; erases have more.",
+    ),
+    click.option(
+        "--merge",
+        is_flag=True,
+        help="Send command, address and data at once; tested first. Not every ROM can take it.",
+    ),
+    click.option(
+        "--full-packets/--no-full-packets",
+        default=None,
+        help="Read what fills an FTDI's USB packets.  [default: on behind an FTDI bridge]",
+    ),
+    click.option(
+        "--cache",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="FOLDER",
+        help="What is remembered of chips.  [default: mcu-updater/chips in the user's cache]",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text."),
+    click.option("--quiet", is_flag=True, help="Print nothing but errors."),
+)

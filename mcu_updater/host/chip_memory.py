@@ -1,0 +1,49 @@
+"""One small JSON file a chip, in the user's cache folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from mcu_updater.stm32.memory import Memory
+
+
+def default_folder() -> Path:
+    """As the XDG base directory specification has it."""
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcu-updater" / "chips"
+    )
+
+
+class FolderKeeper:
+    """``MemoryKeeper``. A file that cannot be read or written costs time, never an error."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, pid: int, uid: bytes) -> Memory:
+        try:
+            kept = json.loads(self._path(pid, uid).read_text(encoding="utf-8"))
+            return Memory(
+                {int(number): str(digest) for number, digest in kept["digests"].items()},
+                {int(number) for number in kept["doubtful"]},
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return Memory()
+
+    def store(self, pid: int, uid: bytes, memory: Memory) -> None:
+        path = self._path(pid, uid)
+        kept = {"digests": memory.digests, "doubtful": sorted(memory.doubtful)}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_suffix(f".{os.getpid()}")
+            fresh.write_text(json.dumps(kept), encoding="utf-8")
+            fresh.replace(path)
+        except OSError:
+            with suppress(OSError):
+                path.unlink()  # what was kept is no longer true
+
+    def _path(self, pid: int, uid: bytes) -> Path:
+        return self._folder / f"{pid:04x}-{uid.hex()}.json"

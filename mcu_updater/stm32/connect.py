@@ -1,0 +1,237 @@
+"""From a port to a chip that can be flashed: reset, speed, identity. Nothing is changed here.
+
+The ROM measures the speed of the first byte after a reset, and keeps it. So a ladder needs
+a reset for each rung; where nobody can reset the chip, only a ROM that did not understand the
+first byte gets another one. A speed counts when the answers are the same several times over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from flash_emulator.an3155 import Command, crc32
+from mcu_updater.errors import ChipRefused, NoBootloader, PortError, UsageError
+from mcu_updater.ports import Clock
+from mcu_updater.stm32.chip import FRAME_SIZE, Chip
+from mcu_updater.stm32.line import WIRINGS, RomLine, Wiring, reset_chip
+from mcu_updater.stm32.patient import PatientRom
+from mcu_updater.stm32.rom import BootRom, Refused, RomError, RomIdentity, Timeouts
+
+DEFAULT_BAUD: Final = 115_200  # the highest that ST has tested: AN3155 2.2
+LADDER: Final = (921_600, 460_800, 256_000, DEFAULT_BAUD)
+UID_SIZE: Final = 12
+_SELF_TESTS: Final = 4
+_MERGED_TESTS: Final = 8
+DEFAULT_TIMEOUTS: Final = Timeouts()
+
+ChipChooser = Callable[[int, int | None], Chip]
+"""From PID and size in bytes, None where the chip does not say, to the chip. Raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectOptions:
+    """*bauds*: what to try, in order. *wirings*: none: the chip is in its ROM already."""
+
+    bauds: Sequence[int] = (DEFAULT_BAUD,)
+    wirings: Sequence[Wiring] = ()
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+    merged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """*uid* is empty where it cannot be read, *is_protected* where nothing can."""
+
+    rom: PatientRom
+    info: RomIdentity
+    uid: bytes
+    flash_size: int | None
+    is_protected: bool
+    wiring: Wiring | None
+
+
+class Connector:
+    """*note* is told what only people need to know."""
+
+    def __init__(
+        self, line: RomLine, clock: Clock, options: ConnectOptions, note: Callable[[str], None]
+    ) -> None:
+        self._line, self._clock, self._options, self._note = line, clock, options, note
+        self._rom = BootRom(line, clock, options.timeouts)
+
+    def connect(self) -> tuple[PatientRom, RomIdentity, Wiring | None]:
+        """Raises NoBootloader, with what to try next."""
+        answered = 0
+        for baud in self._options.bauds:
+            self._set_baud(baud)
+            for wiring in self._options.wirings or (None,):
+                if wiring is not None:
+                    reset_chip(self._line, self._clock, wiring, into_rom=True)
+                if not self._reach():
+                    continue
+                answered += 1
+                info = self._self_tested()
+                if info is not None:
+                    return self._patient(wiring), info, wiring
+                self._note(f"{baud} baud: the ROM answers, but not reliably")
+        raise self._nobody(answered)
+
+    def _set_baud(self, baud: int) -> None:
+        if self._line.can_set_baud:
+            self._line.set_baud(baud)
+
+    def _reach(self) -> bool:
+        """Whether a ROM answers. One left in the middle of a frame needs it filled first."""
+        return self._rom.synchronize() or self._rom.resync(in_erase=True)
+
+    def _self_tested(self) -> RomIdentity | None:
+        """GET and GET ID, the same every time; one resync is allowed for what was left before."""
+        found: list[RomIdentity] = []
+        for _ in range(_SELF_TESTS):
+            try:
+                found.append(self._rom.identify())
+            except RomError:
+                if not self._rom.resync():
+                    return None
+        agreed = [info for info in found if info == found[0]]
+        return found[0] if len(agreed) >= _SELF_TESTS - 1 else None
+
+    def _patient(self, wiring: Wiring | None) -> PatientRom:
+        def reenter() -> bool:
+            assert wiring is not None
+            reset_chip(self._line, self._clock, wiring, into_rom=True)
+            return self._rom.synchronize()
+
+        return PatientRom(self._rom, reenter=reenter if wiring else None, note=self._note)
+
+    def _nobody(self, answered: int) -> NoBootloader:
+        bauds = ", ".join(map(str, self._options.bauds))
+        if answered:
+            return NoBootloader(
+                "the boot ROM does not answer reliably",
+                where=self._where,
+                found=f"different or no answers at {bauds} baud",
+                then="Reset the chip and give a lower --baud, such as 57600; check the ground wire",
+            )
+        return NoBootloader(
+            "no boot ROM answers",
+            where=self._where,
+            expected="ACK to 0x7F",
+            found=f"nothing that makes sense at {bauds} baud",
+            then=self._entry_hint(),
+        )
+
+    @property
+    def _where(self) -> str:
+        return str(getattr(self._line, "name", ""))
+
+    def _entry_hint(self) -> str:
+        if not self._line.can_reset:
+            return "This port cannot reset the chip: set BOOT0 high, press reset, and run again"
+        if not self._options.wirings:
+            return (
+                "Set BOOT0 high, press reset, and run again; or let DTR and RTS do it: --reset "
+                f"with one of {', '.join(WIRINGS)}, or auto"
+            )
+        tried = ", ".join(wiring.name for wiring in self._options.wirings)
+        return (
+            f"Tried {tried} for NRST and BOOT0. Are RX and TX crossed, is BOOT0 wired, does this "
+            "part's ROM listen on these pins (AN2606)?"
+        )
+
+
+def connect(
+    line: RomLine, clock: Clock, options: ConnectOptions, note: Callable[[str], None]
+) -> tuple[PatientRom, RomIdentity, Wiring | None]:
+    """Get to a ROM that answers reliably. Raises NoBootloader, PortError, UsageError."""
+    if options.wirings and not line.can_reset:
+        raise PortError(
+            "this port has no DTR and RTS",
+            where=str(getattr(line, "name", "")),
+            expected="a serial port, for --reset",
+            then="Reset the chip into its ROM by hand and leave --reset out",
+        )
+    if not options.bauds:
+        raise UsageError("no baud rate to try")
+    rom, info, wiring = Connector(line, clock, options, note).connect()
+    return rom, info, wiring
+
+
+def look(
+    rom: PatientRom, info: RomIdentity, wiring: Wiring | None, known: Sequence[Chip]
+) -> Connection:
+    """UID, size and protection of the chip. *known*: those with its PID; any says where to look."""
+    place = known[0] if known else None
+    try:
+        size = _read_size(rom, place)
+        uid = b"" if place is None or place.uid is None else _wide(rom, place, place.uid, UID_SIZE)
+        if place is None:
+            rom.rom.read(0x0800_0000, 4)
+    except (Refused, ChipRefused) as error:
+        if not is_protected(rom):
+            raise
+        del error
+        return Connection(rom, info, b"", None, is_protected=True, wiring=wiring)
+    return Connection(rom, info, uid, size, is_protected=False, wiring=wiring)
+
+
+def is_protected(rom: PatientRom) -> bool:
+    """READ is refused at the command itself: AN3155, read-out protection."""
+    for _ in range(2):
+        rom.rom.resync()
+        try:
+            rom.rom.read(0x0800_0000, 4)
+        except Refused as refused:
+            if refused.step == "command":
+                continue
+            return False
+        except RomError:
+            return False
+        return False
+    return True
+
+
+def _read_size(rom: PatientRom, place: Chip | None) -> int | None:
+    if place is None or place.size_register is None:
+        return None
+    kib = int.from_bytes(_wide(rom, place, place.size_register, 2), "little")
+    return None if kib in (0, 0xFFFF) else kib * 1024
+
+
+def _wide(rom: PatientRom, place: Chip, address: int, size: int) -> bytes:
+    """F4's ROM gives UID and size only as part of 256 bytes (stm32loader)."""
+    if not place.needs_wide_reads:
+        return rom.read_surely(address, size)
+    start = address - address % FRAME_SIZE
+    return rom.read_surely(start, FRAME_SIZE)[address - start :][:size]
+
+
+def try_merged(rom: PatientRom, address: int, note: Callable[[str], None]) -> None:
+    """Use merged frames from here on if reads of known bytes get through with them, every time."""
+    wanted = rom.read(address, FRAME_SIZE)
+    rom.rom.merged = True
+    try:
+        good = all(rom.rom.read(address, FRAME_SIZE) == wanted for _ in range(_MERGED_TESTS))
+    except RomError as error:
+        good = False
+        rom.recover(error)
+    if not good:
+        rom.rom.merged = False
+        note("merged frames do not get through to this ROM: one frame at a time")
+
+
+def checksum_works(rom: PatientRom, info: RomIdentity, address: int) -> bool:
+    """Whether GET CHECKSUM is there and speaks AN3155: there is an older dialect (stm32flash).
+
+    Its answer is compared with bytes that were read.
+    """
+    if not info.has(Command.GET_CHECKSUM):
+        return False
+    wanted = crc32(rom.read(address, FRAME_SIZE))
+    try:
+        return rom.rom.checksum(address, FRAME_SIZE) == wanted
+    except RomError as error:
+        rom.recover(error)
+        return False

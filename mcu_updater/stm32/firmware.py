@@ -1,0 +1,117 @@
+"""A whole image as the flasher wants it: what belongs where, sorted, without overlap.
+
+The decoders are strict and say line and column. Here is what only the whole can tell: records that
+contradict each other, gaps, and whether the chip has room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mcu_updater.errors import ImageRejected, address_text
+from mcu_updater.image import Extent, open_decoder, sniff
+from mcu_updater.stm32.chip import Chip
+
+ERASED = b"\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    address: int
+    data: bytes
+
+    @property
+    def stop(self) -> int:
+        return self.address + len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """Segments in address order; none touches the next."""
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(len(segment.data) for segment in self.segments)
+
+    @property
+    def start(self) -> int:
+        return self.segments[0].address
+
+    def padded(self, unit: int) -> Firmware:
+        """Ends widened to multiples of *unit* with erased bytes; what then meets is joined."""
+        parts: list[tuple[int, bytearray]] = []
+        for segment in self.segments:
+            start = segment.address - segment.address % unit
+            if parts and start < parts[-1][0] + len(parts[-1][1]):
+                held_start, held = parts[-1]
+                del held[segment.address - held_start :]  # padding that is not needed now
+            elif parts and start == parts[-1][0] + len(parts[-1][1]):
+                held = parts[-1][1]
+                held += ERASED * (segment.address - start)
+            else:
+                held = bytearray(ERASED * (segment.address - start))
+                parts.append((start, held))
+            held += segment.data
+            held += ERASED * (-len(held) % unit)
+        return Firmware(tuple(Segment(start, bytes(data)) for start, data in parts))
+
+    def within(self, start: int, stop: int) -> list[Segment]:
+        """What of it lies in [*start*, *stop*)."""
+        return [
+            Segment(max(start, s.address), s.data[max(start - s.address, 0) : stop - s.address])
+            for s in self.segments
+            if s.address < stop and start < s.stop
+        ]
+
+
+def read_firmware(data: bytes, base: int) -> Firmware:
+    """Decode a whole file. *base*: where a raw binary goes; the other formats say it themselves.
+
+    Raises ImageRejected, and never tries another format after that.
+    """
+    decoder = open_decoder(sniff(data[:16]), base)
+    extents = decoder.feed(data)
+    decoder.finish()
+    return join(extents)
+
+
+def join(extents: Iterable[Extent]) -> Firmware:
+    """Sort and join. Records may repeat what others said, but not contradict it."""
+    parts: list[tuple[int, bytearray]] = []
+    for address, data, line in sorted(extents, key=lambda extent: extent.address):
+        if not data:
+            continue
+        if not parts or address > parts[-1][0] + len(parts[-1][1]):
+            parts.append((address, bytearray(data)))
+            continue
+        start, held = parts[-1]
+        common = held[address - start : address - start + len(data)]
+        if common != data[: len(common)]:
+            raise ImageRejected(
+                "two records contradict each other",
+                where=f"{address_text(address)}, line {line}" if line else address_text(address),
+                then="Nothing was changed",
+            )
+        held += data[len(common) :]
+    if not parts:
+        raise ImageRejected("the image holds no data", then="Nothing was changed")
+    return Firmware(tuple(Segment(start, bytes(held)) for start, held in parts))
+
+
+def check_fits(firmware: Firmware, chip: Chip) -> None:
+    """Raise ImageRejected unless every byte lies in the chip's flash."""
+    flash = f"{address_text(chip.base)} up to {address_text(chip.sectors[-1].stop)}"
+    for segment in firmware.segments:
+        if chip.covers(segment.address, segment.stop):
+            continue
+        begins_inside = bool(chip.sectors_of(segment.address, segment.address + 1))
+        raise ImageRejected(
+            "image is too big for the chip" if begins_inside else "image lies outside the flash",
+            where=chip.name,
+            expected=f"{flash}, {chip.size} bytes",
+            found=f"{address_text(segment.address)} up to {address_text(segment.stop)}",
+            then="Nothing was changed; is it built for this part, is --base right?",
+        )

@@ -1,0 +1,360 @@
+"""Flash an image: compare, plan, erase, write, verify, and do over what did not hold.
+
+Everything that can be known is checked before the first erase. "Done" is said of bytes that were
+seen after all writing: by the chip's CRC or by reading them back. The one exception has to be asked
+for, ``DiffMethod.CACHE``, and ``Verified.trusted_size`` says how much of it there was.
+
+There is no resume: an interrupted run leaves sectors that differ, and the next one finds them. What
+it could not find by looking (a sector whose erase was cut may read blank) the memory of the chip
+knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+from flash_emulator.an3155 import Command
+from mcu_updater.errors import (
+    ChipRefused,
+    ImageRejected,
+    LinkError,
+    UsageError,
+    VerificationFailed,
+    address_text,
+)
+from mcu_updater.image import check_vector_table
+from mcu_updater.stm32.chip import Chip, Sector
+from mcu_updater.stm32.compare import (
+    Comparer,
+    Comparing,
+    Difference,
+    DiffMethod,
+    read_frame,
+    without,
+)
+from mcu_updater.stm32.connect import Connection, checksum_works
+from mcu_updater.stm32.events import (
+    FlasherEvent,
+    Planned,
+    Problem,
+    Progress,
+    Stage,
+    Started,
+    Verified,
+)
+from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, check_fits
+from mcu_updater.stm32.memory import Memory, MemoryKeeper, NoKeeper
+from mcu_updater.stm32.patient import Spoilt
+from mcu_updater.stm32.plan import EraseKind, FlashPlan, covered_sectors, make_plan
+
+_ROUNDS = 3  # the first, and two more for what did not hold
+_SECTORS_AT_A_TIME = 128  # of one erase: then there is something to show
+_STRAY_BYTES = 16
+
+
+Finding = Generator[FlasherEvent, None, dict[int, str]]
+"""Yields events; returns the sectors that do not hold the image, by number, with what they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlashOptions:
+    diff: DiffMethod = DiffMethod.AUTO
+    verify: bool = True
+    erase_chip: bool = False
+    go: int | None = None
+
+
+class Flasher:
+    """One chip behind *connection*. Methods yield events; they raise UpdaterError."""
+
+    def __init__(
+        self, connection: Connection, chip: Chip, keeper: MemoryKeeper | None = None
+    ) -> None:
+        self.connection, self.chip = connection, chip
+        self._rom = connection.rom
+        self._keeper: MemoryKeeper = keeper if keeper and connection.uid else NoKeeper()
+        self._memory: Memory = self._keeper.load(connection.info.pid, connection.uid)
+        self._frame = read_frame(self._rom.rom.line.wants_full_packets)
+        self._has_checksum: bool | None = None
+
+    @property
+    def has_checksum(self) -> bool:
+        """Whether the ROM has a CRC that speaks our dialect; tried once."""
+        if self._has_checksum is None:
+            self._has_checksum = checksum_works(self._rom, self.connection.info, self.chip.base)
+        return self._has_checksum
+
+    # --- flash
+
+    def plan(self, firmware: Firmware, options: FlashOptions) -> Iterator[FlasherEvent]:
+        """Check everything, compare, and yield Planned. The chip is not changed."""
+        self._check(firmware, options)
+        padded = firmware.padded(self.chip.alignment)
+        method = self._method(options)
+        comparer = Comparer(self._rom, padded, self._frame)
+        covered = covered_sectors(self.chip, padded)
+        doubtful = {s.number for s in covered} & self._memory.doubtful
+        same = yield from self._same(comparer, method, without(covered, doubtful))
+        if doubtful:
+            yield Problem(
+                f"{len(doubtful)} sectors were left half done by an earlier run: they are erased"
+            )
+        plan = make_plan(self.chip, firmware, same, erase_chip=options.erase_chip)
+        yield Planned(plan, str(method))
+
+    def flash(self, firmware: Firmware, options: FlashOptions) -> Iterator[FlasherEvent]:
+        """The whole of it."""
+        plan: FlashPlan | None = None
+        for event in self.plan(firmware, options):
+            if isinstance(event, Planned):
+                plan = event.plan
+            yield event
+        assert plan is not None
+        yield from self._carry_out(plan, options)
+        if options.go is not None:
+            yield from self.start(options.go)
+
+    def _check(self, firmware: Firmware, options: FlashOptions) -> None:
+        self.check_readable()
+        check_fits(firmware, self.chip)
+        commands = {Command.WRITE: "write"}
+        for command, word in commands.items():
+            if not self.connection.info.has(command):
+                raise ChipRefused(f"this ROM cannot {word}", where=self.chip.name)
+        if options.go is not None:
+            head = b"".join(p.data for p in firmware.within(options.go, options.go + 8))
+            if len(head) < 8:
+                raise ImageRejected(
+                    "nothing to start at --go",
+                    where=address_text(options.go),
+                    expected="a vector table of the image",
+                    then="Nothing was changed",
+                )
+            check_vector_table(head, self.chip.base, self.chip.size)
+        if options.diff is DiffMethod.CRC and not self.has_checksum:
+            raise UsageError(
+                "this ROM has no CRC",
+                where=self.chip.name,
+                expected="GET CHECKSUM as in AN3155",
+                then="Use --diff read",
+            )
+
+    def check_readable(self) -> None:
+        """Raise ChipRefused where read-out protection is on."""
+        if self.connection.is_protected:
+            raise ChipRefused(
+                "the chip is read-out protected",
+                where=self.chip.name,
+                then="mcu-updater unprotect --readout lifts that, and erases the whole chip. "
+                "Nothing was changed",
+            )
+
+    def _method(self, options: FlashOptions) -> DiffMethod:
+        if options.erase_chip:
+            return DiffMethod.OFF
+        if options.diff is DiffMethod.AUTO:
+            return DiffMethod.CRC if self.has_checksum else DiffMethod.READ
+        return options.diff
+
+    def _same(self, comparer: Comparer, method: DiffMethod, sectors: Sequence[Sector]) -> Comparing:
+        match method:
+            case DiffMethod.OFF:
+                return set()
+            case DiffMethod.CRC | DiffMethod.AUTO:
+                return (yield from comparer.equal_by_crc(sectors, self._memory))
+            case DiffMethod.CACHE:
+                return comparer.equal_by_memory(sectors, self._memory)
+            case DiffMethod.READ:
+                return (yield from self._same_by_reading(comparer, sectors))
+
+    def _same_by_reading(self, comparer: Comparer, sectors: Sequence[Sector]) -> Comparing:
+        """A ROM that dies of a read (double ECC error) must not meet it in the next run again."""
+        try:
+            return (yield from comparer.equal_by_reading(sectors))
+        except LinkError:
+            self._memory.begin(s for s in sectors if s.start <= comparer.position < s.stop)
+            self._remember()
+            raise
+
+    # --- carrying it out
+
+    def _carry_out(self, plan: FlashPlan, options: FlashOptions) -> Iterator[FlasherEvent]:
+        todo = plan
+        bad: dict[int, str] = {}
+        for round_number in range(_ROUNDS):
+            if todo.touched or todo.erase.sectors:
+                yield from self._erase(todo)
+                bad = yield from self._write(todo)
+            if options.verify or bad:
+                bad |= yield from self._verify(todo, bad)
+            if not bad:
+                break
+            if round_number == _ROUNDS - 1:
+                raise self._not_held(bad)
+            yield Problem(f"{len(bad)} sectors do not hold the image: they are erased again")
+            good = {s.number for s in covered_sectors(self.chip, plan.firmware)} - set(bad)
+            todo = make_plan(self.chip, plan.firmware, good)
+        if options.verify:
+            self._memory.finish(plan.touched, plan.firmware)
+            self._remember()
+            yield self._verified(plan, options)
+
+    def _verified(self, plan: FlashPlan, options: FlashOptions) -> Verified:
+        trusted = plan.kept_size if options.diff is DiffMethod.CACHE else 0
+        by = "checksum" if self._uses_checksum(plan) else "read-back"
+        return Verified(plan.firmware.size - trusted, by, trusted)
+
+    def _uses_checksum(self, plan: FlashPlan) -> bool:
+        return bool(plan.firmware.size) and self.has_checksum
+
+    def _erase(self, plan: FlashPlan) -> Iterator[FlasherEvent]:
+        sectors = plan.erase.sectors
+        total = sum(sector.size for sector in sectors)
+        if not sectors:
+            return
+        self._memory.begin(sectors)
+        self._remember()
+        yield Progress(Stage.ERASE, 0, total)
+        if not (yield from self._erased_at_once(plan)):
+            done = 0
+            for at in range(0, len(sectors), _SECTORS_AT_A_TIME):
+                some = sectors[at : at + _SECTORS_AT_A_TIME]
+                self._rom.erase_sectors(self.connection.info, [s.number for s in some])
+                done += sum(sector.size for sector in some)
+                yield Progress(Stage.ERASE, done, total)
+        covered = {s.number for s in plan.touched}
+        self._memory.blank(without(sectors, covered))
+        yield Progress(Stage.ERASE, total, total)
+
+    def _erased_at_once(self, plan: FlashPlan) -> Generator[FlasherEvent, None, bool]:
+        """Whether a mass or bank erase did it. Some ROMs have none, or one that fails (G031)."""
+        kind = plan.erase.kind
+        if kind is EraseKind.SECTORS:
+            return False
+        if kind is EraseKind.BANK and not self.connection.info.has(Command.EXTENDED_ERASE):
+            return False
+        try:
+            if kind is EraseKind.BANK:
+                self._rom.erase_bank(plan.erase.bank)
+            else:
+                self._rom.erase_chip(self.connection.info)
+        except ChipRefused:
+            yield Problem(f"the ROM refuses to erase the {kind} at once: sector by sector")
+            return False
+        return True
+
+    def _write(self, plan: FlashPlan) -> Finding:
+        """Write all blocks; return the sectors that have to be erased again."""
+        done, total = 0, plan.write_size
+        bad: dict[int, str] = {}
+        for block in plan.writes:
+            sector = self.chip.sectors_of(block.address, block.address + 1)[0]
+            if sector.number not in bad:
+                try:
+                    self._rom.write(block.address, block.data)
+                except Spoilt as spoilt:
+                    bad[sector.number] = f"{spoilt}"
+            done += len(block.data)
+            yield Progress(Stage.WRITE, done, total)
+        return bad
+
+    # --- verifying
+
+    def _verify(self, plan: FlashPlan, known_bad: dict[int, str]) -> Finding:
+        """Look at all that was written; return what differs, by sector, in words."""
+        comparer = Comparer(self._rom, plan.firmware, self._frame)
+        sectors = without(plan.touched, known_bad)
+        total = sum(len(part.data) for s in sectors for part in comparer.parts(s))
+        if self._uses_checksum(plan):
+            same = (yield from comparer.equal_by_crc(sectors, self._memory)) if sectors else set()
+            yield Progress(Stage.VERIFY, total, total)
+            sectors = without(sectors, same)  # read those, to say what differs
+        differing = yield from comparer.differing(sectors, Stage.VERIFY)
+        bad = {number: _words(difference) for number, difference in differing.items()}
+        if self._uses_checksum(plan):
+            for sector in sectors:
+                bad.setdefault(sector.number, f"another CRC of sector {sector.number}")
+        return bad
+
+    def verify(self, firmware: Firmware) -> Iterator[FlasherEvent]:
+        """Compare the whole image with flash. Raises VerificationFailed at the end, for all."""
+        self.check_readable()
+        check_fits(firmware, self.chip)
+        plan = make_plan(self.chip, firmware)
+        bad = yield from self._verify(plan, {})
+        if bad:
+            raise self._not_held(bad, "mcu-updater flash writes what differs")
+        yield Verified(plan.firmware.size, "checksum" if self._uses_checksum(plan) else "read-back")
+
+    def _not_held(self, bad: dict[int, str], then: str = "") -> VerificationFailed:
+        first = min(bad)
+        return VerificationFailed(
+            f"flash does not hold the image in {len(bad)} sectors",
+            where=f"sector {first} of {self.chip.name}",
+            found=bad[first],
+            then=then
+            or "The sector may be write-protected or worn: mcu-updater unprotect --write lifts "
+            "write protection. The image is not complete",
+        )
+
+    # --- the rest
+
+    def erase(
+        self, sectors: Sequence[Sector], *, everything: bool, verify: bool = True
+    ) -> Iterator[FlasherEvent]:
+        """Erase *sectors*, or the chip at once, and look whether they are blank."""
+        self.check_readable()
+        blank = Firmware(tuple(Segment(s.start, ERASED * s.size) for s in sectors))
+        plan = make_plan(self.chip, blank, erase_chip=everything)
+        yield from self._erase(plan)
+        bad = (yield from self._verify(plan, {})) if verify else {}
+        if bad:
+            raise self._not_held(bad)
+        self._memory.blank(plan.erase.sectors)
+        self._remember()
+        if verify:
+            by = "checksum" if self._uses_checksum(plan) else "read-back"
+            yield Verified(plan.firmware.size, by)
+
+    def read(self, address: int, size: int, *, twice: bool) -> Iterator[FlasherEvent | bytes]:
+        """Yield the bytes between events. By CRC where there is one; *twice* where there is none:
+        reads have no checksum."""
+        self.check_readable()
+        checked = self.has_checksum and size % 4 == 0 and address % 4 == 0
+        whole = bytearray()
+        for at in range(address, address + size, self._frame):
+            count = min(self._frame, address + size - at)
+            read = self._rom.read_surely if twice and not checked else self._rom.read
+            data = read(at, count)
+            whole += data
+            yield data
+            yield Progress(Stage.READ, at + count - address, size)
+        if checked and not Comparer(self._rom, Firmware(()), self._frame).crc_fits(
+            Segment(address, bytes(whole))
+        ):
+            raise LinkError(
+                "what was read has another CRC than the chip's",
+                where=address_text(address),
+                then="There is noise on the line: try again with a lower --baud",
+            )
+
+    def start(self, address: int) -> Iterator[FlasherEvent]:
+        """Leave the ROM and run the program at *address*."""
+        self._rom.go(address)
+        yield Started(address)
+
+    def forget(self) -> None:
+        """Nothing is known of the chip's flash any more."""
+        self._memory.begin(self.chip.sectors)
+        self._remember()
+
+    def _remember(self) -> None:
+        self._keeper.store(self.connection.info.pid, self.connection.uid, self._memory)
+
+
+def _words(difference: Difference) -> str:
+    return (
+        f"{difference.found[:_STRAY_BYTES].hex(' ')} at {address_text(difference.address)} where "
+        f"{difference.wanted[:_STRAY_BYTES].hex(' ')} should be"
+    )

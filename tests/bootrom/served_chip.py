@@ -1,0 +1,102 @@
+"""Starts ``device serve`` in a process of its own, and external clients against it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+COMMAND = (sys.executable, "-m", "mcu_updater", "device", "serve")
+PATIENCE_S = 120.0  # on a loaded machine
+SOURCE = Path(__file__).parent / "pty_shim.c"
+
+
+class ServedChip:
+    """A running ``device serve`` with a control line."""
+
+    def __init__(self, process: subprocess.Popen[str], where: str) -> None:
+        self.process, self.where = process, where
+
+    def control(self, line: str) -> str:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        assert answer.startswith("ok"), answer
+        return answer.removeprefix("ok").strip()
+
+    def status(self) -> dict[str, str]:
+        return dict(word.split("=", 1) for word in self.control("status").split())
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_S)
+
+
+@contextlib.contextmanager
+def serving(part: str, *options: object) -> Iterator[ServedChip]:
+    command = [*COMMAND, part, "--control", *map(str, options)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, **pipes)
+    try:
+        assert process.stdout is not None
+        where = process.stdout.readline().strip()
+        assert where, process.communicate()
+        yield ServedChip(process, where)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@functools.cache
+def shim() -> str:
+    """The compiled shim. Skips where it cannot be."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no gcc: parity and modem lines on a pty need the shim (make apt)")
+    path = Path(tempfile.mkdtemp(prefix="pty-shim-")) / "pty_shim.so"
+    command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([*command, "-o", path, SOURCE, "-ldl"], check=True)
+    return str(path)
+
+
+def stm32flash(*arguments: object, lines: Path | None = None) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("stm32flash")
+    if program is None:
+        pytest.skip("no stm32flash (make apt)")
+    return _run(program, *arguments, lines=lines)
+
+
+def stm32loader(*arguments: object, lines: Path | None = None) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("stm32loader")
+    if not program.exists():
+        pytest.skip("no stm32loader in this environment")
+    return _run(program, *arguments, lines=lines, shimmed=True)
+
+
+def _run(
+    *command: object, lines: Path | None, shimmed: bool = False
+) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ)
+    if lines is not None or shimmed:
+        environment["LD_PRELOAD"] = shim()
+    if lines is not None:
+        environment["PTY_SHIM_LINES"] = str(lines)
+    return subprocess.run(
+        [str(part) for part in command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=PATIENCE_S,
+    )

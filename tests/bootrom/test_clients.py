@@ -1,0 +1,111 @@
+"""The judges: stm32flash and stm32loader, which nobody here wrote, against ``device serve``.
+
+Identify, erase, write, verify, read back; and the flash in the chip's file is the image, byte for
+byte.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from served_chip import serving, stm32flash, stm32loader
+
+from flash_emulator import load_part
+from flash_emulator.an3155 import crc32
+from flash_emulator.bootrom.chip_file import unpack
+
+SIZES = {  # bytes: more than one sector of each part, and no more than it takes to see
+    "STM32F103x8": 0x8000,
+    "STM32F103xG": 0xC000,
+    "STM32F429xI": 0xC000,
+    "STM32L476xG": 0xC000,
+    "STM32G0B1xE": 0xC000,
+    "STM32G474xE_dual": 0xC000,
+    "STM32H743xI": 0x3_0000,
+}
+PARTS = list(SIZES)
+FAMILIES = {"STM32F103x8": "F1", "STM32L476xG": "L4", "STM32F429xI": "F4"}  # as stm32loader has it
+
+
+def image_of(part: str) -> bytes:
+    return random.Random(part).randbytes(SIZES[part])
+
+
+def flash_in(file: Path, size: int) -> bytes:
+    device, _ = unpack(file.read_bytes())
+    device.power_on()
+    return device.read(device.part.base, size)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_stm32flash(part: str, tmp_path: Path) -> None:
+    image, file = image_of(part), tmp_path / "chip"
+    (tmp_path / "image.bin").write_bytes(image)
+    port = ("-m", "8n1", "-b", "115200")
+    with serving(part, "--file", file) as chip:
+        found = stm32flash(*port, chip.where)
+        assert found.returncode == 0, found
+        assert f"Device ID    : 0x{load_part(part).identity.usart_pid:04x}" in found.stdout
+        written = stm32flash(*port, "-w", tmp_path / "image.bin", "-v", chip.where)
+        assert written.returncode == 0, written
+        assert "(100.00%) Done." in written.stdout, written
+        span = f"0x08000000:{len(image)}"
+        read = stm32flash(*port, "-r", tmp_path / "read.bin", "-S", span, chip.where)
+        assert read.returncode == 0, read
+        assert int(chip.status()["erases"]) > 0
+        assert chip.end() == 0
+    assert (tmp_path / "read.bin").read_bytes() == image
+    assert flash_in(file, len(image)) == image
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_stm32loader(part: str, tmp_path: Path) -> None:
+    """Its DTR and RTS reset the chip before each run, over the shim and a FIFO."""
+    image, file, lines = image_of(part), tmp_path / "chip", tmp_path / "lines"
+    (tmp_path / "image.bin").write_bytes(image)
+    wiring = ("--lines", lines, "--wiring", "nrst=!dtr,boot0=!rts")
+    with serving(part, "--file", file, *wiring) as chip:
+        family = ("-f", FAMILIES[part]) if part in FAMILIES else ()
+        port = ("-p", chip.where, *family)
+        written = stm32loader(*port, "-e", "-w", "-v", "-n", tmp_path / "image.bin", lines=lines)
+        assert written.returncode == 0, written
+        assert "Verification OK" in written.stderr, written
+        size = ("-a", "0x08000000", "-l", len(image))
+        read = stm32loader(*port, "-r", *size, "-n", tmp_path / "read.bin", lines=lines)
+        assert read.returncode == 0, read
+        assert int(chip.status()["resets"]) >= 2
+        assert chip.end() == 0
+    assert (tmp_path / "read.bin").read_bytes() == image
+    assert flash_in(file, len(image)) == image
+
+
+def test_stm32flash_computes_checksums_in_the_older_dialect(tmp_path: Path) -> None:
+    """``-C`` asks the ROM where GET lists the command; the log of the chip shows no Read."""
+    part = "STM32L476xG"
+    image = image_of(part)
+    (tmp_path / "image.bin").write_bytes(image)
+    port = ("-m", "8n1", "-b", "115200")
+    old = ("--rom-version", "3.3", "--checksum-dialect", "private", "--fault", "nack:read:1+")
+    with serving(part, *old) as chip:
+        assert stm32flash(*port, "-w", tmp_path / "image.bin", chip.where).returncode == 0
+        span = f"0x08000000:{len(image)}"
+        found = stm32flash(*port, "-C", "-S", span, chip.where)
+        assert found.returncode == 0, found
+        assert f"0x{crc32(image):08x}" in found.stdout.replace("0x0x", "0x"), found
+
+
+def test_the_modem_lines_of_stm32flash_start_rom_and_program(tmp_path: Path) -> None:
+    """8E1 and DTR, RTS as on an adapter: in to the ROM by BOOT0 high, out of it by BOOT0 low."""
+    lines, image = tmp_path / "lines", tmp_path / "image.bin"
+    image.write_bytes(image_of("STM32L476xG"))
+    wiring = ("--lines", lines, "--wiring", "nrst=dtr,boot0=rts", "--boot0", "low")
+    sequence = "rts&-dtr,dtr:-rts&-dtr,dtr"
+    with serving("STM32L476xG", *wiring) as chip:
+        assert chip.status()["state"] == "application"
+        for _ in range(2):
+            done = stm32flash("-m", "8e1", "-i", sequence, "-w", image, chip.where, lines=lines)
+            assert done.returncode == 0, done
+            assert chip.status()["state"] == "application"
+        assert stm32flash("-m", "8n1", chip.where).returncode != 0

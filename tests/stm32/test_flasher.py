@@ -1,0 +1,163 @@
+"""The host against emulated chips, in virtual time: what it leaves, spares and says."""
+
+from __future__ import annotations
+
+import pytest
+from emulated_chip import PARTS, image, world
+
+from flash_emulator.bootrom import RomOptions
+from mcu_updater.errors import ChipRefused, ImageRejected, NoBootloader, PortError, UsageError
+from mcu_updater.stm32.compare import DiffMethod
+from mcu_updater.stm32.connect import LADDER, ConnectOptions
+from mcu_updater.stm32.events import Planned, Started, Verified
+from mcu_updater.stm32.firmware import Firmware, Segment
+from mcu_updater.stm32.flasher import FlashOptions
+from mcu_updater.stm32.line import WIRINGS
+from mcu_updater.stm32.plan import EraseKind
+
+CRC = RomOptions(version=0x33)
+
+
+def planned(events):
+    return next(event for event in events if isinstance(event, Planned))
+
+
+def changed(firmware, *addresses):
+    data = bytearray(firmware.segments[0].data)
+    for address in addresses:
+        data[address] ^= 0x5A
+    return Firmware((Segment(firmware.start, bytes(data)),))
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("options", [None, CRC], ids=["read-back", "crc"])
+def test_flash_then_flash_again_then_two_bytes_changed(part, options):
+    one = world(part, options=options)
+    firmware = image(40_000)
+    assert isinstance(one.flash(firmware)[-1], Verified) and one.holds(firmware)
+    again = planned(one.flash(firmware)).plan
+    assert again.write_size == 0 and again.erase.kind is EraseKind.NOTHING
+    second = changed(firmware, 100, 39_000)
+    plan = planned(one.flash(second)).plan
+    assert one.holds(second)
+    sectors = [plan.chip.sectors_of(0x800_0000 + at, 0x800_0001 + at) for at in (100, 39_000)]
+    touched = {sector.number for some in sectors for sector in some}
+    assert {s.number for s in plan.erase.sectors} == touched
+
+
+def test_what_lies_beside_the_image_is_kept():
+    one = world()
+    beside = Firmware((Segment(0x0800_4000, b"settings" * 16),))
+    one.flash(beside)
+    one.flash(image(9000))
+    assert one.holds(beside) and one.holds(image(9000))
+    one.flash(image(9000, seed=2), FlashOptions(erase_chip=True))
+    assert not one.holds(beside)
+
+
+def test_every_frame_is_one_write():
+    one = world()
+    one.flash(image(3000))
+    sizes = {len(frame) for frame in one.line.writes}
+    assert 258 in sizes and max(sizes) == 258  # N, 256 bytes, XOR
+
+
+def test_merged_frames_are_one_write_and_leave_the_same():
+    one = world()
+    firmware = image(3000)
+    list(one.connect(merged=True).flash(firmware, FlashOptions()))
+    assert one.holds(firmware) and any(len(frame) == 265 for frame in one.line.writes)
+
+
+def test_the_cache_spares_reading_and_is_not_believed_where_a_sample_disagrees():
+    one = world()
+    firmware = image(64_000)
+    one.flash(firmware)
+    cached = FlashOptions(diff=DiffMethod.CACHE)
+    before = one.connect()
+    sent = before.connection.rom.rom.traffic.wire_bytes
+    events = list(before.flash(changed(firmware, 5000), cached))
+    assert before.connection.rom.rom.traffic.wire_bytes - sent < 12_000
+    verified = events[-1]
+    assert isinstance(verified, Verified) and verified.trusted_size > 60_000
+    device = one.chip.device
+    device.erase(0x0800_0000)  # by something else: the cache knows nothing of it
+    one.flash(changed(firmware, 5000), cached)
+    assert one.holds(changed(firmware, 5000))
+
+
+def test_a_private_checksum_dialect_is_seen_through():
+    one = world(options=RomOptions(version=0x33, checksum_dialect="private"))
+    events = one.flash(image())
+    assert events[-1] == Verified(image().padded(8).size, "read-back") and one.holds(image())
+
+
+def test_a_double_ack_does_no_harm():
+    one = world(options=RomOptions(double_ack=True))
+    one.flash(image())
+    assert one.holds(image())
+
+
+def test_go_starts_what_was_written_and_nothing_else():
+    one = world()
+    assert one.flash(image(), FlashOptions(go=0x0800_0000))[-1] == Started(0x0800_0000)
+    with pytest.raises(NoBootloader, match="BOOT0"):
+        one.connect()
+    with pytest.raises(ImageRejected):
+        world().flash(image(), FlashOptions(go=0x0801_0000))
+
+
+def test_a_plan_changes_nothing():
+    one = world()
+    before = one.chip.device.digest()
+    flasher = one.connect()
+    plan = planned(flasher.plan(image(), FlashOptions())).plan
+    assert plan.write_size and one.chip.device.digest() == before
+
+
+def test_the_checksum_must_be_there_to_be_asked_for():
+    with pytest.raises(UsageError, match="--diff read"):
+        world().flash(image(), FlashOptions(diff=DiffMethod.CRC))
+
+
+@pytest.mark.parametrize("wiring", WIRINGS.values(), ids=WIRINGS)
+def test_every_wiring_is_found_by_trying_all(wiring):
+    one = world()
+    one.chip.boot0 = False
+    one.chip.reset()  # the program runs
+    one.line.wired = wiring
+    options = ConnectOptions(wirings=tuple(WIRINGS.values()))
+    assert one.connect(options=options).connection.wiring is not None
+    exact = ConnectOptions(wirings=(wiring,))
+    assert one.connect(options=exact).connection.wiring is wiring
+
+
+def test_the_ladder_ends_at_the_first_speed_that_works():
+    one = world()
+    one.line.wired = WIRINGS["dtr,rts"]
+    one.line.best_baud = 300_000
+    one.connect(options=ConnectOptions(bauds=LADDER, wirings=(WIRINGS["dtr,rts"],)))
+    assert one.line.baud == 256_000
+
+
+def test_reset_by_a_port_without_modem_lines_is_refused():
+    with pytest.raises(PortError, match="DTR"):
+        world().connect(options=ConnectOptions(wirings=(WIRINGS["dtr,rts"],)))
+
+
+def test_protection_is_seen_before_anything_is_erased():
+    one = world()
+    one.chip.memory.protect_readout()
+    one.chip.reload()
+    before = one.chip.device.digest()
+    with pytest.raises(ChipRefused, match="unprotect --readout"):
+        one.flash(image())
+    assert one.chip.device.digest() == before
+
+
+def test_too_big_is_seen_before_anything_is_erased():
+    one = world("STM32F103x8")
+    before = one.chip.device.digest()
+    with pytest.raises(ImageRejected, match="too big"):
+        one.flash(image(70_000))
+    assert one.chip.device.digest() == before

@@ -1,0 +1,83 @@
+"""Host and chip as two processes: one of them is killed at a random moment, then all goes again.
+
+MCU_UPDATER_KILLS: how many kills; 10 in the ordinary run. MCU_UPDATER_KILL_SEED: another series.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import run
+from emulated_chip import image
+from served_chip import serving
+
+TOOL = (sys.executable, "-m", "mcu_updater")
+KILLS = int(os.environ.get("MCU_UPDATER_KILLS", "10"))
+SEED = int(os.environ.get("MCU_UPDATER_KILL_SEED", "1"))
+PATIENCE_S = 120
+
+
+def tool(*arguments: object) -> subprocess.Popen[str]:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*TOOL, *map(str, arguments)], text=True, **pipes)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    out, err = process.communicate(timeout=PATIENCE_S)
+    return process.returncode, out + err
+
+
+def completes(firmware: Path, common: tuple[object, ...]) -> None:
+    """The second run, and somebody who looks at the chip again."""
+    for command in ("flash", "verify"):
+        result = run(command, firmware, *common)
+        assert result.exit_code == 0 and "verified" in result.output, result.output
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    made = []
+    for seed in (1, 2):
+        path = tmp_path / f"{seed}.bin"
+        path.write_bytes(image(16_000, seed=seed).segments[0].data)
+        made.append(path)
+    return made[0], made[1]
+
+
+def test_a_kill_of_host_or_chip_costs_nothing_but_time(tmp_path, files):
+    dice = random.Random(SEED)
+    port, kept = tmp_path / "tty", tmp_path / "chip"
+    options = ("--link", port, "--file", kept, "--baud", 921_600)
+    common = ("--port", port, "--cache", tmp_path / "cache", "--timeout", 0.3)
+    with serving("STM32L476xG", *options) as served:
+        began_s = time.monotonic()
+        assert finish(tool("flash", files[0], *common))[0] == 0
+        whole_s = time.monotonic() - began_s
+        assert served.end(signal.SIGTERM) == 0
+    hits = {"host": 0, "chip": 0}
+    for number in range(KILLS):
+        firmware = files[(number + 1) % 2]
+        victim = dice.choice(("host", "chip"))
+        with serving("STM32L476xG", *options) as served:
+            host = tool("flash", firmware, *common)
+            time.sleep(dice.uniform(0.3 * whole_s, whole_s))
+            if victim == "chip":
+                served.end(signal.SIGKILL)
+            else:
+                host.kill()
+            code, text = finish(host)
+            hits[victim] += code != 0
+            assert code in (0, 4, 8, 11, -signal.SIGKILL), text
+            if victim == "host":
+                completes(firmware, common)
+        if victim == "chip":
+            with serving("STM32L476xG", *options):
+                completes(firmware, common)
+    assert sum(hits.values()) >= KILLS // 3, f"kills came too late: {hits}"

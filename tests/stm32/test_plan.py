@@ -1,0 +1,150 @@
+"""Plans as values: what they would leave on a chip, and what they would spare."""
+
+from __future__ import annotations
+
+import pytest
+from emulated_chip import PARTS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flash_emulator import load_part
+from mcu_updater.cli.chips import chip_of, chips_with, choose_chip
+from mcu_updater.errors import ImageRejected, UsageError
+from mcu_updater.image import Extent
+from mcu_updater.stm32.chip import Chip, chip_of_geometry
+from mcu_updater.stm32.estimate import LineSpeed, estimate
+from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, join, read_firmware
+from mcu_updater.stm32.plan import EraseKind, covered_sectors, make_plan
+
+BASE = 0x0800_0000
+SMALL = chip_of_geometry(None, BASE, [(4, 512), (2, 1024)], 8)
+
+
+@st.composite
+def firmwares(draw: st.DrawFn) -> Firmware:
+    byte = st.sampled_from([b"\xff", b"\xff" * 40, b"\x00", b"abc"])
+    extents = []
+    at = BASE
+    for _ in range(draw(st.integers(1, 5))):
+        at += draw(st.integers(0, 700))
+        data = b"".join(draw(st.lists(byte, min_size=1, max_size=20)))[: BASE + 4096 - at]
+        if data:
+            extents.append(Extent(at, data, 0))
+        at += len(data) + 1
+    return join(extents or [Extent(BASE, b"x", 0)])
+
+
+@given(firmwares(), st.sets(st.integers(0, 5)), st.booleans())
+def test_a_plan_leaves_the_image_and_touches_nothing_else(firmware, same, erase_chip):
+    plan = make_plan(SMALL, firmware, same, erase_chip=erase_chip)
+    before = bytearray(b"\x55" * 4096)
+    for sector in covered_sectors(SMALL, firmware):
+        if sector.number in same:
+            for part in plan.firmware.within(sector.start, sector.stop):
+                before[part.address - BASE : part.stop - BASE] = part.data
+    flash, programmed = bytearray(before), set()
+    for sector in plan.erase.sectors:
+        flash[sector.start - BASE : sector.stop - BASE] = b"\xff" * sector.size
+    for block in plan.writes:
+        assert block.address % 8 == len(block.data) % 8 == 0 and 0 < len(block.data) <= 256
+        assert block.address // 256 == (block.stop - 1) // 256
+        span = set(range(block.address, block.stop))
+        assert not span & programmed
+        programmed |= span
+        assert any(s.start <= block.address and block.stop <= s.stop for s in plan.erase.sectors)
+        flash[block.address - BASE : block.stop - BASE] = block.data
+    for segment in firmware.segments:
+        assert flash[segment.address - BASE : segment.stop - BASE] == segment.data
+    if not erase_chip:
+        covered = {s.number for s in covered_sectors(SMALL, firmware)}
+        for sector in SMALL.sectors:
+            if sector.number not in covered or sector.number in same:
+                span = slice(sector.start - BASE, sector.stop - BASE)
+                assert flash[span] == before[span]
+
+
+def test_blank_units_are_not_written_and_long_blanks_split_a_block():
+    data = b"\xff" * 64 + b"a" * 8 + b"\xff" * 80 + b"b" * 8 + b"\xff" * 8 + b"c" * 8 + b"\xff" * 80
+    plan = make_plan(SMALL, Firmware((Segment(BASE, data),)))
+    assert [(block.address - BASE, len(block.data)) for block in plan.writes] == [
+        (64, 8),
+        (152, 24),
+    ]
+    assert plan.blank_size == len(data) - 32
+
+
+def test_the_vector_table_is_written_last():
+    plan = make_plan(SMALL, Firmware((Segment(BASE, b"v" * 1000),)))
+    assert plan.writes[-1].address == BASE
+    assert [block.address for block in plan.writes[:-1]] == [BASE + 256, BASE + 512, BASE + 768]
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "bank"),
+    [
+        (0x100000, EraseKind.CHIP, 0),
+        (0x80000, EraseKind.BANK, 0),
+        (0x80000 - 2048, EraseKind.SECTORS, 0),
+    ],
+)
+def test_a_bulk_erase_where_nothing_else_is_lost(size, kind, bank):
+    chip = chip_of(load_part("STM32L476xG"))
+    erase = make_plan(chip, Firmware((Segment(BASE, b"x" * size),))).erase
+    assert (erase.kind, erase.bank) == (kind, bank)
+    assert sum(sector.size for sector in erase.sectors) == size
+
+
+def test_records_that_contradict_each_other_and_those_that_agree():
+    agreed = join([Extent(BASE, b"abcd", 1), Extent(BASE + 2, b"cdef", 2)])
+    assert agreed.segments == (Segment(BASE, b"abcdef"),)
+    with pytest.raises(ImageRejected, match="line 2"):
+        join([Extent(BASE, b"abcd", 1), Extent(BASE + 2, b"xd", 2)])
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [Segment(BASE + 4000, b"x" * 97), Segment(0x2000_0000, b"x"), Segment(BASE - 1, b"xy")],
+)
+def test_what_does_not_fit_is_rejected(segment):
+    with pytest.raises(ImageRejected, match="Nothing was changed"):
+        check_fits(Firmware((segment,)), SMALL)
+
+
+def test_a_damaged_hex_file_is_never_taken_for_binary():
+    good = b":0400000000200008D4\n:00000001FF\n"
+    assert read_firmware(good, BASE).segments == (Segment(0, bytes.fromhex("00200008")),)
+    for bad in (good.replace(b"D4", b"D5"), b"\xef\xbb\xbf" + good, good[:-13]):
+        with pytest.raises(ImageRejected):
+            read_firmware(bad, BASE)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_part_is_found_by_pid_and_size(name):
+    part = load_part(name)
+    known = chips_with(part.identity.usart_pid)
+    assert part.name in [chip.name for chip in known]
+    chip = chip_of(part)
+    assert chip.sectors[0].start == part.base and chip.size == part.size
+    assert [sector.number for sector in chip.sectors] == list(range(part.sector_count))
+
+
+def test_a_smaller_chip_of_the_same_pid_is_cut_down_and_two_shapes_are_no_choice():
+    half = choose_chip(chips_with(0x415), 512 * 1024)
+    assert half.size == 512 * 1024 and "512 KiB" in half.name and len(half.banks) == 1
+    with pytest.raises(UsageError, match="--part"):
+        choose_chip(chips_with(0x469), 512 * 1024)
+    with pytest.raises(UsageError, match="more flash"):
+        choose_chip(chips_with(0x415), 1 << 22)
+
+
+def test_the_estimate_is_the_sum_of_the_frames():
+    chip: Chip = chip_of(load_part("STM32L476xG"))
+    plan = make_plan(chip, Firmware((Segment(BASE, b"x" * 256 * 1024),)))
+    slow = estimate(plan, LineSpeed(115_200, 0.016), checksum=False)
+    assert slow.turnarounds > 3 * 1024 and slow.is_complete
+    assert 50 < slow.wire_s < 55  # measured by others: 52.4 s
+    assert estimate(plan, LineSpeed(115_200), checksum=True).wire_s < 27
+    unknown = chip_of_geometry(None, BASE, [(128, 2048)], 8)
+    assert not estimate(
+        make_plan(unknown, plan.firmware), LineSpeed(115_200), checksum=True
+    ).is_complete
