@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b, sha256
 from typing import Any
 
-from flash_emulator import EmulatedFlash, load_part
+from flash_emulator import EmulatedFlash, VirtualClock, load_part
 from flash_emulator.explore import Boot, Rest, Run, Subject, Violation
 from mcu_updater.board import Board
 from mcu_updater.boot import ResetCause
@@ -68,6 +68,17 @@ def _digest(memory: object) -> bytes:
     return blake2b(repr(memory).encode(), digest_size=16).digest()
 
 
+class MillisecondClock(VirtualClock):
+    """Time goes on in whole milliseconds, rounded up.
+
+    States tell times to the millisecond. So they tell them exactly, and two runs that are taken
+    for one do not drift apart by what was rounded away.
+    """
+
+    def advance_us(self, duration_us: int) -> None:
+        super().advance_us(-(-duration_us // 1000) * 1000)
+
+
 class BoardSubject(Subject):
     """Boots boards of one scenario."""
 
@@ -94,6 +105,7 @@ class BoardSubject(Subject):
             self.part,
             strategy=scenario.strategy,
             component=COMPONENT,
+            clock=MillisecondClock(),
             device=flash,
             options=scenario.options,
         )
