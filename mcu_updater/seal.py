@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final, NamedTuple, Self
 
 _TEXT: Final = re.compile(
@@ -75,3 +77,8 @@ class Seal:
 
 NO_FLOOR: Final = Seal()
 """Of a device that has confirmed no signed image yet: any may come."""
+
+
+def highest(seals: Iterable[Seal]) -> Seal:
+    """Each number by itself; NO_FLOOR where there are none."""
+    return reduce(Seal.raised, seals, NO_FLOOR)

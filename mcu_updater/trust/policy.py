@@ -7,13 +7,14 @@ made again from flash before the image becomes VERIFIED, and by the bootloader w
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mcu_updater.errors import RolledBack, UntrustedImage, address_text
 from mcu_updater.image import check_vector_table
 from mcu_updater.seal import NO_FLOOR, Seal, Version
-from mcu_updater.trust.container import Header, SignedStream
+from mcu_updater.trust.container import Header, SignedStream, cut_short
 from mcu_updater.trust.keys import PublicKey
 from mcu_updater.trust.tlv import INFO, Claims, read_claims
 from mcu_updater.trust.verify import hashes_of, verify
@@ -65,15 +66,18 @@ class Trust:
 
     def inspect_flash(
         self, read: Read, size: int, place: Place, floor: Seal, version: str | None
-    ) -> Seal:
-        """Look at *size* bytes that stand in flash. Raises as ``Inspection`` does.
+    ) -> tuple[Seal, bytes]:
+        """Look at *size* bytes that stand in flash: their seal, and the SHA-256 of all of them.
 
-        *read* may raise OSError, which is passed on.
+        Both are of the same reading. Raises as ``Inspection`` does; *read* may raise OSError,
+        which is passed on.
         """
-        inspection = self.inspect(place, floor, version)
+        inspection, digest = self.inspect(place, floor, version), hashlib.sha256()
         for offset in range(0, size, _CHUNK):
-            inspection.feed(read(offset, min(_CHUNK, size - offset)))
-        return inspection.finish(lambda length: read(0, length))
+            data = read(offset, min(_CHUNK, size - offset))
+            inspection.feed(data)
+            digest.update(data)
+        return inspection.finish(lambda length: read(0, length)), digest.digest()
 
 
 class Inspection:
@@ -88,6 +92,7 @@ class Inspection:
         self._place = place
         self._floor = floor
         self._version = version
+        self._length: int | None = None
         self._stream = SignedStream(hashes_of(trust.keys))
         self._judged_header = False
         self._judged_vectors = False
@@ -96,6 +101,10 @@ class Inspection:
     def size(self) -> int:
         """Bytes taken."""
         return self._stream.size
+
+    def expect(self, length: int) -> None:
+        """The whole image will be *length* bytes long: the header can be held against that."""
+        self._length = length
 
     def feed(self, data: bytes) -> None:
         self._stream.feed(data)
@@ -128,6 +137,8 @@ class Inspection:
         if least > place.size:
             raise _bad("the signed image is larger than its slot", f"at most {place.size} bytes",
                        f"{least} or more")  # fmt: skip
+        if self._length is not None and least > self._length:
+            raise cut_short(least, self._length)
         if header.is_fixed and header.load_address != place.address:
             raise _bad("an image for another address", address_text(place.address),
                        address_text(header.load_address))  # fmt: skip

@@ -7,6 +7,7 @@ checked only with all of the image at hand, and so only from flash: see ``is_che
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -57,7 +58,12 @@ def verify(
                    f"{claims.digest.hex()}", digests[name].hex())  # fmt: skip
     if claims.is_pure and message is None:
         return key
-    signed = message() if claims.is_pure and message is not None else claims.digest
+    signed = claims.digest
+    if claims.is_pure and message is not None:
+        signed = message()  # read once more: it must be what was read before
+        if hashlib.new(name, signed).digest() != claims.digest:
+            raise _bad("the image reads differently from one time to the next",
+                       claims.digest.hex(), "another digest")  # fmt: skip
     try:
         _check(key, claims.signature, signed)
     except InvalidSignature as error:
