@@ -464,12 +464,9 @@ def _snapshot_of(body: bytes) -> Snapshot | None:
     md5, sha256, image_sha256, component, target, has_package = rest
     if magic != _MAGIC or phase == Phase.TRIAL:
         return None
-    is_sealed = version == SEALED_VERSION
-    if not is_sealed and (version != FORMAT_VERSION or reason in _REASONS_OF_SIGNED):
-        return None
-    seal, floor = _seals_of(body) if is_sealed else (None, NO_FLOOR)
+    seal, floor = _seals_of(body) if version == SEALED_VERSION else (None, NO_FLOOR)
     checkpoint = body[_HEADER.size : _HEADER.size + 8]
-    return Snapshot(
+    snapshot = Snapshot(
         Phase(phase),
         generation,
         component.decode(),
@@ -483,6 +480,7 @@ def _snapshot_of(body: bytes) -> Snapshot | None:
         seal=seal,
         floor=floor,
     )
+    return snapshot if snapshot.format_version == version else None
 
 
 def _seals_of(body: bytes) -> tuple[Seal | None, Seal]:

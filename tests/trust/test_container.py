@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import struct
 from functools import cache
@@ -59,8 +60,9 @@ def test_what_stands_in_flash_is_looked_at_again() -> None:
         def read(offset: int, size: int, image: bytes = image) -> bytes:
             return image[offset : offset + size]
 
-        seal = of(kind).inspect_flash(read, len(image), PLACE, NO_FLOOR, "1.0.0")
+        seal, digest = of(kind).inspect_flash(read, len(image), PLACE, NO_FLOOR, "1.0.0")
         assert seal == Seal(Version(1), 0)
+        assert digest == hashlib.sha256(image).digest()
         worse = bytearray(image)
         worse[30_000] ^= 1
 
