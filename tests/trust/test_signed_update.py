@@ -88,6 +88,7 @@ def test_as_text(fmt: str) -> None:
     image = worlds.made("2.0.0", counter=1, size=3000)
     file = bincopy.BinFile()
     file.add_binary(image, signing.LINK_ADDRESS)
+    file.execution_start_address = signing.LINK_ADDRESS + signing.HEADER_SIZE
     text = file.as_ihex() if fmt == "hex" else file.as_srec(address_length_bits=32)
     board = take(worlds.factory_board(), text.encode(), "2.0.0")
     assert worlds.runs(board) == ("B", "2.0.0")
