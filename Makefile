@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills bench firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills flips bench firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -72,6 +72,9 @@ mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/m
 
 kills: $(STAMP)  ## kill an update of a served module 200 times, some minutes
 	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q tests/attached/test_two_processes.py -k killed
+
+flips: $(STAMP)  ## 10,000 single-bit flips and all truncations of signed images, some minutes
+	MCU_UPDATER_FLIPS=10000 $(BIN)/pytest -q tests/trust/test_campaign.py
 
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
