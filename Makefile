@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills fuzz bench bench-serial firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills flips fuzz bench bench-serial firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -79,6 +79,9 @@ fuzz: $(STAMP)   ## coverage-guided fuzzing of both AT grammars; FUZZ_S seconds 
 	for each in module client; do \
 	  $(BIN)/python tests/fuzz/at.py $$each .cache/fuzz/at-$$each -max_total_time=$(FUZZ_S) -max_len=4096 || exit 1; \
 	done
+
+flips: $(STAMP)  ## 10,000 single-bit flips and all truncations of signed images, some minutes
+	MCU_UPDATER_FLIPS=10000 $(BIN)/pytest -q tests/trust/test_campaign.py
 
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

@@ -3,13 +3,16 @@
 ``choose`` is the pure table; ``boot`` asks it, looks at what it asks for, lets the CPU have the
 bank, and writes the one record that is wanted. It erases nothing in the banks.
 
-    a bank on trial     intact?  no      -> it has failed; go on below
+    a bank on trial     may it run? no   -> it has failed; go on below
                         the last start ended by itself, and its attempts are spent
                                          -> it has failed; go on below
                         else             -> run it, on trial
-    confirmed banks     newest first, intact -> run it
-    verified banks      intact           -> run it: better than nothing at all
+    confirmed banks     newest first, may run -> run it
+    verified banks      may run          -> run it: better than nothing at all
     none                                 -> stay in the bootloader
+
+An image may run when it is intact and its security counter is not below that of an image that was
+ever confirmed here; and where the bootloader has keys of its own, when one of them has signed it.
 
 A trial whose attempt cannot be recorded is not given: it could be given for ever.
 A start after power was lost costs the trial no attempt: a cut is not the image's fault. All other
@@ -28,10 +31,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mcu_updater.bank import Bank, open_banks
-from mcu_updater.errors import VerificationFailed
+from mcu_updater.errors import ImageRejected, VerificationFailed
 from mcu_updater.flash import BankSwitch, FlashDevice
-from mcu_updater.journal import MAX_ATTEMPTS, Phase, Reading, Record
+from mcu_updater.journal import MAX_ATTEMPTS, Phase, Reading, Record, Snapshot
+from mcu_updater.seal import Seal, highest
 from mcu_updater.slot import AnyLayout
+from mcu_updater.trust import Place, Trust
 
 ATTEMPTS = 3
 """Trial boots before the old image comes back (policy; at most journal.MAX_ATTEMPTS)."""
@@ -60,7 +65,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is known of one bank. *intact* is None until somebody has looked."""
+    """What is known of one bank. *intact*: its image may run; None until somebody has looked."""
 
     reading: Reading
     intact: bool | None = None
@@ -68,7 +73,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The table needs to know whether this bank's image is intact."""
+    """The table needs to know whether this bank's image may run."""
 
     bank: int
 
@@ -129,7 +134,7 @@ def _choose_trial(bank: int, view: View, cause: ResetCause, attempts: int) -> Lo
     if view.intact is None:
         return Look(bank)
     if not view.intact:
-        return Fail(bank, f"bank {'AB'[bank]} was on trial, but its image is damaged")
+        return Fail(bank, f"bank {'AB'[bank]} was on trial, but its image is damaged or barred")
     if cause is ResetCause.POWER:
         why = f"bank {'AB'[bank]} is on trial; power was lost, which costs it no attempt"
         return Start(bank, Mode.TRIAL, f"{why} ({spent} of {attempts} spent)")
@@ -159,27 +164,30 @@ def boot(
     attempts: int = ATTEMPTS,
     *,
     swaps: int = 0,
+    trust: Trust | None = None,
 ) -> Decision:
     """Choose a bank and let the CPU have it. Programs one record at most for each bank.
 
     *cause* is that of the start at hand, and *swaps* how many resets the bootloader itself has
-    asked for since: both are kept where a reset does not clear them. What a cut leaves: see
+    asked for since: both are kept where a reset does not clear them. *trust*: the bootloader's own
+    keys; None: it relies on the journal's digests. What a cut leaves: see
     ``Journal.record`` and ``BankSwitch.map_bank``; the next start decides anew.
     """
     if not 1 <= attempts <= MAX_ATTEMPTS:
         raise ValueError(f"attempts: 1 to {MAX_ATTEMPTS}, not {attempts}")
     banks = open_banks(device, switch, layout)
-    views = _limited([examine(bank) for bank in banks], switch.mapped_bank, swaps)
+    examined = [examine(bank) for bank in banks]
+    floor = floor_of([view.reading for view in examined])
+    views = _limited(examined, switch.mapped_bank, swaps)
     reasons: list[str] = []
     while True:
         choice = choose(views, cause, attempts)
         match choice:
             case Look(bank):
-                snapshot = views[bank].reading.snapshot
-                intact = snapshot is not None and banks[bank].is_intact(snapshot)
-                views[bank] = replace(views[bank], intact=intact)
-                if not intact:
-                    reasons.append(f"bank {'AB'[bank]}: the image does not have its digest")
+                why_not = objection(banks[bank], views[bank].reading.snapshot, floor, trust)
+                views[bank] = replace(views[bank], intact=not why_not)
+                if why_not:
+                    reasons.append(f"bank {'AB'[bank]}: {why_not}")
             case Fail(bank, why):
                 reasons.append(why)
                 _record(banks[bank], views[bank].reading, Record.FAILED, range(1))
@@ -201,6 +209,37 @@ def boot(
                     continue
                 version = views[bank].reading.version
                 return Decision(bank, mode, (*reasons, why), version=version)
+
+
+def floor_of(readings: Sequence[Reading]) -> Seal:
+    """The highest seal that was confirmed on a device whose journals say *readings*."""
+    return highest(reading.snapshot.floor for reading in readings if reading.snapshot is not None)
+
+
+def objection(
+    bank: Bank, snapshot: Snapshot | None, floor: Seal, trust: Trust | None = None
+) -> str:
+    """Why the image that *snapshot* tells of must not run; empty where it may.
+
+    An older version may: it is the one to go back to. A lower security counter may not: that is
+    what its signer raised it for.
+    """
+    if snapshot is None or not bank.is_intact(snapshot):
+        return "the image does not have its digest"
+    counter = snapshot.seal.counter if snapshot.seal else 0
+    if counter < floor.counter:
+        return f"security counter {counter} is below {floor.counter}, which was confirmed here"
+    if trust is None:
+        return ""
+    place = Place(bank.slot.link_address, bank.slot.size)
+    least = Seal(counter=floor.counter)
+    try:
+        _, digest = trust.inspect_flash(
+            bank.slot.read, snapshot.image_size, place, least, snapshot.version
+        )
+    except (OSError, ImageRejected) as error:
+        return str(error)
+    return "" if digest == snapshot.image_sha256 else "the image reads differently each time"
 
 
 def _limited(views: list[View], mapped: int, swaps: int) -> list[View]:

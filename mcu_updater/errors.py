@@ -62,6 +62,14 @@ class PackageDamaged(ImageRejected):
     """*Them*: MD5 or SHA-256 of the package is not what the cloud announced."""
 
 
+class UntrustedImage(ImageRejected):
+    """*Them*: the image is not signed by a key that is trusted here, or not for this device."""
+
+
+class RolledBack(UntrustedImage):
+    """*Them*: signed, and older than an image that was confirmed on this device."""
+
+
 class PortError(UpdaterError):
     """The port or the board file cannot be opened, read or written."""
 

@@ -113,7 +113,8 @@ def _copy(source: Bank, execution: Bank, wanted: Snapshot, done: int) -> Iterato
     """Sectors from *done* on, behind a new LOADING snapshot."""
     loading = _told(wanted, Phase.LOADING, done)
     after = execution.journal.snapshot(loading)
-    writer = SectorWriter(execution.slot, hashlib.sha256(), done=done)
+    plain = wanted.seal is None  # a signed image begins with its header
+    writer = SectorWriter(execution.slot, hashlib.sha256(), done=done, check_vectors=plain)
     for sector in _sectors(writer, source, wanted.image_size):
         try:
             execution.journal.record(after, Record.SECTOR, sector)

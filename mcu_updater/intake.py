@@ -16,6 +16,8 @@ from mcu_updater.errors import (
     ImageRejected,
     ModuleRefused,
     PackageDamaged,
+    RolledBack,
+    UntrustedImage,
     UpdaterError,
     VerificationFailed,
 )
@@ -25,10 +27,14 @@ from mcu_updater.keeper import Keeper
 from mcu_updater.listener import Listener
 from mcu_updater.loader import Loader
 from mcu_updater.ota import OtaModule, PieceReady
+from mcu_updater.seal import NO_FLOOR, Seal
+from mcu_updater.trust import Inspection, Place, Trust
 
 REASONS: dict[type[UpdaterError], Reason] = {
     PackageDamaged: Reason.PACKAGE_DIGEST,
     ImageRejected: Reason.IMAGE,
+    UntrustedImage: Reason.UNTRUSTED,
+    RolledBack: Reason.ROLLED_BACK,
     VerificationFailed: Reason.FLASH,
 }
 """What the journal keeps of an error that ends an upgrade."""
@@ -37,8 +43,9 @@ REASONS: dict[type[UpdaterError], Reason] = {
 class Intake:
     """Loads packages into *bank*, in reads of *read_size* bytes.
 
-    *base* is where a raw image is linked; None: at the slot. ``error`` says why the last package
-    was rejected.
+    *base* is where a raw image is linked; None: at the slot. *trust*: whose signed images are
+    taken, and no others; None: an image need not be signed. ``error`` says why the last package was
+    rejected.
     """
 
     def __init__(
@@ -50,7 +57,9 @@ class Intake:
         read_size: int,
         base: int | None,
         admission: Admission = ADMIT_ALL,
+        trust: Trust | None = None,
     ) -> None:
+        self._trust = trust
         self._bank = bank
         self._link = link
         self._heard = heard
@@ -94,6 +103,7 @@ class Intake:
             snapshot.version,
             package=package,
             sectors_done=snapshot.sectors_done if same else 0,
+            floor=snapshot.floor,
         )
         yield from self._keeper.write(self._bank, loading, f"package of {package.length} bytes")
 
@@ -107,9 +117,8 @@ class Intake:
         piece, snapshot = self._heard.piece, self._keeper.current(self._bank)
         if piece is None or snapshot.package is None:
             raise ValueError("no piece to load")
-        loader = self._open_loader(snapshot, piece)
         try:
-            yield from self._load(loader, piece, snapshot)
+            yield from self._load(self._open_loader(snapshot, piece), piece, snapshot)
         except (ImageRejected, VerificationFailed) as error:
             yield Problem(error.message)
             yield from self._reject(error)
@@ -132,10 +141,33 @@ class Intake:
         assert package is not None
         base = slot.link_address if self._base is None else self._base
         single = piece.size == package.length
-        loader = Loader(slot, package, base=base, done=snapshot.sectors_done, single=single)
+        loader = Loader(
+            slot,
+            package,
+            base=base,
+            done=snapshot.sectors_done,
+            single=single,
+            inspection=self._inspection(snapshot),
+        )
         if snapshot.checkpoint:
             loader.resume(snapshot.checkpoint)
         return loader
+
+    def _inspection(self, snapshot: Snapshot) -> Inspection | None:
+        """Of the image that *snapshot* waits for, before anything of it is written."""
+        if self._trust is not None:
+            return self._trust.inspect(self._place(), snapshot.floor, snapshot.version)
+        if snapshot.floor != NO_FLOOR:
+            raise UntrustedImage(
+                "this device has confirmed a signed image and is given no key to check one by",
+                where=f"bank {self._bank.name}",
+                expected=f"signed images, {snapshot.floor} or higher",
+                then="Nothing of the package was written",
+            )
+        return None
+
+    def _place(self) -> Place:
+        return Place(self._bank.slot.link_address, self._bank.slot.size)
 
     def _read_piece(self, loader: Loader, piece: PieceReady) -> Generator[Event, None, bool]:
         """Feed the piece to the loader. False when the module no longer gives it."""
@@ -177,9 +209,11 @@ class Intake:
         self._heard.module = Module.HOLDS_USED
 
     def _verify(self, loader: Loader, snapshot: Snapshot) -> Iterator[Event]:
-        """Compare the whole image in flash with what the package said; journal that it is so."""
+        """Compare the whole image in flash with what the package said, and its signature with the
+        keys; journal that it is so."""
         size, digest = loader.image_size, loader.image_sha256
-        if self._bank.slot.sha256(size) != digest:
+        seal, found = self._look_at_flash(size, snapshot)
+        if found != digest:
             raise VerificationFailed(
                 "the image in flash is not the image of the package",
                 where=f"bank {self._bank.name}",
@@ -196,9 +230,26 @@ class Intake:
             package=snapshot.package,
             image_size=size,
             image_sha256=digest,
+            seal=seal,
+            floor=snapshot.floor,
         )
         yield from self._keeper.write(self._bank, verified, f"image of {size} bytes")
         self._heard.module = Module.HOLDS_LAST
+
+    def _look_at_flash(self, size: int, snapshot: Snapshot) -> tuple[Seal | None, bytes | None]:
+        """Seal and SHA-256 of the first *size* bytes of the slot, of one reading; None: unreadable.
+
+        With keys, what the signature is checked of is what the digest is taken of.
+        """
+        slot = self._bank.slot
+        if self._trust is None:
+            return None, slot.sha256(size)
+        try:
+            return self._trust.inspect_flash(
+                slot.read, size, self._place(), snapshot.floor, snapshot.version
+            )
+        except OSError:
+            return None, None
 
     def _reject(self, error: UpdaterError) -> Iterator[Event]:
         failed = replace(

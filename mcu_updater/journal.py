@@ -31,9 +31,13 @@ from enum import IntEnum
 from functools import lru_cache
 
 from mcu_updater.errors import VerificationFailed, address_text
+from mcu_updater.seal import NO_FLOOR, Seal, Version
 from mcu_updater.slot import ERASED, Window
 
 FORMAT_VERSION = 2
+SEALED_VERSION = 3
+"""Of a header that says more than version 2 can: of signed images. Written only where it does."""
+
 HEADER_SIZE = 256
 _MAGIC = b"MCUJ"
 COMPONENT_SIZE = 32  # bytes at most; the module's limits
@@ -43,7 +47,9 @@ _END = struct.Struct("<I4s")  # CRC, end mark
 END_MARK = b"DONE"  # no part of it reads blank, whatever the program unit
 _TURN_AT = _HEADER.size + 8  # behind length and CRC of the checkpoint
 TURNS = 4  # enough to tell the newer of two
-assert HEADER_SIZE - _END.size > _TURN_AT
+_SEALS = struct.Struct("<B8sI8sI")  # sealed or not; version and counter of the image; the floor's
+_SEALS_AT = _TURN_AT + 1
+assert HEADER_SIZE - _END.size >= _SEALS_AT + _SEALS.size
 
 
 class Phase(IntEnum):
@@ -72,6 +78,11 @@ class Reason(IntEnum):
     SELF_TEST = 4  # the image itself said no
     ATTEMPTS = 5  # the trial was never confirmed
     NOT_INTACT = 6  # the image in flash no longer has its digest
+    UNTRUSTED = 7  # no signature that counts here, or an image for another device or version
+    ROLLED_BACK = 8  # signed, and older than the floor
+
+
+_REASONS_OF_SIGNED = frozenset({Reason.UNTRUSTED, Reason.ROLLED_BACK})
 
 
 class Record(IntEnum):
@@ -119,6 +130,14 @@ class Snapshot:
     piece_start: int = 0  # LOADING: the package offset that the checkpoint belongs to
     sectors_done: int = 0  # LOADING: sectors [0, n) are written and verified: what records say
     checkpoint: bytes = b""  # LOADING: the loader's state at piece_start, empty at 0
+    seal: Seal | None = None  # VERIFIED and later, of an image whose signature was verified
+    floor: Seal = NO_FLOOR  # the highest of all images that this device had confirmed by then
+
+    @property
+    def format_version(self) -> int:
+        """The oldest in which all of this can be said."""
+        plain = self.seal is None and self.floor == NO_FLOOR
+        return FORMAT_VERSION if plain and self.reason not in _REASONS_OF_SIGNED else SEALED_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +412,7 @@ def encode_header(snapshot: Snapshot, turn: int = 0) -> bytes:
     package = snapshot.package or Package(0, bytes(16), bytes(32))
     body = _HEADER.pack(
         _MAGIC,
-        FORMAT_VERSION,
+        snapshot.format_version,
         snapshot.phase,
         snapshot.reason,
         snapshot.generation,
@@ -408,6 +427,14 @@ def encode_header(snapshot: Snapshot, turn: int = 0) -> bytes:
         snapshot.package is not None,
     )
     body += struct.pack("<IIB", len(snapshot.checkpoint), zlib.crc32(snapshot.checkpoint), turn)
+    seal, floor = snapshot.seal or NO_FLOOR, snapshot.floor
+    body += _SEALS.pack(
+        snapshot.seal is not None,
+        seal.version.pack(),
+        seal.counter,
+        floor.version.pack(),
+        floor.counter,
+    )
     body = body.ljust(HEADER_SIZE - _END.size, b"\0")
     return body + _END.pack(zlib.crc32(body), END_MARK)
 
@@ -435,10 +462,11 @@ def _snapshot_of(body: bytes) -> Snapshot | None:
         _HEADER.unpack_from(body)
     )
     md5, sha256, image_sha256, component, target, has_package = rest
-    if magic != _MAGIC or version != FORMAT_VERSION or phase == Phase.TRIAL:
+    if magic != _MAGIC or phase == Phase.TRIAL:
         return None
+    seal, floor = _seals_of(body) if version == SEALED_VERSION else (None, NO_FLOOR)
     checkpoint = body[_HEADER.size : _HEADER.size + 8]
-    return Snapshot(
+    snapshot = Snapshot(
         Phase(phase),
         generation,
         component.decode(),
@@ -449,4 +477,14 @@ def _snapshot_of(body: bytes) -> Snapshot | None:
         image_sha256,
         piece_start,
         checkpoint=b"" if checkpoint[:4] == bytes(4) else checkpoint,
+        seal=seal,
+        floor=floor,
     )
+    return snapshot if snapshot.format_version == version else None
+
+
+def _seals_of(body: bytes) -> tuple[Seal | None, Seal]:
+    """Of the image, where it has one; and the floor."""
+    has_seal, version, counter, floor_version, floor_counter = _SEALS.unpack_from(body, _SEALS_AT)
+    seal = Seal(Version.unpack(version), counter) if has_seal else None
+    return seal, Seal(Version.unpack(floor_version), floor_counter)

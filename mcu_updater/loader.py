@@ -13,12 +13,27 @@ import struct
 from collections.abc import Iterator
 
 from mcu_updater.digest import Hash, PackageDigest, Sha256Resumable, new_digests
-from mcu_updater.errors import ImageRejected, PackageDamaged, address_text
-from mcu_updater.image import SNIFF_SIZE, Decoder, ImageFormat, open_decoder, restore, sniff
+from mcu_updater.errors import (
+    ImageRejected,
+    PackageDamaged,
+    VerificationFailed,
+    address_text,
+)
+from mcu_updater.image import (
+    SNIFF_SIZE,
+    Decoder,
+    Extent,
+    ImageFormat,
+    open_decoder,
+    restore,
+    sniff,
+)
 from mcu_updater.journal import Package
-from mcu_updater.slot import Window
+from mcu_updater.slot import ERASED, Window
+from mcu_updater.trust import Inspection
 from mcu_updater.writer import SectorWriter
 
+_CHUNK = 4096  # bytes at a time, where an inspection is shown what it has missed
 _STATE = struct.Struct("<HHHHH")  # sector; sizes of held bytes, decoder, package, image digest
 
 
@@ -26,11 +41,19 @@ class Loader:
     """Takes the package's bytes in order; yields the sectors that they complete.
 
     *base* is where a raw image is linked. *single* says that the package comes in one piece, so
-    that no checkpoint will be asked for and the digests may be of the fast kind.
+    that no checkpoint will be asked for and the digests may be of the fast kind. *inspection*
+    sees every byte of the image before it can be written; None: it need not be signed.
     """
 
     def __init__(
-        self, slot: Window, package: Package, *, base: int, done: int = 0, single: bool
+        self,
+        slot: Window,
+        package: Package,
+        *,
+        base: int,
+        done: int = 0,
+        single: bool,
+        inspection: Inspection | None = None,
     ) -> None:
         self._slot = slot
         self._package = package
@@ -39,7 +62,8 @@ class Loader:
         self._image: Hash = hashlib.sha256() if single else Sha256Resumable()
         self._decoder: Decoder | None = None
         self._head = b""  # what came before the format was known
-        self.writer = SectorWriter(slot, self._image, done=done)
+        self._inspection = inspection
+        self.writer = self._new_writer(done)
         self.format: ImageFormat | None = None
 
     def feed(self, data: bytes) -> Iterator[int]:
@@ -51,14 +75,18 @@ class Loader:
                 return
             self._decoder = self._open(data)
         for extent in self._decoder.feed(data):
+            if self._inspection is not None:
+                self._show(self._inspection, self.writer.place(extent), extent)
             yield from self.writer.put(extent)
 
     def finish(self) -> Iterator[int]:
-        """The package has ended: the format, then both digests, then the last sector."""
+        """The package has ended: the format, both digests, the signature, then the last sector."""
         if self._decoder is None:
             raise ImageRejected("the package is empty")
         self._decoder.finish()
         self._check_digests()
+        if self._inspection is not None:
+            self._inspection.finish()
         yield from self.writer.finish()
 
     @property
@@ -70,6 +98,17 @@ class Loader:
         """SHA-256 of the image as it must stand in flash; whole after ``finish``."""
         return self._image.digest()
 
+    def _new_writer(self, done: int) -> SectorWriter:
+        plain = self._inspection is None
+        return SectorWriter(self._slot, self._image, done=done, check_vectors=plain)
+
+    @staticmethod
+    def _show(inspection: Inspection, offset: int, extent: Extent) -> None:
+        """Let *inspection* see *extent*, and the gap before it as it will be in flash."""
+        while inspection.size < offset:
+            inspection.feed(bytes([ERASED]) * min(_CHUNK, offset - inspection.size))
+        inspection.feed(extent.data)
+
     def _open(self, first: bytes) -> Decoder:
         self.format = sniff(first)
         if self.format is ImageFormat.BIN and self._package.length > self._slot.size:
@@ -80,6 +119,8 @@ class Loader:
                 found=f"{self._package.length}",
                 then="Nothing was erased",
             )
+        if self.format is ImageFormat.BIN and self._inspection is not None:
+            self._inspection.expect(self._package.length)
         return open_decoder(self.format, self._base)
 
     def _check_digests(self) -> None:
@@ -112,7 +153,11 @@ class Loader:
         return _STATE.pack(sector, *map(len, parts)) + b"".join(parts)
 
     def resume(self, checkpoint: bytes) -> None:
-        """Take over the state that another loader packed."""
+        """Take over the state that another loader packed.
+
+        An inspection is shown again what was written since the package began. Raises
+        VerificationFailed where that cannot be read any more.
+        """
         sector, *sizes = _STATE.unpack_from(checkpoint)
         parts, offset = [], _STATE.size
         for size in sizes:
@@ -122,5 +167,19 @@ class Loader:
         self._decoder = restore(decoder)
         self._digest = PackageDigest.restore(digest)
         self._image = Sha256Resumable.restore(image)
-        self.writer = SectorWriter(self._slot, self._image, done=self.writer.done)
+        self.writer = self._new_writer(self.writer.done)
         self.writer.resume(sector, held)
+        if self._inspection is not None:
+            self._show_again(self._inspection, self.writer.cursor - len(held))
+            self._inspection.feed(held)
+
+    def _show_again(self, inspection: Inspection, end: int) -> None:
+        for offset in range(0, end, _CHUNK):
+            data = self._slot.peek(offset, min(_CHUNK, end - offset))
+            if data is None:
+                raise VerificationFailed(
+                    "what was written of the image cannot be read any more",
+                    where=address_text(self._slot.address + offset),
+                    then="The image will not be booted",
+                )
+            inspection.feed(data)

@@ -43,6 +43,8 @@ from mcu_updater.journal import (
 from mcu_updater.keeper import Keeper
 from mcu_updater.listener import Listener
 from mcu_updater.ota import OtaModule, PlanOffered
+from mcu_updater.seal import NO_FLOOR, Seal, highest
+from mcu_updater.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Updater:
     """The application side of the updater, running from *active*; *inactive* is free to write.
 
     *self_test* is the hook that a trial image runs before it is confirmed; *admission* may refuse
-    plans and packages that fit this device otherwise.
+    plans and packages that fit this device otherwise; *trust* says who may sign images, None that
+    they need not be signed.
     """
 
     def __init__(
@@ -100,7 +103,9 @@ class Updater:
         policy: Policy,
         self_test: Callable[[], bool],
         admission: Admission = ADMIT_ALL,
+        trust: Trust | None = None,
     ) -> None:
+        self._trust = trust
         self._active = active
         self._inactive = inactive
         self._link = module
@@ -110,7 +115,14 @@ class Updater:
         self._keeper = Keeper()
         self._heard = Listener(module, lambda: self._keeper.read(inactive).snapshot)
         self._intake = Intake(
-            inactive, module, self._heard, self._keeper, policy.read_size, policy.base, admission
+            inactive,
+            module,
+            self._heard,
+            self._keeper,
+            policy.read_size,
+            policy.base,
+            admission,
+            trust,
         )
         self._read = Reading(), Reading()  # of the active and the inactive slot, for this step
         self._connected = False
@@ -195,9 +207,10 @@ class Updater:
         if reading.snapshot is None:
             raise ValueError("a trial without a journal")
         if passed:
-            yield from self._keeper.write(
-                self._active, replace(reading.snapshot, phase=Phase.CONFIRMED), "the trial passed"
-            )
+            # one header says both: there is no moment between confirmation and floor
+            floor = reading.snapshot.floor.raised(reading.snapshot.seal)
+            confirmed = replace(reading.snapshot, phase=Phase.CONFIRMED, floor=floor)
+            yield from self._keeper.write(self._active, confirmed, "the trial passed")
             return
         failed = replace(reading.snapshot, phase=Phase.FAILED, reason=Reason.SELF_TEST)
         yield from self._keeper.write(self._active, failed, "the self-test failed")
@@ -210,6 +223,8 @@ class Updater:
         _, reading = self._read
         if reading.phase is Phase.TRIAL:  # and yet the other bank runs
             reading = replace(reading, switched=False, failed=reading.attempts > 0)
+        if self._trust is not None and reading.phase is Phase.VERIFIED:
+            reading = _if_sealed(reading)
         yield from self._renew(self._inactive, reading)
         if reading.phase is Phase.LOADING:
             start = self._keeper.current(self._inactive).piece_start
@@ -266,7 +281,7 @@ class Updater:
         if why is None:
             judgement = self._admission.judge_plan(plan)
             yield from map(Problem, judgement.unchecked)
-            why = judgement.refusal
+            why = judgement.refusal or self._judge_trust(plan)
         if why is not None:
             yield ModuleTold(f"the plan is refused: {why}")
             with suppress(ModuleRefused):  # the plan is gone already
@@ -283,13 +298,27 @@ class Updater:
             yield Problem("the module does not take the confirmation; waiting for its next event")
             self._heard.module = Module.BUSY
 
+    def _floor(self) -> Seal:
+        """The highest seal that was ever confirmed on this device."""
+        known = (reading.snapshot for reading in self._read)
+        return highest(snapshot.floor for snapshot in known if snapshot is not None)
+
+    def _judge_trust(self, plan: PlanOffered) -> str | None:
+        if self._trust is not None:
+            return self._trust.judge_plan(plan.target_version, self._floor())
+        if self._floor() != NO_FLOOR:
+            return "this device has confirmed a signed image, and no key is given to check one by"
+        return None
+
     def _note_plan(self, plan: PlanOffered) -> Iterator[Event]:
         """Journal the plan before it is confirmed: from then on no version may be reported."""
         old = self._read[1].current()
         if old and old.phase in IN_PROGRESS and old.version == plan.target_version:
             return
         generation = self._read[0].generation + 1
-        planned = Snapshot(Phase.PLANNED, generation, plan.component, plan.target_version)
+        planned = Snapshot(
+            Phase.PLANNED, generation, plan.component, plan.target_version, floor=self._floor()
+        )
         yield from self._keeper.write(self._inactive, planned, f"version {plan.target_version}")
 
     def _do_finish(self) -> Iterator[Event]:
@@ -346,6 +375,15 @@ class Updater:
             ) from error
         yield JournalWritten(self._inactive.name, Phase.TRIAL.name, "the commit point")
         self._result = Result(Outcome.RESET)
+
+
+def _if_sealed(reading: Reading) -> Reading:
+    """*reading* of a verified image; FAILED where its signature was never verified."""
+    snapshot = reading.snapshot
+    if snapshot is None or snapshot.seal is not None:
+        return reading
+    untrusted = replace(snapshot, phase=Phase.FAILED, reason=Reason.UNTRUSTED)
+    return replace(reading, snapshot=untrusted)
 
 
 def _result_of(failed: Snapshot) -> Result:

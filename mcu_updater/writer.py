@@ -19,10 +19,17 @@ TRIES = 2  # a sector that does not verify is erased and programmed once more
 
 
 class SectorWriter:
-    """Writes one image into *slot*. Sectors below *done* stand there already and are left alone."""
+    """Writes one image into *slot*. Sectors below *done* stand there already and are left alone.
 
-    def __init__(self, slot: Window, digest: Hash, *, done: int = 0) -> None:
+    *check_vectors*: the image begins with its vector table. A signed one begins with its header,
+    and whoever looks at its signature looks at that, too.
+    """
+
+    def __init__(
+        self, slot: Window, digest: Hash, *, done: int = 0, check_vectors: bool = True
+    ) -> None:
         self._slot = slot
+        self._check_vectors = check_vectors
         self._digest = digest
         self.done = done
         self.units_programmed = 0
@@ -58,7 +65,7 @@ class SectorWriter:
         VerificationFailed when flash does not hold what was written. A cut while a sector is
         being written leaves that sector in any state; none before it is touched.
         """
-        offset = self._place(extent)
+        offset = self.place(extent)
         if offset == self.cursor and len(self._held) + len(extent.data) < self._size:
             self._held += extent.data  # most records, by far
             return
@@ -86,8 +93,8 @@ class SectorWriter:
 
     # --- inside
 
-    def _place(self, extent: Extent) -> int:
-        """Offset of *extent* in the slot, checked."""
+    def place(self, extent: Extent) -> int:
+        """Offset of *extent* in the slot. Raises ImageRejected as ``put`` does."""
         begin, base = extent.address, self._slot.link_address
         end = begin + len(extent.data)
         where = f"line {extent.line}" if extent.line else f"image offset {self.cursor}"
@@ -122,7 +129,7 @@ class SectorWriter:
         self._enter(self._sector + 1)
 
     def _write_sector(self) -> Iterator[int]:
-        if self._sector == 0:
+        if self._sector == 0 and self._check_vectors:
             check_vector_table(
                 bytes(self._held[:HEAD_SIZE]), self._slot.link_address, self._slot.size
             )

@@ -325,7 +325,7 @@ def test_every_reason_names_its_bank() -> None:
         "bank B is on trial; power was lost, which costs it no attempt (0 of 3 spent)",
         "bank B is on trial, attempt 1 of 3",
         "bank B: the image does not have its digest",
-        "bank B was on trial, but its image is damaged",
+        "bank B was on trial, but its image is damaged or barred",
         "bank A holds version 1.0, generation 1, confirmed and intact",
     ]
 

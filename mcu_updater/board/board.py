@@ -28,9 +28,11 @@ from mcu_updater.quectel.link import DEFAULT_DIALECT
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.quectel.pipe import ModulePipe
+from mcu_updater.seal import NO_FLOOR
 from mcu_updater.slot import CopyLayout
 from mcu_updater.strategy import Strategy
 from mcu_updater.tend import TendedFlash
+from mcu_updater.trust import Place, Trust
 from mcu_updater.updater import Outcome, Policy, Result, Updater
 
 MOST_STARTS = 32  # of the MCU in one session; more is a loop that nobody wants to watch
@@ -82,6 +84,8 @@ class Board:
         self.module = EmulatedModule(self.center, options or ModuleOptions())
         self.on_write: Callable[[], None] | None = None  # before anything is sent to the module
         self.attachment: Attachment | None = None  # a module behind a port, instead of ``module``
+        self.trust: Trust | None = None  # the application's: whose images it takes
+        self.boot_trust: Trust | None = None  # the bootloader's: whose images it runs
         self._result: Result | None = None
         self._updater: Updater | None = None  # of the start at hand
         self._links: list[AtClient] = []  # one for each start of the MCU
@@ -97,10 +101,12 @@ class Board:
         component: str = "STM32",
         seed: int = 0,
         base: int | None = None,
+        trust: Trust | None = None,
     ) -> Board:
         """A board as it leaves the factory: bank A holds *image*, confirmed as *version*.
 
-        *image* is a package in any format; without one, a minimal image is made up.
+        *image* is a package in any format; without one, a minimal image is made up. *trust*: the
+        image must be signed so, and application and bootloader take no others from then on.
         Raises ImageRejected when it does not fit, UsageError for an overlong name or version.
         """
         for name, text, limit in (
@@ -112,7 +118,9 @@ class Board:
         board = cls(part, strategy=strategy, component=component, seed=seed)
         bank = board.banks()[0]
         data = factory_image(bank.slot.link_address, version) if image is None else image
-        _write_factory_image(bank, data, Snapshot(Phase.CONFIRMED, 1, component, version), base)
+        first = Snapshot(Phase.CONFIRMED, 1, component, version)
+        _write_factory_image(bank, data, first, base, trust)
+        board.trust = board.boot_trust = trust
         board._prepare()
         board.device.usage = type(board.device.usage)()
         board.clock.now_us = 0
@@ -202,7 +210,9 @@ class Board:
         self, cause: ResetCause, policy: Policy, trial: Trial, attempts: int
     ) -> Generator[Event, None, ResetCause | None]:
         """One start of the MCU. Returns the cause of the next one, or None when all is done."""
-        decision = start_boot(self.device, self.strategy, self.layout, cause, attempts)
+        decision = start_boot(
+            self.device, self.strategy, self.layout, cause, attempts, self.boot_trust
+        )
         yield self._booted(decision, cause)
         updater = self._updater = self._application(decision, policy, trial)
         try:
@@ -238,7 +248,9 @@ class Board:
         link, banks, admission = self._attached() if self.attachment else self._on_board()
         self._links.append(link)
         active, inactive = banks[decision.bank], banks[1 - decision.bank]
-        return Updater(active, inactive, link, policy, lambda: _self_test(trial), admission)
+        return Updater(
+            active, inactive, link, policy, lambda: _self_test(trial), admission, self.trust
+        )
 
     def _on_board(self) -> tuple[AtClient, tuple[Bank, Bank], Admission]:
         self.module.transmit()  # what the module said to a CPU in reset is lost
@@ -293,8 +305,8 @@ class Board:
         """The next start after a power-on, on a twin of the device; and the twin after it."""
         twin = self.device.fork()
         twin.power_on()
-        cause = ResetCause.POWER
-        return twin, start_boot(twin, self.strategy, self.layout, cause, attempts)
+        cause, trust = ResetCause.POWER, self.boot_trust
+        return twin, start_boot(twin, self.strategy, self.layout, cause, attempts, trust)
 
 
 def _self_test(trial: Trial) -> bool:
@@ -305,14 +317,25 @@ def _self_test(trial: Trial) -> bool:
     return trial is Trial.PASS
 
 
-def _write_factory_image(bank: Bank, data: bytes, snapshot: Snapshot, base: int | None) -> None:
+def _write_factory_image(
+    bank: Bank, data: bytes, snapshot: Snapshot, base: int | None, trust: Trust | None
+) -> None:
+    place = Place(bank.slot.link_address, bank.slot.size)
+    inspection = None if trust is None else trust.inspect(place, NO_FLOOR, snapshot.version)
     package = Package(data)
     identity = PackageIdentity(len(data), package.md5, package.sha256)
-    loader = Loader(bank.slot, identity, base=base or bank.slot.link_address, single=True)
+    loader = Loader(
+        bank.slot, identity, base=base or place.address, single=True, inspection=inspection
+    )
     if not data:
         raise ImageRejected("the image is empty")
     list(loader.feed(data))
     list(loader.finish())
+    if trust is not None:
+        seal, _ = trust.inspect_flash(
+            bank.slot.read, loader.image_size, place, NO_FLOOR, snapshot.version
+        )
+        snapshot = replace(snapshot, seal=seal, floor=seal)
     bank.journal.snapshot(
         replace(snapshot, image_size=loader.image_size, image_sha256=loader.image_sha256)
     )

@@ -1,9 +1,10 @@
 """The file that keeps a board between two commands.
 
 A zip, so that anyone can look inside: ``board.json`` (part, strategy, clock, option bytes, module,
-cloud), ``flash.state`` (the device, with the marks of its past), ``flash.bin`` (its data alone, for
-a hex dump; not read back), ``package-N.bin`` (the cloud's packages). Every entry carries zip's CRC.
-A new file replaces the old one in one step. A file that names no strategy has the part's default.
+cloud, keys), ``flash.state`` (the device, with the marks of its past), ``flash.bin`` (its data
+alone, for a hex dump; not read back), ``package-N.bin`` (the cloud's packages). Every entry carries
+zip's CRC. A new file replaces the old one in one step. A file that names no strategy has the
+part's default.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from typing import Any
 from flash_emulator import EmulatedFlash, VirtualClock, load_part
 from mcu_updater.board.board import Board
 from mcu_updater.board.strategies import default_strategy
-from mcu_updater.errors import PortError
+from mcu_updater.errors import PortError, UsageError
 from mcu_updater.quectel.center import DeveloperCenter, Package
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.strategy import Strategy
+from mcu_updater.trust import Trust, load_key
 
 VERSION = 1  # of board.json
 
@@ -37,6 +39,7 @@ _DAMAGE = (  # what a file that is no zip, or a zip that is no board, makes a re
     LookupError,
     TypeError,
     ValueError,
+    UsageError,  # of a key
     NotImplementedError,
 )
 
@@ -85,11 +88,30 @@ def _state(board: Board) -> dict[str, Any]:
         "strategy": board.strategy,
         "component": board.component,
         "time_us": board.clock.now_us,
+        **_trusted("trust", board.trust),
+        **_trusted("boot_trust", board.boot_trust),
         "module": board.module.save(now_s),
         "module_options": asdict(board.module.options),
         "center": board.center.save(now_s),
         "digests": [[p.package.md5.hex(), p.package.sha256.hex()] for p in board.center.plans],
     }
+
+
+def _trusted(name: str, trust: Trust | None) -> dict[str, Any]:
+    """Keys and class of *trust*, under *name*; nothing where there is none."""
+    if trust is None:
+        return {}
+    keys = [key.pem.decode() for key in trust.keys]
+    return {name: {"keys": keys, "class_id": trust.class_id and trust.class_id.hex()}}
+
+
+def _trust(state: Mapping[str, Any], name: str) -> Trust | None:
+    saved = state.get(name)
+    if saved is None:
+        return None
+    keys = tuple(load_key(pem.encode(), name) for pem in saved["keys"])
+    class_id = saved["class_id"]
+    return Trust(keys, None if class_id is None else bytes.fromhex(class_id))
 
 
 def _board(state: Mapping[str, Any], archive: zipfile.ZipFile) -> Board:
@@ -106,6 +128,7 @@ def _board(state: Mapping[str, Any], archive: zipfile.ZipFile) -> Board:
         Package(archive.read(f"package-{index}.bin"), bytes.fromhex(md5), bytes.fromhex(sha256))
         for index, (md5, sha256) in enumerate(state["digests"])
     ]
+    board.trust, board.boot_trust = _trust(state, "trust"), _trust(state, "boot_trust")
     now_s = board.clock.now_s()
     board.center = DeveloperCenter.load(state["center"], *packages, now_s=now_s)
     options = ModuleOptions(**state["module_options"])

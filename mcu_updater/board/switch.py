@@ -11,6 +11,7 @@ from mcu_updater.flash import BankSwitch
 from mcu_updater.install import Installer
 from mcu_updater.slot import AnyLayout, CopyLayout
 from mcu_updater.strategy import Strategy
+from mcu_updater.trust import Trust
 
 
 class OptionToggle:
@@ -53,15 +54,18 @@ def start(
     layout: AnyLayout,
     cause: ResetCause,
     attempts: int = ATTEMPTS,
+    trust: Trust | None = None,
 ) -> Decision:
     """The bootloader, from a reset to the bank that runs, through the resets that it needs itself.
+
+    *trust*: its own keys, if it has any.
 
     A cut leaves what ``boot`` says, and the next start decides anew.
     """
     told: tuple[str, ...] = ()
     for swaps in range(MOST_SWAPS + 1):
         switch = switch_of(device, strategy, layout)
-        decision = boot(device, switch, layout, cause, attempts, swaps=swaps)
+        decision = boot(device, switch, layout, cause, attempts, swaps=swaps, trust=trust)
         told += decision.reasons
         if not decision.needs_reset:
             break

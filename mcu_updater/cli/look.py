@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import accumulate
 
 from flash_emulator import EmulatedFlash
@@ -9,15 +10,17 @@ from flash_emulator.traits import Kind
 from mcu_updater.bank import Bank
 from mcu_updater.board import Board
 from mcu_updater.board.strategies import hazard
-from mcu_updater.boot import Decision
+from mcu_updater.boot import Decision, floor_of, objection
 from mcu_updater.errors import address_text
 from mcu_updater.journal import HEADER_SIZE, Phase, decode_header
 from mcu_updater.quectel.connection import describe_state
 from mcu_updater.report.status import BankStatus, BoardStatus, PlanStatus
 from mcu_updater.report.summary import Running
 from mcu_updater.report.why import Evidence, Half, Held, Section, why
+from mcu_updater.seal import NO_FLOOR, Seal
 from mcu_updater.slot import ERASED, CopyLayout, Layout, Window
 from mcu_updater.strategy import Strategy
+from mcu_updater.trust import Trust
 
 
 def next_banks(board: Board) -> tuple[Bank, Bank]:
@@ -131,6 +134,8 @@ def _bank_status(bank: Bank, decision: Decision) -> BankStatus:
         image_size=snapshot.image_size if snapshot else 0,
         image_sha256=snapshot.image_sha256.hex() if snapshot and has_image else "",
         intact=bank.is_intact(snapshot) if snapshot and has_image else None,
+        seal=str(snapshot.seal) if snapshot and snapshot.seal else "",
+        floor=str(snapshot.floor) if snapshot and snapshot.floor != NO_FLOOR else "",
         sectors_done=reading.sectors_done,
         attempts=reading.attempts,
     )
@@ -157,13 +162,23 @@ def explain(board: Board, attempts: int) -> list[Section]:
     """Which records lead to the next boot decision, and what brings the bank to the CPU."""
     twin = _powered_twin(board)
     execution = board.execution_of(twin)
+    banks = board.banks_of(twin)
+    floor = floor_of([bank.journal.read() for bank in banks])
     return why(
-        [_evidence(bank) for bank in board.banks_of(twin)],
+        [_judged(_evidence(bank), bank, floor, board.boot_trust) for bank in banks],
         attempts,
         needs_option=board.strategy in (Strategy.SWAP_OPTION, Strategy.OPTION_TOGGLE),
         mapped=twin.mapped_bank,
         execution=_evidence(execution) if execution else None,
     )
+
+
+def _judged(evidence: Evidence, bank: Bank, floor: Seal, trust: Trust | None) -> Evidence:
+    """With what the bootloader has against the image."""
+    if not evidence.intact:
+        return evidence
+    why_not = objection(bank, evidence.reading.snapshot, floor, trust)
+    return replace(evidence, objection=why_not)
 
 
 def _evidence(bank: Bank) -> Evidence:

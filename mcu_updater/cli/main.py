@@ -25,6 +25,7 @@ from mcu_updater.cli.part import commands as part_commands
 from mcu_updater.cli.powerloss import command as powerloss_command
 from mcu_updater.cli.screen import Screen, complain, open_screen, show
 from mcu_updater.cli.session import Session, Terms
+from mcu_updater.cli.signatures import signature_options, trust_of
 from mcu_updater.cli.stm32 import COMMANDS as FLASH_COMMANDS
 from mcu_updater.cli.stm32_chip import COMMANDS as CHIP_COMMANDS
 from mcu_updater.cli.target import target_options, update_target
@@ -230,6 +231,7 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
     metavar="HEX",
     help="SHA-256 to announce.  [default: the true one]",
 )
+@signature_options
 @module_options
 @target_options
 @_cut_options
@@ -243,6 +245,8 @@ def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **give
 
     With --module the plan comes from the Developer Center behind the module at PORT, and IMAGE is
     what must come: another package is refused before anything is erased.
+
+    With --require-signature IMAGE must be signed, and --to must name the version that was signed.
     """
     screen = open_screen(**_screen_of(given))
     policy = Policy(
@@ -295,6 +299,7 @@ def _screen_of(given: dict[str, Any]) -> dict[str, bool]:
 
 def _existing(file: Path, given: dict[str, Any]) -> Board:
     board = load_board(file)
+    board.trust = trust_of(given) or board.trust
     part: Part | None = given["part"]
     if part is not None and part.name != board.part.name:
         raise UsageError(
@@ -320,6 +325,7 @@ def _fresh(file: Path | None, given: dict[str, Any]) -> Board:
         strategy=given["strategy"],
         component=given["component"],
     )
+    board.trust = trust_of(given)
     _set_sizes(board, given["piece_size"], given["read_size"])
     if file is not None:
         save_board(board, file)  # before anything runs, so that a bad path is found now
@@ -371,6 +377,7 @@ def board() -> None:
 @click.option(
     "--seed", type=int, default=0, show_default=True, metavar="N", help="Of all its randomness."
 )
+@signature_options
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def board_new(
     file: Path,
@@ -381,12 +388,24 @@ def board_new(
     component: str,
     seed: int,
     force: bool,
+    **given: Any,
 ) -> None:
-    """Make FILE: a board as it leaves the factory, with version V in bank A."""
+    """Make FILE: a board as it leaves the factory, with version V in bank A.
+
+    With --require-signature IMAGE must be signed, and the bootloader has the keys, too.
+    """
     if file.exists() and not force:
         raise PortError("exists already", where=str(file), then="Replace it with --force")
     chip = part or load_part(PART)
-    made = Board.new(chip, version, image, strategy=strategy, component=component, seed=seed)
+    made = Board.new(
+        chip,
+        version,
+        image,
+        strategy=strategy,
+        component=component,
+        seed=seed,
+        trust=trust_of(given),
+    )
     save_board(made, file)
     click.echo(f"{file}: {chip.name}, {made.strategy}, {component} {version} in bank A")
 

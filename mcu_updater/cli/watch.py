@@ -16,6 +16,7 @@ import click
 from mcu_updater.board import Board, load_board, save_board
 from mcu_updater.cli import exits, look
 from mcu_updater.cli.link import PORT_HELP, BoardSaver, LinkOptions, module_options
+from mcu_updater.cli.signatures import signature_options, trust_of
 from mcu_updater.cli.watchlog import JsonLog, Log, TextLog
 from mcu_updater.errors import LinkError, ModuleRefused, PortError, UpdaterError
 from mcu_updater.events import Decided, Progress
@@ -149,6 +150,7 @@ def _event_name(outcome: Outcome) -> str:
     metavar="N",
     help="Bytes of one AT+QIOTOTARD.",
 )
+@signature_options
 @module_options
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
 @click.option("--verbose", is_flag=True, help="Also log each step that was decided.")
@@ -160,6 +162,7 @@ def command(ctx: click.Context, /, file: Path, **given: Any) -> None:
     with exit code 12; the upgrade goes on with the next start.
     """
     board = load_board(file)
+    board.trust = trust_of(given) or board.trust
     log = (JsonLog if given["as_json"] else TextLog)(verbose=given["verbose"])
     policy = Policy(
         board.component,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flash_emulator import Part, load_part
@@ -12,6 +12,7 @@ from mcu_updater.board import Board, Trial
 from mcu_updater.board.strategies import check_strategy, default_strategy
 from mcu_updater.errors import UsageError
 from mcu_updater.image import SNIFF_SIZE, ImageFormat, sniff
+from mcu_updater.powerloss import signed
 from mcu_updater.powerloss.images import Format, as_file, filler
 from mcu_updater.powerloss.scenario import Damage, Scenario, Way
 from mcu_updater.strategy import Strategy
@@ -67,6 +68,10 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
         {"before": ("2.0.0",), "target": "3.0.0", "final": "3.0.0"},
     ),
     "pieces": ("the package comes in several pieces", {"pieces": 3}),
+    "signed": (
+        "signed images only; behind the good one comes one that it revokes, and an unsigned one",
+        {"signed": True},
+    ),
 }
 
 
@@ -134,6 +139,22 @@ def _flashed(target: Target, package: bytes) -> bytes:
     return bank.slot.read(0, snapshot.image_size)
 
 
+def _signed(target: Target) -> Target:
+    """*target* with signed images of the same size. UsageError where its image is a file."""
+    size = len(target.images["2.0.0"])
+    if target.tag != f"{size}b":
+        raise UsageError("this scenario signs images of its own", found=f"image {target.tag}")
+    address, _, _ = slot_of(target.part, target.strategy)
+    images = signed.images(size, address)
+    packages = {
+        version: as_file(image, address, target.format) for version, image in images.items()
+    }
+    published = {
+        version: image for version, image in images.items() if version not in signed.REFUSED
+    }
+    return replace(target, images=published, packages=packages)
+
+
 def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
     """The scenario *name* for *target*. Raises UsageError for a name that is none."""
     if name not in SCENARIOS:
@@ -143,6 +164,9 @@ def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
     if pieces:
         size = len(target.packages["2.0.0"])
         changes["piece_size"] = -(-size // pieces)
+    if changes.pop("signed", False):
+        target = _signed(target)
+        changes |= {"keys": (signed.public_key(),), "refused": signed.REFUSED}
     return Scenario(
         name,
         target.part.name,

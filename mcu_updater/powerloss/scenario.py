@@ -9,9 +9,10 @@ from enum import StrEnum
 from flash_emulator import load_part
 from mcu_updater.board import Board, Trial
 from mcu_updater.powerloss.images import Format
-from mcu_updater.quectel.center import Package, Plan
+from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.strategy import Strategy
+from mcu_updater.trust import Trust, load_key
 from mcu_updater.updater import Policy
 
 COMPONENT = "STM32"
@@ -47,6 +48,8 @@ class Scenario:
     *plans*: version and package of each upgrade that the cloud has, in their order; those in
     *before* are carried out, uncut, before the search begins. *retries*: how often the cloud offers
     an upgrade again that failed; None: for ever. *final*: the version that must run in the end.
+    *refused*: versions of further plans, which must not come to run. *keys*: in PEM, of those whose
+    signed images the device takes, and no others; none: images need not be signed.
     *link*: power may go at every AT command too, between two flash operations. *alone*: the module
     may lose its power and get it back at any of the first so many AT commands, while the MCU lives.
     """
@@ -69,6 +72,8 @@ class Scenario:
     ways: tuple[Way, ...] = (Way.SOON,)
     link: bool = False
     alone: int = 0
+    refused: tuple[str, ...] = ()
+    keys: tuple[bytes, ...] = ()
     seed: int = 0
     image: str = ""  # what the target image is, in a word
 
@@ -98,6 +103,10 @@ class Scenario:
     def policy(self) -> Policy:
         return Policy(component=COMPONENT, read_size=READ_SIZE)
 
+    @property
+    def trust(self) -> Trust | None:
+        return Trust(tuple(load_key(pem) for pem in self.keys)) if self.keys else None
+
     def board(self) -> Board:
         """The device as it is before the search: factory-new, or after the upgrades *before*."""
         part = load_part(self.part)
@@ -109,6 +118,7 @@ class Scenario:
             strategy=self.strategy,
             component=COMPONENT,
             seed=self.seed,
+            trust=self.trust,
         )
         board.configure_module(self.options)
         for version in self.before:
@@ -116,6 +126,10 @@ class Scenario:
             for _ in board.run(self.policy):
                 pass
         board.offer(self._plan(self.target, retries=self.retries, corrupt=self.corrupt))
+        if self.refused:
+            further = [self._plan(version, retries=0, corrupt=False) for version in self.refused]
+            board.center = DeveloperCenter([*board.center.plans, *further])
+            board.configure_module(self.options)
         self._damage(board)
         return board
 

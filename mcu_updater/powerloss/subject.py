@@ -17,7 +17,7 @@ from typing import Any
 from flash_emulator import EmulatedFlash, VirtualClock, load_part
 from flash_emulator.explore import Boot, Rest, Run, Subject, Violation
 from mcu_updater.board import Board
-from mcu_updater.boot import ResetCause
+from mcu_updater.boot import ResetCause, floor_of
 from mcu_updater.errors import LinkError, ModuleRefused, PortError, UpdaterError
 from mcu_updater.events import (
     Booted,
@@ -28,9 +28,10 @@ from mcu_updater.events import (
     Work,
 )
 from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
-from mcu_updater.quectel.center import ComponentState, DeveloperCenter
+from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Plan
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.report.lines import line_of
+from mcu_updater.seal import NO_FLOOR, Version
 from mcu_updater.updater import Outcome
 
 OPTIONS_LOST = "option bytes lost"
@@ -88,6 +89,7 @@ class BoardSubject(Subject):
         board = scenario.board()
         board.device.draws_by_place = True
         self.plans = board.center.plans
+        self.trust = scenario.trust
         self.flash = board.device
         self.readout_level = board.device.options.readout_level
         self.rest = _rest(board.module, board.center, board.clock.now_s())
@@ -109,6 +111,7 @@ class BoardSubject(Subject):
             device=flash,
             options=scenario.options,
         )
+        board.trust = board.boot_trust = self.trust
         board.center = self._center(rest.center)
         board.module = EmulatedModule.load(rest.module, board.center, scenario.options)
         return board
@@ -144,6 +147,10 @@ class BoardSubject(Subject):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_survivors": {}}
+
+
+def _plan_of(center: DeveloperCenter, version: str) -> Plan:
+    return next(plan for plan in center.plans if plan.target_version == version)
 
 
 def _just_offered(center: dict[str, Any]) -> dict[str, Any]:
@@ -268,6 +275,16 @@ class BoardBoot(Boot):
         found = (execution.slot if execution else slot).sha256(len(image))
         if found != self._subject.digests[booted.version]:
             raise Violation("safe", f"bank {booted.bank} runs, and is not version {booted.version}")
+        self._check_floor(booted)
+
+    def _check_floor(self, booted: Booted) -> None:
+        """Safe: nothing older runs than what was confirmed."""
+        floor = floor_of([bank.journal.read() for bank in self._board.banks()])
+        version = Version.parse(booted.version)
+        if floor != NO_FLOOR and (version is None or version < floor.version):
+            raise Violation(
+                "safe", f"version {booted.version} runs, and {floor.version} was confirmed before"
+            )
 
     def _good_ends(self) -> set[ComponentState]:
         """What the cloud may call a good upgrade: one that took too long has failed, to the module;
@@ -286,7 +303,8 @@ class BoardBoot(Boot):
         told = board.module.versions.get(COMPONENT)
         if told != version:
             raise Violation("told", f"version {version} runs, the module was told {told}")
-        state = board.center.state_of(board.center.plans[-1])
-        if final == self._scenario.target and state not in self._good_ends():
+        target = self._scenario.target
+        state = board.center.state_of(_plan_of(board.center, target))
+        if final == target and state not in self._good_ends():
             raise Violation("told", f"version {version} runs, the cloud says {state.value!r}")
         return f"runs {version}, {state.value}"

@@ -38,6 +38,8 @@ class BankStatus:
     intact: bool | None
     sectors_done: int
     attempts: int
+    seal: str = ""  # signed version and security counter, where a signature was verified
+    floor: str = ""  # what the device takes at least, as this bank's journal has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ def _bank_facts(bank: BankStatus) -> dict[str, str]:
         "Image": size,
         "Image SHA-256": f"{bank.image_sha256[:_HASH_DIGITS]}..." if bank.image_sha256 else "-",
         "Image intact": {None: "-", True: "yes", False: "NO"}[bank.intact],
+        "Signed": bank.seal or "-",
+        "Floor": bank.floor or "-",
         "Package": f"{bank.package_bytes} bytes" if bank.package_bytes else "-",
         "Sectors done": str(bank.sectors_done) if bank.phase == "LOADING" else "-",
         "Trial attempts": str(bank.attempts) if known else "-",

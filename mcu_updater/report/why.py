@@ -14,6 +14,7 @@ from rich.text import Text
 from mcu_updater.boot import Fail, Look, Mode, ResetCause, Start, View, choose
 from mcu_updater.install import is_of
 from mcu_updater.journal import IN_PROGRESS, Phase, Reading, Snapshot
+from mcu_updater.seal import NO_FLOOR
 
 
 class Held(StrEnum):
@@ -36,12 +37,16 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that the bootloader can see of one bank. *intact* is None when no image is known."""
+    """All that the bootloader can see of one bank. *intact* is None when no image is known.
+
+    *objection*: why the image must not run; empty where it may.
+    """
 
     name: str
     halves: tuple[Half, ...]
     reading: Reading
     intact: bool | None
+    objection: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,16 @@ def _bank_lines(bank: Evidence) -> Iterator[str]:
     if bank.intact is not None:
         has = "has" if bank.intact else "does NOT have"
         yield f"the image in flash {has} the SHA-256 of its header"
+    yield from _signed_lines(bank.reading.snapshot)
+
+
+def _signed_lines(snapshot: Snapshot | None) -> Iterator[str]:
+    if snapshot is None:
+        return
+    if snapshot.seal is not None:
+        yield f"its signature was verified: {snapshot.seal}"
+    if snapshot.floor != NO_FLOOR:
+        yield f"nothing below {snapshot.floor} is taken on this device"
 
 
 def _half_text(half: Half, counts: bool) -> str:
@@ -202,10 +217,12 @@ def _follow(banks: Sequence[Evidence], attempts: int) -> tuple[list[str], Start]
         choice = choose(views, ResetCause.POWER, attempts)
         match choice:
             case Look(bank):
-                intact = bool(banks[bank].intact)
-                views[bank] = replace(views[bank], intact=intact)
+                intact, why_not = bool(banks[bank].intact), banks[bank].objection
+                views[bank] = replace(views[bank], intact=intact and not why_not)
                 if not intact:
                     notes[rule].append(f"bank {banks[bank].name} is NOT intact")
+                elif why_not:
+                    notes[rule].append(f"bank {banks[bank].name}: {why_not}")
             case Fail(bank, reason):
                 views[bank] = replace(
                     views[bank], reading=replace(views[bank].reading, failed=True)

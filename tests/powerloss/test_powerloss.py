@@ -5,6 +5,7 @@ The whole slot is ``make powerloss``; here one sector and a bit of a part of eve
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -14,11 +15,15 @@ from flash_emulator.explore import Limits, Options, Path, Report
 from flash_emulator.explore.campaign import Result, Verdict
 from mcu_updater.board import Board
 from mcu_updater.board.strategies import default_strategy
+from mcu_updater.errors import UsageError
+from mcu_updater.events import Event
+from mcu_updater.journal import Phase
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario, slot_of, with_file
 from mcu_updater.powerloss.scenario import Way
 from mcu_updater.powerloss.subject import OPTIONS_LOST, BoardSubject
 from mcu_updater.strategy import Strategy
+from mcu_updater.updater import Updater
 
 SMALL = 700  # bytes of an image: less than a sector of any part
 
@@ -151,6 +156,34 @@ def test_the_subject_finds_what_is_wrong() -> None:
     ):
         result = campaign.explore(changed, campaign.Terms(Options(limits=Limits(cuts=1))))
         assert report_of(result).violations[0].question == question
+
+
+def test_the_signed_scenario_finds_a_cut_between_confirmation_and_floor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two headers instead of one: cut in between, and the image that was revoked is taken."""
+
+    def in_two_steps(self: Updater) -> Iterator[Event]:
+        snapshot = self._read[0].snapshot
+        assert snapshot is not None
+        confirmed = replace(snapshot, phase=Phase.CONFIRMED)
+        yield from self._keeper.write(self._active, confirmed)
+        floor = snapshot.floor.raised(snapshot.seal)
+        yield from self._keeper.write(self._active, replace(confirmed, floor=floor))
+
+    monkeypatch.setattr(Updater, "_do_self_test", in_two_steps)
+    first = report_of(explored(name="signed", cuts=1, size=300)).violations[0]
+    assert first.question == "safe"
+    assert first.text == "version '2.5.0' runs, which nobody published"
+    assert len(first.path.cuts) == 1
+
+
+def test_the_signed_scenario_signs_its_own_images() -> None:
+    own = filled("STM32L476xG", 900, "s19").packages["3.0.0"]
+    with pytest.raises(UsageError, match="signs images of its own"):
+        scenario("signed", with_file(filled("STM32L476xG", SMALL, "bin"), own))
+    with pytest.raises(UsageError, match="no such signed image"):
+        scenario("signed", filled("STM32L476xG", 100, "bin"))
 
 
 def test_an_image_of_ones_own_is_what_runs() -> None:

@@ -1,0 +1,71 @@
+"""``--require-signature`` and what belongs to it: key files to what a device trusts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+
+from mcu_updater.errors import UsageError
+from mcu_updater.trust import PublicKey, Trust, load_key
+
+Command = Callable[..., None]
+
+
+def _keys(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> tuple[PublicKey, ...]:
+    found = []
+    for path in paths:
+        try:
+            pem = path.read_bytes()
+        except OSError as error:
+            raise click.BadParameter(f"{path}: {error.strerror}") from error
+        found.append(load_key(pem, str(path)))
+    return tuple(dict.fromkeys(found))
+
+
+def _class_id(_: click.Context, __: click.Parameter, text: str | None) -> bytes | None:
+    try:
+        return None if text is None else UUID(text).bytes
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no UUID") from error
+
+
+_OPTIONS = (
+    click.option(
+        "--require-signature",
+        "keys",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        callback=_keys,
+        metavar="KEY",
+        help="Take only MCUboot images that this public key (PEM file) has signed; several times: "
+        "any of these keys. The board keeps the keys.",
+    ),
+    click.option(
+        "--require-class",
+        "class_id",
+        callback=_class_id,
+        metavar="UUID",
+        help="And only images signed for this class of devices (imgtool --cid).",
+    ),
+)
+
+
+def signature_options(command: Command) -> Command:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def trust_of(given: dict[str, Any]) -> Trust | None:
+    """What the options ask for; None: nothing, so that what the board keeps counts."""
+    keys: tuple[PublicKey, ...] = given["keys"]
+    class_id: bytes | None = given["class_id"]
+    if keys:
+        return Trust(keys, class_id)
+    if class_id is not None:
+        raise UsageError("nobody vouches for the class", expected="--require-signature KEY with it")
+    return None
