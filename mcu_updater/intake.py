@@ -25,6 +25,7 @@ from mcu_updater.keeper import Keeper
 from mcu_updater.listener import Listener
 from mcu_updater.loader import Loader
 from mcu_updater.ota import OtaModule, PieceReady
+from mcu_updater.package import Wanted
 
 REASONS: dict[type[UpdaterError], Reason] = {
     PackageDamaged: Reason.PACKAGE_DIGEST,
@@ -132,7 +133,10 @@ class Intake:
         assert package is not None
         base = slot.link_address if self._base is None else self._base
         single = piece.size == package.length
-        loader = Loader(slot, package, base=base, done=snapshot.sectors_done, single=single)
+        wanted = Wanted(snapshot.component, snapshot.version)
+        loader = Loader(
+            slot, package, base=base, done=snapshot.sectors_done, single=single, wanted=wanted
+        )
         if snapshot.checkpoint:
             loader.resume(snapshot.checkpoint)
         return loader

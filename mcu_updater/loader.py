@@ -3,7 +3,8 @@
 Between two pieces a loader can be packed into a checkpoint, because the module will not give the
 earlier piece again. Within a piece nothing is kept: after a reset the piece is read again from
 its start, digests and decoder run over it as before, and the writer leaves alone the sectors
-that the journal calls done.
+that the journal calls done. An archive is unpacked on the way: its decoder goes into the checkpoint
+like any other.
 """
 
 from __future__ import annotations
@@ -14,10 +15,21 @@ from collections.abc import Iterator
 
 from mcu_updater.digest import Hash, PackageDigest, Sha256Resumable, new_digests
 from mcu_updater.errors import ImageRejected, PackageDamaged, address_text
-from mcu_updater.image import SNIFF_SIZE, Decoder, ImageFormat, open_decoder, restore, sniff
+from mcu_updater.image import (
+    PACKAGES,
+    Decoder,
+    ImageFormat,
+    open_decoder,
+    restore,
+    sniff,
+    sniff_size,
+)
 from mcu_updater.journal import Package
+from mcu_updater.package import PackageDecoder, Wanted
 from mcu_updater.slot import Window
 from mcu_updater.writer import SectorWriter
+
+ANYONE = Wanted()
 
 _STATE = struct.Struct("<HHHHH")  # sector; sizes of held bytes, decoder, package, image digest
 
@@ -26,15 +38,25 @@ class Loader:
     """Takes the package's bytes in order; yields the sectors that they complete.
 
     *base* is where a raw image is linked. *single* says that the package comes in one piece, so
-    that no checkpoint will be asked for and the digests may be of the fast kind.
+    that no checkpoint will be asked for and the digests may be of the fast kind. *wanted* is what
+    an image in an archive must be for.
     """
 
     def __init__(
-        self, slot: Window, package: Package, *, base: int, done: int = 0, single: bool
+        self,
+        slot: Window,
+        package: Package,
+        *,
+        base: int,
+        done: int = 0,
+        single: bool,
+        wanted: Wanted = ANYONE,
     ) -> None:
         self._slot = slot
         self._package = package
         self._base = base
+        self._single = single
+        self._wanted = wanted
         self._digest = new_digests(resumable=not single)
         self._image: Hash = hashlib.sha256() if single else Sha256Resumable()
         self._decoder: Decoder | None = None
@@ -47,7 +69,7 @@ class Loader:
         self._digest.update(data)
         if self._decoder is None:
             data = self._head = self._head + data
-            if len(data) < min(SNIFF_SIZE, self._package.length):
+            if len(data) < min(sniff_size(data), self._package.length):
                 return
             self._decoder = self._open(data)
         for extent in self._decoder.feed(data):
@@ -80,7 +102,20 @@ class Loader:
                 found=f"{self._package.length}",
                 then="Nothing was erased",
             )
+        if self.format in PACKAGES:
+            return PackageDecoder(
+                self.format,
+                self._wanted,
+                base=self._base,
+                room=self._slot.size,
+                resumable=not self._single,
+            )
         return open_decoder(self.format, self._base)
+
+    def _restore(self, state: bytes) -> Decoder:
+        if state[0] != PackageDecoder.CODE:
+            return restore(state)
+        return PackageDecoder.restore(state, self._wanted, base=self._base, room=self._slot.size)
 
     def _check_digests(self) -> None:
         for name, expected, found in (
@@ -102,7 +137,7 @@ class Loader:
         if self._decoder is None:
             raise ImageRejected(
                 "the first piece is too small to tell the format",
-                expected=f"at least {SNIFF_SIZE} bytes",
+                expected=f"at least {sniff_size(self._head)} bytes",
                 found=f"{len(self._head)}",
             )
         if not isinstance(self._image, Sha256Resumable):
@@ -119,7 +154,7 @@ class Loader:
             parts.append(checkpoint[offset : offset + size])
             offset += size
         held, decoder, digest, image = parts
-        self._decoder = restore(decoder)
+        self._decoder = self._restore(decoder)
         self._digest = PackageDigest.restore(digest)
         self._image = Sha256Resumable.restore(image)
         self.writer = SectorWriter(self._slot, self._image, done=self.writer.done)
