@@ -77,7 +77,12 @@ def sniff_size(first_bytes: bytes) -> int:
 
 
 def _may_be_tar(first_bytes: bytes) -> bool:
-    """A printable name of any length, that cannot be a stack pointer."""
+    """A printable name of any length, that begins like nothing else and is no stack pointer.
+
+    So a tar whose first file is called like ``S1.bin`` is taken for S-records, and refused.
+    """
+    if any(is_it(first_bytes) for is_it in _TELLS.values()):
+        return False
     stack = int.from_bytes(first_bytes[:SNIFF_SIZE], "little")
     return first_bytes[0] >= ord(" ") and (stack % 4 != 0 or stack not in STACK_RANGE)
 

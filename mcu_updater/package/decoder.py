@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 from mcu_updater.digest import Hash, Sha256Resumable
 from mcu_updater.errors import ImageRejected, PackageDamaged
@@ -197,8 +197,9 @@ class PackageDecoder:
                 "file is out of order", member.name, "the order of the manifest", "another"
             )
         if _mark(member.name) not in self._others:
-            expected = "only files of the manifest"
-            raise damaged("file is not in the manifest", member.name, expected, "another")
+            raise damaged(
+                "file is not in the manifest", member.name, "only files of it", "one more"
+            )
         return _OTHER
 
     def _unlisted(self, name: str) -> str:
@@ -342,7 +343,7 @@ class PackageDecoder:
             "name": self._name,
             "size": self._size,
             "format": self.format,
-            "entry": _entry_note(self.entry),
+            "entry": manifest.note_of(self.entry),
         }
         return bytes((self.CODE,)) + pack(
             self._fmt.encode(),
@@ -369,7 +370,7 @@ class PackageDecoder:
         package._taken, package._kind = notes["taken"], notes["kind"]
         package._name, package._size = notes["name"], notes["size"]
         package.format = ImageFormat(notes["format"]) if notes["format"] else None
-        package.entry = _entry_of(notes["entry"])
+        package.entry = manifest.entry_of(notes["entry"])
         package._decoder = restore(decoder) if decoder else None
         if digest:
             package._hash = Sha256Resumable.restore(digest)
@@ -386,18 +387,3 @@ _MARK_BYTES: Final = 6
 def _mark(name: str) -> bytes:
     """Enough of a hash to tell the names of one manifest apart."""
     return hashlib.sha256(name.encode()).digest()[:_MARK_BYTES]
-
-
-def _entry_note(entry: Entry | None) -> list[Any] | None:
-    if entry is None:
-        return None
-    files = [[file.name, file.size, file.sha256.hex()] for file in entry.files]
-    return [entry.component, entry.version, entry.part, files]
-
-
-def _entry_of(note: list[Any] | None) -> Entry | None:
-    if note is None:
-        return None
-    component, version, part, files = note
-    read = (File(name, size, bytes.fromhex(sha256)) for name, size, sha256 in files)
-    return Entry(tuple(read), component, version, part)

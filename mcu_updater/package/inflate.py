@@ -142,7 +142,7 @@ class Inflater:
 
 
 def compressed(data: bytes, interval: int) -> bytes:
-    """A raw deflate stream of *data*, with a restart point behind every *interval* bytes; 0: none."""
+    """A raw deflate stream of *data*, with a restart point every *interval* bytes; 0: none."""
     packer = zlib.compressobj(9, zlib.DEFLATED, _RAW)
     parts = []
     for start in range(0, len(data), interval or len(data) or 1):

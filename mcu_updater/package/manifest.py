@@ -168,3 +168,20 @@ def _file(value: object, where: str) -> File:
             "size or hash cannot be", where=at, expected="a positive size, 64 lower case hex digits"
         )
     return File(name, fields["size"], bytes.fromhex(fields["sha256"]))
+
+
+def note_of(entry: Entry | None) -> list[Any] | None:
+    """*entry* in few characters, for states."""
+    if entry is None:
+        return None
+    files = [[file.name, file.size, file.sha256.hex()] for file in entry.files]
+    return [entry.component, entry.version, entry.part, files]
+
+
+def entry_of(note: list[Any] | None) -> Entry | None:
+    """What ``note_of`` was given."""
+    if note is None:
+        return None
+    component, version, part, files = note
+    read = (File(name, size, bytes.fromhex(sha256)) for name, size, sha256 in files)
+    return Entry(tuple(read), component, version, part)
