@@ -152,11 +152,11 @@ class PackageDecoder:
         """The package has ended; with it the image."""
         self._container.finish()
         entry = self.entry
-        if entry is None or self._decoder is None:
+        if entry is not None and self._taken < len(entry.files):
+            missing = repr(entry.files[self._taken].name)
+            raise damaged("file of the manifest is missing", "package", missing, "the end")
+        if self._decoder is None:
             raise damaged("package holds no image", "package", self._expected_image(), "none")
-        if self._has_manifest and self._taken < len(entry.files):
-            missing = entry.files[self._taken].name
-            raise damaged("file of the manifest is missing", "package", repr(missing), "the end")
         self._checked(self._decoder.finish)
 
     # --- files
@@ -220,7 +220,8 @@ class PackageDecoder:
             self.entry = Entry((File(name),))
             return _IMAGE
         follows = self.entry.files[-1].name
-        if numbered and name == f"{numbered[1]}_{self._taken + 1}" and NUMBERED.fullmatch(follows):
+        before = NUMBERED.fullmatch(follows)
+        if numbered and before and name == f"{before[1]}_{self._taken + 1}":
             self.entry = Entry((*self.entry.files, File(name)))
             return _IMAGE
         raise damaged(

@@ -25,6 +25,7 @@ from mcu_updater.package.rules import damaged
 EXTRA_ID: Final = b"MU"
 REPLAY_BYTES: Final = 8 * 1024  # more than a checkpoint can hold anywhere
 _FLUSHED: Final = b"\x00\x00\xff\xff"  # how the empty stored block of a flush ends
+_SLICE: Final = 256  # bytes taken at once where a border may follow
 _CHUNK: Final = 16 * 1024  # bytes that come out at once, at most
 _RAW: Final = -zlib.MAX_WBITS
 
@@ -40,6 +41,7 @@ class Inflater:
         self._zlib = zlib.decompressobj(_RAW)
         self._replay: bytes | None = b""  # taken since the last restart point; None: too much
         self._restart = 0  # what was produced up to there
+        self._near = False  # the border is at most a slice away
         self._border = b""  # last bytes taken behind a border
         self.produced = 0
         self.consumed = 0
@@ -61,15 +63,36 @@ class Inflater:
                 yield out, data
 
     def _step(self, data: bytes) -> tuple[bytes, bytes, bool]:
-        """Inflate up to the next border, or a chunk: what came out, what is left, is there more."""
-        room = _CHUNK
+        """Inflate on: what came out, what is left, and whether zlib may hold back more."""
         if self._interval:
-            room = min(room, self._restart + self._interval - self.produced)
-        out = self._inflate(data, room)
+            out, rest = self._towards_border(data)
+            return out, rest, False
+        out = self._inflate(data, _CHUNK)
         rest = self._zlib.unused_data if self.finished else self._zlib.unconsumed_tail
         self._took(data[: len(data) - len(rest)])
         self.produced += len(out)
         return out, rest, len(out) == _CHUNK
+
+    def _towards_border(self, data: bytes) -> tuple[bytes, bytes]:
+        """Inflate a slice of *data* that does not reach the border, or one byte.
+
+        Behind the last byte before a border zlib reads on, through the flush and into the next
+        block, as far as nothing comes out. So the slice that reaches the border is taken back and
+        taken again byte by byte.
+        """
+        room = self._restart + self._interval - self.produced
+        size = 1 if self._near else _SLICE
+        before = None if self._near else self._zlib.copy()
+        out = self._inflate(data[:size], room)
+        if before is not None and len(out) == room:
+            self._zlib, self._near, self.finished = before, True, False
+            return b"", data
+        rest = data[size:]
+        if self.finished:
+            rest = self._zlib.unused_data + rest
+        self._took(data[: len(data) - len(rest)])
+        self.produced += len(out)
+        return out, rest
 
     def _pass_border(self, data: bytes) -> bytes:
         """Take the flush behind a border, byte by byte, up to the restart point."""
@@ -82,7 +105,7 @@ class Inflater:
             if self._border == _FLUSHED:
                 self._zlib = zlib.decompressobj(_RAW)
                 self._replay, self._border = b"", b""
-                self._restart = self.produced
+                self._restart, self._near = self.produced, False
             if self.finished or not self._border:
                 return data[index:]
         return b""

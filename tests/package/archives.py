@@ -33,7 +33,7 @@ def zipped(
     target = _Pipe(out) if streamed else out
     with zipfile.ZipFile(target, "w", method) as archive:  # type: ignore[arg-type]
         for name, data in files.items():
-            archive.writestr(name, data)
+            archive.writestr(name, data, zipfile.ZIP_STORED if name.endswith("/") else method)
     return out.getvalue()
 
 

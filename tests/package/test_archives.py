@@ -22,13 +22,12 @@ from mcu_updater.package import PackageDecoder, open_any
 EVERY_KIND = pytest.mark.parametrize("kind", MAKERS)
 IMAGE = image(5000)
 FILES = {"notes/": b"", "notes/README.md": b"read me", "app.bin": IMAGE, "LICENSE": b""}
-FILES_OF_TAR = {name: data for name, data in FILES.items() if name != "notes/"}
 
 
 def packed(kind: str, files: dict[str, bytes]) -> bytes:
-    return MAKERS[kind](files if kind.startswith("zip") else {
-        name: data for name, data in files.items() if not name.endswith("/")
-    })  # fmt: skip
+    if kind in ("zip", "zip, stored"):  # Python gives streamed directories a descriptor
+        return MAKERS[kind](files)
+    return MAKERS[kind]({name: data for name, data in files.items() if not name.endswith("/")})
 
 
 @EVERY_KIND
@@ -49,11 +48,14 @@ def test_a_reset_between_any_two_parts_changes_nothing(kind: str, data: st.DataO
     assert read(package, places, reset=True) == IMAGE
 
 
-@EVERY_KIND
+@pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind in ("tar.gz",) or "zip" in kind])
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_a_bit_flip_is_refused_or_changes_nothing(kind: str, data: st.DataObject) -> None:
-    """Owner, time and mode of a file do not matter; everything else has a check."""
+    """Owner, time and mode of a file do not matter; everything else has a check.
+
+    The data of a plain tar have none: there the manifest's hash and the plan's tell.
+    """
     package = bytearray(packed(kind, FILES))
     at = data.draw(st.integers(0, len(package) - 1))
     package[at] ^= 1 << data.draw(st.integers(0, 7))
