@@ -9,6 +9,7 @@ virtual address by the start-up code.
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -69,12 +70,11 @@ def read_elf(data: bytes, allow: Allowed = STRICT) -> tuple[list[Extent], int]:
         raise ImageRejected(
             "image holds no data", where="ELF header", expected="a loadable segment", found="none"
         )
-    if Allow.MACHINE not in allow:
-        _check_no_headers(extents, data)
+    _check_no_headers(extents, data)
     return extents, entry
 
 
-def _segments(elf: ELFFile) -> list[object]:
+def _segments(elf: ELFFile) -> list[Any]:
     count = elf.num_segments()
     if count > _SEGMENTS:
         raise ImageRejected(

@@ -83,18 +83,19 @@ def assemble(
     if not runs:
         raise ImageRejected("image holds no data", expected="data", found="none")
     runs.sort(key=lambda run: run[0])
-    segments: list[tuple[int, list[bytes], int]] = []  # address, parts, end
+    segments: list[tuple[int, bytearray]] = []
     for address, data, line in runs:
-        if segments and address < segments[-1][2]:
-            data = _without_overlap(segments[-1], address, data, line, allow)
-            address = segments[-1][2]
-        if segments and address == segments[-1][2]:
-            start, parts, end = segments[-1]
-            parts.append(data)
-            segments[-1] = start, parts, end + len(data)
-        else:
-            segments.append((address, [data], address + len(data)))
-    image = MemoryImage(tuple(Segment(at, b"".join(parts)) for at, parts, _ in segments), entry)
+        if segments:
+            start, held = segments[-1]
+            end = start + len(held)
+            if address < end:
+                _check_overlap(held, address - start, address, data, line, allow)
+                data, address = data[end - address :], end
+            if address == end:
+                held += data
+                continue
+        segments.append((address, bytearray(data)))
+    image = MemoryImage(tuple(Segment(at, bytes(held)) for at, held in segments), entry)
     _check_limits(image, allow)
     return image
 
@@ -120,15 +121,12 @@ def _runs(extents: Iterable[Extent]) -> list[tuple[int, bytes, int]]:
     return runs
 
 
-def _without_overlap(
-    before: tuple[int, list[bytes], int], address: int, data: bytes, line: int, allow: Allowed
-) -> bytes:
-    """What of *data* lies behind *before*. The common bytes must be allowed, and equal."""
-    start, parts, end = before
-    held = b"".join(parts)
-    parts[:] = [held]
-    common = min(end - address, len(data))
-    old = held[address - start : address - start + common]
+def _check_overlap(
+    held: bytearray, offset: int, address: int, data: bytes, line: int, allow: Allowed
+) -> None:
+    """*data* begin inside *held*. The common bytes must be allowed, and equal."""
+    old = held[offset : offset + len(data)]
+    common = len(old)
     same = old == data[:common]
     where = f"line {line}" if line else ""
     if not same or Allow.SAME not in allow:
@@ -141,7 +139,6 @@ def _without_overlap(
             if same
             else f"{data[at]:02X}",
         )
-    return data[common:]
 
 
 def _check_limits(image: MemoryImage, allow: Allowed) -> None:
