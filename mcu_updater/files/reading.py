@@ -14,6 +14,7 @@ from mcu_updater.image import (
     PACKAGES,
     STRICT,
     Allowed,
+    Decoder,
     Extent,
     ImageFormat,
     open_decoder,
@@ -21,7 +22,7 @@ from mcu_updater.image import (
     sniff_size,
 )
 from mcu_updater.package import Entry, PackageDecoder, Wanted
-from mcu_updater.package.rules import IMAGE_SUFFIXES, NUMBERED, UNREADABLE, Opened, suffix_of
+from mcu_updater.package.rules import NUMBERED, UNREADABLE, Opened, format_of, suffix_of
 
 CHUNK = 256 * 1024  # bytes decoded at a time
 
@@ -61,8 +62,7 @@ def read_image(
         fmt = ImageFormat.BIN
     else:
         _refuse_unreadable(paths[0])
-        fmt = sniff(head, allow)
-        _check_suffix(paths[0], fmt)
+        fmt = _format(paths[0], head, allow)
     if fmt is ImageFormat.ELF:
         extents, entry = read_elf(head + b"".join(chunks), allow)
         return ImageFile(names, total, fmt, fmt, assemble(extents, entry, allow))
@@ -78,11 +78,11 @@ def read_image(
     return ImageFile(names, total, fmt, fmt, image)
 
 
-def _decoded(decoder: object, head: bytes, chunks: Iterator[bytes]) -> Iterator[Extent]:
-    yield from decoder.feed(head)  # type: ignore[attr-defined]
+def _decoded(decoder: Decoder, head: bytes, chunks: Iterator[bytes]) -> Iterator[Extent]:
+    yield from decoder.feed(head)
     for chunk in chunks:
-        yield from decoder.feed(chunk)  # type: ignore[attr-defined]
-    decoder.finish()  # type: ignore[attr-defined]
+        yield from decoder.feed(chunk)
+    decoder.finish()
 
 
 def _parts(paths: Sequence[Path]) -> list[Path]:
@@ -124,13 +124,16 @@ def _refuse_unreadable(path: Path) -> None:
         )
 
 
-def _check_suffix(path: Path, fmt: ImageFormat) -> None:
-    """No guess in favour of either: a .hex that is none is damaged, and flashed as text by some."""
-    said = (
-        ImageFormat.BIN
-        if NUMBERED.fullmatch(path.name)
-        else IMAGE_SUFFIXES.get(suffix_of(path.name))
-    )
+def _format(path: Path, head: bytes, allow: Allowed) -> ImageFormat:
+    """No guess: a .hex that is none is damaged, and its decoder says where.
+
+    The suffix of a text format decides, so that a fault in its first bytes is found in its line.
+    Everything else is told by its bytes, which the suffix, where it says something, must confirm.
+    """
+    said = format_of(path.name)
+    if said in _TEXT and head:
+        return said
+    fmt = sniff(head, allow)
     if said not in (None, fmt):
         raise ImageRejected(
             "suffix and content disagree",
@@ -139,6 +142,10 @@ def _check_suffix(path: Path, fmt: ImageFormat) -> None:
             found=fmt.value,
             then="Rename it, or take its bytes as they are with --raw",
         )
+    return fmt
+
+
+_TEXT = (ImageFormat.HEX, ImageFormat.SREC, ImageFormat.TI_TXT)
 
 
 def _size(path: Path) -> int:

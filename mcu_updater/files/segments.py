@@ -128,7 +128,7 @@ def _check_overlap(
     old = held[offset : offset + len(data)]
     common = len(old)
     same = old == data[:common]
-    where = f"line {line}" if line else ""
+    where = f"line {line}, column 1" if line else address_text(address)
     if not same or Allow.SAME not in allow:
         at = next((i for i in range(common) if old[i] != data[i]), 0)
         raise ImageRejected(
