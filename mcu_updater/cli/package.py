@@ -21,8 +21,10 @@ def commands() -> None:
 @commands.command("build", short_help="Make a .zip, .tar or .tar.gz.")
 @click.argument("out", type=FILE, metavar="OUT")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--component", default="", callback=values.component, metavar="NAME")
-@click.option("--version", default="", metavar="V")
+@click.option(
+    "--component", callback=values.component, metavar="NAME", help="Component that it is for."
+)
+@click.option("--version", callback=values.version, metavar="V", help="Version of the image.")
 @click.option("--part", default="", metavar="NAME", help="Part that the image is for.")
 @click.option(
     "--restart",
@@ -36,8 +38,8 @@ def commands() -> None:
 def package_build(
     out: Path,
     images: tuple[str, ...],
-    component: str,
-    version: str,
+    component: str | None,
+    version: str | None,
     part: str,
     restart: int,
     force: bool,
@@ -54,7 +56,7 @@ def package_build(
         )
     if out.exists() and not force:
         raise PortError("exists already", where=str(out), then="Replace it with --force")
-    sources = [_source(text, component, version, part) for text in images]
+    sources = [_source(text, component or "", version or "", part) for text in images]
     made = build(kind, sources, restart=restart)
     try:
         out.write_bytes(made)
