@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
 import struct
+import subprocess
 import time
 from pathlib import Path
 
@@ -255,3 +257,36 @@ def test_a_difference_is_what_bytes_differ(one: dict[int, bytes], two: dict[int,
     assert sets[1] == first.keys() - second.keys()
     assert sets[2] == second.keys() - first.keys()
     assert found.is_none is (first == second)
+
+
+LINKER_SCRIPT = """
+SECTIONS {
+  .text 0x08008000 : { *(.text) }
+  .data 0x20000000 : AT (LOADADDR(.text) + SIZEOF(.text)) { *(.data) }
+  .bss : { *(.bss) }
+}
+"""
+ASSEMBLY = '.text\n.rept 99\n.long 0x12345678\n.endr\n.data\n.ascii "values"\n.bss\n.space 64\n'
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("as", "ld", "objcopy"))), reason="no binutils is installed"
+)
+def test_a_linked_elf_file_is_read_as_objcopy_reads_it(tmp_path: Path) -> None:
+    """Any binutils that can make 32-bit files; where it is not Arm's, the machine is allowed."""
+    (tmp_path / "a.s").write_text(ASSEMBLY)
+    (tmp_path / "a.ld").write_text(LINKER_SCRIPT)
+    commands = (
+        ("as", "--32", "-o", "a.o", "a.s"),
+        ("ld", "-m", "elf_i386", "-n", "-T", "a.ld", "-o", "a.elf", "a.o"),
+        ("objcopy", "-O", "binary", "a.elf", "a.raw"),
+    )
+    for command in commands:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip(f"{command[0]}: {done.stderr.decode()[:80]}")
+    found = read_image([tmp_path / "a.elf"], allow=frozenset({Allow.MACHINE})).image
+    assert found.start == 0x0800_8000
+    assert found.flat() == (tmp_path / "a.raw").read_bytes()
+    with pytest.raises(ImageRejected, match="expected EM_ARM, found EM_386"):
+        read_image([tmp_path / "a.elf"])
