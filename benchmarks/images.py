@@ -60,7 +60,7 @@ def read(reader: str, path: Path, fmt: str) -> None:
 def command(reader: str, path: Path, fmt: str) -> list[str]:
     if reader == "srec_cat":
         kind = {"hex": "-intel", "srec": "-motorola", "ti-txt": "-ti-txt"}[fmt]
-        return ["srec_cat", str(path), kind, "-o", "/dev/null", "-binary", "-offset", f"-{BASE}"]
+        return ["srec_cat", str(path), kind, "-offset", f"-{BASE}", "-o", "/dev/null", "-binary"]
     if reader == "objcopy":
         kind = {"hex": "ihex", "srec": "srec"}[fmt]
         return ["objcopy", "-I", kind, "-O", "binary", str(path), f"{path}.out"]

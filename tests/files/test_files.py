@@ -31,7 +31,7 @@ SUFFIX = {
     ImageFormat.TI_TXT: ".titxt",
 }
 few = settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 near = layouts(1 << 20)
 

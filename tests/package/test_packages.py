@@ -75,7 +75,7 @@ def test_other_readers_take_what_is_built() -> None:
 
 @EVERY_KIND
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_a_package_that_was_built_goes_on_after_any_reset(kind: Kind, data: st.DataObject) -> None:
     restart = data.draw(st.sampled_from([512, 1024, 4096]))
     package = build(kind, [Source((("app.bin", IMAGE),), "STM32", "2.0.0")], restart=restart)
@@ -95,7 +95,7 @@ def random_bytes(size: int) -> bytes:
 @pytest.mark.parametrize("suffix", ["bin", "hex"])
 def test_states_stay_small(kind: Kind, make: Callable[[int], bytes], suffix: str) -> None:
     """An STM32L476 keeps 4088 bytes: of them 2048 of a sector, and 308 that are the loader's."""
-    data = make(30_000)
+    data = make(12_000)
     file = data if suffix == "bin" else hex_of(data)
     sources = [Source(((f"app.{suffix}", file),), "STM32", "2.0.0", "STM32L476xG")]
     package = build(kind, [*sources, Source((("radio.bin", OTHER),), "radio", "5.1")])
