@@ -76,37 +76,48 @@ def measure(line: list[str]) -> tuple[float, int]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
 
 
-def write(fmt: str, path: Path, data: bytes, width: int) -> None:
-    """Files as compilers' tools write them, made without any of the readers."""
+def write(fmt: str, path: Path, size: int, width: int) -> None:
+    """Files as compilers' tools write them, made without any of the readers.
+
+    A piece at a time: a process that is spawned begins with the peak memory of this one.
+    """
+    pieces = random.Random(size)
     if fmt == "bin":
-        path.write_bytes(data)
+        with path.open("wb") as out:
+            for start in range(0, size, _PIECE):
+                out.write(pieces.randbytes(min(_PIECE, size - start)))
         return
-    with path.open("w") as out:
+    with path.open("w") as text:
         if fmt == "ti-txt":
-            out.write(f"@{BASE:08X}\n")
-        for start in range(0, len(data), width):
-            record, address = data[start : start + width], BASE + start
-            if fmt == "ti-txt":
-                out.write(record.hex(" ").upper() + "\n")
-            elif fmt == "srec":
-                body = bytes((len(record) + 5,)) + address.to_bytes(4, "big") + record
-                out.write(f"S3{body.hex().upper()}{~sum(body) & 0xFF:02X}\n")
-            else:
-                if address & 0xFFFF == 0:
-                    body = b"\x02\x00\x00\x04" + (address >> 16).to_bytes(2, "big")
-                    out.write(f":{body.hex().upper()}{-sum(body) & 0xFF:02X}\n")
-                body = (
-                    bytes((len(record),)) + (address & 0xFFFF).to_bytes(2, "big") + b"\0" + record
-                )
-                out.write(f":{body.hex().upper()}{-sum(body) & 0xFF:02X}\n")
-        out.write({"hex": ":00000001FF\n", "srec": "S70500000000FA\n", "ti-txt": "q\n"}[fmt])
+            text.write(f"@{BASE:08X}\n")
+        for start in range(0, size, _PIECE):
+            data = pieces.randbytes(min(_PIECE, size - start))
+            for offset in range(0, len(data), width):
+                text.write(record(fmt, BASE + start + offset, data[offset : offset + width]))
+        text.write({"hex": ":00000001FF\n", "srec": "S70500000000FA\n", "ti-txt": "q\n"}[fmt])
+
+
+_PIECE = 0x1_0000
+
+
+def record(fmt: str, address: int, data: bytes) -> str:
+    if fmt == "ti-txt":
+        return data.hex(" ").upper() + "\n"
+    if fmt == "srec":
+        body = bytes((len(data) + 5,)) + address.to_bytes(4, "big") + data
+        return f"S3{body.hex().upper()}{~sum(body) & 0xFF:02X}\n"
+    lines = []
+    if address & 0xFFFF == 0:
+        lines.append(b"\x02\x00\x00\x04" + (address >> 16).to_bytes(2, "big"))
+    lines.append(bytes((len(data),)) + (address & 0xFFFF).to_bytes(2, "big") + b"\0" + data)
+    return "".join(f":{body.hex().upper()}{-sum(body) & 0xFF:02X}\n" for body in lines)
 
 
 def compare(fmt: str, size: int, width: int, folder: Path) -> dict[str, float]:
     width = 16 if fmt == "ti-txt" else width
     path, tiny = (folder / f"{name}.{SUFFIX[fmt]}" for name in ("image", "tiny"))
-    write(fmt, path, random.Random(size).randbytes(size << 20), width)
-    write(fmt, tiny, bytes(4 * width), width)
+    write(fmt, path, size << 20, width)
+    write(fmt, tiny, 4 * width, width)
     rates = {}
     for reader in READERS[fmt]:
         if size > SLOW.get(reader, size) or (

@@ -78,6 +78,16 @@ def read_image(
     return ImageFile(names, total, fmt, fmt, image)
 
 
+def read_package(path: Path) -> bytes:
+    """The bytes of *path* as the cloud would hand them out; numbered parts joined.
+
+    Raises ImageRejected for what nobody can interpret, and PortError where it cannot be read.
+    """
+    paths = _parts([path])
+    _refuse_unreadable(path)
+    return b"".join(_chunks(paths))
+
+
 def _decoded(decoder: Decoder, head: bytes, chunks: Iterator[bytes]) -> Iterator[Extent]:
     yield from decoder.feed(head)
     for chunk in chunks:

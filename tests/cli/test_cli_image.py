@@ -117,3 +117,12 @@ def test_the_same_files_make_the_same_package(tmp_path: Path) -> None:
         assert (report["inner"], report["fits"][0]["why"]) == ("bin", "")
         assert report["images"] == [["STM32", "", "", ["fixture-2.0.0.bin"]]]
     assert run("package", "build", tmp_path / "a.rar", NEW["bin"]).exit_code == 2
+
+
+def test_an_update_joins_parts_and_refuses_what_nobody_can_interpret(tmp_path: Path) -> None:
+    data = NEW["bin"].read_bytes()
+    (tmp_path / "fw.bin_1").write_bytes(data[:4000])
+    (tmp_path / "fw.bin_2").write_bytes(data[4000:])
+    assert update(image=tmp_path / "fw.bin_1").exit_code == 0
+    result = update(image=HOSTILE / "module.pack")
+    assert (result.exit_code, "nobody can interpret it" in result.stderr) == (3, True)
