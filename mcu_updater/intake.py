@@ -27,6 +27,7 @@ from mcu_updater.keeper import Keeper
 from mcu_updater.listener import Listener
 from mcu_updater.loader import Loader
 from mcu_updater.ota import OtaModule, PieceReady
+from mcu_updater.package import Wanted
 from mcu_updater.seal import NO_FLOOR, Seal
 from mcu_updater.trust import Inspection, Place, Trust
 
@@ -148,6 +149,7 @@ class Intake:
             done=snapshot.sectors_done,
             single=single,
             inspection=self._inspection(snapshot),
+            wanted=Wanted(snapshot.component, snapshot.version),
         )
         if snapshot.checkpoint:
             loader.resume(snapshot.checkpoint)

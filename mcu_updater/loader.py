@@ -3,7 +3,8 @@
 Between two pieces a loader can be packed into a checkpoint, because the module will not give the
 earlier piece again. Within a piece nothing is kept: after a reset the piece is read again from
 its start, digests and decoder run over it as before, and the writer leaves alone the sectors
-that the journal calls done.
+that the journal calls done. An archive is unpacked on the way: its decoder goes into the checkpoint
+like any other.
 """
 
 from __future__ import annotations
@@ -20,18 +21,22 @@ from mcu_updater.errors import (
     address_text,
 )
 from mcu_updater.image import (
-    SNIFF_SIZE,
+    PACKAGES,
     Decoder,
     Extent,
     ImageFormat,
     open_decoder,
     restore,
     sniff,
+    sniff_size,
 )
 from mcu_updater.journal import Package
+from mcu_updater.package import PackageDecoder, Wanted
 from mcu_updater.slot import ERASED, Window
 from mcu_updater.trust import Inspection
 from mcu_updater.writer import SectorWriter
+
+ANYONE = Wanted()
 
 _CHUNK = 4096  # bytes at a time, where an inspection is shown what it has missed
 _STATE = struct.Struct("<HHHHH")  # sector; sizes of held bytes, decoder, package, image digest
@@ -42,7 +47,8 @@ class Loader:
 
     *base* is where a raw image is linked. *single* says that the package comes in one piece, so
     that no checkpoint will be asked for and the digests may be of the fast kind. *inspection*
-    sees every byte of the image before it can be written; None: it need not be signed.
+    sees every byte of the image before it can be written; None: it need not be signed. *wanted*
+    is what an image in an archive must be for.
     """
 
     def __init__(
@@ -54,10 +60,13 @@ class Loader:
         done: int = 0,
         single: bool,
         inspection: Inspection | None = None,
+        wanted: Wanted = ANYONE,
     ) -> None:
         self._slot = slot
         self._package = package
         self._base = base
+        self._single = single
+        self._wanted = wanted
         self._digest = new_digests(resumable=not single)
         self._image: Hash = hashlib.sha256() if single else Sha256Resumable()
         self._decoder: Decoder | None = None
@@ -71,7 +80,7 @@ class Loader:
         self._digest.update(data)
         if self._decoder is None:
             data = self._head = self._head + data
-            if len(data) < min(SNIFF_SIZE, self._package.length):
+            if len(data) < min(sniff_size(data), self._package.length):
                 return
             self._decoder = self._open(data)
         for extent in self._decoder.feed(data):
@@ -121,7 +130,20 @@ class Loader:
             )
         if self.format is ImageFormat.BIN and self._inspection is not None:
             self._inspection.expect(self._package.length)
+        if self.format in PACKAGES:
+            return PackageDecoder(
+                self.format,
+                self._wanted,
+                base=self._base,
+                room=self._slot.size,
+                resumable=not self._single,
+            )
         return open_decoder(self.format, self._base)
+
+    def _restore(self, state: bytes) -> Decoder:
+        if state[0] != PackageDecoder.CODE:
+            return restore(state)
+        return PackageDecoder.restore(state, self._wanted, base=self._base, room=self._slot.size)
 
     def _check_digests(self) -> None:
         for name, expected, found in (
@@ -143,7 +165,7 @@ class Loader:
         if self._decoder is None:
             raise ImageRejected(
                 "the first piece is too small to tell the format",
-                expected=f"at least {SNIFF_SIZE} bytes",
+                expected=f"at least {sniff_size(self._head)} bytes",
                 found=f"{len(self._head)}",
             )
         if not isinstance(self._image, Sha256Resumable):
@@ -164,7 +186,7 @@ class Loader:
             parts.append(checkpoint[offset : offset + size])
             offset += size
         held, decoder, digest, image = parts
-        self._decoder = restore(decoder)
+        self._decoder = self._restore(decoder)
         self._digest = PackageDigest.restore(digest)
         self._image = Sha256Resumable.restore(image)
         self.writer = self._new_writer(self.writer.done)

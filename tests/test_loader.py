@@ -16,6 +16,7 @@ from mcu_updater.errors import ImageRejected, VerificationFailed
 from mcu_updater.image import SNIFF_SIZE, ImageFormat
 from mcu_updater.journal import Package
 from mcu_updater.loader import Loader
+from mcu_updater.package import Kind, Source, Wanted, build
 from mcu_updater.slot import Window
 
 BASE = 0x1000
@@ -289,3 +290,82 @@ def test_a_loader_for_one_piece_keeps_no_checkpoint() -> None:
 def test_a_package_shorter_than_its_format_is_told_all_the_same() -> None:
     with pytest.raises(ImageRejected, match="vector table"):
         load(loader(flash(), identity(b"\x00\x04")), b"\x00\x04")
+
+
+# --- archives
+
+ARCHIVES = [*Kind]
+
+
+def archive(kind: Kind, fmt: Format, data: bytes) -> bytes:
+    sources = [
+        Source(((f"app.{fmt}", packed(fmt, data)),), "STM32", "2"),
+        Source((("other.bin", image(200)),), "other", "2"),
+    ]
+    return build(kind, sources, restart=256)
+
+
+def archive_loader(device: TinyFlash, package: bytes, done: int = 0) -> Loader:
+    return Loader(
+        Window(device, BASE, SIZES),
+        identity(package),
+        base=BASE,
+        done=done,
+        single=False,
+        wanted=Wanted("STM32", "2"),
+    )
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+@EVERY_FORMAT
+@given(data=st.data())
+@settings(max_examples=4, deadline=None)
+def test_an_archive_goes_on_after_a_reset_between_and_within_pieces(
+    kind: Kind, fmt: Format, data: st.DataObject
+) -> None:
+    """Sectors that were finished stay finished; what is in flash is the image."""
+    content = image(700)
+    package = archive(kind, fmt, content)
+    split = data.draw(st.integers(300, len(package) - 1))
+    lost = data.draw(st.integers(split, len(package)))
+    device = flash()
+    first = archive_loader(device, package)
+    named = list(first.feed(package[:split]))
+    checkpoint = first.checkpoint()
+    named += first.feed(package[split:lost])
+    device.log.clear()
+
+    second = archive_loader(device, package, done=len(named))
+    second.resume(checkpoint)
+    border = BASE + sum(SIZES[: len(named)])
+    assert named + load(second, package[split:], 100) == [0, 1, 2, 3]
+    assert all(at >= border for _, at in device.log)
+    assert device.read(BASE, 700) == content
+    assert second.image_sha256 == hashlib.sha256(content).digest()
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_an_image_in_an_archive_may_be_too_large_for_the_slot(kind: Kind) -> None:
+    package, device = archive(kind, "bin", image(SLOT + 1)), flash()
+    with pytest.raises(ImageRejected, match="the image is larger than the slot"):
+        load(archive_loader(device, package), package)
+    assert device.log == []
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_a_damaged_archive_never_ends_well(kind: Kind, data: st.DataObject) -> None:
+    whole = archive(kind, "bin", image(300))
+    package = bytearray(whole)
+    at = data.draw(st.integers(0, len(package) - 1))
+    package[at] ^= data.draw(st.integers(1, 255))
+    made = Loader(
+        Window(flash(), BASE, SIZES),
+        identity(whole),
+        base=BASE,
+        single=True,
+        wanted=Wanted("STM32", "2"),
+    )
+    with pytest.raises((ImageRejected, VerificationFailed)):
+        load(made, bytes(package))

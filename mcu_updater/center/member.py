@@ -30,7 +30,8 @@ from mcu_updater.errors import (
     UsageError,
 )
 from mcu_updater.events import Event
-from mcu_updater.image import SNIFF_SIZE, open_decoder, sniff
+from mcu_updater.image import sniff_size
+from mcu_updater.package import Wanted, open_any
 from mcu_updater.quectel.center import ComponentState
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.updater import Outcome, Policy
@@ -302,7 +303,7 @@ def image_of(package: bytes, base: int) -> bytes | None:
     """The image in *package* as it stands in flash from *base* on; None where there is none."""
     image = bytearray()
     try:
-        decoder = open_decoder(sniff(package[:SNIFF_SIZE]), base)
+        decoder = open_any(package[: sniff_size(package)], Wanted(), base=base)
         for extent in decoder.feed(package):
             end = extent.address - base + len(extent.data)
             image.extend(b"\xff" * (end - len(image)))

@@ -19,8 +19,10 @@ from mcu_updater.cli.attached import AttachedSession, wanted_package
 from mcu_updater.cli.center import commands as center_commands
 from mcu_updater.cli.device import commands as device_commands
 from mcu_updater.cli.fleet import command as fleet_command
+from mcu_updater.cli.image import commands as image_commands
 from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
 from mcu_updater.cli.module import commands as module_commands
+from mcu_updater.cli.package import commands as package_commands
 from mcu_updater.cli.part import commands as part_commands
 from mcu_updater.cli.powerloss import command as powerloss_command
 from mcu_updater.cli.screen import Screen, complain, open_screen, show
@@ -72,6 +74,8 @@ cli.add_command(module_commands)
 cli.add_command(device_commands)
 cli.add_command(watch_command)
 cli.add_command(part_commands)
+cli.add_command(image_commands)
+cli.add_command(package_commands)
 cli.add_command(powerloss_command)
 cli.add_command(center_commands)
 cli.add_command(fleet_command)

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from flash_emulator import Part, PartError, load_part
-from mcu_updater.errors import ImageRejected
+from mcu_updater.errors import ImageRejected, PortError
+from mcu_updater.files import read_package
 from mcu_updater.strategy import Strategy
 
 _VERSION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -73,13 +74,14 @@ def digest(size: int) -> Callback:
 
 
 def image(_: click.Context, __: click.Parameter, path: Path | None) -> bytes | None:
-    """The bytes of the file. An empty one can be no package: the cloud would not take it."""
+    """The bytes of the file, numbered parts joined. An empty one can be no package: the cloud would
+    not take it; nor one that nobody can interpret."""
     if path is None:
         return None
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise click.BadParameter(f"{path}: {error.strerror}") from error
+        data = read_package(path)
+    except PortError as error:
+        raise click.BadParameter(f"{path}: {error.found}") from error
     if not data:
         raise ImageRejected("the package is empty", where=str(path), then="Nothing was changed")
     return data

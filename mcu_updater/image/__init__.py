@@ -1,22 +1,38 @@
 """Images: what comes as a package and ends up in a slot. Bytes in, extents out, no I/O."""
 
+from mcu_updater.image.allow import STRICT, Allow, Allowed
 from mcu_updater.image.binary import BinaryDecoder
 from mcu_updater.image.extent import Decoder, Extent
 from mcu_updater.image.ihex import HexDecoder
-from mcu_updater.image.sniff import SNIFF_SIZE, ImageFormat, open_decoder, restore, sniff
+from mcu_updater.image.sniff import (
+    PACKAGES,
+    SNIFF_SIZE,
+    ImageFormat,
+    open_decoder,
+    restore,
+    sniff,
+    sniff_size,
+)
 from mcu_updater.image.srec import SrecDecoder
+from mcu_updater.image.titxt import TiTxtDecoder
 from mcu_updater.image.vectors import check_vector_table
 
 __all__ = [
+    "PACKAGES",
     "SNIFF_SIZE",
+    "STRICT",
+    "Allow",
+    "Allowed",
     "BinaryDecoder",
     "Decoder",
     "Extent",
     "HexDecoder",
     "ImageFormat",
     "SrecDecoder",
+    "TiTxtDecoder",
     "check_vector_table",
     "open_decoder",
     "restore",
     "sniff",
+    "sniff_size",
 ]

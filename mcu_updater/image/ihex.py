@@ -22,9 +22,11 @@ from binascii import unhexlify
 from enum import IntEnum
 from typing import ClassVar, Final, NamedTuple, NoReturn, Self
 
-from mcu_updater.errors import ImageRejected, address_text
+from mcu_updater.errors import address_text
+from mcu_updater.image.allow import STRICT, Allow, Allowed
 from mcu_updater.image.extent import Extent
-from mcu_updater.image.records import RecordDecoder, Syntax, at
+from mcu_updater.image.records import RecordDecoder, Syntax
+from mcu_updater.image.runs import extents_of, joined_run
 
 
 class RecordType(IntEnum):
@@ -82,18 +84,33 @@ class HexDecoder(RecordDecoder):
         end="end-of-file record",
     )
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, allow: Allowed = STRICT) -> None:
+        super().__init__(allow)
         self._base = 0
         self._base_type = 0  # SEGMENT or LINEAR, whichever the file uses; 0 before the first
-        self._has_data = False
 
-    def _take_lines(self, lines: list[bytes]) -> list[Extent]:
+    def _take_run(self, lines: list[bytes], number: int) -> list[Extent] | None:
+        raw = joined_run(lines, b":", _AROUND_DATA, 0)
+        if raw is None:
+            return None
+        record = len(raw) // len(lines)
+        size = record - _AROUND_DATA
+        if not size or raw[3::record] != bytes(len(lines)):
+            return None
+        offsets, data = zip(*struct.iter_unpack(f">xHx{size}sx", raw), strict=True)
+        if max(offsets) + size > _WINDOW:
+            return None
+        self._has_data = True
+        return extents_of(map(self._base.__add__, offsets), data, number)
+
+    def _take_each(self, lines: list[bytes], number: int) -> list[Extent]:
         extents = []
-        for number, line in enumerate(lines, self._line + 1):
+        for at, line in enumerate(lines, number):
             if not line:
                 continue
-            self._line = number
+            if self._ignores_rest:
+                break
+            self._line = at
             try:
                 record = unhexlify(line[1:])
             except ValueError:
@@ -111,7 +128,7 @@ class HexDecoder(RecordDecoder):
                 self._refuse_wrap(offset, size)
             if size:
                 self._has_data = True
-                extents.append(Extent(self._base + offset, record[4:-1], number))
+                extents.append(Extent(self._base + offset, record[4:-1], at))
         return extents
 
     def _take_other(self, record: bytes) -> None:
@@ -143,6 +160,9 @@ class HexDecoder(RecordDecoder):
                 str(record[0]),
             )
         if record[1:3] != b"\0\0":
+            if kind == RecordType.END and Allow.END_ADDRESS in self._allow:
+                self._set_entry(int.from_bytes(record[1:3], "big"))
+                return kind
             raise self._rejected(
                 f"{shape.name} has an address", _ADDRESS_COLUMN, "0000", record[1:3].hex().upper()
             )
@@ -157,7 +177,7 @@ class HexDecoder(RecordDecoder):
 
     def _set_base(self, kind: int, base: int) -> None:
         """Segmented and linear addresses in one file: readers disagree on what that means."""
-        if self._base_type not in (0, kind):
+        if self._base_type not in (0, kind) and Allow.MIXED not in self._allow:
             raise self._rejected(
                 "segment and linear addresses are mixed",
                 _TYPE_COLUMN,
@@ -185,9 +205,6 @@ class HexDecoder(RecordDecoder):
             f"at most {_WINDOW - offset} bytes at {address_text(self._base + offset)}",
             str(length),
         )
-
-    def _rejected(self, what: str, column: int, expected: str, found: str) -> ImageRejected:
-        return ImageRejected(what, where=at(self._line, column), expected=expected, found=found)
 
     def state(self) -> bytes:
         """All that the decoder knows, the incomplete last line included; at most 543 bytes."""

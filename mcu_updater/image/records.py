@@ -1,7 +1,8 @@
 """What Intel HEX and S-records share: lines of hex digits with a length and a checksum.
 
-A decoder takes a line on the short way: digits to bytes, length, sum, mark. Only a line that fails
-there is looked at again here, character by character, to say what is wrong with it and where. That
+A decoder takes lines on the short way: digits to bytes, length, sum, mark; neighbouring lines of
+one length together (``runs``), others one by one. Only a line that fails there is looked at again
+here, character by character, to say what is wrong with it and where. That
 keeps the good case fast and the complaint exact, and it needs no separate test for overlong lines
 or control characters: neither can pass the short way.
 
@@ -17,9 +18,11 @@ so they mean damage.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import groupby
 from typing import ClassVar, Final, NamedTuple, NoReturn
 
 from mcu_updater.errors import ImageRejected
+from mcu_updater.image.allow import STRICT, Allow, Allowed
 from mcu_updater.image.extent import Extent
 
 BYTE_ORDER_MARKS: Final = {
@@ -157,19 +160,27 @@ def _explain_record(record: bytes, number: int, syntax: Syntax) -> None:
         )
 
 
-class RecordDecoder(ABC):
-    """Cuts text into lines, and lines into record bytes; the format makes sense of the bytes.
+UTF8_MARK: Final = b"\xef\xbb\xbf"
+_RUN: Final = 8  # lines of one length that are worth being decoded together
+
+
+class LineDecoder(ABC):
+    """Cuts text into lines; the format makes sense of them.
 
     Between two feeds it keeps the incomplete last line, at most the longest legal line and a CR.
+    *allow* names the rules to relax; it is no part of the state: ``restore`` gives a strict one.
     """
 
-    SYNTAX: ClassVar[Syntax]
+    LONGEST: ClassVar[int]  # characters in the longest legal line, its terminator not included
+    END: ClassVar[str]  # what the last record is called
 
-    def __init__(self) -> None:
+    def __init__(self, allow: Allowed = STRICT) -> None:
         self.entry: int | None = None
         """Start address given by the file, None as long as it gave none."""
+        self._allow = allow
         self._line = 0  # number of the line that is being decoded, counting from 1
         self._carry = b""  # the last line, as far as it has come
+        self._has_data = False
         self._ended = False
 
     def feed(self, data: bytes) -> list[Extent]:
@@ -180,6 +191,10 @@ class RecordDecoder(ABC):
         text = self._carry + data
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n")
+            if Allow.CR in self._allow:
+                text = text[:-1].replace(b"\r", b"\n") + text[-1:]  # an LF may follow the last
+        if self._line == 0 and Allow.BOM in self._allow:
+            text = text.removeprefix(UTF8_MARK)
         lines = text.split(b"\n")
         self._carry = lines.pop()
         last = self._line + len(lines)
@@ -197,50 +212,85 @@ class RecordDecoder(ABC):
         if self._line == 0 and not self._carry:
             raise ImageRejected("image is empty", where=at(1, 1), expected="data", found="no bytes")
         self._finish_last_line()
-        if not self._ended:
-            raise ImageRejected(
-                f"{self.SYNTAX.end} is missing",
-                where=at(self._line + 1, 1),
-                expected=f"{self.SYNTAX.end} as last record",
-                found="end of the image",
-                then="The image is truncated; build or upload it again",
-            )
+        if self._ended or (self._has_data and Allow.NO_END in self._allow):
+            return
+        raise ImageRejected(
+            f"{self.END} is missing",
+            where=at(self._line + 1, 1),
+            expected=f"{self.END} as last record",
+            found="end of the image",
+            then="The image is truncated; build or upload it again",
+        )
 
     @abstractmethod
     def state(self) -> bytes:
         """All that the decoder knows, to go on after a reset with ``restore``. Under 600 bytes."""
 
     @abstractmethod
-    def _take_lines(self, lines: list[bytes]) -> list[Extent]:
-        """Decode whole lines, without their terminators, the first being number ``_line`` + 1.
+    def _take_each(self, lines: list[bytes], number: int) -> list[Extent]:
+        """Decode whole lines, without their terminators, the first being number *number*.
 
-        Counts ``_line`` on for every line that is not empty, so that errors can name it. One loop
+        Sets ``_line`` for every line that is not empty, so that errors can name it. One loop
         over many lines, with nothing called for a good data record, is half as fast again as a
         call per line.
         """
+
+    @abstractmethod
+    def _explain(self, line: bytes, number: int) -> NoReturn:
+        """Raise ImageRejected with the first rule that *line* breaks."""
+
+    def _take_run(self, lines: list[bytes], number: int) -> list[Extent] | None:
+        """Decode data records of one length together; None: they are to be looked at one by one.
+
+        None where anything at all is unusual, so that there is one place that complains.
+        """
+        del lines, number
+        return None
+
+    def _take_lines(self, lines: list[bytes]) -> list[Extent]:
+        if len(lines) < _RUN:
+            return self._take_each(lines, self._line + 1)
+        extents: list[Extent] = []
+        start, first = 0, self._line + 1
+        for length, group in groupby(map(len, lines)):
+            run = lines[start : start + sum(1 for _ in group)]
+            together = len(run) >= _RUN and length > 0 and not self._ended
+            taken = self._take_run(run, first + start) if together else None
+            extents += self._take_each(run, first + start) if taken is None else taken
+            start += len(run)
+        return extents
+
+    @property
+    def _ignores_rest(self) -> bool:
+        return self._ended and Allow.AFTER_END in self._allow
 
     def _refuse(self, line: bytes) -> NoReturn:
         """Raise ImageRejected for a line that failed on the short way."""
         if self._ended:
             self._refuse_after_end(line, self._line)
-        explain(line, self._line, self.SYNTAX)
+        self._explain(line, self._line)
 
     def _refuse_after_end(self, line: bytes, number: int) -> NoReturn:
         raise ImageRejected(
-            f"data after the {self.SYNTAX.end}",
+            f"data after the {self.END}",
             where=at(number, 1),
             expected="nothing more",
             found=_shown(line[0]),
         )
 
+    def _rejected(self, what: str, column: int, expected: str, found: str) -> ImageRejected:
+        return ImageRejected(what, where=at(self._line, column), expected=expected, found=found)
+
     def _check_carry(self) -> None:
         """Refuse early what no further byte could mend; this is what bounds the memory."""
         carry, number = self._carry, self._line + 1
+        if self._ignores_rest:
+            self._carry = b""
+            return
         if self._ended and carry != b"\r":
             self._refuse_after_end(carry, number)
-        longest = self.SYNTAX.longest_line
-        if len(carry) > longest and carry[longest:] != b"\r":
-            explain(carry, number, self.SYNTAX)
+        if len(carry) > self.LONGEST and carry[self.LONGEST :] != b"\r":
+            self._explain(carry, number)
 
     def _finish_last_line(self) -> None:
         """The last line may lack its terminator. It can only be the end record or damage."""
@@ -258,3 +308,16 @@ class RecordDecoder(ABC):
                 found=error.found,
                 then=error.then or "The image ends within this line; it may be truncated",
             ) from None
+
+
+class RecordDecoder(LineDecoder):
+    """Lines that are records of hex digits, built as SYNTAX says."""
+
+    SYNTAX: ClassVar[Syntax]
+
+    def __init_subclass__(cls) -> None:
+        cls.LONGEST = cls.SYNTAX.longest_line
+        cls.END = cls.SYNTAX.end
+
+    def _explain(self, line: bytes, number: int) -> NoReturn:
+        explain(line, number, self.SYNTAX)

@@ -20,9 +20,11 @@ from binascii import unhexlify
 from enum import Enum, auto
 from typing import ClassVar, Final, NamedTuple, NoReturn, Self
 
-from mcu_updater.errors import ImageRejected, address_text
+from mcu_updater.errors import address_text
+from mcu_updater.image.allow import STRICT, Allow, Allowed
 from mcu_updater.image.extent import Extent
-from mcu_updater.image.records import RecordDecoder, Syntax, at, refuse_bad_text
+from mcu_updater.image.records import RecordDecoder, Syntax, refuse_bad_text
+from mcu_updater.image.runs import extents_of, joined_run
 
 
 class Role(Enum):
@@ -55,6 +57,7 @@ RECORDS: Final = {
 }
 
 _DATA_OF_WIDTH: Final = {2: "S1", 3: "S2", 4: "S3"}
+_WIDTH_OF_DATA: Final = {b"S1": 2, b"S2": 3, b"S3": 4}
 _END_OF_WIDTH: Final = {2: "S9", 3: "S8", 4: "S7"}
 
 _MARK: Final = ord("S")
@@ -83,20 +86,45 @@ class SrecDecoder(RecordDecoder):
         end="S7, S8 or S9 terminator",
     )
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, allow: Allowed = STRICT) -> None:
+        super().__init__(allow)
         self._width = 0  # of the data records' addresses, in bytes; 0 before the first
         self._data_records = 0
-        self._has_data = False
         self._started = False  # a record that holds no data was seen
 
-    def _take_lines(self, lines: list[bytes]) -> list[Extent]:
+    def _take_run(self, lines: list[bytes], number: int) -> list[Extent] | None:
+        mark = lines[0][:2]
+        width = _WIDTH_OF_DATA.get(mark)
+        raw = joined_run(lines, mark, 1, 0xFF) if width else None
+        if raw is None or width is None:
+            return None
+        size = len(raw) // len(lines) - width - 2
+        if size <= 0:
+            return None
+        if width == 3:
+            high, low, data = zip(*struct.iter_unpack(f">xBH{size}sx", raw), strict=True)
+            addresses = tuple(h << 16 | word for h, word in zip(high, low, strict=True))
+        else:
+            letter = "H" if width == 2 else "I"
+            addresses, data = zip(*struct.iter_unpack(f">x{letter}{size}sx", raw), strict=True)
+        if max(addresses) + size > 1 << 8 * width:
+            return None
+        if width != self._width:
+            self._line = number
+            self._set_width(width)
+        self._data_records += len(lines)
+        self._has_data = True
+        return extents_of(addresses, data, number)
+
+    def _take_each(self, lines: list[bytes], number: int) -> list[Extent]:
         extents = []
         data = Role.DATA
-        for number, line in enumerate(lines, self._line + 1):
+        for at, line in enumerate(lines, number):
             if not line:
                 continue
-            self._line = number
+            if self._ignores_rest:
+                break
+            self._line = at
             try:
                 record = unhexlify(line[2:])
             except ValueError:
@@ -121,7 +149,7 @@ class SrecDecoder(RecordDecoder):
             self._data_records += 1
             if size:
                 self._has_data = True
-                extents.append(Extent(field, record[1 + width : -1], number))
+                extents.append(Extent(field, record[1 + width : -1], at))
         return extents
 
     def _take_other(self, role: Role, width: int, field: int, size: int) -> None:
@@ -143,7 +171,7 @@ class SrecDecoder(RecordDecoder):
             )
 
     def _count(self, count: int) -> None:
-        if count != self._data_records:
+        if count != self._data_records and Allow.COUNT not in self._allow:
             raise self._rejected(
                 "count record does not match",
                 _FIELD_COLUMN,
@@ -156,7 +184,7 @@ class SrecDecoder(RecordDecoder):
             raise self._rejected(
                 "image holds no data", 1, "data records before the terminator", "none"
             )
-        if width != self._width:
+        if width != self._width and Allow.TERMINATOR not in self._allow:
             raise self._rejected(
                 "terminator does not match the data records",
                 _TYPE_COLUMN,
@@ -167,7 +195,7 @@ class SrecDecoder(RecordDecoder):
         self.entry = entry
 
     def _set_width(self, width: int) -> None:
-        if self._width:
+        if self._width and Allow.WIDTHS not in self._allow:
             raise self._rejected(
                 "address widths are mixed",
                 _TYPE_COLUMN,
@@ -192,9 +220,6 @@ class SrecDecoder(RecordDecoder):
             f"at most {room} bytes at {address_text(address)}",
             str(size),
         )
-
-    def _rejected(self, what: str, column: int, expected: str, found: str) -> ImageRejected:
-        return ImageRejected(what, where=at(self._line, column), expected=expected, found=found)
 
     def state(self) -> bytes:
         """All that the decoder knows, the incomplete last line included; at most 541 bytes."""

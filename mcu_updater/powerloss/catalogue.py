@@ -120,6 +120,10 @@ def with_file(target: Target, package: bytes) -> Target:
     """*target*, upgraded to the image in *package*. Raises ImageRejected where it does not fit."""
     image = _flashed(target, package)
     fmt = sniff(package[:SNIFF_SIZE])
+    if fmt not in _FORMAT_NAMES:
+        raise UsageError(
+            "no scenario for this format", expected=", ".join(_FORMAT_NAMES), found=fmt.value
+        )
     return Target(
         target.part,
         target.strategy,

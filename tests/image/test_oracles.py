@@ -30,9 +30,9 @@ HEX_SPACE_OF_BITS = {**SPACE_OF_BITS, 24: 1 << 20}  # segments reach no further
 END_OF_BITS = {16: "S9030000FC", 24: "S804000000FB", 32: "S70500000000FA"}
 
 srec_cat = pytest.mark.skipif(shutil.which("srec_cat") is None, reason="srec_cat is not installed")
-objcopy = pytest.mark.skipif(
-    shutil.which("arm-none-eabi-objcopy") is None, reason="arm-none-eabi-objcopy is not installed"
-)
+OBJCOPY = shutil.which("arm-none-eabi-objcopy") or shutil.which("objcopy") or ""
+"""Any objcopy knows raw binaries, HEX and S-records, whatever machine it was built for."""
+objcopy = pytest.mark.skipif(not OBJCOPY, reason="no objcopy is installed")
 
 
 def read(decoder: Decoder, data: bytes, at: list[int] | None = None) -> dict[int, bytes]:
@@ -190,6 +190,6 @@ def test_srec_cat_16_bit_hex(tmp_path: Path) -> None:
     ],
 )
 def test_objcopy(tmp_path: Path, options: list[str], decoder: type[Decoder], base: int) -> None:
-    command = ["arm-none-eabi-objcopy", "-I", "binary", *options, "--change-addresses", hex(base)]
+    command = [OBJCOPY, "-I", "binary", *options, "--change-addresses", hex(base)]
     data = converted([*command, "in", "out"], tmp_path / "in")
     assert read(decoder(), data, [1000, 50_000]) == {base: IMAGE}

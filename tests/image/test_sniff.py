@@ -11,20 +11,24 @@ from hypothesis import strategies as st
 
 from mcu_updater.errors import ImageRejected
 from mcu_updater.image import (
+    PACKAGES,
     SNIFF_SIZE,
     BinaryDecoder,
     HexDecoder,
     ImageFormat,
     SrecDecoder,
+    TiTxtDecoder,
     open_decoder,
     restore,
     sniff,
+    sniff_size,
 )
 
 DECODERS = {
     ImageFormat.BIN: BinaryDecoder,
     ImageFormat.HEX: HexDecoder,
     ImageFormat.SREC: SrecDecoder,
+    ImageFormat.TI_TXT: TiTxtDecoder,
 }
 
 
@@ -41,17 +45,55 @@ DECODERS = {
         (b"s0", ImageFormat.BIN),
         (b"\n:10", ImageFormat.BIN),
         (b"\x00\x80\x00\x20", ImageFormat.BIN),
-        (b"\x7fELF", ImageFormat.BIN),
+        (b"\x7fELF", ImageFormat.ELF),
+        (b"@8000\n", ImageFormat.TI_TXT),
+        (b"@F0\r\n", ImageFormat.TI_TXT),
+        (b"@\x30\x00\x20", ImageFormat.BIN),
+        (b"@zzz", ImageFormat.BIN),
+        (b"PK\x03\x04", ImageFormat.ZIP),
+        (b"\x1f\x8b\x08\x00", ImageFormat.GZIP),
+        (b"firmware.bin".ljust(257, b"\0") + b"ustar\x0000", ImageFormat.TAR),
+        (b"firmware.bin".ljust(257, b"\0") + b"ustar  \0", ImageFormat.TAR),
+        (b"firmware.bin".ljust(257, b"\0") + b"UStar", ImageFormat.BIN),
+        (b"\x00\x80\x00\x20".ljust(257, b"\0") + b"ustar", ImageFormat.BIN),
     ],
 )
 def test_formats(first_bytes: bytes, fmt: ImageFormat) -> None:
     assert sniff(first_bytes) is fmt
 
 
-@given(st.integers(0, (1 << 30) - 1), st.integers(0, (1 << 32) - 1))
-def test_no_cortex_m_image_is_taken_for_text(stack_words: int, reset: int) -> None:
+RAM = st.one_of(  # code RAM and CCM, SRAM, AXI SRAM, SRAM of D2 and D3; each 2 MiB at most
+    st.integers(base // 4, (base + (2 << 20)) // 4)
+    for base in (0x1000_0000, 0x2000_0000, 0x2400_0000, 0x3000_0000, 0x3800_0000)
+)
+
+
+@given(RAM, st.integers(0, (1 << 32) - 1))
+def test_no_cortex_m_image_is_taken_for_anything_else(stack_words: int, reset: int) -> None:
     image = struct.pack("<II", 4 * stack_words, reset)
     assert sniff(image) is sniff(image[:SNIFF_SIZE]) is ImageFormat.BIN
+
+
+def test_an_image_needs_four_bytes_and_a_name_the_whole_header() -> None:
+    assert sniff_size(b"\x00\x80") == sniff_size(b"\x00\x80\x00\x20") == SNIFF_SIZE
+    assert sniff_size(b"firm") == 262
+
+
+@pytest.mark.parametrize(
+    ("magic", "kind"),
+    [(b"Rar!\x1a\x07", "RAR archive"), (b"7z\xbc\xaf\x27\x1c", "7-Zip"), (b"UF2\n", "UF2 file")],
+)
+def test_what_is_known_and_cannot_be_read_is_refused_by_name(magic: bytes, kind: str) -> None:
+    with pytest.raises(ImageRejected, match=f"cannot be read.*{kind}"):
+        sniff(magic)
+
+
+def test_an_elf_file_is_no_stream_and_a_package_no_image() -> None:
+    with pytest.raises(ImageRejected, match="ELF file cannot be read as a stream"):
+        open_decoder(ImageFormat.ELF, 0)
+    for fmt in PACKAGES:
+        with pytest.raises(ValueError, match="is a package"):
+            open_decoder(fmt, 0)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +117,7 @@ def test_nothing_is_refused() -> None:
         sniff(b"")
 
 
-@pytest.mark.parametrize("fmt", ImageFormat)
+@pytest.mark.parametrize("fmt", DECODERS)
 def test_open_and_restore_give_the_same_class(fmt: ImageFormat) -> None:
     decoder = open_decoder(fmt, 0x0800_0000)
     assert type(decoder) is DECODERS[fmt]
@@ -85,10 +127,10 @@ def test_open_and_restore_give_the_same_class(fmt: ImageFormat) -> None:
 
 
 def test_format_codes() -> None:
-    assert [open_decoder(fmt, 0).state()[0] for fmt in ImageFormat] == [1, 2, 3]
+    assert [open_decoder(fmt, 0).state()[0] for fmt in DECODERS] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("state", [b"", b"\x00", b"\x04" + bytes(40)])
+@pytest.mark.parametrize("state", [b"", b"\x00", b"\x7f" + bytes(40)])
 def test_unknown_state_is_refused(state: bytes) -> None:
     with pytest.raises(ValueError, match="not the state of a decoder: format code"):
         restore(state)

@@ -1,0 +1,307 @@
+"""``image``: look at image files, convert, compare and check them. No device is needed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flash_emulator import Part
+from mcu_updater.board.strategies import default_strategy
+from mcu_updater.cli import values
+from mcu_updater.cli.fits import fit, fits, image_size, link_address, sector_ranges
+from mcu_updater.cli.screen import complain, show
+from mcu_updater.errors import ImageRejected, PortError, UsageError
+from mcu_updater.files import ImageFile, read_image
+from mcu_updater.files.facts import compressibility, difference, hashes, identities, vectors
+from mcu_updater.files.writing import WRITABLE, write_image
+from mcu_updater.image import Allow, ImageFormat
+from mcu_updater.package import Wanted
+from mcu_updater.package.rules import format_of
+from mcu_updater.report.image import (
+    Fit,
+    ImageReport,
+    difference_view,
+    image_json,
+    image_view,
+    picture,
+)
+from mcu_updater.report.lines import SCHEMA
+from mcu_updater.strategy import Strategy
+
+FILE = click.Path(path_type=Path)
+Command = Callable[..., Any]
+
+_base = click.option(
+    "--base",
+    callback=values.address,
+    metavar="ADDR",
+    help="Where a raw binary is linked.  [default: at the slot of --part, else offsets]",
+)
+_part = click.option("--part", callback=values.part, metavar="NAME", help="Part that it is for.")
+_strategy = click.option(
+    "--strategy",
+    type=click.Choice([strategy.value for strategy in Strategy]),
+    callback=values.strategy,
+    help="Strategy of that part.  [default: the part's]",
+)
+_allow = click.option(
+    "--allow",
+    multiple=True,
+    type=click.Choice([rule.value for rule in Allow]),
+    help="Relax this rule (docs/formats.md); may be repeated.",
+)
+_raw = click.option("--raw", is_flag=True, help="Take the bytes as they are, whatever the format.")
+_component = click.option(
+    "--component", default="", metavar="NAME", help="Of a package: the image for this component."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+
+
+def _reading(command: Command) -> Command:
+    for option in (_component, _raw, _allow, _base):
+        command = option(command)
+    return command
+
+
+@click.group("image")
+def commands() -> None:
+    """Look at image files and packages, convert, compare and check them."""
+
+
+def _read(paths: tuple[Path, ...], given: dict[str, Any], base: int = 0) -> ImageFile:
+    part: Part | None = given.get("part")
+    wanted = Wanted(given["component"], part=part.name if part else "")
+    allow = frozenset(Allow(rule) for rule in given["allow"])
+    where = given["base"] if given["base"] is not None else base
+    return read_image(paths, base=where, raw=given["raw"], wanted=wanted, allow=allow)
+
+
+def _of_part(given: dict[str, Any]) -> tuple[Part, Strategy] | None:
+    part: Part | None = given["part"]
+    if part is None:
+        if given["strategy"] is not None:
+            raise UsageError("--strategy is one of a part", expected="--part with it")
+        return None
+    return part, given["strategy"] or default_strategy(part)
+
+
+def _base_of(chosen: tuple[Part, Strategy] | None) -> int:
+    return 0 if chosen is None else link_address(*chosen)
+
+
+# --- inspect
+
+
+@commands.command("inspect")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@_part
+@_strategy
+@_reading
+@_json
+def inspect(files: tuple[Path, ...], as_json: bool, **given: Any) -> None:
+    """Show what FILE holds: segments, vectors, version, hashes, where it fits, what is erased.
+
+    Numbered parts (.bin_1, .bin_2) are joined, a package is unpacked.
+    """
+    chosen = _of_part(given)
+    file = _read(files, given, _base_of(chosen))
+    placed = file.inner is not ImageFormat.BIN or chosen is not None or given["base"] is not None
+    found = (fit(file, *chosen),) if chosen else tuple(fits(file))
+    report = _report(file, placed, found)
+    if as_json:
+        click.echo(json.dumps(image_json(report)))
+    else:
+        show(*image_view(report))
+
+
+def _report(file: ImageFile, placed: bool, found: tuple[Fit, ...]) -> ImageReport:
+    image = file.image
+    table = vectors(image, placed=placed)
+    packed = compressibility(image)
+    flat = b"".join(segment.data for segment in image.segments)
+    return ImageReport(
+        names=file.names,
+        file_size=file.size,
+        format=file.format.value,
+        inner=file.inner.value,
+        placed=placed,
+        segments=tuple((segment.address, len(segment.data)) for segment in image.segments),
+        entry=image.entry,
+        stack=table.stack if table else None,
+        reset=table.reset if table else None,
+        problems=table.problems if table else (),
+        identities=identities(image),
+        hashes={f"{name} of the data": text for name, text in hashes(flat).items()},
+        packed={
+            "deflate": round(packed.deflate / packed.sample, 3),
+            "LZMA": round(packed.lzma / packed.sample, 3),
+            "bits of a byte": round(packed.bits_of_byte, 2),
+            "blank": round(packed.blank / packed.sample, 3),
+        },
+        members=tuple((member.name, member.size) for member in file.members),
+        images=tuple(
+            (entry.component, entry.version, entry.part, tuple(f.name for f in entry.files))
+            for entry in file.entries
+        ),
+        picture=picture(image.start, image.end, [(s.address, s.data) for s in image.segments]),
+        fits=found,
+    )
+
+
+# --- convert
+
+
+@commands.command("convert")
+@click.argument("file", type=FILE, metavar="FILE")
+@click.argument("out", type=FILE, metavar="OUT")
+@click.option(
+    "--to",
+    "kind",
+    type=click.Choice([fmt.value for fmt in WRITABLE]),
+    help="Format of OUT.  [default: as its suffix says]",
+)
+@click.option(
+    "--fill",
+    type=click.IntRange(0, 255),
+    default=255,
+    show_default=True,
+    metavar="BYTE",
+    help="What stands in the gaps of a raw binary.",
+)
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+@_reading
+def convert(file: Path, out: Path, kind: str | None, fill: int, force: bool, **given: Any) -> None:
+    """Write the image in FILE to OUT in another format."""
+    fmt = ImageFormat(kind) if kind else format_of(out.name)
+    if fmt is None:
+        raise UsageError("the suffix says no format", where=str(out), then="Say it with --to")
+    if out.exists() and not force:
+        raise PortError("exists already", where=str(out), then="Replace it with --force")
+    data = write_image(_read((file,), given).image, fmt, fill)
+    try:
+        out.write_bytes(data)
+    except OSError as error:
+        raise PortError("cannot be written", where=str(out), found=str(error.strerror)) from error
+    click.echo(f"{out}: {fmt.value}, {len(data)} bytes")
+
+
+# --- diff
+
+
+@commands.command("diff")
+@click.argument("first", type=FILE, metavar="FIRST")
+@click.argument("second", type=FILE, metavar="SECOND")
+@click.option("--equal", is_flag=True, help="Exit with 3 unless they are the same.")
+@_part
+@_strategy
+@_reading
+@_json
+def diff(first: Path, second: Path, equal: bool, as_json: bool, **given: Any) -> None:
+    """Compare what two files put at which addresses, whatever their formats.
+
+    A raw binary has no addresses: give --base or --part where the other file has.
+    """
+    chosen = _of_part(given)
+    one, two = (_read((path,), given, _base_of(chosen)) for path in (first, second))
+    found = difference(one.image, two.image)
+    kinds = {
+        "changed": found.changed,
+        f"only in {first.name}": found.only_first,
+        f"only in {second.name}": found.only_second,
+    }
+    sectors = _sectors(kinds.values(), chosen) if chosen else None
+    if as_json:
+        listed = {
+            name: [[one.start, one.stop] for one in ranges]
+            for name, ranges in zip(
+                ("changed", "only_first", "only_second"), kinds.values(), strict=True
+            )
+        }
+        fields = {"schema": SCHEMA, "equal": found.is_none, **listed, "sectors": sectors}
+        click.echo(json.dumps(fields))
+    else:
+        text = "" if sectors is None else f"sectors of the slot that differ: {sectors}"
+        show(*difference_view((first.name, second.name), kinds, text))
+    if equal and not found.is_none:
+        raise ImageRejected("the images differ", where=f"{first}, {second}")
+
+
+def _sectors(kinds: Iterable[Sequence[range]], chosen: tuple[Part, Strategy]) -> int:
+    """How many sectors of the slot hold a byte that differs."""
+    touched = [one for ranges in kinds for one in ranges]
+    return sum(
+        any(one.start < sector.stop and sector.start < one.stop for one in touched)
+        for sector in sector_ranges(*chosen)
+    )
+
+
+# --- check
+
+
+@commands.command("check")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.option("--annotate", is_flag=True, help="Also as annotations of a GitHub workflow.")
+@_part
+@_strategy
+@_reading
+@click.pass_context
+def check(ctx: click.Context, /, files: tuple[Path, ...], annotate: bool, **given: Any) -> None:
+    """Exit with 0 when every FILE is a sound image, else with 3.
+
+    Sound: its format keeps every rule, it begins with a vector table, and with --part it fits the
+    slot. Numbered parts are checked by their first.
+    """
+    chosen = _of_part(given)
+    bad = 0
+    for path in files:
+        try:
+            file = _read((path,), given, _base_of(chosen))
+            _check(file, chosen, given)
+        except ImageRejected as error:
+            bad += 1
+            complain(f"{path}: {error.message}")
+            if annotate:
+                click.echo(annotation(path, error))
+        else:
+            segments = len(file.image.segments)
+            click.echo(f"{path}: {file.format.value}, {file.image.size} bytes, {segments} segments")
+    if bad:
+        ctx.exit(ImageRejected.exit_code)
+
+
+def _check(file: ImageFile, chosen: tuple[Part, Strategy] | None, given: dict[str, Any]) -> None:
+    placed = file.inner is not ImageFormat.BIN or chosen is not None or given["base"] is not None
+    table = vectors(file.image, placed=placed)
+    if table is None:
+        raise ImageRejected("image is shorter than its vector table", expected="8 bytes or more")
+    if table.problems:
+        raise ImageRejected("vector table is not sane", found=", ".join(table.problems))
+    if chosen is None:
+        return
+    found = fit(file, *chosen)
+    if found.why:
+        raise ImageRejected(
+            f"does not fit {found.part}, {found.strategy}",
+            expected=f"at most {found.room} bytes",
+            found=f"{image_size(file, found.address)} bytes; it {found.why}",
+        )
+
+
+_LINE = re.compile(r"line (\d+), column (\d+)")
+
+
+def annotation(path: Path, error: ImageRejected) -> str:
+    """The complaint as a GitHub workflow command: it then stands at the line in the review."""
+    place = _LINE.search(error.where)
+    at = f",line={place[1]},col={place[2]}" if place else ""
+    file = _escaped(str(path)).replace(":", "%3A").replace(",", "%2C")
+    return f"::error file={file}{at}::{_escaped(error.message)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,0 +1,82 @@
+"""``package build``: an archive that the updater takes, the same bytes every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mcu_updater.cli import values
+from mcu_updater.errors import PortError, UsageError
+from mcu_updater.package import RESTART, Kind, Source, build
+
+FILE = click.Path(path_type=Path)
+
+
+@click.group("package")
+def commands() -> None:
+    """Make packages for the cloud: archives with images and a manifest."""
+
+
+@commands.command("build", short_help="Make a .zip, .tar or .tar.gz.")
+@click.argument("out", type=FILE, metavar="OUT")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option(
+    "--component", callback=values.component, metavar="NAME", help="Component that it is for."
+)
+@click.option("--version", callback=values.version, metavar="V", help="Version of the image.")
+@click.option("--part", default="", metavar="NAME", help="Part that the image is for.")
+@click.option(
+    "--restart",
+    type=click.IntRange(0, 1 << 20),
+    default=RESTART,
+    show_default=True,
+    metavar="N",
+    help="Bytes between points from which a device can carry on; 0: none, smaller, in one piece.",
+)
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+def package_build(
+    out: Path,
+    images: tuple[str, ...],
+    component: str | None,
+    version: str | None,
+    part: str,
+    restart: int,
+    force: bool,
+) -> None:
+    """Pack IMAGE files into OUT, whose suffix says how.
+
+    Each IMAGE is FILE, or FILE:COMPONENT:VERSION:PART where there are several; what is left out
+    is taken from the options. The same files give the same package, always.
+    """
+    kind = next((kind for kind in Kind if out.name.endswith(f".{kind.value}")), None)
+    if kind is None:
+        raise UsageError(
+            "the suffix says no archive", where=str(out), expected=".zip, .tar, .tar.gz"
+        )
+    if out.exists() and not force:
+        raise PortError("exists already", where=str(out), then="Replace it with --force")
+    sources = [_source(text, component or "", version or "", part) for text in images]
+    made = build(kind, sources, restart=restart)
+    try:
+        out.write_bytes(made)
+    except OSError as error:
+        raise PortError("cannot be written", where=str(out), found=str(error.strerror)) from error
+    held = sum(len(data) for source in sources for _, data in source.files)
+    click.echo(f"{out}: {len(sources)} images, {held} bytes in {len(made)}")
+
+
+def _source(text: str, component: str, version: str, part: str) -> Source:
+    name, *said = text.split(":")
+    if len(said) > 3:
+        raise UsageError("too many fields", where=text, expected="FILE:COMPONENT:VERSION:PART")
+    component, version, part = (
+        one or other
+        for one, other in zip([*said, "", "", ""][:3], (component, version, part), strict=True)
+    )
+    path = Path(name)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PortError("cannot be read", where=str(path), found=str(error.strerror)) from error
+    return Source(((path.name, data),), component, version, part)
