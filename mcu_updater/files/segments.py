@@ -94,35 +94,30 @@ def assemble(
             if address == end:
                 held += data
                 continue
-        segments.append((address, bytearray(data)))
+        segments.append((address, data))
     image = MemoryImage(tuple(Segment(at, bytes(held)) for at, held in segments), entry)
     _check_limits(image, allow)
     return image
 
 
-def _runs(extents: Iterable[Extent]) -> list[tuple[int, bytes, int]]:
+def _runs(extents: Iterable[Extent]) -> list[tuple[int, bytearray, int]]:
     """Extents that follow one another joined: address, data, first line."""
-    runs: list[tuple[int, bytes, int]] = []
-    parts: list[bytes] = []
-    start = end = line = 0
-    total = 0
-    for extent in extents:
-        if extent.address != end or not parts:
-            if parts:
-                runs.append((start, b"".join(parts), line))
-            parts, start, end, line = [], extent.address, extent.address, extent.line
-        parts.append(extent.data)
-        end += len(extent.data)
-        total += len(extent.data)
+    runs: list[tuple[int, bytearray, int]] = []
+    held, end, total = bytearray(), -1, 0
+    for address, data, line in extents:
+        if address != end:
+            held, end = bytearray(), address
+            runs.append((address, held, line))
+        held += data
+        end += len(data)
+        total += len(data)
         if total > BYTES:
             raise ImageRejected("image is too large", expected=f"at most {BYTES} bytes")
-    if parts:
-        runs.append((start, b"".join(parts), line))
     return runs
 
 
 def _check_overlap(
-    held: bytearray, offset: int, address: int, data: bytes, line: int, allow: Allowed
+    held: bytearray, offset: int, address: int, data: bytearray, line: int, allow: Allowed
 ) -> None:
     """*data* begin inside *held*. The common bytes must be allowed, and equal."""
     old = held[offset : offset + len(data)]
