@@ -90,6 +90,7 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/flash.py
 	$(BIN)/python benchmarks/powerloss.py
 	$(BIN)/python benchmarks/at_leg.py --check
+	$(BIN)/python benchmarks/images.py --check
 
 bench-serial: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side (takes an hour)
 	$(BIN)/python benchmarks/stm32_serial.py

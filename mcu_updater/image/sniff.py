@@ -14,6 +14,7 @@ another one, for a damaged HEX file written to flash as text would do more harm 
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 from enum import StrEnum
@@ -77,14 +78,24 @@ def sniff_size(first_bytes: bytes) -> int:
 
 
 def _may_be_tar(first_bytes: bytes) -> bool:
-    """A printable name of any length, that begins like nothing else and is no stack pointer.
+    """A name of any length, that begins like nothing else and is no stack pointer.
 
     So a tar whose first file is called like ``S1.bin`` is taken for S-records, and refused.
     """
     if any(is_it(first_bytes) for is_it in _TELLS.values()):
         return False
     stack = int.from_bytes(first_bytes[:SNIFF_SIZE], "little")
-    return first_bytes[0] >= ord(" ") and (stack % 4 != 0 or stack not in STACK_RANGE)
+    is_stack = stack % 4 == 0 and stack in STACK_RANGE
+    return not is_stack and _is_name(first_bytes[:SNIFF_SIZE].split(b"\0")[0])
+
+
+def _is_name(start: bytes) -> bool:
+    """Whether a name in UTF-8, good or bad, may start so; it may break off within a character."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return start >= b" "
 
 
 def sniff(first_bytes: bytes, allow: Allowed = STRICT) -> ImageFormat:

@@ -13,7 +13,7 @@ from mcu_updater.cli.main import cli
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    return CliRunner().invoke(cli, [str(each) for each in arguments], env={"COLUMNS": "160"})
 
 
 @pytest.fixture
