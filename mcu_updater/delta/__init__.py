@@ -2,7 +2,6 @@
 
 from mcu_updater.delta.container import (
     Algorithm,
-    Filter,
     Header,
     Limits,
     Signature,
@@ -17,7 +16,6 @@ __all__ = [
     "BaseMismatch",
     "DeltaDecoder",
     "DeltaRejected",
-    "Filter",
     "Header",
     "Limits",
     "Signature",

@@ -23,7 +23,7 @@ SIGNATURE_MAX: Final = 512
 KEY_ID_SIZE: Final = 8
 
 _PREFIX: Final = struct.Struct("<4sHH")  # magic, format, header size
-_FIXED: Final = struct.Struct("<4sHHBBHIIII32s32s")
+_FIXED: Final = struct.Struct("<4sHHB3sIIII32s32s")
 _SIZE: Final = struct.Struct("<H")
 _CRC: Final = struct.Struct("<I")
 PREFIX_SIZE: Final = _PREFIX.size
@@ -40,13 +40,6 @@ class Algorithm(IntEnum):
 
     HEATSHRINK = 1  # the device profile: a window of a few hundred bytes
     LZMA = 2  # the host profile: smaller, for some KB of memory
-
-
-class Filter(IntEnum):
-    """What both images went through before they were compared."""
-
-    NONE = 0
-    THUMB = 1  # branches with link hold where they lead to, see ``branches``
 
 
 class SignatureKind(IntEnum):
@@ -88,7 +81,6 @@ class Header:
     """The container's header. *window*: bytes of past output that the patch may refer to."""
 
     algorithm: Algorithm
-    filter: Filter
     base_size: int
     target_size: int
     payload_size: int
@@ -118,8 +110,7 @@ class Header:
             FORMAT,
             self.size,
             self.algorithm,
-            self.filter,
-            0,
+            bytes(3),
             self.base_size,
             self.target_size,
             self.payload_size,
@@ -179,8 +170,8 @@ def parse_header(data: bytes, limits: Limits | None = None) -> Header:
 
 def _parse(raw: bytes) -> Header:
     fields = _FIXED.unpack_from(raw)
-    if fields[5]:
-        _reject("reserved bytes are used", 10, "0", str(fields[5]))
+    if any(fields[4]):
+        _reject("reserved bytes are used", 9, "00 00 00", fields[4].hex(" "))
     at = _FIXED.size
     base_version, at = _name(raw, at)
     target_version, at = _name(raw, at)
@@ -192,8 +183,7 @@ def _parse(raw: bytes) -> Header:
         _reject("signature has the wrong size", at, str(len(block)), str(size))
     return Header(
         _member(Algorithm, fields[3], "algorithm", 8),
-        _member(Filter, fields[4], "filter", 9),
-        *fields[6:12],
+        *fields[5:11],
         base_version,
         target_version,
         _signature(block, at + _SIZE.size) if block else None,

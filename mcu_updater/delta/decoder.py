@@ -1,8 +1,8 @@
 """The incremental decoder: package bytes in, image bytes out, however the bytes were cut.
 
-    package -> header -> decompressor -> sequential patch -> calls turned back -> new image
-                            |                 |                                     |
-                         its window       the old image                          SHA-256
+    package -> header -> decompressor -> sequential patch -> new image
+                              |                 |                |
+                          its window      the old image       SHA-256
 
 It is fed chunks of any size and gives the new image in order. What it keeps is bounded by the
 header, which is checked against limits first, and can be saved between two chunks.
@@ -15,11 +15,9 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol, Self
 
-from mcu_updater.delta.branches import BranchRestorer, turned_read
 from mcu_updater.delta.container import (
     PREFIX_SIZE,
     Algorithm,
-    Filter,
     Header,
     Limits,
     header_size,
@@ -40,7 +38,7 @@ Verify = Callable[[Header], None]
 DETOOLS_HEAD: Final = {Algorithm.HEATSHRINK: 4, Algorithm.LZMA: 1}
 """detools' first byte: patch type 0 (sequential) and the compression."""
 
-_STATE: Final = struct.Struct("<HIBI")  # head, payload bytes taken, carry, decompressor
+_STATE: Final = struct.Struct("<HII")  # head, payload bytes taken, decompressor
 
 
 class Decompressor(Protocol):
@@ -95,7 +93,6 @@ class DeltaDecoder:
         self._taken = 0  # bytes of the payload
         self._decompressor: Decompressor
         self._sequential: SequentialDecoder
-        self._branches: BranchRestorer | None = None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take the next package bytes; give out the pieces of the new image that they make.
@@ -119,10 +116,6 @@ class DeltaDecoder:
             )
         for piece in self._decompressor.feed(data, last=left == 0):
             made = self._sequential.feed(piece)
-            if self._branches:
-                made = self._branches.feed(made)
-                if self._sequential.done:
-                    made += self._branches.finish()
             if made:
                 self._digest.update(made)
                 yield made
@@ -189,6 +182,13 @@ class DeltaDecoder:
             )
         expected = patch_head(header)
         patch = self._head[header.size :]
+        self._taken = len(patch)
+        if header.payload_size <= self._taken:
+            raise DeltaRejected(
+                "patch is too short",
+                expected=f"more than {self._taken} bytes",
+                found=str(header.payload_size),
+            )
         if not patch.startswith(expected):
             raise DeltaRejected(
                 "patch does not belong to its header",
@@ -203,13 +203,7 @@ class DeltaDecoder:
                 expected=f"a window of at most {header.window} bytes",
                 found=str(self._decompressor.window),
             )
-        self._read_turned = self._read
-        if header.filter is Filter.THUMB:
-            self._read_turned = turned_read(self._read, header.base_size)
-            self._branches = BranchRestorer()
-        self._sequential = SequentialDecoder(
-            header.base_size, header.target_size, self._read_turned
-        )
+        self._sequential = SequentialDecoder(header.base_size, header.target_size, self._read)
         self.header = header
 
     # --- state
@@ -221,15 +215,13 @@ class DeltaDecoder:
         """
         if not isinstance(self._digest, Sha256Resumable):
             raise RuntimeError("a plain digest has no state to save; open with resumable=True")
-        carry = self._branches.carry if self._branches else b""
         if self.header is None:
-            return _STATE.pack(len(self._head), 0, 0, 0) + self._head
+            return _STATE.pack(len(self._head), 0, 0) + self._head
         packed = self._decompressor.state()
         return b"".join(
             (
-                _STATE.pack(len(self._head), self._taken, len(carry), len(packed)),
+                _STATE.pack(len(self._head), self._taken, len(packed)),
                 self._head,
-                carry,
                 packed,
                 self._sequential.state(),
                 self._digest.state(),
@@ -251,22 +243,19 @@ class DeltaDecoder:
         Raises ValueError when no decoder gave it.
         """
         decoder = cls(read, base_digest, limits=limits, resumable=True, verify=verify)
-        head_size, taken, carry_size, packed_size = _STATE.unpack_from(state)
+        head_size, taken, packed_size = _STATE.unpack_from(state)
         head, rest = _split(state[_STATE.size :], head_size)
         decoder._take_head(head)
         if decoder.header is None:
             return decoder
-        carry, rest = _split(rest, carry_size)
         packed, rest = _split(rest, packed_size)
         sequential, digest = _split(rest, SequentialDecoder.STATE_SIZE)
         header = decoder.header
         decoder._taken = taken
         decoder._decompressor = _DECOMPRESSORS[header.algorithm].restore(packed)
         decoder._sequential = SequentialDecoder.restore(
-            sequential, header.base_size, header.target_size, decoder._read_turned
+            sequential, header.base_size, header.target_size, read
         )
-        if decoder._branches:
-            decoder._branches = BranchRestorer(decoder._sequential.made - carry_size, carry)
         decoder._digest = Sha256Resumable.restore(digest)
         return decoder
 

@@ -94,13 +94,12 @@ class LzmaDecoder:
         self._at = 0
         if not self._started and end >= _RANGE_START:
             self._start()
-        while self._started and not self._ended and end - self._at >= (1 if last else _SYMBOL_MAX):
+        # At the very end a symbol may need no more bytes: the coder reads ahead.
+        ahead = 0 if last else _SYMBOL_MAX
+        while self._started and not self._ended and end - self._at >= ahead:
             self._symbol()
             if self._history.fresh >= PIECE:
                 yield self._history.take()
-        # At the very end a symbol may need no more bytes: all were read ahead.
-        while last and self._started and not self._ended and self._at == end:
-            self._symbol()
         if self._at > end or (last and not self._ended):
             _reject("patch ends early", "an end marker", "the end")
         if self._ended and (self._at != end or self._code):
