@@ -17,6 +17,7 @@ from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
 from mcu_updater.cli.center import commands as center_commands
+from mcu_updater.cli.delta import commands as delta_commands
 from mcu_updater.cli.fleet import command as fleet_command
 from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
 from mcu_updater.cli.module import commands as module_commands
@@ -66,6 +67,7 @@ def cli() -> None:
 cli.add_command(module_commands)
 cli.add_command(watch_command)
 cli.add_command(part_commands)
+cli.add_command(delta_commands)
 cli.add_command(powerloss_command)
 cli.add_command(center_commands)
 cli.add_command(fleet_command)

@@ -169,9 +169,9 @@ def parse_header(data: bytes, limits: Limits | None = None) -> Header:
 
 
 def _parse(raw: bytes) -> Header:
-    fields = _FIXED.unpack_from(raw)
-    if any(fields[4]):
-        _reject("reserved bytes are used", 9, "00 00 00", fields[4].hex(" "))
+    _, _, _, algorithm, reserved, base, target, payload, window, *digests = _FIXED.unpack_from(raw)
+    if any(reserved):
+        _reject("reserved bytes are used", 9, "00 00 00", reserved.hex(" "))
     at = _FIXED.size
     base_version, at = _name(raw, at)
     target_version, at = _name(raw, at)
@@ -182,11 +182,16 @@ def _parse(raw: bytes) -> Header:
     if size != len(block):
         _reject("signature has the wrong size", at, str(len(block)), str(size))
     return Header(
-        _member(Algorithm, fields[3], "algorithm", 8),
-        *fields[5:11],
-        base_version,
-        target_version,
-        _signature(block, at + _SIZE.size) if block else None,
+        algorithm=_member(Algorithm, algorithm, "algorithm", 8),
+        base_size=base,
+        target_size=target,
+        payload_size=payload,
+        window=window,
+        base_sha256=digests[0],
+        target_sha256=digests[1],
+        base_version=base_version,
+        target_version=target_version,
+        signature=_signature(block, at + _SIZE.size) if block else None,
     )
 
 

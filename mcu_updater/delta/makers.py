@@ -214,6 +214,4 @@ NAMES: Final = tuple(_FINDERS)
 
 def available() -> dict[str, Find]:
     """The makers that can be used here, by name."""
-    return {
-        name: find for name, find in _FINDERS.items() if name == "builtin" or find_spec(name)
-    }
+    return {name: find for name, find in _FINDERS.items() if name == "builtin" or find_spec(name)}
