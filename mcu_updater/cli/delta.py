@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from flash_emulator import Part, load_part
+from flash_emulator import Part
 from mcu_updater.cli import values
 from mcu_updater.cli.screen import show
 from mcu_updater.delta import Algorithm, DeltaRejected, Header, apply_delta, parse_header
@@ -76,7 +76,7 @@ def commands() -> None:
 )
 @click.option("--force", is_flag=True, help="Even when the full package is no larger.")
 @_json
-def delta_make(old: bytes, new: bytes, /, output: Path, as_json: bool, **given: Any) -> None:
+def delta_make(old: bytes, new: bytes, output: Path, as_json: bool, **given: Any) -> None:
     """Make a delta package that turns OLD into NEW, both raw images.
 
     Every maker that is installed is tried; the smallest package is applied before it is written.
@@ -111,7 +111,7 @@ def delta_make(old: bytes, new: bytes, /, output: Path, as_json: bool, **given: 
 @click.argument("old", type=_FILE, callback=values.image)
 @click.argument("file", type=_FILE, callback=values.image)
 @click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="The new image.")
-def delta_apply(old: bytes, file: bytes, /, output: Path) -> None:
+def delta_apply(old: bytes, file: bytes, output: Path) -> None:
     """Apply the delta package FILE to the image OLD. Writes nothing unless the result is right."""
     image = apply_delta(file, old)
     _write(output, image)
@@ -121,7 +121,7 @@ def delta_apply(old: bytes, file: bytes, /, output: Path) -> None:
 @commands.command("info")
 @click.argument("file", type=_FILE, callback=values.image)
 @_json
-def delta_info(file: bytes, /, as_json: bool) -> None:
+def delta_info(file: bytes, as_json: bool) -> None:
     """Show what the delta package FILE is for, and what it needs."""
     header = parse_header(file)
     expected = header.size + header.payload_size
@@ -141,7 +141,7 @@ def _cost(package_size: int, image_size: int, given: dict[str, Any]) -> Cost:
         size=package_size,
         air_s=package_size * 8 / (given["air_rate"] * 1000),
         serial_s=package_size * _BITS_PER_BYTE / given["baud"],
-        flash_s=_flash_s(given["part"] or load_part("STM32L476xG"), image_size),
+        flash_s=_flash_s(given["part"], image_size),
     )
 
 
