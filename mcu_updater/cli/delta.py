@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from flash_emulator import Part
+from flash_emulator.traits import Kind
 from mcu_updater.cli import values
 from mcu_updater.cli.screen import show
 from mcu_updater.delta import Algorithm, DeltaRejected, Header, apply_delta, parse_header
@@ -146,19 +147,27 @@ def _cost(package_size: int, image_size: int, given: dict[str, Any]) -> Cost:
 
 
 def _flash_s(part: Part, size: int) -> float | None:
-    """Typical time to erase the sectors and program the units; None where no document says."""
-    program_us = part.timing.of("program_unit")
-    total_us = -(-size // part.program_unit) * (program_us or 0)
+    """To erase the sectors and program the units, typically, or at most where documents say no
+    more; None where they say nothing."""
+    program_us = _time_us(part, "program_unit")
+    if program_us is None:
+        return None
+    total_us = -(-size // part.program_unit) * program_us
     left = size
-    for sector in sorted(part.sector_sizes):  # slots are where sectors are alike
+    for sector in sorted(part.sector_sizes):
         if left <= 0:
             break
-        erase_us = part.timing.of("sector_erase", size=sector)
-        if erase_us is None or program_us is None:
+        erase_us = _time_us(part, "sector_erase", sector)
+        if erase_us is None:
             return None
         total_us += erase_us
         left -= sector
     return total_us / 1e6 if left <= 0 else None
+
+
+def _time_us(part: Part, kind: Kind, size: int | None = None) -> int | None:
+    typical = part.timing.of(kind, size, "typ")
+    return part.timing.of(kind, size, "max") if typical is None else typical
 
 
 def _made_json(made: Made, costs: Costs) -> dict[str, Any]:

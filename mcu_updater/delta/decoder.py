@@ -243,8 +243,9 @@ class DeltaDecoder:
         Raises ValueError when no decoder gave it.
         """
         decoder = cls(read, base_digest, limits=limits, resumable=True, verify=verify)
-        head_size, taken, packed_size = _STATE.unpack_from(state)
-        head, rest = _split(state[_STATE.size :], head_size)
+        fixed, rest = _split(state, _STATE.size)
+        head_size, taken, packed_size = _STATE.unpack(fixed)
+        head, rest = _split(rest, head_size)
         decoder._take_head(head)
         if decoder.header is None:
             return decoder

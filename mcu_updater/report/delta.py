@@ -38,7 +38,7 @@ def makers_table(made: Made) -> RenderableType:
 
 
 def costs_table(costs: Costs) -> RenderableType:
-    table = _table("package", "bytes", "on air", "over the UART", "on flash, typical")
+    table = _table("package", "bytes", "on air", "over the UART", "on flash")
     for name, cost in (("full", costs.full), ("delta", costs.delta)):
         flash = "not known" if cost.flash_s is None else f"{cost.flash_s:.1f} s"
         table.add_row(name, str(cost.size), f"{cost.air_s:.1f} s", f"{cost.serial_s:.1f} s", flash)
