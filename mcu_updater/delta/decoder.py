@@ -71,7 +71,7 @@ class DeltaDecoder:
     *verify* is called with the header before anything else is done.
 
     Until ``header`` is set nothing was decoded, and nothing needs to be erased. All methods raise
-    DeltaRejected; afterwards the decoder must not be used again.
+    DeltaRejected, and pass on what *read* raises; afterwards the decoder must not be used again.
     """
 
     def __init__(

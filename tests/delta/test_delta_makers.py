@@ -93,7 +93,7 @@ def test_the_shortest_way_is_no_longer_than_the_usual_one() -> None:
 
 def test_the_smallest_wins_and_a_failing_maker_is_told() -> None:
     def fail(base: bytes, target: bytes) -> list[object]:
-        raise ValueError("no covers today")
+        raise OSError("no covers today")
 
     base, target = fixtures()
     makers = {"nothing": lambda base, target: [], "fails": fail, **available()}
