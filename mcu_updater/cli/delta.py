@@ -186,6 +186,7 @@ def _header_json(header: Header) -> dict[str, Any]:
     return {
         "schema": 1,
         "algorithm": header.algorithm.name.lower(),
+        "filter": header.filter.name.lower(),
         "base_version": header.base_version,
         "base_size": header.base_size,
         "base_sha256": header.base_sha256.hex(),

@@ -2,6 +2,7 @@
 
 from mcu_updater.delta.container import (
     Algorithm,
+    Filter,
     Header,
     Limits,
     Signature,
@@ -16,6 +17,7 @@ __all__ = [
     "BaseMismatch",
     "DeltaDecoder",
     "DeltaRejected",
+    "Filter",
     "Header",
     "Limits",
     "Signature",

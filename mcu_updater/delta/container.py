@@ -23,7 +23,7 @@ SIGNATURE_MAX: Final = 512
 KEY_ID_SIZE: Final = 8
 
 _PREFIX: Final = struct.Struct("<4sHH")  # magic, format, header size
-_FIXED: Final = struct.Struct("<4sHHB3sIIII32s32s")
+_FIXED: Final = struct.Struct("<4sHHBB2sIIII32s32s")
 _SIZE: Final = struct.Struct("<H")
 _CRC: Final = struct.Struct("<I")
 PREFIX_SIZE: Final = _PREFIX.size
@@ -40,6 +40,13 @@ class Algorithm(IntEnum):
 
     HEATSHRINK = 1  # the device profile: a window of a few hundred bytes
     LZMA = 2  # the host profile: smaller, for some KB of memory
+
+
+class Filter(IntEnum):
+    """How old bytes and differences are added."""
+
+    NONE = 0  # byte by byte, as detools does
+    SHIFTS = 1  # calls and pointers of a Cortex-M are foretold, see ``shifts``
 
 
 class SignatureKind(IntEnum):
@@ -81,6 +88,7 @@ class Header:
     """The container's header. *window*: bytes of past output that the patch may refer to."""
 
     algorithm: Algorithm
+    filter: Filter
     base_size: int
     target_size: int
     payload_size: int
@@ -110,7 +118,8 @@ class Header:
             FORMAT,
             self.size,
             self.algorithm,
-            bytes(3),
+            self.filter,
+            bytes(2),
             self.base_size,
             self.target_size,
             self.payload_size,
@@ -169,9 +178,11 @@ def parse_header(data: bytes, limits: Limits | None = None) -> Header:
 
 
 def _parse(raw: bytes) -> Header:
-    _, _, _, algorithm, reserved, base, target, payload, window, *digests = _FIXED.unpack_from(raw)
+    _, _, _, algorithm, kind, reserved, base, target, payload, window, *digests = (
+        _FIXED.unpack_from(raw)
+    )
     if any(reserved):
-        _reject("reserved bytes are used", 9, "00 00 00", reserved.hex(" "))
+        _reject("reserved bytes are used", 10, "00 00", reserved.hex(" "))
     at = _FIXED.size
     base_version, at = _name(raw, at)
     target_version, at = _name(raw, at)
@@ -183,6 +194,7 @@ def _parse(raw: bytes) -> Header:
         _reject("signature has the wrong size", at, str(len(block)), str(size))
     return Header(
         algorithm=_member(Algorithm, algorithm, "algorithm", 8),
+        filter=_member(Filter, kind, "filter", 9),
         base_size=base,
         target_size=target,
         payload_size=payload,

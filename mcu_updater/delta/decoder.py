@@ -18,6 +18,7 @@ from typing import Final, Protocol, Self
 from mcu_updater.delta.container import (
     PREFIX_SIZE,
     Algorithm,
+    Filter,
     Header,
     Limits,
     header_size,
@@ -27,6 +28,7 @@ from mcu_updater.delta.errors import BaseMismatch, DeltaRejected
 from mcu_updater.delta.heatshrink import HeatshrinkDecoder
 from mcu_updater.delta.lzma import LzmaDecoder
 from mcu_updater.delta.sequential import Read, SequentialDecoder, pack_number
+from mcu_updater.delta.shifts import Shifts
 from mcu_updater.digest import Hash, Sha256Resumable
 
 BaseDigest = Callable[[int], bytes | None]
@@ -203,7 +205,10 @@ class DeltaDecoder:
                 expected=f"a window of at most {header.window} bytes",
                 found=str(self._decompressor.window),
             )
-        self._sequential = SequentialDecoder(header.base_size, header.target_size, self._read)
+        shifts = Shifts() if header.filter is Filter.SHIFTS else None
+        self._sequential = SequentialDecoder(
+            header.base_size, header.target_size, self._read, shifts
+        )
         self.header = header
 
     # --- state
@@ -250,13 +255,10 @@ class DeltaDecoder:
         if decoder.header is None:
             return decoder
         packed, rest = _split(rest, packed_size)
-        sequential, digest = _split(rest, SequentialDecoder.STATE_SIZE)
-        header = decoder.header
+        sequential, digest = _split(rest, decoder._sequential.state_size)
         decoder._taken = taken
-        decoder._decompressor = _DECOMPRESSORS[header.algorithm].restore(packed)
-        decoder._sequential = SequentialDecoder.restore(
-            sequential, header.base_size, header.target_size, read
-        )
+        decoder._decompressor = _DECOMPRESSORS[decoder.header.algorithm].restore(packed)
+        decoder._sequential.load(sequential)
         decoder._digest = Sha256Resumable.restore(digest)
         return decoder
 

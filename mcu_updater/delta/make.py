@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mcu_updater.delta.container import Algorithm, Header, Limits
+from mcu_updater.delta.container import Algorithm, Filter, Header, Limits
 from mcu_updater.delta.decoder import apply_delta, patch_head
 from mcu_updater.delta.errors import DeltaRejected
 from mcu_updater.delta.makers import Find, available, pack_covers
 from mcu_updater.delta.packing import LzmaSetting, Packed, pack_heatshrink, pack_lzma
+from mcu_updater.delta.shifts import Shifts
 from mcu_updater.errors import UsageError
 
 WINDOW_BITS: Final[Mapping[Algorithm, range]] = {
@@ -54,6 +55,7 @@ def make_delta(
     base_version: str = "",
     target_version: str = "",
     makers: Mapping[str, Find] | None = None,
+    filters: Iterable[Filter] = tuple(Filter),
     sign: Sign | None = None,
 ) -> Made:
     """The smallest delta package from *base* to *target* that the *makers* come to.
@@ -73,6 +75,7 @@ def make_delta(
     _check_images(base, target)
     header = Header(
         algorithm=algorithm,
+        filter=Filter.NONE,
         base_size=len(base),
         target_size=len(target),
         payload_size=1,
@@ -85,19 +88,21 @@ def make_delta(
     candidates: list[Candidate] = []
     best: tuple[bytes, Header, str] | None = None
     for maker, find in (available() if makers is None else makers).items():
-        try:
-            packed = pack_stream(pack_covers(find(base, target), base, target), algorithm, bits)
-            made, package = _package(header, packed, sign)
-            if apply_delta(package, base) != target:
-                raise DeltaRejected("package does not lead to the new image")
-        except (
-            Exception
-        ) as error:  # makers are the code of others; what one raises, another may not
-            candidates.append(Candidate(maker, trouble=str(error) or type(error).__name__))
-            continue
-        candidates.append(Candidate(maker, len(package), packed.setting))
-        if best is None or len(package) < len(best[0]):
-            best = package, made, maker
+        for kind in filters:
+            try:
+                covers = find(base, target)
+                shifts = Shifts() if kind is Filter.SHIFTS else None
+                packed = pack_stream(pack_covers(covers, base, target, shifts), algorithm, bits)
+                made, package = _package(replace(header, filter=kind), packed, sign)
+                if apply_delta(package, base) != target:
+                    raise DeltaRejected("package does not lead to the new image")
+            except Exception as error:  # makers are others' code: one that fails costs itself only
+                candidates.append(Candidate(maker, trouble=str(error) or type(error).__name__))
+                break
+            setting = packed.setting + (", shifts" if shifts else "")
+            candidates.append(Candidate(maker, len(package), setting))
+            if best is None or len(package) < len(best[0]):
+                best = package, made, maker
     if best is None:
         raise DeltaRejected("no maker made a delta package", found=_troubles(candidates))
     return Made(*best, tuple(candidates))

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Final, NamedTuple
 
 from mcu_updater.delta.sequential import pack_number
+from mcu_updater.delta.shifts import Shifts
 
 
 class Cover(NamedTuple):
@@ -26,7 +27,9 @@ class Cover(NamedTuple):
 Find = Callable[[bytes, bytes], "list[Cover]"]
 
 
-def pack_covers(covers: Iterable[Cover], base: bytes, target: bytes) -> bytes:
+def pack_covers(
+    covers: Iterable[Cover], base: bytes, target: bytes, shifts: Shifts | None = None
+) -> bytes:
     """The sequential patch that *covers*, in ascending order of *target*, lead to; see
     ``sequential``."""
     stream = [pack_number(0)]
@@ -38,10 +41,12 @@ def pack_covers(covers: Iterable[Cover], base: bytes, target: bytes) -> bytes:
         if pending or extra or step:
             stream += [pack_number(len(pending)), pending]
             stream += [pack_number(len(extra)), extra, pack_number(step)]
-        pending = _difference(
-            target[cover.target : cover.target + cover.size],
-            base[cover.base : cover.base + cover.size],
-        )
+        new = target[cover.target : cover.target + cover.size]
+        old = base[cover.base : cover.base + cover.size]
+        if shifts is None:
+            pending = _difference(new, old)
+        else:
+            pending = shifts.subtract(new, old, (cover.base, cover.target))
         base_at = cover.base + cover.size
         target_at = cover.target + cover.size
     return b"".join(stream)

@@ -19,9 +19,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Final, Self
+from typing import Final
 
 from mcu_updater.delta.errors import DeltaRejected
+from mcu_updater.delta.shifts import Shifts
 
 Read = Callable[[int, int], bytes]
 """Bytes of the base image, by offset and size."""
@@ -73,10 +74,14 @@ class SequentialDecoder:
     it takes, are bounded by the size of the image.
     """
 
-    def __init__(self, base_size: int, target_size: int, read: Read) -> None:
+    def __init__(
+        self, base_size: int, target_size: int, read: Read, shifts: Shifts | None = None
+    ) -> None:
         self._base_size = base_size
         self._target_size = target_size
         self._read = read
+        self._shifts = shifts
+        self._carry = b""  # differences that wait for the rest of a call or a pointer
         self._phase = Phase.DATA_FORMAT
         self._number = 0
         self._shift = 0
@@ -112,17 +117,26 @@ class SequentialDecoder:
         return bytes(made)
 
     def _take(self, piece: bytes) -> bytes:
-        if self._phase is Phase.DIFF:
-            base = self._read(self._base_at, len(piece))
-            if len(base) != len(piece):
-                raise self._rejected("base image is too short", str(len(piece)), str(len(base)))
-            self._base_at += len(piece)
-            piece = add_bytes(piece, base)
-        self._made += len(piece)
         self._left -= len(piece)
+        if self._phase is Phase.DIFF:
+            piece = self._sums(self._carry + piece)
+        self._made += len(piece)
         if not self._left:
             self._phase = Phase(self._phase + 1)
         return piece
+
+    def _sums(self, diff: bytes) -> bytes:
+        base = self._read(self._base_at, len(diff))
+        if len(base) != len(diff):
+            raise self._rejected("base image is too short", str(len(diff)), str(len(base)))
+        if self._shifts is None:
+            made = add_bytes(diff, base)
+        else:
+            places = self._base_at, self._made
+            made = self._shifts.add(diff, base, places, last=not self._left)
+        self._carry = diff[len(made) :]
+        self._base_at += len(made)
+        return made
 
     def _digit(self, byte: int) -> None:
         if self._shift == 0:
@@ -180,10 +194,8 @@ class SequentialDecoder:
             what, where=f"byte {self._made} of the new image", expected=expected, found=found
         )
 
-    STATE_SIZE: Final = _STATE.size
-
     def state(self) -> bytes:
-        return _STATE.pack(
+        fixed = _STATE.pack(
             self._phase,
             self._number,
             self._shift,
@@ -193,11 +205,24 @@ class SequentialDecoder:
             self._made,
             self._empty_rounds,
         )
+        if self._shifts is None:
+            return fixed
+        return (
+            fixed + bytes([len(self._carry)]) + self._carry.ljust(3, b"\0") + self._shifts.state()
+        )
 
-    @classmethod
-    def restore(cls, state: bytes, base_size: int, target_size: int, read: Read) -> Self:
-        decoder = cls(base_size, target_size, read)
-        phase, decoder._number, decoder._shift, negative, *rest = _STATE.unpack(state)
-        decoder._phase, decoder._negative = Phase(phase), bool(negative)
-        decoder._left, decoder._base_at, decoder._made, decoder._empty_rounds = rest
-        return decoder
+    @property
+    def state_size(self) -> int:
+        return _STATE.size + (4 + Shifts.STATE_SIZE if self._shifts else 0)
+
+    def load(self, state: bytes) -> None:
+        """Go on where the decoder that gave *state* was. Raises ValueError when none did."""
+        if len(state) != self.state_size:
+            raise ValueError("not the state of a sequential decoder")
+        phase, self._number, self._shift, negative, *rest = _STATE.unpack_from(state)
+        self._phase, self._negative = Phase(phase), bool(negative)
+        self._left, self._base_at, self._made, self._empty_rounds = rest
+        if self._shifts is not None:
+            shifts = state[_STATE.size :]
+            self._carry = shifts[1 : 1 + shifts[0]]
+            self._shifts.load(shifts[4:])

@@ -51,6 +51,7 @@ def header_table(header: Header) -> RenderableType:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     rows = (
         ("algorithm", f"sequential, {header.algorithm.name.lower()}"),
+        ("filter", header.filter.name.lower()),
         ("base", f"{header.base_version or 'version not given'}, {header.base_size} bytes"),
         ("", header.base_sha256.hex()),
         ("target", f"{header.target_version or 'version not given'}, {header.target_size} bytes"),

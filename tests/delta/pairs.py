@@ -6,7 +6,7 @@ from pathlib import Path
 
 from released import pybricks_firmware
 
-from mcu_updater.delta import Algorithm
+from mcu_updater.delta import Algorithm, Filter
 from mcu_updater.delta.make import Made, make_delta
 from mcu_updater.delta.makers import available
 
@@ -48,7 +48,9 @@ def edited(seed: int, size: int = 3000) -> tuple[bytes, bytes]:
 
 
 @cache
-def fixture_delta(algorithm: Algorithm) -> Made:
+def fixture_delta(algorithm: Algorithm, kind: Filter = Filter.SHIFTS) -> Made:
     """By the built-in maker, so that it is the same wherever the tests run."""
     makers = {"builtin": available()["builtin"]}
-    return make_delta(*fixtures(), algorithm=algorithm, makers=makers, target_version="2.0.0")
+    return make_delta(
+        *fixtures(), algorithm=algorithm, makers=makers, filters=[kind], target_version="2.0.0"
+    )

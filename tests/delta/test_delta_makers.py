@@ -10,6 +10,7 @@ from pairs import PROFILES, edited, fixtures, released
 from mcu_updater.delta import (
     Algorithm,
     DeltaRejected,
+    Filter,
     Header,
     Signature,
     SignatureKind,
@@ -23,6 +24,7 @@ from mcu_updater.errors import UsageError
 
 HEADER = Header(
     algorithm=Algorithm.HEATSHRINK,
+    filter=Filter.NONE,
     base_size=5,
     target_size=6,
     payload_size=7,
@@ -42,7 +44,9 @@ def test_detools_applies_what_every_maker_makes(name: str, algorithm: Algorithm)
     if name not in makers:
         pytest.skip(f"{name} is not installed")
     for base, target in (fixtures(), edited(3), edited(11)):
-        made = make_delta(base, target, algorithm=algorithm, makers={name: makers[name]})
+        made = make_delta(
+            base, target, algorithm=algorithm, makers={name: makers[name]}, filters=[Filter.NONE]
+        )
         theirs = io.BytesIO()
         detools.apply_patch(io.BytesIO(base), io.BytesIO(made.package[made.header.size :]), theirs)
         assert theirs.getvalue() == target == apply_delta(made.package, base)
