@@ -20,14 +20,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from mcu_updater.delta import Algorithm, DeltaDecoder, parse_header  # noqa: E402
+from mcu_updater.delta import Algorithm, DeltaDecoder, Filter, parse_header  # noqa: E402
 from mcu_updater.delta.make import make_delta, pack_stream  # noqa: E402
 from mcu_updater.delta.makers import available, pack_covers  # noqa: E402
+from mcu_updater.delta.shifts import Shifts  # noqa: E402
 
 HUBS = ("technichub", "primehub")
 WINDOWS = {Algorithm.HEATSHRINK: (8, 10), Algorithm.LZMA: (12, 16)}
@@ -53,11 +55,14 @@ def sizes_of(base: bytes, target: bytes) -> Iterator[tuple[str, int]]:
     yield "full image", len(target)
     yield "full image, xz -9", len(lzma.compress(target, preset=9 | lzma.PRESET_EXTREME))
     for name, find in available().items():
-        stream = pack_covers(find(base, target), base, target)
-        for algorithm, windows in WINDOWS.items():
-            for bits in windows:
-                packed = pack_stream(stream, algorithm, bits)
-                yield f"{name}, {algorithm.name.lower()} 2^{bits}", len(packed.data)
+        covers = find(base, target)
+        for shifts in (None, Shifts()):
+            stream = pack_covers(covers, base, target, shifts)
+            filtered = ", shifts" if shifts else ""
+            for algorithm, windows in WINDOWS.items():
+                for bits in windows:
+                    packed = pack_stream(stream, algorithm, bits)
+                    yield f"{name}, {algorithm.name.lower()} 2^{bits}{filtered}", len(packed.data)
     yield from detools_sizes(base, target)
     yield from hdiffpatch_sizes(base, target)
     yield from peer_sizes(base, target)
@@ -125,7 +130,7 @@ def print_sizes() -> None:
 def apply_once(how: str, folder: Path) -> None:
     """In a process of its own: time and growth of memory, as JSON on stdout."""
     base = (folder / "base").read_bytes()
-    package = (folder / "package").read_bytes()
+    package = (folder / ("shifts" if how == "ours, shifts" else "package")).read_bytes()
     header = parse_header(package)
     patch = io.BytesIO(package[header.size :])
     import detools
@@ -162,12 +167,14 @@ def print_apply() -> None:
     print("|---|---|---|---|")
     for name, base, target in pairs():
         for algorithm in Algorithm:
-            made = make_delta(base, target, algorithm=algorithm)
+            made = make_delta(base, target, algorithm=algorithm, filters=[Filter.NONE])
             with tempfile.TemporaryDirectory() as name_of_folder:
                 folder = Path(name_of_folder)
                 (folder / "base").write_bytes(base)
                 (folder / "package").write_bytes(made.package)
-                for how in ("ours", "ours, resumable", "detools"):
+                foretold = make_delta(base, target, algorithm=algorithm, filters=[Filter.SHIFTS])
+                (folder / "shifts").write_bytes(foretold.package)
+                for how in ("ours", "ours, resumable", "ours, shifts", "detools"):
                     runs = [measured(how, folder) for _ in range(ROUNDS)]
                     rate = len(target) / 1024 / min(run["seconds"] for run in runs)
                     memory = max(run["kib"] for run in runs)
@@ -186,22 +193,28 @@ def measured(how: str, folder: Path) -> dict[str, float]:
 
 
 def print_state() -> None:
-    print("| profile, window | state | of it header | of it SHA-256, at most |")
+    print("| profile, window, filter | state | of it header | of it SHA-256, at most |")
     print("|---|---|---|---|")
     _, base, target = list(pairs())[-1]
     for algorithm, windows in WINDOWS.items():
-        for bits in windows:
-            made = make_delta(base, target, algorithm=algorithm, window_bits=bits)
-            decoder = DeltaDecoder(
-                lambda at, size: base[at : at + size],
-                lambda size: hashlib.sha256(base[:size]).digest(),
-                resumable=True,
-            )
-            largest = 0
-            for at in range(0, len(made.package), 64):
-                list(decoder.feed(made.package[at : at + 64]))
-                largest = max(largest, len(decoder.state()))
-            print(f"| {algorithm.name.lower()} 2^{bits} | {largest} | {made.header.size} | 103 |")
+        for bits, kind in product(windows, Filter):
+            made = make_delta(base, target, algorithm=algorithm, window_bits=bits, filters=[kind])
+            size = largest_state(made.package, base)
+            profile = f"{algorithm.name.lower()} 2^{bits}, {kind.name.lower()}"
+            print(f"| {profile} | {size} | {made.header.size} | 103 |")
+
+
+def largest_state(package: bytes, base: bytes) -> int:
+    decoder = DeltaDecoder(
+        lambda at, size: base[at : at + size],
+        lambda size: hashlib.sha256(base[:size]).digest(),
+        resumable=True,
+    )
+    largest = 0
+    for at in range(0, len(package), 64):
+        list(decoder.feed(package[at : at + 64]))
+        largest = max(largest, len(decoder.state()))
+    return largest
 
 
 def main() -> None:
