@@ -17,6 +17,7 @@ from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
 from mcu_updater.cli.center import commands as center_commands
+from mcu_updater.cli.delta import commands as delta_commands
 from mcu_updater.cli.device import commands as device_commands
 from mcu_updater.cli.fleet import command as fleet_command
 from mcu_updater.cli.image import commands as image_commands
@@ -76,6 +77,7 @@ cli.add_command(watch_command)
 cli.add_command(part_commands)
 cli.add_command(image_commands)
 cli.add_command(package_commands)
+cli.add_command(delta_commands)
 cli.add_command(powerloss_command)
 cli.add_command(center_commands)
 cli.add_command(fleet_command)

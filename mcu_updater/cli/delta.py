@@ -1,0 +1,212 @@
+"""``delta make``, ``delta apply`` and ``delta info``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from flash_emulator import Part
+from flash_emulator.traits import Kind
+from mcu_updater.cli import values
+from mcu_updater.cli.screen import show
+from mcu_updater.delta import Algorithm, DeltaRejected, Header, apply_delta, parse_header
+from mcu_updater.delta.make import WINDOW_DEFAULT, Made, make_delta
+from mcu_updater.errors import PortError, UsageError
+from mcu_updater.report.delta import Cost, Costs, costs_table, header_table, makers_table
+
+PROFILES: Final = {"device": Algorithm.HEATSHRINK, "host": Algorithm.LZMA}
+_BITS_PER_BYTE: Final = 10  # 8N1 on the UART: a start and a stop bit
+_FILE: Final = click.Path(path_type=Path)
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+
+
+@click.group("delta")
+def commands() -> None:
+    """Make, apply and look at delta packages: what changed between two images."""
+
+
+@commands.command("make")
+@click.argument("old", type=_FILE, callback=values.image)
+@click.argument("new", type=_FILE, callback=values.image)
+@click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="The package.")
+@click.option(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    default="device",
+    show_default=True,
+    help="device: heatshrink, for a few hundred bytes of RAM. host: LZMA, a third smaller, for "
+    "about 10 KiB.",
+)
+@click.option(
+    "--window",
+    "window_bits",
+    type=int,
+    metavar="BITS",
+    help="How far a patch may look back, as a power of two: its RAM.  [default: "
+    + ", ".join(f"{name} {WINDOW_DEFAULT[kind]}" for name, kind in PROFILES.items())
+    + "]",
+)
+@click.option("--from", "source", callback=values.version, metavar="V", help="Version of OLD.")
+@click.option("--to", "target", callback=values.version, metavar="V", help="Version of NEW.")
+@click.option(
+    "--part",
+    default="STM32L476xG",
+    show_default=True,
+    callback=values.part,
+    metavar="NAME",
+    help="Whose flash the time is estimated for.",
+)
+@click.option(
+    "--air-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=127,
+    show_default=True,
+    metavar="KBIT/S",
+    help="On air. The default is the most that LTE Cat NB2 can do.",
+)
+@click.option(
+    "--baud",
+    type=click.IntRange(min=1),
+    default=115200,
+    show_default=True,
+    help="From the module to the updater.",
+)
+@click.option("--force", is_flag=True, help="Even when the full package is no larger.")
+@_json
+def delta_make(old: bytes, new: bytes, output: Path, as_json: bool, **given: Any) -> None:
+    """Make a delta package that turns OLD into NEW, both raw images.
+
+    Every maker that is installed is tried; the smallest package is applied before it is written.
+    """
+    made = make_delta(
+        old,
+        new,
+        algorithm=PROFILES[given["profile"]],
+        window_bits=given["window_bits"],
+        base_version=given["source"] or "",
+        target_version=given["target"] or "",
+    )
+    costs = Costs(
+        full=_cost(len(new), len(new), given), delta=_cost(len(made.package), len(new), given)
+    )
+    if len(made.package) >= len(new) and not given["force"]:
+        raise UsageError(
+            "delta package would be no smaller than the full one",
+            expected=f"less than {len(new)} bytes",
+            found=str(len(made.package)),
+            then="Send the full package, or insist with --force",
+        )
+    _write(output, made.package)
+    if as_json:
+        click.echo(json.dumps(_made_json(made, costs)))
+    else:
+        show(makers_table(made), costs_table(costs))
+        click.echo(f"{output}: {len(made.package)} bytes, by {made.maker}; applied: gives NEW")
+
+
+@commands.command("apply")
+@click.argument("old", type=_FILE, callback=values.image)
+@click.argument("file", type=_FILE, callback=values.image)
+@click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="The new image.")
+def delta_apply(old: bytes, file: bytes, output: Path) -> None:
+    """Apply the delta package FILE to the image OLD. Writes nothing unless the result is right."""
+    image = apply_delta(file, old)
+    _write(output, image)
+    click.echo(f"{output}: {len(image)} bytes, SHA-256 as the package says")
+
+
+@commands.command("info")
+@click.argument("file", type=_FILE, callback=values.image)
+@_json
+def delta_info(file: bytes, as_json: bool) -> None:
+    """Show what the delta package FILE is for, and what it needs."""
+    header = parse_header(file)
+    expected = header.size + header.payload_size
+    if len(file) != expected:
+        raise DeltaRejected(
+            "package is not complete", expected=f"{expected} bytes", found=str(len(file))
+        )
+    if as_json:
+        click.echo(json.dumps(_header_json(header)))
+    else:
+        show(header_table(header))
+
+
+def _cost(package_size: int, image_size: int, given: dict[str, Any]) -> Cost:
+    """Either package writes the whole image: on flash a delta saves nothing."""
+    return Cost(
+        size=package_size,
+        air_s=package_size * 8 / (given["air_rate"] * 1000),
+        serial_s=package_size * _BITS_PER_BYTE / given["baud"],
+        flash_s=_flash_s(given["part"], image_size),
+    )
+
+
+def _flash_s(part: Part, size: int) -> float | None:
+    """To erase the sectors and program the units, typically, or at most where documents say no
+    more; None where they say nothing."""
+    program_us = _time_us(part, "program_unit")
+    if program_us is None:
+        return None
+    total_us = -(-size // part.program_unit) * program_us
+    left = size
+    for sector in sorted(part.sector_sizes):
+        if left <= 0:
+            break
+        erase_us = _time_us(part, "sector_erase", sector)
+        if erase_us is None:
+            return None
+        total_us += erase_us
+        left -= sector
+    return total_us / 1e6 if left <= 0 else None
+
+
+def _time_us(part: Part, kind: Kind, size: int | None = None) -> int | None:
+    typical = part.timing.of(kind, size, "typ")
+    return part.timing.of(kind, size, "max") if typical is None else typical
+
+
+def _made_json(made: Made, costs: Costs) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "maker": made.maker,
+        "makers": [asdict(one) for one in made.candidates],
+        "full": asdict(costs.full),
+        "delta": asdict(costs.delta),
+        "header": _header_json(made.header),
+    }
+
+
+def _header_json(header: Header) -> dict[str, Any]:
+    signature = header.signature
+    return {
+        "schema": 1,
+        "algorithm": header.algorithm.name.lower(),
+        "filter": header.filter.name.lower(),
+        "base_version": header.base_version,
+        "base_size": header.base_size,
+        "base_sha256": header.base_sha256.hex(),
+        "target_version": header.target_version,
+        "target_size": header.target_size,
+        "target_sha256": header.target_sha256.hex(),
+        "header_size": header.size,
+        "patch_size": header.payload_size,
+        "window": header.window,
+        "signature": signature and {"kind": signature.kind.name, "key": signature.key_id.hex()},
+    }
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(path.name + ".new")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise PortError(
+            "cannot be written", where=str(path), found=error.strerror or str(error)
+        ) from error
