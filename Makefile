@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills flips fuzz bench bench-serial firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills flips damage fuzz bench bench-serial firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -14,6 +14,8 @@ help:            ## list the targets
 $(STAMP): pyproject.toml
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --editable '.[delta]' 2>/dev/null || \
+	  echo "detools cannot be built here (C compiler? make apt): tests that ask it are skipped"
 	@touch $@
 
 demo: $(STAMP)   ## a whole upgrade on the emulated board, cut once and carried on
@@ -74,6 +76,9 @@ mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/m
 kills: $(STAMP)  ## kill an update of a served module 200 times, some minutes
 	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q tests/attached/test_two_processes.py -k killed
 
+damage: $(STAMP) ## 10,000 random damages of delta packages of each profile, some minutes
+	MCU_UPDATER_DAMAGES=10000 $(BIN)/pytest -q tests/delta/test_delta_damage.py
+
 fuzz: $(STAMP)   ## coverage-guided fuzzing of both AT grammars; FUZZ_S seconds each
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	for each in module client; do \
@@ -91,6 +96,8 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/powerloss.py
 	$(BIN)/python benchmarks/at_leg.py --check
 	$(BIN)/python benchmarks/images.py --check
+	$(BIN)/python benchmarks/delta.py apply
+	$(BIN)/python benchmarks/delta.py state
 
 bench-serial: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side (takes an hour)
 	$(BIN)/python benchmarks/stm32_serial.py

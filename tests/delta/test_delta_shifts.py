@@ -1,4 +1,4 @@
-"""Calls and pointers that are foretold: lossless for any bytes, and of use where code moved."""
+"""Calls and pointers that are foretold: lossless for any bytes, worth it for moved code."""
 
 import random
 import struct
