@@ -263,6 +263,8 @@ def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **give
         verdict_s=given["verdict_wait"],
     )
     terms = _terms(policy, given)
+    if given["target_port"] is not None:
+        _check_target(given)
     if given["module"] is not None:
         ctx.exit(_update_attached(ctx, image, file, terms, screen))
     if image is None or given["any_package"]:
@@ -277,6 +279,13 @@ def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **give
     plan = Plan(given["component"], given["target"], package, source)
     terms = replace(terms, policy=replace(terms.policy, component=board.component))
     ctx.exit(Session(board, file, terms, screen).upgrade(plan))
+
+
+def _check_target(given: dict[str, Any]) -> None:
+    """What cannot be had together with --target is said, never ignored."""
+    for option, found in (("--module", given["module"]), ("--require-signature", trust_of(given))):
+        if found is not None:
+            raise UsageError(f"{option} and --target cannot be had together", then="Leave one out")
 
 
 _OF_THE_EMULATED_MODULE = ("target", "piece_size", "md5", "sha256")

@@ -27,6 +27,7 @@ IMAGE = NEW["bin"]
         ((IMAGE, "--module", "x", "--piece-size", "9"), "--piece-size is for"),
         ((IMAGE, "--module", "x", "--md5", "0" * 32), "--md5 is for"),
         ((IMAGE, "--module", "x", "--line-end", "lf"), "'lf' is not one of"),
+        ((IMAGE, "--module", "x", "--target", "y"), "--module and --target cannot be had together"),
         ((IMAGE, "--module", "x", "--battery", "101"), "101 is not in the range"),
     ],
 )
