@@ -161,6 +161,8 @@ def _done(bench: Bench, plan: FlashPlan | None, took_s: float, *, verified: bool
     assert plan is not None
     traffic = bench.flasher.connection.rom.rom.traffic.since(bench.started)
     line_rate = plan.firmware.size * 11 / bench.line.baud / took_s * 100 if took_s else 0.0
+    is_paced = traffic.wire_bytes * 10 / bench.line.baud <= took_s  # a pty or a socket is not
+    share = f"{line_rate:.0f} % of" if is_paced else "on a port that does not keep"
     fields = {
         "event": "done",
         "verified": verified,
@@ -169,14 +171,14 @@ def _done(bench: Bench, plan: FlashPlan | None, took_s: float, *, verified: bool
         "turnarounds": traffic.turnarounds,
         "written_bytes": plan.write_size,
         "kept_bytes": plan.kept_size,
-        "line_rate_percent": round(line_rate, 1),
+        "line_rate_percent": round(line_rate, 1) if is_paced else None,
         "repaired": bench.connection.rom.failures,
     }
     word = "done" if verified else "written, not verified"
     text = (
         f"{word} in {took_s:.1f} s: {plan.write_size} bytes written, {plan.kept_size} kept; "
         f"{traffic.wire_bytes} bytes on the wire, {traffic.turnarounds} turnarounds, "
-        f"{line_rate:.0f} % of the line rate"
+        f"{share} the line rate"
     )
     bench.screen.result(fields, text)
 
