@@ -374,6 +374,20 @@ class Cells:
             _forget(page, units)
             self._count_unknown(page)
 
+    def exchange(self, offset: int, other: int, size: int) -> None:
+        """Let the whole pages of two ranges of *size* bytes change places."""
+        pages = [(index, self._pages[index]) for index in self._indices(offset, size)]
+        others = [(index, self._pages[index]) for index in self._indices(other, size)]
+        for (index, _), (_, page) in zip([*pages, *others], [*others, *pages], strict=True):
+            self._put(index, page if page in (self._blank, self._forgotten) else page.copy())
+            if any(any(raw.fading) for raw in page.raw.values()):
+                self._fading |= {index}
+
+    def _indices(self, offset: int, size: int) -> range:
+        if offset % self._page_size or size % self._page_size:
+            raise ValueError(f"{size} bytes at {offset}: expected whole pages")
+        return range(offset // self._page_size, (offset + size) // self._page_size)
+
     def _count_unknown(self, page: _Page) -> None:
         self._unknown -= page.unknown
         page.unknown = page.marks.count(Mark.UNKNOWN)

@@ -301,11 +301,14 @@ class Checker:
     def _unseen(self, path: str) -> Unseen:
         return self.certificate.unseen[self.certificate.paths[path]]
 
-    def fade(self, flash: EmulatedFlash) -> None:
-        """What else a cut does to *flash*, as far as the search goes."""
+    def left(self, flash: EmulatedFlash) -> EmulatedFlash:
+        """What a cut leaves of *flash*, as far as the search goes."""
         flash.interrupted = None
-        if self.certificate.header["merge"]:
-            flash.cells.fade()
+        if not self.certificate.header["merge"]:
+            return flash
+        flash.cells.fade()
+        found: EmulatedFlash = self.subject.representative(flash)
+        return found
 
     def _state(self, path: str) -> Left:
         """The state at the end of *path*, with all forgotten that the certificate forgets."""
@@ -337,8 +340,7 @@ class Checker:
             if operation or moment or found[1]:
                 raise NotConfirmed(f"{path}: the last cut is never reached, found {found}")
         flash.watch = None
-        self.fade(flash)
-        return flash, dict(boot.surviving())[way or ""]
+        return self.left(flash), dict(boot.surviving())[way or ""]
 
     def _really(self, path: str, reads: Reads, expected: object) -> None:
         """The same cuts with nothing forgotten."""
@@ -526,7 +528,7 @@ class Walk:
 
     def _closed(self, flash: EmulatedFlash, what: str) -> None:
         """What a cut left must be listed."""
-        self._checker.fade(flash)
+        flash = self._checker.left(flash)
         for way, rest in self._boot.surviving():
             self._checker.cuts += 1
             if not self._is_listed(flash, rest):

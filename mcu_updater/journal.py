@@ -45,11 +45,12 @@ VERSION_SIZE = 64
 _HEADER = struct.Struct(f"<4sHBBIIII4x16s32s32s{COMPONENT_SIZE + 1}p{VERSION_SIZE + 1}pB")
 _END = struct.Struct("<I4s")  # CRC, end mark
 END_MARK = b"DONE"  # no part of it reads blank, whatever the program unit
-_TURN_AT = _HEADER.size + 8  # behind length and CRC of the checkpoint
+TURN_AT = _HEADER.size + 8  # behind length and CRC of the checkpoint
 TURNS = 4  # enough to tell the newer of two
 _SEALS = struct.Struct("<B8sI8sI")  # sealed or not; version and counter of the image; the floor's
-_SEALS_AT = _TURN_AT + 1
-assert HEADER_SIZE - _END.size >= _SEALS_AT + _SEALS.size
+_SEALS_AT = TURN_AT + 1
+CRC_AT = HEADER_SIZE - _END.size
+assert _SEALS_AT + _SEALS.size <= CRC_AT
 
 
 class Phase(IntEnum):
@@ -214,7 +215,7 @@ class Journal:
     def __init__(self, halves: tuple[Window, Window], slot_sectors: int) -> None:
         self._halves = halves
         unit = halves[0].unit
-        self._record_size = max(8, unit)
+        self._record_size = _record_size(unit)
         places = max(_FIRST_PLACE[Record.SECTOR] + slot_sectors, _VERIFIED_PLACES)
         self._checkpoint_start = HEADER_SIZE + places * self._record_size
         self._slot_sectors = slot_sectors
@@ -259,7 +260,7 @@ class Journal:
             if checkpoint is None:
                 return None
             snapshot = replace(snapshot, checkpoint=checkpoint)
-        return _Header(half, raw[_TURN_AT] % TURNS, snapshot)
+        return _Header(half, raw[TURN_AT] % TURNS, snapshot)
 
     def _read_checkpoint(self, half: int, length: int, crc: int) -> bytes | None:
         if length > self.checkpoint_capacity:
@@ -382,6 +383,15 @@ def _record_bytes(record: Record, index: int, generation: int, size: int) -> byt
     return word * (size // len(word))
 
 
+def settled_record(generation: int, unit: int) -> bytes:
+    """SETTLED, as it stands behind a header in flash of this program unit."""
+    return _record_bytes(Record.SETTLED, 0, generation, _record_size(unit))
+
+
+def _record_size(unit: int) -> int:
+    return max(8, unit)
+
+
 @lru_cache(maxsize=8)
 def _sector_records(generation: int, count: int, size: int) -> bytes:
     """SECTOR records 0 to *count* - 1 as they stand in flash."""
@@ -436,6 +446,12 @@ def encode_header(snapshot: Snapshot, turn: int = 0) -> bytes:
         floor.counter,
     )
     body = body.ljust(HEADER_SIZE - _END.size, b"\0")
+    return body + _END.pack(zlib.crc32(body), END_MARK)
+
+
+def with_turn(raw: bytes, turn: int) -> bytes:
+    """The 256 bytes of a header, with another turn."""
+    body = raw[:TURN_AT] + bytes([turn]) + raw[TURN_AT + 1 : -_END.size]
     return body + _END.pack(zlib.crc32(body), END_MARK)
 
 

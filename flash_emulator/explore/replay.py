@@ -73,6 +73,7 @@ def replay(
         state.interrupted = None
         if options.merges:
             state.cells.fade()
+            state = subject.representative(state)
     number = len(path.cuts) + 1
     last = _Shot(subject, powered(state, path.reads), rest, number, None, options)
     last.run()

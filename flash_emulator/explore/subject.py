@@ -58,6 +58,16 @@ class Subject(Protocol):
 
     def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot: ...
 
+    def representative(self, flash: EmulatedFlash) -> EmulatedFlash:
+        """What a cut left, or another flash that is as good: only that one is booted.
+
+        It promises that every boot does the same with both, but for the places where it does it,
+        and that what the same cut leaves of them is again as good as each other. What is known of
+        *flash* may be less than all; the answer must be right for whatever the rest holds. As it
+        stands, nothing is as good as something else.
+        """
+        return flash
+
 
 class Violation(Exception):
     """Something that must hold does not. *question* is "safe", "live", "told" or one's own."""
@@ -72,7 +82,7 @@ class Violation(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionSubject:
+class FunctionSubject(Subject):
     """A function that boots on a flash, and one that judges the flash when it has come to rest.
 
     *function* returns when it is at rest, or is a generator that yields memory. *verdict* raises

@@ -304,6 +304,8 @@ class Successors:
         self, flash: EmulatedFlash, operation: int, outcome: Outcome, *, merged: bool = False
     ) -> Iterator[Successor]:
         flash.interrupted = None  # FLASH_OPSR is not part of a state: no boot may read it
+        if self.job.merge:
+            flash = self.job.subject.representative(flash)
         for way, rest in self.ways:
             twin, key = self._without_dead(flash, rest)
             cut = Cut(operation, outcome, way=way)

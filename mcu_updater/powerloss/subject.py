@@ -27,6 +27,7 @@ from mcu_updater.events import (
     Progress,
     Work,
 )
+from mcu_updater.powerloss.rotation import trailers_of, turned_back
 from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
 from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Plan
 from mcu_updater.quectel.module import EmulatedModule
@@ -91,6 +92,7 @@ class BoardSubject(Subject):
         self.plans = board.center.plans
         self.trust = scenario.trust
         self.flash = board.device
+        self.trailers = trailers_of(board.device, board.layout)
         self.readout_level = board.device.options.readout_level
         self.rest = _rest(board.module, board.center, board.clock.now_s())
         self.digests = {version: sha256(i).digest() for version, i in scenario.images.items()}
@@ -99,6 +101,9 @@ class BoardSubject(Subject):
     def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot:
         assert isinstance(rest, ModuleRest)
         return BoardBoot(self, flash, rest)
+
+    def representative(self, flash: EmulatedFlash) -> EmulatedFlash:
+        return turned_back(flash, self.trailers)
 
     def board(self, flash: EmulatedFlash, rest: ModuleRest) -> Board:
         """A board with this flash, module and cloud; its clock begins at 0."""

@@ -175,7 +175,7 @@ class TellingBoot:
 
 
 @dataclass(frozen=True)
-class Telling:
+class Telling(Subject):
     strict: bool = False
 
     def boot(self, flash: EmulatedFlash, rest: Rest) -> TellingBoot:

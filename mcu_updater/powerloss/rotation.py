@@ -1,0 +1,117 @@
+"""Trailers that differ in half and turn only are alike, and one of each kind is enough to boot.
+
+Which half of a trailer a settled journal stands in, and its turn, tell how often it was replaced
+and nothing else: FORMAT.md, section 5, asks for the turn only where no half is settled, and only
+for the difference of two. So a device whose trailer is turned back, half 0 and turn 0, does the
+same as before, at other places, and so do all that can come of it. That holds for
+
+* a half that has a header and SETTLED, every unit of them whole, as long as
+* the other half is void: its header does not end as a header ends, however its bits read, and
+* both halves have sectors of the same sizes, and no cell of them is stuck.
+
+All else is left as it is. What differs is which half wears out, and which random bits a torn unit
+gets, since these are drawn by place. ``tests/powerloss/test_rotation.py`` compares closures with
+and without this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flash_emulator import EmulatedFlash
+from flash_emulator.cells import Mark
+from mcu_updater.journal import (
+    CRC_AT,
+    END_MARK,
+    HEADER_SIZE,
+    TURN_AT,
+    decode_header,
+    with_turn,
+)
+from mcu_updater.slot import AnyLayout, CopyLayout
+
+
+@dataclass(frozen=True, slots=True)
+class Trailer:
+    """Where the two halves of one begin in the array, and the size of each in bytes."""
+
+    halves: tuple[int, int]
+    size: int
+
+
+def trailers_of(flash: EmulatedFlash, layout: AnyLayout) -> tuple[Trailer, ...]:
+    """All whose halves are alike in their sectors."""
+    areas = (
+        [(0, layout), (flash.part.size // 2, layout)] if not isinstance(layout, CopyLayout) else []
+    )
+    if isinstance(layout, CopyLayout):
+        areas = [(0, area) for area in (layout.execution, *layout.storage)]
+    else:
+        areas = [(0, layout), (flash.part.size // 2, layout)]
+    return tuple(
+        Trailer((start + area.halves[0].offset, start + area.halves[1].offset), area.halves[0].size)
+        for start, area in areas
+        if area.halves[0].sector_sizes == area.halves[1].sector_sizes
+    )
+
+
+def turned_back(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFlash:
+    """*flash* itself, or a twin in which every trailer that can be is in half 0, with turn 0."""
+    twin = flash
+    for trailer in trailers:
+        half = _only_half(twin, trailer)
+        header = None if half is None else _header(twin, trailer.halves[half])
+        if header is None or (half == 0 and header[TURN_AT] == 0) or _is_stuck(twin, trailer):
+            continue
+        if twin is flash:
+            twin = flash.fork()
+        if half == 1:
+            twin.cells.exchange(*trailer.halves, trailer.size)
+        _write_turn(twin, trailer.halves[0], header)
+    return twin
+
+
+def _only_half(flash: EmulatedFlash, trailer: Trailer) -> int | None:
+    """The half that may have a header where the other one has none for sure."""
+    void = [_is_void(flash, half) for half in trailer.halves]
+    return 1 - void.index(True) if void[0] != void[1] else None
+
+
+def _header(flash: EmulatedFlash, half: int) -> bytes | None:
+    """A valid header, as far as its last stable state says; its turn and its CRC are whole."""
+    cells, size = flash.cells, flash.part.program_unit
+    raw = cells.raw_data(half, HEADER_SIZE)
+    if not raw.endswith(END_MARK) or decode_header(raw) is None:
+        return None
+    turn, crc = half + TURN_AT, half + CRC_AT
+    whole = cells.plain_size(turn // size * size, size) == size
+    end = crc // size * size
+    whole &= cells.plain_size(end, half + HEADER_SIZE - end) == half + HEADER_SIZE - end
+    return raw if whole else None
+
+
+def _is_void(flash: EmulatedFlash, half: int) -> bool:
+    """Whether no reading of the half gives a header."""
+    size = flash.part.program_unit
+    end = END_MARK[-size:]
+    unit = (half + HEADER_SIZE) // size - 1
+    wanted = size - len(end), end
+    if flash.cells.mark(unit) is Mark.UNKNOWN:
+        return wanted in flash.cells.not_held(unit)
+    return not flash.may_hold(unit, wanted)
+
+
+def _is_stuck(flash: EmulatedFlash, trailer: Trailer) -> bool:
+    size = flash.part.program_unit
+    return any(
+        half <= unit * size < half + trailer.size for unit in flash.stuck for half in trailer.halves
+    )
+
+
+def _write_turn(flash: EmulatedFlash, half: int, header: bytes) -> None:
+    """Only the units that it changes are programmed: blank ones stay blank."""
+    size, turned = flash.part.program_unit, with_turn(header, 0)
+    for at in range(0, HEADER_SIZE, size):
+        if turned[at : at + size] != header[at : at + size]:
+            flash.cells.program((half + at) // size, turned[at : at + size])
