@@ -17,7 +17,8 @@ header and returns ``(subject, flash, rest)``, as the search had them. Four ques
 * Is the list closed? In every operation of that boot, every unit is cut with every outcome. What
   is left must be listed for this place, as it is or among the states whose unknown content it has.
 
-What the search assumes is assumed here, too: where it merges, weak bits are metastable after a cut.
+What the search assumes is assumed here, too: where it merges, weak bits are metastable after a cut,
+and a state is as good as what the subject calls its representative.
 
 If all states are checked, the answers prove by induction that no cut leads out of the list.
 """

@@ -57,7 +57,8 @@ def replay(
     """Boot, cut, boot again ... as *path* says. Raises PathLeft where a cut does not fire.
 
     *options* are those of the search that found it: whether weak bits are metastable as soon as
-    power goes depends on them, and how many operations a boot may do.
+    power goes depends on them, whether the next boot is that of the subject's representative, and
+    how many operations a boot may do.
     """
     options = options or Options()
     state = flash.fork()

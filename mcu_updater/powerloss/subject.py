@@ -90,7 +90,7 @@ class BoardSubject(Subject):
         board = scenario.board()
         board.device.draws_by_place = True
         self.plans = board.center.plans
-        self.trust = scenario.trust
+        self.trust, self.options = scenario.trust, scenario.options
         self.flash = board.device
         self.trailers = trailers_of(board.device, board.layout)
         self.readout_level = board.device.options.readout_level
@@ -114,11 +114,11 @@ class BoardSubject(Subject):
             component=COMPONENT,
             clock=MillisecondClock(),
             device=flash,
-            options=scenario.options,
+            options=self.options,
         )
         board.trust = board.boot_trust = self.trust
         board.center = self._center(rest.center)
-        board.module = EmulatedModule.load(rest.module, board.center, scenario.options)
+        board.module = EmulatedModule.load(rest.module, board.center, self.options)
         return board
 
     def _center(self, saved: dict[str, Any]) -> DeveloperCenter:
@@ -141,7 +141,7 @@ class BoardSubject(Subject):
         center = self._center(_just_offered(board.center.save(now_s)))
         saved = board.module.save(now_s)
         saved["timers"] = _set_back(saved["timers"])
-        module = EmulatedModule.load(saved, center, self.scenario.options)
+        module = EmulatedModule.load(saved, center, self.options)
         now_s = 0.0
         if way is Way.MODULE:
             module.power_cut(now_s)
