@@ -250,6 +250,10 @@ class EmulatedModule:
         self._firmware.registration.lose_link(back_after_s)
         self._send_urcs()
 
+    def with_options(self, options: ModuleOptions, now_s: float) -> EmulatedModule:
+        """This module, as it is, with other *options*: a battery that is charged, say."""
+        return self.load(self.save(now_s), self._center, options, self.faults, now_s)
+
     # --- saved state --------------------------------------------------------------------
 
     def memory(self, now_s: float) -> Hashable:
