@@ -45,6 +45,7 @@ class EmulatedModule:
             **self._firmware.handlers,
             "held": self._release,
             "watchdog": self._reboot,
+            "install": self._install,
         }
         self._parser = CommandParser(max_size=options.max_line_size)
         self._out = bytearray()
@@ -243,6 +244,10 @@ class EmulatedModule:
     def _reboot(self) -> None:
         self._lose_power()
         self._timers.start("boot", self.options.boot_s)
+
+    def _install(self) -> None:
+        self._firmware.installed()
+        self._reboot()
 
     def lose_link(self, now_s: float, back_after_s: float) -> None:
         """The network goes and comes back; the upgrade's state is kept."""
