@@ -152,10 +152,12 @@ class DeveloperCenter:
     def _is_due(self, index: int, versions: Mapping[str, str], now_s: float) -> bool:
         plan, progress = self.plans[index], self._progress[index]
         version = versions.get(plan.component)
-        if version is None or plan.source_version not in ("", version):
+        if version is None:
             return False
         if version == plan.target_version:
             self._at_target(index, now_s)
+            return False
+        if plan.source_version not in ("", version):
             return False
         if progress.state in RUNNING or _is_given_up(plan, progress):
             return False
