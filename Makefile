@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills flips damage fuzz bench bench-serial firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills line flips damage fuzz bench bench-serial firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -73,8 +73,14 @@ mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/m
 	cp -r mcu_updater flash_emulator tests pyproject.toml .mutation
 	cd .mutation && ../$(BIN)/mutmut run && ../$(BIN)/mutmut results
 
-kills: $(STAMP)  ## kill an update of a served module 200 times, some minutes
-	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q tests/attached/test_two_processes.py -k killed
+kills: $(STAMP)  ## kill an update of a served module 200 times over a pty and over TCP, 15 minutes
+	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q tests/attached/test_two_processes.py -k killed \
+	  --junitxml .cache/kills.xml
+	@for wire in pty tcp; do grep -o "\[$$wire-[0-9]*\].*killed while it ran\" value=\"[0-9]*" .cache/kills.xml | \
+	  grep -o "[0-9]*$$" | awk -v wire=$$wire '{ n += $$1 } END { print wire ": " n " killed while they ran" }'; done
+
+line: $(STAMP)   ## change, lose and double every byte of the AT line in turn, some minutes
+	MCU_UPDATER_LINE=all $(BIN)/pytest -q tests/attached/test_line_bytes.py
 
 damage: $(STAMP) ## 10,000 random damages of delta packages of each profile, some minutes
 	MCU_UPDATER_DAMAGES=10000 $(BIN)/pytest -q tests/delta/test_delta_damage.py

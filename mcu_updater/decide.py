@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from mcu_updater.journal import VERSION_SIZE, Phase, Snapshot
-from mcu_updater.ota import PieceReady, PlanOffered
+from mcu_updater.ota import PieceReady, PlanOffered, is_reportable
 
 
 class Module(StrEnum):
@@ -21,7 +21,8 @@ class Module(StrEnum):
     IDLE = "idle"  # our version was stated, no upgrade is under way
     ASKED = "asked for a plan"
     NO_PLAN = "offers no plan"
-    OFFERED = "offers a plan"
+    OFFERED_ONCE = "offers a plan, said once"
+    OFFERED = "offers a plan"  # said twice, and alike
     ACCEPTED = "plan confirmed"
     STARTED = "told the package"
     BUSY = "downloading"
@@ -45,6 +46,7 @@ class Step(Enum):
     REPORT = auto()  # state the running version: outside an upgrade, or as its verdict
     END_UPGRADE = auto()  # state the running version to end an upgrade that cannot go on
     ASK = auto()  # ask for a plan
+    ASK_AGAIN = auto()  # ask once more: no digest guards what a plan says
     AWAIT = auto()  # wait for the module's next event
     ANSWER = auto()  # judge the plan; journal it and confirm, or refuse
     PROBE = auto()  # find out what the module still holds
@@ -73,6 +75,7 @@ _REST = {
     Module.IDLE: Step.ASK,
     Module.ASKED: Step.AWAIT,
     Module.NO_PLAN: Step.FINISH,
+    Module.OFFERED_ONCE: Step.ASK_AGAIN,
     Module.OFFERED: Step.ANSWER,
     Module.QUIET: Step.REPORT,
     Module.SUCCEEDED: Step.FINISH,
@@ -94,11 +97,13 @@ _UNDER_WAY = {  # the same for all phases of an upgrade
     Module.QUIET: Step.ASK,
     Module.ASKED: Step.AWAIT,
     Module.NO_PLAN: Step.FINISH,
+    Module.OFFERED_ONCE: Step.ASK_AGAIN,
     Module.OFFERED: Step.ANSWER,
     Module.ACCEPTED: Step.AWAIT,
     Module.STARTED: Step.NOTE_PACKAGE,
     Module.HOLDS_OTHER: Step.END_UPGRADE,
-    Module.SUCCEEDED: Step.FINISH,
+    # of another component, which the same plan upgrades first: ours has reported no version
+    Module.SUCCEEDED: Step.AWAIT,
     Module.FAILED: Step.ASK,
 }
 
@@ -173,4 +178,6 @@ def judge(plan: PlanOffered, component: str, version: str) -> str | None:
         return f"version {version!r} is running already"
     if not 0 < len(plan.target_version.encode()) <= VERSION_SIZE:
         return f"its target version is not 1 to {VERSION_SIZE} bytes long"
+    if not is_reportable(plan.target_version):
+        return f"nobody could report its target version {plan.target_version!r}"
     return None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator
 from mcu_updater.decide import Module, fit
 from mcu_updater.errors import LinkError
 from mcu_updater.events import Event, ModuleSaid, ModuleTold, Problem
-from mcu_updater.journal import Snapshot
+from mcu_updater.journal import IN_PROGRESS, Snapshot
 from mcu_updater.ota import (
     EVENT_CODES,
     Downloading,
@@ -26,16 +26,28 @@ from mcu_updater.ota import (
     Updating,
 )
 
+OFFERS = (Module.OFFERED_ONCE, Module.OFFERED)
+
 
 class Listener:
     """Hears and probes *link*. Pieces are held against the inactive slot's journal.
 
-    *current* gives what that says.
+    *current* gives what that says. *component* is ours: what the module says of others' upgrades
+    is none of our business. *plan_once*: a plan is believed though it was said once only.
     """
 
-    def __init__(self, link: OtaModule, current: Callable[[], Snapshot | None]) -> None:
+    def __init__(
+        self,
+        link: OtaModule,
+        current: Callable[[], Snapshot | None],
+        component: str,
+        *,
+        plan_once: bool = False,
+    ) -> None:
         self._link = link
         self._current = current
+        self._component = component
+        self._plan_once = plan_once
         self.module = Module.UNKNOWN
         self.plan: PlanOffered | None = None
         self.started: DownloadStarted | None = None
@@ -45,8 +57,8 @@ class Listener:
         """Take the next event that says something; *silence* is what it means when none comes."""
         try:
             event = self._link.next_event(timeout_s)
-            while isinstance(event, OtherOtaEvent):
-                yield ModuleSaid(event.code, event.arguments)
+            while event is not None and not self._concerns(event):
+                yield ModuleSaid(_code(event), in_words(event))
                 event = self._link.next_event(timeout_s)
         except LinkError as error:
             yield Problem(error.message)
@@ -55,14 +67,36 @@ class Listener:
         if event is None:
             self.module = silence
             return
-        yield ModuleSaid(EVENT_CODES[type(event)], in_words(event))
+        yield ModuleSaid(_code(event), in_words(event))
         self.module = self._understand(event)
+
+    def _concerns(self, event: OtaEvent) -> bool:
+        """Whether it changes anything here. A message may offer upgrades of several components.
+
+        A plan that is only for others is heard, and refused. Beside a plan of ours it is not.
+        """
+        match event:
+            case OtherOtaEvent():
+                return False
+            case PlanOffered(component):
+                return component == self._component or not self._has_plan()
+            case DownloadStarted(component) | PieceReady(component):
+                return component == self._component
+            case _:
+                return True
+
+    def _has_plan(self) -> bool:
+        """Ours has been offered just now, or is under way."""
+        offered = self.module in OFFERS and self.plan is not None
+        if offered and self.plan is not None and self.plan.component == self._component:
+            return True
+        snapshot = self._current()
+        return snapshot is not None and snapshot.phase in IN_PROGRESS
 
     def _understand(self, event: OtaEvent) -> Module:
         match event:
             case PlanOffered():
-                self.plan = event
-                return Module.OFFERED
+                return self._offered(event)
             case DownloadStarted():
                 self.started = event
                 return Module.STARTED
@@ -78,6 +112,12 @@ class Listener:
                 return Module.FAILED
             case OtherOtaEvent():
                 return self.module
+
+    def _offered(self, plan: PlanOffered) -> Module:
+        """Nothing but the line guards a plan. So it is believed when it came twice, and alike."""
+        again = self.module in OFFERS and plan == self.plan
+        self.plan = plan
+        return Module.OFFERED if again or self._plan_once else Module.OFFERED_ONCE
 
     def _hold(self, piece: PieceReady) -> Module:
         self.piece = piece
@@ -104,10 +144,10 @@ class Listener:
     def memory(self) -> Hashable:
         """What is known of the module, and what it said as long as a step to come needs it.
 
-        ANSWER needs the plan, NOTE_PACKAGE the package, START_OVER and LOAD the piece.
+        ASK_AGAIN and ANSWER need the plan, NOTE_PACKAGE the package, START_OVER and LOAD the piece.
         """
         match self.module:
-            case Module.OFFERED:
+            case Module.OFFERED | Module.OFFERED_ONCE:
                 return self.module, self.plan
             case Module.STARTED:
                 return self.module, self.started
@@ -128,6 +168,10 @@ class Listener:
             else:
                 high = middle
         return low
+
+
+def _code(event: OtaEvent) -> int:
+    return event.code if isinstance(event, OtherOtaEvent) else EVENT_CODES[type(event)]
 
 
 def in_words(event: OtaEvent) -> str:

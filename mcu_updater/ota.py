@@ -6,7 +6,7 @@ The events are ``+QIOTEVT: 7,107xx`` of the QuecThing AT manual; the AT client i
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,6 +94,12 @@ EVENT_CODES: dict[type, int] = {
 }
 
 
+def is_reportable(text: str) -> bool:
+    """Whether a component or version can be stated: ``:`` and ``;`` part the module's list of them,
+    and a quote ends an AT string."""
+    return text.isascii() and text.isprintable() and not set(':;"') & set(text)
+
+
 class OtaModule(Protocol):
     """The module as the updater sees it.
 
@@ -107,6 +113,12 @@ class OtaModule(Protocol):
 
     def report_version(self, component: str, version: str) -> None:
         """``AT+QIOTMCUVER=``: state the running version. During an upgrade this is the verdict."""
+
+    def known_versions(self) -> Mapping[str, str]:
+        """``AT+QIOTMCUVER?``: the versions that the module has been told, by component.
+
+        Empty where it does not say.
+        """
 
     def request_plan(self) -> None:
         """``AT+QIOTOTAREQ=1``: ask for a plan, with SHA-256. No plan means no event."""

@@ -56,7 +56,9 @@ class Policy:
     base: int | None = None  # where a raw image is linked; None: at the slot
     plan_s: float = 30  # after asking: no plan means no event at all
     quiet_s: float = 40  # the module gives up by itself 30 s after a confirm without a URL
+    corrections: int = 3  # how often a version that the module has misheard is stated again
     verdict_s: float = 5  # 10705 or 10706 after a version was stated
+    plan_once: bool = False  # believe a plan that was said once: nothing guards it but the line
     requests: int = 7  # plans asked for in one session: once, and again when the module gave up
 
 
@@ -113,7 +115,12 @@ class Updater:
         self._self_test = self_test
         self._admission = admission
         self._keeper = Keeper()
-        self._heard = Listener(module, lambda: self._keeper.read(inactive).snapshot)
+        self._heard = Listener(
+            module,
+            lambda: self._keeper.read(inactive).snapshot,
+            policy.component,
+            plan_once=policy.plan_once,
+        )
         self._intake = Intake(
             inactive,
             module,
@@ -127,6 +134,7 @@ class Updater:
         self._read = Reading(), Reading()  # of the active and the inactive slot, for this step
         self._connected = False
         self._asked = 0
+        self._asked_again = 0
         self._result: Result | None = None
         self._act: dict[Step, Callable[[], Iterator[Event]]] = {
             Step.SELF_TEST: self._do_self_test,
@@ -135,6 +143,7 @@ class Updater:
             Step.REPORT: self._do_report,
             Step.END_UPGRADE: self._do_end_upgrade,
             Step.ASK: self._do_ask,
+            Step.ASK_AGAIN: self._do_ask_again,
             Step.AWAIT: self._do_await,
             Step.ANSWER: self._do_answer,
             Step.PROBE: self._do_probe,
@@ -172,6 +181,7 @@ class Updater:
         return (
             self._connected,
             self._asked,
+            self._asked_again,
             self._link.memory(),
             self._heard.memory(),
             self._keeper.memory(),
@@ -243,9 +253,7 @@ class Updater:
 
     def _do_report(self) -> Iterator[Event]:
         """State the running version, and hear whether that was the verdict of an upgrade."""
-        version = self._version()
-        self._link.report_version(self._policy.component, version)
-        yield ModuleTold(f"{self._policy.component} runs version {version}")
+        yield from self._state_version(self._version())
         yield from self._heard.hear(self._policy.verdict_s, Module.IDLE)
         if self._heard.module is Module.BUSY:
             self._heard.module = Module.IDLE  # a last word of the download that this ended
@@ -255,12 +263,26 @@ class Updater:
         elif not failed and self._heard.module is Module.FAILED:
             self._heard.module = Module.IDLE  # an upgrade that the journal knows nothing of
 
+    def _state_version(self, version: str) -> Iterator[Event]:
+        """Until the module has it as it was said: a bit may be lost on the way there, too.
+
+        Said again it is no verdict any more, for the first one ended the upgrade.
+        """
+        component = self._policy.component
+        for _ in range(1 + self._policy.corrections):
+            self._link.report_version(component, version)
+            yield ModuleTold(f"{component} runs version {version}")
+            known = self._link.known_versions()
+            if not known or known.get(component) == version:
+                return
+            yield Problem(f"the module has understood another version: {known.get(component)}")
+
     def _do_end_upgrade(self) -> Iterator[Event]:
         yield Problem("this upgrade cannot go on here; it is ended, and a new one asked for")
         yield from self._do_report()
 
     def _do_ask(self) -> Iterator[Event]:
-        self._asked += 1
+        self._asked, self._asked_again = self._asked + 1, 0
         if self._asked > self._policy.requests:
             self._result = self._judge_end(Module.FAILED, self._read[1])
             return
@@ -273,8 +295,26 @@ class Updater:
         yield ModuleTold("is there a plan? with SHA-256")
         self._heard.module = Module.ASKED
 
+    def _do_ask_again(self) -> Iterator[Event]:
+        """Have the plan said once more. Two that differ are one that was misheard, or a new one."""
+        self._asked_again += 1
+        if self._asked_again > self._policy.requests:
+            self._result = Result(Outcome.LOST, _not_said_twice(self._heard.plan))
+            return
+        try:
+            self._link.request_plan()
+        except ModuleRefused as refusal:
+            yield Problem(refusal.message)
+            self._heard.module = (
+                Module.IDLE
+            )  # it has lost its power, or its network: from the start
+            return
+        yield ModuleTold("say the plan again")
+        timeout_s = min(self._policy.plan_s, self._policy.quiet_s)
+        yield from self._heard.hear(timeout_s, Module.OFFERED_ONCE)
+
     def _do_answer(self) -> Iterator[Event]:
-        plan = self._heard.plan
+        plan, self._asked_again = self._heard.plan, 0
         if plan is None:
             raise ValueError("no plan to answer")
         why = judge(plan, self._policy.component, self._version())
@@ -375,6 +415,17 @@ class Updater:
             ) from error
         yield JournalWritten(self._inactive.name, Phase.TRIAL.name, "the commit point")
         self._result = Result(Outcome.RESET)
+
+
+def _not_said_twice(plan: PlanOffered | None) -> ModuleRefused:
+    return ModuleRefused(
+        "the module does not say the same plan twice",
+        where="event 10700",
+        expected="two that are alike, one for each AT+QIOTOTAREQ",
+        found="none" if plan is None else f"one to version {plan.target_version!r}",
+        then="Nothing was changed. Check the line; if the platform never repeats a plan, have it "
+        "believed at once (--plan-once)",
+    )
 
 
 def _if_sealed(reading: Reading) -> Reading:

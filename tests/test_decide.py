@@ -67,7 +67,7 @@ def test_no_version_is_stated_while_an_upgrade_is_under_way() -> None:
         if seen.inactive in IN_PROGRESS:
             assert step is not Step.REPORT, seen
         if step is Step.FINISH and seen.inactive in IN_PROGRESS:
-            assert seen.module in (Module.NO_PLAN, Module.SUCCEEDED)
+            assert seen.module is Module.NO_PLAN
         if step is Step.END_UPGRADE:
             assert seen.inactive in IN_PROGRESS
 
@@ -108,8 +108,9 @@ def test_a_module_that_was_not_heard_is_not_believed_to_be_idle() -> None:
     for seen, step in settled():
         if seen.module is Module.UNKNOWN:
             assert step in (Step.REPORT, Step.PROBE, Step.ANNOUNCE)
-        if seen.module is Module.OFFERED:
-            assert step is Step.ANSWER
+        if seen.module is Module.OFFERED_ONCE:
+            assert step is Step.ASK_AGAIN
+        assert (seen.module is Module.OFFERED) == (step is Step.ANSWER)
         if seen.module is Module.NO_PLAN:
             assert step is Step.FINISH
 
@@ -195,7 +196,10 @@ PLAN = PlanOffered("STM32", "1.0", "2.0", 30, -113, 5000)
         (PLAN, None),
         (replace(PLAN, source_version=""), None),
         (replace(PLAN, target_version="2"), None),
-        (replace(PLAN, target_version="é" * 32), None),
+        (replace(PLAN, target_version="2" * 64), None),
+        (replace(PLAN, target_version="é" * 32), "nobody could report"),
+        (replace(PLAN, target_version='2"0'), "nobody could report"),
+        (replace(PLAN, target_version="2;0"), "nobody could report"),
         (replace(PLAN, component="GD32"), "for component 'GD32', this device is 'STM32'"),
         (replace(PLAN, source_version="0.9"), "from version '0.9', '1.0' is running"),
         (replace(PLAN, target_version="1.0"), "version '1.0' is running already"),

@@ -218,12 +218,15 @@ OTHER_STATES: list[Callable[[Updater], None]] = [
     lambda updater: None,
     setting("_connected", False),
     setting("_asked", 2),
+    setting("_asked_again", 2),
     *(heard(module) for module in Module if module is not Module.HOLDS_NEXT),
     heard(Module.HOLDS_NEXT, piece=PIECE),
     heard(Module.HOLDS_NEXT, piece=replace(PIECE, size=3000)),
     heard(Module.HOLDS_FIRST, piece=PIECE),
     heard(Module.OFFERED, plan=PLAN),
     heard(Module.OFFERED, plan=replace(PLAN, target_version="3.0.0")),
+    heard(Module.OFFERED_ONCE, plan=PLAN),
+    heard(Module.OFFERED_ONCE, plan=replace(PLAN, target_version="3.0.0")),
     heard(Module.STARTED, started=STARTED),
     heard(Module.STARTED, started=replace(STARTED, sha256=None)),
     with_bank_written(0),
@@ -287,7 +290,7 @@ FIXED_OR_COUNTED = {
         "_read",
         "_admission",
     },
-    "Listener": {"_link", "_current"},
+    "Listener": {"_link", "_current", "_component", "_plan_once"},
     "Keeper": set(),
     "Intake": {
         "_bank",
@@ -314,7 +317,7 @@ FIXED_OR_COUNTED = {
     "ResponseParser": {"_at"},
 }
 IN_MEMORY = {
-    "Updater": {"_connected", "_asked", "_link", "_heard", "_keeper", "_intake"},
+    "Updater": {"_connected", "_asked", "_asked_again", "_link", "_heard", "_keeper", "_intake"},
     "Listener": {"module", "plan", "started", "piece"},
     "Keeper": {"_written", "_known"},
     "Intake": {"_offset", "_sector", "error"},

@@ -25,7 +25,7 @@ from mcu_updater.quectel.options import Faults, ModuleOptions
 from mcu_updater.updater import Outcome, Policy
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-NORMAL = [10700, 10701, 10702, 10703, 10704, 10705]
+NORMAL = [10700, 10700, 10701, 10702, 10703, 10704, 10705]
 
 
 def codes(events: list[Event]) -> list[int]:

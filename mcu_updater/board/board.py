@@ -9,7 +9,7 @@ from enum import StrEnum
 from flash_emulator import EmulatedFlash, Part, PowerSupply, SteadySupply, VirtualClock
 from mcu_updater.admission import ADMIT_ALL, Admission
 from mcu_updater.bank import NAMES, Bank, open_banks, open_execution
-from mcu_updater.board.attachment import Attachment, RealTimeClock
+from mcu_updater.board.attachment import PACKAGE_PER_SLOT, Attachment, RealTimeClock
 from mcu_updater.board.layout import factory_image, layout_of, vector_table
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.board.switch import start as start_boot
@@ -21,6 +21,7 @@ from mcu_updater.journal import COMPONENT_SIZE, VERSION_SIZE, Phase, Snapshot
 from mcu_updater.journal import Package as PackageIdentity
 from mcu_updater.loader import Loader
 from mcu_updater.quectel.center import RUNNING, DeveloperCenter, Package, Plan
+from mcu_updater.quectel.checks import Checks
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.cloud import Cloud
 from mcu_updater.quectel.faults import Faults
@@ -84,6 +85,7 @@ class Board:
         self.module = EmulatedModule(self.center, options or ModuleOptions())
         self.on_write: Callable[[], None] | None = None  # before anything is sent to the module
         self.attachment: Attachment | None = None  # a module behind a port, instead of ``module``
+        self.checks_limits = False  # battery and signal, against what a plan asks for
         self.trust: Trust | None = None  # the application's: whose images it takes
         self.boot_trust: Trust | None = None  # the bootloader's: whose images it runs
         self._result: Result | None = None
@@ -256,7 +258,10 @@ class Board:
         self.module.transmit()  # what the module said to a CPU in reset is lost
         dialect = replace(DEFAULT_DIALECT, max_read=self.module.options.max_read)
         pipe = ModulePipe(self.module, self.clock, on_write=self.on_write)
-        return AtClient(pipe, self.clock, dialect), self.banks(), ADMIT_ALL
+        link, banks = AtClient(pipe, self.clock, dialect), self.banks()
+        largest = PACKAGE_PER_SLOT * banks[0].slot.size
+        checks = Checks(link, max_package=largest) if self.checks_limits else ADMIT_ALL
+        return link, banks, checks
 
     def _attached(self) -> tuple[AtClient, tuple[Bank, Bank], Admission]:
         """The module behind the port, which is looked after while the flash is busy."""

@@ -20,7 +20,7 @@ from mcu_updater.center.reading import BadCenterFile, CenterFile, Fault
 from mcu_updater.center.rules import Entry, Judged, Key, Situation, Why
 from mcu_updater.center.store import LogLine, Store
 from mcu_updater.errors import UsageError
-from mcu_updater.quectel.center import ComponentState, Package, Plan
+from mcu_updater.quectel.center import RUNNING, ComponentState, Package, Plan
 
 # --- the state file and the center file together
 
@@ -177,14 +177,16 @@ class DeviceCenter:
             package = self._center.package(upgrade.package)
             assert package is not None
             data = contents[package.name]
-            if package.type is not ComponentType.MCU or len(data) != 1:
+            own = package.type is ComponentType.MODULE
+            if len(data) != 1 and not own:
                 continue
             self._keys.append((plan.name, upgrade.component))
             self._plans.append(
                 Plan(
                     component=upgrade.component,
                     target_version=package.target,
-                    package=Package(data[0]),
+                    package=Package(b"".join(data)),
+                    own=own,
                     source_version=package.source or "",
                     battery_limit=plan.strategy.min_battery,
                     min_signal=plan.strategy.min_signal,
@@ -204,7 +206,7 @@ class DeviceCenter:
             store.put_versions(device.id, versions, moment_s)
             close_late(self._center, store, [device.id], moment_s)
             judged = look(self._center, store, device, versions, moment_s, pushed=pushed)
-            self._note_not_required(judged, moment_s)
+            self._note_at_target(judged, moment_s)
             keys = [one.key for one in rules.choose(judged)]
             entries = store.entries(device.id)
             for key in keys:
@@ -212,13 +214,18 @@ class DeviceCenter:
                 store.put_entry(device.id, key, replace(entry, pushed_at_s=moment_s))
         return [self._plans[self._keys.index(key)] for key in keys]
 
-    def _note_not_required(self, judged: list[Judged], now_s: float) -> None:
+    def _note_at_target(self, judged: list[Judged], now_s: float) -> None:
+        """A module tells of itself by its version: of two statuses it may have lost one."""
         entries = self._store.entries(self.device.id)
+        own = {key for key, plan in zip(self._keys, self._plans, strict=True) if plan.own}
         for one in judged:
             entry = entries.get(one.key)
-            untouched = entry is not None and entry.state is ComponentState.NOT_RECEIVED
-            if one.why is Why.AT_TARGET and untouched:
+            if entry is None or one.why is not Why.AT_TARGET:
+                continue
+            if entry.state is ComponentState.NOT_RECEIVED:
                 self._record(one.key, ComponentState.NOT_REQUIRED, now_s)
+            elif entry.state in RUNNING and one.key in own:
+                self._record(one.key, ComponentState.SUCCESS, now_s)
 
     def report(self, plan: Plan, state: ComponentState, now_s: float) -> None:
         """The module says how far *plan* is."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from flash_emulator import CutAt, Part, PowerLoss, PowerSupply, SteadySupply, load_part
@@ -16,7 +16,8 @@ from mcu_updater.bank import Bank
 from mcu_updater.board import Board
 from mcu_updater.board.layout import factory_image
 from mcu_updater.center.access import DeviceCenter
-from mcu_updater.center.model import Center, ComponentType, Device, Kind
+from mcu_updater.center.condition import MOST_REFUSALS, Condition
+from mcu_updater.center.model import Center, ComponentType, Device, Kind, Strategy
 from mcu_updater.center.reading import CenterFile
 from mcu_updater.center.rules import FOR_GOOD, Why
 from mcu_updater.center.store import Ended, Ending, Store
@@ -63,7 +64,9 @@ class Member:
     watch: Watch = lambda _event, _time_us: None
     sessions: int = 0
     cuts: int = 0
+    refusals: int = 0  # of plans, by the device
     error: str = ""
+    _gave_up: bool = False
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     @cached_property
@@ -114,7 +117,8 @@ class Member:
 
     def run(self) -> Ending:
         """Until it rests; then judge it, and note that in the state file."""
-        self.board.connect(self.cloud, ModuleOptions(), self.trouble.faults)
+        self.board.checks_limits = True
+        self.board.connect(self.cloud, self._options(ModuleOptions()), self.trouble.faults)
         try:
             self._run()
             outcome, text = self._judge()
@@ -137,6 +141,22 @@ class Member:
 
     # --- running
 
+    @property
+    def condition(self) -> Condition:
+        return self.trouble.conditions.after(self.refusals)
+
+    def _options(self, options: ModuleOptions) -> ModuleOptions:
+        """*options* of a module that measures what there is to measure."""
+        condition = self.condition
+        return replace(options, battery=condition.battery, rsrp_dbm=condition.rsrp_dbm)
+
+    def _refused(self) -> bool:
+        """Whether the device rests now: it has refused often enough, and nobody comes to help."""
+        self.refusals += 1
+        options = self._options(self.board.module.options)
+        self.board.module = self.board.module.with_options(options, self.board.clock.now_s())
+        return self.refusals >= MOST_REFUSALS and self.condition == self.trouble.conditions.first
+
     def _run(self) -> None:
         cuts = iter(self.trouble.cuts)
         while self.sessions < MOST_SESSIONS:
@@ -146,7 +166,7 @@ class Member:
             if cut is not None:
                 supply = CutAt(cut.operation, cut.outcome)
             try:
-                if self._session(supply) and self._rests():
+                if self._session(supply) and (self._gave_up or self._rests()):
                     return
             except PowerLoss:
                 assert cut is not None
@@ -158,7 +178,7 @@ class Member:
         raise Dishonest(f"not at rest after {MOST_SESSIONS} sessions; the center says {state}")
 
     def _session(self, supply: PowerSupply) -> bool:
-        """Whether it ended with the module saying that there is no plan."""
+        """Whether it ended so that the device may be at rest."""
         policy, clock = Policy(component=self.component), self.board.clock
         try:
             for event in self.board.run(policy, supply=supply, trial=self.trouble.trial):
@@ -174,6 +194,9 @@ class Member:
         result = self.board.result
         if result.outcome is Outcome.NO_PLAN:
             return True
+        if result.outcome is Outcome.REFUSED:
+            self._gave_up = self._refused()
+            return self._gave_up
         if result.error is not None:
             self.error = result.error.message
         return False
@@ -205,13 +228,35 @@ class Member:
             return Ended.FAILED, f"failures {times}" + (
                 f"; of late: {self.error}" * bool(self.error)
             )
+        refused = [plan for plan, state in states.items() if state is ComponentState.REFUSED]
+        if refused:
+            return Ended.REFUSED, self._check_refused(refused[-1])
         if ended_well:
+            self._check_admitted(ended_well)
             if version not in {targets[plan] for plan in ended_well}:
                 raise Dishonest(f"the center says success, and yet version {version} runs")
             return Ended.UPGRADED, ""
         judged = self.cloud.look(self.board.module.versions, self.board.clock.now_s())
         whys = dict.fromkeys(str(one.why) for one in judged)
         return Ended.NOT_OFFERED, "; ".join(whys) or "there is no plan"
+
+    def _check_refused(self, plan: str) -> str:
+        lack = self.condition.lacks(self._strategy(plan))
+        if lack is None:
+            raise Dishonest(f"it refused {plan}, and nothing is amiss: {self.condition}")
+        return lack
+
+    def _check_admitted(self, plans: set[str]) -> None:
+        """What the device is like now it was like when it took the plan."""
+        for plan in plans:
+            lack = self.condition.lacks(self._strategy(plan))
+            if lack is not None:
+                raise Dishonest(f"it took {plan} nevertheless: {lack}")
+
+    def _strategy(self, plan_name: str) -> Strategy:
+        plan = self.file.center.plan(plan_name)
+        assert plan is not None
+        return plan.strategy
 
     def _running_bank(self) -> Bank:
         decision = self.board.would_boot()

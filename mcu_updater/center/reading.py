@@ -281,8 +281,6 @@ def _warnings(center: Center) -> Iterator[Fault]:
         if package.type is ComponentType.MCU and len(package.files) > 1:
             what = "modules of SDK 2.9.0 take one file for an MCU: it will not be offered"
             yield Fault(where, what)
-        if package.type is ComponentType.MODULE:
-            yield Fault(where, "the emulated module has no firmware of its own: not offered")
     for plan in center.plans:
         where = f'plans "{plan.name}"'
         for kind, names in (("whitelist", plan.whitelist), ("blacklist", plan.blacklist)):

@@ -40,7 +40,6 @@ class Why(StrEnum):
     TERMINATED = "the plan was terminated"
     ENDED = "the plan has ended"
     NOT_BEGUN = "the planned time has not come"
-    MODULE_FIRMWARE = "the emulated module has no firmware of its own"
     SEVERAL_FILES = "modules take one file for an MCU, the package has several"
     NO_VERSION = "the device has not reported a version of the component"
     AT_TARGET = "no update required"
@@ -62,7 +61,6 @@ FOR_GOOD = frozenset(
         Why.NOT_WHITELISTED,
         Why.TERMINATED,
         Why.ENDED,
-        Why.MODULE_FIRMWARE,
         Why.SEVERAL_FILES,
         Why.AT_TARGET,
         Why.OTHER_SOURCE,
@@ -188,8 +186,9 @@ HURDLES: dict[Why, Callable[[_Look], bool]] = {
     Why.TERMINATED: lambda look: look.plan_is(PlanState.TERMINATED),
     Why.ENDED: lambda look: look.plan_is(PlanState.ENDED),
     Why.NOT_BEGUN: lambda look: look.situation.now_s < look.plan.begin_s,
-    Why.MODULE_FIRMWARE: lambda look: look.package.type is ComponentType.MODULE,
-    Why.SEVERAL_FILES: lambda look: len(look.package.files) > 1,
+    Why.SEVERAL_FILES: lambda look: (
+        look.package.type is ComponentType.MCU and len(look.package.files) > 1
+    ),
     Why.NO_VERSION: lambda look: look.version is None,
     Why.AT_TARGET: lambda look: look.version == look.package.target,
     Why.OTHER_SOURCE: lambda look: look.package.source not in (None, look.version),

@@ -78,6 +78,7 @@ class Ended(StrEnum):
     UPGRADED = "upgraded"
     FAILED = "failed"
     LATE = "failed, runs the target"  # the version came after the module's time limit
+    REFUSED = "refused"  # battery or signal is too low for the plan
     NOT_OFFERED = "not offered"
     DISHONEST = "dishonest"
 

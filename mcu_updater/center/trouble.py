@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from flash_emulator import Outcome
 from mcu_updater.board import Trial
+from mcu_updater.center.condition import Conditions, draw_conditions
 from mcu_updater.quectel.faults import DownloadFailure, Faults
 
 MOST = 8  # cuts, and link faults, of one device
@@ -27,6 +28,7 @@ COMMANDS = (
 DEFAULT_PART = "STM32L476xG"
 READ = "+QIOTOTARD"
 READ_SIZE = 1024
+COMMANDS_SIZE = 1500  # bytes that the host says in an upgrade, about
 KINDS = (
     "lose command",
     "lose answer",
@@ -34,6 +36,9 @@ KINDS = (
     "drop byte",
     "double byte",
     "corrupt byte",
+    "drop command byte",
+    "double command byte",
+    "corrupt command byte",
     "link loss",
     "reboot",
     "hang",
@@ -49,14 +54,16 @@ PAUSES_S = (1.0, 20.0, 90.0, 1800.0)  # without power: the last is longer than a
 class Terms:
     """How a fleet is run. *cuts* and *faults*: how many a device has on average, at most 8.
 
-    *bad_trials*: the share of devices on which no new image passes its trial. *version*: what a
-    device runs of which the center file says nothing. *kinds*: the link faults to draw from.
+    *bad_trials*: the share of devices on which no new image passes its trial. *weak*: the share of
+    those whose battery or signal is too low for most plans, at first or for good. *version*: what
+    a device runs of which the center file says nothing. *kinds*: the link faults to draw from.
     """
 
     seed: int = 0
     cuts: float = 1.0
     faults: float = 1.0
     bad_trials: float = 0.0
+    weak: float = 0.0
     part: str = DEFAULT_PART
     version: str = "1.0.0"
     spread_s: float = 600.0  # devices come within this time
@@ -82,6 +89,7 @@ class Trouble:
     fault_kinds: tuple[str, ...]
     faults: Faults
     trial: Trial
+    conditions: Conditions
 
 
 def draw(terms: Terms, device: str, operations: int, package_size: int) -> Trouble:
@@ -92,7 +100,9 @@ def draw(terms: Terms, device: str, operations: int, package_size: int) -> Troub
     cuts = tuple(_cuts(dice, operations, _count(dice, terms.cuts)))
     kinds = tuple(dice.choice(terms.kinds) for _ in range(_count(dice, terms.faults)))
     trial = dice.choice((Trial.FAIL, Trial.CRASH)) if bad_trial else Trial.PASS
-    return Trouble(start_s, cuts, kinds, _faults(dice, kinds, package_size), trial)
+    faults = _faults(dice, kinds, package_size)
+    conditions = draw_conditions(dice, terms.weak)
+    return Trouble(start_s, cuts, kinds, faults, trial, conditions)
 
 
 def _count(dice: random.Random, mean: float) -> int:
@@ -114,19 +124,24 @@ def _cuts(dice: random.Random, operations: int, count: int) -> Iterator[Cut]:
 
 def _faults(dice: random.Random, kinds: tuple[str, ...], package_size: int) -> Faults:
     commands: dict[str, set[tuple[str, int]]] = {kind: set() for kind in KINDS}
-    places: dict[str, set[int]] = {kind: set() for kind in KINDS}
+    said: dict[str, set[int]] = {kind: set() for kind in KINDS}
+    heard: dict[str, set[int]] = {kind: set() for kind in KINDS}
     for kind in kinds:
         name = dice.choice(COMMANDS)
         reads = package_size // READ_SIZE
         commands[kind].add((name, dice.randint(1, max(1, reads) if name == READ else 3)))
-        places[kind].add(dice.randrange(package_size + 1000))
+        said[kind].add(dice.randrange(package_size + 1000))
+        heard[kind].add(dice.randrange(COMMANDS_SIZE))
     return Faults(
         lose_command=frozenset(commands["lose command"]),
         lose_answer=frozenset(commands["lose answer"]),
         answer_error_to=frozenset(commands["answer error"]),
-        drop_sent=frozenset(places["drop byte"]),
-        double_sent=frozenset(places["double byte"]),
-        corrupt_sent=frozenset(places["corrupt byte"]),
+        drop_sent=frozenset(said["drop byte"]),
+        double_sent=frozenset(said["double byte"]),
+        corrupt_sent=frozenset(said["corrupt byte"]),
+        drop_received=frozenset(heard["drop command byte"]),
+        double_received=frozenset(heard["double command byte"]),
+        corrupt_received=frozenset(heard["corrupt command byte"]),
         link_loss=frozenset(commands["link loss"]),
         link_loss_s=LINK_LOSS_S,
         reboot=frozenset(commands["reboot"]),

@@ -59,6 +59,13 @@ _SHOWN = 20  # endings that are told one by one
     show_default=True,
     help="Share of devices on which no new image passes its trial.",
 )
+@click.option(
+    "--weak",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of devices whose battery or signal is too low; half of them come round.",
+)
 @click.option("--part", callback=values.part, metavar="NAME", help="Part number of the boards.")
 @click.option(
     "--from",
@@ -113,6 +120,7 @@ def _terms(given: dict[str, Any]) -> Terms:
         cuts=given["cuts"],
         faults=given["faults"],
         bad_trials=given["bad_trials"],
+        weak=given["weak"],
         part=part.name if part is not None else trouble.DEFAULT_PART,
         version=given["version"],
         kinds=given["kinds"] or trouble.KINDS,

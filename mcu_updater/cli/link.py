@@ -151,6 +151,12 @@ _OPTIONS = (
         help="How long the module may take to answer a version with 10705 or 10706.",
     ),
     click.option(
+        "--plan-once",
+        is_flag=True,
+        help="Believe a plan that is said once. Nothing guards its version but the line, so it is "
+        "asked for twice; for platforms that do not say it again.",
+    ),
+    click.option(
         "--register",
         type=click.IntRange(1, 2),
         default=DEFAULT_DIALECT.registration_mode,

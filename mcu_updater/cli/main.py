@@ -261,6 +261,7 @@ def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **give
         given["base"],
         plan_s=given["wait"],
         verdict_s=given["verdict_wait"],
+        plan_once=given["plan_once"],
     )
     terms = _terms(policy, given)
     if given["target_port"] is not None:

@@ -169,5 +169,6 @@ def command(ctx: click.Context, /, file: Path, **given: Any) -> None:
         given["read_size"],
         plan_s=given["ask_every"],
         verdict_s=given["verdict_wait"],
+        plan_once=given["plan_once"],
     )
     ctx.exit(Watch(board, file, LinkOptions.of(given), policy, log, Stop()).run())

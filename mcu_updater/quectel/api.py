@@ -117,7 +117,7 @@ class QuecThing:
 
         None: the whole list, as ``one:1_0;two:2_0``.
         """
-        versions = self._client.version_list()
+        versions = self._client.known_versions()
         if component is not None:
             return versions.get(component, "")
         return ";".join(f"{name}:{version}" for name, version in versions.items())

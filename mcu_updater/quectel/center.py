@@ -43,7 +43,10 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One component's upgrade. The numbers are the strategy that 10700 announces."""
+    """One component's upgrade. The numbers are the strategy that 10700 announces.
+
+    *own*: of the module's own firmware, which it downloads, checks and installs by itself.
+    """
 
     component: str
     target_version: str
@@ -53,6 +56,7 @@ class Plan:
     min_signal: int = -113  # dBm; the manual's example
     retry_times: int | None = 5  # a failed upgrade is offered so often again; None: for ever
     rejection_period_s: float = 7200.0  # platform default 120 min, from 10 to 1440 min
+    own: bool = False
 
     def offer(self) -> ota.PlanOffered:
         """The plan as 10700 says it; the space needed is the package's size."""
@@ -148,18 +152,24 @@ class DeveloperCenter:
     def _is_due(self, index: int, versions: Mapping[str, str], now_s: float) -> bool:
         plan, progress = self.plans[index], self._progress[index]
         version = versions.get(plan.component)
-        if version is None or plan.source_version not in ("", version):
+        if version is None:
             return False
         if version == plan.target_version:
-            self._not_required(index, now_s)
+            self._at_target(index, now_s)
+            return False
+        if plan.source_version not in ("", version):
             return False
         if progress.state in RUNNING or _is_given_up(plan, progress):
             return False
         return progress.state is not ComponentState.REFUSED or _rested_s(plan, progress, now_s) >= 0
 
-    def _not_required(self, index: int, now_s: float) -> None:
-        if self._progress[index].state is ComponentState.NOT_RECEIVED:
-            self.report(self.plans[index], ComponentState.NOT_REQUIRED, now_s)
+    def _at_target(self, index: int, now_s: float) -> None:
+        """A module tells of itself by its version: of two statuses it may have lost one."""
+        plan, state = self.plans[index], self._progress[index].state
+        if state is ComponentState.NOT_RECEIVED:
+            self.report(plan, ComponentState.NOT_REQUIRED, now_s)
+        elif plan.own and state in RUNNING:
+            self.report(plan, ComponentState.SUCCESS, now_s)
 
     def report(self, plan: Plan, state: ComponentState, now_s: float) -> None:
         """The module says how far the plan is."""
@@ -249,4 +259,5 @@ def _saved_plan(plan: Plan) -> dict[str, Any]:
         "min_signal": plan.min_signal,
         "retry_times": plan.retry_times,
         "rejection_period_s": plan.rejection_period_s,
+        **({"own": True} if plan.own else {}),
     }

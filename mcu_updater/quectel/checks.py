@@ -64,6 +64,12 @@ class Checks:
         if plan.space > self._max_package:
             found = f"it needs {plan.space} bytes, {self._max_package} are the most for this slot"
             return Judgement(found)
+        judgement = self._judge_condition(plan)
+        if judgement.refusal is None and (plan.battery_limit or plan.min_signal):
+            return self._judge_condition(plan)  # a digit may have been misread: look twice
+        return judgement
+
+    def _judge_condition(self, plan: PlanOffered) -> Judgement:
         info = self._module.info() if plan.battery_limit or plan.min_signal else {}
         limits: list[tuple[str, int, str, Callable[[], int | None]]] = [
             ("battery", plan.battery_limit, "%", lambda: self._battery_percent(info)),

@@ -149,7 +149,7 @@ class AtClient:
         if not self._link.ask_until_answered(*command).ok:
             raise _refused("+QIOTMCUVER", "The module's list of versions may be full (512 bytes)")
 
-    def version_list(self) -> dict[str, str]:
+    def known_versions(self) -> dict[str, str]:
         """``AT+QIOTMCUVER?``: what the module has stored, in either shape that modules use."""
         answer = self._link.ask_until_answered("+QIOTMCUVER", Kind.READ)
         versions: dict[str, str] = {}
@@ -312,10 +312,9 @@ def _not_ready(state: int | None, error: Urc | None) -> ModuleRefused:
 
 
 def _check_version(component: str, version: str) -> None:
-    """The limits of AT+QIOTMCUVER. ``:`` and ``;`` separate the entries of the module's list."""
+    """The limits of AT+QIOTMCUVER."""
     fits = 1 <= len(component) <= MAX_COMPONENT_SIZE and 1 <= len(version) <= MAX_VERSION_SIZE
-    text = component + version
-    if fits and text.isascii() and text.isprintable() and not set(':;"') & set(text):
+    if fits and ota.is_reportable(component + version):
         return
     raise UsageError(
         "component or version cannot be reported",

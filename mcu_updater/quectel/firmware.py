@@ -38,6 +38,7 @@ class Firmware:
         self.echo = options.echo
         self.versions = Versions(options)
         self.settings = Settings(options)
+        self.own_version = options.product_version
         self.registration = Registration(
             options, faults, timers, self.urcs, self._ready, self.upgrade.link_down
         )
@@ -68,11 +69,16 @@ class Firmware:
         self.upgrade.link_up()
         self._timers.start("push", self._options.push_interval_s)
 
+    @property
+    def _all_versions(self) -> dict[str, str]:
+        """What a request carries."""
+        return {**self.versions.all, self._options.firmware_component: self.own_version}
+
     def _ask_for_plan(self) -> None:
-        self.upgrade.plan_arrives(self.versions.all)
+        self.upgrade.plan_arrives(self._all_versions)
 
     def _pushed(self) -> None:
-        self.upgrade.plan_arrives(self.versions.all, pushed=True)
+        self.upgrade.plan_arrives(self._all_versions, pushed=True)
         self._timers.start("push", self._options.push_interval_s)
 
     def power_lost(self) -> None:
@@ -83,8 +89,12 @@ class Firmware:
         self.upgrade.online = False
         self.echo = self._options.echo
 
+    def installed(self) -> None:
+        """The module's own new firmware is in its place; the next boot runs it."""
+        self.own_version = self.upgrade.new_own_version or self.own_version
+
     def _booted(self) -> None:
-        self.upgrade.rebooted()
+        self.upgrade.rebooted(self.own_version)
         self.registration.booted()
 
     # --- handlers -----------------------------------------------------------------------
@@ -150,7 +160,7 @@ class Firmware:
         options = self._options
         items = {
             "type": options.family.value,
-            "version": options.product_version,
+            "version": self.own_version,
             "mcu_version": self.versions.text,
             "sdk_ver": options.sdk_version,
             "battery": options.battery,
@@ -210,6 +220,7 @@ class Firmware:
             self.settings.memory(),
             tuple(self.urcs),
             self.upgrade.memory(),
+            self.own_version,
         )
 
     def save(self) -> dict[str, Any]:
@@ -218,11 +229,13 @@ class Firmware:
             "versions": self.versions.all,
             "settings": self.settings.save(),
             "upgrade": self.upgrade.save(),
+            "own_version": self.own_version,
             **self.registration.save(),
         }
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """A file from before there were other settings has the product alone."""
+        self.own_version = saved.get("own_version", self.own_version)
         self.echo = saved["echo"]
         self.registration.load(saved)
         self.versions.load(saved["versions"])

@@ -45,6 +45,7 @@ class EmulatedModule:
             **self._firmware.handlers,
             "held": self._release,
             "watchdog": self._reboot,
+            "install": self._install,
         }
         self._parser = CommandParser(max_size=options.max_line_size)
         self._out = bytearray()
@@ -244,11 +245,19 @@ class EmulatedModule:
         self._lose_power()
         self._timers.start("boot", self.options.boot_s)
 
+    def _install(self) -> None:
+        self._firmware.installed()
+        self._reboot()
+
     def lose_link(self, now_s: float, back_after_s: float) -> None:
         """The network goes and comes back; the upgrade's state is kept."""
         self.advance(now_s)
         self._firmware.registration.lose_link(back_after_s)
         self._send_urcs()
+
+    def with_options(self, options: ModuleOptions, now_s: float) -> EmulatedModule:
+        """This module, as it is, with other *options*: a battery that is charged, say."""
+        return self.load(self.save(now_s), self._center, options, self.faults, now_s)
 
     # --- saved state --------------------------------------------------------------------
 

@@ -121,6 +121,8 @@ class ModuleOptions:
     product_key: str = _option("p11111", 'AT+QIOTCFG="productinfo"', OURS)
     product_secret: str = _option("c2VjcmV0", "the same", OURS)
     product_version: str = _option("1.0", "the same, and the module's own version", OURS)
+    firmware_component: str = _option("app", "the module's own firmware, as plans name it", AT)
+    install_s: float = _option(30.0, "the module installs its own firmware, deaf, and boots", OURS)
     sdk_version: str = _option("2.9.0", "AT+QIOTINFO?, sdk_ver", SDK)
     battery: int = _option(100, "AT+QIOTINFO?, percent", OURS)
     voltage_mv: int = _option(3800, "AT+QIOTINFO?, voltage", OURS)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from mcu_updater import ota
 from mcu_updater.quectel.at import format_line
-from mcu_updater.quectel.center import ComponentState, Plan
+from mcu_updater.quectel.center import ComponentState, Package, Plan
 from mcu_updater.quectel.cloud import Cloud
 from mcu_updater.quectel.faults import DownloadFailure, Faults
 from mcu_updater.quectel.options import Flag, ModuleOptions, Order
@@ -31,7 +31,7 @@ FOTA_END = format_line('+QIND: "FOTA","END",0')  # a line of the modem, of no me
 class Upgrade:
     """One component at a time. URCs gather in *urcs* until the module takes them."""
 
-    TIMERS = ("race", "limit", "url", "header", "complete", "again", "broken")
+    TIMERS = ("race", "limit", "url", "header", "complete", "again", "broken", "install")
 
     def __init__(
         self, center: Cloud, options: ModuleOptions, faults: Faults, timers: Timers
@@ -85,7 +85,7 @@ class Upgrade:
     def act(self, action: int) -> bool:
         """AT+QIOTUPDATE=*action*; False means ERROR."""
         row = ACTIONS.get((action, self.state))
-        if row is None or not self._holds(row[0]):
+        if row is None or not self._holds(row[0]) or (action >= 2 and self._is_own):
             return False
         if action == 2:
             self._piece = self._piece_at(self._piece.stop)
@@ -100,6 +100,8 @@ class Upgrade:
         plan = self._plan
         if plan is None or plan.component != component or self._met() not in VERDICT_STATES:
             return
+        if plan.own:
+            return
         self._enter(S.UPDATESUCCESS if version == plan.target_version else S.UPDATEERROR)
 
     def _met(self) -> int:
@@ -110,7 +112,8 @@ class Upgrade:
 
     def read(self, start: int, size: int) -> bytes:
         """Package bytes from *start*, clipped at the piece's end; nothing outside it."""
-        if self.state is not S.DOWNLOADSUCCESS or start not in self._piece or size == 0:
+        outside = start not in self._piece or size == 0 or self._is_own
+        if self.state is not S.DOWNLOADSUCCESS or outside:
             return b""
         self._timers.start("limit", self._options.read_gap_limit_s)
         return self._data[start : min(start + size, self._piece.stop)]
@@ -129,9 +132,11 @@ class Upgrade:
         if self.state in (S.DOWNLOADSTART, S.DOWNLOADING):
             self._enter(S.DOWNLOADERROR)
 
-    def rebooted(self) -> None:
-        """What a reboot of the module makes of the state that it had stored."""
-        if self.state in RESTARTED_STATES:
+    def rebooted(self, own_version: str) -> None:
+        """What a reboot makes of the state that the module, of that version now, had stored."""
+        if self.state is S.UPDATING and self._plan is not None and self._plan.own:
+            self._own_rebooted(own_version)
+        elif self.state in RESTARTED_STATES:
             self._announced = True  # even if only confirmed: 10702 comes next, never 10701
             self._enter(S.DOWNLOADERROR)
         elif self.state is S.UPDATING:
@@ -149,8 +154,12 @@ class Upgrade:
         is_last = self._piece.stop >= len(self._data)
         return {"always": True, "last piece": is_last, "more pieces": not is_last}[condition]
 
+    @property
+    def _is_own(self) -> bool:
+        return self._plan is not None and self._plan.own
+
     def _piece_at(self, start: int) -> range:
-        size = self._options.piece_size or len(self._data)
+        size = len(self._data) if self._is_own else self._options.piece_size or len(self._data)
         return range(start, min(start + size, len(self._data)))
 
     # --- entering a state ---------------------------------------------------------------
@@ -215,11 +224,37 @@ class Upgrade:
 
     def _downloaded(self) -> None:
         assert self._plan is not None
+        if self._is_own:
+            self._own_downloaded(self._plan.package)
+            return
         length, piece = len(self._data), self._piece
         self._say(ota.PieceReady(self._plan.component, length, piece.start, len(piece)))
 
     def _updates(self) -> None:
         self._say(ota.Updating())
+        if self._is_own:
+            self._timers.start("install", self._options.install_s)
+
+    # --- the module's own firmware: no host is needed, and none can help
+
+    @property
+    def new_own_version(self) -> str | None:
+        """What the module runs when it has installed; None: nothing is to be installed."""
+        plan = self._plan
+        return plan.target_version if plan and plan.own and self.state is S.UPDATING else None
+
+    def _own_downloaded(self, package: Package) -> None:
+        """All of it, and checked, as packages for an MCU are not."""
+        self._say(ota.OtherOtaEvent(ota.EVENT_CODES[ota.PieceReady], ""))
+        true = Package(package.data)
+        intact = (true.md5, true.sha256) == (package.md5, package.sha256)
+        self._enter(S.UPDATING if intact else S.UPDATEERROR)
+
+    def _own_rebooted(self, own_version: str) -> None:
+        """It runs the new version; or power went while it was installed, which goes on."""
+        self._enter(S.UPDATING)
+        if self.new_own_version == own_version:
+            self._enter(S.UPDATESUCCESS)
 
     def _succeeded(self) -> None:
         end = self._options.fota_end
@@ -294,6 +329,9 @@ class Upgrade:
     def _say_started(self) -> None:
         """10701, with the URL behind it if that was asked for."""
         assert self._plan is not None
+        if self._is_own:
+            self._say(ota.OtherOtaEvent(ota.EVENT_CODES[ota.DownloadStarted], ""))
+            return
         package, crc = self._plan.package, self._options.crc
         event = ota.DownloadStarted(
             component=self._plan.component,

@@ -51,11 +51,12 @@ class Bench:
     policy: Policy = field(default_factory=Policy)
     wanted: Wanted | None = None
     battery: int | None = None
+    message: tuple[Plan, ...] = ()  # of several components; without it the plan alone
 
     def __post_init__(self) -> None:
         self.board = Board.new(load_part(worlds.PART), "1.0.0", worlds.image("1.0.0"))
         self.clock = self.board.clock
-        self.center = DeveloperCenter([self.plan])
+        self.center = DeveloperCenter(self.message or [self.plan])
         self.module = EmulatedModule(self.center, self.options, self.faults, self.clock.now_s())
         self.pipe = ModulePipe(self.module, self.clock)
         self.board.attachment = Attachment(

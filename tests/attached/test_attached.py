@@ -16,10 +16,10 @@ from mcu_updater.ota import PlanOffered
 from mcu_updater.quectel.center import ComponentState, Package, Plan
 from mcu_updater.quectel.checks import Checks
 from mcu_updater.quectel.link import DEFAULT_DIALECT
-from mcu_updater.quectel.options import Faults, ModuleOptions
+from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.updater import Outcome, Policy
 
-NORMAL = [10700, 10701, 10702, 10703, 10704, 10705]
+NORMAL = [10700, 10700, 10701, 10702, 10703, 10704, 10705]
 
 
 @pytest.mark.parametrize("piece_size", [None, 1000])
@@ -91,18 +91,36 @@ def test_a_plan_that_comes_unasked_brings_its_sha256():
 
 
 def test_without_asking_it_would_not():
-    bench = Bench(options=ModuleOptions(push_interval_s=2.0), dialect=DEFAULT_DIALECT)
+    bench = Bench(
+        options=ModuleOptions(push_interval_s=2.0),
+        dialect=DEFAULT_DIALECT,
+        policy=Policy(plan_once=True),
+    )
     events = bench.run()
     assert "the module did not say the package's SHA-256" in problems(events)
 
 
 def test_a_plan_that_comes_while_one_is_waited_for():
     """Nothing on request; the platform pushes ten minutes later."""
-    faults = Faults(lose_command=frozenset())
     options = ModuleOptions(push_interval_s=600.0, plan_delay_s=1e6)
-    bench = Bench(options=options, faults=faults, policy=Policy(plan_s=700.0))
-    assert codes(bench.run()) == NORMAL
+    bench = Bench(options=options, policy=Policy(plan_s=700.0, plan_once=True))
+    assert codes(bench.run()) == NORMAL[1:]
     assert bench.clock.now_s() > 600
+
+
+# --- nothing but the line guards what a plan says
+
+
+def test_a_plan_that_is_not_said_again_is_not_believed():
+    """Unless its owner says so, as above. It waits in the module, and nothing was changed."""
+    options = ModuleOptions(push_interval_s=600.0, plan_delay_s=1e6)
+    bench = Bench(options=options, policy=Policy(plan_s=700.0))
+    events = bench.run()
+    assert set(codes(events)) == {10700}
+    result = bench.board.result
+    assert (result.outcome, bench.erases) == (Outcome.LOST, 0)
+    assert "--plan-once" in result.error.message
+    assert bench.center.state_of(bench.plan) is ComponentState.RECEIVED
 
 
 def test_a_confirmation_that_comes_too_early():

@@ -125,19 +125,34 @@ def test_a_line_that_loses_bytes(fault, tmp_path):
 # --- killed
 
 
-@pytest.mark.parametrize("seed", range(-(-KILLS // (MOMENTS - 1))))
-def test_a_client_that_is_killed_ends_upgraded_or_hears_10706(seed, tmp_path):
+def killed_at() -> list[tuple[str, int]]:
+    """Wires and seeds. An ordinary run takes one wire for each seed; ``make kills`` all kills on
+    either."""
+    wires, seeds = ("pty", "tcp"), range(-(-KILLS // (MOMENTS - 1)))
+    every = [(wire, seed) for wire in wires for seed in seeds]
+    if KILLS >= 200:
+        return every
+    return [(wire, seed) for wire, seed in every if wires[seed % 2] == wire]
+
+
+@pytest.mark.parametrize(("wire", "seed"), killed_at())
+def test_a_client_that_is_killed_ends_upgraded_or_hears_10706(
+    wire, seed, tmp_path, record_property
+):
     """An upgrade takes 1.5 s from start to end here: flash operations take their time."""
-    rng = random.Random(seed)
+    rng, killed = random.Random(f"{wire}/{seed}"), 0
     file = tmp_path / "one.board"
-    options = ("--any", "--module", tmp_path / "tty", "--board", file, "--flash-time")
-    with serving(*SERVE, "--link", tmp_path / "tty") as module:
-        where(module)
+    place = ("--link", tmp_path / "tty") if wire == "pty" else ("--tcp", "127.0.0.1:0")
+    with serving(*SERVE, *place) as module:
+        options = ("--any", "--module", where(module), "--board", file, "--flash-time")
         for _ in range(MOMENTS):
             with subprocess.Popen(command("update", *options), stdout=subprocess.DEVNULL) as client:
                 time.sleep(rng.uniform(0.3, 2.0))
+                killed += client.poll() is None
                 client.kill()
         last = update(*options, "--wait", 1)
+    record_property("killed while it ran", killed)
+    record_property("ended", (last.stderr or "upgraded by the last one").strip())
     if last.returncode == ModuleRefused.exit_code and "offers no upgrade" in last.stderr:
         assert runs(file) == "2_0_0"  # a client was killed when all but the summary was done
         return

@@ -88,7 +88,8 @@ def test_versions_and_packages(versions, package_name, only, expected):
 def test_other_products_and_module_firmware():
     assert why(product="p2") is Why.PRODUCT
     one = plan(upgrades=(("modem", "modem"),))
-    assert why(one, versions={"modem": "m1"}) is Why.MODULE_FIRMWARE
+    assert why(one, versions={"modem": "m1"}) is OFFERED
+    assert why(one, versions={COMPONENT: "1.0"}) is Why.NO_VERSION
 
 
 @pytest.mark.parametrize(

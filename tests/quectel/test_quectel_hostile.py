@@ -90,13 +90,14 @@ CALLS = {
     "announce": lambda client: client.announce_update(),
     "read": lambda client: client.read(0, 1024),
     "info": lambda client: client.info(),
+    "versions": lambda client: client.known_versions(),
     "csq": lambda client: client.csq(),
     "tend": lambda client: client.tend(),
     "event": lambda client: client.next_event(30.0),
 }
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(sorted(CALLS)), max_size=4), WIRE, st.booleans())
 def test_any_answer_is_an_answer_or_a_typed_error(calls, chunks, again):
     clock = TestClock()
@@ -196,6 +197,59 @@ def test_a_module_that_never_stops_talking(call, noise):
     assert len(link.ota_events) <= MOST_EVENTS
     assert len(link.connection_events) <= MOST_EVENTS
     assert len(link._parser._buffer) <= MAX_PAYLOAD_SIZE + 6
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "+QIOTOTARD: 0,-1", "+QIOTOTARD: -1,16", "+QIOTOTARD: 0", "+QIOTOTARD: ,16",
+        "+QIOTOTARD: 0,16,16", "+QIOTOTARD: 0,0x10", "+QIOTOTARD: 0,1e1", '+QIOTOTARD: "0","16"',
+        "+QIOTOTARD: 0,4097", "+QIOTOTARD: 99999999999,16", "+QIOTOTARD:", "QIOTOTARD: 0,16",
+        "+QIOTOTARD: 16,16", "+QIOTOTARD: 0,17",
+    ],
+)  # fmt: skip
+def test_headers_of_data_that_lie(header):
+    """Counts and offsets that are not what was asked for, and none at all: never data."""
+    clock = TestClock()
+    answer = f"\r\n{header}\r\n".encode() + bytes(range(16)) + b"\r\n\r\nOK\r\n"
+    with pytest.raises(UpdaterError, match="no usable answer"):
+        AtClient(Hostile(clock, [answer] * 9), clock).read(0, 16)
+    assert clock.now_s() < LONGEST_S
+
+
+@pytest.mark.parametrize(
+    "line, expected",
+    [
+        ('+QIOTMCUVER: "a","1"', {"a": "1"}),
+        ('+QIOTMCUVER: "a:1;b:2"', {"a": "1", "b": "2"}),
+        ('+QIOTMCUVER: "a:1;b;:;c:"', {"a": "1", "": "", "c": ""}),
+        ('+QIOTMCUVER: "a","1","2"', {}),
+        ('+QIOTMCUVER: "a', {}),
+        ("+QIOTMCUVER:", {}),
+        ("+QIOTMCUVER", {}),
+        ('+QIOTSTATE: "a","1"', None),
+        (f'+QIOTMCUVER: "a","{"1" * 3000}"', {}),
+    ],
+)
+def test_lists_of_versions_that_are_none(line, expected):
+    clock = TestClock()
+    answer = f"\r\n{line}\r\n\r\nOK\r\n".encode()
+    client = AtClient(Hostile(clock, [answer] * 9), clock)
+    if expected is None:
+        with pytest.raises(UpdaterError, match="no usable answer"):
+            client.known_versions()
+    else:
+        assert client.known_versions() == expected
+
+
+@pytest.mark.parametrize("text", ["-1", "+8", "08.0", "", "8,8", "\x00", "9" * 400])
+def test_states_that_are_none(text):
+    """They are not 8; it is registered, and in the end said what was found."""
+    clock = TestClock()
+    lines = f"\r\n+QIOTREG: 1\r\n\r\n+QIOTSTATE: {text}\r\n\r\nOK\r\n".encode()
+    with pytest.raises(UpdaterError):
+        AtClient(Hostile(clock, [lines], again=True), clock).connect()
+    assert clock.now_s() < LONGEST_S
 
 
 def test_what_is_not_kept_is_counted():
