@@ -164,7 +164,7 @@ class Intake:
                 "this device has confirmed a signed image and is given no key to check one by",
                 where=f"bank {self._bank.name}",
                 expected=f"signed images, {snapshot.floor} or higher",
-                then="Nothing of the package was written",
+                then="Nothing of the package was written. Give the key: --require-signature KEY",
             )
         return None
 
