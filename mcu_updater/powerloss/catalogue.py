@@ -12,9 +12,10 @@ from mcu_updater.board import Board, Trial
 from mcu_updater.board.strategies import check_strategy, default_strategy
 from mcu_updater.errors import UsageError
 from mcu_updater.image import SNIFF_SIZE, ImageFormat, sniff
+from mcu_updater.package import Kind, Source, build
 from mcu_updater.powerloss import signed
 from mcu_updater.powerloss.images import Format, as_file, filler
-from mcu_updater.powerloss.scenario import Damage, Scenario, Way
+from mcu_updater.powerloss.scenario import COMPONENT, Damage, Scenario, Way
 from mcu_updater.strategy import Strategy
 
 ALL_WAYS = tuple(Way)
@@ -68,6 +69,10 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
         {"before": ("2.0.0",), "target": "3.0.0", "final": "3.0.0"},
     ),
     "pieces": ("the package comes in several pieces", {"pieces": 3}),
+    "package": (
+        "the image comes in a .tar.gz with a manifest, in two pieces",
+        {"packed": Kind.TAR_GZ, "pieces": 2},
+    ),
     "signed": (
         "signed images only; behind the good one comes one that it revokes, and an unsigned one",
         {"signed": True},
@@ -159,11 +164,22 @@ def _signed(target: Target) -> Target:
     return replace(target, images=published, packages=packages)
 
 
+def _packed(target: Target, kind: Kind) -> dict[str, bytes]:
+    name = f"app.{target.format}"
+    return {
+        version: build(kind, [Source(((name, data),), COMPONENT, version)])
+        for version, data in target.packages.items()
+    }
+
+
 def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
     """The scenario *name* for *target*. Raises UsageError for a name that is none."""
     if name not in SCENARIOS:
         raise UsageError(f"no scenario {name!r}", expected=f"one of {', '.join(SCENARIOS)}")
     changes = dict(SCENARIOS[name][1])
+    packed = changes.pop("packed", None)
+    if packed:
+        target = replace(target, packages=_packed(target, packed))
     pieces = changes.pop("pieces", None)
     if pieces:
         size = len(target.packages["2.0.0"])
