@@ -74,8 +74,12 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
         {"packed": Kind.TAR_GZ, "pieces": 2},
     ),
     "signed": (
-        "signed images only; behind the good one comes one that it revokes, and an unsigned one",
-        {"signed": True},
+        "signed images only; behind the good one come an older version, and a revoked counter",
+        {"refused": signed.OLDER},
+    ),
+    "unsigned": (
+        "signed images only; behind the good one comes one that is not signed",
+        {"refused": (signed.UNSIGNED,)},
     ),
 }
 
@@ -150,6 +154,7 @@ def _flashed(target: Target, package: bytes) -> bytes:
 
 def _signed(target: Target) -> Target:
     """*target* with signed images of the same size. UsageError where its image is a file."""
+    refused = (*signed.OLDER, signed.UNSIGNED)
     size = len(target.images["2.0.0"])
     if target.tag != f"{size}b":
         raise UsageError("this scenario signs images of its own", found=f"image {target.tag}")
@@ -158,9 +163,7 @@ def _signed(target: Target) -> Target:
     packages = {
         version: as_file(image, address, target.format) for version, image in images.items()
     }
-    published = {
-        version: image for version, image in images.items() if version not in signed.REFUSED
-    }
+    published = {version: image for version, image in images.items() if version not in refused}
     return replace(target, images=published, packages=packages)
 
 
@@ -184,9 +187,9 @@ def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
     if pieces:
         size = len(target.packages["2.0.0"])
         changes["piece_size"] = -(-size // pieces)
-    if changes.pop("signed", False):
+    if "refused" in changes:
         target = _signed(target)
-        changes |= {"keys": (signed.public_key(),), "refused": signed.REFUSED}
+        changes["keys"] = (signed.public_key(),)
     return Scenario(
         name,
         target.part.name,
