@@ -2,7 +2,8 @@
 
     python tests/fuzz/fuzz_corpus.py NAME FOLDER
 
-packs FOLDER, which is what ``tests/fuzz/images.py NAME FOLDER -merge=1 FOUND`` has left of FOUND.
+packs FOLDER, which is what ``tests/fuzz/images.py NAME FOLDER -merge=1 FOUND`` has left of FOUND:
+for ``make fuzz``, ``.cache/fuzz/NAME``.
 """
 
 from __future__ import annotations

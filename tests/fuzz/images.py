@@ -8,6 +8,7 @@ that are findings are written where libFuzzer is told to (``-artifact_prefix=``)
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -25,8 +26,9 @@ if __name__ == "__main__":
     name, folder, *options = sys.argv[1:]
     corpus = Path(folder)
     corpus.mkdir(parents=True, exist_ok=True)
-    if "-merge=1" not in options:  # which writes into an empty folder
+    if not any(option.startswith("-merge") for option in options):  # it fills an empty folder
         for data in [*seeds(name), *kept(name)]:
             (corpus / name_of(data)).write_bytes(data)
-    atheris.Setup([sys.argv[0], folder, *options], TARGETS[name])
+    again = shlex.join([sys.executable, sys.argv[0], name])  # how libFuzzer starts it once more
+    atheris.Setup([again, folder, *options], TARGETS[name])
     atheris.Fuzz()

@@ -11,7 +11,7 @@ from fuzz_seeds import seeds
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_kept_corpus(name: str) -> None:
     inputs = kept(name)
-    assert len(inputs) > 20, "the corpus is lost"
+    assert len(inputs) > 10, "the corpus is lost"
     for data in inputs:
         TARGETS[name](data)
 
