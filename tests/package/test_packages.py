@@ -23,6 +23,7 @@ from mcu_updater.package import Entry, File, Kind, PackageDecoder, Source, Wante
 from mcu_updater.package.manifest import NAME, parse, render
 from mcu_updater.package.rules import UNREADABLE
 from mcu_updater.quectel.center import Package, Plan
+from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.updater import Outcome
 
 IMAGE = image(20_000)
@@ -301,3 +302,19 @@ def test_a_device_takes_only_what_is_for_its_part(part: str, outcome: Outcome) -
     assert board.result.outcome is outcome
     if outcome is Outcome.REJECTED:
         assert "package holds no image for this device" in str(board.result.error)
+
+
+@pytest.mark.parametrize(("piece_size", "outcome"), [(None, "updated"), (20_000, "image rejected")])
+def test_a_device_takes_a_large_zip_of_others_in_one_piece_only(
+    piece_size: int | None, outcome: str
+) -> None:
+    board = Board.new(load_part("STM32L476xG"), "1.0.0")
+    board.configure_module(ModuleOptions(piece_size=piece_size))
+    package = zipped({"app.bin": IMAGE[:8] + random_bytes(60_000)})
+    board.offer(Plan("STM32", "2.0.0", Package(package)))
+    for _ in board.run():
+        pass
+    assert board.result.outcome == outcome
+    if outcome == "image rejected":
+        assert "let it come in one piece" in str(board.result.error)
+        assert board.would_boot().version == "1.0.0"
