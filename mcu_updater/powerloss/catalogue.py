@@ -25,6 +25,9 @@ _FORMAT_NAMES: dict[ImageFormat, Format] = {
     ImageFormat.SREC: "s19",
 }
 
+KEYS = (signed.public_key(),)
+_AFTER_THE_UPDATE: dict[str, Any] = {"before": ("2.0.0",), "retries": 0}
+
 # name: what it is, and how it differs from a good image that the cloud offers for ever
 SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "good": ("a good image; only the MCU loses power", {}),
@@ -74,12 +77,20 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
         {"packed": Kind.TAR_GZ, "pieces": 2},
     ),
     "signed": (
-        "signed images only; behind the good one come an older version, and a revoked counter",
-        {"refused": signed.OLDER},
+        "signed images only; behind the good one comes an older version",
+        {"keys": KEYS, "refused": (signed.OLDER,)},
+    ),
+    "revoked": (
+        "after a signed update that was confirmed, a higher version with a revoked counter",
+        {"keys": KEYS, "target": signed.REVOKED} | _AFTER_THE_UPDATE,
     ),
     "unsigned": (
-        "signed images only; behind the good one comes one that is not signed",
-        {"refused": (signed.UNSIGNED,)},
+        "after a signed update that was confirmed, an image that is not signed",
+        {"keys": KEYS, "target": signed.UNSIGNED} | _AFTER_THE_UPDATE,
+    ),
+    "signed-revoked": (
+        "signed images only; behind the good one comes the revoked one (some 11,000 states)",
+        {"keys": KEYS, "refused": (signed.REVOKED,)},
     ),
 }
 
@@ -154,7 +165,6 @@ def _flashed(target: Target, package: bytes) -> bytes:
 
 def _signed(target: Target) -> Target:
     """*target* with signed images of the same size. UsageError where its image is a file."""
-    refused = (*signed.OLDER, signed.UNSIGNED)
     size = len(target.images["2.0.0"])
     if target.tag != f"{size}b":
         raise UsageError("this scenario signs images of its own", found=f"image {target.tag}")
@@ -163,7 +173,7 @@ def _signed(target: Target) -> Target:
     packages = {
         version: as_file(image, address, target.format) for version, image in images.items()
     }
-    published = {version: image for version, image in images.items() if version not in refused}
+    published = {version: image for version, image in images.items() if version not in signed.NEVER}
     return replace(target, images=published, packages=packages)
 
 
@@ -187,9 +197,8 @@ def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
     if pieces:
         size = len(target.packages["2.0.0"])
         changes["piece_size"] = -(-size // pieces)
-    if "refused" in changes:
+    if "keys" in changes:
         target = _signed(target)
-        changes["keys"] = (signed.public_key(),)
     return Scenario(
         name,
         target.part.name,

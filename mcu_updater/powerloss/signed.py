@@ -24,8 +24,11 @@ from mcu_updater.trust.container import HEADER_SIZE, Flag, Header
 from mcu_updater.trust.tlv import INFO, PROTECTED_MAGIC, UNPROTECTED_MAGIC, Kind
 
 COUNTERS: Final = {"1.0.0": 1, "2.0.0": 2, "1.5.0": 3, "2.5.0": 1}
-OLDER: Final = ("1.5.0", "2.5.0")
+OLDER: Final = "1.5.0"
+REVOKED: Final = "2.5.0"
 UNSIGNED: Final = "3.0.0"
+NEVER: Final = frozenset({OLDER, REVOKED, UNSIGNED})
+"""What must not run once 2.0.0 is confirmed. Nothing plans it before."""
 
 _ENTRY = struct.Struct("<HH")
 _TLVS: Final = 12 + INFO.size + 2 * (_ENTRY.size + 32) + _ENTRY.size + 64
