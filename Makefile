@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
+FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
 .PHONY: demo test lint types imports format pytest powerloss mutants mutation kills line flips damage fuzz bench bench-serial firmware apt clean help
 
@@ -85,10 +86,14 @@ line: $(STAMP)   ## change, lose and double every byte of the AT line in turn, s
 damage: $(STAMP) ## 10,000 random damages of delta packages of each profile, some minutes
 	MCU_UPDATER_DAMAGES=10000 $(BIN)/pytest -q tests/delta/test_delta_damage.py
 
-fuzz: $(STAMP)   ## coverage-guided fuzzing of both AT grammars; FUZZ_S seconds each
+fuzz: $(STAMP)   ## coverage-guided fuzzing of both AT grammars, all formats, packages and signed images; FUZZ_S seconds each
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	for each in module client; do \
 	  $(BIN)/python tests/fuzz/at.py $$each .cache/fuzz/at-$$each -max_total_time=$(FUZZ_S) -max_len=4096 || exit 1; \
+	done
+	for each in $(FUZZ_IMAGES); do \
+	  PYTHONPATH=tests/files:tests/package:tests/trust $(BIN)/python tests/fuzz/images.py $$each .cache/fuzz/$$each \
+	    -max_total_time=$(FUZZ_S) -max_len=4096 -timeout=10 -rss_limit_mb=1024 || exit 1; \
 	done
 
 flips: $(STAMP)  ## 10,000 single-bit flips and all truncations of signed images, some minutes

@@ -44,7 +44,8 @@ REASONS: dict[type[UpdaterError], Reason] = {
 class Intake:
     """Loads packages into *bank*, in reads of *read_size* bytes.
 
-    *base* is where a raw image is linked; None: at the slot. *trust*: whose signed images are
+    *base* is where a raw image is linked; None: at the slot. *part*: what an image in a package
+    must be for, where the manifest says one; empty: for any. *trust*: whose signed images are
     taken, and no others; None: an image need not be signed. ``error`` says why the last package was
     rejected.
     """
@@ -57,6 +58,7 @@ class Intake:
         keeper: Keeper,
         read_size: int,
         base: int | None,
+        part: str,
         admission: Admission = ADMIT_ALL,
         trust: Trust | None = None,
     ) -> None:
@@ -67,6 +69,7 @@ class Intake:
         self._keeper = keeper
         self._read_size = read_size
         self._base = base
+        self._part = part
         self._admission = admission
         self.error: UpdaterError | None = None
         self._offset: int | None = None  # of the package, while LOAD is under way: what it reads
@@ -149,7 +152,7 @@ class Intake:
             done=snapshot.sectors_done,
             single=single,
             inspection=self._inspection(snapshot),
-            wanted=Wanted(snapshot.component, snapshot.version),
+            wanted=Wanted(snapshot.component, snapshot.version, self._part),
         )
         if snapshot.checkpoint:
             loader.resume(snapshot.checkpoint)
@@ -164,7 +167,7 @@ class Intake:
                 "this device has confirmed a signed image and is given no key to check one by",
                 where=f"bank {self._bank.name}",
                 expected=f"signed images, {snapshot.floor} or higher",
-                then="Nothing of the package was written",
+                then="Nothing of the package was written. Give the key: --require-signature KEY",
             )
         return None
 

@@ -54,6 +54,7 @@ class Policy:
     component: str = "STM32"
     read_size: int = 1024  # one AT+QIOTOTARD
     base: int | None = None  # where a raw image is linked; None: at the slot
+    part: str = ""  # which an image in a package must be for, where its manifest says one
     plan_s: float = 30  # after asking: no plan means no event at all
     quiet_s: float = 40  # the module gives up by itself 30 s after a confirm without a URL
     corrections: int = 3  # how often a version that the module has misheard is stated again
@@ -128,6 +129,7 @@ class Updater:
             self._keeper,
             policy.read_size,
             policy.base,
+            policy.part,
             admission,
             trust,
         )

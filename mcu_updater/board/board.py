@@ -201,6 +201,7 @@ class Board:
     ) -> Iterator[Event]:
         """``run`` for a device that has power already, and starts because of *cause*."""
         policy = policy or Policy(component=self.component)
+        policy = replace(policy, part=policy.part or self.part.name)
         starts = 0
         while cause is not None:
             starts += 1

@@ -9,7 +9,9 @@ from mcu_updater.board.layout import layout_of
 from mcu_updater.board.strategies import strategies_of
 from mcu_updater.errors import ImageRejected, UsageError, address_text
 from mcu_updater.files import ImageFile
+from mcu_updater.files.facts import header_size
 from mcu_updater.image import ImageFormat, check_vector_table
+from mcu_updater.image.vectors import HEAD_SIZE
 from mcu_updater.report.image import Fit
 from mcu_updater.slot import CopyLayout, Layout, Region
 from mcu_updater.strategy import Strategy
@@ -75,7 +77,9 @@ def _obstacle(file: ImageFile, address: int, room: int) -> str:
     if start != address:
         return f"does not begin at {address_text(address)}"
     try:
-        check_vector_table(image.segments[0].data[:8], address, room)
+        skipped = header_size(image)
+        head = image.segments[0].data[skipped : skipped + HEAD_SIZE]
+        check_vector_table(head, address + skipped, room - skipped)
     except ImageRejected as error:
         return error.what
     return ""

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mcu_updater.cli import values
+from mcu_updater.cli.signatures import check_firmware, file_signature_options, trust_of
 from mcu_updater.cli.stm32_link import Bench, Command, opened, port_options
 from mcu_updater.errors import PortError, UsageError, address_text
 from mcu_updater.stm32.chip import Sector
@@ -76,6 +77,21 @@ def _firmware(given: dict[str, Any]) -> Firmware:
     return read_firmware(given["image"], given["base"])
 
 
+def _trusted_firmware(given: dict[str, Any]) -> Firmware:
+    """The image, its signature checked where keys are given."""
+    trust, firmware = trust_of(given), _firmware(given)
+    if trust is None:
+        return firmware
+    if given["no_verify"]:
+        raise UsageError(
+            "what was signed is not what flash holds",
+            expected="--require-signature without --no-verify",
+            found="both",
+        )
+    check_firmware(firmware, trust)
+    return firmware
+
+
 def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | None:
     plan = None
     for event in events:
@@ -92,13 +108,15 @@ def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | N
 @port_options
 @_base
 @_flash_options
+@file_signature_options
 @click.option("--dry-run", is_flag=True, help="As plan: change nothing.")
 def flash_command(**given: Any) -> None:
     """Erase what differs from IMAGE (.bin, .hex, .s19), write it, verify it.
 
     Run it again after whatever went wrong: what is there already is not written twice.
+    With --require-signature nothing is changed for an IMAGE that none of the keys has signed.
     """
-    firmware, options = _firmware(given), _options(given)
+    firmware, options = _trusted_firmware(given), _options(given)
     with opened(given) as bench:
         began_s = time.monotonic()
         if given["dry_run"]:
@@ -113,9 +131,10 @@ def flash_command(**given: Any) -> None:
 @port_options
 @_base
 @_flash_options
+@file_signature_options
 def plan_command(**given: Any) -> None:
     """Print what ``flash`` would erase, write and skip. Does not change the chip."""
-    firmware, options = _firmware(given), _options(given)
+    firmware, options = _trusted_firmware(given), _options(given)
     with opened(given) as bench:
         _dry_run(bench, firmware, options)
 

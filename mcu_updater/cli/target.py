@@ -158,7 +158,8 @@ class Target:
         banks = open_banks(self.flash, switch, layout)
         active, inactive = banks[decision.bank], banks[1 - decision.bank]
         passes = terms.trial is Trial.PASS
-        updater = Updater(active, inactive, client, terms.policy, lambda: passes, ADMIT_ALL)
+        policy = replace(terms.policy, part=self.part.name)
+        updater = Updater(active, inactive, client, policy, lambda: passes, ADMIT_ALL)
         yield from updater.run()
         self.result = updater.result
         return updater.result.outcome is not Outcome.RESET

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mcu_updater.files.segments import MemoryImage
-from mcu_updater.image.vectors import HEAD_SIZE, STACK_RANGE
+from mcu_updater.image.vectors import HEAD_SIZE, SIGNED_MAGIC, STACK_RANGE
 
 _SAMPLE = 4 << 20  # bytes that are compressed to say how well that goes
-_MCUBOOT_MAGIC = struct.pack("<I", 0x96F3B83D)  # MCUboot, docs/design.md, "Image Format"
+_MCUBOOT_MAGIC = struct.pack("<I", SIGNED_MAGIC)  # MCUboot, docs/design.md, "Image Format"
+_MCUBOOT_SIZE_AT = 8  # of the header's own size, 2 bytes
 _MCUBOOT_VERSION = struct.Struct("<BBHI")
 _MCUBOOT_VERSION_AT = 20
 _NOTE = struct.pack("<III", 4, 20, 3) + b"GNU\0"  # ELF note of type NT_GNU_BUILD_ID with a SHA-1
@@ -32,9 +33,17 @@ class Vectors:
     problems: tuple[str, ...]
 
 
+def header_size(image: MemoryImage) -> int:
+    """Bytes before the vector table: MCUboot's header where the image begins with one."""
+    first = image.segments[0].data
+    if not first.startswith(_MCUBOOT_MAGIC):
+        return 0
+    return int.from_bytes(first[_MCUBOOT_SIZE_AT : _MCUBOOT_SIZE_AT + 2], "little")
+
+
 def vectors(image: MemoryImage, *, placed: bool) -> Vectors | None:
     """None where the image has no room for them. *placed*: its addresses are where it will run."""
-    head = image.read(image.start, HEAD_SIZE)
+    head = image.read(image.start + header_size(image), HEAD_SIZE)
     if head is None:
         return None
     stack, reset = struct.unpack("<II", head)

@@ -21,6 +21,10 @@ STACK_RANGE: Final = range(0x1000_0000, 0x4000_0000)
 and the RAM that ST maps into the code region from 0x1000_0000 (CCM of F4 and G4, SRAM2 of L4:
 RM0090, RM0440, RM0351, memory maps)."""
 
+SIGNED_MAGIC: Final = 0x96F3_B83D
+"""First word of an image in MCUboot's signed format (MCUboot, ``bootutil/image.h``). No stack
+pointer: it is odd."""
+
 _WORD: Final = 4
 _THUMB: Final = 1
 
@@ -45,6 +49,14 @@ def check_vector_table(head: bytes, start: int, slot_size: int) -> None:
 
 
 def _check_stack(stack: int, start: int) -> None:
+    if stack == SIGNED_MAGIC:
+        raise ImageRejected(
+            "a signed image, and nobody has said whose signature counts",
+            where=address_text(start),
+            expected="a vector table",
+            found=f"MCUboot's header, 0x{SIGNED_MAGIC:08X}",
+            then="Give the key: --require-signature KEY",
+        )
     if stack % _WORD:
         raise ImageRejected(
             "initial stack pointer is not aligned",

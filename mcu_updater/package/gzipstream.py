@@ -44,10 +44,7 @@ class GzipReader:
         self._census = Census()  # of the tar as a whole: the ratio is between it and the stream
         self._tar = TarReader()
 
-    def feed(self, data: bytes) -> list[Item]:
-        return list(self._items(data))
-
-    def _items(self, data: bytes) -> Iterator[Item]:
+    def feed(self, data: bytes) -> Iterator[Item]:
         data = self._held + data
         self._held = b""
         while data:

@@ -134,6 +134,7 @@ class Inflater:
                 expected="stored members, or restart points as `mcu-updater package build` makes "
                 "them",
                 found="neither",
+                then="Build it so, or let it come in one piece",
             )
         head = _STATE.pack(
             self._interval,
@@ -145,6 +146,16 @@ class Inflater:
         )
         return head + self._replay
 
+    def _take_again(self, replay: bytes, size: int) -> int:
+        """Inflate *replay*, of which *size* bytes came out; return how many do now.
+
+        Not one more is asked for: of a damaged stream zlib may hold back some that reach over a
+        border, and they have to be met where they were.
+        """
+        out = self._zlib.decompress(replay, size) if size else b""
+        rest = self._zlib.unconsumed_tail if size else replay
+        return len(out) + len(self._zlib.decompress(rest, 1) if rest else b"")
+
     @classmethod
     def restore(cls, state: bytes, where: str) -> Inflater:
         """The inflater that gave *state*. Raises ValueError when none did."""
@@ -152,10 +163,10 @@ class Inflater:
         inflater = cls(interval, where)
         replay = state[_STATE.size :]
         try:
-            again = inflater._zlib.decompress(replay)
+            again = inflater._take_again(replay, produced - restart)
         except zlib.error as error:
             raise ValueError(f"not the state of an inflater: {error}") from error
-        if len(again) != produced - restart:
+        if again != produced - restart:
             raise ValueError("not the state of an inflater: other bytes come out")
         inflater._replay = replay
         inflater._border = replay[len(replay) - border :]

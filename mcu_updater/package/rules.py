@@ -7,6 +7,7 @@ told by what came so far, and nothing may make the memory grow.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
@@ -145,8 +146,12 @@ def _short(name: str) -> bytes:
 class Container(Protocol):
     """An incremental reader of one kind of archive. The contract is that of ``image.Decoder``."""
 
-    def feed(self, data: bytes) -> list[Item]:
-        """Take the next bytes; return what they complete. Raises ImageRejected."""
+    def feed(self, data: bytes) -> Iterator[Item]:
+        """Take the next bytes, while what they complete is taken from here. Raises ImageRejected.
+
+        So what is wrong with a file is found before what is wrong behind it, however the package
+        is cut.
+        """
 
     def finish(self) -> None:
         """State that the package has ended. Raises ImageRejected when the archive has not."""

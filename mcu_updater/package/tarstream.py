@@ -65,10 +65,7 @@ class TarReader:
         self._name = ""
         self._census = Census()
 
-    def feed(self, data: bytes) -> list[Item]:
-        return list(self._items(data))
-
-    def _items(self, data: bytes) -> Iterator[Item]:
+    def feed(self, data: bytes) -> Iterator[Item]:
         data = self._held + data
         self._held = b""
         while data:

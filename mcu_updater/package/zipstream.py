@@ -78,10 +78,7 @@ class ZipReader:
         self._inflater: Inflater | None = None
         self._name = ""
 
-    def feed(self, data: bytes) -> list[Item]:
-        return list(self._items(data))
-
-    def _items(self, data: bytes) -> Iterator[Item]:
+    def feed(self, data: bytes) -> Iterator[Item]:
         data = self._held + data
         self._held = b""
         while data:

@@ -105,7 +105,7 @@ def facts_of(scenario: Scenario, part: Part) -> dict[str, str]:
     risk = hazard(part, scenario.strategy)
     return {
         **scenario.world,
-        "size of the image": f"{len(scenario.images[scenario.target])} bytes",
+        "size of the image": f"{_size(scenario)} bytes",
         "program unit": f"{part.program_unit} bytes{'' if part.ecc else ', no ECC'}",
         "ways in which power comes back": ", ".join(way.value or "soon" for way in scenario.ways),
         "trial": scenario.trial.value,
@@ -113,6 +113,12 @@ def facts_of(scenario: Scenario, part: Part) -> dict[str, str]:
         "risk of the strategy": f"{'none' if risk.harmless else 'yes'}: {risk.why}",
         "hazard window": risk.window,
     }
+
+
+def _size(scenario: Scenario) -> int:
+    """Of the target as it stands in flash; of one that must never stand there, of its package."""
+    target = scenario.target
+    return len(scenario.images.get(target, scenario.packages[target]))
 
 
 def regions(part: Part, strategy: Strategy) -> dict[str, tuple[int, int]]:

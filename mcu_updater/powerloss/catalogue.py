@@ -12,9 +12,10 @@ from mcu_updater.board import Board, Trial
 from mcu_updater.board.strategies import check_strategy, default_strategy
 from mcu_updater.errors import UsageError
 from mcu_updater.image import SNIFF_SIZE, ImageFormat, sniff
+from mcu_updater.package import Kind, Source, build
 from mcu_updater.powerloss import signed
 from mcu_updater.powerloss.images import Format, as_file, filler
-from mcu_updater.powerloss.scenario import Damage, Scenario, Way
+from mcu_updater.powerloss.scenario import COMPONENT, Damage, Scenario, Way
 from mcu_updater.strategy import Strategy
 
 ALL_WAYS = tuple(Way)
@@ -23,6 +24,9 @@ _FORMAT_NAMES: dict[ImageFormat, Format] = {
     ImageFormat.HEX: "hex",
     ImageFormat.SREC: "s19",
 }
+
+KEYS = (signed.public_key(),)
+_AFTER_THE_UPDATE: dict[str, Any] = {"before": ("2.0.0",), "retries": 0}
 
 # name: what it is, and how it differs from a good image that the cloud offers for ever
 SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -68,9 +72,25 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
         {"before": ("2.0.0",), "target": "3.0.0", "final": "3.0.0"},
     ),
     "pieces": ("the package comes in several pieces", {"pieces": 3}),
+    "package": (
+        "the image comes in a .tar.gz with a manifest, in two pieces",
+        {"packed": Kind.TAR_GZ, "pieces": 2},
+    ),
     "signed": (
-        "signed images only; behind the good one comes one that it revokes, and an unsigned one",
-        {"signed": True},
+        "signed images only; behind the good one comes an older version",
+        {"keys": KEYS, "refused": (signed.OLDER,)},
+    ),
+    "revoked": (
+        "after a signed update that was confirmed, a higher version with a revoked counter",
+        {"keys": KEYS, "target": signed.REVOKED} | _AFTER_THE_UPDATE,
+    ),
+    "unsigned": (
+        "after a signed update that was confirmed, an image that is not signed",
+        {"keys": KEYS, "target": signed.UNSIGNED} | _AFTER_THE_UPDATE,
+    ),
+    "signed-revoked": (
+        "signed images only; behind the good one comes the revoked one (some 11,000 states)",
+        {"keys": KEYS, "refused": (signed.REVOKED,)},
     ),
 }
 
@@ -153,10 +173,16 @@ def _signed(target: Target) -> Target:
     packages = {
         version: as_file(image, address, target.format) for version, image in images.items()
     }
-    published = {
-        version: image for version, image in images.items() if version not in signed.REFUSED
-    }
+    published = {version: image for version, image in images.items() if version not in signed.NEVER}
     return replace(target, images=published, packages=packages)
+
+
+def _packed(target: Target, kind: Kind) -> dict[str, bytes]:
+    name = f"app.{target.format}"
+    return {
+        version: build(kind, [Source(((name, data),), COMPONENT, version)])
+        for version, data in target.packages.items()
+    }
 
 
 def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
@@ -164,13 +190,15 @@ def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
     if name not in SCENARIOS:
         raise UsageError(f"no scenario {name!r}", expected=f"one of {', '.join(SCENARIOS)}")
     changes = dict(SCENARIOS[name][1])
+    packed = changes.pop("packed", None)
+    if packed:
+        target = replace(target, packages=_packed(target, packed))
     pieces = changes.pop("pieces", None)
     if pieces:
         size = len(target.packages["2.0.0"])
         changes["piece_size"] = -(-size // pieces)
-    if changes.pop("signed", False):
+    if "keys" in changes:
         target = _signed(target)
-        changes |= {"keys": (signed.public_key(),), "refused": signed.REFUSED}
     return Scenario(
         name,
         target.part.name,

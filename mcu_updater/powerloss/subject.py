@@ -27,6 +27,7 @@ from mcu_updater.events import (
     Progress,
     Work,
 )
+from mcu_updater.journal import Phase
 from mcu_updater.powerloss.rotation import trailers_of, turned_back
 from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
 from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Plan
@@ -283,8 +284,13 @@ class BoardBoot(Boot):
         self._check_floor(booted)
 
     def _check_floor(self, booted: Booted) -> None:
-        """Safe: nothing older runs than what was confirmed."""
-        floor = floor_of([bank.journal.read() for bank in self._board.banks()])
+        """Safe: nothing older runs than what was confirmed, and nothing older will be taken."""
+        readings = [bank.journal.read() for bank in self._board.banks()]
+        floor = floor_of(readings)
+        for reading in readings:
+            seal = reading.snapshot.seal if reading.snapshot else None
+            if reading.phase is Phase.CONFIRMED and floor.raised(seal) != floor:
+                raise Violation("safe", f"{reading.version} is confirmed, and the floor is {floor}")
         version = Version.parse(booted.version)
         if floor != NO_FLOOR and (version is None or version < floor.version):
             raise Violation(

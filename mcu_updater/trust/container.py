@@ -18,10 +18,10 @@ from enum import IntFlag
 from typing import Final
 
 from mcu_updater.errors import UntrustedImage, address_text
+from mcu_updater.image.vectors import SIGNED_MAGIC
 from mcu_updater.seal import Version
 from mcu_updater.trust.tlv import INFO, UNPROTECTED_MAGIC
 
-MAGIC: Final = 0x96F3_B83D
 _HEADER: Final = struct.Struct("<IIHHIIBBHII")
 HEADER_SIZE: Final = 32
 assert _HEADER.size == HEADER_SIZE
@@ -78,7 +78,7 @@ class Header:
 
     def pack(self) -> bytes:
         return _HEADER.pack(
-            MAGIC,
+            SIGNED_MAGIC,
             self.load_address,
             self.header_size,
             self.protected_size,
@@ -97,8 +97,9 @@ def parse_header(raw: bytes) -> Header:
         raw[:HEADER_SIZE]
     )
     *version, reserved = rest
-    if magic != MAGIC:
-        raise _bad(0, "no signed image", f"MCUboot's magic 0x{MAGIC:08X}", f"0x{magic:08X}")
+    if magic != SIGNED_MAGIC:
+        expected = f"MCUboot's magic 0x{SIGNED_MAGIC:08X}"
+        raise _bad(0, "no signed image", expected, f"0x{magic:08X}")
     if flags & ~_ACCEPTED:
         known = Flag(flags & ~_ACCEPTED)
         raise _bad(16, "an image of a kind that cannot be run from a slot", "no such flag",

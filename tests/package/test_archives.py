@@ -143,6 +143,13 @@ def test_a_bomb_of_tar_gz_is_refused() -> None:
     assert refusal_of(package) == "unpacks to far more than it is"
 
 
+def test_what_is_wrong_first_is_told_however_the_package_is_cut() -> None:
+    """A manifest that is none, and behind it an archive that breaks off wrongly."""
+    for kind, make in MAKERS.items():
+        package = make({"manifest.json": b"{}}", "app.bin": IMAGE})
+        assert "manifest is no JSON" in refusal(package[:-1] + b"x").message, kind
+
+
 def refusal_of(package: bytes) -> str:
     with pytest.raises(ImageRejected) as caught:
         read(package, list(range(0, len(package), 4096)))

@@ -16,10 +16,15 @@ from archives import BASE, MAKERS, image, opened, read, refusal, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flash_emulator import load_part
+from mcu_updater.board import Board
 from mcu_updater.errors import ImageRejected, UsageError
 from mcu_updater.package import Entry, File, Kind, PackageDecoder, Source, Wanted, build
 from mcu_updater.package.manifest import NAME, parse, render
 from mcu_updater.package.rules import UNREADABLE
+from mcu_updater.quectel.center import Package, Plan
+from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.updater import Outcome
 
 IMAGE = image(20_000)
 OTHER = image(3000, 13)
@@ -124,6 +129,29 @@ def test_a_missing_restart_point_is_found() -> None:
     package[at + 4 : at + 8] = (1000).to_bytes(4, "little")
     with pytest.raises(ImageRejected, match=r"restart point is missing|damaged"):
         read(bytes(package))
+
+
+def test_a_stream_that_runs_over_its_restart_points_is_refused_after_any_reset() -> None:
+    """A match reaches over the border: zlib holds back what is behind it. Found by the fuzzer."""
+    blank = IMAGE[:8] + bytes(2000)
+    package = bytearray(build(Kind.ZIP, [Source((("app.bin", blank),))], restart=2048))
+    at = package.rindex(b"MU\x04\x00\x00\x08\x00\x00")
+    package[at + 4 : at + 8] = (100).to_bytes(4, "little")
+    with pytest.raises(ImageRejected, match="restart point is missing"):
+        read(bytes(package), list(range(len(package))), reset=True)
+
+
+@pytest.mark.parametrize("kind", ["zip", "zip, streamed", "tar.gz"])
+def test_a_large_package_of_others_comes_in_one_piece_only(kind: str) -> None:
+    data = random_bytes(60_000)
+    package = MAKERS[kind]({"app.bin": data})
+    assert read(package) == data
+    decoder = opened(package, resumable=True)
+    decoder.feed(package[:8000])
+    decoder.state()  # what is short can be taken again
+    decoder.feed(package[8000:9000])
+    with pytest.raises(ImageRejected, match="let it come in one piece"):
+        decoder.state()
 
 
 # --- without a manifest
@@ -252,3 +280,41 @@ def test_what_no_reader_would_take_is_not_built() -> None:
 def test_a_state_of_something_else_is_refused(state: bytes) -> None:
     with pytest.raises(ValueError, match="not the state of a package"):
         PackageDecoder.restore(state, Wanted(), base=BASE)
+
+
+# --- on a device
+
+
+@pytest.mark.parametrize(
+    ("part", "outcome"),
+    [
+        ("", Outcome.UPDATED),
+        ("STM32L476xG", Outcome.UPDATED),
+        ("STM32G474xE_dual", Outcome.REJECTED),
+    ],
+)
+def test_a_device_takes_only_what_is_for_its_part(part: str, outcome: Outcome) -> None:
+    board = Board.new(load_part("STM32L476xG"), "1.0.0")
+    source = Source((("app.bin", IMAGE),), "STM32", "2.0.0", part)
+    board.offer(Plan("STM32", "2.0.0", Package(build(Kind.ZIP, [source]))))
+    for _ in board.run():
+        pass
+    assert board.result.outcome is outcome
+    if outcome is Outcome.REJECTED:
+        assert "package holds no image for this device" in str(board.result.error)
+
+
+@pytest.mark.parametrize(("piece_size", "outcome"), [(None, "updated"), (20_000, "image rejected")])
+def test_a_device_takes_a_large_zip_of_others_in_one_piece_only(
+    piece_size: int | None, outcome: str
+) -> None:
+    board = Board.new(load_part("STM32L476xG"), "1.0.0")
+    board.configure_module(ModuleOptions(piece_size=piece_size))
+    package = zipped({"app.bin": IMAGE[:8] + random_bytes(60_000)})
+    board.offer(Plan("STM32", "2.0.0", Package(package)))
+    for _ in board.run():
+        pass
+    assert board.result.outcome == outcome
+    if outcome == "image rejected":
+        assert "let it come in one piece" in str(board.result.error)
+        assert board.would_boot().version == "1.0.0"

@@ -21,10 +21,11 @@ from mcu_updater.journal import Phase
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario, slot_of, with_file
 from mcu_updater.powerloss.scenario import Way
-from mcu_updater.powerloss.subject import OPTIONS_LOST, BoardSubject
+from mcu_updater.powerloss.subject import OPTIONS_LOST, BoardBoot, BoardSubject
 from mcu_updater.strategy import Strategy
 from mcu_updater.updater import Updater
 
+SIGNED = 300  # bytes of an image with its header and signature
 SMALL = 700  # bytes of an image: less than a sector of any part
 
 EACH_CLASS = {
@@ -158,10 +159,9 @@ def test_the_subject_finds_what_is_wrong() -> None:
         assert report_of(result).violations[0].question == question
 
 
-def test_the_signed_scenario_finds_a_cut_between_confirmation_and_floor(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Two headers instead of one: cut in between, and the image that was revoked is taken."""
+@pytest.fixture
+def confirms_in_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two headers instead of one: the floor is raised after the confirmation."""
 
     def in_two_steps(self: Updater) -> Iterator[Event]:
         snapshot = self._read[0].snapshot
@@ -172,10 +172,36 @@ def test_the_signed_scenario_finds_a_cut_between_confirmation_and_floor(
         yield from self._keeper.write(self._active, replace(confirmed, floor=floor))
 
     monkeypatch.setattr(Updater, "_do_self_test", in_two_steps)
-    first = report_of(explored(name="signed", cuts=1, size=300)).violations[0]
+
+
+@pytest.mark.usefixtures("confirms_in_two_steps")
+def test_the_signed_scenario_finds_a_cut_between_confirmation_and_floor() -> None:
+    first = report_of(explored(name="signed", cuts=1, size=SIGNED)).violations[0]
+    assert first.question == "safe"
+    assert first.text.startswith("2.0.0 is confirmed, and the floor is version 1.0.0, security")
+    assert len(first.path.cuts) == 1
+
+
+@pytest.mark.usefixtures("confirms_in_two_steps")
+def test_a_cut_between_confirmation_and_floor_lets_the_revoked_image_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What that would come to, if nobody looked at the floor itself."""
+    monkeypatch.setattr(BoardBoot, "_check_floor", lambda boot, booted: None)
+    first = report_of(explored(name="signed-revoked", cuts=1, size=SIGNED)).violations[0]
     assert first.question == "safe"
     assert first.text == "version '2.5.0' runs, which nobody published"
     assert len(first.path.cuts) == 1
+
+
+@pytest.mark.parametrize("name", ["revoked", "unsigned"])
+def test_what_must_not_run_is_refused_under_any_number_of_cuts(name: str) -> None:
+    """The device has confirmed a signed update; what comes then is offered once."""
+    result = explored(name=name, size=SIGNED)
+    report = report_of(result)
+    assert result.verdict is Verdict.PASSED, report.violations[:1]
+    assert report.complete
+    assert set(report.ends) == {"runs 2.0.0, failed"}
 
 
 def test_the_signed_scenario_signs_its_own_images() -> None:
