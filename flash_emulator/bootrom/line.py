@@ -4,7 +4,10 @@ A byte is 11 bits (8E1). A host's bytes come one by one; of those that come whil
 erases or answers, the first is kept and the others are lost: its USART has one data register and no
 FIFO, and the ROM polls (ST's OpenBootloader does, and waits for each byte to be gone). The chip's
 bytes wait in the bridge until a packet is full or the latency timer ticks, as in an FTDI. The timer
-runs freely.
+measures the time since anything was last sent to the host: a full packet starts it anew, and when
+nothing waits a tick sends a packet of status alone (FTDI AN232B-04, "Small Amounts of Data and End
+of Buffer Conditions"). Changes of CTS, DSR, DCD or RI and event characters, which send at once too,
+do not occur here.
 """
 
 from __future__ import annotations
@@ -134,6 +137,7 @@ class _Bridge:
         self._going: deque[tuple[float, bytes]] = deque()
         self._packet = bytearray()  # not full yet
         self._packet_us = 0.0  # when its last byte came
+        self._sent_us = 0.0  # when anything was last sent to the host, status packets left out
 
     def push(self, data: bytes, at_us: float, byte_us: float) -> float:
         """The chip says *data* from *at_us* on. Returns when its last byte is gone."""
@@ -157,10 +161,12 @@ class _Bridge:
 
     def _tick_us(self) -> float:
         """When the timer hands the packet on."""
-        tick_us = self._speed.latency_ms * 1e3
-        return math.ceil(self._packet_us / tick_us) * tick_us
+        period_us = self._speed.latency_ms * 1e3
+        ticks = max(1, math.ceil((self._packet_us - self._sent_us) / period_us))
+        return self._sent_us + ticks * period_us
 
     def _hand_on(self, at_us: float) -> None:
+        self._sent_us = at_us
         self._going.append((at_us, bytes(self._packet)))
         self._packet.clear()
 
