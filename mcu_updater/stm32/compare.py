@@ -19,7 +19,10 @@ from mcu_updater.stm32.firmware import ERASED, Firmware, Segment
 from mcu_updater.stm32.memory import Memory
 from mcu_updater.stm32.patient import PatientRom
 
-PROBES, PROBE_SIZE = 16, 16  # sectors that are looked into first, and bytes of each
+PROBES, PROBE_SIZE = 8, 16
+"""Sectors that are looked into first, and bytes of each. Where half of the sectors hold the image,
+which is when reading begins to pay, one chance in 256 remains that no probe hits one."""
+
 SAMPLES = 8  # blocks that are read to see whether the cache may be believed
 
 
@@ -75,7 +78,7 @@ class Comparer:
             some = waiting.pop()
             if not some:
                 continue
-            if all(self.crc_fits(part) for part in self._runs(some)):
+            if self.crc_fits_all(some):
                 same |= {sector.number for sector in some}
             elif len(some) > 1:
                 middle = len(some) // 2
@@ -94,6 +97,9 @@ class Comparer:
             else:
                 spans.append((sector.start, sector.stop))
         return [part for start, stop in spans for part in self._firmware.within(start, stop)]
+
+    def crc_fits_all(self, sectors: Sequence[Sector]) -> bool:
+        return all(self.crc_fits(part) for part in self._runs(sectors))
 
     def crc_fits(self, part: Segment) -> bool:
         return self._rom.checksum(part.address, len(part.data)) == an3155.crc32(part.data)

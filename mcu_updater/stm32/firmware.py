@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mcu_updater.errors import ImageRejected, address_text
 from mcu_updater.image import Extent, open_decoder, sniff
-from mcu_updater.stm32.chip import Chip
+from mcu_updater.stm32.chip import Chip, Sector
 
 ERASED = b"\xff"
 
@@ -99,6 +99,11 @@ def join(extents: Iterable[Extent]) -> Firmware:
     if not parts:
         raise ImageRejected("the image holds no data", then="Nothing was changed")
     return Firmware(tuple(Segment(start, bytes(held)) for start, held in parts))
+
+
+def blank_firmware(sectors: Iterable[Sector]) -> Firmware:
+    """What *sectors* hold when they are erased."""
+    return Firmware(tuple(Segment(s.start, ERASED * s.size) for s in sectors))
 
 
 def check_fits(firmware: Firmware, chip: Chip) -> None:

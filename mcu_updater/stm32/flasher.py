@@ -34,6 +34,7 @@ from mcu_updater.stm32.compare import (
     without,
 )
 from mcu_updater.stm32.connect import Connection, checksum_works
+from mcu_updater.stm32.estimate import erase_s
 from mcu_updater.stm32.events import (
     FlasherEvent,
     Planned,
@@ -43,14 +44,22 @@ from mcu_updater.stm32.events import (
     Started,
     Verified,
 )
-from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, check_fits
+from mcu_updater.stm32.firmware import Firmware, Segment, blank_firmware, check_fits
 from mcu_updater.stm32.memory import Memory, MemoryKeeper, NoKeeper
 from mcu_updater.stm32.patient import Spoilt
-from mcu_updater.stm32.plan import EraseKind, FlashPlan, covered_sectors, make_plan
+from mcu_updater.stm32.plan import (
+    Erase,
+    EraseKind,
+    FlashPlan,
+    bulk_erases,
+    covered_sectors,
+    make_plan,
+)
 
 _ROUNDS = 3  # the first, and two more for what did not hold
 _SECTORS_AT_A_TIME = 128  # of one erase: then there is something to show
 _STRAY_BYTES = 16
+_WORTH_ASKING_S = 0.3  # what an erase at one stroke must save: some CRCs cost as much
 
 
 Finding = Generator[FlasherEvent, None, dict[int, str]]
@@ -100,8 +109,11 @@ class Flasher:
             yield Problem(
                 f"{len(doubtful)} sectors were left half done by an earlier run: they are erased"
             )
-        plan = make_plan(self.chip, firmware, same, erase_chip=options.erase_chip)
-        yield Planned(plan, str(method))
+        blank = self._blank_beside(without(covered, same)) if method is DiffMethod.CRC else ()
+        yield Planned(
+            make_plan(self.chip, firmware, same, erase_chip=options.erase_chip, blank=blank),
+            str(method),
+        )
 
     def flash(self, firmware: Firmware, options: FlashOptions) -> Iterator[FlasherEvent]:
         """The whole of it."""
@@ -177,6 +189,33 @@ class Flasher:
             self._remember()
             raise
 
+    def _blank_beside(self, stale: Sequence[Sector]) -> frozenset[int]:
+        """Sectors beside *stale* that hold nothing, by CRC, where one erase of all would pay.
+
+        A ROM may die of a unit with a double ECC error, so nothing doubtful is asked for, and what
+        was asked for is doubtful for the next run.
+        """
+        if isinstance(self._keeper, NoKeeper) or not stale:
+            return frozenset()
+        each_s = erase_s(self.chip, Erase(EraseKind.SECTORS, tuple(stale)))
+        for erase in bulk_erases(self.chip, {sector.number for sector in stale}):
+            at_once_s = erase_s(self.chip, erase)
+            if each_s is None or at_once_s is None or each_s - at_once_s < _WORTH_ASKING_S:
+                continue
+            beside = [sector for sector in self.chip.sectors if sector.number in erase.spare]
+            if not erase.spare & self._memory.doubtful and self._are_blank(beside):
+                return erase.spare
+        return frozenset()
+
+    def _are_blank(self, sectors: Sequence[Sector]) -> bool:
+        comparer = Comparer(self._rom, blank_firmware(sectors), self._frame)
+        try:
+            return comparer.crc_fits_all(sectors)
+        except LinkError:
+            self._memory.begin(sectors)
+            self._remember()
+            raise
+
     # --- carrying it out
 
     def _carry_out(self, plan: FlashPlan, options: FlashOptions) -> Iterator[FlasherEvent]:
@@ -210,13 +249,14 @@ class Flasher:
 
     def _erase(self, plan: FlashPlan) -> Iterator[FlasherEvent]:
         sectors = plan.erase.sectors
-        total = sum(sector.size for sector in sectors)
         if not sectors:
             return
         self._memory.begin(sectors)
         self._remember()
+        total = sum(sector.size for sector in plan.erase.needed)
         yield Progress(Stage.ERASE, 0, total)
         if not (yield from self._erased_at_once(plan)):
+            sectors = plan.erase.needed
             done = 0
             for at in range(0, len(sectors), _SECTORS_AT_A_TIME):
                 some = sectors[at : at + _SECTORS_AT_A_TIME]
@@ -224,7 +264,7 @@ class Flasher:
                 done += sum(sector.size for sector in some)
                 yield Progress(Stage.ERASE, done, total)
         covered = {s.number for s in plan.touched}
-        self._memory.blank(without(sectors, covered))
+        self._memory.blank(without(plan.erase.sectors, covered))
         yield Progress(Stage.ERASE, total, total)
 
     def _erased_at_once(self, plan: FlashPlan) -> Generator[FlasherEvent, None, bool]:
@@ -305,8 +345,7 @@ class Flasher:
     ) -> Iterator[FlasherEvent]:
         """Erase *sectors*, or the chip at once, and look whether they are blank."""
         self.check_readable()
-        blank = Firmware(tuple(Segment(s.start, ERASED * s.size) for s in sectors))
-        plan = make_plan(self.chip, blank, erase_chip=everything)
+        plan = make_plan(self.chip, blank_firmware(sectors), erase_chip=everything)
         yield from self._erase(plan)
         bad = (yield from self._verify(plan, {})) if verify else {}
         if bad:
