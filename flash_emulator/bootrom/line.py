@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flash_emulator.bootrom.chip import Chip
 from flash_emulator.bootrom.noise import Noise, NoisyWire
@@ -58,6 +58,11 @@ class Line:
         self._rx_free_us = 0.0
         self._busy_until_us = 0.0
         self._bridge = _Bridge(speed)
+
+    def set_latency(self, latency_ms: float) -> None:
+        """The driver sets the bridge's timer anew; what waits goes by the new one."""
+        self.speed = replace(self.speed, latency_ms=latency_ms)
+        self._bridge.speed = self.speed
 
     @property
     def _byte_us(self) -> float:
@@ -132,7 +137,7 @@ class _Bridge:
     """Bytes of the chip on their way to the host, with the time when they get there."""
 
     def __init__(self, speed: Speed) -> None:
-        self._speed = speed
+        self.speed = speed
         self._tx_free_us = 0.0
         self._going: deque[tuple[float, bytes]] = deque()
         self._packet = bytearray()  # not full yet
@@ -143,7 +148,7 @@ class _Bridge:
         """The chip says *data* from *at_us* on. Returns when its last byte is gone."""
         begin_us = max(at_us, self._tx_free_us)
         self._tx_free_us = begin_us + len(data) * byte_us
-        if not self._speed.latency_ms:
+        if not self.speed.latency_ms:
             if data:
                 self._going.append((self._tx_free_us, data))
             return self._tx_free_us if data else at_us
@@ -156,12 +161,12 @@ class _Bridge:
             self._hand_on(self._tick_us())
         self._packet.append(byte)
         self._packet_us = at_us
-        if len(self._packet) == self._speed.packet_size:
+        if len(self._packet) == self.speed.packet_size:
             self._hand_on(at_us)
 
     def _tick_us(self) -> float:
         """When the timer hands the packet on."""
-        period_us = self._speed.latency_ms * 1e3
+        period_us = self.speed.latency_ms * 1e3
         ticks = max(1, math.ceil((self._packet_us - self._sent_us) / period_us))
         return self._sent_us + ticks * period_us
 

@@ -84,6 +84,10 @@ def stm32loader(*arguments: object, lines: Path | None = None) -> subprocess.Com
     return _run(program, *arguments, lines=lines, shimmed=True)
 
 
+def our_host(*arguments: object, lines: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return _run(sys.executable, "-m", "mcu_updater", *arguments, lines=lines)
+
+
 def _run(
     *command: object, lines: Path | None, shimmed: bool = False
 ) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,5 @@
-"""The judges: stm32flash and stm32loader, which nobody here wrote, against ``device serve``.
+"""The judges: stm32flash and stm32loader, which nobody here wrote, against ``device serve``; and
+our host beside them.
 
 Identify, erase, write, verify, read back; and the flash in the chip's file is the image, byte for
 byte.
@@ -10,7 +11,7 @@ import random
 from pathlib import Path
 
 import pytest
-from served_chip import serving, stm32flash, stm32loader
+from served_chip import our_host, serving, stm32flash, stm32loader
 
 from flash_emulator import load_part
 from flash_emulator.an3155 import crc32
@@ -79,6 +80,38 @@ def test_stm32loader(part: str, tmp_path: Path) -> None:
         assert chip.end() == 0
     assert (tmp_path / "read.bin").read_bytes() == image
     assert flash_in(file, len(image)) == image
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_our_host(part: str, tmp_path: Path) -> None:
+    """As on an adapter: reset by DTR and RTS, and 8E1."""
+    image, file, lines = image_of(part), tmp_path / "chip", tmp_path / "lines"
+    (tmp_path / "image.bin").write_bytes(image)
+    with serving(part, "--file", file, "--lines", lines) as chip:
+        port = ("--port", chip.where, "--reset", "dtr,!rts", "--part", part, "--json")
+        port += ("--cache", tmp_path / "cache")
+        found = our_host("info", *port, lines=lines)
+        assert found.returncode == 0 and "8N1" not in found.stdout, found
+        written = our_host("flash", tmp_path / "image.bin", *port, lines=lines)
+        assert written.returncode == 0 and '"verified": true' in written.stdout, written
+        verified = our_host("verify", tmp_path / "image.bin", *port, lines=lines)
+        assert verified.returncode == 0, verified
+        size = ("--start", "0x0800_0000", "--size", len(image))
+        read = our_host("read", tmp_path / "read.bin", *port, *size, "--once", lines=lines)
+        assert read.returncode == 0, read
+        assert int(chip.status()["resets"]) >= 2
+        assert chip.end() == 0
+    assert (tmp_path / "read.bin").read_bytes() == image
+    assert flash_in(file, len(image)) == image
+
+
+def test_our_host_puts_the_bridge_into_low_latency_mode(tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    with serving("STM32L476xG", "--lines", lines, "--latency-ms", 16) as chip:
+        assert chip.status()["latency_ms"] == "16"
+        port = ("--port", chip.where, "--reset", "dtr,!rts")
+        assert our_host("info", *port, lines=lines).returncode == 0
+        assert chip.status()["latency_ms"] == "1"
 
 
 def test_stm32flash_computes_checksums_in_the_older_dialect(tmp_path: Path) -> None:
