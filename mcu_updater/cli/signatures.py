@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
 from mcu_updater.errors import UsageError
-from mcu_updater.trust import PublicKey, Trust, load_key
+
+if TYPE_CHECKING:  # cryptography takes 30 ms: for those who give a key
+    from mcu_updater.trust import PublicKey, Trust
 
 Command = Callable[..., None]
 
 
 def _keys(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> tuple[PublicKey, ...]:
+    if not paths:
+        return ()
+    from mcu_updater.trust import load_key
+
     found = []
     for path in paths:
         try:
@@ -33,8 +39,8 @@ def _class_id(_: click.Context, __: click.Parameter, text: str | None) -> bytes 
         raise click.BadParameter(f"{text!r} is no UUID") from error
 
 
-_OPTIONS = (
-    click.option(
+def _key_option(more: str) -> Callable[[Command], Command]:
+    return click.option(
         "--require-signature",
         "keys",
         multiple=True,
@@ -42,22 +48,25 @@ _OPTIONS = (
         callback=_keys,
         metavar="KEY",
         help="Take only MCUboot images that this public key (PEM file) has signed; several times: "
-        "any of these keys. The board keeps the keys.",
-    ),
-    click.option(
-        "--require-class",
-        "class_id",
-        callback=_class_id,
-        metavar="UUID",
-        help="And only images signed for this class of devices (imgtool --cid).",
-    ),
+        f"any of these keys. {more}",
+    )
+
+
+_class_option = click.option(
+    "--require-class",
+    "class_id",
+    callback=_class_id,
+    metavar="UUID",
+    help="And only images signed for this class of devices (imgtool --cid).",
 )
 
 
 def signature_options(command: Command) -> Command:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return _key_option("The board keeps the keys.")(_class_option(command))
+
+
+def flash_signature_options(command: Command) -> Command:
+    return _key_option("All of the image is read back then.")(_class_option(command))
 
 
 def trust_of(given: dict[str, Any]) -> Trust | None:
@@ -65,6 +74,8 @@ def trust_of(given: dict[str, Any]) -> Trust | None:
     keys: tuple[PublicKey, ...] = given["keys"]
     class_id: bytes | None = given["class_id"]
     if keys:
+        from mcu_updater.trust import Trust
+
         return Trust(keys, class_id)
     if class_id is not None:
         raise UsageError("nobody vouches for the class", expected="--require-signature KEY with it")

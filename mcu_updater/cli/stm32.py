@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mcu_updater.cli import values
+from mcu_updater.cli.signatures import flash_signature_options
 from mcu_updater.cli.stm32_link import Bench, Command, opened, port_options
+from mcu_updater.cli.stm32_signed import check_signature, refuse_unread
 from mcu_updater.errors import PortError, UsageError, address_text
 from mcu_updater.stm32.chip import Sector
 from mcu_updater.stm32.compare import DiffMethod
@@ -34,6 +37,7 @@ _base = click.option(
 
 
 def _flash_options(command: Command) -> Command:
+    command = flash_signature_options(command)
     for option in reversed(_FLASH_OPTIONS):
         command = option(command)
     return command
@@ -64,16 +68,28 @@ _FLASH_OPTIONS = (
 
 
 def _options(given: dict[str, Any]) -> FlashOptions:
-    return FlashOptions(
+    options = FlashOptions(
         diff=DiffMethod(given["diff"]),
         verify=not given["no_verify"],
         erase_chip=given["erase_chip"],
         go=given["go"],
     )
+    refuse_unread(given, options)
+    return options
 
 
 def _firmware(given: dict[str, Any]) -> Firmware:
     return read_firmware(given["image"], given["base"])
+
+
+@contextmanager
+def _checked(given: dict[str, Any], firmware: Firmware) -> Iterator[Bench]:
+    """A connected chip for which *firmware* was signed, where that is asked for."""
+    with opened(given) as bench:
+        signed = check_signature(given, firmware, bench.flasher.chip)
+        if signed is not None:
+            bench.screen.note(signed)
+        yield bench
 
 
 def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | None:
@@ -99,7 +115,7 @@ def flash_command(**given: Any) -> None:
     Run it again after whatever went wrong: what is there already is not written twice.
     """
     firmware, options = _firmware(given), _options(given)
-    with opened(given) as bench:
+    with _checked(given, firmware) as bench:
         began_s = time.monotonic()
         if given["dry_run"]:
             _dry_run(bench, firmware, options)
@@ -116,7 +132,7 @@ def flash_command(**given: Any) -> None:
 def plan_command(**given: Any) -> None:
     """Print what ``flash`` would erase, write and skip. Does not change the chip."""
     firmware, options = _firmware(given), _options(given)
-    with opened(given) as bench:
+    with _checked(given, firmware) as bench:
         _dry_run(bench, firmware, options)
 
 
