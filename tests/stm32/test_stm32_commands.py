@@ -101,9 +101,3 @@ def test_nobody_there_a_bad_port_and_a_damaged_file(tmp_path, firmware, common):
     with chip(tmp_path):
         reset = run("flash", firmware, *common, "--reset", "dtr,rts")
         assert reset.exit_code == 4 and "DTR" in reset.output
-
-
-def test_a_socket_says_what_it_cannot_do(tmp_path, firmware):
-    with serving("STM32L476xG", "--tcp", "127.0.0.1:0") as served:
-        done = run("flash", firmware, "--port", served.where, "--cache", tmp_path)
-        assert done.exit_code == 0 and "no baud rate, no parity, no DTR" in done.output
