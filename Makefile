@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills flips damage fuzz bench bench-serial firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills serial-kills judges flips damage fuzz bench bench-serial firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -75,6 +75,13 @@ mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/m
 
 kills: $(STAMP)  ## kill an update of a served module 200 times, some minutes
 	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q tests/attached/test_two_processes.py -k killed
+
+judges: $(STAMP) ## four clients of others against the emulated boot ROM, a minute
+	$(BIN)/python -m pip install --quiet --editable '.[judges]'
+	$(BIN)/pytest -q tests/bootrom/test_clients.py
+
+serial-kills: $(STAMP)  ## kill a flash of a served chip, host or chip, 200 times, some minutes
+	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q --timeout 3600 tests/stm32/test_kills.py
 
 damage: $(STAMP) ## 10,000 random damages of delta packages of each profile, some minutes
 	MCU_UPDATER_DAMAGES=10000 $(BIN)/pytest -q tests/delta/test_delta_damage.py
