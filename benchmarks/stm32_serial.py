@@ -162,9 +162,17 @@ def timed(name: str, served: Served, command: list[str]) -> Row:
     return Row(name, took_s, seen["wire_bytes"], seen["turnarounds"], not done.returncode)
 
 
-def image_of(size: int) -> bytes:
+def images_in(folder: Path, size: int) -> tuple[Path, Path]:
+    """Two images of *size* bytes; the second differs in 2 sectors."""
+    first, second = folder / "first.bin", folder / "second.bin"
     noise = random.Random(6).randbytes(size)
-    return struct.pack("<II", 0x2000_8000, BASE + 0x101) + noise[8:]
+    data = struct.pack("<II", 0x2000_8000, BASE + 0x101) + noise[8:]
+    first.write_bytes(data)
+    changed = bytearray(data)
+    for sector in (size // SECTOR // 3, size // SECTOR // 2):
+        changed[sector * SECTOR + 100] ^= 0x55
+    second.write_bytes(changed)
+    return first, second
 
 
 @dataclass(frozen=True)
@@ -195,13 +203,7 @@ class Comparison:
 
     def __init__(self, folder: Path, size: int, baud: int, latency_ms: int) -> None:
         self.folder, self.size, self.baud, self.latency_ms = folder, size, baud, latency_ms
-        self.first, self.second = folder / "first.bin", folder / "second.bin"
-        data = image_of(size)
-        self.first.write_bytes(data)
-        changed = bytearray(data)
-        for sector in (size // SECTOR // 3, size // SECTOR // 2):
-            changed[sector * SECTOR + 100] ^= 0x55
-        self.second.write_bytes(changed)
+        self.first, self.second = images_in(folder, size)
         self.clients = Clients(folder, baud)
         self.rows: list[Row] = []
         self.again: list[Row] = []
@@ -230,17 +232,18 @@ class Comparison:
 
     def show(self) -> bool:
         """Print it. Whether everything ended well."""
-        floor_s = self.size * BITS_PER_BYTE / self.baud
-        where = f"{self.size} bytes, {self.baud} baud, {self.latency_ms} ms"
-        for title, table in (
-            ("write and verify", self.rows),
-            ("again, 2 sectors changed", self.again),
-        ):
-            peers = [row.seconds for row in table if row.name in PEERS and row.is_good]
-            print(f"{title}: {where}; line rate {floor_s:.2f} s")
-            for row in table:
-                print(row.text(min(peers, default=None), floor_s), flush=True)
+        show(self.rows, self.again, self.size, self.baud, self.latency_ms)
         return all(row.is_good for row in self.rows + self.again)
+
+
+def show(rows: list[Row], again: list[Row], size: int, baud: int, latency_ms: int) -> None:
+    floor_s = size * BITS_PER_BYTE / baud
+    for title, table in (("write and verify", rows), ("again, 2 sectors changed", again)):
+        peers = [row.seconds for row in table if row.name in PEERS and row.is_good]
+        where = f"{size} bytes, {baud} baud, {latency_ms} ms"
+        print(f"{title}: {where}; line rate {floor_s:.2f} s")
+        for row in table:
+            print(row.text(min(peers, default=None), floor_s), flush=True)
 
 
 def main() -> None:

@@ -214,3 +214,24 @@ def test_too_big_is_seen_before_anything_is_erased():
     with pytest.raises(ImageRejected, match="too big"):
         one.flash(image(70_000))
     assert one.chip.device.digest() == before
+
+
+@pytest.mark.parametrize("options", [None, CRC], ids=["read-back", "crc"])
+def test_a_chip_that_holds_something_else_is_not_searched_for_long(options):
+    one = world(options=options)
+    one.flash(image(60_000, seed=2))
+    flasher = one.connect()
+    assert flasher.has_checksum is (options is CRC)
+    before = flasher.connection.rom.rom.traffic.turnarounds
+    plan = planned(flasher.plan(image(60_000), FlashOptions())).plan
+    assert not plan.kept
+    assert flasher.connection.rom.rom.traffic.turnarounds - before < 40
+
+
+def test_what_is_blank_is_asked_for_at_once():
+    one = world(options=CRC)
+    flasher = one.connect()
+    assert flasher.has_checksum
+    before = flasher.connection.rom.rom.traffic.turnarounds
+    list(flasher.erase(flasher.chip.sectors, everything=True))
+    assert flasher.connection.rom.rom.traffic.turnarounds - before < 20
