@@ -17,7 +17,7 @@ from mcu_updater.cli.stm32_signed import check_signature, refuse_unread
 from mcu_updater.errors import PortError, UsageError, address_text
 from mcu_updater.stm32.chip import Sector
 from mcu_updater.stm32.compare import DiffMethod
-from mcu_updater.stm32.estimate import Estimate, estimate
+from mcu_updater.stm32.estimate import Estimate, estimate, saved_by_erasing_all_s
 from mcu_updater.stm32.events import FlasherEvent, Planned
 from mcu_updater.stm32.firmware import Firmware, read_firmware
 from mcu_updater.stm32.flasher import FlashOptions
@@ -141,10 +141,10 @@ def _dry_run(bench: Bench, firmware: Firmware, options: FlashOptions) -> None:
     assert plan is not None
     checksum = bench.flasher.has_checksum
     cost = estimate(plan, bench.speed, checksum=checksum, verify=options.verify)
-    bench.screen.result(*_estimate_of(bench, cost))
+    bench.screen.result(*_estimate_of(bench, cost, saved_by_erasing_all_s(plan)))
 
 
-def _estimate_of(bench: Bench, cost: Estimate) -> tuple[dict[str, Any], str]:
+def _estimate_of(bench: Bench, cost: Estimate, saved_s: float) -> tuple[dict[str, Any], str]:
     speed = bench.speed
     fields = {
         "event": "estimate",
@@ -158,12 +158,14 @@ def _estimate_of(bench: Bench, cost: Estimate) -> tuple[dict[str, Any], str]:
         "program_s": cost.program_s,
         "total_s": round(cost.total_s, 3),
         "is_complete": cost.is_complete,
+        "erase_chip_saves_s": round(saved_s, 3),
     }
+    hint = f" (--erase-chip: {saved_s:.1f} s less, and all else is lost)" if saved_s >= 0.05 else ""
     bound = "" if cost.is_complete else " at least; no document here gives this part's flash times"
     text = (
         f"would take {cost.total_s:.1f} s{bound}: {cost.wire_s:.1f} s on the wire at {speed.baud} "
         f"baud ({cost.wire_bytes} bytes), {cost.latency_s:.1f} s for {cost.turnarounds} answers at "
-        f"{speed.latency_s * 1000:g} ms, {_seconds(cost.erase_s)} erasing, "
+        f"{speed.latency_s * 1000:g} ms, {_seconds(cost.erase_s)} erasing{hint}, "
         f"{_seconds(cost.program_s)} programming. Nothing was changed"
     )
     return fields, text

@@ -100,9 +100,16 @@ def erase_s(chip: Chip, erase: Erase) -> float | None:
     return None if time_us is None else time_us / 1e6
 
 
+def saved_by_erasing_all_s(plan: FlashPlan) -> float:
+    """Seconds that one erase of the whole chip would save; what else is on the chip would go."""
+    everything = erase_s(plan.chip, Erase(EraseKind.CHIP, plan.chip.sectors))
+    planned = erase_s(plan.chip, plan.erase)
+    return 0.0 if everything is None or planned is None else max(0.0, planned - everything)
+
+
 def _program_s(plan: FlashPlan) -> float | None:
     time_us = plan.chip.times.program_unit
     return None if time_us is None else plan.write_size / plan.chip.program_unit * time_us / 1e6
 
 
-__all__ = ["FRAME_SIZE", "Estimate", "LineSpeed", "erase_s", "estimate"]
+__all__ = ["FRAME_SIZE", "Estimate", "LineSpeed", "erase_s", "estimate", "saved_by_erasing_all_s"]
