@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills serial-kills judges flips damage fuzz bench bench-serial firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills serial-kills judges flips damage fuzz bench bench-replay bench-serial firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -106,7 +106,10 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/delta.py apply
 	$(BIN)/python benchmarks/delta.py state
 
-bench-serial: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side (takes an hour)
+bench-replay: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side, in virtual time
+	$(BIN)/python benchmarks/stm32_replay.py
+
+bench-serial: $(STAMP) ## the same by the clock, on a machine with nothing else to do (takes an hour)
 	$(BIN)/python benchmarks/stm32_serial.py
 
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
