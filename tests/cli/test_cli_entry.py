@@ -12,7 +12,15 @@ from command_line import run
 from mcu_updater.cli.entry import COMMANDS, cli
 
 # What a short flash would wait for longest. cryptography is for --require-signature alone.
-HEAVY = ("pydantic", "jinja2", "rich", "cryptography", "elftools", "mcu_updater.board")
+HEAVY = (
+    "pydantic",
+    "jinja2",
+    "rich",
+    "cryptography",
+    "elftools",
+    "mcu_updater.board",
+    "flash_emulator.device",
+)
 LOADED = """
 import sys
 from mcu_updater.cli.entry import cli
