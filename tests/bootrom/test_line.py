@@ -118,6 +118,15 @@ def test_a_read_that_fills_packets_does_not_wait() -> None:
     assert ends[1] == pytest.approx(line_us + 16_000, abs=1)  # after the last full packet
 
 
+def test_the_timer_can_be_set_anew() -> None:
+    wire = wire_at(Speed(921_600, latency_ms=16))
+    wire.line.set_latency(1)
+    begin_us = wire.now_us
+    wire.send(host.get()[0].frame)
+    assert len(wire.receive(15)) == 15
+    assert wire.now_us - begin_us <= 1_000
+
+
 def test_a_busy_rom_hears_one_byte_only() -> None:
     wire = wire_at(Speed(115_200, flash=True))
     for step in host.extended_erase([0]):
