@@ -24,6 +24,7 @@ from mcu_updater.errors import (
     address_text,
 )
 from mcu_updater.image import check_vector_table
+from mcu_updater.stm32.beside import Beside
 from mcu_updater.stm32.chip import Chip, Sector
 from mcu_updater.stm32.compare import (
     Comparer,
@@ -34,7 +35,6 @@ from mcu_updater.stm32.compare import (
     without,
 )
 from mcu_updater.stm32.connect import Connection, checksum_works
-from mcu_updater.stm32.estimate import erase_s
 from mcu_updater.stm32.events import (
     FlasherEvent,
     Planned,
@@ -48,10 +48,8 @@ from mcu_updater.stm32.firmware import Firmware, Segment, blank_firmware, check_
 from mcu_updater.stm32.memory import Memory, MemoryKeeper, NoKeeper
 from mcu_updater.stm32.patient import Spoilt
 from mcu_updater.stm32.plan import (
-    Erase,
     EraseKind,
     FlashPlan,
-    bulk_erases,
     covered_sectors,
     make_plan,
 )
@@ -59,7 +57,6 @@ from mcu_updater.stm32.plan import (
 _ROUNDS = 3  # the first, and two more for what did not hold
 _SECTORS_AT_A_TIME = 128  # of one erase: then there is something to show
 _STRAY_BYTES = 16
-_WORTH_ASKING_S = 0.3  # what an erase at one stroke must save: some CRCs cost as much
 
 
 Finding = Generator[FlasherEvent, None, dict[int, str]]
@@ -109,7 +106,7 @@ class Flasher:
             yield Problem(
                 f"{len(doubtful)} sectors were left half done by an earlier run: they are erased"
             )
-        blank = self._blank_beside(without(covered, same)) if method is DiffMethod.CRC else ()
+        blank = frozenset() if options.erase_chip else self._blank_beside(without(covered, same))
         yield Planned(
             make_plan(self.chip, firmware, same, erase_chip=options.erase_chip, blank=blank),
             str(method),
@@ -190,31 +187,19 @@ class Flasher:
             raise
 
     def _blank_beside(self, stale: Sequence[Sector]) -> frozenset[int]:
-        """Sectors beside *stale* that hold nothing, by CRC, where one erase of all would pay.
-
-        A ROM may die of a unit with a double ECC error, so nothing doubtful is asked for, and what
-        was asked for is doubtful for the next run.
-        """
-        if isinstance(self._keeper, NoKeeper) or not stale:
+        """Sectors beside *stale* that hold nothing, where one erase of all would pay. If the ROM
+        dies of looking, they are doubtful for the next run, which does not look again."""
+        if isinstance(self._keeper, NoKeeper):
             return frozenset()
-        each_s = erase_s(self.chip, Erase(EraseKind.SECTORS, tuple(stale)))
-        for erase in bulk_erases(self.chip, {sector.number for sector in stale}):
-            at_once_s = erase_s(self.chip, erase)
-            if each_s is None or at_once_s is None or each_s - at_once_s < _WORTH_ASKING_S:
-                continue
-            beside = [sector for sector in self.chip.sectors if sector.number in erase.spare]
-            if not erase.spare & self._memory.doubtful and self._are_blank(beside):
-                return erase.spare
-        return frozenset()
-
-    def _are_blank(self, sectors: Sequence[Sector]) -> bool:
-        comparer = Comparer(self._rom, blank_firmware(sectors), self._frame)
+        beside = Beside(self._rom, self.chip, self._frame, has_checksum=self.has_checksum)
+        sectors = beside.candidate(stale, self._memory.doubtful)
         try:
-            return comparer.crc_fits_all(sectors)
+            is_blank = beside.are_blank(sectors)
         except LinkError:
             self._memory.begin(sectors)
             self._remember()
             raise
+        return frozenset(sector.number for sector in sectors) if is_blank else frozenset()
 
     # --- carrying it out
 

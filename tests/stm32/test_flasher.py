@@ -71,6 +71,17 @@ def test_a_bank_is_erased_at_once_where_a_crc_says_that_the_rest_of_it_is_blank(
     assert one.holds(image(60_000)) and len(plan.erase.needed) == 30
 
 
+@pytest.mark.parametrize(("size", "kind"), [(500_000, EraseKind.BANK), (60_000, EraseKind.SECTORS)])
+def test_without_a_crc_little_that_is_left_of_a_bank_is_read(size, kind):
+    one = world()
+    blank_sized = Firmware((Segment(0x0800_0000, bytes(size)),))
+    flasher = one.connect()
+    plan = planned(flasher.plan(blank_sized, FlashOptions())).plan
+    assert plan.erase.kind is kind
+    one.chip.device.program(0x0807_F000, bytes(8))
+    assert planned(flasher.plan(blank_sized, FlashOptions())).plan.erase.kind is EraseKind.SECTORS
+
+
 def test_no_bank_is_erased_at_once_where_anything_else_is_in_it_or_little_is_gained():
     one = world(options=CRC)
     beside = Firmware((Segment(0x0807_F000, b"settings" * 16),))
