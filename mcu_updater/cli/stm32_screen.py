@@ -70,7 +70,9 @@ def _erase_text(plan: FlashPlan) -> str:
             spans = ", ".join(_spans([sector.number for sector in sectors]))
             return f"erase {len(sectors)} sectors ({spans})"
         case EraseKind.BANK:
-            return f"erase bank {plan.erase.bank + 1}, {len(sectors)} sectors"
+            rest = ", ".join(_spans([sector.number for sector in plan.erase.rest]))
+            more = f", of them one by one {rest}" if rest else ""
+            return f"erase bank {plan.erase.bank + 1}, {len(sectors)} sectors{more}"
         case EraseKind.CHIP:
             return f"erase the whole chip, {len(sectors)} sectors"
 

@@ -1,8 +1,9 @@
 """What lies beside an image: whether one erase of the bank or the chip would lose nothing.
 
 An L476 erases a bank in the time of one sector, so 128 sectors one by one cost 2.8 s more. What is
-beside the image has to be seen blank for that: by CRC, or by reading where little is left. Power that
-goes during such an erase may leave those sectors half erased, too; they are remembered as doubtful.
+beside the image has to be seen blank for that: by CRC, or by reading where little is left. Power
+that goes during such an erase may leave those sectors half erased, too; they are remembered as
+doubtful.
 """
 
 from __future__ import annotations

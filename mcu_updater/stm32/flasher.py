@@ -240,14 +240,14 @@ class Flasher:
         self._remember()
         total = sum(sector.size for sector in plan.erase.needed)
         yield Progress(Stage.ERASE, 0, total)
-        if not (yield from self._erased_at_once(plan)):
-            sectors = plan.erase.needed
-            done = 0
-            for at in range(0, len(sectors), _SECTORS_AT_A_TIME):
-                some = sectors[at : at + _SECTORS_AT_A_TIME]
-                self._rom.erase_sectors(self.connection.info, [s.number for s in some])
-                done += sum(sector.size for sector in some)
-                yield Progress(Stage.ERASE, done, total)
+        at_once = yield from self._erased_at_once(plan)
+        left = plan.erase.rest if at_once else plan.erase.needed
+        done = total - sum(sector.size for sector in left)
+        for at in range(0, len(left), _SECTORS_AT_A_TIME):
+            some = left[at : at + _SECTORS_AT_A_TIME]
+            self._rom.erase_sectors(self.connection.info, [s.number for s in some])
+            done += sum(sector.size for sector in some)
+            yield Progress(Stage.ERASE, done, total)
         covered = {s.number for s in plan.touched}
         self._memory.blank(without(plan.erase.sectors, covered))
         yield Progress(Stage.ERASE, total, total)

@@ -29,12 +29,14 @@ class EraseKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Erase:
     """*bank* counts from 0 and matters to BANK alone. *sectors* are what is blank afterwards;
-    those numbered *spare* are so before, and only erased because one erase of all is quicker."""
+    those numbered *spare* are so before, and only erased because one erase of all is quicker.
+    *rest*: those that are erased one by one beside the bank."""
 
     kind: EraseKind
     sectors: tuple[Sector, ...]
     bank: int = 0
     spare: frozenset[int] = frozenset()
+    rest: tuple[Sector, ...] = ()
 
     @property
     def needed(self) -> tuple[Sector, ...]:
@@ -113,6 +115,10 @@ def choose_erase(chip: Chip, sectors: tuple[Sector, ...], blank: Collection[int]
     for erase in bulk_erases(chip, numbers):
         if erase.spare <= set(blank):
             return erase
+    for bank, members in enumerate(chip.banks):
+        if numbers.issuperset(members):
+            rest = tuple(sector for sector in sectors if sector.number not in members)
+            return Erase(EraseKind.BANK, sectors, bank, rest=rest)
     return Erase(EraseKind.SECTORS, sectors)
 
 

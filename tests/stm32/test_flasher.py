@@ -92,6 +92,21 @@ def test_no_bank_is_erased_at_once_where_anything_else_is_in_it_or_little_is_gai
     assert planned(world().flash(image(60_000))).plan.erase.kind is EraseKind.SECTORS  # no CRC
 
 
+@pytest.mark.parametrize("faults", [[], [f"nack:extended-erase:{n}" for n in (1, 2, 3)]])
+def test_an_image_of_a_bank_and_a_bit_erases_the_bank_and_the_bit(faults):
+    one = world(faults=faults)
+    beside = Firmware((Segment(0x080F_F000, b"settings" * 16),))
+    one.chip.device.program(beside.start, beside.segments[0].data)
+    one.chip.device.program(0x0808_0800, bytes(8))
+    firmware = image(0x80000 + 4096)
+    events = one.flash(firmware)
+    plan = planned(events).plan
+    assert plan.erase.kind is EraseKind.BANK and len(plan.erase.rest) == 2
+    assert one.holds(firmware) and one.holds(beside)
+    erasing = [e for e in events if isinstance(e, Progress) and e.stage is Stage.ERASE]
+    assert erasing[-1].done == erasing[-1].total == 258 * 2048
+
+
 def test_a_refused_erase_at_once_costs_no_other_sector():
     one = world(options=CRC, faults=[f"nack:extended-erase:{n}" for n in (1, 2, 3)])
     events = one.flash(image(60_000))
