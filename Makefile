@@ -7,7 +7,7 @@ CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills line flips damage fuzz bench bench-serial firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills serial-kills line judges flips damage fuzz bench bench-replay bench-serial firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -83,6 +83,13 @@ kills: $(STAMP)  ## kill an update of a served module 200 times over a pty and o
 line: $(STAMP)   ## change, lose and double every byte of the AT line in turn, some minutes
 	MCU_UPDATER_LINE=all $(BIN)/pytest -q tests/attached/test_line_bytes.py
 
+judges: $(STAMP) ## four clients of others against the emulated boot ROM, a minute
+	$(BIN)/python -m pip install --quiet --editable '.[judges]'
+	$(BIN)/pytest -q tests/bootrom/test_clients.py
+
+serial-kills: $(STAMP)  ## kill a flash of a served chip, host or chip, 200 times, some minutes
+	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q --timeout 3600 tests/stm32/test_kills.py
+
 damage: $(STAMP) ## 10,000 random damages of delta packages of each profile, some minutes
 	MCU_UPDATER_DAMAGES=10000 $(BIN)/pytest -q tests/delta/test_delta_damage.py
 
@@ -110,7 +117,10 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/delta.py apply
 	$(BIN)/python benchmarks/delta.py state
 
-bench-serial: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side (takes an hour)
+bench-replay: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side, in virtual time
+	$(BIN)/python benchmarks/stm32_replay.py
+
+bench-serial: $(STAMP) ## the same by the clock, on a machine with nothing else to do (takes an hour)
 	$(BIN)/python benchmarks/stm32_serial.py
 
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)

@@ -5,8 +5,9 @@ latency; then the same again with 2 of its sectors changed. ``device serve`` run
 counters in its line: bytes both ways, and how often the host waited for an answer before it sent
 more. The line rate is that of 11 bits a byte, and of the image's bytes once.
 
-A pty has no latency timer that a host could set, so low-latency mode, which our host asks of every
-real port, cannot be seen here; the row "low-latency" is our host against a bridge of 1 ms.
+A pty has no driver with a low-latency mode, which our host asks of every port. In the row "as on an
+FTDI" the shim of the tests stands in for one: what our host asks for sets the emulated bridge's
+timer to 1 ms, and full packets are on as they are behind an FTDI. The peers do not ask.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 BASE, SECTOR = 0x0800_0000, 2048
+BITS_PER_BYTE = 11
 TIMES = ("--program-us", "81.69", "--erase-us", "22000", "--mass-erase-us", "22000")
 """L476, typical, as the measurements of others have them; the part file knows maxima only."""
 
@@ -41,7 +43,7 @@ def serve(counts: Path, arguments: Sequence[str]) -> None:
     """Run in a process of its own, until SIGTERM."""
     from flash_emulator.bootrom import Line
     from mcu_updater.cli import device
-    from mcu_updater.cli.main import cli
+    from mcu_updater.cli.entry import cli
 
     seen = {"wire_bytes": 0, "turnarounds": 0}
 
@@ -128,7 +130,7 @@ class Clients:
 
     def ours(self, image: Path, port: Path, *more: str) -> list[str]:
         cache = str(self.folder / "cache")
-        tool = [str(BIN / "mcu-updater"), "flash", str(image), "--port", str(port)]
+        tool = [sys.executable, "-m", "mcu_updater", "flash", str(image), "--port", str(port)]
         return [*tool, "--baud", str(self.baud), "--cache", cache, "--quiet", *more]
 
 
@@ -160,57 +162,88 @@ def timed(name: str, served: Served, command: list[str]) -> Row:
     return Row(name, took_s, seen["wire_bytes"], seen["turnarounds"], not done.returncode)
 
 
-def image_of(size: int) -> bytes:
-    noise = random.Random(6).randbytes(size)
-    return struct.pack("<II", 0x2000_8000, BASE + 0x101) + noise[8:]
-
-
-def compare(folder: Path, size: int, baud: int, latency_ms: int, only_ours: bool) -> bool:
-    """One table. Whether everything ended well."""
+def images_in(folder: Path, size: int) -> tuple[Path, Path]:
+    """Two images of *size* bytes; the second differs in 2 sectors."""
     first, second = folder / "first.bin", folder / "second.bin"
-    data = image_of(size)
+    noise = random.Random(6).randbytes(size)
+    data = struct.pack("<II", 0x2000_8000, BASE + 0x101) + noise[8:]
     first.write_bytes(data)
     changed = bytearray(data)
     for sector in (size // SECTOR // 3, size // SECTOR // 2):
         changed[sector * SECTOR + 100] ^= 0x55
     second.write_bytes(changed)
-    clients = Clients(folder, baud)
-    rows, again = [], []
+    return first, second
 
-    def peer(name: str, command: list[str], after: list[str]) -> None:
-        with chip(folder, baud, latency_ms) as served:
-            rows.append(timed(name, served, command))
-            again.append(timed(name, served, after))
 
-    port = folder / "tty"
-    if not only_ours:
-        peer("stm32flash", clients.stm32flash(first, port), clients.stm32flash(second, port))
-        peer("stm32loader", clients.stm32loader(first, port), clients.stm32loader(second, port))
-    with chip(folder, baud, latency_ms) as served:
-        rows.append(timed("ours", served, clients.ours(first, port)))
-        again.append(timed("ours, read-back", served, clients.ours(second, port)))
-        again.append(
-            timed("ours, --diff cache", served, clients.ours(first, port, "--diff", "cache"))
-        )
-    with chip(folder, baud, latency_ms) as served:
-        rows.append(timed("ours, --erase-chip", served, clients.ours(first, port, "--erase-chip")))
-    with chip(folder, baud, latency_ms) as served:
-        rows.append(timed("ours, --merge", served, clients.ours(first, port, "--merge")))
-        again.append(timed("ours, --merge", served, clients.ours(second, port, "--merge")))
-    with chip(folder, baud, latency_ms, "--rom-version", "3.3") as served:
-        rows.append(timed("ours, ROM with CRC", served, clients.ours(first, port)))
-        again.append(timed("ours, ROM with CRC", served, clients.ours(second, port)))
-    if latency_ms > 1:
-        with chip(folder, baud, 1) as served:
-            rows.append(timed("ours, low-latency", served, clients.ours(first, port)))
-            again.append(timed("ours, low-latency", served, clients.ours(second, port)))
-    floor_s = size * 11 / baud
+@dataclass(frozen=True)
+class Case:
+    """One way of doing both jobs. *chip* are options of device serve, *tool* those of our host."""
+
+    name: str
+    chip: tuple[str, ...] = ()
+    tool: tuple[str, ...] = ()
+    driver: bool = False  # over the shim, as a serial port with a driver
+    cached: bool = False  # a third job: back to the first image by --diff cache
+
+
+CASES = (
+    Case("stm32flash"),
+    Case("stm32loader"),
+    Case("ours", cached=True),
+    Case("ours, --erase-chip", tool=("--erase-chip",)),
+    Case("ours, --merge", tool=("--merge",)),
+    Case("ours, ROM with CRC", chip=("--rom-version", "3.3")),
+    Case("ours, as on an FTDI", tool=("--full-packets",), driver=True),
+)
+PEERS = ("stm32flash", "stm32loader")
+
+
+class Comparison:
+    """One table of a baud rate and a latency: the same image first, then with 2 sectors changed."""
+
+    def __init__(self, folder: Path, size: int, baud: int, latency_ms: int) -> None:
+        self.folder, self.size, self.baud, self.latency_ms = folder, size, baud, latency_ms
+        self.first, self.second = images_in(folder, size)
+        self.clients = Clients(folder, baud)
+        self.rows: list[Row] = []
+        self.again: list[Row] = []
+
+    def run(self, case: Case) -> None:
+        shutil.rmtree(self.folder / "cache", ignore_errors=True)
+        lines = ("--lines", str(self.folder / "lines"), "--wiring", "boot0=dtr")
+        more = (*case.chip, *(lines if case.driver else ()))
+        with chip(self.folder, self.baud, self.latency_ms, *more) as served:
+            self.rows.append(timed(case.name, served, self._command(case, self.first)))
+            self.again.append(timed(case.name, served, self._command(case, self.second)))
+            if case.cached:
+                cached = self.clients.ours(self.first, served.port, "--diff", "cache")
+                self.again.append(timed(f"{case.name}, --diff cache", served, cached))
+
+    def _command(self, case: Case, image: Path) -> list[str]:
+        port = self.folder / "tty"
+        if case.name in PEERS:
+            command: list[str] = getattr(self.clients, case.name)(image, port)
+            return command
+        command = self.clients.ours(image, port, *case.tool)
+        if not case.driver:
+            return command
+        shim = (f"LD_PRELOAD={self.clients.shim}", f"PTY_SHIM_LINES={self.folder / 'lines'}")
+        return ["env", *shim, *command]
+
+    def show(self) -> bool:
+        """Print it. Whether everything ended well."""
+        show(self.rows, self.again, self.size, self.baud, self.latency_ms)
+        return all(row.is_good for row in self.rows + self.again)
+
+
+def show(rows: list[Row], again: list[Row], size: int, baud: int, latency_ms: int) -> None:
+    floor_s = size * BITS_PER_BYTE / baud
     for title, table in (("write and verify", rows), ("again, 2 sectors changed", again)):
-        peers = [row.seconds for row in table if row.name.startswith("stm32") and row.is_good]
-        print(f"{title}: {size} bytes, {baud} baud, {latency_ms} ms; line rate {floor_s:.2f} s")
+        peers = [row.seconds for row in table if row.name in PEERS and row.is_good]
+        where = f"{size} bytes, {baud} baud, {latency_ms} ms"
+        print(f"{title}: {where}; line rate {floor_s:.2f} s")
         for row in table:
             print(row.text(min(peers, default=None), floor_s), flush=True)
-    return all(row.is_good for row in rows + again)
 
 
 def main() -> None:
@@ -221,16 +254,21 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256 * 1024, help="bytes of the image")
     parser.add_argument("--baud", type=int, action="append")
     parser.add_argument("--latency-ms", type=int, action="append")
-    parser.add_argument("--only-ours", action="store_true", help="no peers")
+    names = [case.name for case in CASES]
+    parser.add_argument("--row", action="append", choices=names, help="only that; several times")
     given = parser.parse_args()
-    if not given.only_ours and shutil.which("stm32flash") is None:
-        sys.exit("stm32flash is missing (apt-get install stm32flash), or use --only-ours")
+    chosen = [case for case in CASES if case.name in (given.row or names)]
+    if CASES[0] in chosen and shutil.which("stm32flash") is None:
+        sys.exit("stm32flash is missing (apt-get install stm32flash), or choose each --row")
     good = True
     for baud in given.baud or (115_200, 921_600):
         for latency_ms in given.latency_ms or (1, 16):
             with tempfile.TemporaryDirectory() as name:
                 os.environ["XDG_CACHE_HOME"] = name
-                good &= compare(Path(name), given.size, baud, latency_ms, given.only_ours)
+                table = Comparison(Path(name), given.size, baud, latency_ms)
+                for case in chosen:
+                    table.run(case)
+                good &= table.show()
     sys.exit(0 if good else 1)
 
 

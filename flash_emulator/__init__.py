@@ -31,25 +31,84 @@ several operations, temperature, retention over time (inject it: ``flip``), cach
 of option bytes, flash words that sit in the write buffer of an H7, secure and privileged areas.
 """
 
-from flash_emulator.clock import VirtualClock
-from flash_emulator.device import EmulatedFlash, Interrupted, Reading, Usage, Watch
-from flash_emulator.errors import (
-    AlignmentError,
-    BusFault,
-    BusyError,
-    EccNmi,
-    EnduranceWarning,
-    FlashError,
-    ProgramError,
-    ReadProtected,
-    UnknownContent,
-    UnknownTiming,
-    UnreadableUnit,
-    WriteProtected,
-)
-from flash_emulator.part import Part, PartError, load_part, load_part_file, part_names
-from flash_emulator.power import CutAt, Outcome, PowerLoss, PowerSupply, SteadySupply
-from flash_emulator.trace import Operation, Trace
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flash_emulator.clock import VirtualClock
+    from flash_emulator.device import EmulatedFlash, Interrupted, Reading, Usage, Watch
+    from flash_emulator.errors import (
+        AlignmentError,
+        BusFault,
+        BusyError,
+        EccNmi,
+        EnduranceWarning,
+        FlashError,
+        ProgramError,
+        ReadProtected,
+        UnknownContent,
+        UnknownTiming,
+        UnreadableUnit,
+        WriteProtected,
+    )
+    from flash_emulator.part import Part, PartError, load_part, load_part_file, part_names
+    from flash_emulator.power import CutAt, Outcome, PowerLoss, PowerSupply, SteadySupply
+    from flash_emulator.trace import Operation, Trace
+
+_HOMES = {
+    "clock": ("VirtualClock",),
+    "device": (
+        "EmulatedFlash",
+        "Interrupted",
+        "Reading",
+        "Usage",
+        "Watch",
+    ),
+    "errors": (
+        "AlignmentError",
+        "BusFault",
+        "BusyError",
+        "EccNmi",
+        "EnduranceWarning",
+        "FlashError",
+        "ProgramError",
+        "ReadProtected",
+        "UnknownContent",
+        "UnknownTiming",
+        "UnreadableUnit",
+        "WriteProtected",
+    ),
+    "part": (
+        "Part",
+        "PartError",
+        "load_part",
+        "load_part_file",
+        "part_names",
+    ),
+    "power": (
+        "CutAt",
+        "Outcome",
+        "PowerLoss",
+        "PowerSupply",
+        "SteadySupply",
+    ),
+    "trace": (
+        "Operation",
+        "Trace",
+    ),
+}
+"""Where each name is. It is imported when it is asked for: a host that wants a part's geometry does
+not wait for the emulator, and one that wants the ROM's vocabulary for neither."""
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            found: object = getattr(import_module(f"flash_emulator.{home}"), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "AlignmentError",

@@ -4,14 +4,17 @@ A byte is 11 bits (8E1). A host's bytes come one by one; of those that come whil
 erases or answers, the first is kept and the others are lost: its USART has one data register and no
 FIFO, and the ROM polls (ST's OpenBootloader does, and waits for each byte to be gone). The chip's
 bytes wait in the bridge until a packet is full or the latency timer ticks, as in an FTDI. The timer
-runs freely.
+measures the time since anything was last sent to the host: a full packet starts it anew, and when
+nothing waits a tick sends a packet of status alone (FTDI AN232B-04, "Small Amounts of Data and End
+of Buffer Conditions"). Changes of CTS, DSR, DCD or RI and event characters, which send at once too,
+do not occur here.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flash_emulator.bootrom.chip import Chip
 from flash_emulator.bootrom.noise import Noise, NoisyWire
@@ -55,6 +58,11 @@ class Line:
         self._rx_free_us = 0.0
         self._busy_until_us = 0.0
         self._bridge = _Bridge(speed)
+
+    def set_latency(self, latency_ms: float) -> None:
+        """The driver sets the bridge's timer anew; what waits goes by the new one."""
+        self.speed = replace(self.speed, latency_ms=latency_ms)
+        self._bridge.speed = self.speed
 
     @property
     def _byte_us(self) -> float:
@@ -129,17 +137,18 @@ class _Bridge:
     """Bytes of the chip on their way to the host, with the time when they get there."""
 
     def __init__(self, speed: Speed) -> None:
-        self._speed = speed
+        self.speed = speed
         self._tx_free_us = 0.0
         self._going: deque[tuple[float, bytes]] = deque()
         self._packet = bytearray()  # not full yet
         self._packet_us = 0.0  # when its last byte came
+        self._sent_us = 0.0  # when anything was last sent to the host, status packets left out
 
     def push(self, data: bytes, at_us: float, byte_us: float) -> float:
         """The chip says *data* from *at_us* on. Returns when its last byte is gone."""
         begin_us = max(at_us, self._tx_free_us)
         self._tx_free_us = begin_us + len(data) * byte_us
-        if not self._speed.latency_ms:
+        if not self.speed.latency_ms:
             if data:
                 self._going.append((self._tx_free_us, data))
             return self._tx_free_us if data else at_us
@@ -152,15 +161,17 @@ class _Bridge:
             self._hand_on(self._tick_us())
         self._packet.append(byte)
         self._packet_us = at_us
-        if len(self._packet) == self._speed.packet_size:
+        if len(self._packet) == self.speed.packet_size:
             self._hand_on(at_us)
 
     def _tick_us(self) -> float:
         """When the timer hands the packet on."""
-        tick_us = self._speed.latency_ms * 1e3
-        return math.ceil(self._packet_us / tick_us) * tick_us
+        period_us = self.speed.latency_ms * 1e3
+        ticks = max(1, math.ceil((self._packet_us - self._sent_us) / period_us))
+        return self._sent_us + ticks * period_us
 
     def _hand_on(self, at_us: float) -> None:
+        self._sent_us = at_us
         self._going.append((at_us, bytes(self._packet)))
         self._packet.clear()
 

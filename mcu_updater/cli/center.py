@@ -15,7 +15,8 @@ from mcu_updater.center.model import Center, Device
 from mcu_updater.center.monitoring import monitor
 from mcu_updater.center.reading import BadCenterFile, CenterFile, read_center
 from mcu_updater.center.store import Store
-from mcu_updater.cli.screen import complain, console, show
+from mcu_updater.cli.exits import complain
+from mcu_updater.cli.screen import console, show
 from mcu_updater.cli.values import component as check_component
 from mcu_updater.cli.values import version as check_version
 from mcu_updater.errors import UsageError

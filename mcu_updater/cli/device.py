@@ -154,7 +154,7 @@ OPTIONS = (
         "--lines",
         type=FILE,
         metavar="FIFO",
-        help="Modem lines of the client, as a shim tells them.",
+        help="Modem lines and low-latency mode of the client, as a shim tells them.",
     ),
     click.option(
         "--wiring",
@@ -214,7 +214,7 @@ def serve_command(context: click.Context, /, **given: Any) -> None:
         served = _Served(chip, desk, given["after_cut"])
         served.listen(line, stack, wants_control=given["control"])
         if given["lines"] is not None:
-            pins = Pins(chip, given["wiring"], given["lines"])
+            pins = Pins(line, given["wiring"], given["lines"])
             stack.callback(pins.close)
             desk.commands[pins.fileno] = pins.read
         click.echo(wire.where)

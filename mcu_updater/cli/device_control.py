@@ -112,12 +112,13 @@ class Control:
 
     def _status(self, _: list[str]) -> str:
         chip, usage = self._chip, self._chip.device.usage
-        found = {
+        found: dict[str, object] = {
             "state": chip.state.value,
             "resets": chip.resets,
             "programs": usage.programs,
             "erases": usage.erases,
             "time_us": chip.device.clock.now_us,
+            "latency_ms": f"{self._line.speed.latency_ms:g}",
             "overruns": self._line.overrun_count,
             "misread": self._line.misread_count,
         }

@@ -1,7 +1,8 @@
 """The pins of a served chip on the modem lines of its client, as a serial adapter wires them.
 
 A pty has no modem lines. Whoever stands in for them writes their changes to a FIFO, one a line:
-``DTR 1`` where the client asserts DTR, ``RTS 0`` where it lets RTS go.
+``DTR 1`` where the client asserts DTR, ``RTS 0`` where it lets RTS go; ``LOW_LATENCY 1`` where it
+asks the driver for that mode, in which an FTDI's latency timer is 1 ms (Linux, ftdi_sio).
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from flash_emulator.bootrom import Chip
+from flash_emulator.bootrom import Line
 from mcu_updater.errors import PortError
 
 _PINS, _LINES = ("boot0", "nrst"), ("dtr", "rts")
+_LOW_LATENCY_MS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,11 @@ class Wiring:
 
 
 class Pins:
-    """Reads the FIFO at *path*, which is made where there is none, and moves *chip*'s pins."""
+    """Reads the FIFO at *path*, which is made where there is none, and moves the chip's pins."""
 
-    def __init__(self, chip: Chip, wiring: Wiring, path: Path) -> None:
-        self._chip, self._wiring = chip, wiring
+    def __init__(self, line: Line, wiring: Wiring, path: Path) -> None:
+        self._line, self._chip, self._wiring = line, line.chip, wiring
+        self._latency_ms = line.speed.latency_ms
         try:
             if not path.exists():
                 os.mkfifo(path, 0o600)
@@ -63,6 +66,9 @@ class Pins:
             self._moved(name.lower(), level == "1")
 
     def _moved(self, line: str, is_asserted: bool) -> None:
+        if line == "low_latency":
+            low_ms = min(_LOW_LATENCY_MS, self._latency_ms)
+            self._line.set_latency(low_ms if is_asserted else self._latency_ms)
         for pin, name, is_inverted in self._wiring.pins:
             if name != line:
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from mcu_updater.errors import (
     ChipRefused,
     ImageRejected,
@@ -40,3 +42,8 @@ def epilog() -> str:
     """The table as click shows it: ``\\b`` keeps its lines."""
     rows = [f"  {code:>3}  {meaning}" for code, meaning in sorted(MEANINGS.items())]
     return "\b\nExit codes:\n" + "\n".join(rows)
+
+
+def complain(message: str) -> None:
+    """The one form of an error."""
+    click.echo(f"error: {message}", err=True)

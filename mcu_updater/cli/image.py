@@ -13,8 +13,9 @@ import click
 from flash_emulator import Part
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.cli import values
+from mcu_updater.cli.exits import complain
 from mcu_updater.cli.fits import fit, fits, image_size, link_address, sector_ranges
-from mcu_updater.cli.screen import complain, show
+from mcu_updater.cli.screen import show
 from mcu_updater.errors import ImageRejected, PortError, UsageError
 from mcu_updater.files import ImageFile, read_image
 from mcu_updater.files.facts import compressibility, difference, hashes, identities, vectors

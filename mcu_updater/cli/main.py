@@ -1,4 +1,4 @@
-"""The commands."""
+"""``update`` and ``board``."""
 
 from __future__ import annotations
 
@@ -14,26 +14,14 @@ from click.core import ParameterSource
 from flash_emulator import CutAt, Outcome, Part, load_part
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
-from mcu_updater.cli import exits, look, values
+from mcu_updater.cli import look, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
-from mcu_updater.cli.center import commands as center_commands
-from mcu_updater.cli.delta import commands as delta_commands
-from mcu_updater.cli.device import commands as device_commands
-from mcu_updater.cli.fleet import command as fleet_command
-from mcu_updater.cli.image import commands as image_commands
 from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
-from mcu_updater.cli.module import commands as module_commands
-from mcu_updater.cli.package import commands as package_commands
-from mcu_updater.cli.part import commands as part_commands
-from mcu_updater.cli.powerloss import command as powerloss_command
-from mcu_updater.cli.screen import Screen, complain, open_screen, show
+from mcu_updater.cli.screen import Screen, open_screen, show
 from mcu_updater.cli.session import Session, Terms
 from mcu_updater.cli.signatures import signature_options, trust_of
-from mcu_updater.cli.stm32 import COMMANDS as FLASH_COMMANDS
-from mcu_updater.cli.stm32_chip import COMMANDS as CHIP_COMMANDS
 from mcu_updater.cli.target import target_options, update_target
-from mcu_updater.cli.watch import command as watch_command
-from mcu_updater.errors import PortError, UpdaterError, UsageError
+from mcu_updater.errors import PortError, UsageError
 from mcu_updater.journal import MAX_ATTEMPTS
 from mcu_updater.quectel.center import Package, Plan
 from mcu_updater.report.status import status_json, status_tables
@@ -45,44 +33,6 @@ PART, COMPONENT, VERSION = "STM32L476xG", "STM32", "1.0.0"
 
 Command = Callable[..., None]
 FILE = click.Path(path_type=Path)
-
-
-class Commands(click.Group):
-    """The one place where an error becomes a message and an exit code."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except UpdaterError as error:
-            complain(error.message)
-            ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            complain("interrupted")
-            ctx.exit(exits.INTERRUPTED)
-
-
-def main() -> None:
-    cli(prog_name="mcu-updater")
-
-
-@click.group(cls=Commands, epilog=exits.epilog())
-@click.version_option(package_name="mcu-updater")
-def cli() -> None:
-    """Update the firmware of a microcontroller behind a Quectel module, on an emulated board."""
-
-
-cli.add_command(module_commands)
-cli.add_command(device_commands)
-cli.add_command(watch_command)
-cli.add_command(part_commands)
-cli.add_command(image_commands)
-cli.add_command(package_commands)
-cli.add_command(delta_commands)
-cli.add_command(powerloss_command)
-cli.add_command(center_commands)
-cli.add_command(fleet_command)
-for stm32_command in (*FLASH_COMMANDS, *CHIP_COMMANDS):
-    cli.add_command(stm32_command)
 
 
 # --- options that several commands have
@@ -164,7 +114,7 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
 # --- update
 
 
-@cli.command(short_help="Carry out a whole upgrade, from plan to reported version.")
+@click.command(short_help="Carry out a whole upgrade, from plan to reported version.")
 @click.argument("image", type=FILE, callback=values.image, required=False)
 @click.option(
     "--board", "file", type=FILE, metavar="FILE", help="File that keeps the board; made if missing."
@@ -359,7 +309,7 @@ def _set_sizes(board: Board, piece_size: int | None, read_size: int) -> None:
 # --- board
 
 
-@cli.group()
+@click.group()
 def board() -> None:
     """Make, look at and run a board that is kept in a file."""
 

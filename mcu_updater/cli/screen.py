@@ -54,11 +54,6 @@ def show(*renderables: RenderableType) -> None:
         screen.print(renderable)
 
 
-def complain(message: str) -> None:
-    """The one form of an error."""
-    click.echo(f"error: {message}", err=True)
-
-
 class HumanScreen:
     """Lines and the final table on stdout, progress bars on stderr while that is a terminal."""
 

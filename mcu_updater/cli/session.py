@@ -12,7 +12,8 @@ from flash_emulator import CutAt, PowerLoss
 from mcu_updater.board import Board, Trial, save_board
 from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look
-from mcu_updater.cli.screen import Screen, complain
+from mcu_updater.cli.exits import complain
+from mcu_updater.cli.screen import Screen
 from mcu_updater.errors import ModuleRefused, PortError, UpdaterError, UsageError
 from mcu_updater.events import Event
 from mcu_updater.quectel.center import ComponentState, Plan

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mcu_updater.cli import values
-from mcu_updater.cli.signatures import check_firmware, file_signature_options, trust_of
+from mcu_updater.cli.signatures import flash_signature_options
 from mcu_updater.cli.stm32_link import Bench, Command, opened, port_options
+from mcu_updater.cli.stm32_signed import check_signature, refuse_unread
 from mcu_updater.errors import PortError, UsageError, address_text
 from mcu_updater.stm32.chip import Sector
 from mcu_updater.stm32.compare import DiffMethod
-from mcu_updater.stm32.estimate import Estimate, estimate
+from mcu_updater.stm32.estimate import Estimate, estimate, saved_by_erasing_all_s
 from mcu_updater.stm32.events import FlasherEvent, Planned
 from mcu_updater.stm32.firmware import Firmware, read_firmware
 from mcu_updater.stm32.flasher import FlashOptions
@@ -35,6 +37,7 @@ _base = click.option(
 
 
 def _flash_options(command: Command) -> Command:
+    command = flash_signature_options(command)
     for option in reversed(_FLASH_OPTIONS):
         command = option(command)
     return command
@@ -65,31 +68,28 @@ _FLASH_OPTIONS = (
 
 
 def _options(given: dict[str, Any]) -> FlashOptions:
-    return FlashOptions(
+    options = FlashOptions(
         diff=DiffMethod(given["diff"]),
         verify=not given["no_verify"],
         erase_chip=given["erase_chip"],
         go=given["go"],
     )
+    refuse_unread(given, options)
+    return options
 
 
 def _firmware(given: dict[str, Any]) -> Firmware:
     return read_firmware(given["image"], given["base"])
 
 
-def _trusted_firmware(given: dict[str, Any]) -> Firmware:
-    """The image, its signature checked where keys are given."""
-    trust, firmware = trust_of(given), _firmware(given)
-    if trust is None:
-        return firmware
-    if given["no_verify"]:
-        raise UsageError(
-            "what was signed is not what flash holds",
-            expected="--require-signature without --no-verify",
-            found="both",
-        )
-    check_firmware(firmware, trust)
-    return firmware
+@contextmanager
+def _checked(given: dict[str, Any], firmware: Firmware) -> Iterator[Bench]:
+    """A connected chip for which *firmware* was signed, where that is asked for."""
+    with opened(given) as bench:
+        signed = check_signature(given, firmware, bench.flasher.chip)
+        if signed is not None:
+            bench.screen.note(signed)
+        yield bench
 
 
 def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | None:
@@ -108,16 +108,14 @@ def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | N
 @port_options
 @_base
 @_flash_options
-@file_signature_options
 @click.option("--dry-run", is_flag=True, help="As plan: change nothing.")
 def flash_command(**given: Any) -> None:
     """Erase what differs from IMAGE (.bin, .hex, .s19), write it, verify it.
 
     Run it again after whatever went wrong: what is there already is not written twice.
-    With --require-signature nothing is changed for an IMAGE that none of the keys has signed.
     """
-    firmware, options = _trusted_firmware(given), _options(given)
-    with opened(given) as bench:
+    firmware, options = _firmware(given), _options(given)
+    with _checked(given, firmware) as bench:
         began_s = time.monotonic()
         if given["dry_run"]:
             _dry_run(bench, firmware, options)
@@ -131,11 +129,10 @@ def flash_command(**given: Any) -> None:
 @port_options
 @_base
 @_flash_options
-@file_signature_options
 def plan_command(**given: Any) -> None:
     """Print what ``flash`` would erase, write and skip. Does not change the chip."""
-    firmware, options = _trusted_firmware(given), _options(given)
-    with opened(given) as bench:
+    firmware, options = _firmware(given), _options(given)
+    with _checked(given, firmware) as bench:
         _dry_run(bench, firmware, options)
 
 
@@ -144,10 +141,10 @@ def _dry_run(bench: Bench, firmware: Firmware, options: FlashOptions) -> None:
     assert plan is not None
     checksum = bench.flasher.has_checksum
     cost = estimate(plan, bench.speed, checksum=checksum, verify=options.verify)
-    bench.screen.result(*_estimate_of(bench, cost))
+    bench.screen.result(*_estimate_of(bench, cost, saved_by_erasing_all_s(plan)))
 
 
-def _estimate_of(bench: Bench, cost: Estimate) -> tuple[dict[str, Any], str]:
+def _estimate_of(bench: Bench, cost: Estimate, saved_s: float) -> tuple[dict[str, Any], str]:
     speed = bench.speed
     fields = {
         "event": "estimate",
@@ -161,12 +158,14 @@ def _estimate_of(bench: Bench, cost: Estimate) -> tuple[dict[str, Any], str]:
         "program_s": cost.program_s,
         "total_s": round(cost.total_s, 3),
         "is_complete": cost.is_complete,
+        "erase_chip_saves_s": round(saved_s, 3),
     }
+    hint = f" (--erase-chip: {saved_s:.1f} s less, and all else is lost)" if saved_s >= 0.05 else ""
     bound = "" if cost.is_complete else " at least; no document here gives this part's flash times"
     text = (
         f"would take {cost.total_s:.1f} s{bound}: {cost.wire_s:.1f} s on the wire at {speed.baud} "
         f"baud ({cost.wire_bytes} bytes), {cost.latency_s:.1f} s for {cost.turnarounds} answers at "
-        f"{speed.latency_s * 1000:g} ms, {_seconds(cost.erase_s)} erasing, "
+        f"{speed.latency_s * 1000:g} ms, {_seconds(cost.erase_s)} erasing{hint}, "
         f"{_seconds(cost.program_s)} programming. Nothing was changed"
     )
     return fields, text

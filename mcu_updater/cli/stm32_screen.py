@@ -8,9 +8,6 @@ import time
 from typing import Any, Protocol, assert_never
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
 
 from mcu_updater.errors import UsageError, address_text
 from mcu_updater.stm32.events import (
@@ -19,7 +16,6 @@ from mcu_updater.stm32.events import (
     Planned,
     Problem,
     Progress,
-    Stage,
     Started,
     Verified,
 )
@@ -74,7 +70,9 @@ def _erase_text(plan: FlashPlan) -> str:
             spans = ", ".join(_spans([sector.number for sector in sectors]))
             return f"erase {len(sectors)} sectors ({spans})"
         case EraseKind.BANK:
-            return f"erase bank {plan.erase.bank + 1}, {len(sectors)} sectors"
+            rest = ", ".join(_spans([sector.number for sector in plan.erase.rest]))
+            more = f", of them one by one {rest}" if rest else ""
+            return f"erase bank {plan.erase.bank + 1}, {len(sectors)} sectors{more}"
         case EraseKind.CHIP:
             return f"erase the whole chip, {len(sectors)} sectors"
 
@@ -141,7 +139,11 @@ class HumanScreen:
     """Lines on stdout, bars on stderr while that is a terminal."""
 
     def __init__(self) -> None:
-        self._bars = _Bars() if sys.stderr.isatty() else None
+        self._bars = None
+        if sys.stderr.isatty():
+            from mcu_updater.cli.stm32_bars import Bars  # rich takes 30 ms: not for scripts
+
+            self._bars = Bars()
 
     def event(self, event: FlasherEvent) -> None:
         if isinstance(event, Progress):
@@ -163,33 +165,6 @@ class HumanScreen:
     def close(self) -> None:
         if self._bars:
             self._bars.close()
-
-
-class _Bars:
-    """One bar a stage; gone when all is done."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        self._progress = RichProgress(
-            TextColumn("{task.description:>10}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f} of {task.total:.0f}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._tasks: dict[Stage, TaskID] = {}
-
-    def show(self, progress: Progress) -> None:
-        if progress.stage not in self._tasks:
-            self._progress.start()
-            self._tasks[progress.stage] = self._progress.add_task(progress.stage)
-        self._progress.update(
-            self._tasks[progress.stage], completed=progress.done, total=progress.total or None
-        )
-
-    def close(self) -> None:
-        self._progress.stop()
 
 
 class JsonScreen:

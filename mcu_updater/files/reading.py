@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mcu_updater.errors import ImageRejected, PortError, UsageError
-from mcu_updater.files.elf import read_elf
 from mcu_updater.files.segments import MemoryImage, assemble
 from mcu_updater.image import (
     PACKAGES,
@@ -64,6 +63,8 @@ def read_image(
         _refuse_unreadable(paths[0])
         fmt = _format(paths[0], head, allow)
     if fmt is ImageFormat.ELF:
+        from mcu_updater.files.elf import read_elf  # pyelftools takes 30 ms
+
         extents, entry = read_elf(head + b"".join(chunks), allow)
         return ImageFile(names, total, fmt, fmt, assemble(extents, entry, allow))
     if fmt in PACKAGES:

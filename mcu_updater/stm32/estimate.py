@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mcu_updater.stm32.chip import FRAME_SIZE, Chip
+from mcu_updater.stm32.chip import FRAME_SIZE, Chip, Sector
 from mcu_updater.stm32.plan import Erase, EraseKind, FlashPlan
 
 BITS_PER_BYTE = 11  # start, 8 data, even parity, stop: AN3155 2
@@ -52,8 +52,9 @@ def estimate(plan: FlashPlan, speed: LineSpeed, *, checksum: bool, verify: bool 
     wire = sum(len(block.data) + WRITE_OVERHEAD for block in plan.writes)
     turns = 3 * len(plan.writes)
     if plan.erase.sectors:
-        wire += 2 + 2 + 2 + (2 * len(plan.erase.sectors) if _by_sector(plan.erase) else 1)
-        turns += 2
+        named = _named_sectors(plan.erase)
+        wire += sum(2 + 2 + 2 + (2 * count or 1) for count in named)
+        turns += 2 * len(named)
     if verify:
         sizes = [
             len(part.data) for s in plan.touched for part in plan.firmware.within(s.start, s.stop)
@@ -70,8 +71,11 @@ def estimate(plan: FlashPlan, speed: LineSpeed, *, checksum: bool, verify: bool 
     )
 
 
-def _by_sector(erase: Erase) -> bool:
-    return erase.kind is EraseKind.SECTORS
+def _named_sectors(erase: Erase) -> list[int]:
+    """How many sectors each command names; 0: a bulk code."""
+    if erase.kind is EraseKind.SECTORS:
+        return [len(erase.sectors)]
+    return [0, len(erase.rest)] if erase.rest else [0]
 
 
 def _verify_cost(sizes: Iterable[int], checksum: bool) -> tuple[int, int]:
@@ -86,8 +90,8 @@ def _verify_cost(sizes: Iterable[int], checksum: bool) -> tuple[int, int]:
 def erase_s(chip: Chip, erase: Erase) -> float | None:
     """Seconds that the erase takes; None where no document says."""
     times = chip.times
-    each = [times.sector_erase.get(sector.size) for sector in erase.sectors]
-    one_by_one_us = None if None in each else sum(time for time in each if time is not None)
+    at_once = tuple(sector for sector in erase.sectors if sector not in erase.rest)
+    one_by_one_us = _one_by_one_us(chip, at_once)
     match erase.kind:
         case EraseKind.NOTHING:
             return 0.0
@@ -97,7 +101,20 @@ def erase_s(chip: Chip, erase: Erase) -> float | None:
             time_us = times.bank_erase or one_by_one_us
         case EraseKind.CHIP:
             time_us = times.mass_erase or times.bank_erase or one_by_one_us
-    return None if time_us is None else time_us / 1e6
+    rest_us = _one_by_one_us(chip, erase.rest)
+    return None if time_us is None or rest_us is None else (time_us + rest_us) / 1e6
+
+
+def _one_by_one_us(chip: Chip, sectors: Iterable[Sector]) -> int | None:
+    each = [chip.times.sector_erase.get(sector.size) for sector in sectors]
+    return None if None in each else sum(time for time in each if time is not None)
+
+
+def saved_by_erasing_all_s(plan: FlashPlan) -> float:
+    """Seconds that one erase of the whole chip would save; what else is on the chip would go."""
+    everything = erase_s(plan.chip, Erase(EraseKind.CHIP, plan.chip.sectors))
+    planned = erase_s(plan.chip, plan.erase)
+    return 0.0 if everything is None or planned is None else max(0.0, planned - everything)
 
 
 def _program_s(plan: FlashPlan) -> float | None:
@@ -105,4 +122,4 @@ def _program_s(plan: FlashPlan) -> float | None:
     return None if time_us is None else plan.write_size / plan.chip.program_unit * time_us / 1e6
 
 
-__all__ = ["FRAME_SIZE", "Estimate", "LineSpeed", "erase_s", "estimate"]
+__all__ = ["FRAME_SIZE", "Estimate", "LineSpeed", "erase_s", "estimate", "saved_by_erasing_all_s"]

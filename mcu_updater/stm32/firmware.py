@@ -6,12 +6,12 @@ contradict each other, gaps, and whether the chip has room.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mcu_updater.errors import ImageRejected, address_text
 from mcu_updater.image import Extent, open_decoder, sniff
-from mcu_updater.stm32.chip import Chip
+from mcu_updater.stm32.chip import Chip, Sector
 
 ERASED = b"\xff"
 
@@ -99,6 +99,22 @@ def join(extents: Iterable[Extent]) -> Firmware:
     if not parts:
         raise ImageRejected("the image holds no data", then="Nothing was changed")
     return Firmware(tuple(Segment(start, bytes(held)) for start, held in parts))
+
+
+def blank_firmware(sectors: Sequence[Sector]) -> Firmware:
+    """What *sectors* hold when they are erased."""
+    return Firmware(tuple(Segment(s.start, ERASED * len(s)) for s in runs_of(sectors)))
+
+
+def runs_of(sectors: Sequence[Sector]) -> list[range]:
+    """The addresses of *sectors*, which are in order, joined where they adjoin."""
+    runs: list[range] = []
+    for sector in sectors:
+        if runs and runs[-1].stop == sector.start:
+            runs[-1] = range(runs[-1].start, sector.stop)
+        else:
+            runs.append(range(sector.start, sector.stop))
+    return runs
 
 
 def check_fits(firmware: Firmware, chip: Chip) -> None:

@@ -24,6 +24,7 @@ from mcu_updater.errors import (
     address_text,
 )
 from mcu_updater.image import check_vector_table
+from mcu_updater.stm32.beside import Beside
 from mcu_updater.stm32.chip import Chip, Sector
 from mcu_updater.stm32.compare import (
     Comparer,
@@ -43,10 +44,15 @@ from mcu_updater.stm32.events import (
     Started,
     Verified,
 )
-from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, check_fits
+from mcu_updater.stm32.firmware import Firmware, Segment, blank_firmware, check_fits
 from mcu_updater.stm32.memory import Memory, MemoryKeeper, NoKeeper
 from mcu_updater.stm32.patient import Spoilt
-from mcu_updater.stm32.plan import EraseKind, FlashPlan, covered_sectors, make_plan
+from mcu_updater.stm32.plan import (
+    EraseKind,
+    FlashPlan,
+    covered_sectors,
+    make_plan,
+)
 
 _ROUNDS = 3  # the first, and two more for what did not hold
 _SECTORS_AT_A_TIME = 128  # of one erase: then there is something to show
@@ -100,8 +106,11 @@ class Flasher:
             yield Problem(
                 f"{len(doubtful)} sectors were left half done by an earlier run: they are erased"
             )
-        plan = make_plan(self.chip, firmware, same, erase_chip=options.erase_chip)
-        yield Planned(plan, str(method))
+        blank = frozenset() if options.erase_chip else self._blank_beside(without(covered, same))
+        yield Planned(
+            make_plan(self.chip, firmware, same, erase_chip=options.erase_chip, blank=blank),
+            str(method),
+        )
 
     def flash(self, firmware: Firmware, options: FlashOptions) -> Iterator[FlasherEvent]:
         """The whole of it."""
@@ -177,6 +186,21 @@ class Flasher:
             self._remember()
             raise
 
+    def _blank_beside(self, stale: Sequence[Sector]) -> frozenset[int]:
+        """Sectors beside *stale* that hold nothing, where one erase of all would pay. If the ROM
+        dies of looking, they are doubtful for the next run, which does not look again."""
+        if isinstance(self._keeper, NoKeeper):
+            return frozenset()
+        beside = Beside(self._rom, self.chip, self._frame, has_checksum=self.has_checksum)
+        sectors = beside.candidate(stale, self._memory.doubtful)
+        try:
+            is_blank = beside.are_blank(sectors)
+        except LinkError:
+            self._memory.begin(sectors)
+            self._remember()
+            raise
+        return frozenset(sector.number for sector in sectors) if is_blank else frozenset()
+
     # --- carrying it out
 
     def _carry_out(self, plan: FlashPlan, options: FlashOptions) -> Iterator[FlasherEvent]:
@@ -210,21 +234,22 @@ class Flasher:
 
     def _erase(self, plan: FlashPlan) -> Iterator[FlasherEvent]:
         sectors = plan.erase.sectors
-        total = sum(sector.size for sector in sectors)
         if not sectors:
             return
         self._memory.begin(sectors)
         self._remember()
+        total = sum(sector.size for sector in plan.erase.needed)
         yield Progress(Stage.ERASE, 0, total)
-        if not (yield from self._erased_at_once(plan)):
-            done = 0
-            for at in range(0, len(sectors), _SECTORS_AT_A_TIME):
-                some = sectors[at : at + _SECTORS_AT_A_TIME]
-                self._rom.erase_sectors(self.connection.info, [s.number for s in some])
-                done += sum(sector.size for sector in some)
-                yield Progress(Stage.ERASE, done, total)
+        at_once = yield from self._erased_at_once(plan)
+        left = plan.erase.rest if at_once else plan.erase.needed
+        done = total - sum(sector.size for sector in left)
+        for at in range(0, len(left), _SECTORS_AT_A_TIME):
+            some = left[at : at + _SECTORS_AT_A_TIME]
+            self._rom.erase_sectors(self.connection.info, [s.number for s in some])
+            done += sum(sector.size for sector in some)
+            yield Progress(Stage.ERASE, done, total)
         covered = {s.number for s in plan.touched}
-        self._memory.blank(without(sectors, covered))
+        self._memory.blank(without(plan.erase.sectors, covered))
         yield Progress(Stage.ERASE, total, total)
 
     def _erased_at_once(self, plan: FlashPlan) -> Generator[FlasherEvent, None, bool]:
@@ -305,8 +330,7 @@ class Flasher:
     ) -> Iterator[FlasherEvent]:
         """Erase *sectors*, or the chip at once, and look whether they are blank."""
         self.check_readable()
-        blank = Firmware(tuple(Segment(s.start, ERASED * s.size) for s in sectors))
-        plan = make_plan(self.chip, blank, erase_chip=everything)
+        plan = make_plan(self.chip, blank_firmware(sectors), erase_chip=everything)
         yield from self._erase(plan)
         bad = (yield from self._verify(plan, {})) if verify else {}
         if bad:

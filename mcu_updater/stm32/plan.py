@@ -28,11 +28,19 @@ class EraseKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Erase:
-    """*bank* counts from 0 and matters to BANK alone. *sectors* are what is blank afterwards."""
+    """*bank* counts from 0 and matters to BANK alone. *sectors* are what is blank afterwards;
+    those numbered *spare* are so before, and only erased because one erase of all is quicker.
+    *rest*: those that are erased one by one beside the bank."""
 
     kind: EraseKind
     sectors: tuple[Sector, ...]
     bank: int = 0
+    spare: frozenset[int] = frozenset()
+    rest: tuple[Sector, ...] = ()
+
+    @property
+    def needed(self) -> tuple[Sector, ...]:
+        return tuple(sector for sector in self.sectors if sector.number not in self.spare)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +86,51 @@ def covered_sectors(chip: Chip, firmware: Firmware) -> tuple[Sector, ...]:
 
 
 def make_plan(
-    chip: Chip, firmware: Firmware, same: Collection[int] = (), *, erase_chip: bool = False
+    chip: Chip,
+    firmware: Firmware,
+    same: Collection[int] = (),
+    *,
+    erase_chip: bool = False,
+    blank: Collection[int] = (),
 ) -> FlashPlan:
     """The plan for *firmware* where the sectors numbered *same* hold it already.
 
     *erase_chip* gives up what else is on the chip: one mass erase, and everything is written.
+    *blank*: sectors outside of the image that were seen to hold nothing.
     """
     padded = firmware.padded(chip.alignment)
     covered = covered_sectors(chip, padded)
     kept = () if erase_chip else tuple(s for s in covered if s.number in same)
     stale = tuple(s for s in covered if s not in kept)
-    erase = Erase(EraseKind.CHIP, chip.sectors) if erase_chip else choose_erase(chip, stale)
+    erase = Erase(EraseKind.CHIP, chip.sectors) if erase_chip else choose_erase(chip, stale, blank)
     blocks = [block for sector in stale for block in blocks_of(padded, sector, chip.alignment)]
     return FlashPlan(chip, padded, erase, _vectors_last(blocks, chip.base), kept)
 
 
-def choose_erase(chip: Chip, sectors: tuple[Sector, ...]) -> Erase:
-    """The quickest way to erase exactly *sectors*: no other byte may be lost."""
-    numbers = [sector.number for sector in sectors]
+def choose_erase(chip: Chip, sectors: tuple[Sector, ...], blank: Collection[int] = ()) -> Erase:
+    """The quickest way to erase *sectors*: no other byte may be lost, but for the *blank* ones."""
     if not sectors:
         return Erase(EraseKind.NOTHING, ())
-    if len(sectors) == len(chip.sectors):
-        return Erase(EraseKind.CHIP, sectors)
+    numbers = {sector.number for sector in sectors}
+    for erase in bulk_erases(chip, numbers):
+        if erase.spare <= set(blank):
+            return erase
     for bank, members in enumerate(chip.banks):
-        if len(chip.banks) > 1 and numbers == list(members):
-            return Erase(EraseKind.BANK, sectors, bank)
+        if numbers.issuperset(members):
+            rest = tuple(sector for sector in sectors if sector.number not in members)
+            return Erase(EraseKind.BANK, sectors, bank, rest=rest)
     return Erase(EraseKind.SECTORS, sectors)
+
+
+def bulk_erases(chip: Chip, numbers: Collection[int]) -> Iterator[Erase]:
+    """The erases at one stroke that cover the sectors *numbers*, the smallest first."""
+    wanted = frozenset(numbers)
+    for bank, members in enumerate(chip.banks):
+        if len(chip.banks) > 1 and wanted <= set(members):
+            sectors = tuple(s for s in chip.sectors if s.number in members)
+            yield Erase(EraseKind.BANK, sectors, bank, frozenset(members) - wanted)
+    everything = frozenset(sector.number for sector in chip.sectors)
+    yield Erase(EraseKind.CHIP, chip.sectors, spare=everything - wanted)
 
 
 def blocks_of(firmware: Firmware, sector: Sector, unit: int) -> Iterator[Segment]:

@@ -3,12 +3,14 @@
  * Linux clears PARENB and CS7 on a pty, and its modem lines answer ENOTTY. Clients that set 8E1 and
  * read it back, or that pull DTR and RTS, give up there. This remembers character format and lines
  * of each descriptor, and tells nobody but $PTY_SHIM_LINES: a file to which every change of the two
- * lines is appended, as "DTR 1" or "RTS 0".
+ * lines is appended, as "DTR 1" or "RTS 0". With that file it also has the low-latency flag of a
+ * serial driver (TIOCSSERIAL), and appends "LOW_LATENCY 1".
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/serial.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@ static struct {
     int opened;
     tcflag_t format;
     int lines;
+    int flags;
 } ports[FILES];
 
 static int is_pty(int fd)
@@ -37,7 +40,7 @@ static int is_pty(int fd)
 static void tell(const char *line, int level)
 {
     const char *path = getenv("PTY_SHIM_LINES");
-    char text[16];
+    char text[24];
     int size, fd;
     if (!path || (fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600)) < 0)
         return;
@@ -64,6 +67,19 @@ static void open_lines(int fd)
         return;
     ports[fd].opened = 1;
     set_lines(fd, TIOCM_DTR | TIOCM_RTS);
+}
+
+static int serial_flags(int fd, unsigned long request, struct serial_struct *serial)
+{
+    if (request == TIOCGSERIAL) {
+        memset(serial, 0, sizeof *serial);
+        serial->flags = ports[fd].flags;
+        return 0;
+    }
+    if ((ports[fd].flags ^ serial->flags) & ASYNC_LOW_LATENCY)
+        tell("LOW_LATENCY", !!(serial->flags & ASYNC_LOW_LATENCY));
+    ports[fd].flags = serial->flags;
+    return 0;
 }
 
 int close(int fd)
@@ -114,6 +130,11 @@ int ioctl(int fd, unsigned long request, ...)
     if (!next)
         next = dlsym(RTLD_NEXT, "ioctl");
     switch (request) {
+    case TIOCGSERIAL:
+    case TIOCSSERIAL:
+        if (getenv("PTY_SHIM_LINES") && is_pty(fd))
+            return serial_flags(fd, request, argument);
+        return next(fd, request, argument);
     case TIOCMGET:
     case TIOCMSET:
     case TIOCMBIS:

@@ -84,6 +84,17 @@ def stm32loader(*arguments: object, lines: Path | None = None) -> subprocess.Com
     return _run(program, *arguments, lines=lines, shimmed=True)
 
 
+def judge(name: str, port: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """``isp`` or ``ctl``: stm32isp, stm32ctl (make judges)."""
+    pytest.importorskip(f"stm32{name}", reason=f"no stm32{name} in this environment (make judges)")
+    script = Path(__file__).with_name("judge.py")
+    return _run(sys.executable, script, name, port, *arguments, lines=None, shimmed=True)
+
+
+def our_host(*arguments: object, lines: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return _run(sys.executable, "-m", "mcu_updater", *arguments, lines=lines)
+
+
 def _run(
     *command: object, lines: Path | None, shimmed: bool = False
 ) -> subprocess.CompletedProcess[str]:

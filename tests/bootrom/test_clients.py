@@ -1,4 +1,7 @@
-"""The judges: stm32flash and stm32loader, which nobody here wrote, against ``device serve``.
+"""The judges, which nobody here wrote, against ``device serve``; and our host beside them.
+
+stm32flash and stm32loader on all of the seven parts; stm32isp and stm32ctl on the one that each can
+be made to know.
 
 Identify, erase, write, verify, read back; and the flash in the chip's file is the image, byte for
 byte.
@@ -10,7 +13,7 @@ import random
 from pathlib import Path
 
 import pytest
-from served_chip import serving, stm32flash, stm32loader
+from served_chip import judge, our_host, serving, stm32flash, stm32loader
 
 from flash_emulator import load_part
 from flash_emulator.an3155 import crc32
@@ -79,6 +82,78 @@ def test_stm32loader(part: str, tmp_path: Path) -> None:
         assert chip.end() == 0
     assert (tmp_path / "read.bin").read_bytes() == image
     assert flash_in(file, len(image)) == image
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_our_host(part: str, tmp_path: Path) -> None:
+    """As on an adapter: reset by DTR and RTS, and 8E1."""
+    image, file, lines = image_of(part), tmp_path / "chip", tmp_path / "lines"
+    (tmp_path / "image.bin").write_bytes(image)
+    with serving(part, "--file", file, "--lines", lines) as chip:
+        port = ("--port", chip.where, "--reset", "dtr,!rts", "--part", part, "--json")
+        port += ("--cache", tmp_path / "cache")
+        found = our_host("info", *port, lines=lines)
+        assert found.returncode == 0 and "8N1" not in found.stdout, found
+        written = our_host("flash", tmp_path / "image.bin", *port, lines=lines)
+        assert written.returncode == 0 and '"verified": true' in written.stdout, written
+        verified = our_host("verify", tmp_path / "image.bin", *port, lines=lines)
+        assert verified.returncode == 0, verified
+        size = ("--start", "0x0800_0000", "--size", len(image))
+        read = our_host("read", tmp_path / "read.bin", *port, *size, "--once", lines=lines)
+        assert read.returncode == 0, read
+        assert int(chip.status()["resets"]) >= 2
+        assert chip.end() == 0
+    assert (tmp_path / "read.bin").read_bytes() == image
+    assert flash_in(file, len(image)) == image
+
+
+def test_our_host_puts_the_bridge_into_low_latency_mode(tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    with serving("STM32L476xG", "--lines", lines, "--latency-ms", 16) as chip:
+        assert chip.status()["latency_ms"] == "16"
+        port = ("--port", chip.where, "--reset", "dtr,!rts")
+        assert our_host("info", *port, lines=lines).returncode == 0
+        assert chip.status()["latency_ms"] == "1"
+
+
+def test_stm32isp(tmp_path: Path) -> None:
+    """Mass erase, write, read back, Go. Its own verification compares sets of bytes: not ours."""
+    part, file = "STM32G0B1xE", tmp_path / "chip"
+    (tmp_path / "image.bin").write_bytes(image_of(part))
+    with serving(part, "--file", file) as chip:
+        done = judge("isp", chip.where, "-f", tmp_path / "image.bin")
+        assert done.returncode == 0, done
+        assert "SUCCESS: Found STM32G0B1 with bootloader v3.1." in done.stdout
+        assert chip.status()["state"] == "application"
+        assert chip.end() == 0
+    assert flash_in(file, SIZES[part]) == image_of(part)
+
+
+def test_stm32isp_locks_and_unlocks(tmp_path: Path) -> None:
+    with serving("STM32G0B1xE") as chip:
+        assert judge("isp", chip.where, "-l").returncode == 0
+        chip.control("reset")
+        unlocked = judge("isp", chip.where, "-e")  # then it sends 7F 80, of which 80 is too much
+        assert "Chip is locked, unlocking" in unlocked.stdout
+        assert "Chip is unlocked and erased" in unlocked.stdout
+        assert chip.control("reset") == ""
+        assert "Performing chip erase" in judge("isp", chip.where, "-e").stdout
+
+
+def test_stm32ctl(tmp_path: Path) -> None:
+    """The Erase of ROMs before 3.0. It verifies nothing: the file of the chip does."""
+    part, file, back = "STM32F103x8", tmp_path / "chip", tmp_path / "back.bin"
+    (tmp_path / "image.bin").write_bytes(image_of(part))
+    with serving(part, "--file", file) as chip:
+        found = judge("ctl", chip.where, "info")
+        assert found.returncode == 0 and "chip id: 0x0410" in found.stdout, found
+        write = ("erase", "write", "--path", tmp_path / "image.bin")
+        assert judge("ctl", chip.where, "--skip-init", *write).returncode == 0
+        read = ("read", "--size", f"{SIZES[part]}", "--path", back)
+        assert judge("ctl", chip.where, "--skip-init", *read).returncode == 0
+        assert chip.end() == 0
+    assert back.read_bytes() == image_of(part)
+    assert flash_in(file, SIZES[part]) == image_of(part)
 
 
 def test_stm32flash_computes_checksums_in_the_older_dialect(tmp_path: Path) -> None:

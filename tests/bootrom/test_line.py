@@ -67,9 +67,37 @@ def test_flash_takes_its_time_only_when_asked() -> None:
 
 def test_each_turnaround_waits_for_the_bridges_timer() -> None:
     wire = wire_at(Speed(115_200, latency_ms=16))
+    begin_us = wire.now_us
     wire.do(host.write(BASE, bytes(256)))
-    assert wire.now_us % 16_000 == 0
-    assert 3 * 16_000 <= wire.now_us - 1e6 <= 5 * 16_000
+    assert (wire.now_us - begin_us) % 16_000 == pytest.approx((16_000 - begin_us) % 16_000, abs=1)
+    assert 3 * 16_000 <= wire.now_us - begin_us <= 5 * 16_000
+
+
+def test_the_timer_starts_anew_with_each_packet() -> None:
+    """AN232B-04: it measures the time since data was last sent to the PC."""
+    wire = wire_at(Speed(921_600, latency_ms=16))
+    head = host.read(BASE, 247)
+    for step in head[:2]:
+        wire.send(step.frame)
+        wire.receive(1)
+    wire.now_us += 5_000  # between two ticks
+    wire.send(head[2].frame)
+    wire.receive(248)  # ends with a full packet
+    full_us = wire.now_us
+    wire.send(host.get()[0].frame)
+    wire.receive(15)
+    assert wire.now_us == pytest.approx(full_us + 16_000, abs=1)
+
+
+def test_a_timer_with_nothing_to_send_goes_on_ticking() -> None:
+    wire = wire_at(Speed(921_600, latency_ms=16))
+    wire.send(host.get()[0].frame)
+    wire.receive(15)
+    tick_us = wire.now_us
+    wire.now_us += 3.5 * 16_000
+    wire.send(host.get()[0].frame)
+    wire.receive(15)
+    assert wire.now_us == pytest.approx(tick_us + 4 * 16_000, abs=1)
 
 
 def test_a_read_that_fills_packets_does_not_wait() -> None:
@@ -87,7 +115,16 @@ def test_a_read_that_fills_packets_does_not_wait() -> None:
         ends.append(wire.now_us - begin_us)
     line_us = (2 + 248) * 11e6 / 921_600
     assert ends[0] == pytest.approx(line_us, abs=1)
-    assert ends[1] == 16_000
+    assert ends[1] == pytest.approx(line_us + 16_000, abs=1)  # after the last full packet
+
+
+def test_the_timer_can_be_set_anew() -> None:
+    wire = wire_at(Speed(921_600, latency_ms=16))
+    wire.line.set_latency(1)
+    begin_us = wire.now_us
+    wire.send(host.get()[0].frame)
+    assert len(wire.receive(15)) == 15
+    assert wire.now_us - begin_us <= 1_000
 
 
 def test_a_busy_rom_hears_one_byte_only() -> None:

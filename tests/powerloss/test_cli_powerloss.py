@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner, Result
 
-from mcu_updater.cli.main import cli
+from mcu_updater.cli.entry import cli
 
 TINY = ["--size", "300", "--jobs", "1", "--quiet"]
 

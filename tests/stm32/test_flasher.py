@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from emulated_chip import PARTS, image, world
+from emulated_chip import PARTS, image, revive, world
 
 from flash_emulator.bootrom import RomOptions
-from mcu_updater.errors import ChipRefused, ImageRejected, NoBootloader, PortError, UsageError
+from mcu_updater.errors import (
+    ChipRefused,
+    ImageRejected,
+    LinkError,
+    NoBootloader,
+    PortError,
+    UsageError,
+)
 from mcu_updater.stm32.compare import DiffMethod
 from mcu_updater.stm32.connect import LADDER, ConnectOptions
-from mcu_updater.stm32.events import Planned, Started, Verified
+from mcu_updater.stm32.events import Planned, Problem, Progress, Stage, Started, Verified
 from mcu_updater.stm32.firmware import Firmware, Segment
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.line import WIRINGS
@@ -53,6 +60,78 @@ def test_what_lies_beside_the_image_is_kept():
     assert one.holds(beside) and one.holds(image(9000))
     one.flash(image(9000, seed=2), FlashOptions(erase_chip=True))
     assert not one.holds(beside)
+
+
+def test_a_bank_is_erased_at_once_where_a_crc_says_that_the_rest_of_it_is_blank():
+    one = world(options=CRC)
+    plan = planned(
+        one.flash(image(60_000))
+    ).plan  # 30 sectors of 22 ms, a bank takes as long as one
+    assert (plan.erase.kind, plan.erase.bank) == (EraseKind.BANK, 0)
+    assert one.holds(image(60_000)) and len(plan.erase.needed) == 30
+
+
+@pytest.mark.parametrize(("size", "kind"), [(500_000, EraseKind.BANK), (60_000, EraseKind.SECTORS)])
+def test_without_a_crc_little_that_is_left_of_a_bank_is_read(size, kind):
+    one = world()
+    blank_sized = Firmware((Segment(0x0800_0000, bytes(size)),))
+    flasher = one.connect()
+    plan = planned(flasher.plan(blank_sized, FlashOptions())).plan
+    assert plan.erase.kind is kind
+    one.chip.device.program(0x0807_F000, bytes(8))
+    assert planned(flasher.plan(blank_sized, FlashOptions())).plan.erase.kind is EraseKind.SECTORS
+
+
+def test_no_bank_is_erased_at_once_where_anything_else_is_in_it_or_little_is_gained():
+    one = world(options=CRC)
+    beside = Firmware((Segment(0x0807_F000, b"settings" * 16),))
+    one.flash(beside)
+    plan = planned(one.flash(image(60_000))).plan
+    assert plan.erase.kind is EraseKind.SECTORS and one.holds(beside)
+    assert planned(world(options=CRC).flash(image(9000))).plan.erase.kind is EraseKind.SECTORS
+    assert planned(world().flash(image(60_000))).plan.erase.kind is EraseKind.SECTORS  # no CRC
+
+
+@pytest.mark.parametrize("faults", [[], [f"nack:extended-erase:{n}" for n in (1, 2, 3)]])
+def test_an_image_of_a_bank_and_a_bit_erases_the_bank_and_the_bit(faults):
+    one = world(faults=faults)
+    beside = Firmware((Segment(0x080F_F000, b"settings" * 16),))
+    one.chip.device.program(beside.start, beside.segments[0].data)
+    one.chip.device.program(0x0808_0800, bytes(8))
+    firmware = image(0x80000 + 4096)
+    events = one.flash(firmware)
+    plan = planned(events).plan
+    assert plan.erase.kind is EraseKind.BANK and len(plan.erase.rest) == 2
+    assert one.holds(firmware) and one.holds(beside)
+    erasing = [e for e in events if isinstance(e, Progress) and e.stage is Stage.ERASE]
+    assert erasing[-1].done == erasing[-1].total == 258 * 2048
+
+
+def test_a_refused_erase_at_once_costs_no_other_sector():
+    one = world(options=CRC, faults=[f"nack:extended-erase:{n}" for n in (1, 2, 3)])
+    events = one.flash(image(60_000))
+    assert planned(events).plan.erase.kind is EraseKind.BANK and one.holds(image(60_000))
+    assert [e.text for e in events if isinstance(e, Problem)] == [
+        "the ROM refuses to erase the bank at once: sector by sector"
+    ]
+    assert (
+        sum(
+            e.total
+            for e in events
+            if isinstance(e, Progress) and e.stage is Stage.ERASE and not e.done
+        )
+        == 30 * 2048
+    )
+
+
+def test_a_rom_that_dies_of_the_crc_of_other_sectors_is_not_asked_again():
+    one = world(options=CRC)
+    one.chip.device.spoil(0x0807_F000)
+    with pytest.raises(LinkError):
+        one.flash(image(60_000))
+    revive(one)
+    assert planned(one.flash(image(60_000))).plan.erase.kind is EraseKind.SECTORS
+    assert one.holds(image(60_000))
 
 
 def test_every_frame_is_one_write():
@@ -161,3 +240,24 @@ def test_too_big_is_seen_before_anything_is_erased():
     with pytest.raises(ImageRejected, match="too big"):
         one.flash(image(70_000))
     assert one.chip.device.digest() == before
+
+
+@pytest.mark.parametrize("options", [None, CRC], ids=["read-back", "crc"])
+def test_a_chip_that_holds_something_else_is_not_searched_for_long(options):
+    one = world(options=options)
+    one.flash(image(60_000, seed=2))
+    flasher = one.connect()
+    assert flasher.has_checksum is (options is CRC)
+    before = flasher.connection.rom.rom.traffic.turnarounds
+    plan = planned(flasher.plan(image(60_000), FlashOptions())).plan
+    assert not plan.kept
+    assert flasher.connection.rom.rom.traffic.turnarounds - before < 40
+
+
+def test_what_is_blank_is_asked_for_at_once():
+    one = world(options=CRC)
+    flasher = one.connect()
+    assert flasher.has_checksum
+    before = flasher.connection.rom.rom.traffic.turnarounds
+    list(flasher.erase(flasher.chip.sectors, everything=True))
+    assert flasher.connection.rom.rom.traffic.turnarounds - before < 20

@@ -12,9 +12,9 @@ from mcu_updater.cli.chips import chip_of, chips_with, choose_chip
 from mcu_updater.errors import ImageRejected, UsageError
 from mcu_updater.image import Extent
 from mcu_updater.stm32.chip import Chip, chip_of_geometry
-from mcu_updater.stm32.estimate import LineSpeed, estimate
+from mcu_updater.stm32.estimate import LineSpeed, erase_s, estimate
 from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, join, read_firmware
-from mcu_updater.stm32.plan import EraseKind, covered_sectors, make_plan
+from mcu_updater.stm32.plan import Erase, EraseKind, covered_sectors, make_plan
 
 BASE = 0x0800_0000
 SMALL = chip_of_geometry(None, BASE, [(4, 512), (2, 1024)], 8)
@@ -85,6 +85,7 @@ def test_the_vector_table_is_written_last():
         (0x100000, EraseKind.CHIP, 0),
         (0x80000, EraseKind.BANK, 0),
         (0x80000 - 2048, EraseKind.SECTORS, 0),
+        (0x80000 + 4096, EraseKind.BANK, 0),
     ],
 )
 def test_a_bulk_erase_where_nothing_else_is_lost(size, kind, bank):
@@ -92,6 +93,16 @@ def test_a_bulk_erase_where_nothing_else_is_lost(size, kind, bank):
     erase = make_plan(chip, Firmware((Segment(BASE, b"x" * size),))).erase
     assert (erase.kind, erase.bank) == (kind, bank)
     assert sum(sector.size for sector in erase.sectors) == size
+    assert [sector.number for sector in erase.rest] == ([256, 257] if size == 0x81000 else [])
+
+
+def test_a_bank_and_two_sectors_take_as_long_as_three_sectors():
+    chip = chip_of(load_part("STM32L476xG"))
+    plan = make_plan(chip, Firmware((Segment(BASE, b"x" * 0x81000),)))
+    sector_s = erase_s(chip, Erase(EraseKind.SECTORS, chip.sectors[:1]))
+    assert erase_s(chip, plan.erase) == pytest.approx(3 * sector_s, rel=0.1)
+    cost = estimate(plan, LineSpeed(115_200), checksum=True, verify=False)
+    assert cost.turnarounds == 3 * len(plan.writes) + 4
 
 
 def test_records_that_contradict_each_other_and_those_that_agree():

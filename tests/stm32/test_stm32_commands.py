@@ -103,7 +103,11 @@ def test_nobody_there_a_bad_port_and_a_damaged_file(tmp_path, firmware, common):
         assert reset.exit_code == 4 and "DTR" in reset.output
 
 
-def test_a_socket_says_what_it_cannot_do(tmp_path, firmware):
-    with serving("STM32L476xG", "--tcp", "127.0.0.1:0") as served:
-        done = run("flash", firmware, "--port", served.where, "--cache", tmp_path)
-        assert done.exit_code == 0 and "no baud rate, no parity, no DTR" in done.output
+def test_a_plan_says_what_a_mass_erase_would_save(tmp_path, common):
+    large = tmp_path / "large.bin"
+    large.write_bytes(image(64 * 1024).segments[0].data)
+    with chip(tmp_path):
+        dry = run("plan", large, *common)
+        assert "--erase-chip: 0.8 s less, and all else is lost" in dry.output
+        whole = run("plan", large, *common, "--erase-chip", "--json")
+        assert json.loads(whole.stdout.splitlines()[-1])["erase_chip_saves_s"] == 0

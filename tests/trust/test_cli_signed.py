@@ -8,9 +8,8 @@ import pytest
 import signed_worlds as worlds
 import signing
 from click.testing import CliRunner, Result
-from served_chip import serving
 
-from mcu_updater.cli.main import cli
+from mcu_updater.cli.entry import cli
 
 
 def run(*arguments: object) -> Result:
@@ -110,52 +109,6 @@ def test_a_signed_image_without_a_key_names_the_option(files: Path) -> None:
     assert result.exit_code == 3
     assert "a signed image, and nobody has said whose signature counts" in result.output
     assert "--require-signature KEY" in result.output
-
-
-def flash(files: Path, image: str, key: str = "owner", *more: object) -> Result:
-    keys = ("--require-signature", files / f"{key}.pem") if key else ()
-    chip = ("--port", files / "tty", "--cache", files / "cache", "--timeout", 0.3)
-    return run("flash", files / image, *chip, "--base", hex(signing.LINK_ADDRESS), *keys, *more)
-
-
-def test_flash_writes_what_the_key_has_signed(files: Path) -> None:
-    with serving("STM32L476xG", "--link", files / "tty"):
-        assert flash(files, "2.0.0.bin").exit_code == 0
-        result = flash(files, "2.0.0.bin", "owner", "--dry-run")
-        assert "erase nothing" in result.output
-
-
-@pytest.mark.parametrize(
-    ("image", "key", "text"),
-    [
-        ("plain.bin", "owner", "no signed image"),
-        ("2.0.0.bin", "stranger", "a key that is not trusted"),
-        ("cut.bin", "owner", "cut short"),
-        ("flipped.bin", "owner", "not the one that was signed"),
-        ("two.hex", "owner", "bytes beside the signed image"),
-    ],
-)
-def test_flash_refuses_before_it_opens_the_port(
-    files: Path, image: str, key: str, text: str
-) -> None:
-    whole = (files / "2.0.0.bin").read_bytes()
-    (files / "cut.bin").write_bytes(whole[:-1])
-    (files / "flipped.bin").write_bytes(whole[:600] + bytes((whole[600] ^ 1,)) + whole[601:])
-    base = ("--base", hex(signing.LINK_ADDRESS))
-    made = run("image", "convert", files / "2.0.0.bin", files / "one.hex", *base)
-    assert made.exit_code == 0
-    more = ":048000000001020376"  # four bytes, 64 KiB above
-    one = (files / "one.hex").read_text().splitlines()
-    (files / "two.hex").write_text("\n".join([*one[:-1], ":020000040801F1", more, one[-1]]) + "\n")
-    result = flash(files, image, key)
-    assert result.exit_code == 3, result.output
-    assert text in result.output
-
-
-def test_flash_with_a_key_must_verify(files: Path) -> None:
-    result = flash(files, "2.0.0.bin", "owner", "--no-verify")
-    assert result.exit_code == 2
-    assert "--require-signature without --no-verify" in result.output
 
 
 def test_image_check_looks_behind_the_header(files: Path) -> None:

@@ -1,0 +1,62 @@
+"""What lies beside an image: whether one erase of the bank or the chip would lose nothing.
+
+An L476 erases a bank in the time of one sector, so 128 sectors one by one cost 2.8 s more. What is
+beside the image has to be seen blank for that: by CRC, or by reading where little is left. Power
+that goes during such an erase may leave those sectors half erased, too; they are remembered as
+doubtful.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from mcu_updater.stm32.chip import Chip, Sector
+from mcu_updater.stm32.compare import Comparer
+from mcu_updater.stm32.estimate import BITS_PER_BYTE, erase_s
+from mcu_updater.stm32.firmware import ERASED, blank_firmware, runs_of
+from mcu_updater.stm32.patient import PatientRom
+from mcu_updater.stm32.plan import Erase, EraseKind, bulk_erases
+
+_CRC_S: Final = 0.3  # what asking for one may take: ROMs differ
+_READ_FACTOR: Final = 2.0  # frames and turnarounds, as a multiple of the bytes' own time; generous
+
+
+class Beside:
+    """*frame*: bytes of one read. *has_checksum*: the ROM's CRC works."""
+
+    def __init__(self, rom: PatientRom, chip: Chip, frame: int, *, has_checksum: bool) -> None:
+        self._rom, self._chip, self._frame = rom, chip, frame
+        self._has_checksum = has_checksum
+
+    def candidate(self, stale: Sequence[Sector], doubtful: Collection[int]) -> tuple[Sector, ...]:
+        """Sectors that must be blank for an erase at one stroke that pays; none: there is none.
+
+        A ROM may die of a unit with a double ECC error: nothing *doubtful* is asked for.
+        """
+        each_s = erase_s(self._chip, Erase(EraseKind.SECTORS, tuple(stale)))
+        for erase in bulk_erases(self._chip, {sector.number for sector in stale}):
+            at_once_s = erase_s(self._chip, erase)
+            if each_s is None or at_once_s is None or erase.spare & set(doubtful):
+                continue
+            beside = tuple(s for s in self._chip.sectors if s.number in erase.spare)
+            if each_s - at_once_s > self._cost_s(beside):
+                return beside
+        return ()
+
+    def are_blank(self, sectors: Sequence[Sector]) -> bool:
+        """Raises LinkError where the ROM dies of looking."""
+        if self._has_checksum:
+            comparer = Comparer(self._rom, blank_firmware(sectors), self._frame)
+            return comparer.crc_fits_all(sectors)
+        return all(self._reads_blank(run) for run in runs_of(sectors))
+
+    def _reads_blank(self, run: range) -> bool:
+        frames = (run[at : at + self._frame] for at in range(0, len(run), self._frame))
+        return all(self._rom.read(f.start, len(f)) == ERASED * len(f) for f in frames)
+
+    def _cost_s(self, sectors: Sequence[Sector]) -> float:
+        if self._has_checksum:
+            return _CRC_S
+        size = sum(sector.size for sector in sectors)
+        return size * BITS_PER_BYTE / (self._rom.rom.line.baud or 115_200) * _READ_FACTOR
