@@ -3,8 +3,8 @@
 Between two pieces a loader can be packed into a checkpoint, because the module will not give the
 earlier piece again. Within a piece nothing is kept: after a reset the piece is read again from
 its start, digests and decoder run over it as before, and the writer leaves alone the sectors
-that the journal calls done. An archive is unpacked on the way: its decoder goes into the checkpoint
-like any other.
+that the journal calls done. An archive is unpacked on the way, and a delta package applied to the
+image that runs: their decoders go into the checkpoint like any other.
 """
 
 from __future__ import annotations
@@ -12,8 +12,17 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
-from mcu_updater.digest import Hash, PackageDigest, Sha256Resumable, new_digests
+from mcu_updater.delta import Header
+from mcu_updater.delta.receiver import DeltaImage, DeltaTerms
+from mcu_updater.digest import (
+    DIGESTS_MAX,
+    Hash,
+    PackageDigest,
+    Sha256Resumable,
+    new_digests,
+)
 from mcu_updater.errors import (
     ImageRejected,
     PackageDamaged,
@@ -42,13 +51,20 @@ _CHUNK = 4096  # bytes at a time, where an inspection is shown what it has misse
 _STATE = struct.Struct("<HHHHH")  # sector; sizes of held bytes, decoder, package, image digest
 
 
+def decoder_room(capacity: int) -> int:
+    """Bytes of a checkpoint of *capacity* that a decoder's state may have, at the best: when a
+    piece ends where a sector does."""
+    return capacity - _STATE.size - DIGESTS_MAX - Sha256Resumable.STATE_MAX
+
+
 class Loader:
     """Takes the package's bytes in order; yields the sectors that they complete.
 
     *base* is where a raw image is linked. *single* says that the package comes in one piece, so
     that no checkpoint will be asked for and the digests may be of the fast kind. *inspection*
     sees every byte of the image before it can be written; None: it need not be signed. *wanted*
-    is what an image in an archive must be for.
+    is what an image in an archive must be for. *delta*: what is asked of a delta package; None:
+    there is no image to apply one to.
     """
 
     def __init__(
@@ -61,6 +77,7 @@ class Loader:
         single: bool,
         inspection: Inspection | None = None,
         wanted: Wanted = ANYONE,
+        delta: DeltaTerms | None = None,
     ) -> None:
         self._slot = slot
         self._package = package
@@ -72,6 +89,7 @@ class Loader:
         self._decoder: Decoder | None = None
         self._head = b""  # what came before the format was known
         self._inspection = inspection
+        self._delta = delta
         self.writer = self._new_writer(done)
         self.format: ImageFormat | None = None
 
@@ -138,12 +156,36 @@ class Loader:
                 room=self._slot.size,
                 resumable=not self._single,
             )
+        if self.format is ImageFormat.DELTA:
+            return DeltaImage(self._delta_terms(), self._slot.link_address)
         return open_decoder(self.format, self._base)
 
     def _restore(self, state: bytes) -> Decoder:
-        if state[0] != PackageDecoder.CODE:
-            return restore(state)
-        return PackageDecoder.restore(state, self._wanted, base=self._base, room=self._slot.size)
+        match state[0]:
+            case PackageDecoder.CODE:
+                room = self._slot.size
+                return PackageDecoder.restore(state, self._wanted, base=self._base, room=room)
+            case DeltaImage.CODE:
+                return DeltaImage.restore(state, self._delta_terms(), self._slot.link_address)
+        return restore(state)
+
+    def _delta_terms(self) -> DeltaTerms:
+        """As they were given; and an inspection learns from the header how long the image is."""
+        terms = self._delta
+        if terms is None:
+            raise ImageRejected(
+                "a delta package, and no image to apply it to",
+                expected="a full package",
+                then="Nothing was erased",
+            )
+
+        def verify(header: Header) -> None:
+            if terms.verify is not None:
+                terms.verify(header)
+            if self._inspection is not None:
+                self._inspection.expect(header.target_size)
+
+        return replace(terms, verify=verify, state_room=None if self._single else terms.state_room)
 
     def _check_digests(self) -> None:
         for name, expected, found in (

@@ -116,6 +116,7 @@ class Updater:
         self._heard = Listener(module, lambda: self._keeper.read(inactive).snapshot)
         self._intake = Intake(
             inactive,
+            active,
             module,
             self._heard,
             self._keeper,
