@@ -9,22 +9,32 @@ a cut hits one sector.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 
 from flash_emulator import EmulatedFlash, Trace
 from flash_emulator.explore import Violation
+from mcu_updater.bank import NAMES
 from mcu_updater.board import Board
 from mcu_updater.events import Booted, Event, JournalWritten, Resumed
 from mcu_updater.journal import Phase
+from mcu_updater.slot import CopyLayout
 
 Slots = Mapping[str, tuple[int, ...]]
 """By the bank's name: where its slot's sectors begin, physically."""
 
 
 def slots_of(board: Board) -> Slots:
-    """Of *board* as it leaves the factory: bank 0 is mapped first, so addresses are physical."""
+    """Of the banks that are written, whichever is mapped now."""
+    part, layout = board.part, board.layout
+    if isinstance(layout, CopyLayout):
+        regions = [(area.slot, 0) for area in layout.storage]
+    else:
+        regions = [(layout.slot, 0), (layout.slot, part.bank_size)]
     return {
-        bank.name: tuple(bank.slot.address + start for start in bank.slot.sector_starts)
-        for bank in board.banks()
+        name: tuple(
+            accumulate(slot.sector_sizes[:-1], initial=part.base + bank_start + slot.offset)
+        )
+        for name, (slot, bank_start) in zip(NAMES, regions, strict=False)
     }
 
 
