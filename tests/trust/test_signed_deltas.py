@@ -77,9 +77,11 @@ def test_a_signature_of_another_package_is_refused_before_the_first_erase() -> N
 def test_a_signed_delta_does_not_vouch_for_the_image_that_it_makes() -> None:
     """The owner has signed the way to an image that nobody signed."""
     unsigned = signing.body("2.0.0", size=SIZE, header_size=0)
-    sign = delta_signer(signing.private_pem("ed25519"))
+    sign = delta_signer(signing.private_pem("ed25519", "owner"))
     package = make_delta(image("1.0.0"), unsigned, sign=sign).package
-    check_refused(take(board(), package, "2.0.0"), UntrustedImage, Reason.UNTRUSTED)
+    made = take(board(), package, "2.0.0")
+    check_refused(made, UntrustedImage, Reason.UNTRUSTED)
+    assert made.result.error.where == "signed image"
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
