@@ -81,7 +81,7 @@ def test_a_signed_delta_does_not_vouch_for_the_image_that_it_makes() -> None:
     package = make_delta(image("1.0.0"), unsigned, sign=sign).package
     made = take(board(), package, "2.0.0")
     check_refused(made, UntrustedImage, Reason.UNTRUSTED)
-    assert made.result.error.where == "signed image"
+    assert made.result.error.where == "image offset 0"
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
