@@ -3,6 +3,7 @@
     python benchmarks/delta.py sizes     table for docs/delta.md: every maker and profile, per pair
     python benchmarks/delta.py apply     throughput and peak memory, ours and detools' own
     python benchmarks/delta.py state     bytes that the decoder keeps, by profile
+    python benchmarks/delta.py resume    what cuts cost: reading again, against saving the state
 
 Pairs: consecutive releases of real firmware (fetched, see tests/released.py), and our fixtures.
 Needs the extra [dev]. Memory is the growth of the process's resident set, from when all was read
@@ -16,12 +17,14 @@ import io
 import json
 import lzma
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
@@ -30,10 +33,16 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from released import HUBS, altos_firmware, pybricks_firmware  # noqa: E402
 
+from flash_emulator import CutAt, Outcome, PowerLoss, Trace, load_part  # noqa: E402
+from mcu_updater.board import Board  # noqa: E402
 from mcu_updater.delta import Algorithm, DeltaDecoder, Filter, parse_header  # noqa: E402
 from mcu_updater.delta.make import make_delta, pack_stream  # noqa: E402
 from mcu_updater.delta.makers import available, pack_covers  # noqa: E402
 from mcu_updater.delta.shifts import Shifts  # noqa: E402
+from mcu_updater.powerloss.thrift import slots_of  # noqa: E402
+from mcu_updater.quectel.center import Package, Plan  # noqa: E402
+from mcu_updater.quectel.client import AtClient  # noqa: E402
+from mcu_updater.quectel.options import ModuleOptions  # noqa: E402
 
 APPLIED = ("technichub", "primehub")
 SISTERS = (
@@ -44,6 +53,7 @@ SISTERS = (
 WINDOWS = {Algorithm.HEATSHRINK: (8, 10), Algorithm.LZMA: (12, 16)}
 CHUNK = 1024  # one AT+QIOTOTARD
 ROUNDS = 5
+CUTS = 12
 PROCESSES = 1 if (os.cpu_count() or 1) < 4 else None
 
 
@@ -244,9 +254,73 @@ def largest_state(package: bytes, base: bytes) -> int:
     return largest
 
 
+# --- resume
+
+
+def print_resume() -> None:
+    """Whole updates on the emulated board. Cuts come at random flash operations, twelve a run."""
+    print(
+        "| pair | pieces | cuts | read, bytes | slot erases | trailer erases | flash, s |"
+        " decoder's state, bytes |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for name, base, target in hub_pairs(["technichub"]):
+        package = make_delta(base, target, target_version="2.0.0").package
+        state = largest_state(package, base)
+        sectors = -(-len(target) // 2048)
+        for pieces in (1, 3, sectors):
+            for cuts in (0, CUTS):
+                found = resumed(base, package, pieces, cuts)
+                kept = 0 if pieces == 1 else state
+                row = " | ".join(found)
+                print(f"| {name} | {pieces} | {cuts} | {row} | {kept} |", flush=True)
+
+
+def resumed(base: bytes, package: bytes, pieces: int, cuts: int) -> tuple[str, ...]:
+    part = load_part("STM32L476xG")
+    board = Board.new(part, "1.0.0", base)
+    board.configure_module(ModuleOptions(piece_size=-(-len(package) // pieces)))
+    board.offer(Plan("STM32", "2.0.0", Package(package), "1.0.0", retry_times=None))
+    board.device.trace = Trace()
+    dice, left = random.Random(pieces), cuts
+    with counted_reads() as read:
+        while left or board.would_boot().version != "2.0.0":
+            supply = CutAt(dice.randint(1, 4000), Outcome.TORN) if left else None
+            try:
+                for _ in board.run(supply=supply):
+                    pass
+                left = 0
+            except PowerLoss:
+                left -= 1
+    slot = set(slots_of(board)["B"])
+    erased = [one.address for one in board.device.trace if one.kind == "erase"]
+    in_slot = sum(address in slot for address in erased)
+    usage = board.device.usage
+    flash_s = (usage.erase_us + usage.program_us) / 1e6
+    return str(sum(read)), str(in_slot), str(len(erased) - in_slot), f"{flash_s:.1f}"
+
+
+@contextmanager
+def counted_reads() -> Iterator[list[int]]:
+    """Bytes of each AT+QIOTOTARD."""
+    sizes: list[int] = []
+    original = AtClient.read
+
+    def read(self: AtClient, start: int, size: int) -> bytes | None:
+        data = original(self, start, size)
+        sizes.append(len(data or b""))
+        return data
+
+    AtClient.read = read  # type: ignore[method-assign]
+    try:
+        yield sizes
+    finally:
+        AtClient.read = original  # type: ignore[method-assign]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["sizes", "apply", "state", "once"])
+    parser.add_argument("what", choices=["sizes", "apply", "state", "resume", "once"])
     parser.add_argument("--how")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
@@ -257,6 +331,8 @@ def main() -> None:
             print_apply()
         case "state":
             print_state()
+        case "resume":
+            print_resume()
         case _:
             apply_once(options.how, options.folder)
 

@@ -49,12 +49,13 @@ ANYONE = Wanted()
 
 _CHUNK = 4096  # bytes at a time, where an inspection is shown what it has missed
 _STATE = struct.Struct("<HHHHH")  # sector; sizes of held bytes, decoder, package, image digest
+_PART_MAX = 0xFFFF
 
 
 def decoder_room(capacity: int) -> int:
     """Bytes of a checkpoint of *capacity* that a decoder's state may have, at the best: when a
     piece ends where a sector does."""
-    return capacity - _STATE.size - DIGESTS_MAX - Sha256Resumable.STATE_MAX
+    return min(capacity - _STATE.size - DIGESTS_MAX - Sha256Resumable.STATE_MAX, _PART_MAX)
 
 
 class Loader:
@@ -214,6 +215,14 @@ class Loader:
             raise ValueError("digests of a package in one piece cannot be packed")
         sector, held = self.writer.state()
         parts = (held, self._decoder.state(), self._digest.state(), self._image.state())
+        if max(map(len, parts)) > _PART_MAX:
+            raise ImageRejected(
+                "the package comes in pieces, and a checkpoint cannot hold what one leaves",
+                where=f"sector {sector} of the slot",
+                expected=f"at most {_PART_MAX} bytes of a sector, or of a decoder",
+                found=str(max(map(len, parts))),
+                then="Let the module hold the whole package",
+            )
         return _STATE.pack(sector, *map(len, parts)) + b"".join(parts)
 
     def resume(self, checkpoint: bytes) -> None:
