@@ -27,7 +27,7 @@ from mcu_updater.events import Event, ModuleTold, Problem, Progress, Work
 from mcu_updater.journal import Package, Phase, Reason, Record, Snapshot
 from mcu_updater.keeper import Keeper
 from mcu_updater.listener import Listener
-from mcu_updater.loader import Loader, decoder_room
+from mcu_updater.loader import Loader, checkpoint_room
 from mcu_updater.ota import OtaModule, PieceReady
 from mcu_updater.package import Wanted
 from mcu_updater.seal import NO_FLOOR, Seal
@@ -179,9 +179,9 @@ class Intake:
     def _delta_terms(self, version: str) -> DeltaTerms:
         return DeltaTerms(
             old=self._active.slot,
+            new=self._bank.slot,
             version=version,
-            room=self._bank.slot.size,
-            state_room=decoder_room(self._bank.journal.checkpoint_capacity),
+            room=checkpoint_room(self._bank.journal.checkpoint_capacity),
             verify=None if self._trust is None else self._trust.judge_delta,
         )
 

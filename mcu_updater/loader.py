@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mcu_updater.delta import Header
-from mcu_updater.delta.receiver import DeltaImage, DeltaTerms
+from mcu_updater.delta.receiver import PART_MAX, DeltaImage, DeltaTerms
 from mcu_updater.digest import (
     DIGESTS_MAX,
     Hash,
@@ -49,13 +49,11 @@ ANYONE = Wanted()
 
 _CHUNK = 4096  # bytes at a time, where an inspection is shown what it has missed
 _STATE = struct.Struct("<HHHHH")  # sector; sizes of held bytes, decoder, package, image digest
-_PART_MAX = 0xFFFF
 
 
-def decoder_room(capacity: int) -> int:
-    """Bytes of a checkpoint of *capacity* that a decoder's state may have, at the best: when a
-    piece ends where a sector does."""
-    return min(capacity - _STATE.size - DIGESTS_MAX - Sha256Resumable.STATE_MAX, _PART_MAX)
+def checkpoint_room(capacity: int) -> int:
+    """Bytes of a checkpoint of *capacity* that are there for decoder and unfinished sector."""
+    return capacity - _STATE.size - DIGESTS_MAX - Sha256Resumable.STATE_MAX
 
 
 class Loader:
@@ -158,7 +156,7 @@ class Loader:
                 resumable=not self._single,
             )
         if self.format is ImageFormat.DELTA:
-            return DeltaImage(self._delta_terms(), self._slot.link_address)
+            return DeltaImage(self._delta_terms())
         return open_decoder(self.format, self._base)
 
     def _restore(self, state: bytes) -> Decoder:
@@ -167,7 +165,7 @@ class Loader:
                 room = self._slot.size
                 return PackageDecoder.restore(state, self._wanted, base=self._base, room=room)
             case DeltaImage.CODE:
-                return DeltaImage.restore(state, self._delta_terms(), self._slot.link_address)
+                return DeltaImage.restore(state, self._delta_terms())
         return restore(state)
 
     def _delta_terms(self) -> DeltaTerms:
@@ -186,7 +184,7 @@ class Loader:
             if self._inspection is not None:
                 self._inspection.expect(header.target_size)
 
-        return replace(terms, verify=verify, state_room=None if self._single else terms.state_room)
+        return replace(terms, verify=verify, room=None if self._single else terms.room)
 
     def _check_digests(self) -> None:
         for name, expected, found in (
@@ -215,11 +213,11 @@ class Loader:
             raise ValueError("digests of a package in one piece cannot be packed")
         sector, held = self.writer.state()
         parts = (held, self._decoder.state(), self._digest.state(), self._image.state())
-        if max(map(len, parts)) > _PART_MAX:
+        if max(map(len, parts)) > PART_MAX:
             raise ImageRejected(
                 "the package comes in pieces, and a checkpoint cannot hold what one leaves",
                 where=f"sector {sector} of the slot",
-                expected=f"at most {_PART_MAX} bytes of a sector, or of a decoder",
+                expected=f"at most {PART_MAX} bytes of a sector, or of a decoder",
                 found=str(max(map(len, parts))),
                 then="Let the module hold the whole package",
             )

@@ -41,8 +41,8 @@ _OPTIONS = (
         type=click.Path(path_type=Path),
         callback=_keys,
         metavar="KEY",
-        help="Take only MCUboot images that this public key (PEM file) has signed; several times: "
-        "any of these keys. The board keeps the keys.",
+        help="Take only MCUboot images that this public key (PEM file) has signed, and delta "
+        "packages that it has signed, too; several times: any of these keys. The board keeps them.",
     ),
     click.option(
         "--require-class",

@@ -19,38 +19,45 @@ from mcu_updater.errors import VerificationFailed, address_text
 from mcu_updater.image import Extent
 from mcu_updater.slot import Window
 
+PART_MAX: Final = 0xFFFF
+"""Bytes of each part of a checkpoint, at most: what its sizes can say."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeltaTerms:
     """What a device asks of a delta package.
 
-    *old*: where the running image stands. *version*: what the new one was announced as; None: as
-    any. *room*: bytes that the new slot has. *state_room*: bytes that the decoder's state may have
-    between two pieces; None: the package comes in one piece. *verify* raises an error unless the
-    package is signed by somebody who is trusted; None: it need not be signed.
+    *old*: where the running image stands; *new*: where the one that is made goes. *version*: what
+    that was announced as; None: as any. *room*: bytes that the decoder's state and the unfinished
+    sector may have between two pieces; None: the package comes in one piece. *verify* raises an
+    error unless the package is signed by somebody who is trusted; None: it need not be signed.
     """
 
     old: Window
+    new: Window
     version: str | None
-    room: int
-    state_room: int | None
+    room: int | None
     verify: Verify | None = None
+
+    def largest_rest(self, size: int) -> int:
+        """Bytes of an unfinished sector, at most, while an image of *size* bytes is written."""
+        sectors = zip(self.new.sector_starts, self.new.sector_sizes, strict=True)
+        return max(min(sector - 1, size - start) for start, sector in sectors if start < size)
 
 
 class DeltaImage:
-    """The decoder that a loader has for a delta package. *base*: where the new image is linked."""
+    """The decoder that a loader has for a delta package."""
 
     CODE: Final = 6
 
-    def __init__(self, terms: DeltaTerms, base: int, state: bytes | None = None) -> None:
+    def __init__(self, terms: DeltaTerms, state: bytes | None = None) -> None:
         """*state*: go on where the decoder that gave it was. See ``restore``."""
         self._terms = terms
-        self._base = base
         self._judged_state = False
         # the old image and the new one may fill their slots, and no more
-        limits = Limits(image=max(terms.old.size, terms.room))
+        limits = Limits(image=max(terms.old.size, terms.new.size))
         if state is None:
-            resumable = terms.state_room is not None
+            resumable = terms.room is not None
             self._decoder = DeltaDecoder(
                 self._read, self._digest, limits=limits, resumable=resumable, verify=self._judge
             )
@@ -65,7 +72,7 @@ class DeltaImage:
         Raises DeltaRejected; BaseMismatch where the package is for another image than the one
         that runs; VerificationFailed where that can be read no longer.
         """
-        address = self._base + self._decoder.made
+        address = self._terms.new.link_address + self._decoder.made
         try:
             for piece in self._decoder.feed(data):
                 self._judge_state()
@@ -86,16 +93,16 @@ class DeltaImage:
         self._decoder.finish()
 
     def state(self) -> bytes:
-        """FORMAT.md, section 8; up to what *state_room* allows."""
+        """FORMAT.md, section 8."""
         return bytes([self.CODE]) + self._decoder.state()
 
     @classmethod
-    def restore(cls, state: bytes, terms: DeltaTerms, base: int) -> Self:
+    def restore(cls, state: bytes, terms: DeltaTerms) -> Self:
         """Go on where the decoder that gave *state* was. Judges header and base image again.
 
         Raises ValueError when no decoder gave it.
         """
-        return cls(terms, base, state[1:])
+        return cls(terms, state[1:])
 
     # --- the old image
 
@@ -118,27 +125,29 @@ class DeltaImage:
                 found=header.target_version,
                 then="Nothing was erased",
             )
-        if header.target_size > terms.room:
+        if header.target_size > terms.new.size:
             raise DeltaRejected(
                 "the delta package makes an image that is larger than the slot",
-                expected=f"at most {terms.room} bytes",
+                expected=f"at most {terms.new.size} bytes",
                 found=f"{header.target_size}",
                 then="Nothing was erased",
             )
 
     def _judge_state(self) -> None:
-        """Once the header is known: is there room for what must be kept between two pieces?"""
-        header, room = self._decoder.header, self._terms.state_room
+        """Once the header is known: whatever the piece ends in, is there room to keep it?"""
+        header, room = self._decoder.header, self._terms.room
         if self._judged_state or header is None:
             return
         self._judged_state = True
-        largest = 1 + self._decoder.largest_state
-        if room is not None and largest > room:
-            raise DeltaRejected(
-                "the delta package comes in pieces, and the trailer has no room for its decoder",
-                where=f"algorithm {header.algorithm.name}, filter {header.filter.name}",
-                expected=f"a decoder of at most {room} bytes",
-                found=f"up to {largest}",
-                then="Nothing was erased. The device profile fits; or let the module hold the "
-                "whole package",
-            )
+        decoder = 1 + self._decoder.largest_state
+        rest = self._terms.largest_rest(header.target_size)
+        if room is None or (decoder + rest <= room and max(decoder, rest) <= PART_MAX):
+            return
+        raise DeltaRejected(
+            "the delta package comes in pieces, and the trailer has no room to carry on from one",
+            where=f"algorithm {header.algorithm.name}, filter {header.filter.name}",
+            expected=f"at most {room} bytes for decoder and sector, {PART_MAX} for each",
+            found=f"up to {decoder} and {rest}",
+            then="Nothing was erased. Make it for a smaller decoder (--profile device, --window), or "
+            "let the module hold the whole package",
+        )

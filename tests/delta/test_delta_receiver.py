@@ -17,6 +17,7 @@ from mcu_updater.slot import Window
 
 BASE = 0x1000
 ROOM = 16 << 10
+SECTOR = 512
 LINK = 0x0800_8000
 
 
@@ -26,8 +27,8 @@ def terms(device: TinyFlash | None = None, **more: object) -> DeltaTerms:
         **{
             "old": Window(device, BASE, device.sector_sizes),
             "version": "2.0.0",
-            "room": ROOM,
-            "state_room": None,
+            "new": Window(device, BASE, (SECTOR,) * (ROOM // SECTOR), LINK),
+            "room": None,
             **more,
         }
     )
@@ -57,8 +58,8 @@ def test_goes_on_from_its_state_which_is_never_larger_than_told(
 ) -> None:
     made = fixture_delta(algorithm, kind)
     _, target = fixtures()
-    asked = terms(state_room=1 << 20)
-    decoder, image = DeltaImage(asked, LINK), bytearray()
+    asked = terms(room=1 << 20)
+    decoder, image = DeltaImage(asked), bytearray()
     states = set()
     every = 40 if step == 1 else 1
     for number, at in enumerate(range(0, len(made.package), step)):
@@ -67,11 +68,11 @@ def test_goes_on_from_its_state_which_is_never_larger_than_told(
             state = decoder.state()
             states.add(len(state))
             assert state[0] == DeltaImage.CODE
-            decoder = DeltaImage.restore(state, asked, LINK)
+            decoder = DeltaImage.restore(state, asked)
     decoder.finish()
     assert image == target
-    with pytest.raises(DeltaRejected, match="no room for its decoder"):
-        taken(DeltaImage(terms(state_room=max(states) - 1), LINK), made.package)
+    with pytest.raises(DeltaRejected, match="no room to carry on"):
+        taken(DeltaImage(terms(room=SECTOR - 1 + max(states) - 1)), made.package)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -80,14 +81,15 @@ def test_the_bound_holds_for_every_patch(seed: int) -> None:
     for algorithm in PROFILES:
         makers = {"builtin": available()["builtin"]}
         package = make_delta(base, target, algorithm=algorithm, makers=makers).package
-        asked = terms(holding(base), state_room=1 << 20, version=None)
-        decoder, largest = DeltaImage(asked, LINK), 0
+        asked = terms(holding(base), room=1 << 20, version=None)
+        rest = asked.largest_rest(len(target))
+        decoder, largest = DeltaImage(asked), 0
         for at in range(0, len(package), 11):
             taken(decoder, package[at : at + 11])
             largest = max(largest, len(decoder.state()))
-        taken(DeltaImage(terms(holding(base), state_room=1 << 15), LINK), package)
-        with pytest.raises(DeltaRejected, match="no room for its decoder"):
-            taken(DeltaImage(terms(holding(base), state_room=largest - 1), LINK), package)
+        taken(DeltaImage(terms(holding(base), room=1 << 15)), package)
+        with pytest.raises(DeltaRejected, match="no room to carry on"):
+            taken(DeltaImage(terms(holding(base), room=rest + largest - 1)), package)
 
 
 @pytest.mark.parametrize("algorithm", PROFILES)
@@ -96,7 +98,7 @@ def test_a_base_that_can_be_read_no_longer(algorithm: Algorithm) -> None:
     old, _ = fixtures()
     device = holding(old, Fading)
     assert isinstance(device, Fading)
-    decoder = DeltaImage(terms(device), LINK)
+    decoder = DeltaImage(terms(device))
     package = fixture_delta(algorithm).package
     taken(decoder, package[:200])
     device.faded = range(BASE, BASE + len(old))
@@ -119,10 +121,20 @@ class Fading(TinyFlash):
 def test_a_base_that_reads_otherwise_makes_another_image_which_is_found() -> None:
     old, _ = fixtures()
     device = holding(old)
-    decoder = DeltaImage(terms(device), LINK)
+    decoder = DeltaImage(terms(device))
     package = fixture_delta(Algorithm.HEATSHRINK).package
     taken(decoder, package[:200])
     device.data[: len(old)] = bytes(byte ^ 4 for byte in old)
     taken(decoder, package[200:])
     with pytest.raises(DeltaRejected, match="new image is not what it should be"):
         decoder.finish()
+
+
+@pytest.mark.parametrize(
+    ("size", "rest"), [(1, 1), (15, 15), (16, 15), (17, 15), (60, 44), (80, 63), (113, 63)]
+)
+def test_what_is_left_of_a_sector_at_most(size: int, rest: int) -> None:
+    sizes = (16, 64, 32, 16)
+    device = TinyFlash(sizes, 8, BASE)
+    asked = terms(new=Window(device, BASE, sizes))
+    assert asked.largest_rest(size) == rest

@@ -206,7 +206,7 @@ def test_a_state_that_no_checkpoint_holds() -> None:
     old, new = fixtures()
     package = delta(old, new, Algorithm.LZMA)
     error = refused(board_with(old, plan(package), piece_size=1000)).result.error
-    assert "the trailer has no room for its decoder" in error.message
+    assert "the trailer has no room to carry on" in error.message
     assert "algorithm LZMA" in error.message
     whole = board_with(old, plan(package))
     worlds.run(whole)
