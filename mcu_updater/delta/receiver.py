@@ -148,6 +148,6 @@ class DeltaImage:
             where=f"algorithm {header.algorithm.name}, filter {header.filter.name}",
             expected=f"at most {room} bytes for decoder and sector, {PART_MAX} for each",
             found=f"up to {decoder} and {rest}",
-            then="Nothing was erased. Make it for a smaller decoder (--profile device, --window), or "
-            "let the module hold the whole package",
+            then="Nothing was erased. Make it for a smaller decoder (--profile device, --window), "
+            "or let the module hold the whole package",
         )
