@@ -270,7 +270,7 @@ def test_why_is_told_after_a_cut_too() -> None:
     old, new = fixtures()
     package = delta(old[:-1] + b"?", new)
     said = set()
-    for operation in range(1, 400, 2):
+    for operation in range(1, 400, 5):
         board = board_with(old, plan(package))
         try:
             worlds.run(board, supply=CutAt(operation, Outcome.AFTER))
@@ -316,7 +316,7 @@ def test_a_cut_costs_one_sector_at_most(piece_size: int | None, outcome: Outcome
     board = board_with(OLD_SMALL, plan(package, retries=9), piece_size=piece_size)
     worlds.run(board)
     last = board.device.supply.taken
-    for operation in range(1, last + 1, 2 if piece_size is None else 9):
+    for operation in range(1, last + 1, 4 if piece_size is None else 21):
         board = board_with(OLD_SMALL, plan(package, retries=9), piece_size=piece_size)
         board.device.trace = Trace()
         assert carried_on(board, [(operation, outcome)]) == 1
