@@ -3,6 +3,7 @@
     python benchmarks/delta.py sizes     table for docs/delta.md: every maker and profile, per pair
     python benchmarks/delta.py apply     throughput and peak memory, ours and detools' own
     python benchmarks/delta.py state     bytes that the decoder keeps, by profile
+    python benchmarks/delta.py resume    what cuts cost: reading again, against saving the state
 
 Pairs: consecutive releases of real firmware (fetched, see tests/released.py), and our fixtures.
 Needs the extra [dev]. Memory is the growth of the process's resident set, from when all was read
@@ -15,36 +16,64 @@ import hashlib
 import io
 import json
 import lzma
+import os
+import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from released import HUBS, altos_firmware, pybricks_firmware  # noqa: E402
+
+from flash_emulator import CutAt, Outcome, PowerLoss, Trace, load_part  # noqa: E402
+from mcu_updater.board import Board  # noqa: E402
 from mcu_updater.delta import Algorithm, DeltaDecoder, Filter, parse_header  # noqa: E402
 from mcu_updater.delta.make import make_delta, pack_stream  # noqa: E402
 from mcu_updater.delta.makers import available, pack_covers  # noqa: E402
 from mcu_updater.delta.shifts import Shifts  # noqa: E402
+from mcu_updater.powerloss.thrift import slots_of  # noqa: E402
+from mcu_updater.quectel.center import Package, Plan  # noqa: E402
+from mcu_updater.quectel.client import AtClient  # noqa: E402
+from mcu_updater.quectel.options import ModuleOptions  # noqa: E402
 
-HUBS = ("technichub", "primehub")
+APPLIED = ("technichub", "primehub")
+SISTERS = (
+    ("easymega-v1.0", "easymega-v2.0"),
+    ("telemega-v4.0", "telemega-v5.0"),
+    ("telemetrum-v2.0", "telemetrum-v3.0"),
+)
 WINDOWS = {Algorithm.HEATSHRINK: (8, 10), Algorithm.LZMA: (12, 16)}
 CHUNK = 1024  # one AT+QIOTOTARD
 ROUNDS = 5
+CUTS = 12
+PROCESSES = 1 if (os.cpu_count() or 1) < 4 else None
 
 
-def pairs() -> Iterator[tuple[str, bytes, bytes]]:
-    from released import pybricks_firmware
+Pair = tuple[str, bytes, bytes]
 
-    for hub in HUBS:
+
+def hub_pairs(hubs: Iterable[str]) -> Iterator[Pair]:
+    for hub in hubs:
         images = (pybricks_firmware(version, hub) for version in ("7.27.0", "7.28.0"))
         yield f"pybricks {hub} 7.27 to 7.28", *images
-    fixtures = (ROOT / "fixtures" / f"fixture-{version}.0.0.bin" for version in (1, 2))
-    yield "fixtures 1.0.0 to 2.0.0", *(file.read_bytes() for file in fixtures)
+
+
+def sister_pairs() -> Iterator[Pair]:
+    for boards in SISTERS:
+        yield f"altos {boards[0]} to {boards[1]}", *(altos_firmware(board) for board in boards)
+
+
+def fixture_pair() -> Pair:
+    old, new = (ROOT / "fixtures" / f"fixture-{version}.0.0.bin" for version in (1, 2))
+    return "fixtures 1.0.0 to 2.0.0", old.read_bytes(), new.read_bytes()
 
 
 # --- sizes
@@ -105,23 +134,31 @@ def peer_sizes(base: bytes, target: bytes) -> Iterator[tuple[str, int]]:
     assert bsdiff4.patch(base, patch) == target
     yield "bsdiff4's own", len(patch)
     dictionary = zstandard.ZstdCompressionDict(base, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    yield (
-        "zstd -19, old image as dictionary",
-        len(zstandard.ZstdCompressor(level=19, dict_data=dictionary).compress(target)),
-    )
+    patch = zstandard.ZstdCompressor(level=19, dict_data=dictionary).compress(target)
+    assert zstandard.ZstdDecompressor(dict_data=dictionary).decompress(patch) == target
+    yield "zstd -19, old image as dictionary", len(patch)
     yield "full image, bzip2 -9", len(bz2.compress(target))
 
 
 def print_sizes() -> None:
-    names: list[str] = []
-    columns: list[dict[str, int]] = []
-    for name, base, target in pairs():
-        names.append(name)
-        columns.append(dict(sizes_of(base, target)))
-    print("| bytes | " + " | ".join(names) + " |")
-    print("|---|" + "---|" * len(names))
+    print_table(list(hub_pairs(HUBS)))
+    print()
+    print_table([*sister_pairs(), fixture_pair()])
+
+
+def print_table(pairs: list[Pair]) -> None:
+    """One pair a column, each in a process of its own where there are processors for it."""
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        columns = list(pool.map(sizes_of_pair, pairs))
+    print("| bytes | " + " | ".join(name for name, _, _ in pairs) + " |")
+    print("|---|" + "---|" * len(pairs))
     for row in columns[0]:
         print(f"| {row} | " + " | ".join(str(column[row]) for column in columns) + " |")
+
+
+def sizes_of_pair(pair: Pair) -> dict[str, int]:
+    _, base, target = pair
+    return dict(sizes_of(base, target))
 
 
 # --- apply
@@ -165,7 +202,7 @@ def resident(field: str) -> int:
 def print_apply() -> None:
     print("| pair, profile | how | image KiB/s | peak memory, KiB |")
     print("|---|---|---|---|")
-    for name, base, target in pairs():
+    for name, base, target in (*hub_pairs(APPLIED), fixture_pair()):
         for algorithm in Algorithm:
             made = make_delta(base, target, algorithm=algorithm, filters=[Filter.NONE])
             with tempfile.TemporaryDirectory() as name_of_folder:
@@ -195,7 +232,7 @@ def measured(how: str, folder: Path) -> dict[str, float]:
 def print_state() -> None:
     print("| profile, window, filter | state | of it header | of it SHA-256, at most |")
     print("|---|---|---|---|")
-    _, base, target = list(pairs())[-1]
+    _, base, target = fixture_pair()
     for algorithm, windows in WINDOWS.items():
         for bits, kind in product(windows, Filter):
             made = make_delta(base, target, algorithm=algorithm, window_bits=bits, filters=[kind])
@@ -217,9 +254,73 @@ def largest_state(package: bytes, base: bytes) -> int:
     return largest
 
 
+# --- resume
+
+
+def print_resume() -> None:
+    """Whole updates on the emulated board. Cuts come at random flash operations, twelve a run."""
+    print(
+        "| pair | pieces | cuts | read, bytes | slot erases | trailer erases | flash, s |"
+        " decoder's state, bytes |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for name, base, target in hub_pairs(["technichub"]):
+        package = make_delta(base, target, target_version="2.0.0").package
+        state = largest_state(package, base)
+        sectors = -(-len(target) // 2048)
+        for pieces in (1, 3, sectors):
+            for cuts in (0, CUTS):
+                found = resumed(base, package, pieces, cuts)
+                kept = 0 if pieces == 1 else state
+                row = " | ".join(found)
+                print(f"| {name} | {pieces} | {cuts} | {row} | {kept} |", flush=True)
+
+
+def resumed(base: bytes, package: bytes, pieces: int, cuts: int) -> tuple[str, ...]:
+    part = load_part("STM32L476xG")
+    board = Board.new(part, "1.0.0", base)
+    board.configure_module(ModuleOptions(piece_size=-(-len(package) // pieces)))
+    board.offer(Plan("STM32", "2.0.0", Package(package), "1.0.0", retry_times=None))
+    board.device.trace = Trace()
+    dice, left = random.Random(pieces), cuts
+    with counted_reads() as read:
+        while left or board.would_boot().version != "2.0.0":
+            supply = CutAt(dice.randint(1, 4000), Outcome.TORN) if left else None
+            try:
+                for _ in board.run(supply=supply):
+                    pass
+                left = 0
+            except PowerLoss:
+                left -= 1
+    slot = set(slots_of(board)["B"])
+    erased = [one.address for one in board.device.trace if one.kind == "erase"]
+    in_slot = sum(address in slot for address in erased)
+    usage = board.device.usage
+    flash_s = (usage.erase_us + usage.program_us) / 1e6
+    return str(sum(read)), str(in_slot), str(len(erased) - in_slot), f"{flash_s:.1f}"
+
+
+@contextmanager
+def counted_reads() -> Iterator[list[int]]:
+    """Bytes of each AT+QIOTOTARD."""
+    sizes: list[int] = []
+    original = AtClient.read
+
+    def read(self: AtClient, start: int, size: int) -> bytes | None:
+        data = original(self, start, size)
+        sizes.append(len(data or b""))
+        return data
+
+    AtClient.read = read  # type: ignore[method-assign]
+    try:
+        yield sizes
+    finally:
+        AtClient.read = original  # type: ignore[method-assign]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["sizes", "apply", "state", "once"])
+    parser.add_argument("what", choices=["sizes", "apply", "state", "resume", "once"])
     parser.add_argument("--how")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
@@ -230,6 +331,8 @@ def main() -> None:
             print_apply()
         case "state":
             print_state()
+        case "resume":
+            print_resume()
         case _:
             apply_once(options.how, options.folder)
 

@@ -12,6 +12,8 @@ from dataclasses import replace
 from mcu_updater.admission import ADMIT_ALL, Admission
 from mcu_updater.bank import Bank
 from mcu_updater.decide import Module
+from mcu_updater.delta import BaseMismatch, DeltaRejected
+from mcu_updater.delta.receiver import DeltaTerms
 from mcu_updater.errors import (
     ImageRejected,
     ModuleRefused,
@@ -25,7 +27,7 @@ from mcu_updater.events import Event, ModuleTold, Problem, Progress, Work
 from mcu_updater.journal import Package, Phase, Reason, Record, Snapshot
 from mcu_updater.keeper import Keeper
 from mcu_updater.listener import Listener
-from mcu_updater.loader import Loader
+from mcu_updater.loader import Loader, checkpoint_room
 from mcu_updater.ota import OtaModule, PieceReady
 from mcu_updater.package import Wanted
 from mcu_updater.seal import NO_FLOOR, Seal
@@ -34,6 +36,8 @@ from mcu_updater.trust import Inspection, Place, Trust
 REASONS: dict[type[UpdaterError], Reason] = {
     PackageDamaged: Reason.PACKAGE_DIGEST,
     ImageRejected: Reason.IMAGE,
+    DeltaRejected: Reason.IMAGE,
+    BaseMismatch: Reason.OTHER_BASE,
     UntrustedImage: Reason.UNTRUSTED,
     RolledBack: Reason.ROLLED_BACK,
     VerificationFailed: Reason.FLASH,
@@ -42,7 +46,8 @@ REASONS: dict[type[UpdaterError], Reason] = {
 
 
 class Intake:
-    """Loads packages into *bank*, in reads of *read_size* bytes.
+    """Loads packages into *bank*, in reads of *read_size* bytes; *active* is the bank that runs,
+    which delta packages are applied to.
 
     *base* is where a raw image is linked; None: at the slot. *part*: what an image in a package
     must be for, where the manifest says one; empty: for any. *trust*: whose signed images are
@@ -53,6 +58,7 @@ class Intake:
     def __init__(
         self,
         bank: Bank,
+        active: Bank,
         link: OtaModule,
         heard: Listener,
         keeper: Keeper,
@@ -64,6 +70,7 @@ class Intake:
     ) -> None:
         self._trust = trust
         self._bank = bank
+        self._active = active
         self._link = link
         self._heard = heard
         self._keeper = keeper
@@ -153,6 +160,7 @@ class Intake:
             single=single,
             inspection=self._inspection(snapshot),
             wanted=Wanted(snapshot.component, snapshot.version, self._part),
+            delta=self._delta_terms(snapshot.version),
         )
         if snapshot.checkpoint:
             loader.resume(snapshot.checkpoint)
@@ -170,6 +178,15 @@ class Intake:
                 then="Nothing of the package was written. Give the key: --require-signature KEY",
             )
         return None
+
+    def _delta_terms(self, version: str) -> DeltaTerms:
+        return DeltaTerms(
+            old=self._active.slot,
+            new=self._bank.slot,
+            version=version,
+            room=checkpoint_room(self._bank.journal.checkpoint_capacity),
+            verify=None if self._trust is None else self._trust.judge_delta,
+        )
 
     def _place(self) -> Place:
         return Place(self._bank.slot.link_address, self._bank.slot.size)

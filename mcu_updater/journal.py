@@ -36,7 +36,7 @@ from mcu_updater.slot import ERASED, Window
 
 FORMAT_VERSION = 2
 SEALED_VERSION = 3
-"""Of a header that says more than version 2 can: of signed images. Written only where it does."""
+"""Of a header that says more than version 2 can, mostly of signed images; written only there."""
 
 HEADER_SIZE = 256
 _MAGIC = b"MCUJ"
@@ -81,9 +81,10 @@ class Reason(IntEnum):
     NOT_INTACT = 6  # the image in flash no longer has its digest
     UNTRUSTED = 7  # no signature that counts here, or an image for another device or version
     ROLLED_BACK = 8  # signed, and older than the floor
+    OTHER_BASE = 9  # a delta package for another image than the one that runs
 
 
-_REASONS_OF_SIGNED = frozenset({Reason.UNTRUSTED, Reason.ROLLED_BACK})
+_LATER_REASONS = frozenset({Reason.UNTRUSTED, Reason.ROLLED_BACK, Reason.OTHER_BASE})
 
 
 class Record(IntEnum):
@@ -138,7 +139,7 @@ class Snapshot:
     def format_version(self) -> int:
         """The oldest in which all of this can be said."""
         plain = self.seal is None and self.floor == NO_FLOOR
-        return FORMAT_VERSION if plain and self.reason not in _REASONS_OF_SIGNED else SEALED_VERSION
+        return FORMAT_VERSION if plain and self.reason not in _LATER_REASONS else SEALED_VERSION
 
 
 @dataclass(frozen=True, slots=True)

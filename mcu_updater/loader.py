@@ -3,8 +3,8 @@
 Between two pieces a loader can be packed into a checkpoint, because the module will not give the
 earlier piece again. Within a piece nothing is kept: after a reset the piece is read again from
 its start, digests and decoder run over it as before, and the writer leaves alone the sectors
-that the journal calls done. An archive is unpacked on the way: its decoder goes into the checkpoint
-like any other.
+that the journal calls done. An archive is unpacked on the way, and a delta package applied to the
+image that runs: their decoders go into the checkpoint like any other.
 """
 
 from __future__ import annotations
@@ -12,8 +12,17 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
-from mcu_updater.digest import Hash, PackageDigest, Sha256Resumable, new_digests
+from mcu_updater.delta import Header
+from mcu_updater.delta.receiver import PART_MAX, DeltaImage, DeltaTerms
+from mcu_updater.digest import (
+    DIGESTS_MAX,
+    Hash,
+    PackageDigest,
+    Sha256Resumable,
+    new_digests,
+)
 from mcu_updater.errors import (
     ImageRejected,
     PackageDamaged,
@@ -42,13 +51,19 @@ _CHUNK = 4096  # bytes at a time, where an inspection is shown what it has misse
 _STATE = struct.Struct("<HHHHH")  # sector; sizes of held bytes, decoder, package, image digest
 
 
+def checkpoint_room(capacity: int) -> int:
+    """Bytes of a checkpoint of *capacity* that are there for decoder and unfinished sector."""
+    return capacity - _STATE.size - DIGESTS_MAX - Sha256Resumable.STATE_MAX
+
+
 class Loader:
     """Takes the package's bytes in order; yields the sectors that they complete.
 
     *base* is where a raw image is linked. *single* says that the package comes in one piece, so
     that no checkpoint will be asked for and the digests may be of the fast kind. *inspection*
     sees every byte of the image before it can be written; None: it need not be signed. *wanted*
-    is what an image in an archive must be for.
+    is what an image in an archive must be for. *delta*: what is asked of a delta package; None:
+    there is no image to apply one to.
     """
 
     def __init__(
@@ -61,6 +76,7 @@ class Loader:
         single: bool,
         inspection: Inspection | None = None,
         wanted: Wanted = ANYONE,
+        delta: DeltaTerms | None = None,
     ) -> None:
         self._slot = slot
         self._package = package
@@ -72,6 +88,7 @@ class Loader:
         self._decoder: Decoder | None = None
         self._head = b""  # what came before the format was known
         self._inspection = inspection
+        self._delta = delta
         self.writer = self._new_writer(done)
         self.format: ImageFormat | None = None
 
@@ -138,12 +155,36 @@ class Loader:
                 room=self._slot.size,
                 resumable=not self._single,
             )
+        if self.format is ImageFormat.DELTA:
+            return DeltaImage(self._delta_terms())
         return open_decoder(self.format, self._base)
 
     def _restore(self, state: bytes) -> Decoder:
-        if state[0] != PackageDecoder.CODE:
-            return restore(state)
-        return PackageDecoder.restore(state, self._wanted, base=self._base, room=self._slot.size)
+        match state[0]:
+            case PackageDecoder.CODE:
+                room = self._slot.size
+                return PackageDecoder.restore(state, self._wanted, base=self._base, room=room)
+            case DeltaImage.CODE:
+                return DeltaImage.restore(state, self._delta_terms())
+        return restore(state)
+
+    def _delta_terms(self) -> DeltaTerms:
+        """As they were given; and an inspection learns from the header how long the image is."""
+        terms = self._delta
+        if terms is None:
+            raise ImageRejected(
+                "a delta package, and no image to apply it to",
+                expected="a full package",
+                then="Nothing was erased",
+            )
+
+        def verify(header: Header) -> None:
+            if terms.verify is not None:
+                terms.verify(header)
+            if self._inspection is not None:
+                self._inspection.expect(header.target_size)
+
+        return replace(terms, verify=verify, room=None if self._single else terms.room)
 
     def _check_digests(self) -> None:
         for name, expected, found in (
@@ -172,6 +213,14 @@ class Loader:
             raise ValueError("digests of a package in one piece cannot be packed")
         sector, held = self.writer.state()
         parts = (held, self._decoder.state(), self._digest.state(), self._image.state())
+        if max(map(len, parts)) > PART_MAX:
+            raise ImageRejected(
+                "the package comes in pieces, and a checkpoint cannot hold what one leaves",
+                where=f"sector {sector} of the slot",
+                expected=f"at most {PART_MAX} bytes of a sector, or of a decoder",
+                found=str(max(map(len, parts))),
+                then="Let the module hold the whole package",
+            )
         return _STATE.pack(sector, *map(len, parts)) + b"".join(parts)
 
     def resume(self, checkpoint: bytes) -> None:

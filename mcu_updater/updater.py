@@ -124,6 +124,7 @@ class Updater:
         )
         self._intake = Intake(
             inactive,
+            active,
             module,
             self._heard,
             self._keeper,

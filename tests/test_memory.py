@@ -294,6 +294,7 @@ FIXED_OR_COUNTED = {
     "Keeper": set(),
     "Intake": {
         "_bank",
+        "_active",
         "_link",
         "_heard",
         "_keeper",

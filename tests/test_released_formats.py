@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-import subprocess
-import tempfile
-from functools import cache
 from pathlib import Path
 
 import pytest
 from oracles import AVAILABLE, ORACLES
-from released import CACHE, pybricks_firmware
+from released import debian_files, pybricks_firmware
 
 from mcu_updater.errors import ImageRejected
 from mcu_updater.files import read_image
@@ -25,38 +21,11 @@ from mcu_updater.image import Allow
 
 pytestmark = pytest.mark.network
 
-TIMEOUT_S = 100
 AFTER_END = frozenset({Allow.AFTER_END})
 
 
-@cache
-def unpacked(package: str) -> tuple[Path | None, str]:
-    """The package's files, kept for later runs; or none and why."""
-    folder = CACHE / f"debian-{package}"
-    if folder.exists():
-        return folder, ""
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        return None, f"{package}: apt-get and dpkg-deb are needed"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-        try:
-            subprocess.run(
-                ["apt-get", "download", package],
-                cwd=scratch,
-                check=True,
-                capture_output=True,
-                timeout=TIMEOUT_S,
-            )
-            (deb,) = Path(scratch).glob("*.deb")
-            subprocess.run(["dpkg-deb", "-x", deb, f"{scratch}/files"], check=True, timeout=60)
-        except (subprocess.SubprocessError, ValueError) as error:
-            return None, f"{package}: cannot be fetched: {error}"
-        Path(scratch, "files").rename(folder)
-    return folder, ""
-
-
 def files_of(package: str, pattern: str) -> list[Path]:
-    folder, reason = unpacked(package)
+    folder, reason = debian_files(package)
     if folder is None:
         pytest.skip(reason)
     found = sorted(folder.rglob(pattern))

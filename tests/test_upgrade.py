@@ -328,3 +328,12 @@ def test_a_module_that_never_sends_the_url_gives_up_and_is_asked_again() -> None
     board.offer(Plan("STM32", "2.0.1", Package(worlds.package("bin", "2.0.1"))))
     worlds.run(board)
     assert running(board) == ("B", "2.0.1")
+
+
+def test_what_no_checkpoint_holds_of_a_large_sector_is_a_refusal() -> None:
+    """A sector of 128 KiB, and a piece that ends within it: 16 bits say how much is held."""
+    board = worlds.board(part="STM32H743xI", size=100_000, piece_size=70_000)
+    worlds.run(board)
+    assert board.result.outcome is Outcome.REJECTED
+    assert "Let the module hold the whole package" in board.result.error.message
+    assert board.would_boot().version == "1.0.0"

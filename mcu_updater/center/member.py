@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,11 +18,19 @@ from mcu_updater.board import Board
 from mcu_updater.board.layout import factory_image
 from mcu_updater.center.access import DeviceCenter
 from mcu_updater.center.condition import MOST_REFUSALS, Condition
-from mcu_updater.center.model import Center, ComponentType, Device, Kind, Strategy
+from mcu_updater.center.model import (
+    Center,
+    ComponentType,
+    Device,
+    Kind,
+    Strategy,
+    VersionPackage,
+)
 from mcu_updater.center.reading import CenterFile
 from mcu_updater.center.rules import FOR_GOOD, Why
 from mcu_updater.center.store import Ended, Ending, Store
 from mcu_updater.center.trouble import LONGEST_OUTAGE_S, Terms, Trouble, draw
+from mcu_updater.delta import DeltaRejected, apply_delta
 from mcu_updater.errors import (
     ImageRejected,
     LinkError,
@@ -83,29 +92,50 @@ class Member:
 
     @cached_property
     def packages(self) -> dict[str, bytes]:
-        """What the center may send it, by version."""
-        return dict(self._packages())
+        """What the center may send it in full, by version."""
+        return {
+            package.target: self.file.contents[package.name][0]
+            for package in self._offered()
+            if package.kind is Kind.FULL
+        }
 
-    def _packages(self) -> Iterator[tuple[str, bytes]]:
+    def _offered(self) -> Iterator[VersionPackage]:
         center = self.file.center
         for plan in center.plans:
             for upgrade in plan.upgrades if plan.product == self.device.product else ():
                 package = center.package(upgrade.package)
                 if upgrade.component != self.component or package is None:
                     continue
-                if package.kind is Kind.FULL and len(package.files) == 1:
-                    yield package.target, self.file.contents[package.name][0]
+                if len(package.files) == 1:
+                    yield package
 
     @cached_property
     def board(self) -> Board:
         seed = (
             int.from_bytes(hashlib.sha256(self.device.id.encode()).digest()[:4]) ^ self.terms.seed
         )
-        return Board.new(self.part, self.first_version, component=self.component, seed=seed)
+        first = self.first_package
+        return Board.new(self.part, self.first_version, first, component=self.component, seed=seed)
+
+    @cached_property
+    def first_package(self) -> bytes | None:
+        """What it left the factory with: the center's only full package of that version.
+
+        None where there is no such: the board makes up an image then.
+        """
+        found = [
+            self.file.contents[package.name][0]
+            for package in self.file.center.packages
+            if package.type is ComponentType.MCU
+            and package.kind is Kind.FULL
+            and package.target == self.first_version
+            and len(package.files) == 1
+        ]
+        return found[0] if len(found) == 1 else None
 
     @cached_property
     def trouble(self) -> Trouble:
-        smallest = min(map(len, self._targets().values()), default=1)
+        smallest = min(map(len, self._targets.values()), default=1)
         largest = max(map(len, self.packages.values()), default=1)
         operations = smallest // self.part.program_unit
         return draw(self.terms, self.device.id, operations, largest)
@@ -218,9 +248,15 @@ class Member:
         states = self._states()
         targets = {plan: self._target(plan) for plan in states}
         ended_well = {plan for plan, state in states.items() if state is ComponentState.SUCCESS}
-        if ended_well and version not in self.packages:
+        if ended_well and version not in self._targets:
             raise Dishonest(f"the center says success of {sorted(ended_well)}, {version} runs")
-        failed = [plan for plan, state in states.items() if state is ComponentState.FAILED]
+        replaced = {targets[plan] for plan in ended_well}  # a delta failed, and the full one came
+        failed = [
+            plan
+            for plan, state in states.items()
+            if state is ComponentState.FAILED
+            and not (self._is_delta(plan) and targets[plan] in replaced)
+        ]
         if failed:
             if targets[failed[-1]] == version:
                 return Ended.LATE, self._check_late(failed[-1])
@@ -274,20 +310,30 @@ class Member:
         if slot.sha256(len(image)) != hashlib.sha256(image).digest():
             raise Dishonest(f"bank {bank.name} runs, and is not version {version}")
 
+    @cached_property
     def _targets(self) -> dict[str, bytes]:
         """Images of the packages, by version, from a decoder of their own; whole ones only."""
         address = self.board.banks()[0].slot.link_address
         found = {v: image_of(data, address) for v, data in self.packages.items()}
-        return {version: image for version, image in found.items() if image is not None}
+        whole = {version: image for version, image in found.items() if image is not None}
+        known = {self.first_version: self._first_image, **whole}
+        for package in self._offered():
+            base = known.get(package.source) if package.source else None
+            if base is not None and package.target not in whole:
+                with suppress(DeltaRejected):
+                    whole[package.target] = apply_delta(self.file.contents[package.name][0], base)
+        return whole
+
+    @cached_property
+    def _first_image(self) -> bytes:
+        address = self.board.banks()[0].slot.link_address
+        made_up = factory_image(address, self.first_version)
+        return image_of(self.first_package, address) or made_up if self.first_package else made_up
 
     @cached_property
     def images(self) -> dict[str, bytes]:
         """What was published, by version, as it must stand in flash."""
-        slot = self.board.banks()[0].slot
-        return {
-            self.first_version: factory_image(slot.link_address, self.first_version),
-            **self._targets(),
-        }
+        return {self.first_version: self._first_image, **self._targets}
 
     def _states(self) -> dict[str, ComponentState]:
         """Of the component, by plan."""
@@ -302,13 +348,19 @@ class Member:
             return self.store.entries(self.device.id)[plan, self.component].failures
 
     def _target(self, plan_name: str) -> str:
+        return self._package(plan_name).target
+
+    def _is_delta(self, plan_name: str) -> bool:
+        return self._package(plan_name).kind is Kind.DELTA
+
+    def _package(self, plan_name: str) -> VersionPackage:
         center = self.file.center
         plan = center.plan(plan_name)
         assert plan is not None
         upgrade = next(u for u in plan.upgrades if u.component == self.component)
         package = center.package(upgrade.package)
         assert package is not None
-        return package.target
+        return package
 
     def _check_late(self, plan: str) -> str:
         """The center says that *plan* failed, and its target runs: the limit must have passed.

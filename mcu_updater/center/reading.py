@@ -274,13 +274,15 @@ def _file_fault(where: str, path: Path) -> Fault | None:
 def _warnings(center: Center) -> Iterator[Fault]:
     known = {device.id for device in center.devices}
     used = {upgrade.package for plan in center.plans for upgrade in plan.upgrades}
+    first = {version for device in center.devices for version in device.versions.values()}
     for package in center.packages:
         where = f'packages "{package.name}"'
-        if package.name not in used:
+        if package.name not in used and package.target not in first:
             yield Fault(where, "no plan uses it")
         if package.type is ComponentType.MCU and len(package.files) > 1:
             what = "modules of SDK 2.9.0 take one file for an MCU: it will not be offered"
             yield Fault(where, what)
+    yield from _delta_warnings(center)
     for plan in center.plans:
         where = f'plans "{plan.name}"'
         for kind, names in (("whitelist", plan.whitelist), ("blacklist", plan.blacklist)):
@@ -290,3 +292,32 @@ def _warnings(center: Center) -> Iterator[Fault]:
                 yield Fault(f"{where}, {kind}", what, found=_short(unknown))
         if plan.whitelist and not any(plan.covers(name) for name in plan.whitelist):
             yield Fault(where, "no device is left: all on the white list are on the black one")
+
+
+def _delta_warnings(center: Center) -> Iterator[Fault]:
+    """A delta needs a full package, behind it: for other versions, and for where it fails."""
+    for at, plan in enumerate(center.plans):
+        for upgrade in plan.upgrades:
+            delta = center.package(upgrade.package)
+            if delta is None or delta.kind is not Kind.DELTA:
+                continue
+            where = f'plans "{plan.name}", upgrades "{upgrade.component}"'
+            fulls = [
+                place
+                for place, other in enumerate(center.plans)
+                if other.product == plan.product and _leads_to(center, other, upgrade, delta)
+            ]
+            if not fulls:
+                yield Fault(where, "no full package for devices that the delta does not fit")
+            elif fulls[0] < at:
+                first = center.plans[fulls[0]].name
+                yield Fault(where, f'never offered: plan "{first}" comes first and has it in full')
+
+
+def _leads_to(center: Center, plan: UpgradePlan, upgrade: Upgrade, delta: VersionPackage) -> bool:
+    """Whether *plan* has a full package of the same component and target."""
+    for other in plan.upgrades:
+        package = center.package(other.package)
+        if other.component == upgrade.component and package is not None:
+            return package.kind is Kind.FULL and package.target == delta.target
+    return False

@@ -16,6 +16,7 @@ from mcu_updater.center.lifecycle import OVER, PlanState
 from mcu_updater.center.model import (
     Center,
     ComponentType,
+    Kind,
     Mode,
     Protocol,
     Upgrade,
@@ -46,6 +47,7 @@ class Why(StrEnum):
     OTHER_SOURCE = "the delta is for another source version"
     NOT_SPECIFIED = "the plan is not for the version that the device reports"
     CLOSED = "it was ended for this device"
+    DELTA_FAILED = "the delta failed, and the full package comes in its place"
     GIVEN_UP = "it failed, and the retries are used up"
     UNDER_WAY = "the upgrade is under way"
     USER = "the user has not confirmed"
@@ -66,6 +68,7 @@ FOR_GOOD = frozenset(
         Why.OTHER_SOURCE,
         Why.NOT_SPECIFIED,
         Why.CLOSED,
+        Why.DELTA_FAILED,
         Why.GIVEN_UP,
     }
 )
@@ -144,12 +147,34 @@ def judge(center: Center, situation: Situation) -> list[Judged]:
 
 
 def _judge_plan(center: Center, plan: UpgradePlan, situation: Situation) -> Iterator[Judged]:
+    for look in _looks(center, plan, situation):
+        yield Judged(plan, look.upgrade, look.package, _why(look))
+
+
+def _looks(center: Center, plan: UpgradePlan, situation: Situation) -> Iterator[_Look]:
     for upgrade in plan.upgrades:
         package = center.package(upgrade.package)
         assert package is not None, "a center file is read only when its references hold"
-        look = _Look(center, plan, upgrade, package, situation)
-        why = next((why for why, stops in HURDLES.items() if stops(look)), None)
-        yield Judged(plan, upgrade, package, why)
+        yield _Look(center, plan, upgrade, package, situation)
+
+
+def _why(look: _Look) -> Why | None:
+    return next((why for why, stops in HURDLES.items() if stops(look)), None)
+
+
+def _has_full(look: _Look) -> bool:
+    """Whether a full package leads the device to where the delta would have led it, now or
+    later. Without one the delta is tried again."""
+    for plan in look.center.plans:
+        for other in _looks(look.center, plan, look.situation):
+            package = other.package
+            same = (other.upgrade.component, package.target) == (
+                look.upgrade.component,
+                look.package.target,
+            )
+            if same and package.kind is Kind.FULL and _why(other) not in FOR_GOOD:
+                return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +221,9 @@ HURDLES: dict[Why, Callable[[_Look], bool]] = {
         bool(look.upgrade.versions) and look.version not in look.upgrade.versions
     ),
     Why.CLOSED: lambda look: bool(look.entry.closed),
+    Why.DELTA_FAILED: lambda look: (
+        look.package.kind is Kind.DELTA and look.entry.failures > 0 and _has_full(look)
+    ),
     Why.GIVEN_UP: lambda look: is_given_up(look.plan, look.entry),
     Why.UNDER_WAY: lambda look: look.entry.state in RUNNING,
     Why.USER: lambda look: look.plan.mode is Mode.CONFIRMED and not look.entry.user_confirmed,

@@ -13,15 +13,40 @@ from flash_emulator import Part
 from flash_emulator.traits import Kind
 from mcu_updater.cli import values
 from mcu_updater.cli.screen import show
-from mcu_updater.delta import Algorithm, DeltaRejected, Header, apply_delta, parse_header
-from mcu_updater.delta.make import WINDOW_DEFAULT, Made, make_delta
-from mcu_updater.errors import PortError, UsageError
+from mcu_updater.delta import Algorithm, DeltaRejected, Header, Limits, apply_delta, parse_header
+from mcu_updater.delta.make import WINDOW_DEFAULT, Made, Sign, make_delta
+from mcu_updater.errors import PortError, UsageError, address_text
+from mcu_updater.files import ImageFile, read_image
+from mcu_updater.image import ImageFormat
 from mcu_updater.report.delta import Cost, Costs, costs_table, header_table, makers_table
+from mcu_updater.trust.deltas import delta_signer
 
 PROFILES: Final = {"device": Algorithm.HEATSHRINK, "host": Algorithm.LZMA}
 _BITS_PER_BYTE: Final = 10  # 8N1 on the UART: a start and a stop bit
 _FILE: Final = click.Path(path_type=Path)
+_base = click.option(
+    "--base",
+    callback=values.address,
+    metavar="ADDR",
+    help="Where the slot begins, of images that have addresses.  [default: where they begin]",
+)
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+
+
+def _image(_: click.Context, __: click.Parameter, path: Path) -> ImageFile:
+    try:
+        return read_image([path])
+    except PortError as error:
+        raise click.BadParameter(f"{path}: {error.found}") from error
+
+
+def _signer(_: click.Context, __: click.Parameter, path: Path | None) -> Sign | None:
+    if path is None:
+        return None
+    try:
+        return delta_signer(path.read_bytes(), str(path))
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}") from error
 
 
 @click.group("delta")
@@ -30,8 +55,8 @@ def commands() -> None:
 
 
 @commands.command("make")
-@click.argument("old", type=_FILE, callback=values.image)
-@click.argument("new", type=_FILE, callback=values.image)
+@click.argument("old", type=_FILE, callback=_image)
+@click.argument("new", type=_FILE, callback=_image)
 @click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="The package.")
 @click.option(
     "--profile",
@@ -49,6 +74,14 @@ def commands() -> None:
     help="How far a patch may look back, as a power of two: its RAM.  [default: "
     + ", ".join(f"{name} {WINDOW_DEFAULT[kind]}" for name, kind in PROFILES.items())
     + "]",
+)
+@_base
+@click.option(
+    "--sign",
+    type=_FILE,
+    callback=_signer,
+    metavar="KEY",
+    help="Sign the package with this private key (PEM file): devices with keys take no other.",
 )
 @click.option("--from", "source", callback=values.version, metavar="V", help="Version of OLD.")
 @click.option("--to", "target", callback=values.version, metavar="V", help="Version of NEW.")
@@ -77,26 +110,29 @@ def commands() -> None:
 )
 @click.option("--force", is_flag=True, help="Even when the full package is no larger.")
 @_json
-def delta_make(old: bytes, new: bytes, output: Path, as_json: bool, **given: Any) -> None:
-    """Make a delta package that turns OLD into NEW, both raw images.
+def delta_make(old: ImageFile, new: ImageFile, output: Path, as_json: bool, **given: Any) -> None:
+    """Make a delta package that turns OLD into NEW, images of any format.
 
-    Every maker that is installed is tried; the smallest package is applied before it is written.
+    OLD is what the devices run, NEW what they shall run, both as they stand in the slot. Every
+    maker that is installed is tried; the smallest package is applied before it is written.
     """
+    base = _common_base((old, new), given["base"])
+    base_image, target_image = (_in_slot(file, base) for file in (old, new))
     made = make_delta(
-        old,
-        new,
+        base_image,
+        target_image,
         algorithm=PROFILES[given["profile"]],
         window_bits=given["window_bits"],
         base_version=given["source"] or "",
         target_version=given["target"] or "",
+        sign=given["sign"],
     )
-    costs = Costs(
-        full=_cost(len(new), len(new), given), delta=_cost(len(made.package), len(new), given)
-    )
-    if len(made.package) >= len(new) and not given["force"]:
+    full = len(target_image)
+    costs = Costs(full=_cost(full, full, given), delta=_cost(len(made.package), full, given))
+    if len(made.package) >= full and not given["force"]:
         raise UsageError(
             "delta package would be no smaller than the full one",
-            expected=f"less than {len(new)} bytes",
+            expected=f"less than {full} bytes",
             found=str(len(made.package)),
             then="Send the full package, or insist with --force",
         )
@@ -109,12 +145,16 @@ def delta_make(old: bytes, new: bytes, output: Path, as_json: bool, **given: Any
 
 
 @commands.command("apply")
-@click.argument("old", type=_FILE, callback=values.image)
+@click.argument("old", type=_FILE, callback=_image)
 @click.argument("file", type=_FILE, callback=values.image)
 @click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="The new image.")
-def delta_apply(old: bytes, file: bytes, output: Path) -> None:
-    """Apply the delta package FILE to the image OLD. Writes nothing unless the result is right."""
-    image = apply_delta(file, old)
+@_base
+def delta_apply(old: ImageFile, file: bytes, output: Path, base: int | None) -> None:
+    """Apply the delta package FILE to the image OLD, of any format; the new image is a raw one.
+
+    Writes nothing unless the result is right.
+    """
+    image = apply_delta(file, _in_slot(old, base))
     _write(output, image)
     click.echo(f"{output}: {len(image)} bytes, SHA-256 as the package says")
 
@@ -134,6 +174,33 @@ def delta_info(file: bytes, as_json: bool) -> None:
         click.echo(json.dumps(_header_json(header)))
     else:
         show(header_table(header))
+
+
+def _common_base(files: tuple[ImageFile, ...], given: int | None) -> int | None:
+    """Where the slot begins that all of *files* are for; None: none of them says."""
+    starts = {file.image.start for file in files if file.inner is not ImageFormat.BIN}
+    if given is None and len(starts) > 1:
+        raise UsageError(
+            "the images begin at different addresses",
+            expected="--base ADDR: where the slot begins",
+            found=" and ".join(address_text(start) for start in sorted(starts)),
+        )
+    return given if given is not None else next(iter(starts), None)
+
+
+def _in_slot(file: ImageFile, base: int | None) -> bytes:
+    """The image as it stands in a slot at *base*: gaps read FF."""
+    image = file.image
+    start = image.start if base is None or file.inner is ImageFormat.BIN else base
+    room = Limits().image
+    if start > image.start or image.end - start > room:
+        raise UsageError(
+            "the image is not within the slot",
+            where=file.names[0],
+            expected=f"{address_text(start)} to {address_text(start + room - 1)} at most",
+            found=f"{address_text(image.start)} to {address_text(image.end - 1)}",
+        )
+    return b"\xff" * (image.start - start) + image.flat()
 
 
 def _cost(package_size: int, image_size: int, given: dict[str, Any]) -> Cost:

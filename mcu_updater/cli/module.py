@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from mcu_updater.center.access import DeviceCenter, device_of, open_state, state
 from mcu_updater.center.reading import read_center
 from mcu_updater.cli import values
 from mcu_updater.cli.screen import show
+from mcu_updater.delta import parse_header
 from mcu_updater.errors import PortError, UsageError
+from mcu_updater.image import DELTA_MAGIC
 from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.cloud import KeptCloud
 from mcu_updater.quectel.fault_text import KINDS, parse_faults
@@ -88,6 +91,14 @@ def commands() -> None:
     callback=values.version,
     metavar="V",
     help="Offer the plan to devices at V only.",
+)
+@click.option(
+    "--full",
+    type=FILE,
+    callback=values.image,
+    metavar="FILE",
+    help="With a delta package as --package: the same version in full, for devices at other "
+    "versions, and after the delta failed.",
 )
 @click.option(
     "--piece-size",
@@ -164,13 +175,7 @@ def serve_command(**given: Any) -> None:
 def _clouds(given: dict[str, Any], stack: ExitStack) -> list[KeptCloud]:
     """One for each module."""
     if given["center"] is None:
-        plan = Plan(
-            component=given["component"],
-            target_version=given["target_version"],
-            package=Package(given["package"]),
-            source_version=given["source_version"] or "",
-        )
-        return [DeveloperCenter([plan]) for _ in range(given["count"])]
+        return [DeveloperCenter(_plans(given)) for _ in range(given["count"])]
     file = read_center(given["center"])
     devices = [device_of(file.center, name) for name in given["devices"]]
     path = given["db"] or state_path(given["center"])
@@ -178,6 +183,35 @@ def _clouds(given: dict[str, Any], stack: ExitStack) -> list[KeptCloud]:
     stack.callback(store.close)
     now_s = time.time()
     return [DeviceCenter(file, store, device, now_s) for device in devices]
+
+
+def _plans(given: dict[str, Any]) -> list[Plan]:
+    """One; or a delta's, which is tried once, and that of the full package behind it."""
+    plan = Plan(
+        component=given["component"],
+        target_version=given["target_version"],
+        package=Package(given["package"]),
+        source_version=given["source_version"] or "",
+    )
+    if not given["package"].startswith(DELTA_MAGIC):
+        if given["full"] is not None:
+            raise UsageError(
+                "--full stands behind a delta package", expected="a delta package as --package"
+            )
+        return [plan]
+    source = given["source_version"] or parse_header(given["package"]).base_version
+    if not source:
+        raise UsageError(
+            "a delta package is for devices at one version, and does not say which",
+            expected="--source-version V",
+        )
+    delta = replace(plan, source_version=source)
+    if given["full"] is None:
+        return [delta]
+    return [
+        replace(delta, retry_times=0),
+        replace(plan, package=Package(given["full"]), source_version=""),
+    ]
 
 
 def _instance(
@@ -242,6 +276,8 @@ def _check(given: dict[str, Any]) -> None:
 
 def _check_cloud(given: dict[str, Any]) -> None:
     one, many = ("package", "target_version"), ("center", "devices")
+    if given["full"] is not None and given["package"] is None:
+        raise UsageError("--full stands behind a delta package", expected="--package with it")
     found = ", ".join(
         f"--{name.rstrip('s').replace('_', '-')}" for name in one + many if given[name]
     )

@@ -47,8 +47,8 @@ def _key_option(more: str) -> Callable[[Command], Command]:
         type=click.Path(path_type=Path),
         callback=_keys,
         metavar="KEY",
-        help="Take only MCUboot images that this public key (PEM file) has signed; several times: "
-        f"any of these keys. {more}",
+        help="Take only MCUboot images that this public key (PEM file) has signed, and delta "
+        f"packages that it has signed, too; several times: any of these keys. {more}",
     )
 
 

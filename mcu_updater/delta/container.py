@@ -15,8 +15,9 @@ from enum import IntEnum
 from typing import Final, NoReturn, Self, TypeVar
 
 from mcu_updater.delta.errors import DeltaRejected
+from mcu_updater.image import DELTA_MAGIC
 
-MAGIC: Final = b"MCUD"
+MAGIC: Final = DELTA_MAGIC
 FORMAT: Final = 1
 VERSION_MAX: Final = 64
 SIGNATURE_MAX: Final = 512
@@ -50,14 +51,16 @@ class Filter(IntEnum):
 
 
 class SignatureKind(IntEnum):
-    """How the signature was made."""
+    """How the signature was made, over the signed part."""
 
-    ED25519 = 1  # RFC 8032, over the signed part as it is
+    ED25519 = 1  # RFC 8032
+    ECDSA = 2  # P-256 with SHA-256, P-384 with SHA-384; two numbers of equal size
+    RSA_PSS = 3  # SHA-256, salt of 32 bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """*key_id*: the first 8 bytes of the SHA-256 of the public key."""
+    """*key_id*: the first 8 bytes of the SHA-256 of the public key, encoded as MCUboot does it."""
 
     kind: SignatureKind
     key_id: bytes

@@ -49,6 +49,9 @@ class Decompressor(Protocol):
     @property
     def window(self) -> int: ...
 
+    @property
+    def largest_state(self) -> int: ...
+
     def feed(self, data: bytes, last: bool) -> Iterator[bytes]: ...
 
     def state(self) -> bytes: ...
@@ -95,6 +98,17 @@ class DeltaDecoder:
         self._taken = 0  # bytes of the payload
         self._decompressor: Decompressor
         self._sequential: SequentialDecoder
+
+    @property
+    def made(self) -> int:
+        """Bytes of the new image so far."""
+        return 0 if self.header is None else self._sequential.made
+
+    @property
+    def largest_state(self) -> int:
+        """Bytes that ``state`` has at most, once ``header`` is known."""
+        packed = self._decompressor.largest_state + self._sequential.state_size
+        return _STATE.size + len(self._head) + packed + Sha256Resumable.STATE_MAX
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take the next package bytes; give out the pieces of the new image that they make.

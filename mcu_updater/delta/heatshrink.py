@@ -55,6 +55,10 @@ class HeatshrinkDecoder:
     def window(self) -> int:
         return 1 << self._window_bits
 
+    @property
+    def largest_state(self) -> int:
+        return _STATE.size + self.window
+
     def feed(self, data: bytes, last: bool) -> Iterator[bytes]:
         """Decompress *data*; *last* says that nothing follows it. Gives out pieces."""
         history, length_bits = self._history, self._length_bits

@@ -62,7 +62,8 @@ class LzmaDecoder:
 
     def __init__(self, head: bytes) -> None:
         self._head = head
-        properties, self.window, size = _HEAD.unpack(head)
+        properties, window, size = _HEAD.unpack(head)
+        self.window: int = window
         if properties >= 9 * 5 * 5 or size != _UNKNOWN_SIZE:
             _reject("head is impossible", "known properties, size unknown", head.hex())
         self._lc = properties % 9
@@ -83,6 +84,10 @@ class LzmaDecoder:
         self._ended = False
         self._input = b""
         self._at = 0
+
+    @property
+    def largest_state(self) -> int:
+        return _STATE.size + _SYMBOL_MAX + 2 * len(self._odds) + self.window
 
     def feed(self, data: bytes, last: bool) -> Iterator[bytes]:
         """Decompress *data*; *last* says that nothing follows it. Gives out pieces.

@@ -5,6 +5,7 @@ from mcu_updater.image.binary import BinaryDecoder
 from mcu_updater.image.extent import Decoder, Extent
 from mcu_updater.image.ihex import HexDecoder
 from mcu_updater.image.sniff import (
+    DELTA_MAGIC,
     PACKAGES,
     SNIFF_SIZE,
     ImageFormat,
@@ -18,6 +19,7 @@ from mcu_updater.image.titxt import TiTxtDecoder
 from mcu_updater.image.vectors import check_vector_table
 
 __all__ = [
+    "DELTA_MAGIC",
     "PACKAGES",
     "SNIFF_SIZE",
     "STRICT",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 
@@ -20,8 +21,11 @@ class Decoder(Protocol):
     after that the decoder must not be used again. Memory does not grow with the image.
     """
 
-    def feed(self, data: bytes) -> list[Extent]:
-        """Take the next package bytes; return the extents that they complete, in file order."""
+    def feed(self, data: bytes) -> Iterable[Extent]:
+        """Take the next package bytes; give the extents that they complete, in file order.
+
+        They count as taken when the extents are used up, which must be before the next call.
+        """
 
     def finish(self) -> None:
         """State that the package has ended. Raises ImageRejected when the format says otherwise."""

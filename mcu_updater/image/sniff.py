@@ -2,11 +2,11 @@
 
 A raw Cortex-M image begins with the initial stack pointer, low byte first, a multiple of 4 that
 lies in RAM (Armv7-M Architecture Reference Manual, DDI 0403, B1.5.3, and ``vectors.STACK_RANGE``).
-So it cannot begin with ':' (0x3A), 'S' (0x53), a byte order mark (0xEF, 0xFF, 0xFE) or the 0x7F of
-ELF, for none of these is a multiple of 4; nor with the magic of zip (0x0403_4B50), gzip
-(0x..08_8B1F) or any archive below, or the text of a tar header's name, for none of these words lies
-in RAM. A TI-TXT section of 3 digits or more would be a stack pointer of which byte 2 is a digit:
-3 MiB or more into a RAM region, where no part of ours has any.
+So it cannot begin with ':' (0x3A), 'S' (0x53), a byte order mark (0xEF, 0xFF, 0xFE), the 0x7F of
+ELF or the 'M' (0x4D) of a delta package, for none of these is a multiple of 4; nor with the magic
+of zip (0x0403_4B50), gzip (0x..08_8B1F) or any archive below, or the text of a tar header's name,
+for none of these words lies in RAM. A TI-TXT section of 3 digits or more would be a stack pointer
+of which byte 2 is a digit: 3 MiB or more into a RAM region, where no part of ours has any.
 
 The answer is final. An image that breaks the rules of its format is refused; it is never tried as
 another one, for a damaged HEX file written to flash as text would do more harm than the error.
@@ -33,6 +33,8 @@ from mcu_updater.image.vectors import STACK_RANGE
 SNIFF_SIZE: Final = 4
 """Bytes that tell every format but tar; see ``sniff_size``."""
 
+DELTA_MAGIC: Final = b"MCUD"
+
 _TAR_MAGIC: Final = b"ustar"
 _TAR_MAGIC_AT: Final = 257  # POSIX.1-2017, pax, "ustar Interchange Format"
 _TI_TXT = re.compile(rb"@[0-9A-Fa-f]{3}|@[0-9A-Fa-f]{2}\r?\n", re.DOTALL)
@@ -52,7 +54,8 @@ _OTHERS: Final = {
 
 
 class ImageFormat(StrEnum):
-    """The formats that an image may come in; the last three are packages that hold images."""
+    """The formats that an image may come in; the last four are packages: three hold images, and a
+    delta package makes one of the image that runs."""
 
     BIN = "bin"
     HEX = "hex"
@@ -62,6 +65,7 @@ class ImageFormat(StrEnum):
     ZIP = "zip"
     TAR = "tar"
     GZIP = "gzip"
+    DELTA = "delta"
 
 
 PACKAGES: Final = frozenset({ImageFormat.ZIP, ImageFormat.TAR, ImageFormat.GZIP})
@@ -132,6 +136,7 @@ _TELLS: Final[dict[ImageFormat, Callable[[bytes], object]]] = {
     ImageFormat.ELF: lambda first: first.startswith(b"\x7fELF"),
     ImageFormat.ZIP: lambda first: first.startswith(b"PK\x03\x04"),
     ImageFormat.GZIP: lambda first: first.startswith(b"\x1f\x8b\x08"),
+    ImageFormat.DELTA: lambda first: first.startswith(DELTA_MAGIC),
 }
 
 
@@ -157,6 +162,14 @@ def open_decoder(fmt: ImageFormat, base: int, allow: Allowed = STRICT) -> Decode
                 expected="a raw binary, Intel HEX, S-records or TI-TXT",
                 found="ELF",
                 then="Convert it: mcu-updater image convert",
+            )
+        case ImageFormat.DELTA:
+            raise ImageRejected(
+                "a delta package is no image: it makes one of the image that it is for",
+                where="offset 0",
+                expected="a raw binary, Intel HEX, S-records or TI-TXT",
+                found="a delta package",
+                then="Look at it: mcu-updater delta info; apply it: mcu-updater delta apply",
             )
         case ImageFormat.ZIP | ImageFormat.TAR | ImageFormat.GZIP:
             raise ValueError(f"{fmt} is a package, no image")

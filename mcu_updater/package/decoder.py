@@ -255,7 +255,7 @@ class PackageDecoder:
         assert self._decoder is not None
         self._held = b""
         try:
-            return self._decoder.feed(data)
+            return list(self._decoder.feed(data))
         except ImageRejected as error:
             raise self._placed(error) from error
 

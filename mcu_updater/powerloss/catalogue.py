@@ -14,7 +14,7 @@ from mcu_updater.errors import UsageError
 from mcu_updater.image import SNIFF_SIZE, ImageFormat, sniff
 from mcu_updater.package import Kind, Source, build
 from mcu_updater.powerloss import signed
-from mcu_updater.powerloss.images import Format, as_file, filler
+from mcu_updater.powerloss.images import Format, as_file, delta_package, edition, filler
 from mcu_updater.powerloss.scenario import COMPONENT, Damage, Scenario, Way
 from mcu_updater.strategy import Strategy
 
@@ -91,6 +91,18 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "signed-revoked": (
         "signed images only; behind the good one comes the revoked one (some 11,000 states)",
         {"keys": KEYS, "refused": (signed.REVOKED,)},
+    ),
+    "delta": (
+        "a delta package, applied to the image that runs",
+        {"delta": True, "source": "1.0.0", "thrifty": True},
+    ),
+    "delta-pieces": (
+        "a delta package that comes in several pieces",
+        {"delta": True, "source": "1.0.0", "thrifty": True, "pieces": 3},
+    ),
+    "delta-base": (
+        "a delta package for another image than the one that runs; the full one comes behind it",
+        {"delta": False, "source": "1.0.0", "thrifty": True, "retries": 0},
     ),
 }
 
@@ -185,6 +197,25 @@ def _packed(target: Target, kind: Kind) -> dict[str, bytes]:
     }
 
 
+def _delta(target: Target, *, fits: bool) -> Target:
+    """*target* with a delta package, for the image that runs or for another one.
+
+    UsageError where its image is a file: the images are made to resemble each other.
+    """
+    size = len(target.images["2.0.0"])
+    if target.tag != f"{size}b":
+        raise UsageError("this scenario makes images of its own", found=f"image {target.tag}")
+    first = target.images["1.0.0"]
+    image = edition(first, "2.0.0")
+    base = first if fits else edition(first, "0.9.0")
+    package = delta_package(base, image)
+    return replace(
+        target,
+        images={**target.images, "2.0.0": image},
+        packages={**target.packages, "2.0.0": package},
+    )
+
+
 def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
     """The scenario *name* for *target*. Raises UsageError for a name that is none."""
     if name not in SCENARIOS:
@@ -194,6 +225,12 @@ def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
     if packed:
         target = replace(target, packages=_packed(target, packed))
     pieces = changes.pop("pieces", None)
+    delta = changes.pop("delta", None)
+    if delta is not None:
+        target = _delta(target, fits=delta)
+        if not delta:
+            address, _, _ = slot_of(target.part, target.strategy)
+            changes["full"] = as_file(target.images["2.0.0"], address, target.format)
     if pieces:
         size = len(target.packages["2.0.0"])
         changes["piece_size"] = -(-size // pieces)

@@ -50,6 +50,8 @@ class Scenario:
     an upgrade again that failed; None: for ever. *final*: the version that must run in the end.
     *refused*: versions of further plans, which must not come to run. *keys*: in PEM, of those whose
     signed images the device takes, and no others; none: images need not be signed.
+    *source*: the version that the upgrade is offered to, empty: any. *full*: the package that is
+    offered behind it, for the same version. *thrifty*: no boot may erase more than ``Thrift`` says.
     *link*: power may go at every AT command too, between two flash operations. *alone*: the module
     may lose its power and get it back at any of the first so many AT commands, while the MCU lives.
     """
@@ -74,6 +76,9 @@ class Scenario:
     alone: int = 0
     refused: tuple[str, ...] = ()
     keys: tuple[bytes, ...] = ()
+    source: str = ""
+    full: bytes | None = None
+    thrifty: bool = False
     seed: int = 0
     image: str = ""  # what the target image is, in a word
 
@@ -126,8 +131,10 @@ class Scenario:
             for _ in board.run(self.policy):
                 pass
         board.offer(self._plan(self.target, retries=self.retries, corrupt=self.corrupt))
-        if self.refused:
-            further = [self._plan(version, retries=0, corrupt=False) for version in self.refused]
+        further = [self._plan(version, retries=0, corrupt=False) for version in self.refused]
+        if self.full is not None:
+            further.append(Plan(COMPONENT, self.target, Package(self.full), retry_times=None))
+        if further:
             board.center = DeveloperCenter([*board.center.plans, *further])
             board.configure_module(self.options)
         self._damage(board)
@@ -140,7 +147,8 @@ class Scenario:
             broken = bytearray(data)
             broken[len(data) * 3 // 4] ^= 1
             package = Package(bytes(broken), package.md5, package.sha256)
-        return Plan(COMPONENT, version, package, retry_times=retries)
+        source = self.source if version == self.target else ""
+        return Plan(COMPONENT, version, package, source, retry_times=retries)
 
     def _damage(self, board: Board) -> None:
         if self.damage is Damage.NONE:

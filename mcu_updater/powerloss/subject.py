@@ -30,6 +30,7 @@ from mcu_updater.events import (
 from mcu_updater.journal import Phase
 from mcu_updater.powerloss.rotation import trailers_of, turned_back
 from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
+from mcu_updater.powerloss.thrift import Thrift, slots_of
 from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Plan
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.report.lines import line_of
@@ -92,6 +93,7 @@ class BoardSubject(Subject):
         board.device.draws_by_place = True
         self.plans = board.center.plans
         self.trust, self.options = scenario.trust, scenario.options
+        self.slots = slots_of(board)
         self.flash = board.device
         self.trailers = trailers_of(board.device, board.layout)
         self.readout_level = board.device.options.readout_level
@@ -156,7 +158,8 @@ class BoardSubject(Subject):
 
 
 def _plan_of(center: DeveloperCenter, version: str) -> Plan:
-    return next(plan for plan in center.plans if plan.target_version == version)
+    """The last: that of the full package, where it stands behind a delta."""
+    return next(plan for plan in reversed(center.plans) if plan.target_version == version)
 
 
 def _just_offered(center: dict[str, Any]) -> dict[str, Any]:
@@ -178,6 +181,7 @@ class BoardBoot(Boot):
         self._subject = subject
         self._scenario = subject.scenario
         self._board = subject.board(flash, rest)
+        self._thrift = Thrift(flash, subject.slots) if subject.scenario.thrifty else None
         self._events: list[Event] = []
         self._fuse = rest.fuse
         self._at_start = False
@@ -209,6 +213,8 @@ class BoardBoot(Boot):
         self._check_options()
         try:
             for event in events:
+                if self._thrift is not None:
+                    self._thrift.event(event)
                 if not isinstance(event, Progress):
                     self._events.append(event)
                 match event:

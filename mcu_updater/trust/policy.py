@@ -11,10 +11,12 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from mcu_updater.delta import Header as DeltaHeader
 from mcu_updater.errors import RolledBack, UntrustedImage, address_text
 from mcu_updater.image import check_vector_table
 from mcu_updater.seal import NO_FLOOR, Seal, Version
 from mcu_updater.trust.container import Header, SignedStream, cut_short
+from mcu_updater.trust.deltas import verify_delta
 from mcu_updater.trust.keys import PublicKey
 from mcu_updater.trust.tlv import INFO, Claims, read_claims
 from mcu_updater.trust.verify import hashes_of, verify
@@ -59,6 +61,11 @@ class Trust:
         if version < floor.version:
             return f"version {version} is older than {floor.version}, which was confirmed here"
         return None
+
+    def judge_delta(self, header: DeltaHeader) -> None:
+        """Raises UntrustedImage unless the delta package is signed by one of the keys. What it
+        makes is inspected as any image is."""
+        verify_delta(header, self.keys)
 
     def inspect(self, place: Place, floor: Seal, version: str | None) -> Inspection:
         """Begin to look at an image that was announced as *version*; None: as any."""

@@ -11,7 +11,11 @@ import zlib
 import pytest
 from pairs import PROFILES, fixture_delta, fixtures
 
+from flash_emulator import load_part
+from mcu_updater.board import Board
 from mcu_updater.delta import Algorithm, DeltaRejected, apply_delta
+from mcu_updater.quectel.center import Package, Plan
+from mcu_updater.quectel.options import ModuleOptions
 
 DAMAGES = int(os.environ.get("MCU_UPDATER_DAMAGES", "300"))
 LONGEST_S = 5.0
@@ -81,6 +85,34 @@ def test_noise_behind_a_sound_header(algorithm: Algorithm) -> None:
         package = made.package[:at] + dice.randbytes(len(made.package) - at)
         with pytest.raises(DeltaRejected):
             apply_delta(package, base)
+
+
+@pytest.mark.parametrize("algorithm", PROFILES)
+@pytest.mark.timeout(3600)
+def test_no_damage_boots(algorithm: Algorithm) -> None:
+    """A whole device, whose cloud tells the digests of the damaged package: fewer, for time."""
+    made = fixture_delta(algorithm)
+    images = dict(zip(("1.0.0", "2.0.0"), fixtures(), strict=True))
+    factory = Board.new(load_part("STM32L476xG"), "1.0.0", images["1.0.0"])
+    dice = random.Random(f"devices {algorithm}")
+    runs = []
+    for number in range(DAMAGES // 10):
+        package = damaged(made.package, dice, made.header.size) or b"M"
+        board = Board(factory.part, device=factory.device.fork())
+        piece_size = dice.choice((None, 700, 1500))
+        if algorithm is Algorithm.HEATSHRINK:
+            board.configure_module(ModuleOptions(piece_size=piece_size))
+        board.offer(Plan("STM32", "2.0.0", Package(package), "1.0.0", retry_times=0))
+        for _ in board.run():
+            pass
+        decision = board.would_boot()
+        assert decision.bank is not None
+        image = images[decision.version]
+        slot = board.banks()[decision.bank].slot
+        assert slot.read(0, len(image)) == image, f"damage {number} boots"
+        assert board.module.versions == {"STM32": decision.version}
+        runs.append(decision.version)
+    assert runs.count("1.0.0") > 0.9 * len(runs)
 
 
 @pytest.mark.parametrize("algorithm", PROFILES)
