@@ -85,8 +85,9 @@ def _firmware(given: dict[str, Any]) -> Firmware:
 @contextmanager
 def _checked(given: dict[str, Any], firmware: Firmware) -> Iterator[Bench]:
     """A connected chip for which *firmware* was signed, where that is asked for."""
+    check_signature(given, firmware)
     with opened(given) as bench:
-        signed = check_signature(given, firmware, bench.flasher.chip)
+        signed = check_signature(given, firmware, bench.flasher.chip.sectors[-1].stop)
         if signed is not None:
             bench.screen.note(signed)
         yield bench
