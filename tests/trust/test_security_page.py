@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def test_every_test_that_the_page_names_is_there() -> None:
     named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/security.md").read_text()))
-    more = (ROOT / "tests/powerloss/test_powerloss.py", ROOT / "tests/package/test_packages.py")
-    files = [*(ROOT / "tests/trust").glob("test_*.py"), *more]
+    folders = ("tests/trust", "tests/powerloss", "tests/package", "tests/stm32")
+    files = [file for folder in folders for file in (ROOT / folder).glob("test_*.py")]
     there = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
     assert named <= there
     assert len(named) > 20
