@@ -106,6 +106,8 @@ def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | N
 
 @click.command("flash", short_help="Flash an STM32 through its USART boot ROM.")
 @_image
+@values.raw_option
+@values.raw_option
 @port_options
 @_base
 @_flash_options
@@ -127,6 +129,8 @@ def flash_command(**given: Any) -> None:
 
 @click.command("plan", short_help="What flash would do, and how long it would take.")
 @_image
+@values.raw_option
+@values.raw_option
 @port_options
 @_base
 @_flash_options
@@ -204,6 +208,8 @@ def _done(bench: Bench, plan: FlashPlan | None, took_s: float, *, verified: bool
 
 @click.command("verify", short_help="Compare an image with an STM32's flash.")
 @_image
+@values.raw_option
+@values.raw_option
 @port_options
 @_base
 def verify_command(**given: Any) -> None:
