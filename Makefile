@@ -62,6 +62,7 @@ powerloss: $(STAMP)  ## explore every scenario, part class and strategy; whole s
 	  --junit $(CAMPAIGN)/scenarios.xml --certificates $(CAMPAIGN)
 	$(BIN)/mcu-updater powerloss --scenario good --format hex --format s19
 	$(BIN)/mcu-updater powerloss --part each --html $(CAMPAIGN)/parts.html --json $(CAMPAIGN)/parts.json
+	$(BIN)/mcu-updater powerloss --part each --scenario delta --scenario delta-pieces --size 700
 	$(BIN)/mcu-updater powerloss --strategy all
 	$(BIN)/mcu-updater powerloss --part each --size full --html $(CAMPAIGN)/slots.html
 
@@ -116,6 +117,7 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/images.py --check
 	$(BIN)/python benchmarks/delta.py apply
 	$(BIN)/python benchmarks/delta.py state
+	$(BIN)/python benchmarks/delta.py resume
 
 bench-replay: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side, in virtual time
 	$(BIN)/python benchmarks/stm32_replay.py

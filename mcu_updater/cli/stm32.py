@@ -107,7 +107,6 @@ def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | N
 @click.command("flash", short_help="Flash an STM32 through its USART boot ROM.")
 @_image
 @values.raw_option
-@values.raw_option
 @port_options
 @_base
 @_flash_options
@@ -129,7 +128,6 @@ def flash_command(**given: Any) -> None:
 
 @click.command("plan", short_help="What flash would do, and how long it would take.")
 @_image
-@values.raw_option
 @values.raw_option
 @port_options
 @_base
@@ -208,7 +206,6 @@ def _done(bench: Bench, plan: FlashPlan | None, took_s: float, *, verified: bool
 
 @click.command("verify", short_help="Compare an image with an STM32's flash.")
 @_image
-@values.raw_option
 @values.raw_option
 @port_options
 @_base

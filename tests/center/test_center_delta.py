@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from centers import COMPONENT, DEVICE, PRODUCT, T0, center, package, plan
+from centers import COMPONENT, DEVICE, EXAMPLE, PRODUCT, T0, center, package, plan
 
 from mcu_updater.center.fleet import run_fleet, with_devices
 from mcu_updater.center.lifecycle import PlanState
@@ -15,6 +15,7 @@ from mcu_updater.center.reading import CenterFile, read_center
 from mcu_updater.center.rules import Entry, Situation, Why, choose, judge
 from mcu_updater.center.store import Ended
 from mcu_updater.center.trouble import Terms
+from mcu_updater.delta import apply_delta, parse_header
 from mcu_updater.delta.make import make_delta
 from mcu_updater.quectel.center import ComponentState as C
 
@@ -171,3 +172,15 @@ def test_a_full_package_before_the_delta_is_warned_of(folder: Path):
     assert 'never offered: plan "in full" comes first' in str(
         read_center(folder / "center.toml").warnings
     )
+
+
+def test_the_example() -> None:
+    """Its delta leads from the image that its devices have to the one that it has in full."""
+    file = read_center(EXAMPLE.with_name("delta.toml"))
+    assert not file.warnings
+    (old,), (step,), (new,) = (
+        file.contents[name] for name in ("pump 1.0.0", "pump 1.0.0 to 2.0.0", "pump 2.0.0")
+    )
+    assert apply_delta(step, old) == new
+    header = parse_header(step)
+    assert (header.base_version, header.target_version) == ("1.0.0", "2.0.0")
