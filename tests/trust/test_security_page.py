@@ -10,12 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def test_every_test_that_the_page_names_is_there() -> None:
     named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/security.md").read_text()))
-<<<<<<< HEAD
-    folders = ("trust", "powerloss", "delta", "package", "stm32")
-    files = [file for name in folders for file in (ROOT / "tests" / name).glob("test_*.py")]
-=======
     files = (ROOT / "tests").rglob("test_*.py")
->>>>>>> delta
     there = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
     assert named <= there
     assert len(named) > 20
