@@ -19,7 +19,14 @@ from mcu_updater.errors import UsageError
 from mcu_updater.events import Event
 from mcu_updater.journal import Phase
 from mcu_updater.powerloss import campaign
-from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario, slot_of, with_file
+from mcu_updater.powerloss.catalogue import (
+    SCENARIOS,
+    filled,
+    scenario,
+    slot_of,
+    small_size,
+    with_file,
+)
 from mcu_updater.powerloss.scenario import Way
 from mcu_updater.powerloss.subject import OPTIONS_LOST, BoardBoot, BoardSubject
 from mcu_updater.strategy import Strategy
@@ -89,6 +96,20 @@ def test_every_scenario_survives_every_single_cut(name: str) -> None:
     assert not report.violations
     assert report.cuts > 1000
     assert report.ends
+
+
+@pytest.mark.parametrize("name", ["pieces", "package", "delta-pieces"])
+@pytest.mark.parametrize("part", EACH_CLASS.values(), ids=EACH_CLASS.keys())
+def test_pieces_are_refused_where_no_checkpoint_holds_what_one_leaves(part: str, name: str) -> None:
+    """What the scenario expects is what happens when nobody cuts; large sectors are refused."""
+    chip = load_part(part)
+    size = small_size(chip, default_strategy(chip))
+    made = scenario(name, filled(part, size, "bin"))
+    board = made.board()
+    for _ in board.run(made.policy):
+        pass
+    assert board.would_boot().version == made.final
+    assert (made.final == "1.0.0") is (part in ("STM32H743xI", "STM32F429xI"))
 
 
 @pytest.mark.parametrize("fmt", ["hex", "s19"])
