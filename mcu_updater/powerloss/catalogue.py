@@ -95,7 +95,7 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
         {"keys": KEYS, "target": signed.UNSIGNED} | _AFTER_THE_UPDATE,
     ),
     "signed-revoked": (
-        "signed images only; behind the good one comes the revoked one (some 11,000 states)",
+        "signed images only; behind the good one comes the revoked one (10,000 states and more)",
         {"keys": KEYS, "refused": (signed.REVOKED,)},
     ),
     "delta": (
