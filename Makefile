@@ -77,9 +77,24 @@ mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/m
 
 kills: $(STAMP)  ## kill an update of a served module 200 times over a pty and over TCP, 15 minutes
 	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q tests/attached/test_two_processes.py -k killed \
-	  --junitxml .cache/kills.xml
-	@for wire in pty tcp; do grep -o "\[$$wire-[0-9]*\].*killed while it ran\" value=\"[0-9]*" .cache/kills.xml | \
-	  grep -o "[0-9]*$$" | awk -v wire=$$wire '{ n += $$1 } END { print wire ": " n " killed while they ran" }'; done
+	  -o junit_family=xunit1 --junitxml .cache/kills.xml
+	@$(BIN)/python -c "$$COUNT_KILLS" .cache/kills.xml
+
+# How many clients were killed while they ran, and how their upgrades ended, by wire.
+define COUNT_KILLS
+import sys
+from collections import Counter
+from xml.etree import ElementTree
+killed, ended = Counter(), Counter()
+for case in ElementTree.parse(sys.argv[1]).iter("testcase"):
+    found = {one.get("name"): one.get("value") for one in case.iter("property")}
+    wire = case.get("name").partition("[")[2].partition("-")[0]
+    killed[wire] += int(found["killed while it ran"])
+    ended[wire, found["ended"]] += 1
+for what in (killed, ended):
+    print(*(f"{count} {key}" for key, count in what.items()), sep="\n")
+endef
+export COUNT_KILLS
 
 line: $(STAMP)   ## change, lose and double every byte of the AT line in turn, some minutes
 	MCU_UPDATER_LINE=all $(BIN)/pytest -q tests/attached/test_line_bytes.py

@@ -101,7 +101,7 @@ def data_position(tmp_path_factory) -> int:
 def test_hostile_data_cut_at_every_byte_of_the_traps(wire, package, data_position):
     """From before the header to behind the traps, every byte leaves the module by itself."""
     places = range(data_position - 25, data_position + 70)
-    cuts = [f"--fault=delay@{at}=0.01" for at in places]
+    cuts = [f"--fault=delay@{at}=0.1" for at in places]
     options = ("--package", package, "--speed", 10, *cuts, *wire)
     with serving(*options) as process, opened(where(process)) as client:
         port = LinePort(client, cut=True)
