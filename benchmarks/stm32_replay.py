@@ -6,7 +6,8 @@ and latency, with flash timing: the next bytes go out when the answer to the las
 
 What the client takes itself is added. The CPU time of its start is that of a start with a port that
 is not there; the rest is spread over its turnarounds, where a latency timer may hide it. A silence
-of more than 80 ms is one that the client keeps on purpose (a reset, a time-out), and stays.
+of more than 80 ms, or of 300 ms at the ends, is one that the client keeps on purpose (a reset, a
+time-out), and stays.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from flash_emulator import EmulatedFlash, load_part
 from flash_emulator.bootrom import Chip, Line, RomOptions, Speed
 from flash_emulator.bootrom.times import with_times
 
-_ON_PURPOSE_US = 80_000.0
+_ON_PURPOSE_US, _AT_THE_ENDS_S = 80_000.0, 0.3
 _RUNS = 3  # what is not the same in all of them is the machine's
 
 
@@ -42,6 +43,7 @@ class Job:
     sent: tuple[tuple[float, bytes], ...]
     cpu_s: float
     start_s: float
+    idle_s: float  # before the first byte and behind the last
     is_good: bool
 
     @property
@@ -62,6 +64,7 @@ class Job:
             tuple(zip(gaps, data, strict=True)),
             min(job.cpu_s for job in runs),
             min(job.start_s for job in runs),
+            min(job.idle_s for job in runs),
             all(job.is_good for job in runs),
         )
 
@@ -79,7 +82,7 @@ def serve(record: Path, arguments: Sequence[str]) -> None:
 
         def receive(self, data: bytes, now_us: float, baud: int = 0) -> None:
             with record.open("a") as file:
-                print(json.dumps([now_us - self.last_us, data.hex()]), file=file)
+                print(json.dumps([now_us - self.last_us, data.hex(), time.monotonic()]), file=file)
             self.last_us = now_us
             super().receive(data, now_us, baud)
 
@@ -92,13 +95,24 @@ def serve(record: Path, arguments: Sequence[str]) -> None:
     cli(["device", "serve", *arguments], standalone_mode=False)
 
 
-def run_timed(command: Sequence[str]) -> tuple[int, float, str]:
-    """Exit code, CPU seconds, and what was said to stderr."""
+@dataclass(frozen=True)
+class Run:
+    """A process that has ended. *began_s* and *ended_s* are monotonic."""
+
+    code: int
+    said: str
+    cpu_s: float
+    began_s: float
+    ended_s: float
+
+
+def run_timed(command: Sequence[str]) -> Run:
+    began_s = time.monotonic()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return done.returncode, cpu_s, done.stderr
+    return Run(done.returncode, done.stderr, cpu_s, began_s, time.monotonic())
 
 
 class Recording:
@@ -134,13 +148,16 @@ class Recording:
     def _job(self, case: Case, name: str, image: Path) -> Job:
         record = self.folder / "record"
         record.write_text("")
-        code, cpu_s, said = run_timed(self._command(case, image, self.folder / "tty"))
-        if code:
-            print(f"{name}: {code}: {said[-300:]}", file=sys.stderr)
+        run = run_timed(self._command(case, image, self.folder / "tty"))
+        if run.code:
+            print(f"{name}: {run.code}: {run.said[-300:]}", file=sys.stderr)
         lines = [json.loads(line) for line in record.read_text().splitlines()]
-        sent = tuple((float(gap), bytes.fromhex(data)) for gap, data in lines)
-        _, start_s, _ = run_timed(self._command(case, image, self.folder / "no-port"))
-        return Job(name, ((0.0, sent[0][1]), *sent[1:]), cpu_s, start_s, not code)
+        sent = tuple((float(gap), bytes.fromhex(data)) for gap, data, _ in lines)
+        start = run_timed(self._command(case, image, self.folder / "no-port"))
+        before_s = lines[0][2] - run.began_s - (start.ended_s - start.began_s)
+        idle_s = [s for s in (before_s, run.ended_s - lines[-1][2]) if s > _AT_THE_ENDS_S]
+        sent = ((0.0, sent[0][1]), *sent[1:])
+        return Job(name, sent, run.cpu_s, start.cpu_s, sum(idle_s), not run.code)
 
     def _command(self, case: Case, image: Path, port: Path) -> list[str]:
         if case.name in PEERS:
@@ -170,7 +187,7 @@ class Player:
         self.now_us = 0.0
 
     def play(self, job: Job) -> Row:
-        began_us, self.now_us = self.now_us, self.now_us + job.start_s * 1e6
+        began_us, self.now_us = self.now_us, self.now_us + (job.start_s + job.idle_s) * 1e6
         wire_bytes = turnarounds = 0
         own_us = max(0.0, job.cpu_s - job.start_s) * 1e6 / len(job.sent)
         for gap_us, data in job.sent:

@@ -350,7 +350,10 @@ class Updater:
         if self._trust is not None:
             return self._trust.judge_plan(plan.target_version, self._floor())
         if self._floor() != NO_FLOOR:
-            return "this device has confirmed a signed image, and no key is given to check one by"
+            return (
+                "this device has confirmed a signed image, and is given no key to check one by: "
+                "--require-signature KEY"
+            )
         return None
 
     def _note_plan(self, plan: PlanOffered) -> Iterator[Event]:

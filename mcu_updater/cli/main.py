@@ -116,6 +116,7 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
 
 @click.command(short_help="Carry out a whole upgrade, from plan to reported version.")
 @click.argument("image", type=FILE, callback=values.image, required=False)
+@values.raw_option
 @click.option(
     "--board", "file", type=FILE, metavar="FILE", help="File that keeps the board; made if missing."
 )
@@ -234,9 +235,8 @@ def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **give
 
 def _check_target(given: dict[str, Any]) -> None:
     """What cannot be had together with --target is said, never ignored."""
-    for option, found in (("--module", given["module"]), ("--require-signature", trust_of(given))):
-        if found is not None:
-            raise UsageError(f"{option} and --target cannot be had together", then="Leave one out")
+    if given["module"] is not None:
+        raise UsageError("--module and --target cannot be had together", then="Leave one out")
 
 
 _OF_THE_EMULATED_MODULE = ("target", "piece_size", "md5", "sha256")
@@ -332,6 +332,7 @@ def board() -> None:
     callback=values.image,
     help="Firmware in bank A.  [default: a minimal one]",
 )
+@values.raw_option
 @click.option(
     "--component",
     default=COMPONENT,

@@ -53,6 +53,7 @@ def commands() -> None:
     metavar="FILE",
     help="What the cloud gives, as one plan; or --center.",
 )
+@values.raw_option
 @click.option(
     "--component",
     default="STM32",

@@ -85,8 +85,9 @@ def _firmware(given: dict[str, Any]) -> Firmware:
 @contextmanager
 def _checked(given: dict[str, Any], firmware: Firmware) -> Iterator[Bench]:
     """A connected chip for which *firmware* was signed, where that is asked for."""
+    check_signature(given, firmware)
     with opened(given) as bench:
-        signed = check_signature(given, firmware, bench.flasher.chip)
+        signed = check_signature(given, firmware, bench.flasher.chip.sectors[-1].stop)
         if signed is not None:
             bench.screen.note(signed)
         yield bench
@@ -105,6 +106,7 @@ def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | N
 
 @click.command("flash", short_help="Flash an STM32 through its USART boot ROM.")
 @_image
+@values.raw_option
 @port_options
 @_base
 @_flash_options
@@ -126,6 +128,7 @@ def flash_command(**given: Any) -> None:
 
 @click.command("plan", short_help="What flash would do, and how long it would take.")
 @_image
+@values.raw_option
 @port_options
 @_base
 @_flash_options
@@ -203,6 +206,7 @@ def _done(bench: Bench, plan: FlashPlan | None, took_s: float, *, verified: bool
 
 @click.command("verify", short_help="Compare an image with an STM32's flash.")
 @_image
+@values.raw_option
 @port_options
 @_base
 def verify_command(**given: Any) -> None:

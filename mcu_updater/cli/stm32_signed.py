@@ -1,15 +1,20 @@
-"""``flash --require-signature``: who signed what is about to be written, and for which place."""
+"""``flash --require-signature``: who signed what is about to be written, and for which place.
+
+Judged twice: before the port is opened, for any place that the image may be linked for; and for the
+chip that then answers, whose flash ends somewhere.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from mcu_updater.cli.signatures import trust_of
-from mcu_updater.errors import ImageRejected, UsageError, address_text
-from mcu_updater.stm32.chip import Chip
+from mcu_updater.errors import UntrustedImage, UsageError, address_text
 from mcu_updater.stm32.compare import DiffMethod
 from mcu_updater.stm32.firmware import Firmware
 from mcu_updater.stm32.flasher import FlashOptions
+
+ANYWHERE: Final = 1 << 32
 
 
 def refuse_unread(given: dict[str, Any], options: FlashOptions) -> None:
@@ -20,28 +25,30 @@ def refuse_unread(given: dict[str, Any], options: FlashOptions) -> None:
     for option, found in unread.items():
         if found:
             raise UsageError(
-                f"{option} and --require-signature cannot be had together", then="Leave one out"
+                "all of a signed image has to be seen in flash",
+                expected=f"--require-signature without {option}",
+                found="both",
             )
 
 
-def check_signature(given: dict[str, Any], firmware: Firmware, chip: Chip) -> str | None:
-    """What was signed, in words; None where nobody asked.
+def check_signature(given: dict[str, Any], firmware: Firmware, stop: int = ANYWHERE) -> str | None:
+    """What was signed, in words; None where nobody asked. *stop*: where flash ends.
 
-    Raises UntrustedImage, or ImageRejected for one that is not for this place of *chip*.
+    Raises UntrustedImage, or ImageRejected for one that is not for this place.
     """
     trust = trust_of(given)
     if trust is None:
         return None
     from mcu_updater.trust import Place, check_image
 
-    if len(firmware.segments) > 1:
-        raise ImageRejected(
-            "a signed image is one piece",
-            where=address_text(firmware.segments[1].address),
+    image, *more = firmware.segments
+    if more:
+        raise UntrustedImage(
+            "bytes beside the signed image",
+            where=address_text(more[0].address),
+            expected="one piece",
             found=f"{len(firmware.segments)} pieces with gaps between them",
             then="Nothing was changed",
         )
-    image = firmware.segments[0]
-    stop = chip.sectors[-1].stop
     seal = check_image(trust, image.data, Place(image.address, max(0, stop - image.address)))
     return f"signed by a trusted key: version {seal.version}, security counter {seal.counter}"

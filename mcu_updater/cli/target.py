@@ -24,6 +24,7 @@ from mcu_updater.board.strategies import default_strategy
 from mcu_updater.boot import ResetCause, boot
 from mcu_updater.cli.screen import Screen
 from mcu_updater.cli.session import Terms
+from mcu_updater.cli.signatures import trust_of
 from mcu_updater.cli.stm32_link import opened
 from mcu_updater.errors import ChipRefused, VerificationFailed
 from mcu_updater.events import Booted, Event
@@ -41,6 +42,7 @@ from mcu_updater.stm32.compare import read_frame
 from mcu_updater.stm32.flasher import Flasher
 from mcu_updater.stm32.target import RomFlash
 from mcu_updater.strategy import Strategy
+from mcu_updater.trust import Trust
 from mcu_updater.updater import Outcome, Result, Updater
 
 MOST_STARTS = 8  # of the MCU in one update: two are usual
@@ -85,7 +87,7 @@ def update_target(given: dict[str, Any], plan: Plan, terms: Terms, screen: Scree
         **dict.fromkeys(("geometry", "program_unit", "full_packets", "cache")),
     }
     with opened(link) as bench:
-        target = Target(bench.flasher, given["strategy"])
+        target = Target(bench.flasher, given["strategy"], trust_of(given))
         began_s = time.monotonic()
         try:
             for event in target.upgrade(plan, terms):
@@ -100,9 +102,16 @@ def update_target(given: dict[str, Any], plan: Plan, terms: Terms, screen: Scree
 
 
 class Target:
-    """A chip behind its ROM, with the host in its MCU's place."""
+    """A chip behind its ROM, with the host in its MCU's place.
 
-    def __init__(self, flasher: Flasher, strategy: Strategy | None = None) -> None:
+    *trust*: whose signed images are taken, and no others; None: an image need not be signed. What
+    the chip's own bootloader demands is its own affair.
+    """
+
+    def __init__(
+        self, flasher: Flasher, strategy: Strategy | None = None, trust: Trust | None = None
+    ) -> None:
+        self.trust = trust
         self.part = part_of(flasher)
         self.strategy = strategy or default_strategy(self.part)
         check_strategy(self.part, self.strategy)
@@ -159,7 +168,7 @@ class Target:
         active, inactive = banks[decision.bank], banks[1 - decision.bank]
         passes = terms.trial is Trial.PASS
         policy = replace(terms.policy, part=self.part.name)
-        updater = Updater(active, inactive, client, policy, lambda: passes, ADMIT_ALL)
+        updater = Updater(active, inactive, client, policy, lambda: passes, ADMIT_ALL, self.trust)
         yield from updater.run()
         self.result = updater.result
         return updater.result.outcome is not Outcome.RESET

@@ -73,13 +73,30 @@ def digest(size: int) -> Callback:
     return parse
 
 
-def image(_: click.Context, __: click.Parameter, path: Path | None) -> bytes | None:
+_RAW = f"{__name__}.raw"
+
+
+def _note_raw(ctx: click.Context, _: click.Parameter, raw: bool) -> None:
+    ctx.meta[_RAW] = raw
+
+
+raw_option = click.option(
+    "--raw",
+    is_flag=True,
+    is_eager=True,  # the file is read after it is known
+    expose_value=False,
+    callback=_note_raw,
+    help="Take the file's bytes whatever its suffix says. What they are, the first ones tell.",
+)
+
+
+def image(ctx: click.Context, __: click.Parameter, path: Path | None) -> bytes | None:
     """The bytes of the file, numbered parts joined. An empty one can be no package: the cloud would
-    not take it; nor one that nobody can interpret."""
+    not take it; nor one that nobody can interpret, unless ``raw_option`` says so."""
     if path is None:
         return None
     try:
-        data = read_package(path)
+        data = read_package(path, raw=ctx.meta.get(_RAW, False))
     except PortError as error:
         raise click.BadParameter(f"{path}: {error.found}") from error
     if not data:

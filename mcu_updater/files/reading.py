@@ -79,13 +79,15 @@ def read_image(
     return ImageFile(names, total, fmt, fmt, image)
 
 
-def read_package(path: Path) -> bytes:
+def read_package(path: Path, *, raw: bool = False) -> bytes:
     """The bytes of *path* as the cloud would hand them out; numbered parts joined.
 
-    Raises ImageRejected for what nobody can interpret, and PortError where it cannot be read.
+    *raw*: whatever its suffix says. Raises ImageRejected for what nobody can interpret, and
+    PortError where it cannot be read.
     """
     paths = _parts([path])
-    _refuse_unreadable(path)
+    if not raw:
+        _refuse_unreadable(path)
     return b"".join(_chunks(paths))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from flash_emulator import Part, load_part
 from mcu_updater.board import Board, Trial
 from mcu_updater.board.strategies import check_strategy, default_strategy
+from mcu_updater.delta.receiver import PART_MAX
 from mcu_updater.errors import UsageError
 from mcu_updater.image import SNIFF_SIZE, ImageFormat, sniff
+from mcu_updater.loader import checkpoint_room
 from mcu_updater.package import Kind, Source, build
 from mcu_updater.powerloss import signed
 from mcu_updater.powerloss.images import Format, as_file, delta_package, edition, filler
@@ -71,7 +74,10 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
         "a second upgrade, back into the bank that the first one left",
         {"before": ("2.0.0",), "target": "3.0.0", "final": "3.0.0"},
     ),
-    "pieces": ("the package comes in several pieces", {"pieces": 3}),
+    "pieces": (
+        "the package comes in several pieces; refused where no checkpoint can hold what one leaves",
+        {"pieces": 3},
+    ),
     "package": (
         "the image comes in a .tar.gz with a manifest, in two pieces",
         {"packed": Kind.TAR_GZ, "pieces": 2},
@@ -216,6 +222,21 @@ def _delta(target: Target, *, fits: bool) -> Target:
     )
 
 
+def _carries_on(target: Target, piece_size: int, *, raw: bool) -> bool:
+    """Whether a checkpoint can hold what each piece leaves of a sector; else it is refused.
+
+    Where the package is not the image itself, a piece may leave a whole sector.
+    """
+    bank = Board(target.part, strategy=target.strategy).banks()[0]
+    room = min(PART_MAX, checkpoint_room(bank.journal.checkpoint_capacity))
+    size, starts = len(target.images["2.0.0"]), bank.slot.sector_starts
+    if not raw or target.format != "bin":
+        used = bank.slot.sector_sizes[: bisect_left(starts, size)]
+        return min(size, max(used)) <= room
+    borders = range(piece_size, size, piece_size)
+    return all(border - starts[bisect_right(starts, border) - 1] <= room for border in borders)
+
+
 def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
     """The scenario *name* for *target*. Raises UsageError for a name that is none."""
     if name not in SCENARIOS:
@@ -234,6 +255,8 @@ def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
     if pieces:
         size = len(target.packages["2.0.0"])
         changes["piece_size"] = -(-size // pieces)
+        if not _carries_on(target, changes["piece_size"], raw=not packed and delta is None):
+            changes |= {"final": "1.0.0", "retries": 0}
     if "keys" in changes:
         target = _signed(target)
     return Scenario(

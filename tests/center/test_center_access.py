@@ -8,11 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from centers import COMPONENT, DEVICE, PRODUCT, T0, center, file_of, plan, product
+from centers import COMPONENT, DEVICE, PACKAGES, PRODUCT, T0, center, file_of, plan, product
 
 from mcu_updater.center.access import DeviceCenter, device_of, open_state
 from mcu_updater.center.lifecycle import ACTIONS, Action, PlanState
-from mcu_updater.center.model import Device, Mode, Protocol, Strategy, UpgradePlan
+from mcu_updater.center.model import (
+    ComponentType,
+    Device,
+    Mode,
+    Protocol,
+    Strategy,
+    UpgradePlan,
+    VersionPackage,
+)
 from mcu_updater.center.monitoring import STAGES, DeviceState, device_state, monitor
 from mcu_updater.center.owner import DeviceAction, act_on_device, act_on_plan
 from mcu_updater.center.reading import BadCenterFile, CenterFile
@@ -21,6 +29,7 @@ from mcu_updater.center.store import Ended, Ending, Store
 from mcu_updater.errors import PortError, UsageError
 from mcu_updater.quectel.center import ComponentState as C
 from mcu_updater.quectel.module import EmulatedModule
+from mcu_updater.quectel.options import ModuleOptions
 
 OLD, NEW = {COMPONENT: "1.0"}, {COMPONENT: "2.0"}
 HOUR_S = 3600.0
@@ -394,3 +403,38 @@ def test_an_emulated_module_speaks_to_it(world: World):
     assert b"7,10704" in say("AT+QIOTUPDATE=3")
     assert b"7,10705" in say(f'AT+QIOTMCUVER="{COMPONENT}","2.0"')
     assert world.state() is C.SUCCESS
+
+
+def test_the_modules_own_firmware_is_a_component_too(tmp_path: Path):
+    """Of two files, as modules of SDK 2.9.0 take them for themselves; told by its version."""
+    files = (Path("a.pack"), Path("b.pack"))
+    own = VersionPackage("own", "m2", files=files, type=ComponentType.MODULE)
+    both = plan(upgrades=(("modem", "own"), (COMPONENT, "full")))
+    world = World(tmp_path, both, packages=(*PACKAGES, own))
+    device = world.device()
+    options = ModuleOptions(firmware_component="modem", product_version="m1", echo=False)
+    module = EmulatedModule(device, options)
+
+    def say(text: str, until_s: float) -> bytes:
+        module.receive(text.encode() + b"\r\n", world.now_s)
+        world.now_s += until_s
+        module.advance(world.now_s)
+        return module.transmit()
+
+    say(f'AT+QIOTMCUVER="{COMPONENT}","1.0"', 0)
+    say("AT+QIOTREG=2", 2.0)
+    size = sum(map(len, world.file.contents["own"]))
+    said = say("AT+QIOTOTAREQ=1", 1.0)
+    assert f'+QIOTEVT: 7,10700,"modem","","m2",30,-113,{size}\r\n'.encode() in said
+    assert said.count(b"7,10700") == 2
+    said = say("AT+QIOTUPDATE=1", 60.0)
+    assert said.index(b"7,10705") < said.index(f'7,10701,"{COMPONENT}"'.encode())
+    say("AT+QIOTUPDATE=3", 0)
+    say(f'AT+QIOTMCUVER="{COMPONENT}","2.0"', 0)
+    assert say("AT+QIOTOTAREQ=1", 1.0).count(b"7,10700") == 0
+    components = world.view().plans[0].devices[0].components
+    assert [(one.component, one.state, one.version) for one in components] == [
+        ("modem", C.SUCCESS, "m2"),
+        (COMPONENT, C.SUCCESS, "2.0"),
+    ]
+    assert world.view().plans[0].counts[DeviceState.UPGRADED] == 1

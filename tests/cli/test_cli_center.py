@@ -139,9 +139,20 @@ def test_a_fleet_and_what_monitoring_shows_of_it(file: Path):
     assert "device-002" in run("center", "monitor", file, "--all").stdout
     log = read("center", "monitor", file, "--device", "device-002")["log"]
     texts = [line["text"] for line in log]
-    assert texts[:2] + texts[-2:] == ["plan received", "device confirmed", "upgrading", "success"]
+    assert texts[:3] == ["plan received", "plan received", "device confirmed"]  # it is said twice
+    assert texts[-2:] == ["upgrading", "success"]
     assert "device confirmed" in run("center", "monitor", file, "--device", "device-002").stdout
     assert run("center", "monitor", file, "--device", "nobody").exit_code == 2
+
+
+def test_devices_below_the_limits_are_in_the_table(file: Path):
+    result = fleet(file, "--devices", 6, "--weak", 1, "--seed", 2)
+    assert result.exit_code == 0, result.output
+    plan = read("center", "monitor", file)["plans"][0]
+    refused = sum(one["components"][0]["state"] == "refused" for one in plan["devices"])
+    assert refused >= 1
+    assert result.stdout.count("not upgraded  STM32      refused") == refused
+    assert "the plan asks for" in result.stdout
 
 
 def test_a_state_file_is_not_replaced_unasked(file: Path):

@@ -80,6 +80,7 @@ def client(data: bytes) -> None:
         talker.announce_update,
         talker.info,
         talker.csq,
+        talker.known_versions,
         lambda: talker.read(0, 1024),
         lambda: talker.next_event(30.0),
         lambda: talker.report_version("STM32", "2.0.0"),

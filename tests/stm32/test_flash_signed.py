@@ -70,13 +70,22 @@ def test_a_signature_for_another_class_of_devices(files):
 @pytest.mark.parametrize("option", [("--no-verify",), ("--diff", "cache")])
 def test_nothing_signed_is_left_unread(files, option):
     refused = flash(files, "signed.bin", *option)
-    assert refused.exit_code == 2 and "cannot be had together" in refused.output
+    assert refused.exit_code == 2
+    assert f"--require-signature without {' '.join(option)}" in refused.output
 
 
 def test_a_signed_image_in_two_pieces(files):
     (files / "two.hex").write_text(
         ":020000040800F2\n:048000000001020376\n:049000000001020366\n:00000001FF\n"
     )
-    with chip(files):
-        refused = flash(files, "two.hex")
-    assert refused.exit_code == 3 and "one piece" in refused.output
+    refused = flash(files, "two.hex")  # no chip is there: it is not asked
+    assert refused.exit_code == 3 and "bytes beside the signed image" in refused.output
+
+
+def test_a_signed_image_that_would_start_behind_the_chips_flash(files):
+    """It fits, and nothing is wrong with it elsewhere; this chip's flash ends before its code."""
+    small = ("--geometry", "0x0800_0000:32x1K", "--program-unit", 2)
+    with serving("STM32F103x8", "--link", files / "tty") as served:
+        refused = flash(files, "signed.bin", *small, base="0x0800_7000")
+        assert refused.exit_code == 3 and "reset vector" in refused.output, refused.output
+        assert served.status()["erases"] == "0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import signing
 from command_line import NEW, OLD, run
 from emulated_chip import World, world
 from served_chip import serving
@@ -13,8 +14,16 @@ from mcu_updater.board import Board, Trial
 from mcu_updater.board.layout import factory_image
 from mcu_updater.cli.session import Terms
 from mcu_updater.cli.target import Target
-from mcu_updater.errors import ChipRefused, LinkError, Reverted, UpdaterError
+from mcu_updater.errors import (
+    ChipRefused,
+    LinkError,
+    Reverted,
+    RolledBack,
+    UntrustedImage,
+    UpdaterError,
+)
 from mcu_updater.quectel.center import Package, Plan
+from mcu_updater.trust import Trust, load_key
 from mcu_updater.updater import Policy
 
 L476 = "STM32L476xG"
@@ -93,6 +102,27 @@ def test_where_the_rom_cannot_do_what_it_takes_it_is_refused(part):
 def test_a_blank_chip_has_nothing_to_update():
     with pytest.raises(UpdaterError, match="first image"):
         upgrade(world())
+
+
+def signed_upgrade(made: World, version: str, image: bytes, *, keys: bool = True) -> Target:
+    trust = Trust((load_key(signing.public_pem("ed25519")),)) if keys else None
+    target = Target(made.connect(), trust=trust)
+    list(target.upgrade(Plan("STM32", version, Package(image), ""), Terms(Policy())))
+    return target
+
+
+def test_keys_count_on_a_chip_too_and_its_journal_keeps_the_floor():
+    board, made = board_and_world(L476)
+    refused = signed_upgrade(made, "2.0.0", NEW["bin"].read_bytes())
+    assert isinstance(refused.result.error, UntrustedImage)
+    assert runs(board) == ("1.0.0", 0)
+    signed_upgrade(made, "2.0.0", signing.signed("2.0.0", counter=2))
+    assert runs(board) == ("2.0.0", 1)
+    older = signed_upgrade(made, "2.5.0", signing.signed("2.5.0", counter=1))
+    assert isinstance(older.result.error, RolledBack)
+    without = signed_upgrade(made, "2.5.0", signing.signed("2.5.0", counter=3), keys=False)
+    assert "--require-signature KEY" in str(without.result.error)
+    assert runs(board) == ("2.0.0", 1)
 
 
 def test_on_the_command_line(tmp_path):

@@ -98,12 +98,6 @@ def test_a_cut_update_goes_on_with_the_keys_that_the_board_keeps(files: Path) ->
     assert "its signature was verified" in run("board", "why", files / "one.board").output
 
 
-def test_keys_are_never_ignored(files: Path) -> None:
-    result = update(files, "2.0.0.bin", "owner", "--target", files / "no-chip")
-    assert result.exit_code == 2
-    assert "--require-signature and --target cannot be had together" in result.output
-
-
 def test_a_signed_image_without_a_key_names_the_option(files: Path) -> None:
     result = update(files, "2.0.0.bin", "")
     assert result.exit_code == 3
