@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flash_emulator.clock import VirtualClock
-    from flash_emulator.device import EmulatedFlash, Interrupted, Reading, Usage, Watch
+    from flash_emulator.device import EmulatedFlash
     from flash_emulator.errors import (
         AlignmentError,
         BusFault,
@@ -51,19 +51,16 @@ if TYPE_CHECKING:
         UnreadableUnit,
         WriteProtected,
     )
+    from flash_emulator.ground import Interrupted
     from flash_emulator.part import Part, PartError, load_part, load_part_file, part_names
     from flash_emulator.power import CutAt, Outcome, PowerLoss, PowerSupply, SteadySupply
-    from flash_emulator.trace import Operation, Trace
+    from flash_emulator.sensing import Reading
+    from flash_emulator.timekeeping import Usage
+    from flash_emulator.trace import Operation, Trace, Watch
 
 _HOMES = {
     "clock": ("VirtualClock",),
-    "device": (
-        "EmulatedFlash",
-        "Interrupted",
-        "Reading",
-        "Usage",
-        "Watch",
-    ),
+    "device": ("EmulatedFlash",),
     "errors": (
         "AlignmentError",
         "BusFault",
@@ -78,6 +75,7 @@ _HOMES = {
         "UnreadableUnit",
         "WriteProtected",
     ),
+    "ground": ("Interrupted",),
     "part": (
         "Part",
         "PartError",
@@ -92,9 +90,12 @@ _HOMES = {
         "PowerSupply",
         "SteadySupply",
     ),
+    "sensing": ("Reading",),
+    "timekeeping": ("Usage",),
     "trace": (
         "Operation",
         "Trace",
+        "Watch",
     ),
 }
 """Where each name is. It is imported when it is asked for: a host that wants a part's geometry does

@@ -1,14 +1,15 @@
-"""What was done to a flash: operations to print, compare and do again."""
+"""What is done to a flash: who watches it, and operations to print, compare and do again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from flash_emulator.power import Outcome
 
 if TYPE_CHECKING:
+    from flash_emulator.cells import Slice
     from flash_emulator.device import EmulatedFlash
 
 
@@ -30,6 +31,25 @@ class Operation:
         size = f", {len(self.data)} bytes" if self.data else ""
         cut = f"; CUT, {self.outcome}" if self.outcome else ""
         return f"{self.kind} {place}{size}{cut}"
+
+
+class Watch(Protocol):
+    """Told what is about to happen in the array; see ``flash_emulator.explore``."""
+
+    def read(self, offset: int, size: int) -> None:
+        """These bytes of the array are looked at; also by a program that may be refused."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """A unit was asked whether it holds *wanted*, and nothing else of it was looked at.
+
+        *never*: it does not, and will not whatever metastable and fading bits do.
+        """
+
+    def operation(self, operation: Operation) -> None:
+        """*operation* begins now: its whole bulk, with power on so far."""
+
+    def moment(self) -> None:
+        """Nothing happens in the array; whoever drives the device says that power may go now."""
 
 
 class Trace:

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from flash_emulator.clock import VirtualClock
-from flash_emulator.device import EmulatedFlash, Flicker, Reading
+from flash_emulator.device import EmulatedFlash
 from flash_emulator.power import SteadySupply
+from flash_emulator.sensing import Flicker, Reading
 
 # How many units are flipped at a time, by how many were looked at before the last of them.
 _MOST = ((4, 4), (6, 1))  # beyond: none by itself, only all of them, turning, and drawn

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from uuid import uuid4
 
-from flash_emulator.device import EmulatedFlash, Reading
+from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore import checks
 from flash_emulator.explore.batches import SIZE, boot_all
 from flash_emulator.explore.graph import Graph
@@ -40,6 +40,7 @@ from flash_emulator.explore.states import (
 )
 from flash_emulator.explore.subject import Nothing, Rest, Subject
 from flash_emulator.power import Outcome
+from flash_emulator.sensing import Reading
 
 _REFINEMENTS = 64  # searches begun anew, at most
 

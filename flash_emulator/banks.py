@@ -1,0 +1,119 @@
+"""Power-on, reset, option bytes: which bank the CPU sees then, and which sectors are protected."""
+
+from __future__ import annotations
+
+import json
+
+from flash_emulator.errors import AlignmentError, UnreadableUnit, WriteProtected
+from flash_emulator.sensing import Sensing
+from flash_emulator.trace import Operation
+from flash_emulator.traits import Aliasing
+
+_SRAM = range(0x2000_0000, 0x4000_0000)  # Armv7-M, DDI 0403, table B3-1
+
+
+class Banks(Sensing):
+    """The part of the device that starts, and that the option bytes rule."""
+
+    def power_on(self) -> None:
+        """After a cut or at the start of a session: registers reset, weak units a step weaker."""
+        self.cells.power_on()
+        self._powered = True
+        self._power_ons += 1
+        self._forget_flickers()
+        self.options.load()
+        self.reset()
+
+    def reset(self) -> None:
+        """System reset: a run-time alias is gone, and with it all that is under way."""
+        self.options.reset()
+        self._busy_until_us = [0] * self.part.bank_count
+        self._mapped = self._bank_after_reset()
+
+    def _bank_after_reset(self) -> int:
+        match self.part.aliasing:
+            case Aliasing.SWAP_OPTION:
+                return int(self.options.swapped)
+            case Aliasing.FB_MODE:
+                return int(self.options.rom_chooses_bank and self._rom_takes_bank_1())
+            case Aliasing.NONE:
+                return 0
+
+    def _rom_takes_bank_1(self) -> bool:
+        """The boot ROM looks at the first word of bank 1 (ST: bank 2), an initial stack pointer.
+
+        Where it is one, the ROM sets FB_MODE and jumps (RM0440, 2.6.1; the rule as in ST's F1
+        FLASH_DualBoot). Which addresses it takes for RAM is assumed: the SRAM region.
+        """
+        offset = self.part.bank_size
+        if self.options.read_protected:
+            return False
+        data, raw_units = self.cells.raw_data(offset, 4), self.cells.raw_units(offset, 4)
+        try:
+            word = self._decoded(data, self._base + offset, offset, raw_units)
+        except UnreadableUnit:
+            return False
+        return int.from_bytes(word, "little") in _SRAM
+
+    @property
+    def mapped_bank(self) -> int:
+        """Physical bank at the base address."""
+        return self._mapped
+
+    @property
+    def maps_at_once(self) -> bool:
+        """Whether ``map_bank`` takes effect at once; else the option counts from a reset on."""
+        return self.part.aliasing is not Aliasing.SWAP_OPTION
+
+    def map_bank(self, bank: int) -> None:
+        """Let the CPU see *bank* at the base address.
+
+        FB_MODE parts: at once, volatile, costs no operation. Parts with a swap option: the option
+        is programmed, which is an operation that can be cut; it counts from the next option load
+        or reset on, as the family has it. Other parts cannot: AlignmentError.
+        """
+        self._alive()
+        if not 0 <= bank < self.part.bank_count or self.part.aliasing is Aliasing.NONE:
+            raise AlignmentError(f"{self.part.name} cannot map bank {bank}")
+        if self.part.aliasing is Aliasing.FB_MODE:
+            self._mapped = bank
+        else:
+            self.program_options(**self.options.swap_to(bank))
+
+    def program_options(self, **fields: int) -> None:
+        """Change option bytes. One operation; its outcomes are those of the family.
+
+        They count from the next option load or reset on. Raises AlignmentError for a field that
+        the part does not have.
+        """
+        self._alive()
+        self.options.check(fields)
+        data = json.dumps(fields, sort_keys=True).encode()
+        if self.watch is not None:
+            self.watch.operation(Operation("options", self._base, data))
+        if self.supply.take(1) < 1:
+            self.options.cut(fields, self.supply.outcome)
+            self._die("options", 0)
+        self.options.program(fields)
+        self._note(Operation("options", self._base, data))
+
+    def launch_options(self) -> None:
+        """OBL_LAUNCH: load the option bytes and reset."""
+        self._alive()
+        self.options.load()
+        self.reset()
+
+    def protect_sectors(self, *addresses: int) -> None:
+        """Write-protect the sectors that start at *addresses* (WRP), at once."""
+        sectors = {self._offset(address, 1) for address in addresses}
+        if not sectors <= self.part.sector_starts.keys():
+            raise AlignmentError("protection goes by sectors: an address is no sector's start")
+        self.options.protect(sectors)
+
+    def _check_protection(self, offset: int, size: int, address: int) -> None:
+        if self.options.write_protected:
+            raise WriteProtected("WRPERR", "all sectors are protected", address)
+        for sector in self.options.protected:
+            end = sector + self.part.sector_starts[sector]
+            if sector < offset + size and offset < end:
+                raise WriteProtected("WRPERR", "the sector is protected", address)

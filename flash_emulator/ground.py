@@ -1,0 +1,100 @@
+"""What every operation of the emulated flash stands on: its fields, addresses, dice, and its end.
+
+``EmulatedFlash`` is one class, because every operation asks the same cells, supply and clock. It is
+written in parts, a concern each: this one, ``timekeeping``, ``sensing``, ``holding``, ``banks`` and
+``damage``. A part names the fields that are its own; the device sets them.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from flash_emulator import cuts
+from flash_emulator.cells import Cells, Mark
+from flash_emulator.clock import VirtualClock
+from flash_emulator.errors import AlignmentError
+from flash_emulator.options import Options
+from flash_emulator.part import Part
+from flash_emulator.power import Outcome, PowerLoss, PowerSupply
+from flash_emulator.trace import Operation, Trace, Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """FLASH_OPSR of U5 and H5 after a reset: the operation that it broke off."""
+
+    kind: str
+    address: int
+
+
+class Ground:
+    """The fields that all parts of the device use, and what each of its operations needs."""
+
+    part: Part
+    clock: VirtualClock
+    supply: PowerSupply
+    seed: int
+    trace: Trace | None
+    watch: Watch | None
+    draws_by_place: bool  # what a cut leaves depends on seed and place alone
+    interrupted: Interrupted | None
+    options: Options
+    stuck: dict[int, int]  # by unit: cells that no program moves
+    cells: Cells
+    _base: int
+    _unit: int
+    _mapped: int
+    _powered: bool
+
+    def _alive(self) -> None:
+        if not self._powered:
+            raise PowerLoss(
+                self.supply.taken, self.supply.outcome, "none: power is off", self._base
+            )
+
+    def _offset(self, address: int, size: int) -> int:
+        """Offset in the array. A range must not leave it, nor cross banks while they are mapped."""
+        offset = address - self._base
+        if offset < 0 or size < 0 or offset + size > self.part.size:
+            raise AlignmentError(f"0x{address:08X}, {size} bytes: outside {self.part.name}")
+        if self._mapped:
+            bank_size = self.part.bank_size
+            if offset < bank_size < offset + size:
+                raise AlignmentError(f"0x{address:08X}, {size} bytes: across mapped banks")
+            offset += bank_size if offset < bank_size else -bank_size
+        return offset
+
+    def _dice(self, place: int) -> random.Random:
+        """The same seed, place and operation number give the same silicon."""
+        return random.Random(self._seed_of(place))  # noqa: S311
+
+    def _seed_of(self, place: int) -> str:
+        number = 0 if self.draws_by_place else self.supply.taken
+        return f"{self.seed}/{place}/{number}"
+
+    def _word(self, data: bytes) -> int:
+        """*data* of one unit with the check bits that belong to them."""
+        value = int.from_bytes(data, "little")
+        return self.cells.code.encode(value) if self.cells.code else value
+
+    def _keep_stuck(self, units: range) -> None:
+        for unit, cells in self.stuck.items():
+            if unit in units and self.cells.mark(unit) is not Mark.VIRGIN:
+                held = cuts.held(self.cells, unit)
+                self.cells.set_word(unit, replace(held, word=held.word | cells))
+
+    def _note(self, operation: Operation) -> None:
+        self.interrupted = None
+        if self.trace is not None:
+            self.trace.operations.append(operation)
+
+    def _die(self, kind: str, offset: int) -> None:
+        """Power is gone. On parts with OPSR the next start can see what was under way."""
+        address, outcome = self._base + offset, self.supply.outcome
+        if self.trace is not None:
+            self.trace.operations.append(Operation(kind, address, done=0, outcome=outcome))
+        if self.part.opsr and outcome not in (Outcome.BEFORE, Outcome.AFTER):
+            self.interrupted = Interrupted(kind, address)
+        self._powered = False
+        raise PowerLoss(self.supply.taken, outcome, kind, address)

@@ -1,0 +1,120 @@
+"""Whether units hold what somebody asks for: less is looked at than by a read."""
+
+from __future__ import annotations
+
+from flash_emulator import cuts
+from flash_emulator.cells import Mark, RawUnit, Slice
+from flash_emulator.ecc import Decoded, Verdict
+from flash_emulator.errors import UnknownContent
+from flash_emulator.power import Outcome
+from flash_emulator.sensing import Sensing
+
+
+class Holding(Sensing):
+    """The part of the device that compares."""
+
+    def match(self, address: int, expected: bytes) -> int:
+        """How many bytes from *address* on read as *expected*, up to a unit that does not.
+
+        A unit that cannot be read holds nothing. No unit behind the first that differs is looked
+        at, and of that one only whether it holds what is expected.
+        """
+        self._alive()
+        offset = self._offset(address, len(expected))
+        self._wait_for_read(offset, len(expected))
+        if self.options.read_protected:
+            return 0
+        done = self._plainly_held(offset, expected)
+        while done < len(expected):
+            unit, begin = divmod(offset + done, self._unit)
+            part = expected[done : done + self._unit - begin]
+            if not self._holds(unit, (begin, part)):
+                break
+            done += len(part)
+        return done
+
+    def _plainly_held(self, offset: int, expected: bytes) -> int:
+        """How many bytes of *expected* stand in whole plain units from *offset* on."""
+        unit = self._unit
+        if len(expected) <= unit:
+            return 0
+        size = self.cells.plain_size(offset, len(expected))
+        data = self.cells.raw_data(offset, size)
+        same = size if expected.startswith(data) else _same(data, expected)
+        if same < len(expected):
+            same -= (offset + same) % unit
+        if self.watch is not None and same > 0:
+            self.watch.read(offset, same)
+        return max(0, same)
+
+    def _holds(self, unit: int, wanted: Slice) -> bool:
+        """Whether *unit* holds this slice."""
+        if self.cells.mark(unit) is Mark.UNKNOWN:
+            if wanted not in self.cells.not_held(unit):
+                raise UnknownContent(unit * self._unit, self._unit, wanted)
+            held = False
+        else:
+            held = self._reads_as(unit, wanted)
+        if self.watch is not None:
+            self.watch.compared(unit, wanted, never=not held and not self.may_hold(unit, wanted))
+        return held
+
+    def _reads_as(self, unit: int, wanted: Slice) -> bool:
+        """Whether a read of the unit gives this slice; not where it cannot be read."""
+        begin, part = wanted
+        raw = self.cells.raw(unit)
+        if raw is None:
+            return self.cells.raw_data(unit * self._unit + begin, len(part)) == part
+        number, mask = int.from_bytes(part, "little"), (1 << 8 * len(part)) - 1
+
+        def holds(decoded: Decoded) -> bool:
+            right = decoded.data >> 8 * begin & mask == number
+            return right and decoded.verdict is not Verdict.DETECTED
+
+        decoded = self._sensed(unit, raw, holds)
+        self.usage.corrected += decoded.verdict is Verdict.CORRECTED
+        return holds(decoded)
+
+    def may_hold(self, unit: int, wanted: Slice) -> bool:
+        """Whether a read may ever give this slice, as long as no operation touches the unit.
+
+        Not where more bits differ for good than the ECC corrects.
+        """
+        if self.cells.mark(unit) is Mark.UNKNOWN:
+            return False
+        return self._cells_may_hold(cuts.held(self.cells, unit), wanted)
+
+    def may_hold_after_erase(
+        self, address: int, unit: int, outcome: Outcome, wanted: Slice
+    ) -> bool:
+        """The same of a *unit* in the sector at physical *address*, whose erase is cut so."""
+        if self.cells.mark(unit) is Mark.UNKNOWN and outcome not in (
+            Outcome.BLANK,
+            Outcome.WEAK,
+            Outcome.AFTER,
+        ):
+            return True
+        offset = address - self._base
+        size = self.part.sector_starts[offset]
+        units = range(offset // self._unit, (offset + size) // self._unit)
+        raw = cuts.erased_unit(self.cells, units, unit, outcome, self._seed_of(offset))
+        return self._cells_may_hold(raw, wanted)
+
+    def _cells_may_hold(self, raw: RawUnit, wanted: Slice) -> bool:
+        begin, part = wanted
+        unsure = raw.metastable | raw.fading[0] | raw.fading[1] | raw.fading[2]
+        mask = ((1 << 8 * len(part)) - 1) << 8 * begin
+        differs = (raw.word ^ int.from_bytes(part, "little") << 8 * begin) & mask & ~unsure
+        return differs.bit_count() <= (1 if self.cells.code else 0)
+
+
+def _same(one: bytes, other: bytes) -> int:
+    """How many bytes the two have in common, from their start."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
