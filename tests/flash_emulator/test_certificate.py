@@ -16,7 +16,8 @@ import pytest
 from evidence_toys import certified, world
 
 from flash_emulator import Outcome, Reading
-from flash_emulator.certificate_check import NotConfirmed, confirm, main
+from flash_emulator.certificate_check import NotConfirmed, confirm
+from flash_emulator.certificate_check.__main__ import main
 from flash_emulator.explore import (
     Limits,
     Options,

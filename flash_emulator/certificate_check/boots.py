@@ -1,0 +1,68 @@
+"""One boot: how it reads metastable units, what it begins from, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from flash_emulator import EmulatedFlash, Reading, SteadySupply, VirtualClock
+
+_CODES = {"f": Reading.FLIPPED, "d": Reading.DRAWN, "t": Reading.TURNING}
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """How metastable units read in one boot: *flips* read the opposite, where STABLE."""
+
+    reading: Reading = Reading.STABLE
+    flips: frozenset[int] = frozenset()
+
+    @classmethod
+    def parse(cls, code: str | None) -> Reads:
+        """As in a path, behind the ``!``."""
+        if not code or code in _CODES:
+            return cls(_CODES[code] if code else Reading.STABLE)
+        return cls(flips=frozenset(int(unit, 16) for unit in code.split("+")))
+
+    def __str__(self) -> str:
+        codes = {reading: code for code, reading in _CODES.items()}
+        units = "+".join(f"{unit:02x}" for unit in sorted(self.flips))
+        text = codes.get(self.reading, units)
+        return f"!{text}" if text else ""
+
+
+def most_flipped(among: int) -> int:
+    """How many units are flipped at a time, where so many were looked at before the last one."""
+    return 4 if among < 4 else 1 if among < 6 else 0
+
+
+def powered(flash: EmulatedFlash, reads: Reads) -> EmulatedFlash:
+    """A twin that gets power as if for the first time."""
+    twin = flash.fork()
+    twin.clock, twin.supply = VirtualClock(), SteadySupply()
+    twin.reading, twin.flips = reads.reading, reads.flips
+    twin.forget_history()
+    twin.power_on()
+    return twin
+
+
+def state_key(flash: EmulatedFlash, rest: Any) -> str:
+    return blake2b(flash.digest() + rest.digest, digest_size=16).hexdigest()
+
+
+def ended(run: Any, point: Callable[[object], None] | None = None) -> tuple[str, list[str] | None]:
+    """How a run left alone ends: the subject's word, or what is violated."""
+    try:
+        while True:
+            memory = next(run)
+            if point is not None:
+                point(memory)
+    except StopIteration as stop:
+        return str(stop.value), None
+    except Exception as error:
+        question = getattr(error, "question", None)
+        if question is not None:
+            return "", [question, str(getattr(error, "text", error))]
+        return "", ["live", f"the boot ended in {type(error).__name__}: {error}"]

@@ -1,0 +1,170 @@
+"""The states of a certificate, one by one: each is reached again, cut by cut, and booted."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from flash_emulator import CutAt, EmulatedFlash, Operation, Outcome, PowerLoss, Reading
+from flash_emulator.certificate_check.boots import Reads, ended, most_flipped, powered, state_key
+from flash_emulator.certificate_check.file import Certificate, NotConfirmed, Slice, Unseen, read
+from flash_emulator.certificate_check.walk import Left, Walk
+
+_CUT = re.compile(r"(?:(\d+)([a-z])|@(\d+)|z)(?:~([^\s.!~]+))?(?:!([0-9a-z+]+))?")
+
+
+class _Moment(BaseException):
+    """Power goes while no operation is under way."""
+
+
+class Checker:
+    """Checks states of *certificate*, one by one. *cuts* counts those that were tried."""
+
+    def __init__(
+        self, certificate: Certificate, subject: Any, flash: EmulatedFlash, rest: Any
+    ) -> None:
+        self.certificate = certificate
+        self.subject = subject
+        self.outcomes = {code: Outcome(o) for code, o in certificate.header["outcomes"].items()}
+        self.readings = [Reading(reading) for reading in certificate.header["readings"]]
+        self.cuts = 0
+        self._start = flash.fork(), rest
+        self._start[0].draws_by_place = True
+        self.state = lru_cache(4096)(self._state)
+
+    def check(self, path: str) -> None:
+        """Raises NotConfirmed."""
+        state, ways = self.state(path), [Reads()]
+        for reads in ways:  # it grows
+            walk = Walk(self, path, state, reads)
+            found = walk.follow()
+            if found is not None and any(self._unseen(each).spans for each in _way(path)):
+                self._really(path, reads, found)
+            ways += [new for new in self._other_ways(reads, walk.flash) if new not in ways]
+
+    def _other_ways(self, reads: Reads, flash: EmulatedFlash) -> list[Reads]:
+        """What else a state is booted in, after *flash* was booted in one way."""
+        if reads.reading is not Reading.STABLE or not flash.flickers:
+            return []
+        flipped, left, all_tried = list[Reads](), len(reads.flips), not flash.flickered_full
+        for unit, among, count in flash.flickered:
+            is_tried = count < most_flipped(among)
+            all_tried &= is_tried
+            if unit in reads.flips:
+                left -= 1
+            elif not left and is_tried and Reading.FLIPPED in self.readings:
+                flipped.append(Reads(flips=reads.flips | {unit}))
+        others = (each for each in self.readings if each is not Reading.FLIPPED or not all_tried)
+        return [*flipped, *map(Reads, others)]
+
+    def _unseen(self, path: str) -> Unseen:
+        return self.certificate.unseen[self.certificate.paths[path]]
+
+    def left(self, flash: EmulatedFlash) -> EmulatedFlash:
+        """What a cut leaves of *flash*, as far as the search goes."""
+        flash.interrupted = None
+        if not self.certificate.header["merge"]:
+            return flash
+        flash.cells.fade()
+        found: EmulatedFlash = self.subject.representative(flash)
+        return found
+
+    def _state(self, path: str) -> Left:
+        """The state at the end of *path*, with all forgotten that the certificate forgets."""
+        if path not in self.certificate.paths:
+            raise NotConfirmed(f"{path}: other states are reached over this one: it is not listed")
+        flash, rest = self._start if path == "-" else self._cut(self.state(_way(path)[-2]), path)
+        twin, expected = self._unseen(path).forgotten(flash), self.certificate.paths[path]
+        found = state_key(twin, rest) if twin is not None else "one that may hold what is excluded"
+        if twin is None or found != expected:
+            raise NotConfirmed(f"{path}: expected state {expected}, found {found}")
+        return twin, rest
+
+    def _cut(self, state: Left, path: str) -> Left:
+        """Boot *state* up to the last cut of *path*."""
+        parsed = _CUT.fullmatch(path.rpartition(".")[2])
+        if parsed is None:
+            raise NotConfirmed(f"{path}: its last part is no cut")
+        operation, outcome, moment, way, reads = parsed.groups()
+        flash = powered(state[0], Reads.parse(reads))
+        boot = self.subject.boot(flash, state[1])
+        flash.watch = _AtMoment(int(moment or 0))
+        if operation:
+            flash.supply = CutAt(int(operation), self.outcomes[outcome])
+        try:
+            found = ended(boot.run())
+        except (PowerLoss, _Moment):
+            pass
+        else:
+            if operation or moment or found[1]:
+                raise NotConfirmed(f"{path}: the last cut is never reached, found {found}")
+        flash.watch = None
+        return self.left(flash), dict(boot.surviving())[way or ""]
+
+    def _really(self, path: str, reads: Reads, expected: object) -> None:
+        """The same cuts with nothing forgotten."""
+        state = self._start
+        for prefix in _way(path)[1:]:
+            state = self._cut(state, prefix)
+        boot = self.subject.boot(powered(state[0], reads), state[1])
+        if (found := ended(boot.run())) != expected:
+            raise NotConfirmed(f"{path}: really ends in {found}, expected {expected}")
+
+
+def _way(path: str) -> list[str]:
+    """The paths to all states on the way, from the start to the end of *path*."""
+    parts = [] if path == "-" else path.split(".")
+    return ["-", *(".".join(parts[: count + 1]) for count in range(len(parts)))]
+
+
+@dataclass
+class _AtMoment:
+    """Cuts at the moment of this number."""
+
+    left: int
+
+    def operation(self, operation: Operation) -> None:
+        """Nothing: the supply cuts operations."""
+
+    def read(self, offset: int, size: int) -> None:
+        """Nothing."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """Nothing."""
+
+    def moment(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise _Moment
+
+
+def confirm(
+    path: str,
+    factory: Callable[[dict[str, str]], Any],
+    *,
+    sample: int = 0,
+    seed: int = 0,
+    head: str = "",
+) -> str:
+    """Check all states, or a *sample* of them; in words what was done. Raises NotConfirmed.
+
+    *head*: the one that the certificate must have, where that is known.
+    """
+    certificate = read(path)
+    if head not in ("", certificate.head):
+        raise NotConfirmed(f"another certificate: expected head {head}, found {certificate.head}")
+    subject, flash, rest = factory(certificate.header["world"])
+    checker, paths = Checker(certificate, subject, flash, rest), list(certificate.paths)
+    count = min(sample or len(paths), len(paths))
+    if count < len(paths):
+        paths = random.Random(seed).sample(paths, count)  # noqa: S311
+    for each in paths:
+        checker.check(each)
+    return (
+        f"confirmed: {count} of {certificate.totals['states']} states, {checker.cuts} cuts tried; "
+        f"violations: {certificate.totals['violations']}; head {certificate.head}"
+    )

@@ -1,0 +1,199 @@
+"""A boot is followed to its very end; all that cuts leave on the way must be listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from flash_emulator import (
+    CutAt,
+    EmulatedFlash,
+    Operation,
+    Outcome,
+    PowerLoss,
+    Reading,
+    UnknownContent,
+)
+from flash_emulator.certificate_check.boots import Reads, ended, powered, state_key
+from flash_emulator.certificate_check.file import NotConfirmed, Slice
+
+if TYPE_CHECKING:
+    from flash_emulator.certificate_check.checker import Checker
+
+Left = tuple[EmulatedFlash, Any]  # what a cut leaves: the flash, and all else that survives
+
+
+class _Endless(BaseException):
+    """The boot does more operations than it may."""
+
+
+class _Loop(BaseException):
+    """The boot has come back to a point."""
+
+
+class Walk:
+    """One boot to its very end, beside the segments that the certificate has for it.
+
+    A boot in another way of reading is listed from where the first unit is looked at that reads
+    otherwise. Up to there it is what it is in a way with fewer units flipped, and stands there.
+    """
+
+    def __init__(self, checker: Checker, path: str, state: Left, reads: Reads) -> None:
+        self.flash = powered(state[0], reads)
+        self._reads = reads
+        self._boot = checker.subject.boot(self.flash, state[1])
+        self._checker = checker
+        self._path = path
+        self._visited: set[str] = set()
+        self._left: int = checker.certificate.header["operations"]
+        key = bytes.fromhex(state_key(*state))
+        self._enter(lambda like: blake2b(key + str(like).encode(), digest_size=17).hexdigest())
+
+    def follow(self) -> tuple[str, list[str] | None] | None:
+        """How it ends; None where it comes back to where it was. Raises NotConfirmed."""
+        self.flash.watch = self
+        try:
+            end, violation = ended(self._boot.run(), self._point)
+            if violation is None:
+                self._closed(self.flash.fork(), "at rest")
+        except _Loop:
+            return None
+        except _Endless:
+            most = self._checker.certificate.header["operations"]
+            end, violation = "", ["live", f"no rest after {most} operations of one boot"]
+        except UnknownContent as unknown:
+            raise self._not(f"a boot that never looks at unknown content; {unknown}") from unknown
+        finally:
+            self.flash.watch = None
+        self._leave(None, end, violation)
+        return end, violation
+
+    def _enter(self, name: Callable[[Reads], str]) -> None:
+        """Begin the segment of a node, called *name* of how units are read."""
+        segments = self._checker.certificate.segments
+        self._listed: list[tuple[Reads, dict[str, Any]]] = []
+        for like in self._alike():
+            if (node := name(like)) in segments:
+                self._listed.append((like, segments[node]))
+                if like == self._reads:
+                    break
+        self._node = name(self._reads)
+        if not self._listed:
+            raise self._not(f"node {self._node} to be listed")
+        unseen = self._checker.certificate.unseen
+        self._edges = {key: None for _, segment in self._listed for key in segment["edges"]}
+        self._classes = list({unseen[key]: None for key in self._edges if unseen[key].spans})
+        self._operations, self._signature = 0, blake2b(digest_size=16)
+
+    def _alike(self) -> Iterator[Reads]:
+        """Ways of reading in which this boot would have been the same so far; its own first."""
+        yield self._reads
+        if self._reads.reading is not Reading.STABLE:
+            if not self.flash.flickers:
+                yield Reads()
+            return
+        free = sorted(self._reads.flips - self._looked())
+        for count in range(1, len(free) + 1):
+            for units in combinations(free, count):
+                yield Reads(flips=self._reads.flips.difference(units))
+
+    def _looked(self) -> set[int]:
+        return {flicker.unit for flicker in self.flash.flickered}
+
+    def _point(self, memory: object) -> None:
+        bank, before = self.flash.mapped_bank, self.flash.digest() + self._boot.volatile()
+
+        def name(like: Reads) -> str:
+            twin = self.flash if like == self._reads else self.flash.fork()
+            twin.reading, twin.flips = like.reading, like.flips
+            text = repr((bank, memory, *twin.senses())).encode()
+            return blake2b(before + text, digest_size=17).hexdigest()
+
+        self._leave(name, "", None)
+        self._enter(name)
+        if self._node in self._visited:
+            raise _Loop
+        self._visited.add(self._node)
+
+    def _leave(
+        self, name: Callable[[Reads], str] | None, end: str, violation: list[str] | None
+    ) -> None:
+        """End the segment; *name* is that of the node where the next one begins."""
+        alike = list(self._alike())
+        like, segment = next((each for each in self._listed if each[0] in alike), (None, {}))
+        if like is None:
+            raise self._not("a boot of its own in this way of reading, found none listed")
+        following = name(like) if name is not None else None
+        found = {
+            "operations": self._operations,
+            "signature": self._signature.hexdigest(),
+            "next": following,
+            "end": end,
+            "violation": violation,
+        }
+        for fact, value in found.items():
+            if value != segment[fact]:
+                raise self._not(f"{fact} {segment[fact]!r}, found {value!r}")
+
+    def _not(self, expected: str) -> NotConfirmed:
+        how = str(self._reads).removeprefix("!") or "as they last were"
+        return NotConfirmed(f"after {self._path}, bits read {how}: expected {expected}")
+
+    # --- Watch
+
+    def operation(self, operation: Operation) -> None:
+        self._left -= operation.done
+        if self._left < 0:
+            raise _Endless
+        head = f"{operation.kind} {operation.address:x} {len(operation.data)} "
+        self._signature.update(head.encode() + operation.data)
+        self._operations += operation.done
+        twin, size = self.flash.fork(), self.flash.part.program_unit
+        for at in range(operation.done):
+            piece = operation
+            if operation.kind == "program":
+                data = operation.data[at * size : (at + 1) * size]
+                piece = Operation("program", operation.address + at * size, data)
+            for outcome in self._checker.outcomes.values():
+                self._try(twin, piece, outcome)
+            if operation.done > 1:
+                twin.repeat(piece)
+
+    def moment(self) -> None:
+        self._closed(self.flash.fork(), "at a moment")
+
+    def read(self, offset: int, size: int) -> None:
+        """Who looks at what is unknown is told so by the device."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """As ``read``."""
+
+    def _try(self, flash: EmulatedFlash, operation: Operation, outcome: Outcome) -> None:
+        twin = flash.fork()
+        twin.supply = CutAt(1, outcome)
+        try:
+            twin.repeat(operation)
+        except PowerLoss:
+            self._closed(twin, f"{operation}, {outcome}")
+        else:
+            raise self._not(f"power to be lost in {operation}, found it complete")
+
+    def _closed(self, flash: EmulatedFlash, what: str) -> None:
+        """What a cut left must be listed."""
+        flash = self._checker.left(flash)
+        for way, rest in self._boot.surviving():
+            self._checker.cuts += 1
+            if not self._is_listed(flash, rest):
+                found = state_key(flash, rest)
+                raise self._not(f"what a cut leaves to be listed ({what}, way {way!r}): {found}")
+
+    def _is_listed(self, flash: EmulatedFlash, rest: Any) -> bool:
+        """As it is, or when that is forgotten which one of the listed states leaves unknown."""
+        for index, unseen in enumerate(self._classes):
+            twin = unseen.forgotten(flash)
+            if twin is not None and state_key(twin, rest) in self._edges:
+                self._classes.insert(0, self._classes.pop(index))  # most likely the next one, too
+                return True
+        return state_key(flash, rest) in self._edges
