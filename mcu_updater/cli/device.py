@@ -21,18 +21,13 @@ from mcu_updater.cli import exits, values
 from mcu_updater.cli.device_control import Control
 from mcu_updater.cli.device_pins import Pins, Wiring
 from mcu_updater.cli.module import wire_address
+from mcu_updater.cli.options import cut_options, together
 from mcu_updater.errors import UsageError
 from mcu_updater.serve import PtyWire, RealClock, Stopper, TcpWire, Wire
 from mcu_updater.serve.chips import Desk, serve_chip
 
 FILE = click.Path(path_type=Path)
 POSITIVE = click.FloatRange(min=0, min_open=True)
-
-
-def _options(group: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(OPTIONS):
-        group = option(group)
-    return group
 
 
 def _faults(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[Fault]:
@@ -86,7 +81,7 @@ def _choice(name: str, *values_: str, text: str) -> Callable[..., Any]:
     )
 
 
-OPTIONS = (
+_options = together(
     click.option("--link", type=FILE, metavar="PATH", help="A stable name for the pty."),
     click.option("--tcp", metavar="HOST:PORT", help="Listen there instead; port 0: any free one."),
     click.option("--once", is_flag=True, help="End when the client leaves."),
@@ -123,16 +118,7 @@ OPTIONS = (
     click.option("--program-us", type=POSITIVE, metavar="US", help="Time to program one unit."),
     click.option("--erase-us", type=POSITIVE, metavar="US", help="Time to erase one sector."),
     click.option("--mass-erase-us", type=POSITIVE, metavar="US", help="Of a bank, or of all."),
-    click.option(
-        "--cut-at", type=click.IntRange(min=1), metavar="N", help="Cut power at flash operation N."
-    ),
-    click.option(
-        "--outcome",
-        type=click.Choice([outcome.value for outcome in Outcome]),
-        default=Outcome.TORN.value,
-        show_default=True,
-        help="What the cut leaves of that operation.",
-    ),
+    cut_options,
     _choice("--after-cut", "exit", "on", "off", text="End; or power comes back; or it does not."),
     click.option(
         "--fault",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mcu_updater.board.strategies import default_strategy
 from mcu_updater.cli import values
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.fits import fit, fits, image_size, link_address, sector_ranges
+from mcu_updater.cli.options import together
 from mcu_updater.cli.screen import show
 from mcu_updater.errors import ImageRejected, PortError, UsageError
 from mcu_updater.files import ImageFile, read_image
@@ -35,7 +36,6 @@ from mcu_updater.report.lines import SCHEMA
 from mcu_updater.strategy import Strategy
 
 FILE = click.Path(path_type=Path)
-Command = Callable[..., Any]
 
 _base = click.option(
     "--base",
@@ -61,12 +61,7 @@ _component = click.option(
     "--component", default="", metavar="NAME", help="Of a package: the image for this component."
 )
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-
-
-def _reading(command: Command) -> Command:
-    for option in (_component, _raw, _allow, _base):
-        command = option(command)
-    return command
+_reading = together(_base, _allow, _raw, _component)
 
 
 @click.group("image")

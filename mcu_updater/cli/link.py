@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from mcu_updater.board import Attachment, Board, save_board
+from mcu_updater.cli.options import together
 from mcu_updater.host.clock import WallClock
 from mcu_updater.host.serial_port import DEFAULT_BAUD, SerialPort, open_port
 from mcu_updater.host.stop import Stop, StoppablePort
@@ -103,17 +103,8 @@ class BoardSaver:
         return device.usage.programs, device.usage.erases, options
 
 
-Command = Callable[..., None]
-
-
-def module_options(command: Command) -> Command:
-    """All but ``--module`` itself, which one command needs and the other may have."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-_OPTIONS = (
+# All but ``--module`` itself, which one command needs and the other may have.
+module_options = together(
     click.option(
         "--baud",
         type=click.IntRange(min=1),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,13 @@ from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import look, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
 from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
+from mcu_updater.cli.options import (
+    component_option,
+    cut_options,
+    piece_size_option,
+    read_size_option,
+    together,
+)
 from mcu_updater.cli.screen import Screen, open_screen, show
 from mcu_updater.cli.session import Session, Terms
 from mcu_updater.cli.signatures import signature_options, trust_of
@@ -29,23 +35,12 @@ from mcu_updater.report.why import render_sections
 from mcu_updater.strategy import Strategy
 from mcu_updater.updater import Policy
 
-PART, COMPONENT, VERSION = "STM32L476xG", "STM32", "1.0.0"
+PART, VERSION = "STM32L476xG", "1.0.0"
 
-Command = Callable[..., None]
 FILE = click.Path(path_type=Path)
 
 
-# --- options that several commands have
-
-
-def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
+# --- options that both commands have
 
 _part = click.option(
     "--part",
@@ -60,20 +55,11 @@ _strategy = click.option(
     help="How the image to run comes to the CPU of a fresh board. option-toggle is no choice for "
     "a product: a power cut in its option write locks the chip.  [default: the part's]",
 )
-_cut_options = _options(
-    click.option(
-        "--cut-at", type=click.IntRange(min=1), metavar="N", help="Cut power at flash operation N."
-    ),
-    click.option(
-        "--outcome",
-        type=click.Choice([outcome.value for outcome in Outcome]),
-        default=Outcome.TORN.value,
-        show_default=True,
-        help="What the cut leaves of that operation.",
-    ),
+_cut_options = together(
+    cut_options,
     click.option("--cut-module", is_flag=True, help="The module loses power at the cut, too."),
 )
-_trial_options = _options(
+_trial_options = together(
     click.option(
         "--trial",
         type=click.Choice([trial.value for trial in Trial]),
@@ -90,7 +76,7 @@ _trial_options = _options(
         help="Trial boots before the old image comes back.",
     ),
 )
-_screen_options = _options(
+_screen_options = together(
     click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text."),
     click.option("--quiet", is_flag=True, help="Print nothing but errors."),
     click.option("--verbose", is_flag=True, help="Also print each step that was decided."),
@@ -149,33 +135,14 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
     metavar="V",
     help="Version that IMAGE is announced as.",
 )
-@click.option(
-    "--component",
-    default=COMPONENT,
-    show_default=True,
-    callback=values.component,
-    metavar="NAME",
-    help="Component that the plan is for.",
-)
+@component_option("Component that the plan is for.")
 @_part
 @_strategy
 @click.option(
     "--base", callback=values.address, metavar="ADDR", help="Where a raw image is linked."
 )
-@click.option(
-    "--read-size",
-    type=click.IntRange(1, 4096),
-    default=1024,
-    show_default=True,
-    metavar="N",
-    help="Bytes of one AT+QIOTOTARD.",
-)
-@click.option(
-    "--piece-size",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Bytes that the module holds at a time.  [default: the whole package]",
-)
+@read_size_option
+@piece_size_option
 @click.option(
     "--md5",
     callback=values.digest(16),
@@ -333,14 +300,7 @@ def board() -> None:
     help="Firmware in bank A.  [default: a minimal one]",
 )
 @values.raw_option
-@click.option(
-    "--component",
-    default=COMPONENT,
-    show_default=True,
-    callback=values.component,
-    metavar="NAME",
-    help="Name under which the version is reported.",
-)
+@component_option("Name under which the version is reported.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, metavar="N", help="Of all its randomness."
 )

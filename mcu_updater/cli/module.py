@@ -14,6 +14,7 @@ from rich.table import Table
 from mcu_updater.center.access import DeviceCenter, device_of, open_state, state_path
 from mcu_updater.center.reading import read_center
 from mcu_updater.cli import values
+from mcu_updater.cli.options import component_option, piece_size_option
 from mcu_updater.cli.screen import show
 from mcu_updater.delta import parse_header
 from mcu_updater.errors import PortError, UsageError
@@ -54,14 +55,7 @@ def commands() -> None:
     help="What the cloud gives, as one plan; or --center.",
 )
 @values.raw_option
-@click.option(
-    "--component",
-    default="STM32",
-    show_default=True,
-    callback=values.component,
-    metavar="NAME",
-    help="Component that the plan is for.",
-)
+@component_option("Component that the plan is for.")
 @click.option(
     "--center",
     type=FILE,
@@ -101,12 +95,7 @@ def commands() -> None:
     help="With a delta package as --package: the same version in full, for devices at other "
     "versions, and after the delta failed.",
 )
-@click.option(
-    "--piece-size",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Bytes that the module holds at a time.  [default: the whole package]",
-)
+@piece_size_option
 @click.option("--link", type=FILE, metavar="PATH", help="A stable name for the pty.")
 @click.option("--tcp", metavar="HOST:PORT", help="Listen there instead; port 0: any free one.")
 @click.option("--stdio", is_flag=True, help="Standard input and output instead.")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
+from mcu_updater.cli.options import Decorator, together
 from mcu_updater.errors import UsageError
 
 if TYPE_CHECKING:  # cryptography takes 30 ms: for those who give a key
     from mcu_updater.trust import PublicKey, Trust
-
-Command = Callable[..., None]
 
 
 def _keys(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> tuple[PublicKey, ...]:
@@ -39,7 +37,7 @@ def _class_id(_: click.Context, __: click.Parameter, text: str | None) -> bytes 
         raise click.BadParameter(f"{text!r} is no UUID") from error
 
 
-def _key_option(more: str) -> Callable[[Command], Command]:
+def _key_option(more: str) -> Decorator:
     return click.option(
         "--require-signature",
         "keys",
@@ -61,12 +59,10 @@ _class_option = click.option(
 )
 
 
-def signature_options(command: Command) -> Command:
-    return _key_option("The board keeps the keys.")(_class_option(command))
-
-
-def flash_signature_options(command: Command) -> Command:
-    return _key_option("All of the image is read back then.")(_class_option(command))
+signature_options = together(_key_option("The board keeps the keys."), _class_option)
+flash_signature_options = together(
+    _key_option("All of the image is read back then."), _class_option
+)
 
 
 def trust_of(given: dict[str, Any]) -> Trust | None:

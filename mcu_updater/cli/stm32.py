@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from mcu_updater.cli import values
+from mcu_updater.cli.options import together
 from mcu_updater.cli.signatures import flash_signature_options
-from mcu_updater.cli.stm32_link import Bench, Command, opened, port_options
+from mcu_updater.cli.stm32_link import Bench, opened, port_options
 from mcu_updater.cli.stm32_signed import check_signature, refuse_unread
 from mcu_updater.errors import PortError, UsageError, address_text
 from mcu_updater.stm32.chip import Sector
@@ -36,14 +37,7 @@ _base = click.option(
 )
 
 
-def _flash_options(command: Command) -> Command:
-    command = flash_signature_options(command)
-    for option in reversed(_FLASH_OPTIONS):
-        command = option(command)
-    return command
-
-
-_FLASH_OPTIONS = (
+_flash_options = together(
     click.option(
         "--diff",
         type=click.Choice([method.value for method in DiffMethod]),
@@ -64,6 +58,7 @@ _FLASH_OPTIONS = (
         help="Start the program whose vector table lies there.",
     ),
     click.option("--no-verify", is_flag=True, help="Do not look whether it is there."),
+    flash_signature_options,
 )
 
 

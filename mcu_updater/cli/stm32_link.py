@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import click
 
 from mcu_updater.cli import values
 from mcu_updater.cli.chips import chip_of, chips_with, choose_chip
+from mcu_updater.cli.options import together
 from mcu_updater.cli.stm32_screen import FlasherScreen, open_flasher_screen
 from mcu_updater.errors import ChipRefused, UsageError
 from mcu_updater.host.chip_memory import FolderKeeper, default_folder
@@ -33,7 +34,6 @@ from mcu_updater.stm32.flasher import Flasher
 from mcu_updater.stm32.line import WIRINGS, Wiring, wiring_named
 from mcu_updater.stm32.rom import Timeouts, Traffic
 
-Command = Callable[..., None]
 _AUTO = "auto"
 _DEFAULT_LATENCY_MS = 1.0  # of a bridge in low-latency mode, or of none
 
@@ -191,13 +191,7 @@ def _size(text: str) -> int:
     return int(text[:-1]) * scale if scale else int(text)
 
 
-def port_options(command: Command) -> Command:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-_OPTIONS = (
+port_options = together(
     click.option(
         "--port",
         required=True,

@@ -9,7 +9,7 @@ bootloader finds the same journals.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from mcu_updater.board import Trial
 from mcu_updater.board.layout import layout_of
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.boot import ResetCause, boot
+from mcu_updater.cli.options import together
 from mcu_updater.cli.screen import Screen
 from mcu_updater.cli.session import Terms
 from mcu_updater.cli.signatures import trust_of
@@ -53,13 +54,7 @@ _WHY_NOT = {
 }
 
 
-def target_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-_OPTIONS = (
+target_options = together(
     click.option(
         "--target",
         "target_port",

@@ -16,6 +16,7 @@ import click
 from mcu_updater.board import Board, load_board, save_board
 from mcu_updater.cli import exits, look
 from mcu_updater.cli.link import PORT_HELP, BoardSaver, LinkOptions, module_options
+from mcu_updater.cli.options import read_size_option
 from mcu_updater.cli.signatures import signature_options, trust_of
 from mcu_updater.cli.watchlog import JsonLog, Log, TextLog
 from mcu_updater.errors import LinkError, ModuleRefused, PortError, UpdaterError
@@ -142,14 +143,7 @@ def _event_name(outcome: Outcome) -> str:
     metavar="S",
     help="Ask for a plan so often; one that comes by itself is taken at once.",
 )
-@click.option(
-    "--read-size",
-    type=click.IntRange(1, 4096),
-    default=1024,
-    show_default=True,
-    metavar="N",
-    help="Bytes of one AT+QIOTOTARD.",
-)
+@read_size_option
 @signature_options
 @module_options
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")

@@ -1,0 +1,64 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from flash_emulator import Outcome
+from mcu_updater.cli import values
+
+Command = Callable[..., None]
+Decorator = Callable[[Command], Command]
+
+
+def together(*options: Decorator) -> Decorator:
+    """One decorator for all of them; ``--help`` lists them in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def component_option(text: str) -> Decorator:
+    """*text*: what the name is for."""
+    return click.option(
+        "--component",
+        default="STM32",
+        show_default=True,
+        callback=values.component,
+        metavar="NAME",
+        help=text,
+    )
+
+
+read_size_option = click.option(
+    "--read-size",
+    type=click.IntRange(1, 4096),
+    default=1024,
+    show_default=True,
+    metavar="N",
+    help="Bytes of one AT+QIOTOTARD.",
+)
+piece_size_option = click.option(
+    "--piece-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Bytes that the module holds at a time.  [default: the whole package]",
+)
+cut_options = together(
+    click.option(
+        "--cut-at", type=click.IntRange(min=1), metavar="N", help="Cut power at flash operation N."
+    ),
+    click.option(
+        "--outcome",
+        type=click.Choice([outcome.value for outcome in Outcome]),
+        default=Outcome.TORN.value,
+        show_default=True,
+        help="What the cut leaves of that operation.",
+    ),
+)
