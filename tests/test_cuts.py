@@ -48,19 +48,10 @@ def bootable(board: Board) -> str:
     return version
 
 
-def settle(board: Board, trial: Trial = Trial.PASS) -> None:
-    """Let the board run until nothing is left to do."""
-    for _ in range(3):
-        worlds.run(board, trial=trial)
-        if board.result.outcome is Ended.NO_PLAN:
-            return
-    pytest.fail(f"never at rest: {board.result}")
-
-
 def check_carried_on(board: Board, expected: str) -> None:
     board.clock.sleep(1)
     assert bootable(board) in ("1.0.0", "2.0.0")
-    settle(board)
+    worlds.settle(board)
     assert bootable(board) == expected
     assert board.module.versions == {worlds.COMPONENT: expected}
 

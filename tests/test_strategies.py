@@ -70,18 +70,10 @@ def bootable(board: Board) -> str:
     return version
 
 
-def settle(board: Board, trial: Trial = Trial.PASS) -> None:
-    for _ in range(3):
-        worlds.run(board, trial=trial)
-        if board.result.outcome is Ended.NO_PLAN:
-            return
-    pytest.fail(f"never at rest: {board.result}")
-
-
 def check_carried_on(board: Board, expected: str = "2.0.0") -> None:
     board.clock.sleep(1)
     assert bootable(board) in ("1.0.0", "2.0.0")
-    settle(board)
+    worlds.settle(board)
     assert bootable(board) == expected
     assert board.module.versions == {worlds.COMPONENT: expected}
 
@@ -179,7 +171,7 @@ def test_a_whole_update(name: str, strategy: Strategy, trial: Trial) -> None:
 def test_at_rest_a_start_does_no_flash_operation(name: str, strategy: Strategy) -> None:
     made = board(name, strategy)
     worlds.run(made)
-    settle(made)
+    worlds.settle(made)
     before = made.device.digest()
     worlds.run(made)
     assert made.device.supply.taken == 0
@@ -261,7 +253,7 @@ def test_sectors_of_128_kib(strategy: Strategy) -> None:
     for operation in range(1, whole.device.supply.taken + 1, 9):
         made = worlds.board(**case, seed=operation)
         cut(made, operation, Outcome.TORN)
-        settle(made)
+        worlds.settle(made)
         assert made.module.versions == {worlds.COMPONENT: "2.0.0"}
 
 
@@ -546,7 +538,7 @@ def test_an_image_that_was_damaged_where_it_runs_is_installed_again() -> None:
     held = execution(made)
     made.device.preload(held.slot.address + 100, b"\x00")
     worlds.run(made)
-    settle(made)
+    worlds.settle(made)
     assert bootable(made) == "2.0.0"
     made.device.preload(execution(made).slot.address + 100, b"\x00")
     starts = [event for event in worlds.run(made) if isinstance(event, Booted)]

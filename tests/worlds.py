@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply, load_part
 from flash_emulator.cells import RawUnit
 from flash_emulator.part import Aliasing, Ecc, OptionModel, Overwrite, Timing
-from mcu_updater.board import Board
+from mcu_updater.board import Board, Trial
 from mcu_updater.board.layout import layout_of
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.events import Event
@@ -27,6 +27,7 @@ from mcu_updater.quectel.center import Package, Plan
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.slot import CopyLayout, Window
 from mcu_updater.strategy import Strategy
+from mcu_updater.updater import Outcome as Ended
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
@@ -99,6 +100,15 @@ def link_address(part: Part, strategy: Strategy) -> int:
 def run(board: Board, **kw: Any) -> list[Event]:
     """Everything that happens until the board is done, or until power is lost."""
     return list(board.run(**kw))
+
+
+def settle(board: Board, trial: Trial = Trial.PASS) -> None:
+    """Let the board run until nothing is left to do."""
+    for _ in range(3):
+        run(board, trial=trial)
+        if board.result.outcome is Ended.NO_PLAN:
+            return
+    raise AssertionError(f"never at rest: {board.result}")
 
 
 # --- smaller still: devices on which every unit can be looked at

@@ -5,17 +5,11 @@ from __future__ import annotations
 import pytest
 from decoding import (
     STATE_LIMIT,
-    bytewise,
-    cut,
     decode,
-    decode_in_parts,
     hex_line,
-    places,
     refusal,
     text,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mcu_updater.errors import ImageRejected
 from mcu_updater.image import Extent, HexDecoder
@@ -55,19 +49,6 @@ def test_segment_addresses() -> None:
     entry = hex_line(3, 0, b"\x12\x34\x56\x78")
     assert decode(decoder, text(SEGMENT, DATA, entry, END)) == [Extent(0x1_4000, b"abcd", 2)]
     assert decoder.entry == 0x1_2340 + 0x5678
-
-
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_line_ends_and_blank_lines(newline: str) -> None:
-    data = text("", DATA, "", "", LONGEST, END, "", newline=newline)
-    assert [extent.line for extent in decode(HexDecoder(), data)] == [2, 5]
-
-
-@pytest.mark.parametrize("tail", [b"", b"\r", b"\r\n", b"\n\r\n"])
-def test_last_line_may_lack_its_terminator(tail: bytes) -> None:
-    data = text(DATA) + END.encode() + tail
-    assert len(decode(HexDecoder(), data)) == 1
-    assert len(decode_in_parts(HexDecoder(), bytewise(data), reset=True)) == 1
 
 
 def test_record_may_end_at_its_window_and_at_4_gib() -> None:
@@ -281,19 +262,6 @@ def test_endless_line_is_refused_before_it_is_kept() -> None:
         decoder.feed(b"\r")
 
 
-@given(at=places, reset=st.booleans(), crlf=st.booleans())
-@settings(deadline=None)
-def test_cuts_do_not_matter(at: list[int], reset: bool, crlf: bool) -> None:
-    data = GOOD.replace(b"\n", b"\r\n") if crlf else GOOD
-    whole = decode(HexDecoder(), GOOD)
-    assert decode_in_parts(HexDecoder(), cut(data, at), reset) == whole
-
-
-@pytest.mark.parametrize("reset", [False, True])
-def test_byte_by_byte(reset: bool) -> None:
-    assert decode_in_parts(HexDecoder(), bytewise(GOOD), reset) == decode(HexDecoder(), GOOD)
-
-
 def test_entry_survives_a_reset() -> None:
     decoder = HexDecoder()
     decoder.feed(text(ENTRY))
@@ -306,25 +274,3 @@ def test_largest_state() -> None:
     state = decoder.state()
     assert state[0] == 2
     assert len(state) == 543 < STATE_LIMIT
-
-
-@pytest.mark.parametrize("state", [b"", b"\x02", b"\x03" + bytes(60)])
-def test_foreign_state_is_refused(state: bytes) -> None:
-    with pytest.raises(ValueError, match="not the state of an Intel HEX decoder"):
-        HexDecoder.restore(state)
-
-
-@given(st.binary(max_size=120), st.integers(0, len(GOOD)), places)
-@settings(deadline=None)
-def test_damage_is_decoded_or_refused_the_same_however_cut(
-    junk: bytes, where: int, at: list[int]
-) -> None:
-    data = GOOD[:where] + junk + GOOD[where + len(junk) :]
-    assert outcome([data]) == outcome(cut(data, at))
-
-
-def outcome(parts: list[bytes]) -> list[Extent] | str:
-    try:
-        return decode_in_parts(HexDecoder(), parts, reset=False)
-    except ImageRejected as error:
-        return error.message

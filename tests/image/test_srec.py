@@ -5,19 +5,12 @@ from __future__ import annotations
 import pytest
 from decoding import (
     STATE_LIMIT,
-    bytewise,
-    cut,
     decode,
-    decode_in_parts,
-    places,
     refusal,
     srec_line,
     text,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from mcu_updater.errors import ImageRejected
 from mcu_updater.image import Extent, SrecDecoder
 
 HEADER = srec_line("0", 0, b"name")
@@ -55,19 +48,6 @@ def test_every_width_to_the_end_of_its_space(data: str, end: str, address: int) 
 def test_record_without_data_counts_but_gives_nothing() -> None:
     lines = srec_line("1", 0), DATA_16, srec_line("5", 2), END_16
     assert decode(SrecDecoder(), text(*lines)) == [Extent(0x1000, b"abcd", 2)]
-
-
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_line_ends_and_blank_lines(newline: str) -> None:
-    data = text("", DATA, "", "", LONGEST, END, "", newline=newline)
-    assert [extent.line for extent in decode(SrecDecoder(), data)] == [2, 5]
-
-
-@pytest.mark.parametrize("tail", [b"", b"\r", b"\r\n", b"\n\r\n"])
-def test_last_line_may_lack_its_terminator(tail: bytes) -> None:
-    data = text(DATA) + END.encode() + tail
-    assert len(decode(SrecDecoder(), data)) == 1
-    assert len(decode_in_parts(SrecDecoder(), bytewise(data), reset=True)) == 1
 
 
 MANY = 600  # more characters than any line may have
@@ -222,44 +202,9 @@ def test_refusal_says_where_and_what(case: str) -> None:
     assert part in message
 
 
-@given(at=places, reset=st.booleans(), crlf=st.booleans())
-@settings(deadline=None)
-def test_cuts_do_not_matter(at: list[int], reset: bool, crlf: bool) -> None:
-    data = GOOD.replace(b"\n", b"\r\n") if crlf else GOOD
-    whole = decode(SrecDecoder(), GOOD)
-    assert decode_in_parts(SrecDecoder(), cut(data, at), reset) == whole
-
-
-@pytest.mark.parametrize("reset", [False, True])
-def test_byte_by_byte(reset: bool) -> None:
-    assert decode_in_parts(SrecDecoder(), bytewise(GOOD), reset) == decode(SrecDecoder(), GOOD)
-
-
 def test_largest_state() -> None:
     decoder = SrecDecoder()
     decoder.feed(srec_line("1", 0, bytes(252)).encode() + b"\r")
     state = decoder.state()
     assert state[0] == 3
     assert len(state) == 541 < STATE_LIMIT
-
-
-@pytest.mark.parametrize("state", [b"", b"\x03", b"\x02" + bytes(60)])
-def test_foreign_state_is_refused(state: bytes) -> None:
-    with pytest.raises(ValueError, match="not the state of an S-record decoder"):
-        SrecDecoder.restore(state)
-
-
-@given(st.binary(max_size=120), st.integers(0, len(GOOD)), places)
-@settings(deadline=None)
-def test_damage_is_decoded_or_refused_the_same_however_cut(
-    junk: bytes, where: int, at: list[int]
-) -> None:
-    data = GOOD[:where] + junk + GOOD[where + len(junk) :]
-    assert outcome([data]) == outcome(cut(data, at))
-
-
-def outcome(parts: list[bytes]) -> list[Extent] | str:
-    try:
-        return decode_in_parts(SrecDecoder(), parts, reset=False)
-    except ImageRejected as error:
-        return error.message

@@ -154,12 +154,23 @@ class Session:
                 return event
         raise AssertionError(f"no {kind}")
 
+    # --- ways to a state, as of ``Terminal``
+
+    def offered(self) -> None:
+        self.client.connect()
+        self.client.report_version(COMPONENT, OLD)
+        self.client.request_plan()
+        self.event(ota.PlanOffered)
+
+    def downloaded(self) -> None:
+        """As far as the first piece."""
+        self.offered()
+        self.client.confirm()
+        self.event(ota.PieceReady)
+
     def upgrade(self) -> tuple[bytes, ota.DownloadStarted]:
         client = self.client
-        client.connect()
-        client.report_version(COMPONENT, OLD)
-        client.request_plan()
-        self.event(ota.PlanOffered)
+        self.offered()
         client.confirm()
         started = self.event(ota.DownloadStarted)
         data = self.read_all()

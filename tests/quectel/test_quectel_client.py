@@ -259,10 +259,7 @@ def test_actions_without_a_plan():
 def test_refusal_survives_a_loss(fault):
     session = Session(faults=Faults(**{fault: frozenset({("+QIOTUPDATE", 1)})}))
     client = session.client
-    client.connect()
-    client.report_version(COMPONENT, OLD)
-    client.request_plan()
-    session.event(ota.PlanOffered)
+    session.offered()
     client.refuse()
     assert session.module.ota_state == 0
 
@@ -341,13 +338,7 @@ def test_next_piece_after_a_reboot_of_the_mcu():
     """A new client that has only read is able to go on, also when the answer is lost."""
     faults = Faults(lose_answer=frozenset({("+QIOTUPDATE", 2)}))
     session = Session(options=THREE_PIECES, faults=faults)
-    client = session.client
-    client.connect()
-    client.report_version(COMPONENT, OLD)
-    client.request_plan()
-    session.event(ota.PlanOffered)
-    client.confirm()
-    session.event(ota.PieceReady)
+    session.downloaded()
     session.client = AtClient(session.pipe, session.clock)
     session.client.connect()
     assert session.client.read(999, 1024) == session.plan.package.data[999:1000]
@@ -377,12 +368,7 @@ def test_next_piece_is_not_asked_for_twice_when_no_sign_of_it_arrives():
     session = Session(options=at_once)
     port = DeafPort(session.pipe)
     session.client = client = AtClient(port, session.clock)
-    client.connect()
-    client.report_version(COMPONENT, OLD)
-    client.request_plan()
-    session.event(ota.PlanOffered)
-    client.confirm()
-    session.event(ota.PieceReady)
+    session.downloaded()
     client.next_piece()
     assert port.times == 1
     assert client.read(1000, 1) == session.plan.package.data[1000:1001]
@@ -391,12 +377,7 @@ def test_next_piece_is_not_asked_for_twice_when_no_sign_of_it_arrives():
 def test_module_power_cut_during_the_download():
     session = Session(dialect=Dialect(registration_mode=2))
     client = session.client
-    client.connect()
-    client.report_version(COMPONENT, OLD)
-    client.request_plan()
-    session.event(ota.PlanOffered)
-    client.confirm()
-    session.event(ota.PieceReady)
+    session.downloaded()
     assert client.read(0, 1024) is not None
     session.module.power_cut(session.clock.now_s())
     session.module.power_on(session.clock.now_s())
@@ -434,12 +415,7 @@ def test_a_read_costs_little():
     size = 448 * 1024
     session = Session(plan=make_plan(size))
     client = session.client
-    client.connect()
-    client.report_version(COMPONENT, OLD)
-    client.request_plan()
-    session.event(ota.PlanOffered)
-    client.confirm()
-    session.event(ota.PieceReady)
+    session.downloaded()
     began_s = time.perf_counter()
     data = b"".join(client.read(start, 1024) for start in range(0, size, 1024))
     per_read_s = (time.perf_counter() - began_s) / (size // 1024)
