@@ -5,7 +5,7 @@
  *
  * Requests are done in the order of seq. One that is damaged, or out of order, is answered with
  * RESEND and the seq that is waited for, so none is done twice. After a failure nothing is erased or
- * written until SYNC.
+ * written until SYNC; RESEND says so too.
  */
 #include "chip.h"
 #include "crc32.h"
@@ -214,7 +214,8 @@ static void follow(uint8_t command, const uint8_t *arguments)
 static void refuse(void)
 {
     reply_size = DATA;
-    answer((uint8_t)(next - 1u), has_failed ? STOPPED : RESEND);
+    reply[reply_size++] = has_failed;
+    answer((uint8_t)(next - 1u), RESEND);
 }
 
 static void serve(const uint8_t *request, int32_t size)
