@@ -76,9 +76,9 @@ void line_poll(void)
 
 void line_wait(void)
 {
+    __asm volatile("yield");
     IWDG_KR = IWDG_REFRESH;
     line_poll();
-    __asm volatile("yield");
 }
 
 /* Decode COBS in place. The size of what it held; -1 where it is none. */
@@ -91,6 +91,7 @@ static int32_t unstuff(uint8_t *data, uint32_t length)
         if (from + code - 1u > length) {
             return -1;
         }
+        line_poll(); /* zeros in a row have no bytes to copy */
         for (uint32_t left = code - 1u; left > 0u; left--) {
             data[to++] = data[from++];
             line_poll();

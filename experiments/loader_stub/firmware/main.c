@@ -53,6 +53,7 @@ static void put32(uint32_t value)
     for (uint32_t i = 0u; i < 4u; i++) {
         reply[reply_size++] = (uint8_t)(value >> 8u * i);
     }
+    line_poll();
 }
 
 static uint32_t get32(const uint8_t *at)
