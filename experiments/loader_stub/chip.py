@@ -18,7 +18,7 @@ from unicorn import arm_const as arm
 from unicorn import unicorn_const as uc_const
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.registers import AccessFault, Nmi, front_for
+from flash_emulator.registers import Nmi, front_for
 from loader_stub import usart as bits
 from loader_stub.session import Session
 from loader_stub.usart import Usart, Wire
@@ -69,6 +69,7 @@ class StubChip:
         self.usart = next(u for base, u in self.usarts.items() if USARTS[base] == usart)
         self.wire = Wire(self.usart, latency_ms=latency_ms, noise=noise)
         self.ended = ""  # "reset", "application"
+        self.started_at = 0  # where, of the application
         self.instruction_count = 0
         self.longest_gap = 0  # instructions between two looks at the USART
         self.refresh_count = 0  # of the watchdog
@@ -84,7 +85,8 @@ class StubChip:
         self._set_up(stub or STUB.read_bytes(), uid)
 
     def _set_up(self, stub: bytes, uid: bytes) -> None:
-        uc = unicorn.Uc(uc_const.UC_ARCH_ARM, uc_const.UC_MODE_THUMB | uc_const.UC_MODE_MCLASS)
+        cpu: Any = unicorn  # its functions have no types
+        uc = cpu.Uc(uc_const.UC_ARCH_ARM, uc_const.UC_MODE_THUMB | uc_const.UC_MODE_MCLASS)
         uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
         part = self.flash.part
         uc.mem_map(RAM, RAM_SIZE)
@@ -101,9 +103,7 @@ class StubChip:
         uc.hook_add(uc_const.UC_HOOK_BLOCK, self._block)
         for at in range(0, len(stub) - 1, 2):
             if stub[at : at + 2] == YIELD:
-                uc.hook_add(
-                    uc_const.UC_HOOK_CODE, self._yield, begin=LOAD + at, end=LOAD + at + 1
-                )
+                uc.hook_add(uc_const.UC_HOOK_CODE, self._yield, begin=LOAD + at, end=LOAD + at + 1)
         uc.mem_write(RAM, b"\xa5" * RAM_SIZE)  # what is in RAM nobody knows
         uc.mem_write(LOAD, stub.replace(YIELD, NOP))  # unicorn ends at YIELD, by an error
         uc.mem_write(SYSTEM + 0x75E0, (part.size >> 10).to_bytes(2, "little"))
@@ -197,7 +197,8 @@ class StubChip:
     # --- accesses
 
     def _stop(self, why: str, resume: int) -> None:
-        self.ended = self.ended or why
+        if why:
+            self.ended, self.started_at = why, resume
         self._resume = resume
         self._uc.emu_stop()
 
@@ -279,13 +280,15 @@ class StubChip:
         """A register that is nothing but storage here."""
         self._core[address] = value
 
+    def register(self, address: int) -> int:
+        return self._core.get(address, 0)
+
+    def ram(self, address: int, size: int) -> bytes:
+        return bytes(self._uc.mem_read(address, size))
+
     @property
     def stack_pointer(self) -> int:
         return int(self._uc.reg_read(arm.UC_ARM_REG_SP))
-
-    @property
-    def program_counter(self) -> int:
-        return int(self._uc.reg_read(arm.UC_ARM_REG_PC))
 
 
 def _instructions(code: bytes) -> int:
@@ -295,6 +298,3 @@ def _instructions(code: bytes) -> int:
         at += 4 if code[at + 1] >= 0xE8 else 2
         count += 1
     return count
-
-
-__all__ = ["AccessFault", "StubChip"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import lz4.block
@@ -106,10 +107,8 @@ def _change_speed(job: Job, facts: Facts) -> Generator[Batch, list[Reply], int]:
     brr = round(clock / job.baud)
     if brr < 16 or abs(clock / brr - job.baud) > _SPEED_TOLERANCE * job.baud:
         return job.rom_baud
-    try:
+    with suppress(Silence):  # whether it has changed, SYNC tells
         yield Batch((frames.speed(brr),), tries=1)
-    except Silence:
-        pass  # whether it has changed, SYNC tells
     try:
         yield Batch((frames.sync(),), baud=job.baud, tries=4)
     except Silence:

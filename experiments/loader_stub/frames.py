@@ -134,22 +134,21 @@ class Facts:
             raise ValueError(
                 f"SYNC: expected {_FACTS.size} bytes, found {len(reply.data)}"
             ) from error
-        return cls(
-            version, idcode, kib, struct.pack("<3I", *uid), memrmp, base, brr, count, size
-        )
+        return cls(version, idcode, kib, struct.pack("<3I", *uid), memrmp, base, brr, count, size)
 
 
 # --- frames
 
 
 def frame(content: bytes) -> bytes:
-    return b"\0" + cobs.encode(content + _CRC.pack(zlib.crc32(content))) + b"\0"
+    stuffed: bytes = cobs.encode(content + _CRC.pack(zlib.crc32(content)))
+    return b"\0" + stuffed + b"\0"
 
 
 def content_of(stuffed: bytes) -> bytes | None:
     """What a frame holds, given without its zeros; None for a damaged one."""
     try:
-        data = cobs.decode(stuffed)
+        data: bytes = cobs.decode(stuffed)
     except cobs.DecodeError:
         return None
     content, crc = data[: -_CRC.size], data[-_CRC.size :]

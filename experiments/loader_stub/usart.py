@@ -38,7 +38,9 @@ class Usart:
     def read(self, offset: int, now_us: float) -> int:
         self._take_in(now_us)
         if offset == ISR:
-            ready = (TXE if now_us >= self._shift_us else 0) | (TC if now_us >= self._sent_us else 0)
+            ready = (TXE if now_us >= self._shift_us else 0) | (
+                TC if now_us >= self._sent_us else 0
+            )
             return self._flags | ready
         if offset == RDR:
             self._flags &= ~RXNE
@@ -49,7 +51,9 @@ class Usart:
         if offset == ICR:
             self._flags &= ~(value & 0xF)
         elif offset == BRR and self._registers.get(CR1, 0) & UE:
-            raise AssertionError("BRR was written while UE was set: it can only be when it is clear")
+            raise AssertionError(
+                "BRR was written while UE was set: it can only be when it is clear"
+            )
         else:
             self._registers[offset] = value
 
@@ -89,7 +93,9 @@ class Usart:
 class Wire:
     """Both directions between a USART and a host behind a bridge."""
 
-    def __init__(self, usart: Usart, *, latency_ms: float = 0.0, noise: Noise | None = None) -> None:
+    def __init__(
+        self, usart: Usart, *, latency_ms: float = 0.0, noise: Noise | None = None
+    ) -> None:
         self.usart = usart
         self.byte_counts = [0, 0]  # from the host, to it
         self._bridge = Bridge(Speed(baud=1, latency_ms=latency_ms))

@@ -125,6 +125,7 @@ void line_release(void)
 
 static void put(uint8_t byte)
 {
+    line_poll();
     while (!(usart->isr & USART_ISR_TXE)) {
         line_wait();
     }
