@@ -2,7 +2,7 @@
 
 Time is virtual. It passes with the instructions (counted by blocks, *cycles* each) and jumps where
 the code executes YIELD, which the stub does in every loop that waits: to the next byte, the next
-answer of the host, or a little on while flash works. The host, a ``Session``, is called as time
+answer of the host, or the end of what flash does. The host, a ``Session``, is called as time
 passes, so nothing runs ahead of anything.
 """
 
@@ -33,8 +33,6 @@ IDCODE, VTOR, AIRCR, IWDG_KR, MEMRMP = (
     0xE004_2000, 0xE000_ED08, 0xE000_ED0C, 0x4000_3000, 0x4001_0000,
 )  # fmt: skip
 YIELD, NOP = b"\x10\xbf", b"\x00\xbf"
-_GRAIN_US = 10.0  # of time while flash is busy
-_RETURN = 0xFFFF_FFF8  # where an exception handler returns to: EXC_RETURN as unicorn sees it
 _IDLE_STEPS = 200_000  # YIELDs in a row without a byte in or out: it hangs
 
 
@@ -123,6 +121,8 @@ class StubChip:
                 raise self._raised
             if self._nmi:
                 self._take_nmi()
+            else:  # the host is done: at YIELD or a look at the USART, which may happen twice
+                self._resume = int(self._uc.reg_read(arm.UC_ARM_REG_PC))
 
     def _take_nmi(self) -> None:
         """Run the handler that the table names, then go on as if nothing had been."""
@@ -167,7 +167,7 @@ class StubChip:
         assert self._session is not None
         times = [self.usart.next_us(self.now_us), self.wire.next_us(), self._session.wake_at_us]
         if self.flash.is_busy():
-            times.append(self.now_us + _GRAIN_US)
+            times.append(float(self.flash.busy_until_us))
         self.now_us = max(self.now_us, min(time for time in times if time is not None))
         self._synchronise()
         return 0
@@ -186,7 +186,7 @@ class StubChip:
             self._yields = 0
             self.wire.from_host(out, self.now_us, session.baud)
         if session.is_done:
-            self._stop("", self._resume)
+            self._stop()
 
     def _synchronise(self) -> None:
         """The flash has a clock of whole microseconds, which waits of its own may move on."""
@@ -196,10 +196,9 @@ class StubChip:
 
     # --- accesses
 
-    def _stop(self, why: str, resume: int) -> None:
+    def _stop(self, why: str = "", at: int = 0) -> None:
         if why:
-            self.ended, self.started_at = why, resume
-        self._resume = resume
+            self.ended, self.started_at = why, at
         self._uc.emu_stop()
 
     def _guard(self, work: Any) -> int:
@@ -268,7 +267,7 @@ class StubChip:
         elif base == self.front.base:
             self.front.write(address - base, size, value)
         elif address == AIRCR:
-            self._stop("reset", self._resume)
+            self._stop("reset")
         elif address == IWDG_KR:
             self.refresh_count += 1
         else:

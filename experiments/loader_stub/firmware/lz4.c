@@ -55,8 +55,8 @@ int32_t lz4_decode(const uint8_t *block, uint32_t size, uint8_t *page, uint32_t 
             return -1;
         }
         for (length += (int32_t)SHORTEST_MATCH; length > 0; length--, made++) {
-            page[made] = made >= back ? page[made - back]
-                                      : *(const uint8_t *)(address + made - back);
+            const uint8_t *start = made >= back ? page : (const uint8_t *)address;
+            page[made] = start[(int32_t)(made - back)];
             line_poll();
         }
     }
