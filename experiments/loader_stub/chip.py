@@ -18,6 +18,7 @@ from unicorn import arm_const as arm
 from unicorn import unicorn_const as uc_const
 
 from flash_emulator import EmulatedFlash
+from flash_emulator.bootrom.noise import Noise
 from flash_emulator.registers import Nmi, front_for
 from loader_stub import usart as bits
 from loader_stub.session import Session
@@ -52,7 +53,8 @@ class StubChip:
         cycles: float = 2.0,
         usart: int = 1,
         latency_ms: float = 0.0,
-        noise: Any = None,
+        noise: Noise | None = None,
+        most_baud: int = 10**7,
         stub: bytes | None = None,
         idcode: int = 0x1007_6415,
         uid: bytes = b"twelve bytes",
@@ -65,7 +67,7 @@ class StubChip:
             for base, number in USARTS.items()
         }
         self.usart = next(u for base, u in self.usarts.items() if USARTS[base] == usart)
-        self.wire = Wire(self.usart, latency_ms=latency_ms, noise=noise)
+        self.wire = Wire(self.usart, latency_ms=latency_ms, noise=noise, most_baud=most_baud)
         self.ended = ""  # "reset", "application"
         self.started_at = 0  # where, of the application
         self.instruction_count = 0
@@ -115,14 +117,16 @@ class StubChip:
         self._session = session
         session.wake_at_us += self.now_us
         self._last_look = 0
+        self._raised = None
         while not (session.is_done or self.ended):
             self._uc.emu_start(self._resume | 1, 0xFFFF_FFFE)
+            if self._nmi and self._raised is None:
+                self._take_nmi()
+                continue
+            # The host is done: at YIELD or a look at the USART, which may happen twice.
+            self._resume = int(self._uc.reg_read(arm.UC_ARM_REG_PC))
             if self._raised is not None:
                 raise self._raised
-            if self._nmi:
-                self._take_nmi()
-            else:  # the host is done: at YIELD or a look at the USART, which may happen twice
-                self._resume = int(self._uc.reg_read(arm.UC_ARM_REG_PC))
 
     def _take_nmi(self) -> None:
         """Run the handler that the table names, then go on as if nothing had been."""
@@ -181,10 +185,11 @@ class StubChip:
             session.receive(data, self.now_us)
         if not session.is_done and session.wake_at_us <= self.now_us:
             session.wake(self.now_us)
+        self.wire.host_baud = session.baud
         out = session.take()
         if out:
             self._yields = 0
-            self.wire.from_host(out, self.now_us, session.baud)
+            self.wire.from_host(out, self.now_us)
         if session.is_done:
             self._stop()
 

@@ -66,9 +66,12 @@ class Usart:
 
     # --- from the host
 
-    def come(self, at_us: float, byte: int, host_baud: int) -> None:
+    def understands(self, baud: float) -> bool:
+        return abs(self.baud - baud) <= _TOLERANCE * self.baud
+
+    def come(self, at_us: float, byte: int, baud: float) -> None:
         """A byte will be complete at *at_us*."""
-        is_rubbish = abs(self.baud - host_baud) > _TOLERANCE * self.baud
+        is_rubbish = not self.understands(baud)
         self._coming.append((at_us, byte ^ 0xA5 if is_rubbish else byte, is_rubbish))
 
     def next_us(self, now_us: float) -> float | None:
@@ -91,29 +94,43 @@ class Usart:
 
 
 class Wire:
-    """Both directions between a USART and a host behind a bridge."""
+    """Both directions between a USART and a host behind a bridge, which works up to *most_baud*."""
 
     def __init__(
-        self, usart: Usart, *, latency_ms: float = 0.0, noise: Noise | None = None
+        self,
+        usart: Usart,
+        *,
+        latency_ms: float = 0.0,
+        noise: Noise | None = None,
+        most_baud: int = 10**7,
     ) -> None:
         self.usart = usart
+        self.host_baud = 0
+        self._most_baud = most_baud
         self.byte_counts = [0, 0]  # from the host, to it
         self._bridge = Bridge(Speed(baud=1, latency_ms=latency_ms))
         self._noise = NoisyWire(noise or Noise())
         self._free_us = 0.0
 
-    def from_host(self, data: bytes, now_us: float, baud: int) -> None:
+    def from_host(self, data: bytes, now_us: float) -> None:
         self.byte_counts[0] += len(data)
-        byte_us = BITS_PER_BYTE * 1e6 / baud
+        byte_us = BITS_PER_BYTE * 1e6 / self.host_baud
         begin_us = max(now_us, self._free_us)
         self._free_us = begin_us + len(data) * byte_us
         for place, byte in enumerate(self._noise.carry(data), 1):
-            self.usart.come(begin_us + place * byte_us, byte, baud)
+            self.usart.come(begin_us + place * byte_us, byte, self._bridge_baud)
 
     def from_chip(self, byte: int, now_us: float) -> None:
         self.byte_counts[1] += 1
         begin_us, byte_us = self.usart.send(now_us)
+        if not self.usart.understands(self._bridge_baud):
+            byte ^= 0xA5
         self._bridge.push(self._noise.carry(bytes((byte,))), begin_us, byte_us)
+
+    @property
+    def _bridge_baud(self) -> float:
+        """That it really has."""
+        return self.host_baud if self.host_baud <= self._most_baud else self.host_baud / 2
 
     def for_host(self, now_us: float) -> bytes:
         return self._bridge.pop(now_us)
