@@ -128,6 +128,11 @@ class Wire:
         self._bridge.push(self._noise.carry(bytes((byte,))), begin_us, byte_us)
 
     @property
+    def hits(self) -> int:
+        """Bytes that the noise did not leave alone."""
+        return self._noise.hits
+
+    @property
     def _bridge_baud(self) -> float:
         """That it really has."""
         return self.host_baud if self.host_baud <= self._most_baud else self.host_baud / 2

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("cobs", reason="frames of the stub: pip install -e .[dev]")
 
-from loader_stub import frames  # noqa: E402
-from loader_stub.frames import Facts, Reply, ReplyReader, Status, content_of, frame  # noqa: E402
-from loader_stub.session import Batch, Session, Silence, Work  # noqa: E402
+from loader_stub import frames
+from loader_stub.frames import Facts, Reply, ReplyReader, Status, content_of, frame
+from loader_stub.session import Batch, Session, Silence, Work
 
 
 def replied(seq: int, next_seq: int, status: Status = Status.OK, data: bytes = b"") -> bytes:

@@ -21,6 +21,7 @@ static int32_t length_of(input_t *in, uint32_t nibble)
         }
         more = *in->at++;
         length += more;
+        line_poll();
     }
     return (int32_t)length;
 }
