@@ -18,6 +18,7 @@ PAGE_SIZE = 2048
 BLANK = b"\xff" * PAGE_SIZE
 DICTIONARY_SIZE = 0xFFFF  # as far as an LZ4 match reaches back
 L476 = 0x415
+SMALL_PIECE = 256
 ROUNDS = 3  # of writing what does not verify
 _FB_MODE = 1 << 8
 _SPEED_TOLERANCE = 0.015
@@ -75,6 +76,7 @@ def flash(job: Job) -> Work[Done]:
     _check(facts)
     baud = job.rom_baud if job.baud == job.rom_baud else (yield from _change_speed(job, facts))
     written: list[int] = []
+    piece_size = PAGE_SIZE
     for attempt in range(ROUNDS):
         takes_all = not attempt and (job.erase_all or not job.diff)
         pages = job.pages if takes_all else (yield from _stale(job))
@@ -82,7 +84,14 @@ def flash(job: Job) -> Work[Done]:
             return Done(baud, tuple(written))
         job.begun.update(pages)
         yield Batch((frames.sync(),))  # a failure of the last round is forgotten
-        replies = yield Batch(list(_requests(job, pages, is_first=not attempt)))
+        requests = list(_requests(job, pages, piece_size, is_first=not attempt))
+        try:
+            replies = yield Batch(requests)
+        except Silence:  # short frames get through a line that long ones do not
+            if piece_size == SMALL_PIECE:
+                raise
+            piece_size = SMALL_PIECE
+            continue
         written += pages
         if all(reply.status is Status.OK for reply in replies) and (yield from _is_whole(job)):
             job.begun.clear()
@@ -143,7 +152,9 @@ def _is_whole(job: Job) -> Generator[Batch, list[Reply], bool]:
 # --- writing
 
 
-def _requests(job: Job, pages: dict[int, bytes], *, is_first: bool) -> Iterator[Request]:
+def _requests(
+    job: Job, pages: dict[int, bytes], piece_size: int, *, is_first: bool
+) -> Iterator[Request]:
     """Erase and write *pages*; the vector table comes last."""
     erase_all = job.erase_all and is_first
     if erase_all:
@@ -151,15 +162,16 @@ def _requests(job: Job, pages: dict[int, bytes], *, is_first: bool) -> Iterator[
     for address in sorted(pages, key=lambda page: (page == job.address, page)):
         if not erase_all:
             yield frames.erase(address)
-        data = pages[address].rstrip(b"\xff")
-        data += b"\xff" * (-len(data) % 8)
-        if data:
-            yield _written(job, address, data)
+        for at in range(0, PAGE_SIZE, piece_size):
+            data = pages[address][at : at + piece_size].rstrip(b"\xff")
+            data += b"\xff" * (-len(data) % 8)
+            if data:
+                yield _written(job, address + at, data)
 
 
 def _written(job: Job, address: int, data: bytes) -> Request:
-    """Compressed where that is shorter. What is before the page in flash is the dictionary: all
-    that the image has there but for its first page, which is written last."""
+    """Compressed where that is shorter. What is before it in flash is the dictionary: all that the
+    image has there but for its first page, which is written last."""
     if job.compress:
         before = job.image[PAGE_SIZE : max(PAGE_SIZE, address - job.address)]
         block = lz4.block.compress(

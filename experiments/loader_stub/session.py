@@ -21,7 +21,7 @@ _OPERATION_US = 60_000.0  # erase or program of a page, twice the maxima
 
 
 class Silence(Exception):
-    """The stub has not answered, however often it was asked."""
+    """The stub has not answered, or has not understood, however often it was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,8 @@ class Session(Generic[T]):
             self._has_begun = True
             self._resume(now_us, lambda: next(self._work))
             return
-        self._tries_left -= 1
-        if self._tries_left <= 0:
-            self._resume(now_us, lambda: self._work.throw(Silence()))
-        else:
-            self._go_back(now_us)
+        self._stale_count = 0
+        self._go_back(now_us)
 
     # --- batches
 
@@ -100,7 +97,7 @@ class Session(Generic[T]):
         self._sent = self._finished = 0  # of the queue
         self._replies: dict[int, Reply] = {}
         self._tries = self._tries_left = batch.tries
-        self._went_back_at = -1
+        self._stale_count = 0  # replies still to come to frames that went out in vain
         self._send(now_us)
 
     def _send(self, now_us: float) -> None:
@@ -114,9 +111,12 @@ class Session(Generic[T]):
         self.wake_at_us = now_us + line_us + len(under_way) * _OPERATION_US + _SLACK_US
 
     def _go_back(self, now_us: float) -> None:
+        self._tries_left -= 1
+        if self._tries_left <= 0:
+            self._resume(now_us, lambda: self._work.throw(Silence()))
+            return
         self.resent_count += self._sent - self._finished
         self._sent = self._finished
-        self._went_back_at = self._finished
         self._send(now_us)
 
     def _take_in(self, reply: Reply, now_us: float) -> None:
@@ -128,7 +128,10 @@ class Session(Generic[T]):
             self._settle(done, reply)
         if self._finished == len(self._queue):
             self._end(now_us)
-        elif reply.status is Status.RESEND and self._went_back_at != self._finished:
+        elif reply.status is Status.RESEND and self._stale_count:
+            self._stale_count -= 1
+        elif reply.status is Status.RESEND:
+            self._stale_count = self._sent - self._finished - 1
             self._go_back(now_us)
         elif done:
             self._send(now_us)

@@ -1,4 +1,4 @@
-"""The loader stub on a bad line, and when power is cut: nothing wrong is kept, nothing is hidden."""
+"""The loader stub on a bad line, and when power is cut: nothing wrong is kept or hidden."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from stubs import BASE, FIRMWARE, PAGE_SIZE, check, contents, expected_after, ma
 from flash_emulator import CutAt, Outcome, PowerLoss, SteadySupply, UnreadableUnit
 from flash_emulator.bootrom import Noise
 
-IMAGE = FIRMWARE[:3500]
+IMAGE = FIRMWARE[:3000]
 
 LINES = {
     "flipped bits": Noise(flip=0.001),
     "lost bytes": Noise(lose=0.001),
-    "doubled bytes": Noise(double=0.001),
-    "all of it": Noise(flip=0.0007, lose=0.0007, double=0.0007),
+    "doubled bytes": Noise(double=0.002),
+    "all of it": Noise(flip=0.001, lose=0.001, double=0.001),
 }
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("noise", LINES.values(), ids=LINES)
 def test_a_bad_line_costs_time_only(noise: Noise, seed: int) -> None:
     noise = Noise(noise.flip, noise.lose, noise.double, seed=seed)
-    chip, job = made_chip(noise=noise), Job(IMAGE)
+    chip, job = made_chip(noise=noise), Job(IMAGE, compress=False)
     session = None
 
     def flash_it() -> None:
@@ -42,7 +42,7 @@ def test_a_bad_line_at_full_speed() -> None:
     check(chip, job, lambda: run(chip, flash(job), window=8))
 
 
-CUTS = [(operation, outcome) for operation in (1, 2, 100, 250, 440) for outcome in Outcome]
+CUTS = [(operation, outcome) for operation in (1, 2, 150, 330) for outcome in Outcome]
 
 
 @pytest.mark.parametrize(("operation", "outcome"), CUTS)
@@ -73,7 +73,7 @@ def test_a_cut_in_the_middle(operation: int, outcome: Outcome) -> None:
 def test_after_a_cut_the_vector_table_does_not_start_half_an_image() -> None:
     chip, job = made_chip(), Job(IMAGE)
     vectors = chip.flash.read(BASE, 8)
-    chip.flash.supply = CutAt(150, Outcome.TORN)
+    chip.flash.supply = CutAt(60, Outcome.TORN)
     with pytest.raises(PowerLoss):
         run(chip, flash(job))
     chip.flash.supply = SteadySupply()
