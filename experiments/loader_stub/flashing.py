@@ -78,12 +78,12 @@ def flash(job: Job) -> Work[Done]:
     written: list[int] = []
     piece_size = PAGE_SIZE
     for attempt in range(ROUNDS):
+        yield Batch((frames.sync(),))  # what failed in the last round is forgotten
         takes_all = not attempt and (job.erase_all or not job.diff)
         pages = job.pages if takes_all else (yield from _stale(job))
         if not pages:
             return Done(baud, tuple(written))
         job.begun.update(pages)
-        yield Batch((frames.sync(),))  # a failure of the last round is forgotten
         requests = list(_requests(job, pages, piece_size, is_first=not attempt))
         try:
             replies = yield Batch(requests)

@@ -1,7 +1,7 @@
 """Requests in order, over a line that damages, loses and doubles bytes: go-back-N, sans I/O.
 
 The work is a generator: it yields batches of requests and is sent their replies, or has ``Silence``
-thrown in. Up to *window* requests are on their way at once, which hides the latency of a bridge.
+thrown in, after which SYNC must come first. Up to *window* requests are on their way at once, which hides the latency of a bridge.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ class Session(Generic[T]):
 
     def _go_back(self, now_us: float) -> None:
         self._tries_left -= 1
-        if self._tries_left <= 0:
+        if self._tries_left <= 0:  # numbers far from those that may still be answered; SYNC begins
+            self._next_seq = self._first_seq + self._finished + 128 & 0xFF
             self._resume(now_us, lambda: self._work.throw(Silence()))
             return
         self.resent_count += self._sent - self._finished
