@@ -1,11 +1,11 @@
-"""The loader stub beside our host at the boot ROM: wire bytes, turnarounds, seconds, share of the line.
+"""The loader stub beside our host at the boot ROM: seconds, wire bytes, turns, share of the line.
 
     .venv/bin/python benchmarks/loader_stub.py [--size N] [--window N] [--clock-hz N]
 
 The stub's machine code is executed; time is virtual (experiments/loader_stub/chip.py). Its upload
 through the ROM and Go are in its figures. Our host without stub is its own estimate of a plan,
 without finding out the differences; a turn costs the latency. Both: flash times of an L476, typical,
-as in benchmarks/stm32_serial.py; 11 bits a byte; the line rate is that of the image's bytes once.
+as in benchmarks/stm32_serial.py. The line rate is that of the image's bytes once, of 11 bits each.
 """
 
 from __future__ import annotations
@@ -129,11 +129,16 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256 * 1024)
     parser.add_argument("--window", type=int, default=8, help="requests under way at once, 1 to 8")
     parser.add_argument("--clock-hz", type=float, default=72e6)
+    parser.add_argument("--baud", type=int, action="append")
+    parser.add_argument("--latency-ms", type=int, action="append")
+    parser.add_argument("--only", default="", help="images whose name holds this")
     parser.add_argument("--erase-all", action="store_true", help="one mass erase")
     given = parser.parse_args()
     for name, image in images(given.size):
-        for baud in (115_200, 921_600):
-            for latency_ms in (1, 16):
+        if given.only not in name:
+            continue
+        for baud in given.baud or (115_200, 921_600):
+            for latency_ms in given.latency_ms or (1, 16):
                 print(f"{name:22} {baud:6} baud {latency_ms:2} ms", flush=True)
                 print(f"    stub   {with_stub(image, baud, latency_ms, given)}", flush=True)
                 print(f"    no stub{without_stub(image, baud, latency_ms, given)}", flush=True)

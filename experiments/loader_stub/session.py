@@ -1,7 +1,8 @@
 """Requests in order, over a line that damages, loses and doubles bytes: go-back-N, sans I/O.
 
 The work is a generator: it yields batches of requests and is sent their replies, or has ``Silence``
-thrown in, after which SYNC must come first. Up to *window* requests are on their way at once, which hides the latency of a bridge.
+thrown in, after which SYNC must come first. Up to *window* requests are on their way at once, which
+hides the latency of a bridge.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,18 @@ def noise_of(size: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def made_chip(**given: Any) -> StubChip:
-    """With something in all of flash, so that what is lost shows."""
+@cache
+def _full_flash() -> EmulatedFlash:
+    """Something in all of flash, so that what is lost shows."""
     device = EmulatedFlash(load_part(PART), seed=1)
-    device.trace = Trace()
     for bank in range(2):
         device.preload(BASE + bank * 0x8_0000, noise_of(0x8_0000, 99 + bank))
+    return device
+
+
+def made_chip(**given: Any) -> StubChip:
+    device = _full_flash().fork()
+    device.trace = Trace()
     return StubChip(device, **given)
 
 
