@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills flips damage fuzz bench bench-serial firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills flips damage fuzz bench bench-serial stub firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -102,8 +102,13 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 bench-serial: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side (takes an hour)
 	$(BIN)/python benchmarks/stm32_serial.py
 
+stub: $(STAMP)   ## the loader stub: 25 bad lines of each kind, and its figures, some minutes
+	MCU_UPDATER_STUB_SEEDS=25 $(BIN)/pytest -q tests/loader_stub
+	$(BIN)/python benchmarks/loader_stub.py
+
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware
+	$(MAKE) -C experiments/loader_stub/firmware
 
 apt:             ## optional Debian packages: compilers, independent image tools and flashers, a browser
 	apt-get install -y gcc gcc-arm-none-eabi srecord stm32flash chromium chromium-driver

@@ -3,9 +3,10 @@
     .venv/bin/python benchmarks/loader_stub.py [--size N] [--window N] [--clock-hz N]
 
 The stub's machine code is executed; time is virtual (experiments/loader_stub/chip.py). Its upload
-through the ROM and Go are in its figures. Our host without stub is its own estimate of a plan,
-without finding out the differences; a turn costs the latency. Both: flash times of an L476, typical,
-as in benchmarks/stm32_serial.py. The line rate is that of the image's bytes once, of 11 bits each.
+through the ROM and Go are in its figures, and a CRC of each page before and of all after. Our host
+without stub is its own estimate of a plan, without finding out the differences; a turn costs the
+latency. Both: a blank L476 with typical flash times, as in benchmarks/stm32_serial.py. The line
+rate is that of the image's bytes once, of 11 bits each.
 """
 
 from __future__ import annotations
