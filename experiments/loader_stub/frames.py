@@ -30,7 +30,7 @@ class Command(IntEnum):
 
 class Status(IntEnum):
     OK = 0
-    RESEND = 1  # damaged, or out of order; data: 1 after a failure
+    RESEND = 1  # damaged, or out of order; data: whether one failed, whether it was done before
     BAD_REQUEST = 2
     BAD_ADDRESS = 3
     BAD_DATA = 4  # does not decode, or to something else; nothing was written
@@ -103,8 +103,13 @@ class Reply:
     def tells_failure(self) -> bool:
         """Whether an erase or a write has failed since SYNC: before this request, or by it."""
         if self.status is Status.RESEND:
-            return self.data == b"\1"
+            return self.data[:1] == b"\1"
         return self.status is Status.STOPPED
+
+    @property
+    def asks_again(self) -> bool:
+        """Requests from *next_seq* on are to be sent again: not where one came that was done."""
+        return self.status is Status.RESEND and self.data[1:] != b"\1"
 
     def checksums(self) -> list[int | None]:
         """CRC-32 of each range; None where it cannot be read."""

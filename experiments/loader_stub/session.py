@@ -17,7 +17,7 @@ T = TypeVar("T")
 BITS_PER_BYTE = 11  # 8E1, as the boot ROM has left it
 START_US = 2_000.0
 """What the stub needs to set itself up after Go, and more than that."""
-_SLACK_US = 150_000.0  # a bridge's latency both ways, and checksums of all flash
+_SLACK_US = 500_000.0  # a bridge's latency both ways, and checksums of all flash
 _OPERATION_US = 60_000.0  # erase or program of a page, twice the maxima
 
 
@@ -130,9 +130,9 @@ class Session(Generic[T]):
             self._settle(done, reply)
         if self._finished == len(self._queue):
             self._end(now_us)
-        elif reply.status is Status.RESEND and self._stale_count:
+        elif reply.asks_again and self._stale_count:
             self._stale_count -= 1
-        elif reply.status is Status.RESEND:
+        elif reply.asks_again:
             self._stale_count = self._sent - self._finished - 1
             self._go_back(now_us)
         elif done:

@@ -100,6 +100,17 @@ def test_a_damaged_request_is_sent_again_once_with_all_behind_it() -> None:
     assert session.is_done
 
 
+def test_a_request_that_came_twice_sends_nothing_again() -> None:
+    session = begun(erases(6))
+    assert sent(session) == [0, 1, 2, 3]
+    session.receive(replied(0, 1), 0)
+    assert sent(session) == [4]
+    session.receive(replied(0, 1, Status.RESEND, b"\0\1"), 0)
+    assert sent(session) == []
+    session.receive(replied(1, 2, Status.RESEND, b"\0\1"), 0)
+    assert sent(session) == [5], "it tells what is done, too"
+
+
 def test_a_failure_whose_reply_was_lost_is_known() -> None:
     session = begun(erases(2))
     session.receive(replied(1, 2, Status.STOPPED), 0)

@@ -5,7 +5,7 @@
  *
  * Requests are done in the order of seq. One that is damaged, or out of order, is answered with
  * RESEND and the seq that is waited for, so none is done twice. After a failure nothing is erased or
- * written until SYNC; RESEND says so too.
+ * written until SYNC; RESEND says so too, and whether the request was done before.
  */
 #include "chip.h"
 #include "crc32.h"
@@ -212,17 +212,18 @@ static void follow(uint8_t command, const uint8_t *arguments)
     }
 }
 
-static void refuse(void)
+static void refuse(bool is_repeated)
 {
     reply_size = DATA;
     reply[reply_size++] = has_failed;
+    reply[reply_size++] = is_repeated;
     answer((uint8_t)(next - 1u), RESEND);
 }
 
 static void serve(const uint8_t *request, int32_t size)
 {
     if (size < 2) {
-        refuse();
+        refuse(false);
         return;
     }
     uint8_t seq = request[0], command = request[1];
@@ -231,7 +232,7 @@ static void serve(const uint8_t *request, int32_t size)
         next = seq;
     }
     if (seq != next) {
-        refuse();
+        refuse((uint8_t)(next - seq) < 128u);
         return;
     }
     next++;
