@@ -21,8 +21,6 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-
 from loader_stub.chip import STUB, StubChip
 from loader_stub.flashing import BASE, Job, flash
 from loader_stub.session import Session
@@ -34,6 +32,7 @@ from mcu_updater.stm32.estimate import LineSpeed, estimate
 from mcu_updater.stm32.firmware import Firmware, Segment
 from mcu_updater.stm32.plan import make_plan
 
+ROOT = Path(__file__).resolve().parent.parent
 PROGRAM_US, ERASE_US = 81.69, 22_000.0
 ROM_BAUD = 115_200
 
