@@ -7,7 +7,7 @@ CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills serial-kills line judges flips damage fuzz bench bench-replay bench-serial firmware apt clean help
+.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills serial-kills line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -140,8 +140,13 @@ bench-replay: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by sid
 bench-serial: $(STAMP) ## the same by the clock, on a machine with nothing else to do (takes an hour)
 	$(BIN)/python benchmarks/stm32_serial.py
 
+stub: $(STAMP)   ## the loader stub: 25 bad lines of each kind, and its figures, some minutes
+	MCU_UPDATER_STUB_SEEDS=25 $(BIN)/pytest -q tests/loader_stub
+	$(BIN)/python benchmarks/loader_stub_figures.py
+
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware
+	$(MAKE) -C benchmarks/loader_stub/firmware
 
 apt:             ## optional Debian packages: compilers, independent image tools and flashers, a browser
 	apt-get install -y gcc gcc-arm-none-eabi srecord stm32flash chromium chromium-driver

@@ -68,9 +68,14 @@ class Timekeeping(Ground):
         until_us = max(self._busy_until_us) if bank is None else self._busy_until_us[bank]
         return until_us > self.clock.now_us
 
+    @property
+    def busy_until_us(self) -> int:
+        """When all that is under way in the background ends; a past moment where nothing is."""
+        return max(self._busy_until_us)
+
     def wait(self) -> None:
         """Let the clock run until no bank is busy."""
-        self.clock.advance_us(max(0, max(self._busy_until_us) - self.clock.now_us))
+        self.clock.advance_us(max(0, self.busy_until_us - self.clock.now_us))
 
     def _spend(self, kind: str, offset: int, time_us: int | None, count: int) -> None:
         if time_us is None:

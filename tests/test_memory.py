@@ -300,6 +300,7 @@ FIXED_OR_COUNTED = {
         "_keeper",
         "_read_size",
         "_base",
+        "_part",
         "_admission",
         "_trust",
     },

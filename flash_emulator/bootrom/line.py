@@ -57,7 +57,7 @@ class Line:
         self._start_us = chip.device.clock.now_us
         self._rx_free_us = 0.0
         self._busy_until_us = 0.0
-        self._bridge = _Bridge(speed)
+        self._bridge = Bridge(speed)
 
     def set_latency(self, latency_ms: float) -> None:
         """The driver sets the bridge's timer anew; what waits goes by the new one."""
@@ -133,7 +133,7 @@ class Line:
         return self._bridge.next_due_us()
 
 
-class _Bridge:
+class Bridge:
     """Bytes of the chip on their way to the host, with the time when they get there."""
 
     def __init__(self, speed: Speed) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,15 @@ class ServedChip:
         answer = self.process.stdout.readline().strip()
         assert answer.startswith("ok"), answer
         return answer.removeprefix("ok").strip()
+
+    def comes_to(self, state: str, within_s: float = 5.0) -> bool:
+        """Whether the chip is in *state* soon: the server sees modem lines a little later."""
+        end_s = time.monotonic() + within_s
+        while self.status()["state"] != state:
+            if time.monotonic() > end_s:
+                return False
+            time.sleep(0.02)
+        return True
 
     def status(self) -> dict[str, str]:
         return dict(word.split("=", 1) for word in self.control("status").split())

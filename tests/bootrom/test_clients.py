@@ -180,5 +180,5 @@ def test_the_modem_lines_of_stm32flash_start_rom_and_program(tmp_path: Path) -> 
         for _ in range(2):
             done = stm32flash("-m", "8e1", "-i", sequence, "-w", image, chip.where, lines=lines)
             assert done.returncode == 0, done
-            assert chip.status()["state"] == "application"
+            assert chip.comes_to("application")
         assert stm32flash("-m", "8n1", chip.where).returncode != 0

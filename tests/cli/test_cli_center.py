@@ -145,7 +145,8 @@ def test_a_fleet_and_what_monitoring_shows_of_it(file: Path):
     assert run("center", "monitor", file, "--device", "nobody").exit_code == 2
 
 
-def test_devices_below_the_limits_are_in_the_table(file: Path):
+def test_devices_below_the_limits_are_in_the_table(file: Path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # no cell is wrapped
     result = fleet(file, "--devices", 6, "--weak", 1, "--seed", 2)
     assert result.exit_code == 0, result.output
     plan = read("center", "monitor", file)["plans"][0]

@@ -1,0 +1,1 @@
+"""An experiment: STM32L476 flash written by a stub of our own in RAM. See docs/loader-stub.md."""

@@ -1,0 +1,372 @@
+"""The loader stub's machine code, executed: images, requests that it has to refuse, its end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+from loader_stub import frames
+from loader_stub.chip import LOAD, STUB, StubChip
+from loader_stub.flashing import BASE, PAGE_SIZE, Job, NotHeld, WrongChip, flash
+from loader_stub.frames import Command, Encoding, Facts, Reply, Request, Status
+from loader_stub.session import Batch, Work
+from stubs import (
+    FIRMWARE,
+    PART,
+    ask,
+    check,
+    contents,
+    flashed,
+    made_chip,
+    noise_of,
+    operations,
+    run,
+)
+
+from flash_emulator import EmulatedFlash, load_part
+
+WRPERR = 1 << 4
+PROGERR = 1 << 3
+BANK_2 = BASE + 0x8_0000
+SPARSE = b"\0" * 100 + b"\xff" * 5000 + b"end"
+MANIFEST = json.loads(STUB.with_suffix(".json").read_text())
+
+# --- images
+
+JOBS = {
+    "firmware": Job(FIRMWARE),
+    "noise": Job(noise_of(2501)),
+    "not compressed": Job(FIRMWARE[:2500], compress=False),
+    "sparse": Job(SPARSE),
+    "one byte": Job(b"\1"),
+    "across banks": Job(FIRMWARE[:3000], BANK_2 - PAGE_SIZE),
+    "to the last byte": Job(noise_of(PAGE_SIZE), BASE + 0x10_0000 - PAGE_SIZE),
+    "fast": Job(FIRMWARE[:4100], baud=921_600),
+}
+
+
+@pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
+def test_an_image_is_written_and_nothing_else_is_touched(job: Job) -> None:
+    chip = made_chip()
+    check(chip, job, lambda: flashed(chip, job))
+    erased = [line for line in operations(chip) if "erase" in line]
+    places = [
+        f"0x{page >> 16:04X}_{page & 0xFFFF:04X}" for page in [*job.pages][1:] + [*job.pages][:1]
+    ]
+    assert erased == [f"erase {place}" for place in places], "each page once, the vectors' last"
+    assert chip.usart.overrun_count == 0
+    assert chip.front.undefined == []
+
+
+@pytest.mark.parametrize("usart", [1, 2, 3])
+def test_it_talks_at_the_usart_that_is_on(usart: int) -> None:
+    chip = made_chip(usart=usart)
+    (reply,) = ask(chip, frames.sync())
+    assert Facts.of(reply).usart_base == {1: 0x4001_3800, 2: 0x4000_4400, 3: 0x4000_4800}[usart]
+
+
+@pytest.mark.parametrize("window", [1, 2])
+def test_small_windows(window: int) -> None:
+    chip, job = made_chip(latency_ms=16), Job(FIRMWARE[:4000])
+    check(chip, job, lambda: flashed(chip, job, window=window))
+
+
+def test_a_second_run_writes_what_differs_only() -> None:
+    chip = made_chip()
+    image = FIRMWARE[:5000]
+    flashed(chip, Job(image))
+    done = len(operations(chip))
+    assert flashed(chip, Job(image)).written == ()
+    assert len(operations(chip)) == done
+    changed = bytearray(image)
+    changed[PAGE_SIZE + 7] ^= 1
+    job = Job(bytes(changed))
+    check(chip, job, lambda: flashed(chip, job))
+    erased = [line for line in operations(chip)[done:] if "erase" in line]
+    assert erased == ["erase 0x0800_0800"]
+
+
+def test_erasing_everything_first() -> None:
+    chip, job = made_chip(), Job(FIRMWARE[:3000], erase_all=True)
+    flashed(chip, job)
+    assert contents(chip) == job.image.ljust(0x10_0000, b"\xff")
+
+
+def test_flash_before_a_page_is_the_dictionary() -> None:
+    chip = made_chip()
+    page = noise_of(PAGE_SIZE, 3)
+    job = Job(noise_of(PAGE_SIZE, 2) + page + page + page)
+    check(chip, job, lambda: flashed(chip, job))
+    assert chip.wire.byte_counts[0] < 2 * PAGE_SIZE + 400, "noise, but the last two pages are known"
+
+
+# --- speed
+
+
+def test_a_speed_that_the_clock_does_not_divide_to_is_not_tried() -> None:
+    chip, job = made_chip(clock_hz=16e6), Job(FIRMWARE[:100], baud=921_600)  # 2.1 % off
+    assert flashed(chip, job).baud == 115_200
+
+
+def test_the_old_speed_comes_back_when_the_new_one_does_not_work() -> None:
+    chip, job = made_chip(most_baud=230_400), Job(FIRMWARE[:100], baud=460_800)
+    check(chip, job, lambda: flashed(chip, job))
+    assert chip.usart.baud == pytest.approx(115_200, rel=0.01)
+
+
+# --- what it refuses
+
+GOOD = noise_of(64, 5)
+
+
+def stored(address: int, data: bytes, *, crc: int | None = None, encoding: int = 0) -> Request:
+    """A write that a sound host would not send."""
+    head = address.to_bytes(4, "little") + (zlib.crc32(data) if crc is None else crc).to_bytes(
+        4, "little"
+    )
+    return Request(
+        Command.WRITE, head + len(data).to_bytes(2, "little") + bytes((encoding,)) + data
+    )
+
+
+REFUSED = {
+    "wrong CRC": (stored(BASE, GOOD, crc=1), Status.BAD_DATA),
+    "unknown encoding": (stored(BASE, GOOD, encoding=2), Status.BAD_DATA),
+    "before flash": (stored(BASE - 8, GOOD), Status.BAD_ADDRESS),
+    "behind flash": (stored(BASE + 0x10_0000 - 32, GOOD), Status.BAD_ADDRESS),
+    "at the end of addresses": (stored(0xFFFF_FFF8, GOOD), Status.BAD_ADDRESS),
+    "across pages": (stored(BASE + PAGE_SIZE - 8, GOOD), Status.BAD_ADDRESS),
+    "not at a double word": (stored(BASE + 4, GOOD), Status.BAD_ADDRESS),
+    "write without arguments": (Request(Command.WRITE), Status.BAD_REQUEST),
+    "erase inside a page": (frames.erase(BASE + 8), Status.BAD_ADDRESS),
+    "erase of RAM": (frames.erase(0x2000_4000), Status.BAD_ADDRESS),
+    "erase behind flash": (frames.erase(BASE + 0x10_0000), Status.BAD_ADDRESS),
+    "erase with too much": (Request(Command.ERASE, bytes(5)), Status.BAD_REQUEST),
+    "checksum behind flash": (frames.checksum(BASE, PAGE_SIZE * 5, 128), Status.BAD_ADDRESS),
+    "checksum of nothing": (frames.checksum(BASE, PAGE_SIZE, 0), Status.BAD_REQUEST),
+    "too many checksums": (frames.checksum(BASE, 8, 129), Status.BAD_REQUEST),
+    "checksum of all addresses": (frames.checksum(BASE, 0xFFFF_FFFF, 2), Status.BAD_REQUEST),
+    "speed of no divider": (frames.speed(15), Status.BAD_REQUEST),
+    "sync with arguments": (Request(Command.SYNC, b"x"), Status.BAD_REQUEST),
+}
+
+
+def test_bad_requests_change_nothing() -> None:
+    chip = made_chip()
+    for name, (request, status) in REFUSED.items():
+        asked = [request] if request.command is Command.SYNC else [frames.sync(), request]
+        assert ask(chip, *asked)[-1].status is status, name
+    unknown = Request(99)  # type: ignore[arg-type]
+    assert ask(chip, frames.sync(), unknown)[-1].status is Status.BAD_REQUEST
+    assert operations(chip) == []
+
+
+def test_after_a_failure_nothing_is_written_until_sync() -> None:
+    chip = made_chip()
+    erase = frames.erase(BASE)
+    replies = ask(chip, frames.sync(), stored(BASE, GOOD, crc=1), erase, stored(BASE, GOOD))
+    assert [reply.status for reply in replies[1:]] == [
+        Status.BAD_DATA,
+        Status.STOPPED,
+        Status.STOPPED,
+    ]
+    assert operations(chip) == []
+    replies = ask(chip, frames.sync(), erase, stored(BASE, GOOD))
+    assert [reply.status for reply in replies] == [Status.OK] * 3
+
+
+def test_blocks_that_are_no_lz4_write_nothing() -> None:
+    """Random ones, and damaged good ones: all with a CRC that fits none of what they give."""
+    chip, dice = made_chip(), random.Random(4)
+    good = frames.write(BASE, FIRMWARE[:2048], Encoding.LZ4, b"").arguments
+    asked = []
+    for _ in range(60):
+        block = dice.randbytes(dice.choice((0, 1, 2, 5, 50, 500)))
+        asked += [frames.sync(), Request(Command.WRITE, good + block)]
+    replies = ask(chip, *asked)
+    assert {reply.status for reply in replies[1::2]} == {Status.BAD_DATA}
+    assert operations(chip) == []
+
+
+def test_a_match_that_begins_before_flash_is_refused() -> None:
+    chip = made_chip()
+    data = FIRMWARE[:8]
+    block = b"\x40" + data[:4] + b"\x05\x00" + b"\x00"  # back 5 bytes, of which 4 are there
+    (_, reply) = ask(chip, frames.sync(), frames.write(BASE, data, Encoding.LZ4, block))
+    assert reply.status is Status.BAD_DATA
+
+
+def test_a_frame_that_is_too_long_is_dropped() -> None:
+    chip = made_chip()
+    long = Request(Command.WRITE, noise_of(4000))
+
+    def work() -> Work[list[Reply]]:
+        yield Batch([frames.sync()])
+        try:
+            yield Batch([long], tries=2)
+        except Exception:
+            return (yield Batch([frames.sync()]))
+        raise AssertionError("it was answered")
+
+    assert run(chip, work()).result[0].status is Status.OK
+
+
+def test_programming_what_is_not_erased_is_refused() -> None:
+    chip = made_chip()
+    (_, reply) = ask(chip, frames.sync(), stored(BASE, GOOD))
+    assert reply.status is Status.REFUSED
+    assert int.from_bytes(reply.data, "little") & PROGERR
+
+
+def test_a_protected_page() -> None:
+    chip, job = made_chip(), Job(FIRMWARE[:4000])
+    chip.flash.protect_sectors(BASE + PAGE_SIZE)
+    before = contents(chip)
+    with pytest.raises(NotHeld):
+        flashed(chip, job)
+    assert contents(chip) == before, "the page before, which is written last, is whole too"
+    (_, reply) = ask(chip, frames.sync(), frames.erase(BASE + PAGE_SIZE))
+    assert reply.status is Status.REFUSED
+    assert int.from_bytes(reply.data, "little") & WRPERR
+
+
+def test_an_unreadable_double_word_is_told_and_written_anew() -> None:
+    """It raises an NMI, which the stub must outlive."""
+    chip, job = made_chip(), Job(FIRMWARE[:6000])
+    flashed(chip, job)
+    chip.flash.spoil(BASE + PAGE_SIZE + 64)
+    (_, reply, after) = ask(
+        chip, frames.sync(), frames.checksum(BASE, PAGE_SIZE, 3), frames.checksum(BASE, 8)
+    )
+    crcs = reply.checksums()
+    assert crcs[1] is None
+    pages = list(job.pages.values())
+    assert (crcs[0], crcs[2]) == (zlib.crc32(pages[0]), zlib.crc32(pages[2]))
+    assert after.checksums() == [zlib.crc32(pages[0][:8])], "the next one is readable again"
+    assert flashed(chip, job).written == (BASE + PAGE_SIZE,)
+    assert chip.flash.read(BASE, len(job.image)) == job.image
+
+
+@pytest.mark.parametrize(
+    ("given", "register"),
+    [({"idcode": 0x1007_6462}, {}), ({}, {0x4001_0000: 1 << 8})],
+    ids=["another chip", "FB_MODE"],
+)
+def test_a_chip_that_it_is_not_for(given: dict[str, int], register: dict[int, int]) -> None:
+    chip = made_chip(**given)
+    for address, value in register.items():
+        chip.set_register(address, value)
+    with pytest.raises(WrongChip):
+        run(chip, flash(Job(FIRMWARE)))
+    assert operations(chip) == []
+
+
+# --- how it ends
+
+
+def test_go_starts_the_application() -> None:
+    chip = made_chip()
+    job = Job(bytes.fromhex("0080002011010008") + noise_of(400))
+    flashed(chip, job)
+    run(chip, _end(frames.go(BASE)))
+    assert chip.ended == "application"
+    assert (chip.started_at, chip.stack_pointer) == (0x0800_0110, 0x2000_8000)
+    assert chip.register(0xE000_ED08) == BASE, "VTOR"
+
+
+def test_reset() -> None:
+    chip = made_chip()
+    run(chip, _end(frames.reset()))
+    assert chip.ended == "reset"
+
+
+def _end(request: Request) -> Work[None]:
+    yield Batch([frames.sync()])
+    yield Batch([request])
+    yield Batch([frames.sync()])  # nobody is there
+
+
+# --- its needs
+
+
+def test_it_looks_at_the_usart_often_enough() -> None:
+    """921600 baud leave 11.9 us for a byte. At 72 MHz, with two cycles an instruction, 429."""
+    chip = made_chip()
+    flashed(chip, Job(FIRMWARE[:3000] + noise_of(1100) + SPARSE, baud=921_600))
+    assert chip.longest_gap < 429 / 2, "and half of that is left"
+
+
+def test_it_refreshes_the_watchdog_while_it_works() -> None:
+    chip = made_chip()
+    counts = []
+    for request in (frames.checksum(BASE, 8), frames.checksum(BASE, 16 * PAGE_SIZE)):
+        before = chip.refresh_count
+        ask(chip, frames.sync(), request)
+        counts.append(chip.refresh_count - before)
+    assert counts[1] - counts[0] >= 15, "once a page, where it waits for nothing"
+
+
+def test_it_keeps_to_its_ram() -> None:
+    chip = made_chip()
+    flashed(chip, Job(FIRMWARE[:5000], baud=921_600))
+    end = int(MANIFEST["ram_end"], 16)
+    assert chip.ram(0x2000_0000, LOAD - 0x2000_0000) == b"\xa5" * (LOAD - 0x2000_0000)
+    assert set(chip.ram(end, 0x2001_8000 - end)) == {0xA5}
+    assert set(chip.ram(end - 1024, 512)) == {0xA5}, "half of the stack was never used"
+
+
+def test_the_boot_rom_takes_it_and_starts_it() -> None:
+    from flash_emulator.bootrom import Chip, State
+    from mcu_updater.stm32 import an3155
+
+    rom = Chip(EmulatedFlash(load_part(PART), seed=1))
+
+    def says(data: bytes) -> bytes:
+        rom.receive(data)
+        return rom.transmit()
+
+    ack = b"\x79"
+    assert says(b"\x7f") == ack
+    stub = STUB.read_bytes()
+    padded = stub + bytes(-len(stub) % 4)
+    writes = [an3155.write(LOAD + at, padded[at : at + 256]) for at in range(0, len(padded), 256)]
+    for exchange in (*writes, an3155.go(LOAD)):
+        for step in exchange:
+            assert says(step.frame) == ack
+    loaded = rom.memory.read(LOAD, len(stub))
+    assert rom.state is State.APPLICATION
+    job = Job(FIRMWARE[:3000])
+    chip = StubChip(rom.device, stub=loaded)
+    flashed(chip, job)
+    assert rom.device.read(BASE, 3000) == job.image
+
+
+# --- where it comes from
+
+
+def test_the_committed_stub_is_what_its_manifest_says() -> None:
+    stub = STUB.read_bytes()
+    assert hashlib.sha256(stub).hexdigest() == MANIFEST["sha256"]
+    assert len(stub) == MANIFEST["size"]
+    assert int.from_bytes(stub[:4], "little") == int(MANIFEST["ram_end"], 16)
+
+
+def test_the_stub_comes_out_of_its_sources(tmp_path: Path) -> None:
+    gcc = shutil.which("arm-none-eabi-gcc")
+    if gcc is None:
+        pytest.skip("arm-none-eabi-gcc is not installed: make apt")
+    banner = subprocess.run([gcc, "--version"], capture_output=True, text=True, check=True).stdout
+    if banner.splitlines()[0] != MANIFEST["compiler"]:
+        pytest.skip(f"another compiler: {banner.splitlines()[0]}")
+    command = ["make", "-C", str(STUB.parent / "firmware"), f"PYTHON={sys.executable}"]
+    command += [f"OUT={tmp_path}", f"BUILD={tmp_path}"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / STUB.name).read_bytes() == STUB.read_bytes()
+    assert json.loads((tmp_path / "stub-l476.json").read_text()) == MANIFEST
