@@ -15,11 +15,11 @@ from typing import Any
 import click
 
 from flash_emulator import load_part, part_names
-from flash_emulator.certificate_check import NotConfirmed, confirm
-from flash_emulator.explore import Limits, Options, PathLeft, Processes, Progress
-from flash_emulator.explore.campaign import Campaign, Result, Verdict, parse_replay_id
-from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit, film_lines
+from flash_emulator.explore import Limits, Options, Processes, Progress
+from flash_emulator.explore.campaign import Campaign, Result, Verdict
+from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit
 from mcu_updater.board.strategies import default_strategy, strategies_of
+from mcu_updater.cli.powerloss_path import check_certificate, replay_path
 from mcu_updater.cli.powerloss_tables import comparison_table, findings, result_table
 from mcu_updater.cli.screen import show_unfolded
 from mcu_updater.errors import PortError, UsageError, VerificationFailed
@@ -34,7 +34,6 @@ from mcu_updater.powerloss.catalogue import (
 )
 from mcu_updater.powerloss.images import FORMATS
 from mcu_updater.powerloss.scenario import Scenario
-from mcu_updater.powerloss.subject import BoardSubject
 from mcu_updater.strategy import Strategy
 
 DEFAULT_PART = "STM32L476xG"
@@ -215,9 +214,9 @@ def command(
     something was found that is no known hazard; 2 when a limit stopped a search.
     """
     if replay is not None:
-        _replay(image, replay, shrink=shrink)
+        replay_path(image, replay, shrink=shrink)
     elif check is not None:
-        _check(image, check, check_sample, given["seed"])
+        check_certificate(image, check, check_sample, given["seed"])
     else:
         request = _request(image, **given)
         if request.strategy == "all":
@@ -380,59 +379,3 @@ def _compare(request: Request, option_change_us: int | None) -> None:
     results = _run(request, scenarios)
     show_unfolded(comparison_table(scenarios, results, option_change_us))
     _conclude(results)
-
-
-# --- one path, one certificate
-
-
-def _scenario_of(image: Path | None, world: dict[str, str]) -> Scenario:
-    """The scenario that an ID or a certificate names. Raises UsageError where it cannot be made."""
-    strategy, tag = Strategy(world["strategy"]), world["image"]
-    made_up = tag.endswith("b") and tag[:-1].isdigit()
-    size = int(tag[:-1]) if made_up else small_size(load_part(world["part"]), strategy)
-    target = filled(world["part"], size, world["format"], strategy)  # type: ignore[arg-type]
-    if not made_up:
-        if image is None:
-            raise UsageError("this was explored with an image of your own", then="Give IMAGE too")
-        target = with_file(target, image.read_bytes())
-        if target.tag != tag:
-            raise UsageError("another image", expected=f"SHA-256 {tag}...", found=target.tag)
-    return scenario(world["scenario"], target, seed=int(world["seed"]))
-
-
-def _world_of(name: str) -> dict[str, str]:
-    words = name.split("/")
-    keys = ("part", "strategy", "scenario", "format", "image", "seed")
-    if len(words) != len(keys) or not words[-1].startswith("s"):
-        raise UsageError("no replay ID", expected="part/strategy/scenario/format/image/sN:path")
-    return dict(zip(keys, [*words[:-1], words[-1][1:]], strict=True))
-
-
-def _replay(image: Path | None, text: str, *, shrink: bool) -> None:
-    try:
-        name, path = parse_replay_id(text)
-        subject = BoardSubject(_scenario_of(image, _world_of(name)))
-        if shrink:
-            path = campaign.shrink(subject, path)
-        film = campaign.film(subject, path)
-    except (ValueError, PathLeft) as error:
-        raise UsageError("this path cannot be run", where=text, found=str(error)) from error
-    for line in film_lines(film):
-        click.echo(line)
-    click.echo(f"ID: {name}:{path}")
-    if film.violation is not None:
-        question, found = film.violation
-        raise VerificationFailed(f"not {question}", where=f"{name}:{path}", found=found)
-
-
-def _check(image: Path | None, certificate: Path, sample: int, seed: int) -> None:
-    def world(header: dict[str, str]) -> tuple[Any, Any, Any]:
-        subject = BoardSubject(_scenario_of(image, header))
-        return subject, subject.flash, subject.rest
-
-    try:
-        click.echo(confirm(str(certificate), world, sample=sample, seed=seed))
-    except NotConfirmed as error:
-        raise VerificationFailed(
-            "not confirmed", where=str(certificate), found=str(error)
-        ) from error

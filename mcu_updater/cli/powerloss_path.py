@@ -1,0 +1,76 @@
+"""``powerloss --replay`` and ``--check``: one path, one certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flash_emulator import load_part
+from flash_emulator.certificate_check import NotConfirmed, confirm
+from flash_emulator.explore import PathLeft
+from flash_emulator.explore.campaign import parse_replay_id
+from flash_emulator.explore.render import film_lines
+from mcu_updater.errors import UsageError, VerificationFailed
+from mcu_updater.powerloss import campaign
+from mcu_updater.powerloss.catalogue import filled, scenario, small_size, with_file
+from mcu_updater.powerloss.scenario import Scenario
+from mcu_updater.powerloss.subject import BoardSubject
+from mcu_updater.strategy import Strategy
+
+
+def _scenario_of(image: Path | None, world: dict[str, str]) -> Scenario:
+    """The scenario that an ID or a certificate names. Raises UsageError where it cannot be made."""
+    strategy, tag = Strategy(world["strategy"]), world["image"]
+    made_up = tag.endswith("b") and tag[:-1].isdigit()
+    size = int(tag[:-1]) if made_up else small_size(load_part(world["part"]), strategy)
+    target = filled(world["part"], size, world["format"], strategy)  # type: ignore[arg-type]
+    if not made_up:
+        if image is None:
+            raise UsageError("this was explored with an image of your own", then="Give IMAGE too")
+        target = with_file(target, image.read_bytes())
+        if target.tag != tag:
+            raise UsageError("another image", expected=f"SHA-256 {tag}...", found=target.tag)
+    return scenario(world["scenario"], target, seed=int(world["seed"]))
+
+
+def _world_of(name: str) -> dict[str, str]:
+    words = name.split("/")
+    keys = ("part", "strategy", "scenario", "format", "image", "seed")
+    if len(words) != len(keys) or not words[-1].startswith("s"):
+        raise UsageError("no replay ID", expected="part/strategy/scenario/format/image/sN:path")
+    return dict(zip(keys, [*words[:-1], words[-1][1:]], strict=True))
+
+
+def replay_path(image: Path | None, text: str, *, shrink: bool) -> None:
+    """Print what happens on the path of this ID; with *shrink*, on one with fewer cuts."""
+    try:
+        name, path = parse_replay_id(text)
+        subject = BoardSubject(_scenario_of(image, _world_of(name)))
+        if shrink:
+            path = campaign.shrink(subject, path)
+        film = campaign.film(subject, path)
+    except (ValueError, PathLeft) as error:
+        raise UsageError("this path cannot be run", where=text, found=str(error)) from error
+    for line in film_lines(film):
+        click.echo(line)
+    click.echo(f"ID: {name}:{path}")
+    if film.violation is not None:
+        question, found = film.violation
+        raise VerificationFailed(f"not {question}", where=f"{name}:{path}", found=found)
+
+
+def check_certificate(image: Path | None, certificate: Path, sample: int, seed: int) -> None:
+    """Run *sample* states of *certificate* again. Raises VerificationFailed."""
+
+    def world(header: dict[str, str]) -> tuple[Any, Any, Any]:
+        subject = BoardSubject(_scenario_of(image, header))
+        return subject, subject.flash, subject.rest
+
+    try:
+        click.echo(confirm(str(certificate), world, sample=sample, seed=seed))
+    except NotConfirmed as error:
+        raise VerificationFailed(
+            "not confirmed", where=str(certificate), found=str(error)
+        ) from error
