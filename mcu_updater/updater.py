@@ -308,9 +308,7 @@ class Updater:
             self._link.request_plan()
         except ModuleRefused as refusal:
             yield Problem(refusal.message)
-            self._heard.module = (
-                Module.IDLE
-            )  # it has lost its power, or its network: from the start
+            self._heard.module = Module.IDLE  # it has lost power or network: from the start
             return
         yield ModuleTold("say the plan again")
         timeout_s = min(self._policy.plan_s, self._policy.quiet_s)

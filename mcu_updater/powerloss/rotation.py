@@ -5,9 +5,12 @@ and nothing else: FORMAT.md, section 5, asks for the turn only where no half is 
 for the difference of two. So a device whose trailer is turned back, half 0 and turn 0, does the
 same as before, at other places, and so do all that can come of it. That holds for
 
-* a half that has a header and SETTLED, every unit of them whole, as long as
-* the other half is void: its header does not end as a header ends, however its bits read, and
-* both halves have sectors of the same sizes, and no cell of them is stuck.
+* a half 0 that has a header and SETTLED, every unit of them whole: of half 1 nothing is read then;
+* a half that has a header, where the other half is void: its header does not end as a header ends,
+  however its bits read. Turn and CRC must be whole, the rest may be weak;
+* as long as both halves have sectors of the same sizes, and no cell of them is stuck.
+
+What a search has forgotten nobody reads, so the answer is the same for the flash that still has it.
 
 All else is left as it is. What differs is which half wears out, and which random bits a torn unit
 gets, since these are drawn by place. ``tests/powerloss/test_rotation.py`` compares closures with
@@ -27,6 +30,7 @@ from mcu_updater.journal import (
     HEADER_SIZE,
     TURN_AT,
     decode_header,
+    settled_record,
     with_turn,
 )
 from mcu_updater.slot import AnyLayout, CopyLayout
@@ -73,9 +77,24 @@ def turned_back(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFl
 
 
 def _only_half(flash: EmulatedFlash, trailer: Trailer) -> int | None:
-    """The half that may have a header where the other one has none for sure."""
+    """The half that counts, if any does: half 0 when it is settled, whatever the other one reads;
+    else the one beside a half that has no header for sure."""
+    if _is_settled(flash, trailer.halves[0]):
+        return 0
     void = [_is_void(flash, half) for half in trailer.halves]
     return 1 - void.index(True) if void[0] != void[1] else None
+
+
+def _is_settled(flash: EmulatedFlash, half: int) -> bool:
+    """Whether every reading of the half gives a header and SETTLED: all units are whole."""
+    cells = flash.cells
+    snapshot = decode_header(cells.raw_data(half, HEADER_SIZE))
+    if snapshot is None:
+        return False
+    record = settled_record(snapshot.generation, flash.part.program_unit)
+    size = HEADER_SIZE + len(record)
+    held = cells.raw_data(half + HEADER_SIZE, len(record)) == record
+    return held and cells.plain_size(half, size) == size
 
 
 def _header(flash: EmulatedFlash, half: int) -> bytes | None:

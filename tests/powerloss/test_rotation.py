@@ -81,6 +81,21 @@ def test_what_is_in_half_0_and_turn_0_is_not_touched(board: Board) -> None:
     assert turned_back(flash, places(board)) is flash
 
 
+@pytest.mark.parametrize("old", [b"", encode_header(NEXT, turn=2)], ids=["blank", "a header"])
+def test_the_answer_is_the_same_when_a_search_has_forgotten_what_nobody_reads(
+    board: Board, old: bytes
+) -> None:
+    flash, trailer = written(board, 2), places(board)[1]
+    flash.preload(flash.part.base + trailer.halves[1], old)
+    knowing, forgetful = flash.fork(), flash.fork()
+    forgetful.forget(flash.part.base + trailer.halves[1], trailer.size)
+    twins = [turned_back(each, places(board)) for each in (knowing, forgetful)]
+    for twin in twins:
+        assert board.banks_of(twin)[1].journal.read().turn == 0
+        twin.cells.forget(trailer.halves[1], trailer.size)
+    assert twins[0].digest() == twins[1].digest()
+
+
 def test_nothing_is_turned_where_both_halves_have_a_header(board: Board) -> None:
     flash = written(board, 1)
     half_0 = flash.part.base + places(board)[1].halves[0]
