@@ -32,7 +32,7 @@ from mcu_updater.journal.header import (
     encode_header,
     with_turn,
 )
-from mcu_updater.journal.records import MAX_ATTEMPTS, Record
+from mcu_updater.journal.records import MAX_ATTEMPTS, Record, settled_record
 from mcu_updater.journal.snapshot import (
     COMPONENT_SIZE,
     IN_PROGRESS,
@@ -63,5 +63,6 @@ __all__ = [
     "Snapshot",
     "decode_header",
     "encode_header",
+    "settled_record",
     "with_turn",
 ]
