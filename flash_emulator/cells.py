@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
@@ -224,14 +224,25 @@ class Cells:
         index, begin = divmod(offset, self._page_size)
         if size and begin + size <= self._page_size and not self._pages[index].raw:  # most reads
             return []
-        found = []
-        for index, begin, stop in self._spans(offset, size):
-            page = self._pages[index]
+        found: list[int] = []
+        for index, page, first, stop in self._touched(offset, size):
             if page.raw:
-                first, last = begin // self.unit, (stop - 1) // self.unit
                 base = index * self._units_per_page
-                found += [base + unit for unit in sorted(page.raw) if first <= unit <= last]
+                found += [base + unit for unit in sorted(page.raw) if first <= unit < stop]
         return found
+
+    def _touched(self, offset: int, size: int) -> Iterator[tuple[int, _Page, int, int]]:
+        """Pages of the range that hold anything but plain units: index, page, and which units of
+        it the range touches, first and behind the last. Most often none: this is asked often."""
+        if not size:
+            return
+        per_page, pages = self._units_per_page, self._pages
+        low, high = offset // self.unit, (offset + size - 1) // self.unit
+        for index in range(low // per_page, high // per_page + 1):
+            page = pages[index]
+            if page.raw or page.unknown:
+                base = index * per_page
+                yield index, page, max(0, low - base), min(per_page, high - base + 1)
 
     @property
     def has_unknown(self) -> bool:
@@ -240,28 +251,22 @@ class Cells:
 
     def is_known(self, offset: int, size: int) -> bool:
         """Whether no unit that the range touches is marked UNKNOWN."""
-        for index, begin, stop in self._spans(offset, size) if self._unknown else ():
-            page = self._pages[index]
-            first, last = begin // self.unit, (stop - 1) // self.unit
-            if page.unknown and page.marks.find(Mark.UNKNOWN, first, last + 1) >= 0:
-                return False
-        return True
+        return not self._unknown or not any(
+            page.unknown and page.marks.find(Mark.UNKNOWN, first, stop) >= 0
+            for _, page, first, stop in self._touched(offset, size)
+        )
 
     def plain_size(self, offset: int, size: int) -> int:
         """How many bytes from *offset* on, *size* at most, stand in plain and known units."""
-        end = offset + size
-        raw = self.raw_units(offset, size)
-        if raw:
-            end = min(end, raw[0] * self.unit)
-        for index, begin, stop in self._spans(offset, size) if self._unknown else ():
-            page = self._pages[index]
-            if page.unknown:
-                first, last = begin // self.unit, (stop - 1) // self.unit
-                found = page.marks.find(Mark.UNKNOWN, first, last + 1)
-                if found >= 0:
-                    end = min(end, index * self._page_size + found * self.unit)
-                    break
-        return max(0, end - offset)
+        for index, page, first, stop in self._touched(offset, size):
+            other = [unit for unit in page.raw if first <= unit < stop]
+            unknown = page.marks.find(Mark.UNKNOWN, first, stop) if page.unknown else -1
+            if unknown >= 0:
+                other.append(unknown)
+            if other:
+                end = (index * self._units_per_page + min(other)) * self.unit
+                return min(size, max(0, end - offset))
+        return size
 
     def sha256(self, offset: int, size: int) -> bytes:
         """Of ``raw_data``. Remembered by the digests of the pages, whoever holds them."""
