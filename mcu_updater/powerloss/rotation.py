@@ -13,8 +13,11 @@ same as before, at other places, and so do all that can come of it. That holds f
 What a search has forgotten nobody reads, so the answer is the same for the flash that still has it.
 
 All else is left as it is. What differs is which half wears out, and which random bits a torn unit
-gets, since these are drawn by place. ``tests/powerloss/test_rotation.py`` compares closures with
-and without this.
+gets, since these are drawn by place.
+
+It is a promise of the code that is explored. ``tests/powerloss/test_rotation.py`` holds it against
+boots side by side, and a closure with and without it; code that is changed so that it prefers a
+half breaks there. Seeded faults (``make mutants``) are explored without it.
 """
 
 from __future__ import annotations

@@ -140,7 +140,13 @@ class StrictSubject(BoardSubject):
     * What the journal calls written, verified or confirmed stands in flash.
     * An image with which nothing is wrong is never called FAILED.
     * An upgrade that the journal could carry on is not ended by what the module is told.
+
+    Each state is booted as it is: that trailers in the other half are as good is a promise of our
+    code, and a fault may break it.
     """
+
+    def representative(self, flash: EmulatedFlash) -> EmulatedFlash:
+        return flash
 
     def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot:
         assert isinstance(rest, ModuleRest)
