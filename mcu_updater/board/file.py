@@ -40,7 +40,7 @@ _DAMAGE = (  # what a file that is no zip, or a zip that is no board, makes a re
     TypeError,
     ValueError,
     UsageError,  # of a key
-    NotImplementedError,
+    NotImplementedError,  # of zipfile: a way of packing that it does not know
 )
 
 
