@@ -32,7 +32,14 @@ from mcu_updater.journal.header import (
     encode_header,
     with_turn,
 )
-from mcu_updater.journal.records import MAX_ATTEMPTS, Record, settled_record
+from mcu_updater.journal.records import (
+    MAX_ATTEMPTS,
+    Record,
+    record_bytes,
+    record_offset,
+    record_size,
+    settled_record,
+)
 from mcu_updater.journal.snapshot import (
     COMPONENT_SIZE,
     IN_PROGRESS,
@@ -63,6 +70,9 @@ __all__ = [
     "Snapshot",
     "decode_header",
     "encode_header",
+    "record_bytes",
+    "record_offset",
+    "record_size",
     "settled_record",
     "with_turn",
 ]

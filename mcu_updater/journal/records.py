@@ -6,6 +6,8 @@ import struct
 from enum import IntEnum
 from functools import lru_cache
 
+from mcu_updater.journal.header import HEADER_SIZE
+
 
 class Record(IntEnum):
     """Kinds of single records. The place of each is fixed by kind and index."""
@@ -26,6 +28,11 @@ FIRST_PLACE = {
     Record.ATTEMPT: 3,
 }
 VERIFIED_PLACES = FIRST_PLACE[Record.ATTEMPT] + MAX_ATTEMPTS
+
+
+def record_offset(record: Record, index: int, size: int) -> int:
+    """Where the record stands in its half."""
+    return HEADER_SIZE + (FIRST_PLACE[record] + index) * size
 
 
 def record_bytes(record: Record, index: int, generation: int, size: int) -> bytes:

@@ -21,6 +21,7 @@ from mcu_updater.journal.records import (
     VERIFIED_PLACES,
     Record,
     record_bytes,
+    record_offset,
     record_size,
     sector_records,
 )
@@ -183,7 +184,7 @@ class Journal:
         return max(spent, default=-1) + 1
 
     def _place(self, record: Record, index: int = 0) -> int:
-        return HEADER_SIZE + (FIRST_PLACE[record] + index) * self._record_size
+        return record_offset(record, index, self._record_size)
 
     def _bytes(self, record: Record, snapshot: Snapshot, index: int) -> bytes:
         return record_bytes(record, index, snapshot.generation, self._record_size)

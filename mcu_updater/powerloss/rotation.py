@@ -23,10 +23,8 @@ half breaks there. Seeded faults (``make mutants``) are explored without it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.cells import Mark
 from mcu_updater.journal import (
     CRC_AT,
     END_MARK,
@@ -36,40 +34,18 @@ from mcu_updater.journal import (
     settled_record,
     with_turn,
 )
-from mcu_updater.slot import AnyLayout, CopyLayout
-
-
-@dataclass(frozen=True, slots=True)
-class Trailer:
-    """Where the two halves of one begin in the array, and the size of each in bytes."""
-
-    halves: tuple[int, int]
-    size: int
-
-
-def trailers_of(flash: EmulatedFlash, layout: AnyLayout) -> tuple[Trailer, ...]:
-    """All whose halves are alike in their sectors."""
-    areas = (
-        [(0, layout), (flash.part.size // 2, layout)] if not isinstance(layout, CopyLayout) else []
-    )
-    if isinstance(layout, CopyLayout):
-        areas = [(0, area) for area in (layout.execution, *layout.storage)]
-    else:
-        areas = [(0, layout), (flash.part.size // 2, layout)]
-    return tuple(
-        Trailer((start + area.halves[0].offset, start + area.halves[1].offset), area.halves[0].size)
-        for start, area in areas
-        if area.halves[0].sector_sizes == area.halves[1].sector_sizes
-    )
+from mcu_updater.powerloss.trailers import Trailer, is_stuck, never_holds, surely_holds
 
 
 def turned_back(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFlash:
     """*flash* itself, or a twin in which every trailer that can be is in half 0, with turn 0."""
     twin = flash
     for trailer in trailers:
+        if not trailer.even:
+            continue
         half = _only_half(twin, trailer)
         header = None if half is None else _header(twin, trailer.halves[half])
-        if header is None or (half == 0 and header[TURN_AT] == 0) or _is_stuck(twin, trailer):
+        if header is None or (half == 0 and header[TURN_AT] == 0) or is_stuck(twin, trailer):
             continue
         if twin is flash:
             twin = flash.fork()
@@ -95,9 +71,8 @@ def _is_settled(flash: EmulatedFlash, half: int) -> bool:
     if snapshot is None:
         return False
     record = settled_record(snapshot.generation, flash.part.program_unit)
-    size = HEADER_SIZE + len(record)
-    held = cells.raw_data(half + HEADER_SIZE, len(record)) == record
-    return held and cells.plain_size(half, size) == size
+    header_whole = cells.plain_size(half, HEADER_SIZE) == HEADER_SIZE
+    return header_whole and surely_holds(flash, half + HEADER_SIZE, record)
 
 
 def _header(flash: EmulatedFlash, half: int) -> bytes | None:
@@ -115,20 +90,8 @@ def _header(flash: EmulatedFlash, half: int) -> bytes | None:
 
 def _is_void(flash: EmulatedFlash, half: int) -> bool:
     """Whether no reading of the half gives a header."""
-    size = flash.part.program_unit
-    end = END_MARK[-size:]
-    unit = (half + HEADER_SIZE) // size - 1
-    wanted = size - len(end), end
-    if flash.cells.mark(unit) is Mark.UNKNOWN:
-        return wanted in flash.cells.not_held(unit)
-    return not flash.may_hold(unit, wanted)
-
-
-def _is_stuck(flash: EmulatedFlash, trailer: Trailer) -> bool:
-    size = flash.part.program_unit
-    return any(
-        half <= unit * size < half + trailer.size for unit in flash.stuck for half in trailer.halves
-    )
+    end = END_MARK[-flash.part.program_unit :]
+    return never_holds(flash, half + HEADER_SIZE - len(end), end)
 
 
 def _write_turn(flash: EmulatedFlash, half: int, header: bytes) -> None:
