@@ -34,11 +34,12 @@ from mcu_updater.journal.header import (
 )
 from mcu_updater.journal.records import (
     MAX_ATTEMPTS,
+    VERIFIED_PLACES,
     Record,
+    checkpoint_offset,
     record_bytes,
     record_offset,
     record_size,
-    settled_record,
 )
 from mcu_updater.journal.snapshot import (
     COMPONENT_SIZE,
@@ -60,6 +61,7 @@ __all__ = [
     "MAX_ATTEMPTS",
     "TURNS",
     "TURN_AT",
+    "VERIFIED_PLACES",
     "VERSION_SIZE",
     "Journal",
     "Package",
@@ -68,11 +70,11 @@ __all__ = [
     "Reason",
     "Record",
     "Snapshot",
+    "checkpoint_offset",
     "decode_header",
     "encode_header",
     "record_bytes",
     "record_offset",
     "record_size",
-    "settled_record",
     "with_turn",
 ]

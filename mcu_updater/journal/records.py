@@ -41,13 +41,14 @@ def record_bytes(record: Record, index: int, generation: int, size: int) -> byte
     return word * (size // len(word))
 
 
-def settled_record(generation: int, unit: int) -> bytes:
-    """SETTLED, as it stands behind a header in flash of this program unit."""
-    return record_bytes(Record.SETTLED, 0, generation, record_size(unit))
-
-
 def record_size(unit: int) -> int:
     return max(8, unit)
+
+
+def checkpoint_offset(slot_sectors: int, size: int) -> int:
+    """Where the checkpoint stands in its half, behind all places of records."""
+    places = max(FIRST_PLACE[Record.SECTOR] + slot_sectors, VERIFIED_PLACES)
+    return HEADER_SIZE + places * size
 
 
 @lru_cache(maxsize=8)

@@ -16,10 +16,9 @@ from mcu_updater.journal.header import (
     encode_header,
 )
 from mcu_updater.journal.records import (
-    FIRST_PLACE,
     MAX_ATTEMPTS,
-    VERIFIED_PLACES,
     Record,
+    checkpoint_offset,
     record_bytes,
     record_offset,
     record_size,
@@ -104,11 +103,12 @@ class Journal:
         self._halves = halves
         unit = halves[0].unit
         self._record_size = record_size(unit)
-        places = max(FIRST_PLACE[Record.SECTOR] + slot_sectors, VERIFIED_PLACES)
-        self._checkpoint_start = HEADER_SIZE + places * self._record_size
+        self._checkpoint_start = checkpoint_offset(slot_sectors, self._record_size)
         self._slot_sectors = slot_sectors
         if self._checkpoint_start > halves[0].size:
-            raise ValueError(f"{places} records do not fit a half of {halves[0].size} bytes")
+            raise ValueError(
+                f"{self._checkpoint_start} bytes of header and records, half of {halves[0].size}"
+            )
 
     @property
     def checkpoint_capacity(self) -> int:

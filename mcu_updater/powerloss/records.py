@@ -17,17 +17,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flash_emulator import EmulatedFlash
-from mcu_updater.journal import (
-    HEADER_SIZE,
-    Phase,
-    Record,
-    Snapshot,
-    decode_header,
-    record_bytes,
-    record_offset,
-    record_size,
+from mcu_updater.journal import HEADER_SIZE, Phase, Record, decode_header, record_size
+from mcu_updater.powerloss.trailers import (
+    Half,
+    Trailer,
+    is_stuck,
+    never_holds,
+    placed,
+    sectors_of,
+    surely_holds,
 )
-from mcu_updater.powerloss.trailers import Trailer, is_stuck, never_holds, surely_holds
 
 
 def blanked(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFlash:
@@ -38,8 +37,8 @@ def blanked(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFlash:
     for trailer in trailers:
         if is_stuck(flash, trailer):
             continue
-        for half in trailer.halves:
-            for at in _not_written(flash, half, trailer.size):
+        for half in trailer:
+            for at in _not_written(flash, half):
                 if flash.cells.virgin_run(at // unit, units) == units:
                     continue
                 if twin is flash:
@@ -48,37 +47,17 @@ def blanked(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFlash:
     return twin
 
 
-def _not_written(flash: EmulatedFlash, half: int, size: int) -> Iterator[int]:
+def _not_written(flash: EmulatedFlash, half: Half) -> Iterator[int]:
     """Where in the array the records stand that are surely not written behind this header."""
-    snapshot = decode_header(flash.cells.raw_data(half, HEADER_SIZE))
+    snapshot = decode_header(flash.cells.raw_data(half.offset, HEADER_SIZE))
     if snapshot is None:
         return
-    for record in (Record.SETTLED, Record.SWITCHED):
-        if record is Record.SETTLED or snapshot.phase is Phase.VERIFIED:
-            at, wanted = _placed(flash, half, record, 0, snapshot)
-            if never_holds(flash, at, wanted):
-                yield at
+    asked = [placed(flash, half, Record.SETTLED, 0, snapshot)]
+    if snapshot.phase is Phase.VERIFIED:
+        asked.append(placed(flash, half, Record.SWITCHED, 0, snapshot))
     if snapshot.phase is Phase.LOADING:
-        yield from _first_sector(flash, half, size, snapshot)
-
-
-def _first_sector(flash: EmulatedFlash, half: int, size: int, snapshot: Snapshot) -> Iterator[int]:
-    """The SECTOR record behind those that are surely written, where it surely is not."""
-    index = 0
-    while True:
-        at, wanted = _placed(flash, half, Record.SECTOR, index, snapshot)
-        if at + len(wanted) > half + size:
-            return
-        if not surely_holds(flash, at, wanted):
-            break
-        index += 1
-    if never_holds(flash, at, wanted):
-        yield at
-
-
-def _placed(
-    flash: EmulatedFlash, half: int, record: Record, index: int, snapshot: Snapshot
-) -> tuple[int, bytes]:
-    size = record_size(flash.part.program_unit)
-    wanted = record_bytes(record, index, snapshot.generation, size)
-    return half + record_offset(record, index, size), wanted
+        sectors = sectors_of(flash, half, snapshot)
+        asked += [each for each in sectors if not surely_holds(flash, *each)][:1]
+    for at, wanted in asked:
+        if never_holds(flash, at, wanted):
+            yield at

@@ -30,68 +30,63 @@ from mcu_updater.journal import (
     END_MARK,
     HEADER_SIZE,
     TURN_AT,
+    Record,
     decode_header,
-    settled_record,
     with_turn,
 )
-from mcu_updater.powerloss.trailers import Trailer, is_stuck, never_holds, surely_holds
+from mcu_updater.powerloss.trailers import Half, Trailer, is_stuck, is_void, placed, surely_holds
 
 
 def turned_back(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFlash:
     """*flash* itself, or a twin in which every trailer that can be is in half 0, with turn 0."""
     twin = flash
     for trailer in trailers:
-        if not trailer.even:
+        if trailer[0].sector_sizes != trailer[1].sector_sizes:
             continue
         half = _only_half(twin, trailer)
-        header = None if half is None else _header(twin, trailer.halves[half])
+        header = None if half is None else _header(twin, trailer[half])
         if header is None or (half == 0 and header[TURN_AT] == 0) or is_stuck(twin, trailer):
             continue
         if twin is flash:
             twin = flash.fork()
         if half == 1:
-            twin.cells.exchange(*trailer.halves, trailer.size)
-        _write_turn(twin, trailer.halves[0], header)
+            twin.cells.exchange(trailer[0].offset, trailer[1].offset, sum(trailer[0].sector_sizes))
+        _write_turn(twin, trailer[0].offset, header)
     return twin
 
 
 def _only_half(flash: EmulatedFlash, trailer: Trailer) -> int | None:
     """The half that counts, if any does: half 0 when it is settled, whatever the other one reads;
     else the one beside a half that has no header for sure."""
-    if _is_settled(flash, trailer.halves[0]):
+    if _is_settled(flash, trailer[0]):
         return 0
-    void = [_is_void(flash, half) for half in trailer.halves]
+    void = [is_void(flash, half) for half in trailer]
     return 1 - void.index(True) if void[0] != void[1] else None
 
 
-def _is_settled(flash: EmulatedFlash, half: int) -> bool:
+def _is_settled(flash: EmulatedFlash, half: Half) -> bool:
     """Whether every reading of the half gives a header and SETTLED: all units are whole."""
-    cells = flash.cells
-    snapshot = decode_header(cells.raw_data(half, HEADER_SIZE))
-    if snapshot is None:
-        return False
-    record = settled_record(snapshot.generation, flash.part.program_unit)
-    header_whole = cells.plain_size(half, HEADER_SIZE) == HEADER_SIZE
-    return header_whole and surely_holds(flash, half + HEADER_SIZE, record)
+    raw = flash.cells.raw_data(half.offset, HEADER_SIZE)
+    snapshot = decode_header(raw)
+    return (
+        snapshot is not None
+        and surely_holds(flash, half.offset, raw)
+        and surely_holds(flash, *placed(flash, half, Record.SETTLED, 0, snapshot))
+    )
 
 
-def _header(flash: EmulatedFlash, half: int) -> bytes | None:
+def _header(flash: EmulatedFlash, half: Half) -> bytes | None:
     """A valid header, as far as its last stable state says; its turn and its CRC are whole."""
     cells, size = flash.cells, flash.part.program_unit
-    raw = cells.raw_data(half, HEADER_SIZE)
+    raw = cells.raw_data(half.offset, HEADER_SIZE)
     if not raw.endswith(END_MARK) or decode_header(raw) is None:
         return None
-    turn, crc = half + TURN_AT, half + CRC_AT
+    turn, crc = half.offset + TURN_AT, half.offset + CRC_AT
     whole = cells.plain_size(turn // size * size, size) == size
     end = crc // size * size
-    whole &= cells.plain_size(end, half + HEADER_SIZE - end) == half + HEADER_SIZE - end
+    rest = half.offset + HEADER_SIZE - end
+    whole &= cells.plain_size(end, rest) == rest
     return raw if whole else None
-
-
-def _is_void(flash: EmulatedFlash, half: int) -> bool:
-    """Whether no reading of the half gives a header."""
-    end = END_MARK[-flash.part.program_unit :]
-    return never_holds(flash, half + HEADER_SIZE - len(end), end)
 
 
 def _write_turn(flash: EmulatedFlash, half: int, header: bytes) -> None:

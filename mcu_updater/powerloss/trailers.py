@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flash_emulator import EmulatedFlash
 from flash_emulator.cells import Mark
-from mcu_updater.slot import AnyLayout, CopyLayout
+from mcu_updater.journal import (
+    END_MARK,
+    HEADER_SIZE,
+    Record,
+    Snapshot,
+    checkpoint_offset,
+    record_bytes,
+    record_offset,
+    record_size,
+)
+from mcu_updater.slot import AnyLayout, CopyLayout, Layout
 
 
 @dataclass(frozen=True, slots=True)
-class Trailer:
-    """Where the two halves of one begin in the array, and the size of the first in bytes.
+class Half:
+    """Where it lies in the array, and where its checkpoint begins. Offsets, sizes in bytes."""
 
-    *even*: their sectors have the same sizes.
-    """
+    offset: int
+    sector_sizes: tuple[int, ...]
+    checkpoint: int
 
-    halves: tuple[int, int]
-    size: int
-    even: bool
+    @property
+    def end(self) -> int:
+        return self.offset + sum(self.sector_sizes)
+
+
+Trailer = tuple[Half, Half]
 
 
 def trailers_of(flash: EmulatedFlash, layout: AnyLayout) -> tuple[Trailer, ...]:
@@ -26,22 +41,53 @@ def trailers_of(flash: EmulatedFlash, layout: AnyLayout) -> tuple[Trailer, ...]:
         areas = [(0, area) for area in (layout.execution, *layout.storage)]
     else:
         areas = [(0, layout), (flash.part.size // 2, layout)]
-    return tuple(
-        Trailer(
-            (start + area.halves[0].offset, start + area.halves[1].offset),
-            area.halves[0].size,
-            area.halves[0].sector_sizes == area.halves[1].sector_sizes,
-        )
-        for start, area in areas
+    return tuple(_trailer(flash, start, area) for start, area in areas)
+
+
+def _trailer(flash: EmulatedFlash, start: int, area: Layout) -> Trailer:
+    behind = checkpoint_offset(len(area.slot.sector_sizes), record_size(flash.part.program_unit))
+    first, second = (
+        Half(start + half.offset, half.sector_sizes, start + half.offset + behind)
+        for half in area.halves
     )
+    return first, second
 
 
 def is_stuck(flash: EmulatedFlash, trailer: Trailer) -> bool:
     """Whether any cell of it is."""
     size = flash.part.program_unit
-    return any(
-        half <= unit * size < half + trailer.size for unit in flash.stuck for half in trailer.halves
-    )
+    return any(half.offset <= unit * size < half.end for unit in flash.stuck for half in trailer)
+
+
+def is_void(flash: EmulatedFlash, half: Half) -> bool:
+    """Whether no reading of the half gives a header."""
+    return never_holds(flash, *end_of_header(flash, half))
+
+
+def end_of_header(flash: EmulatedFlash, half: Half) -> tuple[int, bytes]:
+    """Where its last unit ends in the mark, as far as that unit goes; and the mark."""
+    end = END_MARK[-flash.part.program_unit :]
+    return half.offset + HEADER_SIZE - len(end), end
+
+
+def placed(
+    flash: EmulatedFlash, half: Half, record: Record, index: int, snapshot: Snapshot
+) -> tuple[int, bytes]:
+    """Where the record stands behind the header of *snapshot*, and how it reads."""
+    size = record_size(flash.part.program_unit)
+    wanted = record_bytes(record, index, snapshot.generation, size)
+    return half.offset + record_offset(record, index, size), wanted
+
+
+def sectors_of(flash: EmulatedFlash, half: Half, snapshot: Snapshot) -> Iterator[tuple[int, bytes]]:
+    """Where SECTOR records stand, in their order, as ``placed``."""
+    index = 0
+    while True:
+        at, wanted = placed(flash, half, Record.SECTOR, index, snapshot)
+        if at + len(wanted) > half.checkpoint:
+            return
+        yield at, wanted
+        index += 1
 
 
 def surely_holds(flash: EmulatedFlash, offset: int, wanted: bytes) -> bool:
@@ -51,17 +97,17 @@ def surely_holds(flash: EmulatedFlash, offset: int, wanted: bytes) -> bool:
 
 
 def never_holds(flash: EmulatedFlash, offset: int, wanted: bytes) -> bool:
-    """Whether no reading gives *wanted*, which ends where a unit does."""
-    size = flash.part.program_unit
-    at = offset
-    while at < offset + len(wanted):
-        unit, begin = divmod(at, size)
-        part = begin, wanted[at - offset : at - offset + size - begin]
+    """Whether no reading gives *wanted*, since one of its units surely holds something else."""
+    at, end = offset, offset + len(wanted)
+    while at < end:
+        unit, begin = divmod(at, flash.part.program_unit)
+        size = min(flash.part.program_unit - begin, end - at)
+        part = begin, wanted[at - offset : at - offset + size]
         if flash.cells.mark(unit) is Mark.UNKNOWN:
             never = part in flash.cells.not_held(unit)
         else:
             never = not flash.may_hold(unit, part)
         if never:
             return True
-        at += len(part[1])
+        at += size
     return False
