@@ -28,12 +28,9 @@ from mcu_updater.events import (
     Work,
 )
 from mcu_updater.journal import Phase
-from mcu_updater.powerloss.records import blanked
-from mcu_updater.powerloss.rotation import turned_back
+from mcu_updater.powerloss.alike import representative, trailers_of
 from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
 from mcu_updater.powerloss.thrift import Thrift, slots_of
-from mcu_updater.powerloss.trailers import trailers_of
-from mcu_updater.powerloss.unread import without_unread
 from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Plan
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.report.lines import line_of
@@ -109,8 +106,7 @@ class BoardSubject(Subject):
         return BoardBoot(self, flash, rest)
 
     def representative(self, flash: EmulatedFlash) -> EmulatedFlash:
-        trailers = self.trailers
-        return turned_back(blanked(without_unread(flash, trailers), trailers), trailers)
+        return representative(flash, self.trailers)
 
     def board(self, flash: EmulatedFlash, rest: ModuleRest) -> Board:
         """A board with this flash, module and cloud; its clock begins at 0."""

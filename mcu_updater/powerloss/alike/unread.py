@@ -25,7 +25,7 @@ from mcu_updater.journal import (
     decode_header,
     record_size,
 )
-from mcu_updater.powerloss.trailers import (
+from mcu_updater.powerloss.alike.trailers import (
     Half,
     Trailer,
     end_of_header,

@@ -15,9 +15,8 @@ What a search has forgotten nobody reads, so the answer is the same for the flas
 All else is left as it is. What differs is which half wears out, and which random bits a torn unit
 gets, since these are drawn by place.
 
-It is a promise of the code that is explored. ``tests/powerloss/test_rotation.py`` holds it against
-boots side by side, and a closure with and without it; code that is changed so that it prefers a
-half breaks there. Seeded faults (``make mutants``) are explored without it.
+It is a promise of the code that is explored. Code that is changed so that it prefers a half breaks
+it, and is found where boots are held side by side.
 """
 
 from __future__ import annotations
@@ -34,7 +33,14 @@ from mcu_updater.journal import (
     decode_header,
     with_turn,
 )
-from mcu_updater.powerloss.trailers import Half, Trailer, is_stuck, is_void, placed, surely_holds
+from mcu_updater.powerloss.alike.trailers import (
+    Half,
+    Trailer,
+    is_stuck,
+    is_void,
+    placed,
+    surely_holds,
+)
 
 
 def turned_back(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFlash:

@@ -8,8 +8,7 @@ on it. Of SECTOR records that is the first that is not written; those behind it 
 
 It matters where a record has several units: four on an STM32F1.
 
-As of ``rotation``, it is a promise of the code that is explored, held by
-``tests/powerloss/test_records.py``.
+It is a promise of the code that is explored.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 from flash_emulator import EmulatedFlash
 from mcu_updater.journal import HEADER_SIZE, Phase, Record, decode_header, record_size
-from mcu_updater.powerloss.trailers import (
+from mcu_updater.powerloss.alike.trailers import (
     Half,
     Trailer,
     is_stuck,
