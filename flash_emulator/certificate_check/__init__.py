@@ -9,7 +9,7 @@ header and returns ``(subject, flash, rest)``, as the search had them. Four ques
 * Is the file whole: its chain, its totals, every state and point that it mentions?
 * Is each state what the certificate says? It is built anew, cut by cut, from the start; what is
   said to be unknown is forgotten. Where that happened, the real path is gone as well, with nothing
-  forgotten, and must end in the same way.
+  forgotten but what the subject's representative does not have, and must end in the same way.
 * Does its boot do what stands there? It is followed to its very end; runs are not joined. A boot
   that looks at something unknown is refused. Where it looked at metastable units, it is booted
   with each of them flipped, too, and so on, up to as many at a time as ``most_flipped`` says;
