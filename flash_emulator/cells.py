@@ -403,13 +403,17 @@ class Cells:
         index, within = divmod(unit, self._units_per_page)
         self._own(index).not_held[within] = slices
 
-    def excluded(self) -> dict[int, NotHeld]:
-        """All that is known of what UNKNOWN units do not hold, by unit."""
+    def excluded(self, offset: int = 0, size: int | None = None) -> dict[int, NotHeld]:
+        """All that is known of what UNKNOWN units of the range do not hold, by unit."""
         per_page = self._units_per_page
+        end = self.size if size is None else offset + size
+        units = range(offset // self.unit, end // self.unit)
         return {
             index * per_page + unit: held
-            for index, page in enumerate(self._pages)
-            for unit, held in sorted(page.not_held.items())
+            for index in range(offset // self._page_size, -(-end // self._page_size))
+            if self._pages[index].not_held
+            for unit, held in sorted(self._pages[index].not_held.items())
+            if index * per_page + unit in units
         }
 
     def not_held(self, unit: int) -> NotHeld:

@@ -40,6 +40,7 @@ from mcu_updater.journal.records import (
     record_bytes,
     record_offset,
     record_size,
+    sector_records,
 )
 from mcu_updater.journal.snapshot import (
     COMPONENT_SIZE,
@@ -76,5 +77,6 @@ __all__ = [
     "record_bytes",
     "record_offset",
     "record_size",
+    "sector_records",
     "with_turn",
 ]

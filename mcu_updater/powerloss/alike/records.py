@@ -14,6 +14,7 @@ It is a promise of the code that is explored.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from flash_emulator import EmulatedFlash
 from mcu_updater.journal import HEADER_SIZE, Phase, Record, decode_header, record_size
@@ -23,8 +24,7 @@ from mcu_updater.powerloss.alike.trailers import (
     is_stuck,
     never_holds,
     placed,
-    sectors_of,
-    surely_holds,
+    unsure_sectors,
 )
 
 
@@ -55,8 +55,7 @@ def _not_written(flash: EmulatedFlash, half: Half) -> Iterator[int]:
     if snapshot.phase is Phase.VERIFIED:
         asked.append(placed(flash, half, Record.SWITCHED, 0, snapshot))
     if snapshot.phase is Phase.LOADING:
-        sectors = sectors_of(flash, half, snapshot)
-        asked += [each for each in sectors if not surely_holds(flash, *each)][:1]
+        asked += islice(unsure_sectors(flash, half, snapshot), 1)
     for at, wanted in asked:
         if never_holds(flash, at, wanted):
             yield at

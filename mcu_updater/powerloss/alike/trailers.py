@@ -16,6 +16,7 @@ from mcu_updater.journal import (
     record_bytes,
     record_offset,
     record_size,
+    sector_records,
 )
 from mcu_updater.slot import AnyLayout, CopyLayout, Layout
 
@@ -79,15 +80,23 @@ def placed(
     return half.offset + record_offset(record, index, size), wanted
 
 
-def sectors_of(flash: EmulatedFlash, half: Half, snapshot: Snapshot) -> Iterator[tuple[int, bytes]]:
-    """Where SECTOR records stand, in their order, as ``placed``."""
-    index = 0
-    while True:
-        at, wanted = placed(flash, half, Record.SECTOR, index, snapshot)
-        if at + len(wanted) > half.checkpoint:
-            return
-        yield at, wanted
-        index += 1
+def unsure_sectors(
+    flash: EmulatedFlash, half: Half, snapshot: Snapshot
+) -> Iterator[tuple[int, bytes]]:
+    """Where SECTOR records stand, as ``placed``, from the first that is not surely written on."""
+    size = record_size(flash.part.program_unit)
+    start = half.offset + record_offset(Record.SECTOR, 0, size)
+    count = (half.checkpoint - start) // size
+    wanted = sector_records(snapshot.generation, count, size)
+    held = _in_common(flash.cells.raw_data(start, len(wanted)), wanted)
+    for index in range(min(held, flash.cells.plain_size(start, len(wanted))) // size, count):
+        yield start + index * size, wanted[index * size : (index + 1) * size]
+
+
+def _in_common(one: bytes, other: bytes) -> int:
+    """How many bytes two of the same length have in common, from their start."""
+    differs = int.from_bytes(one, "little") ^ int.from_bytes(other, "little")
+    return ((differs & -differs).bit_length() - 1) // 8 if differs else len(one)
 
 
 def surely_holds(flash: EmulatedFlash, offset: int, wanted: bytes) -> bool:

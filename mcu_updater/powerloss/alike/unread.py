@@ -17,6 +17,7 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from flash_emulator import EmulatedFlash
+from flash_emulator.cells import Mark, NotHeld
 from mcu_updater.journal import (
     HEADER_SIZE,
     VERIFIED_PLACES,
@@ -32,31 +33,51 @@ from mcu_updater.powerloss.alike.trailers import (
     is_stuck,
     is_void,
     never_holds,
-    sectors_of,
+    unsure_sectors,
 )
 
 Span = tuple[int, int]  # of the array: first byte, behind the last one
 
 
 def without_unread(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFlash:
-    """A twin of *flash* in which nothing is known of what the journal does not read."""
-    twin, base = flash.fork(), flash.part.base
+    """*flash* itself, or a twin in which nothing is known of what the journal does not read."""
+    twin = flash
     for trailer in trailers:
         if is_stuck(flash, trailer):
             continue
         for half in trailer:
             void = is_void(flash, half)
-            for low, high in [(half.offset, half.end)] if void else _unread(flash, half):
-                twin.forget(base + low, high - low)
-            if void:
+            spans = [(half.offset, half.end)] if void else _unread(flash, half)
+            known = [span for span in spans if not _is_forgotten(flash, half, span, void=void)]
+            if known and twin is flash:
+                twin = flash.fork()
+            for low, high in known:
+                twin.forget(flash.part.base + low, high - low)
+            if known and void:
                 _exclude_header(twin, half)
     return twin
 
 
+def _is_forgotten(flash: EmulatedFlash, half: Half, span: Span, *, void: bool) -> bool:
+    """Whether there is nothing to do: a page that does not change need not be digested anew."""
+    unit, (low, high) = flash.part.program_unit, span
+    marks = flash.cells.marks(low // unit, (high - low) // unit)
+    if marks.count(Mark.UNKNOWN) < len(marks):
+        return False
+    excluded = flash.cells.excluded(low, high - low)
+    return excluded == (_no_header(flash, half) if void else {})
+
+
+def _no_header(flash: EmulatedFlash, half: Half) -> dict[int, NotHeld]:
+    """What the units of a void half surely do not hold."""
+    at, end = end_of_header(flash, half)
+    unit, begin = divmod(at, flash.part.program_unit)
+    return {unit: frozenset({(begin, end)})}
+
+
 def _exclude_header(twin: EmulatedFlash, half: Half) -> None:
-    at, end = end_of_header(twin, half)
-    unit, begin = divmod(at, twin.part.program_unit)
-    twin.cells.exclude(unit, frozenset({(begin, end)}))
+    for unit, slices in _no_header(twin, half).items():
+        twin.cells.exclude(unit, slices)
 
 
 def _unread(flash: EmulatedFlash, half: Half) -> Iterator[Span]:
@@ -80,7 +101,7 @@ def _unread(flash: EmulatedFlash, half: Half) -> Iterator[Span]:
 
 def _end_of_sectors(flash: EmulatedFlash, half: Half, snapshot: Snapshot) -> int:
     """Behind the last SECTOR record that may be looked at."""
-    for at, wanted in sectors_of(flash, half, snapshot):
+    for at, wanted in unsure_sectors(flash, half, snapshot):
         if never_holds(flash, at, wanted):
             return at + len(wanted)
     return half.checkpoint
