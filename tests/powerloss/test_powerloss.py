@@ -165,17 +165,22 @@ def test_brute_force_and_merging_agree(part: str, name: str) -> None:
 
 
 def test_a_known_hazard_excuses_nothing_else() -> None:
-    result = explored("STM32U575xI", cuts=1)
-    report = report_of(result)
-    part = load_part("STM32U575xI")
-    assert campaign.expectation(part, Strategy.SWAP_OPTION, report).name == "HAZARD"
+    report = report_of(explored("STM32U575xI", cuts=1))
+    target = scenario("good", filled("STM32U575xI", SMALL, "bin"))
+    assert campaign.expectation(target, report).name == "HAZARD"
     other = type(report.violations[0])("safe", "something else", Path())
-    worse = campaign.expectation(
-        part,
-        Strategy.SWAP_OPTION,
-        replace(report, violations=(*report.violations, other)),
-    )
+    worse = campaign.expectation(target, replace(report, violations=(*report.violations, other)))
     assert worse.name == "PASS"
+    unfound = campaign.expectation(target, replace(report, violations=()))
+    assert unfound.name == "HAZARD"
+
+
+def test_no_hazard_is_expected_of_an_upgrade_that_is_refused() -> None:
+    """It changes no option bytes, so there is nothing to cut."""
+    result = explored("STM32U575xI", "corrupt")
+    assert not report_of(result).violations
+    assert result.verdict is Verdict.PASSED
+    assert result.as_expected
 
 
 def test_the_subject_finds_what_is_wrong() -> None:
