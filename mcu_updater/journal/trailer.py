@@ -107,7 +107,7 @@ class Journal:
         self._slot_sectors = slot_sectors
         if self._checkpoint_start > halves[0].size:
             raise ValueError(
-                f"{self._checkpoint_start} bytes of header and records, half of {halves[0].size}"
+                f"{self._checkpoint_start} bytes do not fit a half of {halves[0].size}"
             )
 
     @property
