@@ -237,11 +237,28 @@ def _carries_on(target: Target, piece_size: int, *, raw: bool) -> bool:
     return all(border - starts[bisect_right(starts, border) - 1] <= room for border in borders)
 
 
+def _check_reaches_damage(name: str, target: Target) -> None:
+    size, first = len(target.images["2.0.0"]), slot_of(target.part, target.strategy)[2][0]
+    if size <= first:
+        raise UsageError(
+            f"scenario {name} damages the second sector, which the image does not reach",
+            where=f"{target.part.name}, {target.strategy}",
+            expected=f"an image of more than {first} bytes",
+            found=f"{size}",
+            then="Give a larger --size, or leave it out",
+        )
+
+
 def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
-    """The scenario *name* for *target*. Raises UsageError for a name that is none."""
+    """The scenario *name* for *target*.
+
+    Raises UsageError for a name that is none, and where the image does not reach what is damaged.
+    """
     if name not in SCENARIOS:
         raise UsageError(f"no scenario {name!r}", expected=f"one of {', '.join(SCENARIOS)}")
     changes = dict(SCENARIOS[name][1])
+    if "damage" in changes:
+        _check_reaches_damage(name, target)
     packed = changes.pop("packed", None)
     if packed:
         target = replace(target, packages=_packed(target, packed))

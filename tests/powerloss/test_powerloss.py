@@ -183,6 +183,12 @@ def test_no_hazard_is_expected_of_an_upgrade_that_is_refused() -> None:
     assert result.as_expected
 
 
+@pytest.mark.parametrize("name", ["stuck", "refused"])
+def test_damage_that_the_image_does_not_reach_is_no_scenario(name: str) -> None:
+    with pytest.raises(UsageError, match="the image does not reach"):
+        scenario(name, filled("STM32L476xG", SMALL, "bin"))
+
+
 def test_the_subject_finds_what_is_wrong() -> None:
     """The three questions can be answered with no."""
     good = scenario("good", filled("STM32L476xG", SMALL, "bin"))
