@@ -1,9 +1,6 @@
-"""The array: what every unit holds, and what it has been through.
+"""The array, in pages (``pages``) that are copied when they are written.
 
-Almost all units are virgin, or hold data whose check bits are right: for them data and a mark are
-enough. The few that a cut, an overwrite or a flipped bit has touched are kept bit by bit, check
-bits included, as ``RawUnit``. Pages are copied when they are written, so a fork costs what it
-changes.
+So a fork costs what it changes, and a digest the pages that changed.
 """
 
 from __future__ import annotations
@@ -11,108 +8,23 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from enum import IntEnum
-from functools import cache
 
 from flash_emulator.ecc import Code, Decoded, Verdict
+from flash_emulator.pages import (
+    ERASED,
+    Mark,
+    NotHeld,
+    Page,
+    RawUnit,
+    forgotten_digest,
+    forgotten_page,
+)
 
-ERASED = 0xFF
 _PAGE = 2048  # bytes; or the smallest sector, when that is smaller
-
-
-class Mark(IntEnum):
-    """One per program unit."""
-
-    VIRGIN = 0  # a completed erase, nothing since
-    PROGRAMMED = 1  # data as read, check bits as they should be
-    RAW = 2  # look at its RawUnit
-    UNKNOWN = 3  # nothing is assumed of it; whoever looks at it is told so
-
-
 _MARKS = tuple(Mark)
 _MOST_SUMS = 64
 _sums: dict[tuple[int, int, tuple[int, ...]], bytes] = {}
 _UNKNOWN_RUN = re.compile(rb"%c+" % Mark.UNKNOWN)
-
-
-@dataclass(frozen=True, slots=True)
-class RawUnit:
-    """A unit bit by bit: data in the low bits of *word*, check bits above them.
-
-    *metastable* bits are drawn anew at every read. *fading* bits read right now; those of the
-    first mask become metastable at the next power-on, those of the second at the one after, and
-    so on.
-    """
-
-    word: int
-    metastable: int = 0
-    fading: tuple[int, int, int] = (0, 0, 0)
-    spent: bool = True  # the controller of an ECC part refuses to program it, whatever it reads
-    frail: bool = False  # it takes a program, and what it takes is weak
-
-    def after_power_on(self) -> RawUnit:
-        """Weak bits have had their time."""
-        if not any(self.fading):
-            return self
-        first, second, third = self.fading
-        return replace(self, metastable=self.metastable | first, fading=(second, third, 0))
-
-    def faded(self) -> RawUnit:
-        """All weak bits have had their time."""
-        first, second, third = self.fading
-        return replace(self, metastable=self.metastable | first | second | third, fading=(0, 0, 0))
-
-
-Slice = tuple[int, bytes]
-"""Bytes of a unit, and where in it they begin."""
-
-NotHeld = frozenset[Slice]
-
-
-class _Page:
-    """Data and marks of one page; shared between forks until one of them writes.
-
-    All pages that are blank are one, and all of which nothing is known.
-    """
-
-    __slots__ = ("data", "digest", "marks", "not_held", "raw", "unknown")
-
-    def __init__(
-        self,
-        data: bytearray,
-        marks: bytearray,
-        raw: dict[int, RawUnit],
-        unknown: int = 0,
-        not_held: dict[int, NotHeld] | None = None,
-    ) -> None:
-        self.data = data
-        self.marks = marks
-        self.raw = raw  # by unit within the page
-        self.unknown = unknown  # how many units are marked so
-        self.not_held = not_held or {}  # what unknown units do not hold, where that is known
-        self.digest: int | None = None  # 128 bits, None when it has to be taken anew
-
-    def copy(self) -> _Page:
-        return _Page(
-            bytearray(self.data),
-            bytearray(self.marks),
-            dict(self.raw),
-            self.unknown,
-            dict(self.not_held),
-        )
-
-    def take_digest(self, index: int) -> int:
-        if self.digest is None:
-            digest = hashlib.blake2b(self.data, digest_size=16, salt=index.to_bytes(8, "little"))
-            digest.update(self.marks)
-            if self.raw:
-                digest.update(repr(sorted(self.raw.items())).encode())
-            if self.not_held:
-                held = [(unit, sorted(slices)) for unit, slices in sorted(self.not_held.items())]
-                digest.update(repr(held).encode())
-            self.digest = int.from_bytes(digest.digest(), "little")
-        return self.digest
 
 
 class Cells:
@@ -143,11 +55,11 @@ class Cells:
         self._page_size = min(_PAGE, smallest_sector)
         self._units_per_page = self._page_size // unit
         self._word_bits = unit * 8 + (code.check_bits if code else 0)
-        self._blank = _Page(
+        self._blank = Page(
             bytearray([ERASED]) * self._page_size, bytearray(self._units_per_page), {}
         )
         self._blank.digest = 0
-        self._forgotten = _forgotten_page(self._page_size, self._units_per_page)
+        self._forgotten = forgotten_page(self._page_size, self._units_per_page)
         self._pages = [self._blank] * (size // self._page_size)
         self._owned = bytearray(len(self._pages))
         self._dirty = bytearray(len(self._pages))  # 1: not in the total
@@ -183,10 +95,10 @@ class Cells:
     def _digest_of(self, index: int) -> int:
         page = self._pages[index]
         if page is self._forgotten:
-            return _forgotten_digest(self._page_size, self._units_per_page, index)
+            return forgotten_digest(self._page_size, self._units_per_page, index)
         return page.take_digest(index)
 
-    def _own(self, index: int) -> _Page:
+    def _own(self, index: int) -> Page:
         """The page, to be written now."""
         page = self._pages[index]
         if not self._dirty[index]:
@@ -231,7 +143,7 @@ class Cells:
                 found += [base + unit for unit in sorted(page.raw) if first <= unit < stop]
         return found
 
-    def _touched(self, offset: int, size: int) -> Iterator[tuple[int, _Page, int, int]]:
+    def _touched(self, offset: int, size: int) -> Iterator[tuple[int, Page, int, int]]:
         """Pages of the range that hold anything but plain units: index, page, and which units of
         it the range touches, first and behind the last. Most often none: this is asked often."""
         if not size:
@@ -362,7 +274,7 @@ class Cells:
             page.data[begin:stop] = bytes([ERASED]) * (stop - begin)
             units = range(begin // self.unit, stop // self.unit)
             page.marks[units.start : units.stop] = bytes(len(units))
-            _forget(page, units)
+            page.forget(units)
             self._count_unknown(page)
 
     def forget(self, offset: int, size: int) -> None:
@@ -376,7 +288,7 @@ class Cells:
             page.data[begin:stop] = bytes([ERASED]) * (stop - begin)
             units = range(begin // self.unit, stop // self.unit)
             page.marks[units.start : units.stop] = bytes([Mark.UNKNOWN]) * len(units)
-            _forget(page, units)
+            page.forget(units)
             self._count_unknown(page)
 
     def exchange(self, offset: int, other: int, size: int) -> None:
@@ -393,7 +305,7 @@ class Cells:
             raise ValueError(f"{size} bytes at {offset}: expected whole pages")
         return range(offset // self._page_size, (offset + size) // self._page_size)
 
-    def _count_unknown(self, page: _Page) -> None:
+    def _count_unknown(self, page: Page) -> None:
         self._unknown -= page.unknown
         page.unknown = page.marks.count(Mark.UNKNOWN)
         self._unknown += page.unknown
@@ -421,7 +333,7 @@ class Cells:
         index, within = divmod(unit, self._units_per_page)
         return self._pages[index].not_held.get(within, frozenset())
 
-    def _put(self, index: int, shared: _Page) -> None:
+    def _put(self, index: int, shared: Page) -> None:
         """Let the page be one that many share; it has to be digested."""
         old = self._pages[index]
         if not self._dirty[index]:
@@ -505,21 +417,3 @@ class Cells:
             if any(any(raw.fading) for raw in page.raw.values()):
                 own = self._own(index)
                 own.raw = {unit: older(raw) for unit, raw in own.raw.items()}
-
-
-def _forgotten_page(size: int, units: int) -> _Page:
-    """A page of which nothing is known."""
-    return _Page(bytearray([ERASED]) * size, bytearray([Mark.UNKNOWN]) * units, {}, units)
-
-
-@cache
-def _forgotten_digest(size: int, units: int, index: int) -> int:
-    return _forgotten_page(size, units).take_digest(index)
-
-
-def _forget(page: _Page, units: range) -> None:
-    """Drop what *page* keeps of single *units*."""
-    if page.raw:
-        page.raw = {unit: raw for unit, raw in page.raw.items() if unit not in units}
-    if page.not_held:
-        page.not_held = {unit: held for unit, held in page.not_held.items() if unit not in units}

@@ -25,7 +25,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from flash_emulator.cells import Cells, Mark, RawUnit
+from flash_emulator.cells import Cells
+from flash_emulator.pages import Mark, RawUnit
 from flash_emulator.power import Outcome
 
 SHARES = range(5, 252)  # of 256: evenly from 2 to 98 percent

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flash_emulator.cells import Mark, RawUnit
 from flash_emulator.errors import AlignmentError
 from flash_emulator.ground import Ground
+from flash_emulator.pages import Mark, RawUnit
 
 
 class Damage(Ground):

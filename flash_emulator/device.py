@@ -15,7 +15,7 @@ from typing import Any
 
 from flash_emulator import cuts, rules, saved
 from flash_emulator.banks import Banks
-from flash_emulator.cells import Cells, Mark
+from flash_emulator.cells import Cells
 from flash_emulator.clock import VirtualClock
 from flash_emulator.damage import Damage
 from flash_emulator.ecc import code_for
@@ -23,6 +23,7 @@ from flash_emulator.errors import AlignmentError, EnduranceWarning, ProgramError
 from flash_emulator.ground import Interrupted
 from flash_emulator.holding import Holding
 from flash_emulator.options import Options
+from flash_emulator.pages import Mark
 from flash_emulator.part import Part
 from flash_emulator.power import Outcome, PowerSupply, SteadySupply
 from flash_emulator.sensing import Reading

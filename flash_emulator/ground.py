@@ -11,10 +11,11 @@ import random
 from dataclasses import dataclass, replace
 
 from flash_emulator import cuts
-from flash_emulator.cells import Cells, Mark
+from flash_emulator.cells import Cells
 from flash_emulator.clock import VirtualClock
 from flash_emulator.errors import AlignmentError
 from flash_emulator.options import Options
+from flash_emulator.pages import Mark
 from flash_emulator.part import Part
 from flash_emulator.power import Outcome, PowerLoss, PowerSupply
 from flash_emulator.trace import Operation, Trace, Watch

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from flash_emulator import cuts
-from flash_emulator.cells import Mark, RawUnit, Slice
 from flash_emulator.ecc import Decoded, Verdict
 from flash_emulator.errors import UnknownContent
+from flash_emulator.pages import Mark, RawUnit, Slice
 from flash_emulator.power import Outcome
 from flash_emulator.sensing import Sensing
 

@@ -13,8 +13,8 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from flash_emulator.cells import RawUnit
 from flash_emulator.clock import VirtualClock
+from flash_emulator.pages import RawUnit
 from flash_emulator.part import Part, load_part
 
 if TYPE_CHECKING:

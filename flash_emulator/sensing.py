@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from flash_emulator.cells import RawUnit
 from flash_emulator.ecc import Decoded, Verdict
 from flash_emulator.errors import BusFault, EccNmi, UnknownContent, UnreadableUnit
+from flash_emulator.pages import RawUnit
 from flash_emulator.timekeeping import Timekeeping
 from flash_emulator.traits import BadRead
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from flash_emulator.power import Outcome
 
 if TYPE_CHECKING:
-    from flash_emulator.cells import Slice
     from flash_emulator.device import EmulatedFlash
+    from flash_emulator.pages import Slice
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import bincopy
 from hypothesis import HealthCheck, settings
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply, load_part
-from flash_emulator.cells import RawUnit
+from flash_emulator.pages import RawUnit
 from flash_emulator.part import Aliasing, Ecc, OptionModel, Overwrite, Timing
 from mcu_updater.board import Board, Trial
 from mcu_updater.board.layout import layout_of

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.cells import Mark
+from flash_emulator.pages import Mark
 
 Slice = tuple[int, bytes]  # of a unit: where it begins, and what it is
 

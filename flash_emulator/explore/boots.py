@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Protocol
 
-from flash_emulator.cells import Slice
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.looker import Endless
@@ -27,6 +26,7 @@ from flash_emulator.explore.states import (
 )
 from flash_emulator.explore.subject import Boot, Run, Violation
 from flash_emulator.explore.successors import Successor, Successors
+from flash_emulator.pages import Slice
 from flash_emulator.trace import Operation
 
 _RERUN_EVERY = 32  # states, by the first byte of their key; and the first state of all

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from flash_emulator.cells import Mark, Slice
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.search import Options
 from flash_emulator.explore.states import Node, point_node
 from flash_emulator.explore.subject import Boot, Rest, Subject, Violation
+from flash_emulator.pages import Mark, Slice
 from flash_emulator.power import CutAt, Outcome, PowerLoss, SteadySupply
 from flash_emulator.sensing import Reading
 from flash_emulator.trace import Operation

@@ -22,11 +22,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from flash_emulator.cells import NotHeld, Slice
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.path import Cut
 from flash_emulator.explore.states import Job, Key, state_key
 from flash_emulator.explore.subject import Rest
+from flash_emulator.pages import NotHeld, Slice
 from flash_emulator.power import CutAt, Outcome, PowerLoss
 from flash_emulator.trace import Operation
 

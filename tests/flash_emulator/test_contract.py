@@ -24,7 +24,7 @@ from flash_emulator import (
     load_part,
     part_names,
 )
-from flash_emulator.cells import Mark, RawUnit
+from flash_emulator.pages import Mark, RawUnit
 from flash_emulator.part import Aliasing, Overwrite
 
 pytest_plugins = ["pytester"]

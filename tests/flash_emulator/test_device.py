@@ -15,7 +15,7 @@ from flash_emulator import (
     UnreadableUnit,
     load_part,
 )
-from flash_emulator.cells import Mark, RawUnit
+from flash_emulator.pages import Mark, RawUnit
 from flash_emulator.part import Aliasing
 
 BLANK = b"\xff" * UNIT

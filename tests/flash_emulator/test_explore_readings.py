@@ -13,7 +13,6 @@ import pytest
 from tiny_silicon import BASE, SECTOR, part
 
 from flash_emulator import EmulatedFlash, Outcome, Reading
-from flash_emulator.cells import RawUnit
 from flash_emulator.certificate_check import confirm
 from flash_emulator.explore import (
     FunctionSubject,
@@ -31,6 +30,7 @@ from flash_emulator.explore import (
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.states import Expansion, state_key
+from flash_emulator.pages import RawUnit
 
 UNIT = 2
 EACH = (Reading.STABLE, Reading.FLIPPED)

@@ -9,7 +9,7 @@ import pytest
 from every_part import all_ones, data_of, each, every_part, held, of_class, read_or_none, with_ecc
 
 from flash_emulator import AlignmentError, EmulatedFlash, Part, ProgramError, UnreadableUnit
-from flash_emulator.cells import RawUnit
+from flash_emulator.pages import RawUnit
 
 only_zero = of_class("l4", "u5")
 refusing = of_class("f1", "l4", "u5", "h5")

@@ -38,8 +38,8 @@ from flash_emulator import (
     SteadySupply,
     WriteProtected,
 )
-from flash_emulator.cells import Mark, RawUnit
 from flash_emulator.ecc import Verdict
+from flash_emulator.pages import Mark, RawUnit
 
 SEEDS = range(16)
 TOUCHED = [Outcome.TORN, Outcome.METASTABLE, Outcome.BLANK, Outcome.WEAK]

@@ -14,8 +14,9 @@ from flash_emulator import (
     SteadySupply,
     UnreadableUnit,
 )
-from flash_emulator.cells import Cells, RawUnit
+from flash_emulator.cells import Cells
 from flash_emulator.ecc import Verdict
+from flash_emulator.pages import RawUnit
 from flash_emulator.part import Overwrite
 
 BLANK = ERASED

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import settings
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply
-from flash_emulator.cells import RawUnit
+from flash_emulator.pages import RawUnit
 from flash_emulator.part import Aliasing, Ecc, OptionModel, Overwrite, Timing
 
 settings.register_profile("busy", deadline=None)

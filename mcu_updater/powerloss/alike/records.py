@@ -1,7 +1,7 @@
 """Records that are not written are alike, whichever of their units a cut has left.
 
 A record that is wanted as a whole (SETTLED, SWITCHED, SECTOR) is written where all of it reads as
-it must, and else it is not: FORMAT.md, section 5. Where it cannot read so, whatever its weak bits
+it must, and else it is not: FORMAT.md, section 4. Where it cannot read so, whatever its weak bits
 do, its place may as well be blank. That holds since nobody programs the place before the half is
 erased: a journal to which a record may have been about to be added is replaced before anyone acts
 on it. Of SECTOR records that is the first that is not written; those behind it nobody reads.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.cells import Mark
+from flash_emulator.pages import Mark
 from mcu_updater.journal import (
     END_MARK,
     HEADER_SIZE,

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.cells import Mark, NotHeld
+from flash_emulator.pages import Mark, NotHeld
 from mcu_updater.journal import (
     HEADER_SIZE,
     VERIFIED_PLACES,

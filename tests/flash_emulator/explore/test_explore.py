@@ -15,7 +15,6 @@ from subjects import installed, tiny
 from tiny_silicon import BASE, SECTOR, UNIT
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, Reading
-from flash_emulator.cells import Mark
 from flash_emulator.explore import (
     FunctionSubject,
     Limits,
@@ -33,6 +32,7 @@ from flash_emulator.explore import (
     shrink,
 )
 from flash_emulator.explore.batches import SIZE
+from flash_emulator.pages import Mark
 
 ALL = Options(limits=Limits(violations=None))
 BRUTE = replace(ALL, merge=False)
