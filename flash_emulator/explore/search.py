@@ -142,6 +142,8 @@ class Search:
             stopped = self._search(job, tally)
             if not tally.look:
                 return self._report(tally, stopped, refinements, job)
+            if tally.look <= look:  # it was known in this search, until the subject forgot it
+                raise SelfCheckFailed(_forgot(tally.look))
             look |= frozenset(tally.look)
         raise SelfCheckFailed(f"content is looked at ever anew, after {_REFINEMENTS} searches")
 
@@ -271,3 +273,11 @@ class Search:
             elapsed_s=time.monotonic() - self._began_s,
             chain=tally.chain.hex(),
         )
+
+
+def _forgot(look: set[tuple[int, int]]) -> str:
+    low, high = min(look)
+    return (
+        f"a boot looks at bytes {low:#x} to {high - 1:#x} of the array, which the subject's "
+        "representative forgets: it does not know what its boots read"
+    )

@@ -382,6 +382,21 @@ def test_a_subject_that_changes_nothing_is_refused() -> None:
         explore(EmulatedFlash(tiny().part), subjects.erase_what_is_erased, options=options)
 
 
+class Forgetful(FunctionSubject):
+    """Takes the mark for something that no boot reads."""
+
+    def representative(self, flash: EmulatedFlash) -> EmulatedFlash:
+        twin = flash.fork()
+        twin.forget(subjects.MARK, UNIT)
+        return twin
+
+
+def test_a_representative_that_forgets_what_boots_read_is_noticed() -> None:
+    search = Search(Forgetful(subjects.install, subjects.installed), tiny())
+    with pytest.raises(SelfCheckFailed, match="which the subject's representative forgets"):
+        search.run()
+
+
 def test_the_last_operation_counts_only_where_it_changed_something() -> None:
     report = explore(tiny(), write_and_erase_nothing, options=Options(Limits(cuts=0)))
     changed = next(check for check in report.checks if check.name == "operations")
