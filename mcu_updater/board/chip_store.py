@@ -13,11 +13,10 @@ A record that a kill cut short ends the log. A log of another file is not heeded
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 import zipfile
 import zlib
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +26,7 @@ from flash_emulator.bootrom.chip_file import pack, unpack
 from mcu_updater.board.board import Board
 from mcu_updater.board.file import load_board, save_board
 from mcu_updater.errors import PortError, UsageError
+from mcu_updater.storage import hold, write_whole
 
 _KINDS = ("program", "erase", "bank erase", "mass erase")
 _RECORD = struct.Struct("<BII")
@@ -34,7 +34,7 @@ _CRC = struct.Struct("<I")
 
 
 class ChipStore:
-    """*path*, which need not exist yet."""
+    """*path*, which need not exist yet. From ``open`` to ``close`` it is nobody else's."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,12 +43,21 @@ class ChipStore:
         self._board: Board | None = None
         self._chip: Chip | None = None
         self._known: object = None
+        self._held = ExitStack()
 
     def open(self, part: Part, options: RomOptions, faults: Faults, *, seed: int) -> Chip:
         """The chip of the file, powered on; or a new one. *part* brings its times.
 
-        Raises PortError when the file cannot be read, UsageError when it is another part's.
+        Raises PortError when the file cannot be read or another process has it, UsageError when it
+        is another part's.
         """
+        with ExitStack() as held:
+            held.enter_context(hold(self.path))
+            chip = self._open(part, options, faults, seed)
+            self._held = held.pop_all()
+        return chip
+
+    def _open(self, part: Part, options: RomOptions, faults: Faults, seed: int) -> Chip:
         device, state = self._device(part, seed)
         self._replay(device)
         device.power_on()
@@ -98,7 +107,7 @@ class ChipStore:
         operations = chip.device.trace.operations
         if operations and self._log is not None:
             try:
-                self._log.write(b"".join(_record(operation) for operation in operations))
+                _write_all(self._log, b"".join(_record(operation) for operation in operations))
             except OSError as error:
                 raise self._unusable("its log cannot be written", str(error)) from error
             operations.clear()
@@ -120,30 +129,23 @@ class ChipStore:
         if self._board is not None:
             save_board(self._board, self.path)
         else:
-            self._replace(pack(chip))
+            write_whole(self.path, pack(chip))
         self._known = self._fingerprint()
         if chip.device.trace is not None:
             chip.device.trace.operations.clear()
         self._begin_log()
 
     def close(self) -> None:
-        """Put the chip away; no log is left."""
-        if self._chip is not None:
-            self.write()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-        self._log_path.unlink(missing_ok=True)
-
-    def _replace(self, packed: bytes) -> None:
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
-        try:
-            temporary.write_bytes(packed)
-            temporary.replace(self.path)
-        except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
-            raise self._unusable("cannot be written", error.strerror or str(error)) from error
+        """Put the chip away; no log is left. A log stays where the chip could not be written."""
+        with self._held:
+            try:
+                if self._chip is not None:
+                    self.write()
+            finally:
+                if self._log is not None:
+                    self._log.close()
+                    self._log = None
+            self._log_path.unlink(missing_ok=True)
 
     # --- the log
 
@@ -152,7 +154,7 @@ class ChipStore:
             if self._log is not None:
                 self._log.close()
             self._log = self._log_path.open("wb", buffering=0)
-            self._log.write(hashlib.sha256(self.path.read_bytes()).digest())
+            _write_all(self._log, hashlib.sha256(self.path.read_bytes()).digest())
         except OSError as error:
             raise self._unusable("its log cannot be written", str(error)) from error
 
@@ -169,6 +171,12 @@ class ChipStore:
 
     def _unusable(self, what: str, found: str) -> PortError:
         return PortError(what, where=str(self.path), found=found, then="Nothing was changed")
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    """A nearly full disk takes a part, and says no only to the rest."""
+    while data:
+        data = data[file.write(data) :]
 
 
 def _record(operation: Operation) -> bytes:

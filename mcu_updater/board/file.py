@@ -9,8 +9,8 @@ part's default.
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -25,6 +25,7 @@ from mcu_updater.errors import PortError, UsageError
 from mcu_updater.quectel.center import DeveloperCenter, Package
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.storage import write_whole
 from mcu_updater.strategy import Strategy
 from mcu_updater.trust import Trust, load_key
 
@@ -46,18 +47,14 @@ _DAMAGE = (  # what a file that is no zip, or a zip that is no board, makes a re
 
 def save_board(board: Board, path: Path) -> None:
     """Write *board* to *path*. Raises PortError when that cannot be done; the old file stays."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            archive.writestr("board.json", json.dumps(_state(board), indent=1))
-            archive.writestr("flash.state", board.device.save())
-            archive.writestr("flash.bin", board.device.cells.export()[0])
-            for index, plan in enumerate(board.center.plans):
-                archive.writestr(f"package-{index}.bin", plan.package.data)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise _unusable(path, "cannot be written", error.strerror or str(error)) from error
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("board.json", json.dumps(_state(board), indent=1))
+        archive.writestr("flash.state", board.device.save())
+        archive.writestr("flash.bin", board.device.cells.export()[0])
+        for index, plan in enumerate(board.center.plans):
+            archive.writestr(f"package-{index}.bin", plan.package.data)
+    write_whole(path, packed.getvalue())
 
 
 def load_board(path: Path) -> Board:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -147,6 +147,20 @@ class Store:
             if not read_only:
                 store._db.execute("PRAGMA synchronous = NORMAL")
         return store
+
+    @classmethod
+    def remove(cls, path: Path) -> None:
+        """A state file and its companions. Raises PortError where it is none, or somebody has it
+        open: only then does it leave WAL mode."""
+        with _port_errors(path), closing(cls.open(path)) as store:
+            store.leave_wal()
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+                path.with_name(name).unlink(missing_ok=True)
+
+    def leave_wal(self) -> None:
+        """One file, without companions. Fails where anybody else has it open."""
+        self._db.execute("PRAGMA busy_timeout = 0")
+        self._db.execute("PRAGMA journal_mode = DELETE")
 
     def _pragma(self, name: str) -> int:
         return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])

@@ -15,6 +15,7 @@ from mcu_updater.center.model import Center, Device
 from mcu_updater.center.monitoring import monitor
 from mcu_updater.center.reading import BadCenterFile, CenterFile, read_center
 from mcu_updater.center.store import Store
+from mcu_updater.cli import paths
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.screen import console, show
 from mcu_updater.cli.values import component as check_component
@@ -22,11 +23,9 @@ from mcu_updater.cli.values import version as check_version
 from mcu_updater.errors import UsageError
 from mcu_updater.report import center as report
 
-FILE = click.Path(path_type=Path)
-
-file_argument = click.argument("file", type=FILE)
+file_argument = click.argument("file", type=paths.INPUT)
 db_option = click.option(
-    "--db", type=FILE, metavar="DB", help="State file.  [default: FILE with the suffix .db]"
+    "--db", type=paths.KEPT, metavar="DB", help="State file.  [default: FILE with the suffix .db]"
 )
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 

@@ -11,19 +11,19 @@ import click
 
 from flash_emulator import Part
 from flash_emulator.traits import Kind
-from mcu_updater.cli import values
+from mcu_updater.cli import paths, values
 from mcu_updater.cli.screen import show
 from mcu_updater.delta import Algorithm, DeltaRejected, Header, Limits, apply_delta, parse_header
 from mcu_updater.delta.make import WINDOW_DEFAULT, Made, Sign, make_delta
-from mcu_updater.errors import PortError, UsageError, address_text
+from mcu_updater.errors import UsageError, address_text
 from mcu_updater.files import ImageFile, read_image
 from mcu_updater.image import ImageFormat
 from mcu_updater.report.delta import Cost, Costs, costs_table, header_table, makers_table
+from mcu_updater.storage import STDOUT, write_whole
 from mcu_updater.trust.deltas import delta_signer
 
 PROFILES: Final = {"device": Algorithm.HEATSHRINK, "host": Algorithm.LZMA}
 _BITS_PER_BYTE: Final = 10  # 8N1 on the UART: a start and a stop bit
-_FILE: Final = click.Path(path_type=Path)
 _base = click.option(
     "--base",
     callback=values.address,
@@ -34,19 +34,11 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object in
 
 
 def _image(_: click.Context, __: click.Parameter, path: Path) -> ImageFile:
-    try:
-        return read_image([path])
-    except PortError as error:
-        raise click.BadParameter(f"{path}: {error.found}") from error
+    return read_image([path])
 
 
 def _signer(_: click.Context, __: click.Parameter, path: Path | None) -> Sign | None:
-    if path is None:
-        return None
-    try:
-        return delta_signer(path.read_bytes(), str(path))
-    except OSError as error:
-        raise click.BadParameter(f"{path}: {error.strerror}") from error
+    return None if path is None else delta_signer(path.read_bytes(), str(path))
 
 
 @click.group("delta")
@@ -55,9 +47,16 @@ def commands() -> None:
 
 
 @commands.command("make")
-@click.argument("old", type=_FILE, callback=_image)
-@click.argument("new", type=_FILE, callback=_image)
-@click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="The package.")
+@click.argument("old", type=paths.INPUT, callback=_image)
+@click.argument("new", type=paths.INPUT, callback=_image)
+@click.option(
+    "-o",
+    "--output",
+    type=paths.OUTPUT_OR_STDOUT,
+    required=True,
+    metavar="FILE",
+    help="The package; -: standard output.",
+)
 @click.option(
     "--profile",
     type=click.Choice(list(PROFILES)),
@@ -78,7 +77,7 @@ def commands() -> None:
 @_base
 @click.option(
     "--sign",
-    type=_FILE,
+    type=paths.INPUT,
     callback=_signer,
     metavar="KEY",
     help="Sign the package with this private key (PEM file): devices with keys take no other.",
@@ -108,7 +107,11 @@ def commands() -> None:
     show_default=True,
     help="From the module to the updater.",
 )
-@click.option("--force", is_flag=True, help="Even when the full package is no larger.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace FILE if it exists; and write it even when the full package is no larger.",
+)
 @_json
 def delta_make(old: ImageFile, new: ImageFile, output: Path, as_json: bool, **given: Any) -> None:
     """Make a delta package that turns OLD into NEW, images of any format.
@@ -116,6 +119,9 @@ def delta_make(old: ImageFile, new: ImageFile, output: Path, as_json: bool, **gi
     OLD is what the devices run, NEW what they shall run, both as they stand in the slot. Every
     maker that is installed is tried; the smallest package is applied before it is written.
     """
+    if as_json and output == STDOUT:
+        raise UsageError("--json and -o -: both want standard output", then="Leave one out")
+    paths.claim(output, force=given["force"])
     base = _common_base((old, new), given["base"])
     base_image, target_image = (_in_slot(file, base) for file in (old, new))
     made = make_delta(
@@ -136,31 +142,40 @@ def delta_make(old: ImageFile, new: ImageFile, output: Path, as_json: bool, **gi
             found=str(len(made.package)),
             then="Send the full package, or insist with --force",
         )
-    _write(output, made.package)
+    write_whole(output, made.package)
     if as_json:
         click.echo(json.dumps(_made_json(made, costs)))
-    else:
+    elif output != STDOUT:
         show(makers_table(made), costs_table(costs))
         click.echo(f"{output}: {len(made.package)} bytes, by {made.maker}; applied: gives NEW")
 
 
 @commands.command("apply")
-@click.argument("old", type=_FILE, callback=_image)
-@click.argument("file", type=_FILE, callback=values.image)
-@click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="The new image.")
+@click.argument("old", type=paths.INPUT, callback=_image)
+@click.argument("file", type=paths.INPUT, callback=values.image)
+@click.option(
+    "-o",
+    "--output",
+    type=paths.OUTPUT_OR_STDOUT,
+    required=True,
+    metavar="FILE",
+    help="The new image; -: standard output.",
+)
 @_base
-def delta_apply(old: ImageFile, file: bytes, output: Path, base: int | None) -> None:
+@paths.force_option
+def delta_apply(old: ImageFile, file: bytes, output: Path, base: int | None, force: bool) -> None:
     """Apply the delta package FILE to the image OLD, of any format; the new image is a raw one.
 
     Writes nothing unless the result is right.
     """
+    paths.claim(output, force=force)
     image = apply_delta(file, _in_slot(old, base))
-    _write(output, image)
-    click.echo(f"{output}: {len(image)} bytes, SHA-256 as the package says")
+    write_whole(output, image)
+    paths.say(output, f"{output}: {len(image)} bytes, SHA-256 as the package says")
 
 
 @commands.command("info")
-@click.argument("file", type=_FILE, callback=values.image)
+@click.argument("file", type=paths.INPUT, callback=values.image)
 @_json
 def delta_info(file: bytes, as_json: bool) -> None:
     """Show what the delta package FILE is for, and what it needs."""
@@ -265,15 +280,3 @@ def _header_json(header: Header) -> dict[str, Any]:
         "window": header.window,
         "signature": signature and {"kind": signature.kind.name, "key": signature.key_id.hex()},
     }
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".new")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise PortError(
-            "cannot be written", where=str(path), found=error.strerror or str(error)
-        ) from error

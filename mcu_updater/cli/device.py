@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +16,7 @@ from flash_emulator.bootrom.line import FTDI_PAYLOAD
 from flash_emulator.bootrom.times import with_times
 from flash_emulator.part import Mode
 from mcu_updater.board.chip_store import ChipStore
-from mcu_updater.cli import exits, values
+from mcu_updater.cli import exits, paths, values
 from mcu_updater.cli.device_control import Control
 from mcu_updater.cli.device_pins import Pins, Wiring
 from mcu_updater.cli.module import wire_address
@@ -26,7 +25,6 @@ from mcu_updater.errors import UsageError
 from mcu_updater.serve import PtyWire, RealClock, Stopper, TcpWire, Wire
 from mcu_updater.serve.chips import Desk, serve_chip
 
-FILE = click.Path(path_type=Path)
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
@@ -82,12 +80,12 @@ def _choice(name: str, *values_: str, text: str) -> Callable[..., Any]:
 
 
 _options = together(
-    click.option("--link", type=FILE, metavar="PATH", help="A stable name for the pty."),
+    click.option("--link", type=paths.OUTPUT, metavar="PATH", help="A stable name for the pty."),
     click.option("--tcp", metavar="HOST:PORT", help="Listen there instead; port 0: any free one."),
     click.option("--once", is_flag=True, help="End when the client leaves."),
     click.option(
         "--file",
-        type=FILE,
+        type=paths.KEPT,
         metavar="FILE",
         help="Keeps the chip; killed, too. May be a board file.",
     ),
@@ -138,7 +136,7 @@ _options = together(
     _choice("--boot0", "high", "low", text="The pin: what a reset starts, ROM or flash."),
     click.option(
         "--lines",
-        type=FILE,
+        type=paths.INPUT,
         metavar="FIFO",
         help="Modem lines and low-latency mode of the client, as a shim tells them.",
     ),

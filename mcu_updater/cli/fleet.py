@@ -21,13 +21,14 @@ from mcu_updater.center.monitoring import monitor
 from mcu_updater.center.reading import CenterFile, read_center
 from mcu_updater.center.store import Ending, Store
 from mcu_updater.center.trouble import Terms
-from mcu_updater.cli import values
+from mcu_updater.cli import paths, values
 from mcu_updater.cli.center import db_option, file_argument
 from mcu_updater.cli.screen import console, show
 from mcu_updater.errors import UsageError, VerificationFailed
 from mcu_updater.events import Event
 from mcu_updater.report import center as report
 from mcu_updater.report.lines import line_of, plain_line
+from mcu_updater.storage import hold
 
 _MEAN = click.FloatRange(0, trouble.MOST)
 _SHOWN = 20  # endings that are told one by one
@@ -83,7 +84,8 @@ _SHOWN = 20  # endings that are told one by one
 )
 @db_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
-def command(file: Path, db: Path | None, **given: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, /, file: Path, db: Path | None, **given: Any) -> None:
     """Upgrade the devices of the center FILE, with power cuts and link faults, until all rest.
 
     Every device must end upgraded, or with a failure that is true: the center, the module and the
@@ -97,8 +99,10 @@ def command(file: Path, db: Path | None, **given: Any) -> None:
         _replay(read, terms, given["replayed"])
         return
     path = db or access.state_path(file)
-    if given["force"]:
-        _remove(path)
+    paths.claim(path, force=given["force"])
+    ctx.with_resource(hold(path))
+    if given["force"] and path.exists():
+        Store.remove(path)
     begun_s = time.perf_counter()
     endings = run_fleet(read, path, terms, given["jobs"])
     ended = list(_tracked(endings, len(read.center.devices), quiet=given["as_json"]))
@@ -125,14 +129,6 @@ def _terms(given: dict[str, Any]) -> Terms:
         version=given["version"],
         kinds=given["kinds"] or trouble.KINDS,
     )
-
-
-def _remove(path: Path) -> None:
-    """A state file and its companions; nothing that is no state file."""
-    if path.exists():
-        Store.open(path).close()
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-            path.with_name(name).unlink(missing_ok=True)
 
 
 def _tracked(endings: Iterator[Ending], total: int, *, quiet: bool) -> Iterator[Ending]:

@@ -12,12 +12,12 @@ import click
 
 from flash_emulator import Part
 from mcu_updater.board.strategies import default_strategy
-from mcu_updater.cli import values
+from mcu_updater.cli import paths, values
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.fits import fit, fits, image_size, link_address, sector_ranges
 from mcu_updater.cli.options import together
 from mcu_updater.cli.screen import show
-from mcu_updater.errors import ImageRejected, PortError, UsageError
+from mcu_updater.errors import ImageRejected, UsageError
 from mcu_updater.files import ImageFile, read_image
 from mcu_updater.files.facts import compressibility, difference, hashes, identities, vectors
 from mcu_updater.files.writing import WRITABLE, write_image
@@ -33,9 +33,8 @@ from mcu_updater.report.image import (
     picture,
 )
 from mcu_updater.report.lines import SCHEMA
+from mcu_updater.storage import write_whole
 from mcu_updater.strategy import Strategy
-
-FILE = click.Path(path_type=Path)
 
 _base = click.option(
     "--base",
@@ -94,7 +93,7 @@ def _base_of(chosen: tuple[Part, Strategy] | None) -> int:
 
 
 @commands.command("inspect")
-@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=paths.INPUT, metavar="FILE...")
 @_part
 @_strategy
 @_reading
@@ -153,8 +152,8 @@ def _report(file: ImageFile, placed: bool, found: tuple[Fit, ...]) -> ImageRepor
 
 
 @commands.command("convert")
-@click.argument("file", type=FILE, metavar="FILE")
-@click.argument("out", type=FILE, metavar="OUT")
+@click.argument("file", type=paths.INPUT, metavar="FILE")
+@click.argument("out", type=paths.OUTPUT_OR_STDOUT, metavar="OUT")
 @click.option(
     "--to",
     "kind",
@@ -172,26 +171,22 @@ def _report(file: ImageFile, placed: bool, found: tuple[Fit, ...]) -> ImageRepor
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @_reading
 def convert(file: Path, out: Path, kind: str | None, fill: int, force: bool, **given: Any) -> None:
-    """Write the image in FILE to OUT in another format."""
+    """Write the image in FILE to OUT (-: standard output, with --to) in another format."""
     fmt = ImageFormat(kind) if kind else format_of(out.name)
     if fmt is None:
         raise UsageError("the suffix says no format", where=str(out), then="Say it with --to")
-    if out.exists() and not force:
-        raise PortError("exists already", where=str(out), then="Replace it with --force")
+    paths.claim(out, force=force)
     data = write_image(_read((file,), given).image, fmt, fill)
-    try:
-        out.write_bytes(data)
-    except OSError as error:
-        raise PortError("cannot be written", where=str(out), found=str(error.strerror)) from error
-    click.echo(f"{out}: {fmt.value}, {len(data)} bytes")
+    write_whole(out, data)
+    paths.say(out, f"{out}: {fmt.value}, {len(data)} bytes")
 
 
 # --- diff
 
 
 @commands.command("diff")
-@click.argument("first", type=FILE, metavar="FIRST")
-@click.argument("second", type=FILE, metavar="SECOND")
+@click.argument("first", type=paths.INPUT, metavar="FIRST")
+@click.argument("second", type=paths.INPUT, metavar="SECOND")
 @click.option("--equal", is_flag=True, help="Exit with 3 unless they are the same.")
 @_part
 @_strategy
@@ -240,7 +235,7 @@ def _sectors(kinds: Iterable[Sequence[range]], chosen: tuple[Part, Strategy]) ->
 
 
 @commands.command("check")
-@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=paths.INPUT, metavar="FILE...")
 @click.option("--annotate", is_flag=True, help="Also as annotations of a GitHub workflow.")
 @_part
 @_strategy

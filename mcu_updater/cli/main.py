@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from click.core import ParameterSource
 from flash_emulator import CutAt, Outcome, Part, load_part
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
-from mcu_updater.cli import look, values
+from mcu_updater.cli import look, paths, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
 from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
 from mcu_updater.cli.options import (
@@ -27,18 +28,16 @@ from mcu_updater.cli.screen import Screen, open_screen, show
 from mcu_updater.cli.session import Session, Terms
 from mcu_updater.cli.signatures import signature_options, trust_of
 from mcu_updater.cli.target import target_options, update_target
-from mcu_updater.errors import PortError, UsageError
+from mcu_updater.errors import UsageError
 from mcu_updater.journal import MAX_ATTEMPTS
 from mcu_updater.quectel.center import Package, Plan
 from mcu_updater.report.status import status_json, status_tables
 from mcu_updater.report.why import render_sections
+from mcu_updater.storage import hold
 from mcu_updater.strategy import Strategy
 from mcu_updater.updater import Policy
 
 PART, VERSION = "STM32L476xG", "1.0.0"
-
-FILE = click.Path(path_type=Path)
-
 
 # --- options that both commands have
 
@@ -81,7 +80,7 @@ _screen_options = together(
     click.option("--quiet", is_flag=True, help="Print nothing but errors."),
     click.option("--verbose", is_flag=True, help="Also print each step that was decided."),
 )
-_file = click.argument("file", type=FILE)
+_file = click.argument("file", type=paths.KEPT)
 
 
 def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
@@ -101,10 +100,14 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
 
 
 @click.command(short_help="Carry out a whole upgrade, from plan to reported version.")
-@click.argument("image", type=FILE, callback=values.image, required=False)
+@click.argument("image", type=paths.INPUT, callback=values.image, required=False)
 @values.raw_option
 @click.option(
-    "--board", "file", type=FILE, metavar="FILE", help="File that keeps the board; made if missing."
+    "--board",
+    "file",
+    type=paths.KEPT,
+    metavar="FILE",
+    help="File that keeps the board; made if missing.",
 )
 @click.option("--module", metavar="PORT", help=PORT_HELP + "  [default: an emulated module]")
 @click.option(
@@ -192,12 +195,18 @@ def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **give
     if given["target_port"] is not None:
         plan = Plan(given["component"], given["target"], package, given["source"] or "")
         ctx.exit(update_target(given, plan, terms, screen))
+    ctx.with_resource(_kept(file))
     exists = file is not None and file.exists()
     board = _existing(file, given) if file and exists else _fresh(file, given)
     source = (given["source"] or "") if exists else ""
     plan = Plan(given["component"], given["target"], package, source)
     terms = replace(terms, policy=replace(terms.policy, component=board.component))
     ctx.exit(Session(board, file, terms, screen).upgrade(plan))
+
+
+def _kept(file: Path | None) -> AbstractContextManager[None]:
+    """The board's file for this process alone, from reading to writing."""
+    return nullcontext() if file is None else hold(file)
 
 
 def _check_target(given: dict[str, Any]) -> None:
@@ -219,6 +228,7 @@ def _update_attached(
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = next(p.opts[0] for p in ctx.command.params if p.name == name)
             raise UsageError(f"{option} is for the Developer Center to say", then="Leave it out")
+    ctx.with_resource(_kept(file))
     exists = file is not None and file.exists()
     board = _existing(file, given) if file and exists else _fresh(file, given)
     terms = replace(terms, policy=replace(terms.policy, component=board.component))
@@ -294,7 +304,7 @@ def board() -> None:
 @_strategy
 @click.option(
     "--image",
-    type=FILE,
+    type=paths.INPUT,
     metavar="IMAGE",
     callback=values.image,
     help="Firmware in bank A.  [default: a minimal one]",
@@ -306,7 +316,10 @@ def board() -> None:
 )
 @signature_options
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.pass_context
 def board_new(
+    ctx: click.Context,
+    /,
     file: Path,
     version: str,
     part: Part | None,
@@ -321,8 +334,8 @@ def board_new(
 
     With --require-signature IMAGE must be signed, and the bootloader has the keys, too.
     """
-    if file.exists() and not force:
-        raise PortError("exists already", where=str(file), then="Replace it with --force")
+    ctx.with_resource(hold(file))
+    paths.claim(file, force=force)
     chip = part or load_part(PART)
     made = Board.new(
         chip,
@@ -358,6 +371,7 @@ def board_status(file: Path, as_json: bool) -> None:
 def board_boot(ctx: click.Context, /, file: Path, **given: Any) -> None:
     """Power the board on and let it do what it has to, until it rests."""
     screen = open_screen(**_screen_of(given))
+    ctx.with_resource(hold(file))
     loaded = load_board(file)
     terms = _terms(Policy(loaded.component), given)
     ctx.exit(Session(loaded, file, terms, screen).boot())

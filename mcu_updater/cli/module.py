@@ -13,7 +13,7 @@ from rich.table import Table
 
 from mcu_updater.center.access import DeviceCenter, device_of, open_state, state_path
 from mcu_updater.center.reading import read_center
-from mcu_updater.cli import values
+from mcu_updater.cli import paths, values
 from mcu_updater.cli.options import component_option, piece_size_option
 from mcu_updater.cli.screen import show
 from mcu_updater.delta import parse_header
@@ -37,7 +37,6 @@ from mcu_updater.serve import (
     serve,
 )
 
-FILE = click.Path(path_type=Path)
 PUSH_INTERVAL_S = 600.0  # the platform pushes plans about every 10 min
 
 
@@ -49,7 +48,7 @@ def commands() -> None:
 @commands.command("serve", short_help="Serve a module on a pty, a TCP port, or standard input.")
 @click.option(
     "--package",
-    type=FILE,
+    type=paths.INPUT,
     callback=values.image,
     metavar="FILE",
     help="What the cloud gives, as one plan; or --center.",
@@ -58,7 +57,7 @@ def commands() -> None:
 @component_option("Component that the plan is for.")
 @click.option(
     "--center",
-    type=FILE,
+    type=paths.INPUT,
     metavar="FILE",
     help="The Developer Center behind the module, with its plans for many devices.",
 )
@@ -71,7 +70,7 @@ def commands() -> None:
 )
 @click.option(
     "--db",
-    type=FILE,
+    type=paths.KEPT,
     metavar="DB",
     help="With --center: its state file.  [default: the center's with the suffix .db]",
 )
@@ -89,14 +88,14 @@ def commands() -> None:
 )
 @click.option(
     "--full",
-    type=FILE,
+    type=paths.INPUT,
     callback=values.image,
     metavar="FILE",
     help="With a delta package as --package: the same version in full, for devices at other "
     "versions, and after the delta failed.",
 )
 @piece_size_option
-@click.option("--link", type=FILE, metavar="PATH", help="A stable name for the pty.")
+@click.option("--link", type=paths.OUTPUT, metavar="PATH", help="A stable name for the pty.")
 @click.option("--tcp", metavar="HOST:PORT", help="Listen there instead; port 0: any free one.")
 @click.option("--stdio", is_flag=True, help="Standard input and output instead.")
 @click.option("--once", is_flag=True, help="End when the client leaves.")
@@ -110,7 +109,7 @@ def commands() -> None:
 )
 @click.option(
     "--state",
-    type=FILE,
+    type=paths.KEPT,
     metavar="FILE",
     help="Keeps module and cloud when this process ends. The next one boots from it.",
 )
@@ -134,7 +133,10 @@ def commands() -> None:
 @click.option(
     "--seed", type=int, default=0, show_default=True, metavar="N", help="Of faults with a rate."
 )
-@click.option("--record", type=FILE, metavar="FILE", help="Write down the conversation, as text.")
+@click.option(
+    "--record", type=paths.OUTPUT, metavar="FILE", help="Write down the conversation, as text."
+)
+@click.option("--force", is_flag=True, help="Replace the file of --record if it exists.")
 @click.option(
     "--speed",
     type=click.FloatRange(min=0, min_open=True),
@@ -213,6 +215,7 @@ def _instance(
     if given["state"] is not None:
         state = StateFile(_numbered(given["state"], at, given["count"]))
         module, center = state.open(center, options, faults, given["paused"])
+        stack.callback(state.close)
     return Instance(module, wire, _recorder(given, at, stack), state, center)
 
 
@@ -234,6 +237,7 @@ def _recorder(given: dict[str, Any], at: int, stack: ExitStack) -> Recorder | No
     if given["record"] is None:
         return None
     path = _numbered(given["record"], at, given["count"])
+    paths.claim(path, force=given["force"])
     try:
         file = stack.enter_context(path.open("w", encoding="ascii", buffering=1))
     except OSError as error:
@@ -299,8 +303,8 @@ def _numbered(path: Path, at: int, count: int) -> Path:
 
 
 @commands.command("play", short_help="Play the module's side of a recorded conversation.")
-@click.argument("file", type=FILE)
-@click.option("--link", type=FILE, metavar="PATH", help="A stable name for the pty.")
+@click.argument("file", type=paths.INPUT)
+@click.option("--link", type=paths.OUTPUT, metavar="PATH", help="A stable name for the pty.")
 @click.option("--tcp", metavar="HOST:PORT", help="Listen there instead; port 0: any free one.")
 @click.option("--stdio", is_flag=True, help="Standard input and output instead.")
 def play_command(file: Path, **given: Any) -> None:

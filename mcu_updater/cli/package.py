@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
-from mcu_updater.cli import values
-from mcu_updater.errors import PortError, UsageError
+from mcu_updater.cli import paths, values
+from mcu_updater.errors import UsageError
 from mcu_updater.package import RESTART, Kind, Source, build
-
-FILE = click.Path(path_type=Path)
+from mcu_updater.storage import write_whole
 
 
 @click.group("package")
@@ -19,7 +18,7 @@ def commands() -> None:
 
 
 @commands.command("build", short_help="Make a .zip, .tar or .tar.gz.")
-@click.argument("out", type=FILE, metavar="OUT")
+@click.argument("out", type=paths.OUTPUT, metavar="OUT")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option(
     "--component", callback=values.component, metavar="NAME", help="Component that it is for."
@@ -54,14 +53,10 @@ def package_build(
         raise UsageError(
             "the suffix says no archive", where=str(out), expected=".zip, .tar, .tar.gz"
         )
-    if out.exists() and not force:
-        raise PortError("exists already", where=str(out), then="Replace it with --force")
     sources = [_source(text, component or "", version or "", part) for text in images]
+    paths.claim(out, force=force)
     made = build(kind, sources, restart=restart)
-    try:
-        out.write_bytes(made)
-    except OSError as error:
-        raise PortError("cannot be written", where=str(out), found=str(error.strerror)) from error
+    write_whole(out, made)
     held = sum(len(data) for source in sources for _, data in source.files)
     click.echo(f"{out}: {len(sources)} images, {held} bytes in {len(made)}")
 
@@ -75,8 +70,5 @@ def _source(text: str, component: str, version: str, part: str) -> Source:
         for one, other in zip([*said, "", "", ""][:3], (component, version, part), strict=True)
     )
     path = Path(name)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PortError("cannot be read", where=str(path), found=str(error.strerror)) from error
-    return Source(((path.name, data),), component, version, part)
+    paths.note_input(path)
+    return Source(((path.name, path.read_bytes()),), component, version, part)

@@ -19,6 +19,7 @@ from flash_emulator.explore import Limits, Options, Processes, Progress
 from flash_emulator.explore.campaign import Campaign, Result, Verdict
 from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit
 from mcu_updater.board.strategies import default_strategy, strategies_of
+from mcu_updater.cli import paths
 from mcu_updater.cli.powerloss_path import check_certificate, replay_path
 from mcu_updater.cli.powerloss_tables import comparison_table, findings, result_table
 from mcu_updater.cli.screen import show_unfolded
@@ -93,7 +94,7 @@ def _file(**more: Any) -> click.Path:
 
 
 @click.command("powerloss")
-@click.argument("image", type=_file(exists=True), required=False)
+@click.argument("image", type=paths.INPUT, required=False)
 @click.option(
     "--part",
     "parts",
@@ -181,7 +182,7 @@ def _file(**more: Any) -> click.Path:
 )
 @click.option(
     "--check",
-    type=_file(exists=True),
+    type=paths.INPUT,
     metavar="CERTIFICATE",
     help="Check a certificate by running its states again.",
 )

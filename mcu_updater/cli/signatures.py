@@ -8,6 +8,7 @@ from uuid import UUID
 
 import click
 
+from mcu_updater.cli import paths
 from mcu_updater.cli.options import Decorator, together
 from mcu_updater.errors import UsageError
 
@@ -20,13 +21,7 @@ def _keys(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> tup
         return ()
     from mcu_updater.trust import load_key
 
-    found = []
-    for path in paths:
-        try:
-            pem = path.read_bytes()
-        except OSError as error:
-            raise click.BadParameter(f"{path}: {error.strerror}") from error
-        found.append(load_key(pem, str(path)))
+    found = [load_key(path.read_bytes(), str(path)) for path in paths]
     return tuple(dict.fromkeys(found))
 
 
@@ -42,7 +37,7 @@ def _key_option(more: str) -> Decorator:
         "--require-signature",
         "keys",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=paths.INPUT,
         callback=_keys,
         metavar="KEY",
         help="Take only MCUboot images that this public key (PEM file) has signed, and delta "

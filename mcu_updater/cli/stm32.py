@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
 
-from mcu_updater.cli import values
+from mcu_updater.cli import paths, values
 from mcu_updater.cli.options import together
 from mcu_updater.cli.signatures import flash_signature_options
 from mcu_updater.cli.stm32_link import Bench, opened, port_options
 from mcu_updater.cli.stm32_signed import check_signature, refuse_unread
-from mcu_updater.errors import PortError, UsageError, address_text
+from mcu_updater.errors import UsageError, address_text
 from mcu_updater.stm32.chip import Sector
 from mcu_updater.stm32.compare import DiffMethod
 from mcu_updater.stm32.estimate import Estimate, estimate, saved_by_erasing_all_s
@@ -23,10 +22,10 @@ from mcu_updater.stm32.events import FlasherEvent, Planned
 from mcu_updater.stm32.firmware import Firmware, read_firmware
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.plan import FlashPlan
+from mcu_updater.storage import STDOUT, write_whole
 
 FLASH_BASE = 0x0800_0000
-_FILE = click.Path(path_type=Path)
-_image = click.argument("image", type=_FILE, callback=values.image)
+_image = click.argument("image", type=paths.INPUT, callback=values.image)
 _base = click.option(
     "--base",
     callback=values.address,
@@ -212,7 +211,7 @@ def verify_command(**given: Any) -> None:
 
 
 @click.command("read", short_help="Read an STM32's flash into a file.")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=paths.OUTPUT_OR_STDOUT)
 @port_options
 @click.option("--start", callback=values.address, metavar="ADDR", help="[default: flash]")
 @click.option("--size", type=click.IntRange(min=1), metavar="N", help="[default: all of it]")
@@ -221,8 +220,12 @@ def verify_command(**given: Any) -> None:
     is_flag=True,
     help="Do not read everything twice where the ROM has no CRC: reads carry no checksum.",
 )
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def read_command(**given: Any) -> None:
-    """Read memory into FILE, which appears when all of it has come."""
+    """Read memory into FILE (-: standard output), which appears when all of it has come."""
+    if given["file"] == STDOUT:
+        given["quiet"] = _quiet_for_bytes(given)
+    paths.claim(given["file"], force=given["force"])
     with opened(given) as bench:
         chip = bench.flasher.chip
         start = chip.base if given["start"] is None else given["start"]
@@ -235,16 +238,16 @@ def read_command(**given: Any) -> None:
                 data += event
             else:
                 bench.screen.event(event)
-        _keep(given["file"], bytes(data))
+        write_whole(given["file"], bytes(data))
         text = f"{given['file']}: {size} bytes from {address_text(start)}"
         bench.screen.result({"event": "read", "address": start, "bytes": size}, text)
 
 
-def _keep(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise PortError("cannot be written", where=str(path), found=error.strerror or "") from error
+def _quiet_for_bytes(given: dict[str, Any]) -> bool:
+    """Standard output is for memory alone."""
+    if given["as_json"]:
+        raise UsageError("--json and FILE -: both want standard output", then="Leave one out")
+    return True
 
 
 @click.command("erase", short_help="Erase sectors of an STM32, or all.")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from flash_emulator import Part, PartError, load_part
-from mcu_updater.errors import ImageRejected, PortError
+from mcu_updater.errors import ImageRejected
 from mcu_updater.files import read_package
 from mcu_updater.strategy import Strategy
 
@@ -95,10 +95,7 @@ def image(ctx: click.Context, __: click.Parameter, path: Path | None) -> bytes |
     not take it; nor one that nobody can interpret, unless ``raw_option`` says so."""
     if path is None:
         return None
-    try:
-        data = read_package(path, raw=ctx.meta.get(_RAW, False))
-    except PortError as error:
-        raise click.BadParameter(f"{path}: {error.found}") from error
+    data = read_package(path, raw=ctx.meta.get(_RAW, False))
     if not data:
         raise ImageRejected("the package is empty", where=str(path), then="Nothing was changed")
     return data

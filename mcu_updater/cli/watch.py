@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from mcu_updater.board import Board, load_board, save_board
-from mcu_updater.cli import exits, look
+from mcu_updater.cli import exits, look, paths
 from mcu_updater.cli.link import PORT_HELP, BoardSaver, LinkOptions, module_options
 from mcu_updater.cli.options import read_size_option
 from mcu_updater.cli.signatures import signature_options, trust_of
@@ -23,6 +23,7 @@ from mcu_updater.errors import LinkError, ModuleRefused, PortError, UpdaterError
 from mcu_updater.events import Decided, Progress
 from mcu_updater.host.serial_port import SerialPort
 from mcu_updater.host.stop import Stop, StopRequested
+from mcu_updater.storage import hold
 from mcu_updater.updater import Outcome, Policy
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
@@ -131,7 +132,7 @@ def _event_name(outcome: Outcome) -> str:
     "--board",
     "file",
     required=True,
-    type=click.Path(path_type=Path),
+    type=paths.KEPT,
     metavar="FILE",
     help="File that keeps the board.",
 )
@@ -155,6 +156,7 @@ def command(ctx: click.Context, /, file: Path, **given: Any) -> None:
     Comes back when the port goes away and returns. SIGINT and SIGTERM end it between two steps,
     with exit code 12; the upgrade goes on with the next start.
     """
+    ctx.with_resource(hold(file))
     board = load_board(file)
     board.trust = trust_of(given) or board.trust
     log = (JsonLog if given["as_json"] else TextLog)(verbose=given["verbose"])

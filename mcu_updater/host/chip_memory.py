@@ -7,7 +7,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from mcu_updater.errors import PortError
 from mcu_updater.stm32.memory import Memory
+from mcu_updater.storage import write_whole
 
 
 def default_folder() -> Path:
@@ -38,10 +40,8 @@ class FolderKeeper:
         kept = {"digests": memory.digests, "doubtful": sorted(memory.doubtful)}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = path.with_suffix(f".{os.getpid()}")
-            fresh.write_text(json.dumps(kept), encoding="utf-8")
-            fresh.replace(path)
-        except OSError:
+            write_whole(path, json.dumps(kept).encode())
+        except (OSError, PortError):
             with suppress(OSError):
                 path.unlink()  # what was kept is no longer true
 

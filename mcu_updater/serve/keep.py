@@ -7,8 +7,8 @@ take: so a killed process loses nothing. The package's bytes are not in it; its 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Hashable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,18 @@ from mcu_updater.errors import PortError, UsageError
 from mcu_updater.quectel.cloud import KeptCloud
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import Faults, ModuleOptions
+from mcu_updater.storage import hold, write_whole
 
 VERSION = 1  # of the file
 
 
 class StateFile:
-    """*path*, which need not exist yet."""
+    """*path*, which need not exist yet. From ``open`` to ``close`` it is nobody else's."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: Hashable = None
+        self._held = ExitStack()
 
     def open(
         self, center: KeptCloud, options: ModuleOptions, faults: Faults, paused: bool
@@ -33,9 +35,22 @@ class StateFile:
         """Module and cloud as the file has them, or new ones.
 
         The module has been without power meanwhile, and boots; with *paused* no time has passed
-        for it at all. Raises PortError when the file cannot be read, UsageError when it belongs
-        to other plans than *center*'s.
+        for it at all. Raises PortError when the file cannot be read or another process has it,
+        UsageError when it belongs to other plans than *center*'s.
         """
+        with ExitStack() as held:
+            held.enter_context(hold(self._path))
+            opened = self._open(center, options, faults, paused)
+            self._held = held.pop_all()
+        return opened
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._held.close()
+
+    def _open(
+        self, center: KeptCloud, options: ModuleOptions, faults: Faults, paused: bool
+    ) -> tuple[EmulatedModule, KeptCloud]:
         saved = self._read()
         if saved is None:
             return EmulatedModule(center, options, faults), center
@@ -67,13 +82,7 @@ class StateFile:
             "module": module.save(now_s),
             "center": center.save(now_s),
         }
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
-        try:
-            temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
-            temporary.replace(self._path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise self._unusable("cannot be written", error.strerror or str(error)) from error
+        write_whole(self._path, json.dumps(state, indent=1).encode())
 
     def _read(self) -> dict[str, Any] | None:
         try:

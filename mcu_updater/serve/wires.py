@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mcu_updater.errors import PortError
+from mcu_updater.storage import hold
 
 MAX_WAITING_SIZE = 1 << 16  # bytes; ours: many answers, and no memory to speak of
 _TCGETS2 = 0x802C_542A  # linux, asm-generic/ioctls.h
@@ -109,11 +110,11 @@ class PtyWire(Wire):
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
-        self._link = link
+        self._link: StableName | None = None
         name = os.ttyname(self._slave)
         if link is not None:
             try:
-                _point(link, name)
+                self._link = StableName(link, name)
             except PortError:
                 self._close_both()
                 raise
@@ -139,8 +140,7 @@ class PtyWire(Wire):
     def close(self) -> None:
         self._close_both()
         if self._link is not None:
-            with contextlib.suppress(OSError):
-                self._link.unlink()
+            self._link.remove()
             self._link = None
 
     def _target(self) -> int:
@@ -153,19 +153,44 @@ class PtyWire(Wire):
         self._slave = self._master = -1
 
 
-def _point(link: Path, name: str) -> None:
-    """Make *link* a symbolic link to *name*. Replaces a symbolic link, and nothing else."""
-    try:
-        if link.is_symlink():
-            link.unlink()
-        link.symlink_to(name)
-    except OSError as error:
-        raise PortError(
-            "the link cannot be made",
-            where=str(link),
-            expected="a free name, or a symbolic link that may be replaced",
-            found=error.strerror or str(error),
-        ) from error
+class StableName:
+    """A symbolic link to *terminal* at *link*, while this process serves it.
+
+    Takes the place of a link that a server left which is no more. Raises PortError where one is
+    still served, and for whatever is no link to a terminal.
+    """
+
+    def __init__(self, link: Path, terminal: str) -> None:
+        self._link, self._terminal = link, terminal
+        self._held = contextlib.ExitStack()
+        with contextlib.ExitStack() as held:
+            held.enter_context(hold(link.parent.resolve() / link.name, follow=False))
+            self._point()
+            self._held = held.pop_all()
+
+    def _point(self) -> None:
+        try:
+            if self._link.is_symlink() and _is_left_over(self._link):
+                self._link.unlink()
+            self._link.symlink_to(self._terminal)
+        except OSError as error:
+            raise PortError(
+                "the link cannot be made",
+                where=str(self._link),
+                expected="a free name, or the link of a server that has ended",
+                found=error.strerror or str(error),
+                then="Name another --link",
+            ) from error
+
+    def remove(self) -> None:
+        with self._held, contextlib.suppress(OSError):
+            if str(self._link.readlink()) == self._terminal:
+                self._link.unlink()
+
+
+def _is_left_over(link: Path) -> bool:
+    """Of a server, which nobody holds any more: it leads to a terminal, or to nothing."""
+    return not link.exists() or link.is_char_device()
 
 
 class TcpWire(Wire):

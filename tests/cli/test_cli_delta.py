@@ -93,7 +93,7 @@ def test_a_slot_that_begins_before_the_image(tmp_path: Path) -> None:
     assert run("delta", "make", old, NEW["hex"], "-o", package, *base).exit_code == 0
     assert run("delta", "apply", old, package, "-o", image, *base).exit_code == 0
     assert image.read_bytes() == b"\xff" * 256 + NEW["bin"].read_bytes()
-    later = run("delta", "make", old, NEW["hex"], "-o", package, "--base", "0x0800_8100")
+    later = run("delta", "make", old, NEW["hex"], "-o", tmp_path / "x", "--base", "0x0800_8100")
     assert later.exit_code == 2
     assert "not within the slot" in later.stderr
 
@@ -113,7 +113,7 @@ def test_a_file_that_is_no_image(tmp_path: Path) -> None:
     for wrong in (package, broken):
         result = run("delta", "make", OLD, wrong, "-o", tmp_path / "other.mcud")
         assert result.exit_code == 3, result.output
-    assert run("delta", "make", OLD, tmp_path / "none", "-o", package).exit_code == 2
+    assert run("delta", "make", OLD, tmp_path / "none", "-o", tmp_path / "x").exit_code == 4
 
 
 def test_a_signed_package_for_a_board_with_keys(tmp_path: Path) -> None:
@@ -131,14 +131,16 @@ def test_a_signed_package_for_a_board_with_keys(tmp_path: Path) -> None:
     refused = run("update", package, "--board", board)
     assert refused.exit_code == 3
     assert "the delta package is not signed" in refused.stderr
-    assert run("delta", "make", old, new, "-o", package, "--sign", private).exit_code == 0
+    assert (
+        run("delta", "make", old, new, "-o", package, "--force", "--sign", private).exit_code == 0
+    )
     info = json.loads(run("delta", "info", package, "--json").stdout)
     assert info["signature"]["kind"] == "ED25519"
     board.unlink()  # whose cloud would offer the first one again
     assert run(*new_board).exit_code == 0
     assert run("update", package, "--board", board).exit_code == 0
     assert runs(board) == ("B", "2.0.0", "CONFIRMED")
-    assert run("delta", "make", old, new, "-o", package, "--sign", public).exit_code == 2
+    assert run("delta", "make", old, new, "-o", package, "--force", "--sign", public).exit_code == 2
 
 
 def test_an_update_with_a_delta_cut_and_carried_on(tmp_path: Path) -> None:

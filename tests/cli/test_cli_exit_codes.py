@@ -66,10 +66,10 @@ def test_usage_errors_touch_nothing(options: tuple[object, ...], board: Path):
     assert board.read_bytes() == before
 
 
-def test_an_image_that_cannot_be_read_is_a_usage_error(tmp_path: Path):
+def test_an_image_that_cannot_be_read_touches_nothing(tmp_path: Path):
     for image in (tmp_path / "none.bin", tmp_path):
         fresh = tmp_path / "fresh.board"
-        assert update("--board", fresh, image=image).exit_code == 2
+        assert update("--board", fresh, image=image).exit_code == 4
         assert not fresh.exists()
 
 

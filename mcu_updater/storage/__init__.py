@@ -1,0 +1,15 @@
+"""Files on disk: written whole or not at all, never over an input, by one writer at a time."""
+
+from mcu_updater.storage.lock import FileInUse, Holder, hold
+from mcu_updater.storage.output import STDOUT, check_output, is_same_file, new_file, write_whole
+
+__all__ = [
+    "STDOUT",
+    "FileInUse",
+    "Holder",
+    "check_output",
+    "hold",
+    "is_same_file",
+    "new_file",
+    "write_whole",
+]

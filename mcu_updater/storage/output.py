@@ -1,0 +1,163 @@
+"""A file that a command writes: all of it, or none of it, and never over what the command read.
+
+The bytes go to a new file beside the wanted one, which takes its place in one step when it is whole
+and on disk. So a full disk, a kill or a power cut leaves the old file, and at worst a hidden
+``.NAME.*.new``. What is no regular file (a pipe, ``/dev/null``) is written to as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from mcu_updater.errors import PortError, UsageError
+
+STDOUT = Path("-")
+"""What an output is called that goes to standard output."""
+
+_NEW_MODE = 0o666  # less what the umask takes
+_NAME_BYTES = 120  # of the old name that a temporary one repeats: file systems take 255 in all
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """*data* in place of whatever *path* held; to standard output for ``STDOUT``.
+
+    The new file has the old one's permissions and owner; one that was not there gets what the umask
+    leaves. A symbolic link stays one: its target is replaced. Raises PortError when that cannot be
+    done; the old file is then as it was.
+    """
+    if path == STDOUT:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    with new_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """As ``write_whole``, for who writes bit by bit: when the block ends without an error the file
+    takes its place."""
+    try:
+        found = _status(path)
+        if found is not None and not stat.S_ISREG(found.st_mode):
+            with path.open("wb") as special:
+                yield special
+            return
+        if found is not None and not os.access(path, os.W_OK):
+            raise PermissionError(0, "the file is read-only")
+        target = Path(os.path.realpath(path))
+        temporary, file = _beside(target)
+        try:
+            with file:
+                yield file
+                file.flush()
+                _inherit(file.fileno(), found)
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        _settle(target.parent)
+    except OSError as error:
+        _refuse(path, error)
+
+
+def check_output(path: Path, *, inputs: Iterable[Path] = (), force: bool = False) -> None:
+    """Refuse, before anything is done, what could not be written in the end.
+
+    Raises UsageError where *path* is one of *inputs*, under whatever name, and PortError where
+    there is a file already and *force* is not given, or no file can be made there.
+    """
+    if path == STDOUT:
+        return
+    same = next((one for one in inputs if is_same_file(path, one)), None)
+    if same is not None:
+        raise UsageError(
+            "the output is a file that is read",
+            where=str(path),
+            expected="another file",
+            found="the same file" if same == path else f"the same file as {same}",
+            then="Nothing was changed; --force does not allow it",
+        )
+    try:
+        _check_place(path, force)
+    except OSError as error:
+        _refuse(path, error)
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether both names lead to one file: by hard link, symbolic link or letter case, too."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _check_place(path: Path, force: bool) -> None:
+    found = _status(path)
+    if found is None:
+        folder = Path(os.path.realpath(path)).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(0, f"no folder {folder}")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(0, f"no file can be made in {folder}")
+        return
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(0, "a directory")
+    if not stat.S_ISREG(found.st_mode):
+        return
+    if not force:
+        raise PortError("exists already", where=str(path), then="Replace it with --force")
+    if not os.access(path, os.W_OK):
+        raise PermissionError(0, "the file is read-only")
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """Of what the name leads to; None: of nothing."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _beside(target: Path) -> tuple[Path, BinaryIO]:
+    """A new file in the same folder, which is on the same file system."""
+    name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
+    temporary = target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return temporary, os.fdopen(os.open(temporary, flags, _NEW_MODE), "wb")
+
+
+def _inherit(descriptor: int, old: os.stat_result | None) -> None:
+    if old is None or not hasattr(os, "fchmod"):
+        return
+    with suppress(OSError):  # only root can give files away
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+
+
+def _settle(folder: Path) -> None:
+    """The new name, too, survives a power cut, where folders can be synchronised."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _refuse(path: Path, error: OSError) -> NoReturn:
+    raise PortError(
+        "cannot be written",
+        where=str(path),
+        found=error.strerror or str(error),
+        then="Nothing was changed",
+    ) from error
