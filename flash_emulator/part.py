@@ -7,13 +7,16 @@ absent, never guessed; what an emulator has to choose all the same is listed as 
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from flash_emulator.part_file import PartReader, package_toml
+from flash_emulator.part_lookup import match_name, near_names
 from flash_emulator.part_tables import PartError, Table, text
 from flash_emulator.silicon import Part
 from flash_emulator.traits import (
@@ -29,6 +32,7 @@ from flash_emulator.traits import (
     OptionModel,
     OptionRole,
     Overwrite,
+    OwnFile,
     Provenance,
     Span,
     Timing,
@@ -47,15 +51,19 @@ __all__ = [
     "OptionModel",
     "OptionRole",
     "Overwrite",
+    "OwnFile",
     "Part",
     "PartError",
     "Provenance",
     "Span",
     "Timing",
+    "is_part_file",
     "load_part",
     "load_part_file",
+    "packaged_part",
     "parse_part",
     "part_names",
+    "part_of_text",
 ]
 
 
@@ -66,10 +74,54 @@ def part_names() -> list[str]:
 
 
 def load_part(name: str) -> Part:
-    """The part called *name*. Raises PartError, with the names that exist."""
+    """The part called *name*, or the one that the part file at the path *name* describes.
+
+    A name may be in any case, or what is printed on the chip (``STM32L476RGT6``). Raises PartError
+    with the names that are near, or for a file that cannot be read.
+    """
+    if name in part_names():
+        return packaged_part(name)
+    if is_part_file(name):
+        try:
+            return load_part_file(name)
+        except OSError as error:
+            raise PartError(f"{name}: {error.strerror or error}") from error
+    found = match_name(name, _known())
+    if found is None:
+        raise PartError(_unknown(name))
+    return packaged_part(found)
+
+
+def packaged_part(name: str) -> Part:
+    """The part that comes with the package under exactly this *name*. Raises PartError.
+
+    For names out of files, which must not make anybody read another file.
+    """
     if name not in part_names():
-        raise PartError(f"unknown part {name!r}; known: {', '.join(part_names())}")
+        raise PartError(_unknown(name))
     return parse_part(package_toml(f"parts/{name}.toml"), file=f"{name}.toml")
+
+
+def _known() -> dict[str, Sequence[str]]:
+    return {name: package_toml(f"parts/{name}.toml").get("alike", ()) for name in part_names()}
+
+
+def is_part_file(text: str) -> bool:
+    """Whether *text* is a path rather than a part's name."""
+    return text.endswith(".toml") or "/" in text or os.sep in text or Path(text).is_file()
+
+
+def _unknown(name: str) -> str:
+    near = near_names(name, _known())
+    if not near:
+        return (
+            f"unknown part {name!r}; known: {', '.join(part_names())}; "
+            "or the path of a part file (docs/part-files.md)"
+        )
+    return (
+        f"unknown part {name!r}; near: {'; '.join(map(str, near))}. "
+        "Name one of these, or the path of a part file (docs/part-files.md)"
+    )
 
 
 def load_part_file(path: str | Path) -> Part:
@@ -79,10 +131,19 @@ def load_part_file(path: str | Path) -> Part:
     """
     source = Path(path)
     try:
-        data = tomllib.loads(source.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        text_of_file = source.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
         raise PartError(file=str(source), expected="TOML", found=str(error)) from error
-    return parse_part(data, file=str(source))
+    return part_of_text(text_of_file, file=str(source))
+
+
+def part_of_text(toml: str, *, file: str) -> Part:
+    """The part that *toml*, the text of the part file *file*, describes. Raises PartError."""
+    try:
+        data = tomllib.loads(toml)
+    except tomllib.TOMLDecodeError as error:
+        raise PartError(file=file, expected="TOML", found=str(error)) from error
+    return replace(parse_part(data, file=file), own_file=OwnFile(file, toml))
 
 
 def parse_part(data: Mapping[str, Any], *, file: str = "part") -> Part:

@@ -22,6 +22,7 @@ from flash_emulator.part_tables import (
     runs,
     span_of_addresses,
     text,
+    texts,
 )
 from flash_emulator.part_times import read_timing
 from flash_emulator.silicon import Part
@@ -68,6 +69,7 @@ class PartReader:
 
     def _part(self, geometry: Table) -> Part:
         name, note = self.root.take("name", text), self.root.maybe("note", text) or ""
+        alike = self.root.maybe("alike", texts) or ()
         shape = self._geometry(geometry)
         rules, units = self._rules(geometry, shape["sector_sizes"])
         options = self._options()
@@ -76,6 +78,7 @@ class PartReader:
         return Part(
             name=name,
             note=note,
+            alike=alike,
             family=self.family,
             options=options,
             **shape,

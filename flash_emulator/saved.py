@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from flash_emulator.clock import VirtualClock
 from flash_emulator.pages import RawUnit
-from flash_emulator.part import Part, load_part
+from flash_emulator.part import Part, packaged_part
 
 if TYPE_CHECKING:
     from flash_emulator.device import EmulatedFlash
@@ -39,7 +39,7 @@ def unpack(
     body = _checked(packed)
     (length,) = _LENGTH.unpack_from(body)
     state = json.loads(body[_LENGTH.size : _LENGTH.size + length])
-    part = part or load_part(state["part"])
+    part = part or packaged_part(state["part"])
     if part.name != state["part"]:
         raise ValueError(f"saved flash is of {state['part']}, not of {part.name}")
     device = cls(part, clock=clock, seed=state["seed"], timing=state["timing"])

@@ -19,6 +19,7 @@ from flash_emulator.traits import (
     Numbering,
     OptionModel,
     Overwrite,
+    OwnFile,
     Provenance,
     Timing,
 )
@@ -49,6 +50,7 @@ class Part:
     options: OptionModel
     timing: Timing
     note: str = ""
+    alike: tuple[str, ...] = ()  # other lines whose chips of this size have the same flash
 
     program_units: tuple[int, ...] = ()  # all that can be selected; F4: PSIZE
     row_bytes: int | None = None  # of one fast program (FSTPG)
@@ -72,6 +74,7 @@ class Part:
     notes: tuple[Note, ...] = ()
     provenance: tuple[Provenance, ...] = ()
     documents: Mapping[str, str] = field(default_factory=dict)
+    own_file: OwnFile | None = field(default=None, repr=False, compare=False)  # None: packaged
 
     bank_size: int = field(init=False, repr=False, compare=False)
     size: int = field(init=False, repr=False, compare=False)
@@ -95,6 +98,11 @@ class Part:
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def spec(self) -> str:
+        """What ``load_part`` finds it by again: its name, or the path of its own file."""
+        return self.name if self.own_file is None else self.own_file.path
 
     # --- sectors
 

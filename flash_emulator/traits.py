@@ -281,3 +281,11 @@ class Provenance:
     sources: tuple[str, ...]
     recalled: tuple[str, ...] = ()  # keys from memory of the manual, not read again
     assumed: tuple[str, ...] = ()  # keys that no document gives: the emulator's choice
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """Where a part comes from that is not of this package: its file, and the text that it had."""
+
+    path: str
+    text: str

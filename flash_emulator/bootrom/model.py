@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from flash_emulator.an3155 import Command
-from flash_emulator.part import Part, PartError
+from flash_emulator.part import Part, PartError, packaged_part
 from flash_emulator.part_file import package_toml
 
 _COMMON = (
@@ -74,10 +75,14 @@ class RomOptions:
 
 def model_of(part: Part, options: RomOptions | None = None) -> RomModel:
     """The boot ROM of *part*. Raises PartError where none is known."""
-    rom = package_toml("bootrom/roms.toml").get(part.name)
     pid = part.identity.usart_pid
+    rom = _rom_of(part)
     if rom is None or pid is None:
-        raise PartError(f"{part.name}: its boot ROM is not known", table="bootrom")
+        raise PartError(
+            f"{part.name}: its boot ROM is not known; expected a usart_pid in [identity] that a "
+            f"packaged part has, found {'none' if pid is None else f'{pid:#05x}'}",
+            table="bootrom",
+        )
     options = options or RomOptions()
     version = options.version if options.version is not None else rom["version"]
     model = RomModel(
@@ -94,6 +99,19 @@ def model_of(part: Part, options: RomOptions | None = None) -> RomModel:
     if options.double_ack is not None:
         model = replace(model, double_ack=options.double_ack)
     return model
+
+
+def _rom_of(part: Part) -> Mapping[str, Any] | None:
+    """That of the part's name; of a part of one's own, that of a packaged one with its PID."""
+    roms: Mapping[str, Mapping[str, Any]] = package_toml("bootrom/roms.toml")
+    if part.name in roms:
+        return roms[part.name]
+    alike = (roms[name] for name in roms if packaged_part(name).identity.usart_pid == _pid(part))
+    return next(alike, None)
+
+
+def _pid(part: Part) -> int:
+    return part.identity.usart_pid or -1
 
 
 def _commands(version: int, more: list[Command]) -> tuple[Command, ...]:

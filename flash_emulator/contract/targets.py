@@ -10,7 +10,7 @@ import pytest
 
 from flash_emulator.contract.shape import Flash, Make
 from flash_emulator.device import EmulatedFlash
-from flash_emulator.part import Part, PartError, load_part, load_part_file, part_names
+from flash_emulator.part import Part, PartError, load_part, part_names
 
 _CHOSEN = pytest.StashKey[dict[str, Make]]()
 
@@ -40,7 +40,7 @@ def _emulated(part: Part) -> Flash:
 
 def _part(name: str) -> Part:
     try:
-        return load_part_file(name) if name.endswith(".toml") else load_part(name)
+        return load_part(name)
     except (PartError, OSError) as error:
         raise pytest.UsageError(f"--flash-part: {error}") from error
 

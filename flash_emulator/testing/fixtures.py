@@ -74,10 +74,10 @@ def _named_from_here(item: pytest.Item) -> str:
 
 def _made(part: Part | str = DEFAULT_PART, **settings: Any) -> EmulatedFlash:
     from flash_emulator.device import EmulatedFlash
-    from flash_emulator.part import load_part, load_part_file
+    from flash_emulator.part import load_part
 
     if isinstance(part, str):
-        part = load_part_file(part) if part.endswith(".toml") else load_part(part)
+        part = load_part(part)
     return EmulatedFlash(part, **settings)
 
 

@@ -1,10 +1,10 @@
 """The file that keeps a board between two commands.
 
 A zip, so that anyone can look inside: ``board.json`` (part, strategy, clock, option bytes, module,
-cloud, keys), ``flash.state`` (the device, with the marks of its past), ``flash.bin`` (its data
-alone, for a hex dump; not read back), ``package-N.bin`` (the cloud's packages). Every entry carries
-zip's CRC. A new file replaces the old one in one step. A file that names no strategy has the
-part's default.
+cloud, keys; a part file of one's own, whole), ``flash.state`` (the device, with the marks of its
+past), ``flash.bin`` (its data alone, for a hex dump; not read back), ``package-N.bin`` (the cloud's
+packages). Every entry carries zip's CRC. A new file replaces the old one in one step. A file that
+names no strategy has the part's default.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flash_emulator import EmulatedFlash, VirtualClock, load_part
+from flash_emulator import EmulatedFlash, Part, VirtualClock
+from flash_emulator.part import packaged_part, part_of_text
 from mcu_updater.board.board import Board
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.errors import PortError, UsageError
@@ -82,6 +83,7 @@ def _state(board: Board) -> dict[str, Any]:
     return {
         "board": VERSION,
         "part": board.part.name,
+        **_own_part(board.part),
         "strategy": board.strategy,
         "component": board.component,
         "time_us": board.clock.now_us,
@@ -92,6 +94,18 @@ def _state(board: Board) -> dict[str, Any]:
         "center": board.center.save(now_s),
         "digests": [[p.package.md5.hex(), p.package.sha256.hex()] for p in board.center.plans],
     }
+
+
+def _own_part(part: Part) -> dict[str, Any]:
+    """The part file of one's own, whole, so that the board outlives it; else nothing."""
+    return {} if part.own_file is None else {"part_file": asdict(part.own_file)}
+
+
+def _part(state: Mapping[str, Any]) -> Part:
+    own = state.get("part_file")
+    return (
+        packaged_part(state["part"]) if own is None else part_of_text(own["text"], file=own["path"])
+    )
 
 
 def _trusted(name: str, trust: Trust | None) -> dict[str, Any]:
@@ -112,7 +126,7 @@ def _trust(state: Mapping[str, Any], name: str) -> Trust | None:
 
 
 def _board(state: Mapping[str, Any], archive: zipfile.ZipFile) -> Board:
-    part = load_part(state["part"])
+    part = _part(state)
     board = Board(
         part,
         strategy=Strategy(state.get("strategy", default_strategy(part))),

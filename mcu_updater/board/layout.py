@@ -10,9 +10,11 @@ lies where sectors are small.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from functools import lru_cache
 
 from flash_emulator import Part
+from flash_emulator.part import packaged_part
 from mcu_updater.board.strategies import check_strategy, default_strategy
 from mcu_updater.errors import UsageError
 from mcu_updater.slot import AnyLayout, CopyLayout, Layout
@@ -109,17 +111,32 @@ def layout_of(part: Part, strategy: Strategy) -> AnyLayout:
 
     Raises UsageError where the part cannot have the strategy, or no layout is known.
     """
-    table = _COPIES if strategy is Strategy.COPY else _BANKS
-    if part.name not in table:
-        raise UsageError(
-            f"no layout is known for {part.name}", expected=f"one of {', '.join(sorted(table))}"
-        )
+    name = _laid_out_as(part, _COPIES if strategy is Strategy.COPY else _BANKS)
     check_strategy(part, strategy)
     if strategy is not Strategy.COPY:
-        return _layout(part.sector_sizes, _BANKS[part.name])
+        return _layout(part.sector_sizes, _BANKS[name])
     sizes = part.sector_sizes * part.bank_count
-    execution, first, second = (_layout(sizes, area) for area in _COPIES[part.name])
+    execution, first, second = (_layout(sizes, area) for area in _COPIES[name])
     return CopyLayout(execution, (first, second))
+
+
+def _laid_out_as(part: Part, table: Iterable[str]) -> str:
+    """The name in *table* whose layout *part* has: its own, or that of a part with such sectors."""
+    names = list(table)
+    if part.name in names and part.own_file is None:
+        return part.name
+    alike = [name for name in names if _shape(packaged_part(name)) == _shape(part)]
+    if not alike:
+        raise UsageError(
+            f"no layout is known for {part.name}",
+            expected=f"banks and sectors as one of {', '.join(sorted(names))} has them",
+            found=f"{part.bank_count} x {len(part.sector_sizes)} sectors, {part.size} bytes",
+        )
+    return part.name if part.name in alike else alike[0]
+
+
+def _shape(part: Part) -> tuple[int, tuple[int, ...], int]:
+    return part.bank_count, part.sector_sizes, part.program_unit
 
 
 @lru_cache(maxsize=64)

@@ -17,6 +17,7 @@ from mcu_updater.center.reading import BadCenterFile, CenterFile, read_center
 from mcu_updater.center.store import Store
 from mcu_updater.cli import paths
 from mcu_updater.cli.exits import complain
+from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.screen import console, show
 from mcu_updater.cli.values import component as check_component
 from mcu_updater.cli.values import version as check_version
@@ -226,7 +227,7 @@ _DEVICE_ACTIONS = [action.value for action in owner.DeviceAction]
 
 @commands.command("control")
 @file_argument
-@click.argument("action", type=click.Choice([*_PLAN_ACTIONS, *_DEVICE_ACTIONS]))
+@click.argument("action", type=NameChoice([*_PLAN_ACTIONS, *_DEVICE_ACTIONS]))
 @click.option("--plan", "plan_name", required=True, metavar="NAME", help="The plan to act on.")
 @click.option(
     "--device", "device_id", metavar="ID", help=f"For {', '.join(_DEVICE_ACTIONS)}: the device."

@@ -12,6 +12,7 @@ import click
 from flash_emulator import Part
 from flash_emulator.traits import Kind
 from mcu_updater.cli import paths, values
+from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.screen import show
 from mcu_updater.delta import Algorithm, DeltaRejected, Header, Limits, apply_delta, parse_header
 from mcu_updater.delta.make import WINDOW_DEFAULT, Made, Sign, make_delta
@@ -59,7 +60,7 @@ def commands() -> None:
 )
 @click.option(
     "--profile",
-    type=click.Choice(list(PROFILES)),
+    type=NameChoice(list(PROFILES)),
     default="device",
     show_default=True,
     help="device: heatshrink, for a few hundred bytes of RAM. host: LZMA, a third smaller, for "
@@ -88,8 +89,8 @@ def commands() -> None:
     "--part",
     default="STM32L476xG",
     show_default=True,
-    callback=values.part,
-    metavar="NAME",
+    type=PART,
+    metavar=PART_METAVAR,
     help="Whose flash the time is estimated for.",
 )
 @click.option(

@@ -10,16 +10,18 @@ from typing import Any
 
 import click
 
-from flash_emulator import CutAt, EmulatedFlash, Outcome
+from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PartError
 from flash_emulator.bootrom import Chip, Fault, Faults, Line, Noise, RomOptions, Speed
 from flash_emulator.bootrom.line import FTDI_PAYLOAD
+from flash_emulator.bootrom.model import model_of
 from flash_emulator.bootrom.times import with_times
 from flash_emulator.part import Mode
 from mcu_updater.board.chip_store import ChipStore
-from mcu_updater.cli import exits, paths, values
+from mcu_updater.cli import exits, paths
 from mcu_updater.cli.device_control import Control
 from mcu_updater.cli.device_pins import Pins, Wiring
 from mcu_updater.cli.module import wire_address
+from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.options import cut_options, together
 from mcu_updater.errors import UsageError
 from mcu_updater.serve import PtyWire, RealClock, Stopper, TcpWire, Wire
@@ -75,7 +77,7 @@ def _version(_: click.Context, __: click.Parameter, text: str | None) -> int | N
 
 def _choice(name: str, *values_: str, text: str) -> Callable[..., Any]:
     return click.option(
-        name, type=click.Choice(values_), default=values_[0], show_default=True, help=text
+        name, type=NameChoice(values_), default=values_[0], show_default=True, help=text
     )
 
 
@@ -174,7 +176,7 @@ def commands() -> None:
 
 
 @commands.command("serve", short_help="Serve a chip on a pty or a TCP port.")
-@click.argument("part", callback=values.part)
+@click.argument("part", type=PART, metavar=PART_METAVAR)
 @_options
 @click.pass_context
 def serve_command(context: click.Context, /, **given: Any) -> None:
@@ -280,6 +282,7 @@ def _chip(given: dict[str, Any], stack: ExitStack) -> tuple[ChipStore | None, Ch
         text = f"no document says how long this takes, so it takes no time: {', '.join(untimed)}"
         click.echo(f"{part.name}: {text}", err=True)
     options, faults = _rom_options(given), Faults(*given["fault"])
+    _check_rom(part, options)
     store = None
     if given["file"] is None:
         chip = Chip(EmulatedFlash(part, seed=given["seed"]), options, faults=faults)
@@ -292,6 +295,14 @@ def _chip(given: dict[str, Any], stack: ExitStack) -> tuple[ChipStore | None, Ch
     if given["cut_at"] is not None:
         chip.device.supply = CutAt(given["cut_at"], Outcome(given["outcome"]))
     return store, chip
+
+
+def _check_rom(part: Part, options: RomOptions) -> None:
+    """Before a file is made: a part of one's own may have a boot ROM that nobody knows."""
+    try:
+        model_of(part, options)
+    except PartError as error:
+        raise UsageError(str(error)) from error
 
 
 def _rom_options(given: dict[str, Any]) -> RomOptions:

@@ -23,6 +23,7 @@ from mcu_updater.center.store import Ending, Store
 from mcu_updater.center.trouble import Terms
 from mcu_updater.cli import paths, values
 from mcu_updater.cli.center import db_option, file_argument
+from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.screen import console, show
 from mcu_updater.errors import UsageError, VerificationFailed
 from mcu_updater.events import Event
@@ -49,7 +50,7 @@ _SHOWN = 20  # endings that are told one by one
 @click.option(
     "--fault",
     "kinds",
-    type=click.Choice(trouble.KINDS),
+    type=NameChoice(trouble.KINDS),
     multiple=True,
     help="Only link faults of this kind; may be given again.  [default: all kinds]",
 )
@@ -67,7 +68,7 @@ _SHOWN = 20  # endings that are told one by one
     show_default=True,
     help="Share of devices whose battery or signal is too low; half of them come round.",
 )
-@click.option("--part", callback=values.part, metavar="NAME", help="Part number of the boards.")
+@click.option("--part", type=PART, metavar=PART_METAVAR, help="Part number of the boards.")
 @click.option(
     "--from",
     "version",
@@ -125,7 +126,7 @@ def _terms(given: dict[str, Any]) -> Terms:
         faults=given["faults"],
         bad_trials=given["bad_trials"],
         weak=given["weak"],
-        part=part.name if part is not None else trouble.DEFAULT_PART,
+        part=part.spec if part is not None else trouble.DEFAULT_PART,
         version=given["version"],
         kinds=given["kinds"] or trouble.KINDS,
     )

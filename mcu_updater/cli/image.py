@@ -15,6 +15,7 @@ from mcu_updater.board.strategies import default_strategy
 from mcu_updater.cli import paths, values
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.fits import fit, fits, image_size, link_address, sector_ranges
+from mcu_updater.cli.names import PART, PART_METAVAR, STRATEGY, NameChoice
 from mcu_updater.cli.options import together
 from mcu_updater.cli.screen import show
 from mcu_updater.errors import ImageRejected, UsageError
@@ -42,17 +43,17 @@ _base = click.option(
     metavar="ADDR",
     help="Where a raw binary is linked.  [default: at the slot of --part, else offsets]",
 )
-_part = click.option("--part", callback=values.part, metavar="NAME", help="Part that it is for.")
+_part = click.option("--part", type=PART, metavar=PART_METAVAR, help="Part that it is for.")
 _strategy = click.option(
     "--strategy",
-    type=click.Choice([strategy.value for strategy in Strategy]),
+    type=STRATEGY,
     callback=values.strategy,
     help="Strategy of that part.  [default: the part's]",
 )
 _allow = click.option(
     "--allow",
     multiple=True,
-    type=click.Choice([rule.value for rule in Allow]),
+    type=NameChoice([rule.value for rule in Allow]),
     help="Relax this rule (docs/formats.md); may be repeated.",
 )
 _raw = click.option("--raw", is_flag=True, help="Take the bytes as they are, whatever the format.")
@@ -157,7 +158,7 @@ def _report(file: ImageFile, placed: bool, found: tuple[Fit, ...]) -> ImageRepor
 @click.option(
     "--to",
     "kind",
-    type=click.Choice([fmt.value for fmt in WRITABLE]),
+    type=NameChoice([fmt.value for fmt in WRITABLE]),
     help="Format of OUT.  [default: as its suffix says]",
 )
 @click.option(

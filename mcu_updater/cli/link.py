@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mcu_updater.board import Attachment, Board, save_board
+from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.options import together
 from mcu_updater.host.clock import WallClock
 from mcu_updater.host.serial_port import DEFAULT_BAUD, SerialPort, open_port
@@ -120,7 +121,7 @@ module_options = together(
     ),
     click.option(
         "--line-end",
-        type=click.Choice(sorted(_LINE_ENDS)),
+        type=NameChoice(sorted(_LINE_ENDS)),
         default="crlf",
         show_default=True,
         help="What ends a command.",

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from flash_emulator import CutAt, Outcome, Part, load_part
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
-from mcu_updater.cli import look, paths, values
+from mcu_updater.cli import look, names, paths, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
 from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
 from mcu_updater.cli.options import (
@@ -43,13 +43,13 @@ PART, VERSION = "STM32L476xG", "1.0.0"
 
 _part = click.option(
     "--part",
-    callback=values.part,
-    metavar="NAME",
+    type=names.PART,
+    metavar=names.PART_METAVAR,
     help=f"Part number of a fresh board.  [default: {PART}]",
 )
 _strategy = click.option(
     "--strategy",
-    type=click.Choice([strategy.value for strategy in Strategy]),
+    type=names.STRATEGY,
     callback=values.strategy,
     help="How the image to run comes to the CPU of a fresh board. option-toggle is no choice for "
     "a product: a power cut in its option write locks the chip.  [default: the part's]",
@@ -61,7 +61,7 @@ _cut_options = together(
 _trial_options = together(
     click.option(
         "--trial",
-        type=click.Choice([trial.value for trial in Trial]),
+        type=names.NameChoice([trial.value for trial in Trial]),
         default=Trial.PASS.value,
         show_default=True,
         help="How a new image behaves on trial.",

@@ -8,6 +8,7 @@ import click
 
 from flash_emulator import Outcome
 from mcu_updater.cli import values
+from mcu_updater.cli.names import NameChoice
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
@@ -56,7 +57,7 @@ cut_options = together(
     ),
     click.option(
         "--outcome",
-        type=click.Choice([outcome.value for outcome in Outcome]),
+        type=NameChoice([outcome.value for outcome in Outcome]),
         default=Outcome.TORN.value,
         show_default=True,
         help="What the cut leaves of that operation.",

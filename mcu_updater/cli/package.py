@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mcu_updater.cli import paths, values
+from mcu_updater.cli.names import PART_METAVAR, ManifestPart
 from mcu_updater.errors import UsageError
 from mcu_updater.package import RESTART, Kind, Source, build
 from mcu_updater.storage import write_whole
@@ -24,7 +25,9 @@ def commands() -> None:
     "--component", callback=values.component, metavar="NAME", help="Component that it is for."
 )
 @click.option("--version", callback=values.version, metavar="V", help="Version of the image.")
-@click.option("--part", default="", metavar="NAME", help="Part that the image is for.")
+@click.option(
+    "--part", type=ManifestPart(), default="", metavar=PART_METAVAR, help="Part that it is for."
+)
 @click.option(
     "--restart",
     type=click.IntRange(0, 1 << 20),
@@ -69,6 +72,7 @@ def _source(text: str, component: str, version: str, part: str) -> Source:
         one or other
         for one, other in zip([*said, "", "", ""][:3], (component, version, part), strict=True)
     )
+    part = ManifestPart().convert(part, None, None)
     path = Path(name)
     paths.note_input(path)
     return Source(((path.name, path.read_bytes()),), component, version, part)

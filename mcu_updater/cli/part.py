@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from itertools import groupby
-from pathlib import Path
 
 import click
 
@@ -14,26 +13,25 @@ from flash_emulator.part import (
     OptionField,
     Overwrite,
     Part,
-    PartError,
     Provenance,
     Span,
     Timing,
     load_part,
-    load_part_file,
     part_names,
 )
 from mcu_updater.board.layout import layout_of
 from mcu_updater.board.strategies import hazard, strategies_of
+from mcu_updater.cli.names import PART, PART_METAVAR
 from mcu_updater.cli.screen import show
 from mcu_updater.errors import UsageError, address_text
 from mcu_updater.report.part import (
     BankMap,
+    PartList,
     PartReport,
     Row,
     Run,
     Section,
     StrategyReport,
-    list_table,
     part_json,
     part_view,
     range_text,
@@ -72,22 +70,11 @@ def part_list(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows_json(rows)))
     else:
-        show(list_table(rows))
-
-
-def _part(_: click.Context, __: click.Parameter, text: str) -> Part:
-    """A name that the package knows, or else a file."""
-    is_file = text.endswith(".toml") or "/" in text or Path(text).is_file()
-    try:
-        return load_part_file(text) if is_file and text not in part_names() else load_part(text)
-    except PartError as error:
-        raise click.BadParameter(str(error)) from error
-    except OSError as error:
-        raise click.BadParameter(f"{text}: {error.strerror}") from error
+        show(PartList(rows))
 
 
 @commands.command("show", short_help="Show one with sources and a map.")
-@click.argument("part", metavar="NAME|FILE", callback=_part)
+@click.argument("part", type=PART, metavar=PART_METAVAR)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def part_show(part: Part, as_json: bool) -> None:
     """Show all facts of a part with their sources, and draw its banks and sectors.

@@ -14,12 +14,13 @@ from typing import Any
 
 import click
 
-from flash_emulator import load_part, part_names
+from flash_emulator import Part, load_part
 from flash_emulator.explore import Limits, Options, Processes, Progress
 from flash_emulator.explore.campaign import Campaign, Result, Verdict
 from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit
 from mcu_updater.board.strategies import default_strategy, strategies_of
 from mcu_updater.cli import paths
+from mcu_updater.cli.names import PART_METAVAR, NameChoice, PartName
 from mcu_updater.cli.powerloss_path import check_certificate, replay_path
 from mcu_updater.cli.powerloss_tables import comparison_table, findings, result_table
 from mcu_updater.cli.screen import show_unfolded
@@ -82,11 +83,9 @@ def _size(_: click.Context, __: click.Parameter, text: str) -> str:
     return text
 
 
-def _parts(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if name not in ("each", *part_names()):
-            raise click.BadParameter(f"unknown part {name!r}; known: {', '.join(part_names())}")
-    return names
+def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...]) -> tuple[str, ...]:
+    """What ``load_part`` finds each one by, also in another process."""
+    return tuple(name if isinstance(name, str) else name.spec for name in names)
 
 
 def _file(**more: Any) -> click.Path:
@@ -99,27 +98,28 @@ def _file(**more: Any) -> click.Path:
     "--part",
     "parts",
     multiple=True,
+    type=PartName("each"),
     callback=_parts,
-    metavar="NAME",
+    metavar=PART_METAVAR,
     help="May be given several times; 'each': one part of every class.  [default: STM32L476xG]",
 )
 @click.option(
     "--strategy",
-    type=click.Choice([*(one.value for one in Strategy), "all"]),
+    type=NameChoice([*(one.value for one in Strategy), "all"]),
     help="Boot strategy; 'all' prints a table of what each one risks.  [default: the part's]",
 )
 @click.option(
     "--scenario",
     "scenarios",
     multiple=True,
-    type=click.Choice([*SCENARIOS, "all"]),
+    type=NameChoice([*SCENARIOS, "all"]),
     help="What goes wrong beside the power; may be given several times.  [default: good]",
 )
 @click.option(
     "--format",
     "formats",
     multiple=True,
-    type=click.Choice(FORMATS),
+    type=NameChoice(FORMATS),
     help="Of made-up images.  [default: bin]",
 )
 @click.option(

@@ -36,8 +36,8 @@ def _scenario_of(image: Path | None, world: dict[str, str]) -> Scenario:
 
 
 def _world_of(name: str) -> dict[str, str]:
-    words = name.split("/")
     keys = ("part", "strategy", "scenario", "format", "image", "seed")
+    words = name.rsplit("/", len(keys) - 1)  # a part may be the path of a part file
     if len(words) != len(keys) or not words[-1].startswith("s"):
         raise UsageError("no replay ID", expected="part/strategy/scenario/format/image/sN:path")
     return dict(zip(keys, [*words[:-1], words[-1][1:]], strict=True))

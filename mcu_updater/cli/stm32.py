@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mcu_updater.cli import paths, values
+from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.options import together
 from mcu_updater.cli.signatures import flash_signature_options
 from mcu_updater.cli.stm32_link import Bench, opened, port_options
@@ -39,7 +40,7 @@ _base = click.option(
 _flash_options = together(
     click.option(
         "--diff",
-        type=click.Choice([method.value for method in DiffMethod]),
+        type=NameChoice([method.value for method in DiffMethod]),
         default=DiffMethod.AUTO.value,
         show_default=True,
         help="How to find what is there already. auto: by the ROM's CRC, else by reading. cache: "

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from mcu_updater.cli import values
 from mcu_updater.cli.chips import chip_of, chips_with, choose_chip
+from mcu_updater.cli.names import PART, PART_METAVAR
 from mcu_updater.cli.options import together
 from mcu_updater.cli.stm32_screen import FlasherScreen, open_flasher_screen
 from mcu_updater.errors import ChipRefused, UsageError
@@ -216,8 +216,8 @@ port_options = together(
     ),
     click.option(
         "--part",
-        callback=values.part,
-        metavar="NAME",
+        type=PART,
+        metavar=PART_METAVAR,
         help="Expect this part.  [default: by the PID that the chip reports]",
     ),
     click.option(

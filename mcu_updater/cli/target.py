@@ -82,7 +82,7 @@ def update_target(given: dict[str, Any], plan: Plan, terms: Terms, screen: Scree
         **dict.fromkeys(("geometry", "program_unit", "full_packets", "cache")),
     }
     with opened(link) as bench:
-        target = Target(bench.flasher, given["strategy"], trust_of(given))
+        target = Target(bench.flasher, given["strategy"], trust_of(given), given["part"])
         began_s = time.monotonic()
         try:
             for event in target.upgrade(plan, terms):
@@ -104,10 +104,14 @@ class Target:
     """
 
     def __init__(
-        self, flasher: Flasher, strategy: Strategy | None = None, trust: Trust | None = None
+        self,
+        flasher: Flasher,
+        strategy: Strategy | None = None,
+        trust: Trust | None = None,
+        part: Part | None = None,
     ) -> None:
         self.trust = trust
-        self.part = part_of(flasher)
+        self.part = part or part_of(flasher)
         self.strategy = strategy or default_strategy(self.part)
         check_strategy(self.part, self.strategy)
         self.layout = layout_of(self.part, self.strategy)

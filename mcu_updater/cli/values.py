@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from flash_emulator import Part, PartError, load_part
 from mcu_updater.errors import ImageRejected
 from mcu_updater.files import read_package
 from mcu_updater.strategy import Strategy
@@ -32,15 +31,6 @@ def component(_: click.Context, __: click.Parameter, text: str | None) -> str | 
     if text is not None and (not _COMPONENT.fullmatch(text) or set(':;"') & set(text)):
         raise click.BadParameter(f'{text!r} is not 1 to 32 ASCII characters without : ; and "')
     return text
-
-
-def part(_: click.Context, __: click.Parameter, name: str | None) -> Part | None:
-    if name is None:
-        return None
-    try:
-        return load_part(name)
-    except PartError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 def strategy(_: click.Context, __: click.Parameter, name: str | None) -> Strategy | None:

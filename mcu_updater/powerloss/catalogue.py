@@ -278,7 +278,7 @@ def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
         target = _signed(target)
     return Scenario(
         name,
-        target.part.name,
+        target.part.spec,
         target.strategy,
         target.format,
         target.images,

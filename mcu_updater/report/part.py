@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    Group,
+    JustifyMethod,
+    RenderableType,
+    RenderResult,
+)
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -97,26 +104,63 @@ class PartReport:
 # --- the list
 
 
-def list_table(rows: Sequence[Row]) -> RenderableType:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("part", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("banks", justify="right", no_wrap=True)
-    table.add_column("sectors of a bank", no_wrap=True)
-    table.add_column("unit", justify="right", no_wrap=True)
-    table.add_column("ECC", justify="right", no_wrap=True)
-    table.add_column("alias", no_wrap=True)
-    table.add_column("PID", no_wrap=True)
-    for row in rows:
-        pid = "-" if row.usart_pid is None else f"0x{row.usart_pid:03X}"
-        cells = (row.name, short_size(row.size), str(row.bank_count), _runs(row.sectors))
-        alias = _ALIASES[row.aliasing]
-        table.add_row(*cells, str(row.program_unit), _ecc(row.ecc_check_bits), alias, pid)
-    legend = (
-        "unit: bytes programmed at a time. ECC: check bits of a unit, ? not known.\n"
-        "alias: bank 2 comes to the base address at run time (fb_mode) or by an option."
-    )
-    return Group(table, Text(f"\n{legend}", style="dim"))
+_COLUMNS = ("part", "size", "banks", "sectors of a bank", "unit", "ECC", "alias", "PID")
+_NARROW = ("part", "size", "banks", "sectors of a bank", "PID")
+_NARROWEST = ("part", "size", "PID")
+_LEGENDS = {
+    "unit": "unit: bytes programmed at a time.",
+    "ECC": "ECC: check bits of a unit, ? not known.",
+    "alias": "alias: bank 2 comes to the base address at run time (fb_mode) or by an option.",
+}
+_BOUNDLESS = 1000  # columns: to ask a table how wide it would be
+_TO_THE_RIGHT = ("size", "banks", "unit", "ECC")
+
+
+class PartList:
+    """All parts, with as many columns as there is room for; nothing is cut off."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._cells = [_cells(row) for row in rows]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for columns in (_COLUMNS, _NARROW, _NARROWEST):
+            table = self._table(columns)
+            wanted = console.measure(table, options=options.update(width=_BOUNDLESS)).maximum
+            if wanted <= options.max_width or columns is _NARROWEST:
+                yield table
+                yield Text(f"\n{_legend(columns)}", style="dim")
+                return
+
+    def _table(self, columns: Sequence[str]) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for name in columns:
+            justify: JustifyMethod = "right" if name in _TO_THE_RIGHT else "left"
+            table.add_column(name, justify=justify, no_wrap=True)
+        for cells in self._cells:
+            table.add_row(*(cells[name] for name in columns))
+        return table
+
+
+def _legend(columns: Sequence[str]) -> str:
+    lines = [text for name, text in _LEGENDS.items() if name in columns]
+    left_out = [name for name in _COLUMNS if name not in columns]
+    if left_out:
+        lines.append(f"Left out, as the terminal is narrow: {', '.join(left_out)}.")
+    lines.append("part show NAME says everything of one part.")
+    return "\n".join(lines)
+
+
+def _cells(row: Row) -> dict[str, str]:
+    return {
+        "part": row.name,
+        "size": short_size(row.size),
+        "banks": str(row.bank_count),
+        "sectors of a bank": _runs(row.sectors),
+        "unit": str(row.program_unit),
+        "ECC": _ecc(row.ecc_check_bits),
+        "alias": _ALIASES[row.aliasing],
+        "PID": "-" if row.usart_pid is None else f"0x{row.usart_pid:03X}",
+    }
 
 
 def _ecc(check_bits: int | None) -> str:

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from flash_emulator import Part, PartError, load_part, part_names
-from flash_emulator.part import Aliasing, BadRead, Numbering, OptionRole, Overwrite
+from flash_emulator.part import Aliasing, BadRead, Numbering, OptionRole, Overwrite, packaged_part
 
 ALL = [load_part(name) for name in part_names()]
 L476, F429 = load_part("STM32L476xG"), load_part("STM32F429xI")
@@ -320,6 +320,6 @@ def test_every_source_is_explained_and_no_machine_is_named(part: Part) -> None:
 @pytest.mark.parametrize("name", ["STM32F000", "", "stm32l476xg", "../STM32L476xG"])
 def test_an_unknown_part_is_told_the_known_ones(name: str) -> None:
     with pytest.raises(PartError) as caught:
-        load_part(name)
+        packaged_part(name)
     assert repr(name) in str(caught.value)
     assert "STM32L476xG" in str(caught.value)
