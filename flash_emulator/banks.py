@@ -7,7 +7,7 @@ import json
 from flash_emulator.errors import AlignmentError, UnreadableUnit, WriteProtected
 from flash_emulator.sensing import Sensing
 from flash_emulator.trace import Operation
-from flash_emulator.traits import Aliasing
+from flash_emulator.traits import Aliasing, BankSelect
 
 _SRAM = range(0x2000_0000, 0x4000_0000)  # Armv7-M, DDI 0403, table B3-1
 
@@ -59,6 +59,10 @@ class Banks(Sensing):
     def mapped_bank(self) -> int:
         """Physical bank at the base address."""
         return self._mapped
+
+    def named_bank(self, number: int, select: BankSelect) -> int:
+        """The physical bank that *number* names in an erase, as the banks are mapped now."""
+        return number ^ self._mapped if select is BankSelect.MAPPED else number
 
     @property
     def maps_at_once(self) -> bool:

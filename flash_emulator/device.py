@@ -118,19 +118,23 @@ class EmulatedFlash(Banks, Holding, Damage):
 
     # --- programming
 
-    # --- programming
-
     def program(self, address: int, data: bytes) -> None:
         """Program whole units in ascending order, each asked for at the supply.
 
         Raises ProgramError at the first unit that the family's rule refuses, WriteProtected for a
         protected sector; the units before it are programmed.
         A cut: see ``Outcome``. Units before it are complete, units after it untouched.
+        AlignmentError where units are not whole; nothing is written then.
         """
+        self._program(address, data)
+
+    def _program(self, address: int, data: bytes, *, fast: bool = False) -> None:
         self._alive()
         unit = self._unit
         if address % unit or len(data) % unit:
-            raise AlignmentError(f"program of {len(data)} bytes at 0x{address:08X}: unit is {unit}")
+            flag = f"{self.part.incomplete_flag}: " if self.part.incomplete_flag else ""
+            what = f"{flag}program of {len(data)} bytes at 0x{address:08X}"
+            raise AlignmentError(f"{what}: unit is {unit}")
         offset = self._offset(address, len(data))
         self._wait_for_write(address)
         self._check_protection(offset, len(data), address)
@@ -138,41 +142,44 @@ class EmulatedFlash(Banks, Holding, Damage):
         while done < count:
             run = self.cells.virgin_run(first + done, count - done)
             if run:
-                self._program_run(first + done, data[done * unit : (done + run) * unit])
+                self._program_run(first + done, data[done * unit : (done + run) * unit], fast)
             else:
-                run = self._overwrite(first + done, data[done * unit :], address + done * unit)
+                rest = data[done * unit :]
+                run = self._overwrite(first + done, rest, address + done * unit, fast)
             done += run
 
-    def _program_run(self, first: int, data: bytes) -> None:
+    def _program_run(self, first: int, data: bytes, fast: bool) -> None:
         """Virgin units."""
         unit = self._unit
         count = len(data) // unit
         if self.watch is not None:
-            self.watch.operation(Operation("program", self._base + first * unit, data, count))
+            place = self._base + first * unit
+            self.watch.operation(Operation("program", place, data, count, fast=fast))
         granted = self.supply.take(count)
         self.cells.program(first, data[: granted * unit])
         if self.stuck:
             self._keep_stuck(range(first, first + granted))
-        self._programmed(first, data, granted)
+        self._programmed(first, data, granted, fast)
         if granted < count:
             self._cut_program(first + granted, data[granted * unit : (granted + 1) * unit])
 
-    def _overwrite(self, unit: int, data: bytes, address: int) -> int:
+    def _overwrite(self, unit: int, data: bytes, address: int, fast: bool) -> int:
         """One unit that is not virgin. Returns how many were programmed."""
         data = data[: self._unit]
         self._look_at(unit * self._unit, self._unit)
-        if self._effect(unit, data) is rules.Effect.REFUSED:
+        if self._effect(unit, data, self._rule(fast)) is rules.Effect.REFUSED:
             flag = self.part.overwrite_flag or "PROGERR"
             raise ProgramError(flag, "the unit is not erased", address)
         if self.watch is not None:
-            self.watch.operation(Operation("program", self._base + unit * self._unit, data))
+            place = self._base + unit * self._unit
+            self.watch.operation(Operation("program", place, data, fast=fast))
         if self.supply.take(1) < 1:
             self._cut_program(unit, data)
         old, new = cuts.held(self.cells, unit), self._word(data)
         result = cuts.programmed(old, new, self.cells.word_bits, self._dice(unit))
         self.cells.set_word(unit, result)
         self._keep_stuck(range(unit, unit + 1))
-        self._programmed(unit, data, 1)
+        self._programmed(unit, data, 1, fast)
         return 1
 
     def _cut_program(self, unit: int, data: bytes) -> None:
@@ -181,44 +188,58 @@ class EmulatedFlash(Banks, Holding, Damage):
         self._keep_stuck(range(unit, unit + 1))
         self._die("program", unit * self._unit)
 
-    def _effect(self, unit: int, data: bytes) -> rules.Effect:
+    def _rule(self, fast: bool) -> Overwrite:
+        """RM0440 3.3.7: fast programming goes without "verifying the flash locations"."""
+        return (self.part.fast_overwrite if fast else None) or self.part.overwrite
+
+    def _effect(self, unit: int, data: bytes, rule: Overwrite) -> rules.Effect:
         raw = self.cells.raw(unit)
-        if raw is not None and not raw.spent and self.part.overwrite is not Overwrite.CLEAR_BITS:
+        if raw is not None and not raw.spent and rule is not Overwrite.CLEAR_BITS:
             return rules.Effect.REPLACES  # frail: it looks erased to the controller
         virgin = self.cells.mark(unit) is Mark.VIRGIN
-        return rules.overwrite(
-            self.part.overwrite, rules.UnitView(virgin, self._reads_erased(unit)), data
-        )
+        return rules.overwrite(rule, rules.UnitView(virgin, self._reads_erased(unit)), data)
 
     def _reads_erased(self, unit: int) -> bool:
         ones = (1 << self.cells.word_bits) - 1
         return self.cells.code is None and self.cells.word(unit) == ones
 
-    def _programmed(self, first: int, data: bytes, units: int) -> None:
+    def _programmed(self, first: int, data: bytes, units: int, fast: bool) -> None:
         self.usage.programs += units
         self._spend("program_us", first * self._unit, self._program_us, units)
         if units:
             self.interrupted = None
         if self.trace is not None and units:
             done = data[: units * self._unit]
-            self._note(Operation("program", self._base + first * self._unit, done, units))
+            place = self._base + first * self._unit
+            self._note(Operation("program", place, done, units, fast=fast))
 
     def program_fast(self, address: int, data: bytes) -> None:
         """A row (L4, G4) or a burst (U5) in one go; its time is that of its units.
 
-        The whole of it must be virgin; a cut leaves any prefix complete, one unit as ``Outcome``
-        says, the rest virgin. AlignmentError on parts without, or for another size or alignment.
+        A row is not verified (``fast_overwrite``): where it is not erased, bits go from 1 to 0 and
+        the ECC is as a rule wrong, with no error. A burst that is not erased is refused. A cut
+        leaves any prefix complete, one unit as ``Outcome`` says, the rest untouched.
+        AlignmentError on parts without, or for another size or alignment.
         """
         size = self.part.row_bytes or self.part.burst_bytes
         if size is None or len(data) != size or address % size:
             raise AlignmentError(f"{self.part.name}: a row is {size} bytes, on such an address")
-        offset = self._offset(address, size)
-        units = size // self._unit
-        if self.cells.virgin_run(offset // self._unit, units) < units:
-            raise ProgramError("PGSERR", "the row is not erased", address)
-        self.program(address, data)
+        first, units = self._offset(address, size) // self._unit, size // self._unit
+        forbidden = self._rule(fast=True) is Overwrite.FORBIDDEN
+        if forbidden and self.cells.virgin_run(first, units) < units:
+            raise ProgramError("PGSERR", "the burst is not erased", address)
+        self._program(address, data, fast=not forbidden)
 
-    # --- erasing
+    def program_in_row(self, address: int, data: bytes) -> None:
+        """Whole units of a row that fast programming has begun, as ``program_fast`` has them.
+
+        For whoever takes a row unit by unit, as FLASH_CR's FSTPG does; AlignmentError on parts
+        whose rows are not known, and for what leaves the row.
+        """
+        row = self.part.row_bytes
+        if row is None or address % row + len(data) > row:
+            raise AlignmentError(f"{self.part.name}: a row is {row} bytes")
+        self._program(address, data, fast=True)
 
     # --- erasing
 
@@ -307,14 +328,12 @@ class EmulatedFlash(Banks, Holding, Damage):
         cuts.cut_erase(self.cells, *sectors[reached], outcome, dice)
 
     def unprotect_readout(self) -> None:
-        """RDP level 1 to 0: erases all banks, then loads the default protection."""
+        """RDP level 1 to 0: erases all banks. Options keep their values, but for PCROP."""
         self._alive()
         self.options.check_unprotect()
         self._erase_banks(range(self.part.bank_count), "mass_erase", protected=False)
         self.options.unprotect()
         self.launch_options()
-
-    # --- forks, state
 
     # --- forks, state
 
@@ -384,7 +403,7 @@ class EmulatedFlash(Banks, Holding, Damage):
         try:
             match operation.kind:
                 case "program":
-                    self.program(operation.address, operation.data)
+                    self._program(operation.address, operation.data, fast=operation.fast)
                 case "erase":
                     self.erase(operation.address)
                 case "bank erase":

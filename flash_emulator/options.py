@@ -65,8 +65,11 @@ class Options:
 
     def program(self, fields: Mapping[str, int]) -> None:
         """What is not changed is programmed as it stands; after a mismatch, as it was loaded."""
-        self.programmed = {**(self.loaded if self.mismatch else self.programmed), **fields}
+        self.programmed = {**self._standing(), **fields}
         self._changed(mismatch=False)
+
+    def _standing(self) -> dict[str, int]:
+        return self.loaded if self.mismatch else self.programmed
 
     def _changed(self, *, mismatch: bool) -> None:
         self.mismatch = mismatch
@@ -107,10 +110,18 @@ class Options:
             raise AlignmentError("read-out protection level 2 is for ever")
 
     def unprotect(self) -> None:
-        """Level 1 to 0; all options are as delivered."""
-        self.programmed = dict(self.model)
-        self._changed(mismatch=False)
+        """Level 1 to 0: user options except PCROP keep their values (RM0440 3.5.1).
+
+        After a mismatch those are the values that it made the chip load.
+        """
+        roles = (OptionRole.READOUT, OptionRole.CODE_PROTECTION)
+        lifted = {name: f.default for name, f in self.model.fields.items() if f.role in roles}
+        self.program({**lifted, **self._level_0()})
         self._take_effect(self.programmed)
+
+    def _level_0(self) -> dict[str, int]:
+        fields = self.model.fields.items()
+        return {name: LEVEL_0 for name, f in fields if f.role is OptionRole.READOUT}
 
     # --- looking
 

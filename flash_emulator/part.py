@@ -2,7 +2,8 @@
 
 A part file says what one part number is; ``classes.toml`` what its family has in common, and
 ``documents.toml`` what the sources are. Every table names its sources. What is unknown is
-absent, never guessed; what an emulator has to choose all the same is listed as ``assumed``.
+absent, never guessed. How far a key can be relied on is said by lists: ``confirmed``, ``recalled``,
+``inferred``, ``disputed``, and ``assumed`` for what an emulator has to choose all the same.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from flash_emulator.part_lookup import match_name, near_names
 from flash_emulator.part_tables import PartError, Table, text
 from flash_emulator.silicon import Part
 from flash_emulator.traits import (
+    STANDINGS,
     Aliasing,
     BadRead,
+    BankSelect,
     Ecc,
     Endurance,
     Identity,
@@ -39,8 +42,10 @@ from flash_emulator.traits import (
 )
 
 __all__ = [
+    "STANDINGS",
     "Aliasing",
     "BadRead",
+    "BankSelect",
     "Ecc",
     "Endurance",
     "Identity",

@@ -29,6 +29,7 @@ from flash_emulator.silicon import Part
 from flash_emulator.traits import (
     Aliasing,
     BadRead,
+    BankSelect,
     Ecc,
     Endurance,
     Identity,
@@ -138,6 +139,8 @@ class PartReader:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         table = self._layered("rules")
         units = _units(table, geometry, sizes)
+        keys = "sector_erase_bank", "bank_erase_bank"
+        select = {key: table.maybe(key, member(BankSelect)) for key in keys}
         rules = {
             "ecc": _ecc(table, units["program_unit"]),
             "overwrite": table.take("overwrite", member(Overwrite)),
@@ -148,6 +151,11 @@ class PartReader:
             "opsr": bool(table.maybe("opsr", flag)),
             "numbering": table.take("numbering", member(Numbering)),
             "bker_bit": table.maybe("bker_bit", bit),
+            "sector_erase_bank": select.get("sector_erase_bank") or BankSelect.PHYSICAL,
+            "bank_erase_bank": select.get("bank_erase_bank") or BankSelect.PHYSICAL,
+            "incomplete_flag": table.maybe("incomplete_flag", text),
+            "missing_sector_flag": table.maybe("missing_sector_flag", text),
+            "fast_overwrite": table.maybe("fast_overwrite", member(Overwrite)),
         }
         table.done()
         return rules, units

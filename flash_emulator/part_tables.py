@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from flash_emulator.traits import Provenance
+from flash_emulator.traits import STANDINGS, Provenance
 
 T = TypeVar("T")
 Shape = Callable[[Any], T]
@@ -91,19 +91,19 @@ class Table:
         ]
 
     def provenance(self) -> Provenance:
-        """Takes ``sources``, ``recalled`` and ``assumed``. A table with content needs a source."""
+        """Takes ``sources`` and the standings. A table with content needs a source."""
         if not self._data:
             return Provenance(self.name, ())
         sources = self.take("sources", source_keys)
         for key in sources:
             if key not in self.documents:
                 raise self.wrong("sources", "a key that [documents] explains", repr(key))
-        recalled, assumed = (self.maybe(key, texts) or () for key in ("recalled", "assumed"))
-        for list_name, keys in (("recalled", recalled), ("assumed", assumed)):
+        standings = {name: self.maybe(name, texts) or () for name in STANDINGS}
+        for list_name, keys in standings.items():
             for key in keys:
                 if key not in self._data:
                     raise self.wrong(list_name, f"keys of [{self.name}]", repr(key))
-        return Provenance(self.name, sources, recalled, assumed)
+        return Provenance(self.name, sources, **standings)
 
     def done(self) -> None:
         """Nothing may be left: a misspelt key must not pass for an unknown fact."""

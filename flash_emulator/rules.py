@@ -2,7 +2,7 @@
 
 Each rule looks at a unit that is not fresh from an erase (those every family programs) and says
 what comes of programming *data* over it. Sources: RM0091 and RM0364 (F1), RM0090 (F4), RM0440
-(L4, G4), RM0456 (U5), RM0399 (H7); what no document says is FORBIDDEN.
+(L4, G4), RM0456 (U5), RM0399 (H7), a capture of a chip (H5); what is not known is FORBIDDEN.
 """
 
 from __future__ import annotations
@@ -54,12 +54,15 @@ def _only_all_zero(_: UnitView, data: bytes) -> Effect:
 
 
 def _executed(_: UnitView, __: bytes) -> Effect:
-    """H7: "It is not recommended to overwrite a flash word that is not virgin"; it is executed."""
+    """H7: "It is not recommended to overwrite a flash word that is not virgin"; it is executed.
+
+    H5 too, as seen on a chip; and fast programming of the L4 class, which verifies nothing.
+    """
     return Effect.CLEARS
 
 
 def _forbidden(_: UnitView, __: bytes) -> Effect:
-    """H5: no wording is known."""
+    """Nothing is known of it: the emulator refuses, so that no firmware relies on it."""
     return Effect.REFUSED
 
 

@@ -12,6 +12,7 @@ from flash_emulator.part_times import changed
 from flash_emulator.traits import (
     Aliasing,
     BadRead,
+    BankSelect,
     Ecc,
     Endurance,
     Identity,
@@ -59,8 +60,13 @@ class Part:
     bank_starts: tuple[int, ...] = ()  # addresses; one behind the other unless the file says so
     numbering: Numbering = Numbering.PER_BANK
     first_sectors: tuple[int, ...] = ()  # ST's number of the first sector of each bank
-    bker_bit: int | None = None  # in FLASH_CR; names the physical bank
+    bker_bit: int | None = None  # in FLASH_CR; names the bank of a page erase
+    sector_erase_bank: BankSelect = BankSelect.PHYSICAL  # which bank its number names
+    bank_erase_bank: BankSelect = BankSelect.PHYSICAL  # MER1, MER2, or the register set
     overwrite_flag: str | None = None
+    incomplete_flag: str | None = None  # for what is no whole, aligned program unit
+    missing_sector_flag: str | None = None  # for an erase whose number names no sector
+    fast_overwrite: Overwrite | None = None  # in fast programming; None: as ``overwrite``
     read_of_bad_unit: BadRead = BadRead.NMI
     ff_spends_unit: bool | None = None  # whether programming all FF makes a unit unwritable
     rww: bool = False  # one bank can be read while the other is busy: the read stalls no bus
@@ -171,6 +177,13 @@ class Part:
         """
         timing = changed(self.timing, self.sector_sizes, times, name=self.name)
         return replace(self, timing=timing)
+
+    def with_sector_erase_bank(self, select: BankSelect | str) -> Part:
+        """The same part, where the bank number of a sector erase names another bank after a swap.
+
+        "physical" or "mapped": for L5, whose sources disagree. Raises ValueError for another word.
+        """
+        return replace(self, sector_erase_bank=BankSelect(select))
 
     def with_parallelism(self, bits: int) -> Part:
         """The same part with PSIZE set to *bits*: its own times and, on F4, its program unit."""

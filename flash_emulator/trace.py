@@ -18,6 +18,7 @@ class Operation:
     """One call that reached the array. *address* is physical: as no bank alias were in force.
 
     A bulk program is one entry; *done* units of it completed. *outcome* is set when it was cut.
+    *fast*: a program that verified nothing (FSTPG).
     """
 
     kind: str  # "program", "erase", "bank erase", "mass erase", "options"
@@ -25,12 +26,13 @@ class Operation:
     data: bytes = b""
     done: int = 1
     outcome: Outcome | None = None
+    fast: bool = False
 
     def __str__(self) -> str:
         place = f"0x{self.address >> 16:04X}_{self.address & 0xFFFF:04X}"
         size = f", {len(self.data)} bytes" if self.data else ""
         cut = f"; CUT, {self.outcome}" if self.outcome else ""
-        return f"{self.kind} {place}{size}{cut}"
+        return f"{'fast ' if self.fast else ''}{self.kind} {place}{size}{cut}"
 
 
 class Watch(Protocol):

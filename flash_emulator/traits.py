@@ -23,7 +23,7 @@ class Overwrite(StrEnum):
     ONLY_ZERO_HALFWORD = "only_0x0000"  # F1: skipped with PGERR, unless the data are 0x0000
     CLEAR_BITS = "bits_1_to_0"  # F4: any number of times; a 1 over a 0 has no effect
     ONLY_ALL_ZERO = "only_all_zero"  # L4, U5: refused with PROGERR, unless the data are all zero
-    EXECUTES = "executed"  # H7: data are ANDed, the ECC is as a rule no longer consistent
+    EXECUTES = "executed"  # H7, H5: data are ANDed, the ECC is as a rule no longer consistent
     FORBIDDEN = "forbidden"  # no document says what happens; the emulator refuses
 
 
@@ -50,6 +50,13 @@ class Numbering(StrEnum):
     SNB = "snb"  # F4: n below 12, n + 4 from there on (bank 2 is 0b1xxxx)
     PER_BANK = "per_bank"  # from 0 in each bank; BKER or another register set names the bank
     ADDRESS = "address"  # F1: no number at all, FLASH_AR takes an address
+
+
+class BankSelect(StrEnum):
+    """Which bank the bank number of a page erase (BKER, PER set, register set) names."""
+
+    PHYSICAL = "physical"  # always the same cells, whatever is mapped at the base address
+    MAPPED = "mapped"  # the first or second half of the addresses as they are now
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,11 +282,17 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where one table of a part file comes from."""
+    """Where one table of a part file comes from, and how far its keys can be relied on.
+
+    A key in none of the lists is as its sources have it.
+    """
 
     table: str
     sources: tuple[str, ...]
+    confirmed: tuple[str, ...] = ()  # keys that somebody has measured on a chip
     recalled: tuple[str, ...] = ()  # keys from memory of the manual, not read again
+    inferred: tuple[str, ...] = ()  # keys that follow from what is documented of other parts
+    disputed: tuple[str, ...] = ()  # keys that sources disagree on; another value can be set
     assumed: tuple[str, ...] = ()  # keys that no document gives: the emulator's choice
 
 
@@ -289,3 +302,7 @@ class OwnFile:
 
     path: str
     text: str
+
+
+STANDINGS = ("confirmed", "recalled", "inferred", "disputed", "assumed")
+"""The lists of ``Provenance``, as a part file calls them."""

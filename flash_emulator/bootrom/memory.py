@@ -186,17 +186,17 @@ class Memory:
                 self.device.erase(self._sector_address(starts[number]))
 
     def _sector_address(self, offset: int) -> int:
-        """CPU address of a page that is named by its place."""
+        """CPU address of a page that the ROM names by bank and number, as its part does."""
         part = self.device.part
-        if self._model.pages_are_physical and self.device.mapped_bank:
-            offset += part.bank_size if offset < part.bank_size else -part.bank_size
-        return part.base + offset
+        number, within = divmod(offset, part.bank_size)
+        bank = self.device.named_bank(number, part.sector_erase_bank)
+        return part.base + (bank ^ self.device.mapped_bank) * part.bank_size + within
 
     def erase_bank(self, bank: int) -> None:
         """ST's bank *bank* + 1."""
-        swapped = not self._model.pages_are_physical and self.device.mapped_bank
+        select = self.device.part.bank_erase_bank
         with suppress(WriteProtected):
-            self.device.erase_bank(1 - bank if swapped else bank)
+            self.device.erase_bank(self.device.named_bank(bank, select))
 
     def erase_all(self) -> None:
         with suppress(WriteProtected):

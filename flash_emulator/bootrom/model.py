@@ -41,7 +41,6 @@ class RomModel:
     has_empty_flag: bool
     double_ack: bool  # says ACK twice after the first byte
     wrp_sectors: int  # so many sectors go by one code of WRITE_PROTECT
-    pages_are_physical: bool  # whatever bank the swap option puts first
 
     @property
     def extended_erase(self) -> bool:
@@ -94,7 +93,6 @@ def model_of(part: Part, options: RomOptions | None = None) -> RomModel:
         has_empty_flag=rom.get("has_empty_flag", False),
         double_ack=rom.get("double_ack", False),
         wrp_sectors=rom.get("wrp_sectors", 1),
-        pages_are_physical=rom.get("pages_are_physical", True),
     )
     if options.double_ack is not None:
         model = replace(model, double_ack=options.double_ack)

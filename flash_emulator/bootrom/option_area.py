@@ -85,9 +85,15 @@ class OptionArea:
             self._device.program_options(**{self._readout: LEVEL_1})
 
     def unprotect_readout(self) -> None:
+        """Level 1 to 0. What becomes of options is the device's rule (``Options.unprotect``).
+
+        F1, whose options the model does not know: the option bytes are erased, for read-out
+        protection is lifted by nothing else there.
+        """
         self._device.unprotect_readout()
         self.is_locked = False
-        self.raw[:] = b"\xff" * len(self.raw)
+        if self._readout is None:
+            self.raw[:] = b"\xff" * len(self.raw)
 
 
 def _place(option: OptionField) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from hashlib import blake2b
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,8 @@ class Walk:
             piece = operation
             if operation.kind == "program":
                 data = operation.data[at * size : (at + 1) * size]
-                piece = Operation("program", operation.address + at * size, data)
+                address = operation.address + at * size
+                piece = replace(operation, address=address, data=data, done=1)
             for outcome in self._checker.outcomes.values():
                 self._try(twin, piece, outcome)
             if operation.done > 1:

@@ -162,10 +162,18 @@ class F4Front(Front):
     def _erase_sector(self, number: int) -> None:
         index = self.part.sector_index(number)
         if index is None:
-            self.undefined.append(f"FLASH_CR: no sector has SNB {number}")
+            self._miss_sector(number)
             return
         address = self._sector_address(index)
         self._end(self._attempt(lambda: self.flash.erase(address)))
+
+    def _miss_sector(self, number: int) -> None:
+        """RM0090: "not allowed". What then happens is known where somebody has seen it."""
+        flag = self.part.missing_sector_flag
+        if flag is None:
+            self.undefined.append(f"FLASH_CR: no sector has SNB {number}")
+        else:
+            self._end(flag)
 
     def _erase_banks(self, mass: int) -> None:
         if self.part.bank_count == 1 or mass == MER1 | MER2:

@@ -134,7 +134,7 @@ class H7Front(Front):
 
     def _bank(self, unit: _Set) -> int:
         """The physical bank that a register set serves now."""
-        return unit.number ^ self.flash.mapped_bank
+        return self.flash.named_bank(unit.number, self.part.bank_erase_bank)
 
     # --- erasing
 
@@ -151,9 +151,10 @@ class H7Front(Front):
             self.undefined.append("FLASH_CR: START with neither SER nor BER")
 
     def _place(self, unit: _Set, sector: int) -> int:
-        """CPU address of a sector of the half that *unit* serves."""
-        size = self.part.sector_sizes[0]
-        return self.part.base + unit.number * self.part.bank_size + sector * size
+        """CPU address of a sector of the bank that *unit* serves."""
+        bank = self.flash.named_bank(unit.number, self.part.sector_erase_bank)
+        offset = bank * self.part.bank_size + sector * self.part.sector_sizes[0]
+        return self.part.base + self._aliased(offset)
 
     def _mass_erase(self) -> None:
         """OPTCR.MER sets BER and START of both sets (RM0399 4.3.10)."""

@@ -1,7 +1,10 @@
 """FLASH registers of L4, L4+, G0, G4, L5, WB and U5. RM0440, 3.3.5 to 3.3.8 and 3.7.
 
 A program begins by itself when the last word of a unit has been written: two words, four on U5.
-BKER, MER1 and MER2 name physical banks, whatever FB_MODE or SWAP_BANK has done to the addresses.
+BKER, MER1 and MER2 name the banks that the part says (``sector_erase_bank``, ``bank_erase_bank``):
+physical ones, whatever FB_MODE or SWAP_BANK has done to the addresses; but NSBKER of L5 follows the
+addresses, as RM0438 was read. That is disputed: ``Part.with_sector_erase_bank``, or a part file of
+one's own, sets the other reading.
 
 Not modelled: the 7 ms of fast programming (FASTERR by itself), RUN_PD, secure areas, and options
 that the device does not hold (``UnmodelledOption``): PCROP and WRP areas can be read, not written.
@@ -93,9 +96,17 @@ class L4Front(Front):
     # --- status
 
     def _read_sr(self) -> int:
-        if self._poll():
-            return self._sr & ~bits.EOP | bits.BSY
-        return self._sr
+        busy = self._busy_bits()
+        return self._sr & ~bits.EOP | busy if busy else self._sr
+
+    def _busy_bits(self) -> int:
+        """BSY, or on G0 with two banks BSY1 and BSY2, one for each bank."""
+        if not self._layout.busy2 or self.part.bank_count == 1:
+            return bits.BSY if self._poll() else 0
+        shown = bits.BSY if self.flash.is_busy(0) else 0
+        shown |= self._layout.busy2 if self.flash.is_busy(1) else 0
+        self._poll()
+        return shown
 
     def _write_sr(self, value: int) -> None:
         self._sr &= ~(value & bits.SR_CLEARS)
@@ -168,10 +179,11 @@ class L4Front(Front):
 
     def _erase_page(self) -> None:
         number = self._cr >> bits.PNB_SHIFT & (1 << self._layout.pnb_bits) - 1
-        bank = 1 if self._cr & self._bker and self.part.bank_count > 1 else 0
+        number_of_bank = 1 if self._cr & self._bker and self.part.bank_count > 1 else 0
+        bank = self.flash.named_bank(number_of_bank, self.part.sector_erase_bank)
         index = self.part.sector_index(number, bank)
         if index is None:
-            self._fail(bits.WRPERR)  # no page has that number; the manual says nothing
+            self._end(self.part.missing_sector_flag or REFUSED)
             return
         address = self._sector_address(index)
         self._end(self._attempt(lambda: self.flash.erase(address)))
@@ -187,7 +199,8 @@ class L4Front(Front):
         if mass == bits.MER1 | bits.MER2:
             banks, erase = range(self.part.bank_count), self.flash.erase_all
         else:
-            bank = 0 if mass == bits.MER1 else 1
+            number = 0 if mass == bits.MER1 else 1
+            bank = self.flash.named_bank(number, self.part.bank_erase_bank)
             banks, erase = range(bank, bank + 1), lambda: self.flash.erase_bank(bank)
         if self._end(self._attempt(erase)):
             self._mass_erased |= set(banks)
@@ -236,7 +249,8 @@ class L4Front(Front):
         data, address = bytes(self._words), self._words_at
         self._words = bytearray()
         burst = len(data) > self.part.program_unit
-        program = self.flash.program_fast if burst else self.flash.program
+        fast = self.flash.program_fast if burst else self.flash.program_in_row
+        program = fast if burst or self._fast else self.flash.program
         done = self._end(self._attempt(lambda: program(address, data)))
         if done and self._fast:
             self._row.note(address - self.part.base, self.flash.clock.now_us)

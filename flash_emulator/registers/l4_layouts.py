@@ -61,6 +61,7 @@ class Layout:
     fast: int = 0  # FSTPG, or BWR on U5
     bor_bits: int = 3  # width of BOR_LEV in FLASH_OPTR
     ecc2r: bool = False  # bank 2 has an ECCR of its own
+    busy2: int = 0  # in FLASH_SR: bank 2 is busy, and BSY tells of bank 1 alone
 
 
 def _protection(*offsets: int) -> tuple[Register, ...]:
@@ -109,6 +110,7 @@ G0 = Layout(  # CMSIS-G0B1: PNB is wider than the pages are many
     fast=FSTPG,
     bor_bits=1,
     ecc2r=True,
+    busy2=1 << 17,
 )
 
 WB = Layout(  # CMSIS-WB55: one bank

@@ -75,12 +75,12 @@ def program(flash: EmulatedFlash, latches: tuple[OptionLatch, ...]) -> None:
     From RDP level 1 to 0 all flash is erased first. Raises AlignmentError at level 2, and
     UnmodelledOption. A cut leaves what the family leaves.
     """
-    values = dict(flash.options.loaded)
+    written: dict[str, int] = {}
     for latch in latches:
-        values |= latch.fields()
-    if flash.options.readout_level == 1 and _readout(flash, values) == LEVEL_0:
+        written |= latch.fields()
+    if flash.options.readout_level == 1 and _readout(flash, written) == LEVEL_0:
         flash.unprotect_readout()
-        values = {**flash.options.loaded, **{k: v for k, v in values.items() if _keeps(flash, k)}}
+    values = {**flash.options.loaded, **written}
     changed = {k: v for k, v in values.items() if v != flash.options.programmed[k]}
     flash.program_options(**changed)
 
@@ -88,8 +88,3 @@ def program(flash: EmulatedFlash, latches: tuple[OptionLatch, ...]) -> None:
 def _readout(flash: EmulatedFlash, values: Mapping[str, int]) -> int | None:
     fields = flash.part.options.fields
     return next((v for k, v in values.items() if fields[k].role is OptionRole.READOUT), None)
-
-
-def _keeps(flash: EmulatedFlash, name: str) -> bool:
-    """Whether an option outlives the way from level 1 to 0: PCROP does not."""
-    return flash.part.options.fields[name].role is not OptionRole.CODE_PROTECTION

@@ -9,7 +9,9 @@ from itertools import groupby
 import click
 
 from flash_emulator.part import (
+    STANDINGS,
     Aliasing,
+    BankSelect,
     OptionField,
     Overwrite,
     Part,
@@ -53,6 +55,10 @@ _OVERWRITES = {
     Overwrite.ONLY_ALL_ZERO: "refused with {}, unless the data are all zero",
     Overwrite.EXECUTES: "executed: the data are ANDed, the ECC is as a rule wrong",
     Overwrite.FORBIDDEN: "not known, hence refused",
+}
+_SELECTS = {
+    BankSelect.PHYSICAL: "a physical bank, whatever is mapped",
+    BankSelect.MAPPED: "half of the addresses as they are mapped",
 }
 _BULK = {"parallel": "all sectors at once", "sequential": "one sector after the other"}
 
@@ -177,14 +183,16 @@ def _sections(part: Part) -> Iterable[Section]:
 
 
 def _section(part: Part, title: str, facts: Mapping[str, str], *tables: str) -> Section:
-    """What is recalled and assumed is told with the option's name, or as the note's number."""
+    """A key that is not simply documented is told with the option's name, or the note's number."""
     entries = [entry for entry in part.provenance if entry.table in tables]
     return Section(
         title,
         facts,
         list(dict.fromkeys(source for entry in entries for source in entry.sources)),
-        [_key(entry, key) for entry in entries for key in entry.recalled],
-        [_key(entry, key) for entry in entries for key in entry.assumed],
+        {
+            word: [_key(entry, key) for entry in entries for key in getattr(entry, word)]
+            for word in STANDINGS
+        },
     )
 
 
@@ -225,9 +233,19 @@ def _rules(part: Part) -> dict[str, str]:
         "overwrite": _OVERWRITES[part.overwrite].format(part.overwrite_flag),
         "read of a bad unit": part.read_of_bad_unit.value,
         "program of all FF": spends[part.ff_spends_unit],
+        "fast program": _fast(part),
         "bank erase": _BULK[part.bulk_erase],
         "FLASH_OPSR": "yes" if part.opsr else "no",
     }
+
+
+def _fast(part: Part) -> str:
+    if not part.row_bytes and not part.burst_bytes:
+        return "none"
+    rule = part.fast_overwrite or part.overwrite
+    if rule is Overwrite.EXECUTES:
+        return "verifies nothing: " + _OVERWRITES[rule]
+    return _OVERWRITES[rule].format(part.overwrite_flag)
 
 
 def _ecc(part: Part) -> str:
@@ -238,12 +256,20 @@ def _ecc(part: Part) -> str:
     return f"{part.ecc.data_bits} data bits, check bits: {check}"
 
 
+def _named(part: Part, select: BankSelect) -> str | None:
+    """Which bank a number names; of no interest where banks never change places."""
+    return None if part.aliasing is Aliasing.NONE else _SELECTS[select]
+
+
 def _banks(part: Part) -> dict[str, str]:
-    return {
+    facts = {
         "aliasing": part.aliasing.value,
+        "sector erase names": _named(part, part.sector_erase_bank),
+        "bank erase names": _named(part, part.bank_erase_bank),
         "read while write": "yes" if part.rww else "no",
         "write while write": part.write_while_write or (_UNKNOWN if part.bank_count > 1 else "no"),
     }
+    return _present(facts)
 
 
 def _options(part: Part) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from rich.console import (
@@ -72,8 +72,7 @@ class Section:
     title: str
     facts: Mapping[str, str]
     sources: Sequence[str]
-    recalled: Sequence[str] = ()
-    assumed: Sequence[str] = ()
+    standings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +262,7 @@ def _section(section: Section) -> RenderableType:
         grid.add_row(name, Text(value))
     parts: list[RenderableType] = [Text(f"\n{section.title}", style="bold")]
     parts.append(Padding(grid, (0, 0, 0, 2), expand=False))
-    for word in ("sources", "recalled", "assumed"):
-        keys = getattr(section, word)
+    for word, keys in {"sources": section.sources, **section.standings}.items():
         if keys:
             line = Table.grid(padding=(0, 2, 0, 0))
             line.add_column(width=20)
@@ -293,7 +291,9 @@ def _key(report: PartReport) -> RenderableType:
     return Group(
         _section(Section("Sources", report.documents, ())),
         Text(
-            "\nrecalled: from memory of the manual, not read again.  assumed: no document says.",
+            "\nconfirmed: measured on a chip.\n"
+            "recalled: from memory of the manual, not read again.  assumed: no document says.\n"
+            "inferred: from what is documented of other parts.  disputed: sources disagree.",
             style="dim",
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rom_host import BASE, ask, chip_of, connect, data_of
 
-from flash_emulator import CutAt, EmulatedFlash, Outcome, load_part, part_names
+from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, load_part, part_names
 from flash_emulator.an3155 import ACK, CRC_INITIAL, Bulk, Command, crc32
 from flash_emulator.bootrom import Chip, Fault, RomOptions, State, model_of
 from flash_emulator.part_file import package_toml
@@ -232,10 +232,22 @@ def test_pages_that_do_not_exist() -> None:
     assert chip.device.usage.erases == 1
 
 
-@pytest.mark.parametrize(("part", "wiped"), [("STM32G0B1xE", 0), ("STM32H743xI", 1)])
-def test_pages_where_the_swap_option_has_swapped(part: str, wiped: int) -> None:
-    """G0, L5, U5: BKER names physical banks. H7: register sets swap with the banks."""
-    chip = chip_of(part)
+@pytest.mark.parametrize(
+    ("part", "wiped"),
+    [
+        (load_part("STM32G0B1xE"), 0),
+        (load_part("STM32U575xI"), 0),
+        (load_part("STM32H563xI"), 0),
+        (load_part("STM32H743xI"), 1),
+        (load_part("STM32L552xE"), 1),
+        (load_part("STM32L552xE").with_sector_erase_bank("physical"), 0),
+    ],
+    ids=["G0", "U5", "H5", "H7", "L5 as RM0438 was read", "L5 as its sisters"],
+)
+def test_pages_where_the_swap_option_has_swapped(part: Part, wiped: int) -> None:
+    """BKER of G0, U5, H5 names physical banks. H7: register sets swap. L5: disputed."""
+    chip = Chip(EmulatedFlash(part))
+    connect(chip)
     chip.device.map_bank(1)
     chip.reload()
     connect(chip)
@@ -295,6 +307,24 @@ def test_readout_protection_and_back(part: str) -> None:
     assert isinstance(ask(chip, host.readout_unprotect()), Accepted)
     connect(chip)
     assert data_of(chip, host.read(BASE, 256)) == b"\xff" * 256
+
+
+def test_lifting_the_protection_keeps_user_options() -> None:
+    """RM0440 3.5.1, as the device has it: the ROM has no rule of its own."""
+    chip = chip_of()
+    area = 0x1FFF_7800
+    options = bytearray(data_of(chip, host.read(area, 16)))
+    options[0], options[1], options[2] = 0xBB, options[1] & ~7 | 3, options[2] | 1 << 4
+    options[8] = 0x5A  # stands for nothing in the model
+    ask(chip, host.write_options(area, bytes(options)))
+    connect(chip)
+    assert chip.memory.readout_level == 1
+    assert isinstance(ask(chip, host.readout_unprotect()), Accepted)
+    connect(chip)
+    options[0] = 0xAA
+    assert data_of(chip, host.read(area, 16)) == options
+    loaded = chip.device.options.loaded
+    assert (loaded["BFB2"], loaded["BOR_LEV"], loaded["RDP"]) == (1, 3, 0xAA)
 
 
 def test_a_cut_while_options_change_leaves_a_locked_chip_that_a_mass_erase_frees() -> None:

@@ -85,6 +85,21 @@ def test_the_map_draws_runs_with_the_numbers_of_manual_and_register() -> None:
         assert line in text.splitlines()
 
 
+def test_it_says_which_bank_an_erase_names_after_a_swap() -> None:
+    l552, h743, wb55 = (shown("show", f"STM32{name}") for name in ("L552xE", "H743xI", "WB55xG"))
+    assert "sector erase names    half of the addresses as they are mapped" in l552
+    assert "bank erase names      a physical bank, whatever is mapped" in l552
+    assert "bank erase names      half of the addresses as they are mapped" in h743
+    assert "erase names" not in wb55
+
+
+def test_it_says_that_fast_programming_verifies_nothing() -> None:
+    text = shown("show", "STM32L476xG")
+    assert "fast program          verifies nothing: executed" in text
+    assert "fast program          not known, hence refused" in shown("show", "STM32U575xI")
+    assert "fast program          none" in shown("show", "STM32F407xG")
+
+
 def test_banks_of_an_l4_are_named_by_bker() -> None:
     text = shown("show", "STM32L476xG")
     assert "bank 2  0x0808_0000 to 0x080F_FFFF  512 KiB  BKER = 1" in text
@@ -95,7 +110,10 @@ def test_what_is_unknown_recalled_or_assumed_is_called_so() -> None:
     text = shown("show", "STM32H563xI")
     assert "check bits: not known (assumed 9)" in text
     assert "program unit          not known" in text
-    assert "assumed               ecc_check_bits_assumed, overwrite, bulk_erase" in text
+    assert "assumed               ecc_check_bits_assumed, bulk_erase, bank_erase_bank" in text
+    assert "confirmed             overwrite, incomplete_flag, sector_erase_bank" in text
+    assert "disputed              sector_erase_bank" in shown("show", "STM32L552xE")
+    assert "inferred              bulk_erase" in shown("show", "STM32L476xG")
     wb55 = shown("show", "STM32WB55xG")
     assert "  recalled              2\n" in wb55  # the note about CPU2
 

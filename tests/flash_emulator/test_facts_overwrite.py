@@ -5,14 +5,36 @@ Flash facts of the project, section 1.2.
 
 from __future__ import annotations
 
-import pytest
-from every_part import all_ones, data_of, each, every_part, held, of_class, read_or_none, with_ecc
+from dataclasses import replace
 
-from flash_emulator import AlignmentError, EmulatedFlash, Part, ProgramError, UnreadableUnit
+import pytest
+from every_part import (
+    PARTS,
+    all_ones,
+    data_of,
+    each,
+    every_part,
+    held,
+    of_class,
+    read_or_none,
+    with_ecc,
+)
+
+from flash_emulator import (
+    AlignmentError,
+    CutAt,
+    EmulatedFlash,
+    Outcome,
+    Part,
+    PowerLoss,
+    ProgramError,
+    SteadySupply,
+    UnreadableUnit,
+)
 from flash_emulator.pages import RawUnit
+from flash_emulator.part import Overwrite
 
 only_zero = of_class("l4", "u5")
-refusing = of_class("f1", "l4", "u5", "h5")
 
 
 def programmed(part: Part, data: bytes | None = None) -> EmulatedFlash:
@@ -167,13 +189,14 @@ def test_u5_programs_quad_words_of_128_and_9_bits(part: Part) -> None:
         device.program(part.base, bytes(8))
 
 
-# --- H7
+# --- H7, H5
 
 
-@of_class("h7", "h7ab")
+@of_class("h7", "h7ab", "h5")
 def test_h7_executes_an_overwrite_and_its_ecc_is_inconsistent(part: Part) -> None:
     """ "It is not recommended to overwrite a flash word that is not virgin. The result may lead to
-    an inconsistent ECC code that will be systematically reported" """
+    an inconsistent ECC code that will be systematically reported". H5, captures of a
+    NUCLEO-H563ZI: bits AND, the ECC no longer fits, no PGSERR."""
     reported = 0
     for seed in range(1, 40):
         device, unit = programmed(part), part.program_unit
@@ -192,7 +215,7 @@ def test_h7_executes_an_overwrite_and_its_ecc_is_inconsistent(part: Part) -> Non
     assert reported >= 35
 
 
-@of_class("h7", "h7ab")
+@of_class("h7", "h7ab", "h5")
 def test_the_same_flash_word_again_changes_nothing(part: Part) -> None:
     """ "The result *may* lead to an inconsistent ECC code": the AND of a word with itself is it."""
     device = programmed(part)
@@ -228,8 +251,39 @@ def test_an_unreadable_unit_is_an_nmi_on_all_other_parts(part: Part) -> None:
 
 
 @of_class("h5")
-def test_what_no_document_says_is_refused(part: Part) -> None:
-    """H5: "unknown (treat as forbidden)" (section 1.1); all zero as well."""
+@pytest.mark.parametrize(("at", "size"), [(8, 16), (4, 16), (0, 8), (0, 20), (0, 15), (12, 4)])
+def test_a_misaligned_or_incomplete_quad_word_is_incerr_and_nothing_is_written(
+    part: Part, at: int, size: int
+) -> None:
+    """Captures of a NUCLEO-H563ZI: INCERR alone, nothing is written."""
+    device = programmed(part)
+    before = device.digest()
+    with pytest.raises(AlignmentError, match=r"^INCERR: ") as caught:
+        device.program(part.base + 16 + at, bytes(size))
+    assert "PGSERR" not in str(caught.value)
+    assert (device.digest(), device.supply.taken, device.usage.programs) == (before, 1, 1)
+    device.program(part.base + 16, data_of(part, 4))  # a whole one is taken at once
+
+
+@of_class("h5")
+@pytest.mark.parametrize("outcome", [Outcome.TORN, Outcome.METASTABLE, Outcome.WEAK])
+def test_a_torn_quad_word_that_is_programmed_again_holds_the_and(
+    part: Part, outcome: Outcome
+) -> None:
+    """An updater that goes on where it was cut is not refused: the unit holds old AND new."""
+    device = EmulatedFlash(part, supply=CutAt(1, outcome))
+    with pytest.raises(PowerLoss):
+        device.program(part.base, data_of(part))
+    device.supply = SteadySupply()
+    device.power_on()
+    torn = held(device, 0).word
+    device.program(part.base, data_of(part, 7))
+    assert held(device, 0).word == torn & device._word(data_of(part, 7))
+
+
+def test_what_is_not_known_is_refused() -> None:
+    """For a part file of one's own: ``overwrite = "forbidden"``; all zero as well."""
+    part = replace(next(p for p in PARTS if p.family == "h5"), overwrite=Overwrite.FORBIDDEN)
     device = programmed(part)
     for data in (data_of(part, 1), data_of(part), bytes(16)):
         refused(device, data)
@@ -246,7 +300,7 @@ def test_a_granule_programmed_with_ff_is_no_longer_virgin(part: Part) -> None:
     device = programmed(part, ff)
     assert device.read(part.base, part.program_unit) == ff
     assert held(device, 0).word != all_ones(device)
-    if part.family in ("h7", "h7ab"):  # which refuses nothing
+    if part.overwrite is Overwrite.EXECUTES:  # which refuses nothing
         device.program(part.base, data_of(part))
         assert held(device, 0).word == device._word(ff) & device._word(data_of(part))
         return

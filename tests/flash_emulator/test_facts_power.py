@@ -36,10 +36,12 @@ from flash_emulator import (
     ProgramError,
     ReadProtected,
     SteadySupply,
+    Trace,
     WriteProtected,
 )
 from flash_emulator.ecc import Verdict
 from flash_emulator.pages import Mark, RawUnit
+from flash_emulator.part import Overwrite
 
 SEEDS = range(16)
 TOUCHED = [Outcome.TORN, Outcome.METASTABLE, Outcome.BLANK, Outcome.WEAK]
@@ -103,6 +105,11 @@ def test_the_page_must_be_erased_for_the_location_may_no_longer_be_writable(part
     flash memory locations may no longer be writable." """
     for outcome in (Outcome.TORN, Outcome.METASTABLE, Outcome.BLANK, Outcome.WEAK):
         device = cut_program(part, outcome)
+        if part.overwrite is Overwrite.EXECUTES:  # H5 takes it, and the unit holds an AND
+            torn, new = held(device, 1).word, device._word(data_of(part, 3))
+            device.program(part.base + part.program_unit, data_of(part, 3))
+            assert held(device, 1).word == torn & new
+            continue
         with pytest.raises(ProgramError):
             device.program(part.base + part.program_unit, data_of(part))
 
@@ -142,19 +149,83 @@ def check_row(part: Part, size: int) -> None:
         assert marks == (
             [Mark.PROGRAMMED] * (number - 1) + [Mark.RAW] + [Mark.VIRGIN] * (count - number)
         )
-        with pytest.raises(ProgramError):
-            device.program_fast(part.base, data * count)
 
 
-@each(lambda part: part.row_bytes or part.burst_bytes)
-def test_a_row_or_burst_needs_virgin_flash_its_size_and_its_alignment(part: Part) -> None:
+@each(lambda part: part.burst_bytes)
+def test_a_burst_over_what_is_not_erased_is_not_known_hence_refused(part: Part) -> None:
     """4.1, burst: "page erase and burst" again. Zeros go over a used unit one by one, not so."""
-    size, unit = part.row_bytes or part.burst_bytes or 0, part.program_unit
+    size, unit = part.burst_bytes or 0, part.program_unit
     device = EmulatedFlash(part)
     device.program(part.base + size - unit, data_of(part))
     before = device.digest()
     with pytest.raises(ProgramError, match="PGSERR"):
         device.program_fast(part.base, bytes(size))
+    assert device.digest() == before
+
+
+rows = each(lambda part: part.row_bytes, at_least=2)
+
+
+@rows
+def test_fast_programming_verifies_nothing_and_bits_go_from_1_to_0(part: Part) -> None:
+    """RM0440 3.3.7: "eliminating the need for verifying the flash locations"; PROGERR is a flag of
+    standard programming. So no error, the AND of both, and an ECC that as a rule does not fit."""
+    size, unit = part.row_bytes or 0, part.program_unit
+    old, new = data_of(part), data_of(part, 3)
+    device = EmulatedFlash(part)
+    device.program(part.base + 2 * unit, old)
+    device.program_fast(part.base, new * (size // unit))
+    assert device.usage.programs == 1 + size // unit
+    assert held(device, 2).word == device._word(old) & device._word(new)
+    assert held(device, 2).word != device._word(bytes(a & b for a, b in zip(old, new, strict=True)))
+    assert read_or_none(device, 2) != new
+    for other in (0, 1, 3, size // unit - 1):
+        assert read_or_none(device, other) == new
+    with pytest.raises(ProgramError, match="PROGERR"):
+        device.program(part.base, new)  # standard programming still looks
+
+
+@rows
+def test_a_row_again_with_the_same_data_changes_nothing(part: Part) -> None:
+    size = part.row_bytes or 0
+    device = EmulatedFlash(part)
+    data = data_of(part) * (size // part.program_unit)
+    device.program_fast(part.base, data)
+    before = device.digest()
+    device.program_fast(part.base, data)
+    assert device.digest() == before
+
+
+@rows
+@pytest.mark.parametrize("outcome", [Outcome.TORN, Outcome.BLANK, Outcome.WEAK, Outcome.METASTABLE])
+def test_a_row_that_was_cut_takes_the_same_row_again(part: Part, outcome: Outcome) -> None:
+    """Nothing is verified, so nothing is refused: what was torn or weak has a whole pulse now."""
+    size, unit = part.row_bytes or 0, part.program_unit
+    data = data_of(part) * (size // unit)
+    device = EmulatedFlash(part)
+    cut(device, 5, outcome, lambda: device.program_fast(part.base, data))
+    device.program_fast(part.base, data)
+    assert held(device, 4).word == device._word(data_of(part))
+    assert not any((*held(device, 4).fading, held(device, 4).metastable))
+
+
+@rows
+def test_a_trace_does_a_fast_program_again_as_it_was(part: Part) -> None:
+    size, unit = part.row_bytes or 0, part.program_unit
+    first, second = EmulatedFlash(part), EmulatedFlash(part)
+    first.trace = Trace()
+    first.program(part.base, data_of(part))
+    first.program_fast(part.base, data_of(part, 5) * (size // unit))
+    assert any("fast program" in str(operation) for operation in first.trace)
+    first.trace.replay(second)
+    assert second.digest() == first.digest()
+
+
+@each(lambda part: part.row_bytes or part.burst_bytes)
+def test_a_row_or_burst_needs_its_size_and_its_alignment(part: Part) -> None:
+    size, unit = part.row_bytes or part.burst_bytes or 0, part.program_unit
+    device = EmulatedFlash(part)
+    before = device.digest()
     for address, length in ((part.base + unit, size), (part.base, size - unit), (part.base, 0)):
         with pytest.raises(AlignmentError):
             device.program_fast(address + 2 * size, bytes(length))
@@ -645,7 +716,7 @@ def test_e3_reads_all_ff_weakly_erased(part: Part) -> None:
         device = cut_erase(part, outcome)
         assert device.read(part.base, size) == b"\xff" * size
         assert device.cells.mark(0) is Mark.RAW
-        if part.family in ("h7", "h7ab") and outcome is Outcome.BLANK:
+        if part.overwrite is Overwrite.EXECUTES and outcome is Outcome.BLANK:
             continue  # executes whatever it is told
         try:
             device.program(part.base, data_of(part))
@@ -655,7 +726,7 @@ def test_e3_reads_all_ff_weakly_erased(part: Part) -> None:
             assert read_or_none(device, 0) == data_of(part)
             assert any(held(device, 0).fading)
             results.add("decays")
-    refuses = part.ecc is not None and part.family not in ("h7", "h7ab")
+    refuses = part.ecc is not None and part.overwrite is not Overwrite.EXECUTES
     assert results == ({"refused", "decays"} if refuses else {"decays"})
 
 

@@ -144,14 +144,39 @@ def test_after_a_mismatch_nothing_can_be_read_written_or_erased(part: Part) -> N
 @each([part for part in PROTECTING if part.options.update == "erase_then_program"])
 def test_taking_the_protection_away_erases_everything_and_opens_the_chip(part: Part) -> None:
     device = cut_change(part, Outcome.TORN)
+    fallen = dict(device.options.loaded)
     device.unprotect_readout()
-    assert device.options.loaded == dict(part.options)
+    lifted = {name: part.options[name] for name in ("RDP", "PCROP")}
+    assert device.options.loaded == {**fallen, **lifted}
     assert not device.options.mismatch
     assert device.read(part.base, part.program_unit) == b"\xff" * part.program_unit
     assert set(device.erase_counts) == {1}
     device.power_on()
     assert device.options.readout_level == 0
     device.program(part.base, bytes(part.program_unit))
+
+
+@each(READOUT)
+def test_from_level_1_to_0_user_options_keep_their_values_and_pcrop_does_not(part: Part) -> None:
+    """RM0440 3.5.1. Also single sectors' write protection; what is erased is the flash."""
+    device = EmulatedFlash(part)
+    kept = {
+        name: 1 - option.default
+        for name, option in part.options.fields.items()
+        if option.role not in PROTECTION
+    }
+    pcrop = {n: 1 for n, f in part.options.fields.items() if f.role is OptionRole.CODE_PROTECTION}
+    device.preload(part.base, bytes(part.program_unit))
+    device.protect_sectors(part.base)
+    device.program_options(**kept, **pcrop, RDP=0xBB)
+    device.power_on()
+    device.unprotect_readout()
+    wanted = {**part.options, **kept, "RDP": 0xAA}
+    assert dict(device.options.loaded) == wanted
+    assert device.options.protected
+    device.power_on()
+    assert dict(device.options.loaded) == wanted
+    assert device.cells.raw_data(0, part.size) == b"\xff" * part.size
 
 
 @each([part for part in READOUT if part.options.update == "erase_then_program"])

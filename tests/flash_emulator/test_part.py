@@ -53,7 +53,7 @@ OVERVIEW = {
         2, [(128, 8 * K)],
         16, None, "executed", "swap_option", "SWAP_BANK_OPT", 0x480,
     ),
-    "STM32H563xI": (2, [(128, 8 * K)], 16, None, "forbidden", "swap_option", "SWAP_BANK", 0x484),
+    "STM32H563xI": (2, [(128, 8 * K)], 16, None, "executed", "swap_option", "SWAP_BANK", 0x484),
     "STM32WB55xG": (1, [(256, 4 * K)], 8, 8, "only_all_zero", "none", None, 0x495),
 }  # fmt: skip
 

@@ -89,8 +89,8 @@ RULES: dict[str, tuple[str, str, str]] = {
         "rww = true",
         "rww = true\nspeed = 9",
         (
-            "[banks] speed: expected one of aliasing, assumed, recalled, rww, sources, "
-            "write_while_write, found speed = 9"
+            "[banks] speed: expected one of aliasing, assumed, confirmed, disputed, inferred, "
+            "recalled, rww, sources, write_while_write, found speed = 9"
         ),
     ),
     "table of nobody": ("[timing]", "[timming]", "timming: expected one of"),

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, SteadySupply, Trace, load_part
+from flash_emulator import (
+    CutAt,
+    EmulatedFlash,
+    Outcome,
+    Part,
+    PowerLoss,
+    SteadySupply,
+    Trace,
+    load_part,
+)
 from flash_emulator.registers import Front, front_for
 from flash_emulator.registers.locks import KEYS, OPTION_KEYS
 
@@ -14,8 +23,9 @@ BASE = 0x0800_0000
 class Chip:
     """A front with registers by name. *open_* writes the keys."""
 
-    def __init__(self, part: str, *, opened: bool = True) -> None:
-        self.flash = EmulatedFlash(load_part(part), seed=1)
+    def __init__(self, part: str | Part, *, opened: bool = True) -> None:
+        known = load_part(part) if isinstance(part, str) else part
+        self.flash = EmulatedFlash(known, seed=1)
         self.flash.trace = Trace()
         self.front: Front = front_for(self.flash)
         self._places = {r.name: r.offset for r in self.front._map.values()}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from chips import BASE, Chip
 
-from flash_emulator import Outcome
+from flash_emulator import Outcome, load_part
+from flash_emulator.part import Aliasing
 from flash_emulator.registers import BusError, UnmodelledOption
 from flash_emulator.registers.f4 import (
     BSY,
@@ -171,12 +174,36 @@ def test_snb_names_a_sector_and_jumps_from_11_to_16(number: int, address: str) -
     assert c.done() == [f"erase {address}"]
 
 
-@pytest.mark.parametrize("number", [12, 15, 28])
-def test_no_sector_has_a_number_in_the_gap(number: int) -> None:
-    c = chip()
+@pytest.mark.parametrize("number", [12, 13, 14, 15, 28, 31])
+@pytest.mark.parametrize("part", ["STM32F429xI", "STM32F429xG_DB1M"])
+def test_a_number_that_is_not_allowed_sets_wrperr_on_f42x(part: str, number: int) -> None:
+    """Seen on an F479 whose driver counted on from 11 to 12."""
+    c = chip(part)
     erase(c, SER | number << SNB_SHIFT)
+    assert c.done() == [] and c["SR"] == WRPERR
+    assert c.front.undefined == []
+    c["SR"] = WRPERR
+    erase(c, SER | 16 << SNB_SHIFT)
+    assert c["SR"] == 0 and len(c.done()) == 1
+
+
+@pytest.mark.parametrize("number", [12, 16, 23])
+def test_with_one_bank_the_numbers_of_the_second_set_wrperr(number: int) -> None:
+    """DB1M = 0, as an F42x with 1 MB is delivered: sectors 0 to 11 of one bank."""
+    two = load_part("STM32F429xI")
+    one = replace(
+        two, bank_count=1, bank_starts=(), first_sectors=(), aliasing=Aliasing.NONE, rww=False
+    )
+    c = Chip(one)
+    erase(c, SER | number << SNB_SHIFT)
+    assert c.done() == [] and c["SR"] == WRPERR
+
+
+def test_what_nobody_has_seen_is_called_undefined() -> None:
+    c = chip("STM32F407xG")
+    erase(c, SER | 12 << SNB_SHIFT)
     assert c.done() == [] and c["SR"] == 0
-    assert c.front.undefined == [f"FLASH_CR: no sector has SNB {number}"]
+    assert c.front.undefined == ["FLASH_CR: no sector has SNB 12"]
 
 
 def test_db1m_parts_have_8_sectors_a_bank_and_bank_2_from_16() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from chips import BASE, Chip
 
-from flash_emulator import Outcome
+from flash_emulator import EmulatedFlash, Outcome, load_part
+from flash_emulator.part import BankSelect
 from flash_emulator.registers import BusError, Nmi, SystemReset, UnmodelledOption
 from flash_emulator.registers.eccr import ECCC, ECCD
 from flash_emulator.registers.l4_layouts import (
@@ -316,7 +317,76 @@ def test_a_half_word_in_a_row_sets_sizerr_and_fasterr() -> None:
     assert c["SR"] == SIZERR | FASTERR
 
 
+def test_a_row_over_what_is_not_erased_sets_no_flag_and_bits_are_anded() -> None:
+    """RM0440 3.3.7: nothing is verified, PROGERR is a flag of standard programming."""
+    c = fast()
+    c["CR"] = PG
+    c.store(BASE + 8, 0x0F0F_0F0F, 0x3333_3333)
+    c["CR"] = FSTPG
+    c.store(BASE, *[0x5555_5555] * 64)
+    c["CR"] = 0
+    assert c["SR"] == 0
+    assert c.flash.cells.raw_data(8, 8).hex() == "05050505" + "11111111"
+    with pytest.raises(Nmi):
+        c.front.load(BASE + 8)
+    assert c.front.load(BASE + 16) == 0x5555_5555
+    c["CR"] = PG
+    c.store(BASE + 16, 1, 2)
+    assert c["SR"] == PROGERR, "standard programming looks"
+
+
 # --- erasing
+
+
+@pytest.mark.parametrize("select", ["mapped", "physical"])
+def test_nsbker_of_an_l5_in_both_readings(select: str) -> None:
+    """RM0438, as it was read, has it follow the addresses; nobody has shown it on a chip."""
+    part = load_part("STM32L552xE")
+    assert part.sector_erase_bank is BankSelect.MAPPED
+    c = Chip(part.with_sector_erase_bank(select))
+    c.flash.map_bank(1)
+    c.flash.power_on()
+    c.front.reset()
+    c.open()
+    for cr in (PER | 3 << 3, PER | 3 << 3 | 1 << 11):
+        c["NSCR"] = cr
+        c["NSCR"] = cr | STRT
+    places = {"mapped": ["0x0804_1800", "0x0800_1800"], "physical": ["0x0800_1800", "0x0804_1800"]}
+    assert c.done()[1:] == [f"erase {place}" for place in places[select]]
+    c["NSCR"] = MER1
+    c["NSCR"] = MER1 | STRT
+    assert c.done()[3] == "bank erase 0x0800_0000", "of MER nobody says that it follows"
+
+
+@pytest.mark.parametrize("part", ["STM32G0B1xE", "STM32U575xI", "STM32H563xI"])
+def test_bank_numbers_are_physical_as_seen_on_chips(part: str) -> None:
+    made = load_part(part)
+    assert made.sector_erase_bank is BankSelect.PHYSICAL
+    rules = [entry for entry in made.provenance if "sector_erase_bank" in entry.confirmed]
+    assert rules and {"WOLFBOOT821", "NUTTX20054", "NUTTX-H5"} & set(rules[-1].sources)
+
+
+@pytest.mark.parametrize(("bank", "busy"), [(0, 1 << 16), (1, 1 << 17)])
+def test_g0_tells_which_bank_is_busy(bank: int, busy: int) -> None:
+    """CMSIS-G0B1: BSY1 is bit 16, BSY2 bit 17."""
+    c = chip("STM32G0B1xE")
+    c.flash.background = True
+    cr = PER | 5 << 3 | bank << 13
+    c["CR"] = cr
+    c["CR"] = cr | STRT
+    seen = set()
+    while value := c["SR"]:
+        seen.add(value)
+    assert seen == {busy}
+
+
+def test_g0_shows_both_banks_busy_in_a_mass_erase() -> None:
+    c = chip("STM32G0B1xE")
+    c.flash = c.front.flash = EmulatedFlash(c.flash.part.with_timing(mass_erase_max_us=40_000))
+    c.flash.background = True
+    c["CR"] = MER1 | MER2
+    c["CR"] = MER1 | MER2 | STRT
+    assert c["SR"] == 0b11 << 16
 
 
 def test_per_pnb_and_bker_name_a_page_of_a_physical_bank() -> None:
@@ -502,6 +572,29 @@ def test_optverr_keeps_no_operation_from_starting() -> None:
     program(c, BASE, 1, 2)
     assert c["SR"] == OPTVERR | RDERR
     assert len(c.done()) == 1
+
+
+@pytest.mark.parametrize("written", [0, BFB2])
+def test_from_level_1_to_0_the_registers_set_user_options_and_pcrop_goes(written: int) -> None:
+    """RM0440 3.5.1: what is written in the same change counts, what is not stays as it was."""
+    c = chip()
+    c.open_options()
+    c["OPTR"] = c["OPTR"] & ~0xFF | 0xBB | 3 << 8
+    c["CR"] = OPTSTRT
+    with pytest.raises(SystemReset):
+        c["CR"] = OBL_LAUNCH
+    c.flash.options.program({"PCROP": 1})
+    c.flash.launch_options()
+    c.front.reset()
+    c.open()
+    c.open_options()
+    c["OPTR"] = c["OPTR"] & ~0xFF | 0xAA | written
+    c["CR"] = OPTSTRT
+    with pytest.raises(SystemReset):
+        c["CR"] = OBL_LAUNCH
+    loaded = c.flash.options.loaded
+    wanted = {"RDP": 0xAA, "PCROP": 0, "BOR_LEV": 3, "BFB2": int(bool(written))}
+    assert {name: loaded[name] for name in wanted} == wanted
 
 
 def test_writing_the_options_again_after_a_mismatch_keeps_pcrop() -> None:
