@@ -233,8 +233,11 @@ def _is_given_up(plan: Plan, progress: _Progress) -> bool:
 
 
 def _rested_s(plan: Plan, progress: _Progress, now_s: float) -> float:
-    """How long ago the rejection period ended; below 0 while it goes on."""
-    return now_s - progress.pushed_at_s - plan.rejection_period_s
+    """How long ago the rejection period ended; below 0 while it goes on.
+
+    To the microsecond: times that are carried to another process differ in their last bits.
+    """
+    return round(now_s - progress.pushed_at_s - plan.rejection_period_s, 6)
 
 
 def _memory(plan: Plan, progress: _Progress, now_s: float | None) -> Hashable:

@@ -21,7 +21,10 @@ KINDS: dict[str, tuple[str, str]] = {
     "lose-command": ("@NAME:N", "it never arrives"),
     "lose-answer": ("@NAME:N", "it is carried out, and nothing comes back"),
     "truncate": ("@NAME:N=SIZE", "so many bytes of its answer come"),
-    "hang": ("@NAME:N[=SECONDS]", "the module dies of it; its watchdog reboots it, or nobody"),
+    "hang": (
+        "@NAME:N[=SECONDS]",
+        "all stops until the module's watchdog reboots it, or for ever",
+    ),
     "reboot": ("@NAME:N", "the module reboots instead"),
     "link-loss": ("@NAME:N[=SECONDS]", "the network is gone from then on, for 60 s"),
     "silent": ("@N", "from command N on no answer and no URC"),

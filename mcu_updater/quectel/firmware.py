@@ -83,7 +83,6 @@ class Firmware:
 
     def power_lost(self) -> None:
         """Settings, versions and the upgrade's state are in the module's flash; the rest goes."""
-        self._timers.stop_all()
         self.urcs.clear()
         self.registration.power_lost()
         self.upgrade.online = False

@@ -4,6 +4,14 @@ Bytes go in with ``receive`` and come out with ``transmit``; time passes with ``
 ``next_deadline`` says how far it may jump. Power can be cut and given back at any moment;
 ``save`` and ``load`` carry a module over to another process as if nothing had happened.
 
+How time passes makes no difference, in one step or in many, here or in several processes:
+
+* everything happens at its own moment, in the order of the moments, and finds the module as it was;
+* bytes that have left the module have left it. A hang, a reboot or a power cut loses those that
+  it had still to send (``_held``), and never takes back what it sent before (``_out``);
+* while the module is off, boots or hangs, nothing falls due in it: all that was under way has
+  stopped, and what comes from outside is not noticed. Only the watchdog and the network go on.
+
 Fault model: ``faults.Faults``. What the module's own documents leave open: ``options``.
 """
 
@@ -44,6 +52,7 @@ class EmulatedModule:
         self._handlers = {
             **self._firmware.handlers,
             "held": self._release,
+            "network": lambda: None,  # it is back, for whoever asks
             "watchdog": self._reboot,
             "install": self._install,
         }
@@ -79,13 +88,13 @@ class EmulatedModule:
     # --- bytes --------------------------------------------------------------------------
 
     def receive(self, data: bytes, now_s: float) -> None:
-        """Bytes from the host. Lost while the module is off, boots or hangs."""
+        """Bytes from the host. Lost while the module is deaf."""
         self.advance(now_s)
         start, self._received_size = self._received_size, self._received_size + len(data)
         if self.faults.on_received:
             data = self.faults.distort_received(start, data)
-        for command in self._parser.feed(data) if self._listens else ():
-            if self._listens:  # what stood before it may have been its last
+        for command in self._parser.feed(data) if not self._deaf else ():
+            if not self._deaf:  # what stood before it may have been its last
                 self._handle(command)
 
     def transmit(self) -> bytes:
@@ -95,8 +104,9 @@ class EmulatedModule:
         return data
 
     @property
-    def _listens(self) -> bool:
-        return self.powered and not self._hangs and not self._timers.runs("boot")
+    def _deaf(self) -> bool:
+        """Off, booting or hanging: it notices nothing."""
+        return not self.powered or self._hangs or self._timers.runs("boot")
 
     def _handle(self, command: Command | Malformed) -> None:
         self.commands_received += 1
@@ -116,14 +126,11 @@ class EmulatedModule:
         """Whether a fault of the whole module takes this command with it."""
         faults = self.faults
         if nth in faults.hang:
-            self._timers.stop_all()
-            self._hangs = True
-            self._timers.start("watchdog", faults.hang_s)
+            self._hang()
         elif nth in faults.reboot:
             self._reboot()
-        elif nth in faults.link_loss:
-            self._firmware.registration.lose_link(faults.link_loss_s)
-            return False
+        if nth in faults.link_loss:
+            self._lose_link(faults.link_loss_s)
         return nth in faults.hang | faults.reboot
 
     def _answer(self, nth: NthCommand, command: Command | Malformed) -> bytes:
@@ -235,11 +242,20 @@ class EmulatedModule:
             self.advance(now_s)
 
     def _lose_power(self) -> None:
+        self._stop()
         self._firmware.power_lost()
-        self._out.clear()
-        self._held.clear()
         self._hangs = False
+
+    def _stop(self) -> None:
+        """All that is under way ends, on both directions of the line, too."""
+        self._timers.stop_all(but=("network",))
+        self._held.clear()
         self._parser = CommandParser(max_size=self.options.max_line_size)
+
+    def _hang(self) -> None:
+        self._stop()
+        self._hangs = True
+        self._timers.start("watchdog", self.faults.hang_s)
 
     def _reboot(self) -> None:
         self._lose_power()
@@ -250,10 +266,18 @@ class EmulatedModule:
         self._reboot()
 
     def lose_link(self, now_s: float, back_after_s: float) -> None:
-        """The network goes and comes back; the upgrade's state is kept."""
+        """The network goes and comes back; the upgrade's state is kept.
+
+        A module that is off, boots or hangs finds out when it tries to connect.
+        """
         self.advance(now_s)
-        self._firmware.registration.lose_link(back_after_s)
+        self._lose_link(back_after_s)
         self._send_urcs()
+
+    def _lose_link(self, back_after_s: float) -> None:
+        self._timers.start("network", max(back_after_s, self._timers.left_s("network")))
+        if not self._deaf:
+            self._firmware.registration.lose_link()
 
     def with_options(self, options: ModuleOptions, now_s: float) -> EmulatedModule:
         """This module, as it is, with other *options*: a battery that is charged, say."""

@@ -70,7 +70,10 @@ class Registration:
         self._timers.start("connect", after_s)
 
     def try_connecting(self) -> None:
-        """The moment at which it turns out."""
+        """The moment at which it turns out; without a network it takes until that is back."""
+        if self._timers.runs("network"):
+            self._timers.start("connect", self._timers.left_s("network"))
+            return
         refusal, limit = self._faults.refuse_connection, self._faults.refusals
         if refusal is not None and (limit is None or self._refused < limit):
             self._fail(*refusal)
@@ -90,7 +93,7 @@ class Registration:
         if self._options.reconnects and code in MENDING_CODES:
             self._timers.start("connect", _reconnect_delay_s(self._failures))
 
-    def lose_link(self, back_after_s: float) -> None:
+    def lose_link(self) -> None:
         """The network is gone; when it is back, a module that was connected connects again."""
         if not self.busy:
             return
@@ -98,7 +101,7 @@ class Registration:
         if code is not None and self.connected:
             self._urcs.append(format_urc(2, code))
         self._disconnect(REGISTERING)
-        self.connect(back_after_s)
+        self.connect(self._timers.left_s("network"))
 
     def _disconnect(self, status: int) -> None:
         self._timers.stop("connect", "plan", "push")

@@ -260,7 +260,7 @@ class Playback:
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Raises TranscriptMismatch at the first byte that differs."""
-        self.advance(now_s)
+        self.advance(now_s)  # a silence behind these bytes begins now
         while data:
             entry = self.entries[self._at] if self._at < len(self.entries) else None
             expected = b""
@@ -285,8 +285,7 @@ class Playback:
 
     def advance(self, now_s: float) -> None:
         """Silences pass, the module speaks, until it is the host's turn."""
-        self.now_s = max(self.now_s, now_s)
-        moment_s = self.now_s
+        moment_s, self.now_s = self.now_s, max(self.now_s, now_s)
         while self._at < len(self.entries):
             match self.entries[self._at]:
                 case Silence(duration_s):

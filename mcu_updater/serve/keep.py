@@ -61,6 +61,7 @@ class StateFile:
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise self._unusable("is no state of a module", str(error)) from error
         if not paused:
+            module.transmit()  # what it said to the wire of a process that is gone
             module.power_cut(0.0)
             module.power_on(0.0)
         return module, center
