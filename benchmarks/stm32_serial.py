@@ -190,7 +190,7 @@ CASES = (
     Case("stm32flash"),
     Case("stm32loader"),
     Case("ours", cached=True),
-    Case("ours, --erase-chip", tool=("--erase-chip",)),
+    Case("ours, --erase-chip", tool=("--erase-chip", "--yes")),
     Case("ours, --merge", tool=("--merge",)),
     Case("ours, ROM with CRC", chip=("--rom-version", "3.3")),
     Case("ours, as on an FTDI", tool=("--full-packets",), driver=True),

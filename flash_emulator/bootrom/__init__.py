@@ -7,7 +7,7 @@
 ``docs/bootrom.md`` states the model, and each assumption with its source.
 """
 
-from flash_emulator.bootrom.chip import Chip, State
+from flash_emulator.bootrom.chip import Chip, State, fresh_uid
 from flash_emulator.bootrom.faults import Deed, Fault, Faults
 from flash_emulator.bootrom.line import Line, Speed
 from flash_emulator.bootrom.model import RomModel, RomOptions, model_of
@@ -26,5 +26,6 @@ __all__ = [
     "RomOptions",
     "Speed",
     "State",
+    "fresh_uid",
     "model_of",
 ]

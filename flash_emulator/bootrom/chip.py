@@ -6,6 +6,7 @@ flash-empty flag, RAM, option bytes as memory, and an identity.
 
 from __future__ import annotations
 
+import secrets
 from enum import StrEnum
 
 from flash_emulator.bootrom.faults import Faults
@@ -30,8 +31,8 @@ class State(StrEnum):
 class Chip:
     """One STM32 behind its USART.
 
-    *boot0*: the pin; high, a reset enters the ROM. *uid*: 96 bits; those of the emulator are made
-    from the device's seed.
+    *boot0*: the pin; high, a reset enters the ROM. *uid*: 96 bits; None: made from the device's
+    seed, the same for every chip of that seed. ``fresh_uid`` makes one that no other chip has.
     """
 
     def __init__(
@@ -147,5 +148,17 @@ class Chip:
         return said + (self.rom.transmit() if self.rom is not None else b"")
 
 
+_UID_PREFIX = b"EMU"
+UID_SIZE = 12
+
+
 def _uid(seed: int) -> bytes:
-    return b"EMU" + seed.to_bytes(9, "big", signed=seed < 0)
+    return _UID_PREFIX + (seed % (1 << 8 * _UID_FREE)).to_bytes(_UID_FREE, "big")
+
+
+_UID_FREE = UID_SIZE - len(_UID_PREFIX)
+
+
+def fresh_uid() -> bytes:
+    """An identity that no other emulated chip has, as every real one has its own."""
+    return _UID_PREFIX + secrets.token_bytes(_UID_FREE)

@@ -85,6 +85,7 @@ class Board:
         self.module = EmulatedModule(self.center, options or ModuleOptions())
         self.on_write: Callable[[], None] | None = None  # before anything is sent to the module
         self.attachment: Attachment | None = None  # a module behind a port, instead of ``module``
+        self.uid: bytes | None = None  # of the chip, as its boot ROM tells it; None: of its seed
         self.checks_limits = False  # battery and signal, against what a plan asks for
         self.trust: Trust | None = None  # the application's: whose images it takes
         self.boot_trust: Trust | None = None  # the bootloader's: whose images it runs

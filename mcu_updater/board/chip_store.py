@@ -45,24 +45,39 @@ class ChipStore:
         self._known: object = None
         self._held = ExitStack()
 
-    def open(self, part: Part, options: RomOptions, faults: Faults, *, seed: int) -> Chip:
+    def open(
+        self,
+        part: Part,
+        options: RomOptions,
+        faults: Faults,
+        *,
+        seed: int,
+        uid: bytes | None = None,
+    ) -> Chip:
         """The chip of the file, powered on; or a new one. *part* brings its times.
 
+        *uid*: of a new chip; None: made from its seed.
         Raises PortError when the file cannot be read or another process has it, UsageError when it
         is another part's.
         """
         with ExitStack() as held:
             held.enter_context(hold(self.path))
-            chip = self._open(part, options, faults, seed)
+            chip = self._open(part, options, faults, seed, uid)
             self._held = held.pop_all()
         return chip
 
-    def _open(self, part: Part, options: RomOptions, faults: Faults, seed: int) -> Chip:
+    def _open(
+        self, part: Part, options: RomOptions, faults: Faults, seed: int, new_uid: bytes | None
+    ) -> Chip:
         device, state = self._device(part, seed)
         self._replay(device)
         device.power_on()
-        uid = bytes.fromhex(state["uid"]) if "uid" in state else None
+        uid = bytes.fromhex(state["uid"]) if "uid" in state else new_uid
+        if self._board is not None and "uid" not in state:
+            uid = None  # of its seed, as ever
         chip = Chip(device, options, uid=uid, faults=faults)
+        if self._board is not None:
+            self._board.uid = chip.memory.uid
         if "options" in state:
             chip.memory.options.restore(state)
         self._chip = chip
@@ -78,7 +93,8 @@ class ChipStore:
             self._compare(self._board.part, part)
             packed = self._board.device.save()
             self._board.device = EmulatedFlash.load(packed, clock=self._board.clock, part=part)
-            return self._board.device, {}
+            uid = self._board.uid
+            return self._board.device, {} if uid is None else {"uid": uid.hex()}
         try:
             device, state = unpack(self.path.read_bytes(), part)
         except (OSError, ValueError) as error:

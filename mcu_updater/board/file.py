@@ -84,6 +84,7 @@ def _state(board: Board) -> dict[str, Any]:
         "board": VERSION,
         "part": board.part.name,
         **_own_part(board.part),
+        **({} if board.uid is None else {"uid": board.uid.hex()}),
         "strategy": board.strategy,
         "component": board.component,
         "time_us": board.clock.now_us,
@@ -133,6 +134,7 @@ def _board(state: Mapping[str, Any], archive: zipfile.ZipFile) -> Board:
         component=state["component"],
         clock=VirtualClock(state["time_us"]),
     )
+    board.uid = bytes.fromhex(state["uid"]) if "uid" in state else None
     flash = archive.read("flash.state")
     board.device = EmulatedFlash.load(flash, clock=board.clock, part=board.part)
     packages = [

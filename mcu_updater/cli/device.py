@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PartError
-from flash_emulator.bootrom import Chip, Fault, Faults, Line, Noise, RomOptions, Speed
+from flash_emulator.bootrom import Chip, Fault, Faults, Line, Noise, RomOptions, Speed, fresh_uid
 from flash_emulator.bootrom.line import FTDI_PAYLOAD
 from flash_emulator.bootrom.model import model_of
 from flash_emulator.bootrom.times import with_times
@@ -91,7 +91,12 @@ _options = together(
         metavar="FILE",
         help="Keeps the chip; killed, too. May be a board file.",
     ),
-    click.option("--seed", default=0, show_default=True, help="Of a new chip."),
+    click.option(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="Of a new chip: what its cuts leave, and its UID.  [default: 0, and a UID of its own]",
+    ),
     click.option(
         "--baud",
         callback=_baud,
@@ -188,7 +193,7 @@ def serve_command(context: click.Context, /, **given: Any) -> None:
     _check(given)
     with ExitStack() as stack, Stopper().at_signals() as stopper:
         store, chip = _chip(given, stack)
-        noise = Noise(**given["noise"], seed=given["seed"])
+        noise = Noise(**given["noise"], seed=given["seed"] or 0)
         line = Line(chip, _speed(given), noise)
         wire = _wire(given)
         stack.callback(wire.close)
@@ -284,11 +289,12 @@ def _chip(given: dict[str, Any], stack: ExitStack) -> tuple[ChipStore | None, Ch
     options, faults = _rom_options(given), Faults(*given["fault"])
     _check_rom(part, options)
     store = None
+    seed, uid = given["seed"] or 0, fresh_uid() if given["seed"] is None else None
     if given["file"] is None:
-        chip = Chip(EmulatedFlash(part, seed=given["seed"]), options, faults=faults)
+        chip = Chip(EmulatedFlash(part, seed=seed), options, uid=uid, faults=faults)
     else:
         store = ChipStore(given["file"])
-        chip = store.open(part, options, faults, seed=given["seed"])
+        chip = store.open(part, options, faults, seed=seed, uid=uid)
         stack.callback(store.close)
     chip.boot0 = given["boot0"] == "high"
     chip.reset()

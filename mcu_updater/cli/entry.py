@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "center": "center:commands",
     "delta": "delta:commands",
     "device": "device:commands",
+    "doctor": "doctor:command",
     "erase": "stm32:erase_command",
     "flash": "stm32:flash_command",
     "fleet": "fleet:command",
@@ -29,6 +30,7 @@ COMMANDS: Final = {
     "package": "package:commands",
     "part": "part:commands",
     "plan": "stm32:plan_command",
+    "ports": "ports:command",
     "powerloss": "powerloss:command",
     "protect": "stm32_chip:protect_command",
     "read": "stm32:read_command",
@@ -70,7 +72,11 @@ def main() -> None:
     cli(prog_name="mcu-updater")
 
 
-@click.group(cls=Commands, epilog=exits.epilog())
+@click.group(
+    cls=Commands,
+    epilog=exits.epilog(),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="mcu-updater")
 def cli() -> None:
     """Update the firmware of a microcontroller behind a Quectel module, on an emulated board."""

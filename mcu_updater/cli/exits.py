@@ -17,6 +17,7 @@ from mcu_updater.errors import (
 )
 
 OK = 0
+NOT_USABLE = PortError.exit_code  # doctor: something that every command needs
 POWER_CUT = 9
 STOPPED = 12
 INTERRUPTED = 130
@@ -25,7 +26,7 @@ MEANINGS: dict[int, str] = {
     OK: "ok",
     UsageError.exit_code: "usage: an option or argument that cannot be; a cut that never fired",
     ImageRejected.exit_code: "image or plan rejected; nothing of it will boot",
-    PortError.exit_code: "port or board file cannot be used",
+    PortError.exit_code: "port or board file cannot be used; doctor: something needed is missing",
     ModuleRefused.exit_code: "module refused or failed, or offered no plan",
     ChipRefused.exit_code: "chip refused: its boot ROM said no, it is protected, or another one",
     VerificationFailed.exit_code: "verification failed: flash does not hold what was written",

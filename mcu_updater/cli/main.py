@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from flash_emulator import CutAt, Outcome, Part, load_part
+from flash_emulator.bootrom import fresh_uid
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import look, names, paths, values
@@ -269,6 +270,7 @@ def _fresh(file: Path | None, given: dict[str, Any]) -> Board:
         component=given["component"],
     )
     board.trust = trust_of(given)
+    board.uid = fresh_uid()
     _set_sizes(board, given["piece_size"], given["read_size"])
     if file is not None:
         save_board(board, file)  # before anything runs, so that a bad path is found now
@@ -312,7 +314,10 @@ def board() -> None:
 @values.raw_option
 @component_option("Name under which the version is reported.")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, metavar="N", help="Of all its randomness."
+    "--seed",
+    type=int,
+    metavar="N",
+    help="Of all its randomness, and of its UID.  [default: 0, and a UID of its own]",
 )
 @signature_options
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
@@ -326,7 +331,7 @@ def board_new(
     strategy: Strategy | None,
     image: bytes | None,
     component: str,
-    seed: int,
+    seed: int | None,
     force: bool,
     **given: Any,
 ) -> None:
@@ -343,9 +348,10 @@ def board_new(
         image,
         strategy=strategy,
         component=component,
-        seed=seed,
+        seed=seed or 0,
         trust=trust_of(given),
     )
+    made.uid = fresh_uid() if seed is None else None
     save_board(made, file)
     click.echo(f"{file}: {chip.name}, {made.strategy}, {component} {version} in bank A")
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mcu_updater.cli import paths, values
+from mcu_updater.cli.confirm import ask, yes_option
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.options import together
 from mcu_updater.cli.signatures import flash_signature_options
@@ -26,6 +27,7 @@ from mcu_updater.stm32.plan import FlashPlan
 from mcu_updater.storage import STDOUT, write_whole
 
 FLASH_BASE = 0x0800_0000
+_ERASES_ALL = "This erases all flash of the chip. Go on?"
 _image = click.argument("image", type=paths.INPUT, callback=values.image)
 _base = click.option(
     "--base",
@@ -106,12 +108,15 @@ def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | N
 @_base
 @_flash_options
 @click.option("--dry-run", is_flag=True, help="As plan: change nothing.")
+@yes_option
 def flash_command(**given: Any) -> None:
     """Erase what differs from IMAGE (.bin, .hex, .s19), write it, verify it.
 
     Run it again after whatever went wrong: what is there already is not written twice.
     """
     firmware, options = _firmware(given), _options(given)
+    if options.erase_chip and not given["dry_run"]:
+        ask(_ERASES_ALL, yes=given["yes"])
     with _checked(given, firmware) as bench:
         began_s = time.monotonic()
         if given["dry_run"]:
@@ -257,11 +262,14 @@ def _quiet_for_bytes(given: dict[str, Any]) -> bool:
 @click.option("--start", callback=values.address, metavar="ADDR", help="First sector's address.")
 @click.option("--size", type=click.IntRange(min=1), metavar="N", help="Whole sectors.")
 @click.option("--no-verify", is_flag=True, help="Do not look whether it is blank.")
+@yes_option
 def erase_command(**given: Any) -> None:
-    """Erase what is named, and look whether it is blank."""
+    """Erase what is named, and look whether it is blank. --all asks first."""
     ranged = given["start"] is not None and given["size"] is not None
     if given["everything"] == ranged or (given["start"] is None) != (given["size"] is None):
         raise UsageError("what to erase?", expected="--all, or --start ADDR and --size N")
+    if given["everything"]:
+        ask(_ERASES_ALL, yes=given["yes"])
     with opened(given) as bench:
         sectors = _sectors(bench, given)
         verify = not given["no_verify"]

@@ -8,13 +8,12 @@ import click
 
 from flash_emulator.an3155 import Command as RomCommand
 from mcu_updater.cli.chips import chips_with
+from mcu_updater.cli.confirm import ask, yes_option
 from mcu_updater.cli.stm32_link import Bench, opened, port_options
 from mcu_updater.errors import UsageError, address_text
 from mcu_updater.stm32 import protection
 from mcu_updater.stm32.connect import Connection
 from mcu_updater.stm32.protection import read_option_bytes, write_option_bytes
-
-_yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.command("info", short_help="Which STM32 answers, and what its boot ROM can do.")
@@ -65,11 +64,6 @@ def _options_if_any(bench: Bench, connection: Connection) -> str:
     return read_option_bytes(bench.flasher).hex()
 
 
-def _ask(text: str, given: dict[str, Any]) -> None:
-    if not given["yes"]:
-        click.confirm(text, abort=True, err=True)
-
-
 @click.command("protect", short_help="Protect an STM32 from being read, or sectors from writes.")
 @port_options
 @click.option("--readout", is_flag=True, help="Read-out protection, level 1.")
@@ -79,13 +73,14 @@ def _ask(text: str, given: dict[str, Any]) -> None:
     metavar="N,N,...",
     help="Write protection of the sectors with these codes, and of no other.",
 )
-@_yes
+@yes_option
 def protect_command(**given: Any) -> None:
     """Protect the chip. Level 1 is lifted by erasing everything, write protection at once."""
     if given["readout"] == (given["codes"] is not None):
         raise UsageError("protect from what?", expected="--readout, or --write N,N,...")
     codes = _codes(given["codes"])
-    _ask("Only erasing the whole chip lifts it. Protect it?", given) if given["readout"] else None
+    if given["readout"]:
+        ask("Only erasing the whole chip lifts it. Protect it?", yes=given["yes"])
     with opened(given) as bench:
         events = (
             protection.protect_readout(bench.flasher)
@@ -114,13 +109,13 @@ def _codes(text: str | None) -> list[int]:
 @port_options
 @click.option("--readout", is_flag=True, help="Level 1 to 0: ERASES ALL FLASH.")
 @click.option("--write", is_flag=True, help="Write protection of all sectors.")
-@_yes
+@yes_option
 def unprotect_command(**given: Any) -> None:
     """Lift read-out protection, which erases the whole chip, or write protection."""
     if given["readout"] == given["write"]:
         raise UsageError("lift which protection?", expected="--readout or --write")
     if given["readout"]:
-        _ask("This erases all flash of the chip. Go on?", given)
+        ask("This erases all flash of the chip. Go on?", yes=given["yes"])
     with opened(given) as bench:
         lift = protection.unprotect_readout if given["readout"] else protection.unprotect_writing
         for event in lift(bench.flasher):
@@ -135,7 +130,7 @@ def unprotect_command(**given: Any) -> None:
 @click.option(
     "--write", "digits", metavar="HEX", help="All of them, as they are shown; the chip resets."
 )
-@_yes
+@yes_option
 def option_bytes_command(**given: Any) -> None:
     """Show the option bytes, or write all of them at once.
 
@@ -143,7 +138,7 @@ def option_bytes_command(**given: Any) -> None:
     """
     data = _digits(given["digits"])
     if data is not None:
-        _ask("A power cut now may lock the chip. Write the option bytes?", given)
+        ask("A power cut now may lock the chip. Write the option bytes?", yes=given["yes"])
     with opened(given) as bench:
         if data is not None:
             for event in write_option_bytes(bench.flasher, data):

@@ -71,6 +71,11 @@ class FlashOptions:
     go: int | None = None
 
 
+def identifies(uid: bytes) -> bool:
+    """Whether *uid* tells one chip from another: not unread, and not blank, as in some clones."""
+    return bool(uid) and set(uid) not in ({0x00}, {0xFF})
+
+
 class Flasher:
     """One chip behind *connection*. Methods yield events; they raise UpdaterError."""
 
@@ -79,7 +84,8 @@ class Flasher:
     ) -> None:
         self.connection, self.chip = connection, chip
         self._rom = connection.rom
-        self._keeper: MemoryKeeper = keeper if keeper and connection.uid else NoKeeper()
+        is_known = keeper is not None and identifies(connection.uid)
+        self._keeper: MemoryKeeper = keeper if keeper and is_known else NoKeeper()
         self._memory: Memory = self._keeper.load(connection.info.pid, connection.uid)
         self._frame = read_frame(self._rom.rom.line.wants_full_packets)
         self._has_checksum: bool | None = None
