@@ -336,8 +336,9 @@ class Updater:
         try:
             self._link.confirm()
         except ModuleRefused:
-            yield Problem("the module does not take the confirmation; waiting for its next event")
-            self._heard.module = Module.BUSY
+            # it may have taken it, and both answers were lost: no version may be stated now
+            yield Problem("the module does not take the confirmation; asking for the plan anew")
+            self._heard.module = Module.QUIET
 
     def _floor(self) -> Seal:
         """The highest seal that was ever confirmed on this device."""
@@ -367,10 +368,18 @@ class Updater:
 
     def _do_finish(self) -> Iterator[Event]:
         module, inactive = self._heard.module, self._read[1]
-        if module is Module.NO_PLAN and inactive.phase in IN_PROGRESS:
-            # the module was asked and is in no upgrade: to state the version is no verdict
+        unheard = module is Module.NO_PLAN and inactive.phase in IN_PROGRESS
+        if unheard and not self._is_known():
             yield from self._do_report()
         self._result = self._judge_end(module, inactive)
+
+    def _is_known(self) -> bool:
+        """Whether the module knows the running version: then it is not stated without need.
+
+        A module that was asked for a plan and says nothing may still wait for the URL of one. There
+        it compares a version with the target of the upgrade before, which may be what runs.
+        """
+        return self._link.known_versions().get(self._policy.component) == self._version()
 
     def _judge_end(self, module: Module, inactive: Reading) -> Result:
         if self._intake.error is not None:

@@ -184,6 +184,17 @@ class ModuleOptions:
         Order.NONE, '+QIND: "FOTA","END",0 near 10705: none, before (2025), after (2022)', AT
     )
 
+    # Which target version a verdict is compared with
+    target_comes_with_url: bool = _option(
+        True,
+        "between confirm and URL a version is compared with the target of the upgrade before, or "
+        "with none; false: with the plan's, as the documents read",
+        SDK,
+    )
+    old_target_survives_reboot: bool = _option(
+        True, "the target of an upgrade that is over is known after a reboot", UNKNOWN + INF
+    )
+
     # Faults of SDK 2.9.0 that a module may have
     quirk_flag_zero: bool = _option(False, "10707 says 0 for refuse, too (else 1)", SDK)
     quirk_or_status: bool = _option(

@@ -52,6 +52,7 @@ class Upgrade:
         self._announced = False  # 10701 was sent, or is not to be sent any more
         self._errors = 0  # above 0 in NOPLAN: the platform is to send the URL again
         self._unsent: ComponentState | None = None  # one status waits for the link
+        self._target = ""  # of the last URL message: the plan's, or that of the upgrade before
         self.handlers: dict[str, Callable[[], None]] = {
             "race": lambda: self._enter(S.REVICEPLAN),
             "limit": lambda: self._enter(LIMITS[self.state][1]),
@@ -96,13 +97,18 @@ class Upgrade:
         return True
 
     def version_set(self, component: str, version: str) -> None:
-        """AT+QIOTMCUVER= is the verdict once a plan is confirmed: equal or failed."""
+        """AT+QIOTMCUVER= is the verdict once a plan is confirmed: equal or failed.
+
+        Equal to the target that the module knows. SDK 2.9.0 learns it from the URL message: until
+        then it still has that of the upgrade before, or none.
+        """
         plan = self._plan
         if plan is None or plan.component != component or self._met() not in VERDICT_STATES:
             return
         if plan.own:
             return
-        self._enter(S.UPDATESUCCESS if version == plan.target_version else S.UPDATEERROR)
+        target = self._target if self._options.target_comes_with_url else plan.target_version
+        self._enter(S.UPDATESUCCESS if version == target else S.UPDATEERROR)
 
     def _met(self) -> int:
         """The state that a version meets; SDK 2.9.0 can mix it up with one that was not sent."""
@@ -134,6 +140,8 @@ class Upgrade:
 
     def rebooted(self, own_version: str) -> None:
         """What a reboot makes of the state that the module, of that version now, had stored."""
+        if self._is_at_rest and not self._options.old_target_survives_reboot:
+            self._target = ""
         if self.state is S.UPDATING and self._plan is not None and self._plan.own:
             self._own_rebooted(own_version)
         elif self.state in RESTARTED_STATES:
@@ -145,6 +153,11 @@ class Upgrade:
             self._timers.start("url", self._options.url_retry_s)
 
     # --- conditions ---------------------------------------------------------------------
+
+    @property
+    def _is_at_rest(self) -> bool:
+        """No upgrade is stored: the file of the last one was erased at its end."""
+        return self.state is S.NOPLAN and not self._errors
 
     @property
     def _data(self) -> bytes:
@@ -311,6 +324,8 @@ class Upgrade:
             self._bad_urls -= 1
             self._enter(S.UPDATEERROR)
             return
+        assert self._plan is not None
+        self._target = self._plan.target_version
         self._piece = self._piece_at(0)
         self._enter(S.DOWNLOADSTART)
 
@@ -364,6 +379,7 @@ class Upgrade:
             self.want_url,
             self._bad_urls,
             tuple([self._center.plans.index(other) for other in self._others]),
+            self._target,
         )
 
     def save(self) -> dict[str, Any]:
@@ -381,10 +397,11 @@ class Upgrade:
             "want_url": self.want_url,
             "bad_urls": self._bad_urls,
             "others": [self._center.plans.index(other) for other in self._others],
+            "target": self._target,
         }
 
     def load(self, saved: Mapping[str, Any]) -> None:
-        """The last three fields are younger than the rest."""
+        """The last four fields are younger than the rest."""
         self.state = OtaState(saved["state"])
         self._plan = None if saved["plan"] is None else self._center.plans[saved["plan"]]
         self._piece = range(*saved["piece"])
@@ -394,3 +411,6 @@ class Upgrade:
         self._unsent = None if saved["unsent"] is None else ComponentState(saved["unsent"])
         self.want_url, self._bad_urls = saved.get("want_url", False), saved.get("bad_urls", 0)
         self._others = tuple(self._center.plans[index] for index in saved.get("others", ()))
+        began = self._plan is not None and self.state not in (S.NOPLAN, S.REVICEPLAN, S.SUBMITOTA)
+        known = self._plan.target_version if self._plan is not None and began else ""
+        self._target = saved.get("target", known)

@@ -8,7 +8,7 @@ import pytest
 from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan, package_bytes
 
 from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Package
-from mcu_updater.quectel.options import Faults, ModuleOptions
+from mcu_updater.quectel.options import Faults, Flag, ModuleOptions
 from mcu_updater.quectel.ota_states import ACTIONS, VERDICT_STATES, OtaState
 
 OK, ERROR = b"\r\nOK\r\n", b"\r\nERROR\r\n"
@@ -66,7 +66,8 @@ def test_the_tables_name_reachable_states_only():
 @pytest.mark.parametrize("state", REACHED)
 @pytest.mark.parametrize(("version", "code"), [(NEW, 10705), (OLD, 10706), ("2_0_0a", 10706)])
 def test_verdict(state, version, code):
-    t = REACHED[state](Terminal())
+    """As the documents read: one rule from confirm to the end."""
+    t = REACHED[state](Terminal(options=ModuleOptions(echo=False, target_comes_with_url=False)))
     got = t.send(f'AT+QIOTMCUVER="{COMPONENT}","{version}"')
     if state in VERDICT_STATES:
         assert got == OK + urc(f"7,{code}")
@@ -75,6 +76,68 @@ def test_verdict(state, version, code):
     else:
         assert got == OK
         assert t.module.ota_state is state
+
+
+@pytest.mark.parametrize("state", sorted(VERDICT_STATES & set(REACHED)))
+@pytest.mark.parametrize("version", [OLD, NEW, "2_0_0a"])
+def test_verdict_of_a_first_upgrade_as_sdk_2_9_0_has_it(state, version):
+    """Before the URL there is no target to be equal to: the right one gives 10706."""
+    t = REACHED[state](Terminal())
+    got = t.send(f'AT+QIOTMCUVER="{COMPONENT}","{version}"')
+    equal = version == NEW and state is not S.SUBMITOTA
+    assert got == OK + urc(f"7,{10705 if equal else 10706}")
+    assert t.module.ota_state is S.NOPLAN
+
+
+def second_upgrade(**options) -> Terminal:
+    """2_0_0 came by an upgrade; the one to 3_0_0 is confirmed, and its URL is not there."""
+    plans = [make_plan(), make_plan(target_version="3_0_0")]
+    t = Terminal(plans=plans, options=ModuleOptions(echo=False, **options)).updating()
+    assert urc("7,10705") in t.send(f'AT+QIOTMCUVER="{COMPONENT}","{NEW}"')
+    return t
+
+
+def confirm_again(t: Terminal) -> None:
+    t.ok("AT+QIOTOTAREQ=1")
+    assert b'"3_0_0"' in t.wait(0.2)
+    assert t.send("AT+QIOTUPDATE=1") == OK
+    assert t.module.ota_state is S.SUBMITOTA
+
+
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize(("version", "code"), [(NEW, 10705), ("3_0_0", 10706), (OLD, 10706)])
+def test_before_the_url_a_version_meets_the_target_of_the_upgrade_before(version, code, saved):
+    t = second_upgrade()
+    confirm_again(t)
+    if saved:
+        t.reload()
+    assert t.send(f'AT+QIOTMCUVER="{COMPONENT}","{version}"') == OK + urc(f"7,{code}")
+
+
+@pytest.mark.parametrize(("survives", "code"), [(True, 10705), (False, 10706)])
+def test_the_old_target_after_a_reboot(survives, code):
+    t = second_upgrade(old_target_survives_reboot=survives)
+    reboot(t)
+    t.wait(60)
+    confirm_again(t)
+    assert t.send(f'AT+QIOTMCUVER="{COMPONENT}","{NEW}"') == OK + urc(f"7,{code}")
+
+
+def test_after_the_url_the_new_target_counts():
+    t = second_upgrade()
+    confirm_again(t)
+    assert b"7,10701" in t.wait(0.5)
+    assert t.send(f'AT+QIOTMCUVER="{COMPONENT}","3_0_0"') == OK + urc("7,10705")
+
+
+def test_the_next_component_of_a_plan_meets_the_target_of_the_first():
+    plans = [make_plan(), make_plan(component="other", target_version="9")]
+    t = Terminal(plans=plans, options=ModuleOptions(echo=False, update_flag=Flag.NEVER))
+    t.ok('AT+QIOTMCUVER="other","8"')
+    t.updating()
+    assert urc("7,10705") in t.send(f'AT+QIOTMCUVER="{COMPONENT}","{NEW}"')
+    assert t.module.ota_state is S.SUBMITOTA
+    assert t.send(f'AT+QIOTMCUVER="other","{NEW}"') == OK + urc("7,10705")
 
 
 def test_other_components_are_no_verdict():
