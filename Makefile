@@ -59,7 +59,7 @@ format: $(STAMP) ## let ruff lay the code out
 powerloss: $(STAMP)  ## explore every scenario on one part of each class; formats, strategies, whole slots (takes hours)
 	@mkdir -p $(CAMPAIGN)
 	$(BIN)/mcu-updater powerloss --part each --scenario all --html $(CAMPAIGN)/scenarios.html \
-	  --junit $(CAMPAIGN)/scenarios.xml --json $(CAMPAIGN)/scenarios.json --certificates $(CAMPAIGN)
+	  --junit $(CAMPAIGN)/scenarios.xml --json-file $(CAMPAIGN)/scenarios.json --certificates $(CAMPAIGN)
 	$(BIN)/mcu-updater powerloss --check-sample 1000000 \
 	  --check $(CAMPAIGN)/STM32L476xG_remap_good_bin_3996b_s0.certificate.gz
 	$(BIN)/mcu-updater powerloss --scenario good --format hex --format s19

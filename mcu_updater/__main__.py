@@ -1,6 +1,6 @@
 """``python -m mcu_updater`` is ``mcu-updater``."""
 
-from mcu_updater.cli.entry import main
+from mcu_updater.start import main
 
 if __name__ == "__main__":
     main()

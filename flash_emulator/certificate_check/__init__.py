@@ -24,6 +24,6 @@ If all states are checked, the answers prove by induction that no cut leads out 
 """
 
 from flash_emulator.certificate_check.checker import confirm
-from flash_emulator.certificate_check.file import NotConfirmed
+from flash_emulator.certificate_check.file import NotACertificate, NotConfirmed
 
-__all__ = ["NotConfirmed", "confirm"]
+__all__ = ["NotACertificate", "NotConfirmed", "confirm"]

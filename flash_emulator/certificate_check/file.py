@@ -20,6 +20,10 @@ class NotConfirmed(BaseException):
     """The certificate does not hold. No Exception, so that no subject can hide it."""
 
 
+class NotACertificate(NotConfirmed):
+    """The file is none, or was damaged: it says nothing that could hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unseen:
     """What a state says nothing of: ranges, but for the slices that units do not hold."""
@@ -86,7 +90,7 @@ def read(path: str) -> Certificate:
                 chain = sha256(line.rstrip(b"\n")).hexdigest()
                 _take(certificate, entry, lines)
     except (EOFError, zlib.error, ValueError, LookupError, TypeError, OSError) as error:
-        raise NotConfirmed(f"line {lines + 1}: not as it must be: {error!r}") from error
+        raise NotACertificate(f"line {lines + 1}: not as it must be: {error}") from error
     certificate.head = chain
     _whole(certificate)
     return certificate
@@ -111,7 +115,7 @@ def _whole(certificate: Certificate) -> None:
     """All that can be asked without a boot."""
     header, totals, segments = certificate.header, certificate.totals, certificate.segments
     if (header.get("format"), header.get("version")) != ("flash power-loss certificate", 2):
-        raise NotConfirmed(f"not such a certificate: {header.get('format')!r}")
+        raise NotACertificate(f"not such a certificate: {header.get('format')!r}")
     if not totals:
         raise NotConfirmed("the file is cut short: no totals at its end")
     if not totals["complete"]:

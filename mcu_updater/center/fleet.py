@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
@@ -81,7 +83,17 @@ _worker: _Worker | None = None  # of this process
 
 def _start_worker(file: CenterFile, path: Path, terms: Terms, epoch_s: float) -> None:
     global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us: it hears of it as well
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = _Worker(file, Store.open(path), terms, epoch_s)
+
+
+def _end_with_parent() -> None:
+    """Whatever kills it: who waits for work would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run_in_worker(device: Device) -> Ending:
@@ -116,6 +128,8 @@ def run_fleet(
             for done in as_completed(running):
                 yield done.result()
         except BaseException:
+            for child in multiprocessing.active_children():  # SQLite keeps the file whole
+                child.terminate()
             pool.shutdown(cancel_futures=True)
             raise
     Store.open(path).close()  # the last one to close it leaves one file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from mcu_updater.center.model import Center, Device
 from mcu_updater.center.monitoring import monitor
 from mcu_updater.center.reading import BadCenterFile, CenterFile, read_center
 from mcu_updater.center.store import Store
-from mcu_updater.cli import paths
+from mcu_updater.cli import answers, paths
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.screen import console, show
@@ -28,7 +27,7 @@ file_argument = click.argument("file", type=paths.INPUT)
 db_option = click.option(
     "--db", type=paths.KEPT, metavar="DB", help="State file.  [default: FILE with the suffix .db]"
 )
-_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+_json_option = answers.json_option("One JSON object.")
 
 
 @click.group("center")
@@ -118,7 +117,7 @@ def offer(
     )
     offered = rules.choose(judged)
     if as_json:
-        click.echo(json.dumps(report.offer_json(judged, offered)))
+        answers.result(report.offer_json(judged, offered))
     else:
         show(report.offer_table(judged, offered))
 
@@ -201,7 +200,7 @@ def _show(
 ) -> None:
     seen = monitor(center, store, at_s)
     if as_json:
-        click.echo(json.dumps(report.monitoring_json(seen)))
+        (answers.event if clear else answers.result)(report.monitoring_json(seen))
         return
     if clear:
         console().clear()
@@ -214,7 +213,7 @@ def _show_log(store: Store, device_id: str, as_json: bool) -> None:
             raise UsageError("the center knows no such device", where=device_id)
         lines = store.log(device_id)
     if as_json:
-        click.echo(json.dumps(report.log_json(lines)))
+        answers.result(report.log_json(lines))
     else:
         show(report.log_table(lines))
 

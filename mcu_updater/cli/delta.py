@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +10,7 @@ import click
 
 from flash_emulator import Part
 from flash_emulator.traits import Kind
-from mcu_updater.cli import paths, values
+from mcu_updater.cli import answers, paths, values
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.screen import show
 from mcu_updater.delta import Algorithm, DeltaRejected, Header, Limits, apply_delta, parse_header
@@ -31,7 +30,7 @@ _base = click.option(
     metavar="ADDR",
     help="Where the slot begins, of images that have addresses.  [default: where they begin]",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+_json = answers.json_option("One JSON object instead of tables.")
 
 
 def _image(_: click.Context, __: click.Parameter, path: Path) -> ImageFile:
@@ -145,7 +144,7 @@ def delta_make(old: ImageFile, new: ImageFile, output: Path, as_json: bool, **gi
         )
     write_whole(output, made.package)
     if as_json:
-        click.echo(json.dumps(_made_json(made, costs)))
+        answers.result(_made_json(made, costs))
     elif output != STDOUT:
         show(makers_table(made), costs_table(costs))
         click.echo(f"{output}: {len(made.package)} bytes, by {made.maker}; applied: gives NEW")
@@ -187,7 +186,7 @@ def delta_info(file: bytes, as_json: bool) -> None:
             "package is not complete", expected=f"{expected} bytes", found=str(len(file))
         )
     if as_json:
-        click.echo(json.dumps(_header_json(header)))
+        answers.result(_header_json(header))
     else:
         show(header_table(header))
 

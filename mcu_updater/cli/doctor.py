@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict
 
@@ -10,16 +9,15 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from mcu_updater.cli import exits
+from mcu_updater.cli import answers, exits
 from mcu_updater.cli.screen import show
 from mcu_updater.host.checkup import Check, State, checks
-from mcu_updater.report.lines import SCHEMA
 
 _STYLES = {State.OK: "green", State.NOTE: "dim", State.WARNING: "yellow", State.FAILED: "red"}
 
 
 @click.command("doctor", short_help="Check this computer: libraries, ports, groups, locale, cache.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@answers.json_option("One JSON object instead of a table.")
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> None:
     """Check Python, libraries, extras, programs, ports, groups, locale and cache; say what to do.
@@ -31,9 +29,7 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
     failed = any(check.state is State.FAILED for check in found)
     if as_json:
         rows = [asdict(check) for check in found]
-        click.echo(
-            json.dumps({"schema": SCHEMA, "event": "doctor", "ok": not failed, "checks": rows})
-        )
+        answers.result({"event": "doctor", "checks": rows})
     else:
         show(_table(found), Text(f"\n{_sum(found)}"))
     ctx.exit(exits.NOT_USABLE if failed else exits.OK)

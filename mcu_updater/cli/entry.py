@@ -6,13 +6,15 @@ image takes less than a second; importing everything would take half of one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
 import click
 
-from mcu_updater.cli import exits
-from mcu_updater.errors import UpdaterError
+from mcu_updater import start
+from mcu_updater.cli import answers, exits, interrupts, streams
 
 COMMANDS: Final = {
     "board": "main:board",
@@ -43,7 +45,7 @@ COMMANDS: Final = {
 
 
 class Commands(click.Group):
-    """The one place where an error becomes a message and an exit code."""
+    """The one place where an error becomes a message, an exit code and the last JSON object."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -57,18 +59,39 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(f"mcu_updater.cli.{module}"), name)
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        found = super().resolve_command(ctx, args)
+        interrupts.raise_at_signals()
+        return found
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        answers.begin(args)
         try:
-            return super().invoke(ctx)
-        except UpdaterError as error:
-            exits.complain(error.message)
-            ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            exits.complain("interrupted")
-            ctx.exit(exits.INTERRUPTED)
+            return super().parse_args(ctx, args)
+        except click.ClickException as error:  # click itself tells it
+            answers.note_complaint(error.format_message())
+            answers.end(error.exit_code, "")
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        code = _code_of(partial(super().invoke, ctx))
+        ctx.exit(_code_of(partial(answers.end, code, exits.MEANINGS.get(code, ""))) or code)
+
+
+def _code_of(work: Callable[[], object]) -> int:
+    """What *work* ended with, whatever that was; it has then been told."""
+    try:
+        work()
+    except BaseException as error:
+        return exits.code_of(error)
+    return exits.OK
 
 
 def main() -> None:
+    start.leave_at_signals()
+    streams.guard()
     cli(prog_name="mcu-updater")
 
 

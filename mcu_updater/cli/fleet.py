@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from mcu_updater.center.monitoring import monitor
 from mcu_updater.center.reading import CenterFile, read_center
 from mcu_updater.center.store import Ending, Store
 from mcu_updater.center.trouble import Terms
-from mcu_updater.cli import paths, values
+from mcu_updater.cli import answers, paths, values
 from mcu_updater.cli.center import db_option, file_argument
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.screen import console, show
@@ -84,7 +83,7 @@ _SHOWN = 20  # endings that are told one by one
     "--replay", "replayed", metavar="ID", help="Only this device of the fleet, event by event."
 )
 @db_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
+@answers.json_option("One JSON object at the end.")
 @click.pass_context
 def command(ctx: click.Context, /, file: Path, db: Path | None, **given: Any) -> None:
     """Upgrade the devices of the center FILE, with power cuts and link faults, until all rest.
@@ -111,7 +110,7 @@ def command(ctx: click.Context, /, file: Path, db: Path | None, **given: Any) ->
     with closing(Store.open(path, read_only=True)) as store:
         seen = monitor(read.center, store)
     if given["as_json"]:
-        click.echo(json.dumps({**report.monitoring_json(seen), "wall_s": round(wall_s, 3)}))
+        answers.result({**report.monitoring_json(seen), "wall_s": round(wall_s, 3)})
     else:
         show(*report.monitoring_tables(seen, everyone=False))
         _tell(ended, file, terms, wall_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from flash_emulator import Part
 from mcu_updater.board.strategies import default_strategy
-from mcu_updater.cli import paths, values
+from mcu_updater.cli import answers, paths, values
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.fits import fit, fits, image_size, link_address, sector_ranges
 from mcu_updater.cli.names import PART, PART_METAVAR, STRATEGY, NameChoice
@@ -33,7 +32,7 @@ from mcu_updater.report.image import (
     image_view,
     picture,
 )
-from mcu_updater.report.lines import SCHEMA
+from mcu_updater.report.schema import SCHEMA
 from mcu_updater.storage import write_whole
 from mcu_updater.strategy import Strategy
 
@@ -60,7 +59,7 @@ _raw = click.option("--raw", is_flag=True, help="Take the bytes as they are, wha
 _component = click.option(
     "--component", default="", metavar="NAME", help="Of a package: the image for this component."
 )
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+_json = answers.json_option("One JSON object instead of text.")
 _reading = together(_base, _allow, _raw, _component)
 
 
@@ -110,7 +109,7 @@ def inspect(files: tuple[Path, ...], as_json: bool, **given: Any) -> None:
     found = (fit(file, *chosen),) if chosen else tuple(fits(file))
     report = _report(file, placed, found)
     if as_json:
-        click.echo(json.dumps(image_json(report)))
+        answers.result(image_json(report))
     else:
         show(*image_view(report))
 
@@ -215,7 +214,7 @@ def diff(first: Path, second: Path, equal: bool, as_json: bool, **given: Any) ->
             )
         }
         fields = {"schema": SCHEMA, "equal": found.is_none, **listed, "sectors": sectors}
-        click.echo(json.dumps(fields))
+        answers.result(fields)
     else:
         text = "" if sectors is None else f"sectors of the slot that differ: {sectors}"
         show(*difference_view((first.name, second.name), kinds, text))

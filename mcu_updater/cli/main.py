@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from flash_emulator import CutAt, Outcome, Part, load_part
 from flash_emulator.bootrom import fresh_uid
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
-from mcu_updater.cli import look, names, paths, values
+from mcu_updater.cli import answers, look, names, paths, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
 from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
 from mcu_updater.cli.options import (
@@ -77,7 +76,7 @@ _trial_options = together(
     ),
 )
 _screen_options = together(
-    click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text."),
+    answers.json_option("JSON lines instead of text."),
     click.option("--quiet", is_flag=True, help="Print nothing but errors."),
     click.option("--verbose", is_flag=True, help="Also print each step that was decided."),
 )
@@ -358,12 +357,12 @@ def board_new(
 
 @board.command("status")
 @_file
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+@answers.json_option("One JSON object instead of tables.")
 def board_status(file: Path, as_json: bool) -> None:
     """Show chip, banks, journals, module and cloud. Changes nothing."""
     status = look.board_status(load_board(file), ATTEMPTS)
     if as_json:
-        click.echo(json.dumps(status_json(status)))
+        answers.result(status_json(status))
     else:
         show(*status_tables(status))
 

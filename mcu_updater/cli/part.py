@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
@@ -23,6 +22,7 @@ from flash_emulator.part import (
 )
 from mcu_updater.board.layout import layout_of
 from mcu_updater.board.strategies import hazard, strategies_of
+from mcu_updater.cli import answers
 from mcu_updater.cli.names import PART, PART_METAVAR
 from mcu_updater.cli.screen import show
 from mcu_updater.errors import UsageError, address_text
@@ -69,19 +69,19 @@ def commands() -> None:
 
 
 @commands.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@answers.json_option("One JSON object instead of a table.")
 def part_list(as_json: bool) -> None:
     """List all parts."""
     rows = [_row(load_part(name)) for name in part_names()]
     if as_json:
-        click.echo(json.dumps(rows_json(rows)))
+        answers.result(rows_json(rows))
     else:
         show(PartList(rows))
 
 
 @commands.command("show", short_help="Show one with sources and a map.")
 @click.argument("part", type=PART, metavar=PART_METAVAR)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@answers.json_option("One JSON object instead of text.")
 def part_show(part: Part, as_json: bool) -> None:
     """Show all facts of a part with their sources, and draw its banks and sectors.
 
@@ -89,7 +89,7 @@ def part_show(part: Part, as_json: bool) -> None:
     """
     report = _report(part)
     if as_json:
-        click.echo(json.dumps(part_json(report, part)))
+        answers.result(part_json(report, part))
     else:
         show(*part_view(report))
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 from rich.table import Table
 
+from mcu_updater.cli import answers
 from mcu_updater.cli.screen import show
 from mcu_updater.host.ports import PortFacts, list_ports
-from mcu_updater.report.lines import SCHEMA
 
 _NONE = (
     "no serial port found. Plug in the adapter; dmesg says what the kernel makes of it. "
@@ -19,7 +18,7 @@ _NONE = (
 
 
 @click.command("ports", short_help="List serial ports, and who may open them.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@answers.json_option("One JSON object instead of a table.")
 def command(as_json: bool) -> None:
     """List the serial ports of this computer: USB identity, who may open each, latency timer.
 
@@ -27,7 +26,7 @@ def command(as_json: bool) -> None:
     """
     ports = list_ports()
     if as_json:
-        click.echo(json.dumps(ports_json(ports)))
+        answers.result(ports_json(ports))
     elif ports:
         show(ports_table(ports))
     else:
@@ -36,7 +35,7 @@ def command(as_json: bool) -> None:
 
 def ports_json(ports: list[PortFacts]) -> dict[str, object]:
     rows = [{**asdict(port), "usb_id": port.usb_id, "advice": port.advice} for port in ports]
-    return {"schema": SCHEMA, "event": "ports", "ports": rows}
+    return {"event": "ports", "ports": rows}
 
 
 def ports_table(ports: list[PortFacts]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ from flash_emulator.explore import Limits, Options, Processes, Progress
 from flash_emulator.explore.campaign import Campaign, Result, Verdict
 from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit
 from mcu_updater.board.strategies import default_strategy, strategies_of
-from mcu_updater.cli import paths
+from mcu_updater.cli import answers, paths
 from mcu_updater.cli.names import PART_METAVAR, NameChoice, PartName
 from mcu_updater.cli.powerloss_path import check_certificate, replay_path
 from mcu_updater.cli.powerloss_tables import comparison_table, findings, result_table
@@ -36,6 +37,7 @@ from mcu_updater.powerloss.catalogue import (
 )
 from mcu_updater.powerloss.images import FORMATS
 from mcu_updater.powerloss.scenario import Scenario
+from mcu_updater.storage import STDOUT, write_whole
 from mcu_updater.strategy import Strategy
 
 DEFAULT_PART = "STM32L476xG"
@@ -73,6 +75,7 @@ class Request:
     html: Path | None
     junit: Path | None
     json_file: Path | None
+    as_json: bool
     certificates: Path | None
     quiet: bool
 
@@ -86,10 +89,6 @@ def _size(_: click.Context, __: click.Parameter, text: str) -> str:
 def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...]) -> tuple[str, ...]:
     """What ``load_part`` finds each one by, also in another process."""
     return tuple(name if isinstance(name, str) else name.spec for name in names)
-
-
-def _file(**more: Any) -> click.Path:
-    return click.Path(path_type=Path, dir_okay=False, **more)
 
 
 @click.command("powerloss")
@@ -163,14 +162,14 @@ def _file(**more: Any) -> click.Path:
     default=os.cpu_count() or 1,
     help="Processes.  [default: one a core]",
 )
-@click.option("--html", type=_file(), help="Write a report for a browser.")
-@click.option("--junit", type=_file(), help="Write JUnit XML.")
 @click.option(
-    "--json",
-    "json_file",
-    type=_file(allow_dash=True),
-    help="Write all numbers and films; '-': to standard output.",
+    "--html", type=paths.OUTPUT_OR_STDOUT, metavar="FILE", help="Write a report for a browser."
 )
+@click.option("--junit", type=paths.OUTPUT_OR_STDOUT, metavar="FILE", help="Write JUnit XML.")
+@click.option(
+    "--json-file", type=paths.OUTPUT_OR_STDOUT, metavar="FILE", help="Write all numbers and films."
+)
+@answers.json_option("All numbers and films as one JSON object instead of a table.")
 @click.option(
     "--certificates",
     type=click.Path(path_type=Path, file_okay=False),
@@ -215,9 +214,9 @@ def command(
     something was found that is no known hazard; 2 when a limit stopped a search.
     """
     if replay is not None:
-        replay_path(image, replay, shrink=shrink)
+        replay_path(image, replay, shrink=shrink, as_json=given["as_json"])
     elif check is not None:
-        check_certificate(image, check, check_sample, given["seed"])
+        check_certificate(image, check, check_sample, given["seed"], as_json=given["as_json"])
     else:
         request = _request(image, **given)
         if request.strategy == "all":
@@ -313,34 +312,59 @@ def _teller(request: Request, each: Scenario) -> Callable[[Progress], None] | No
 
 def _explore(request: Request) -> None:
     scenarios = _scenarios(request)
+    _claim_reports(request)
     results = _run(request, scenarios)
+    done = _campaign(request, results)
+    if request.as_json:
+        answers.result(json.loads(campaign_json(done)))
+    elif STDOUT not in _reports(request):
+        show_unfolded(result_table(done))
+        for line in findings(done):
+            click.echo(line)
+    _write_reports(request, done)
+    _conclude(results)
+
+
+def _campaign(request: Request, results: list[Result]) -> Campaign:
     image = f" {request.image}" if request.image else ""
-    done = Campaign(
+    return Campaign(
         "Power loss, explored",
         tuple(results),
         datetime.now(UTC).isoformat(timespec="seconds"),
         f"mcu-updater powerloss{image} --replay",
     )
-    _write(request.html, lambda: campaign_html(done))
-    _write(request.junit, lambda: campaign_junit(done))
-    _write(request.json_file, lambda: campaign_json(done))
-    if request.json_file != Path("-"):
-        show_unfolded(result_table(done))
-        for line in findings(done):
-            click.echo(line)
-    _conclude(results)
 
 
-def _write(path: Path | None, render: Callable[[], str]) -> None:
-    if path is None:
-        return
-    if path == Path("-"):
-        click.echo(render())
-        return
-    try:
-        path.write_text(render(), encoding="utf-8")
-    except OSError as error:
-        raise PortError("cannot be written", where=str(path), found=error.strerror or "") from error
+def _reports(request: Request) -> dict[Path, Callable[[Campaign], str]]:
+    """What is to be written where."""
+    renders = {
+        request.html: campaign_html,
+        request.junit: campaign_junit,
+        request.json_file: campaign_json,
+    }
+    return {path: render for path, render in renders.items() if path is not None}
+
+
+def _claim_reports(request: Request) -> None:
+    """A report replaces the one of the last search. What cannot be written is said before this
+    search, which may take hours."""
+    given = [path for path in (request.html, request.junit, request.json_file) if path is not None]
+    if given.count(STDOUT) + request.as_json > 1:
+        raise UsageError("only one report can have standard output", expected="files for the rest")
+    for path in given:
+        paths.claim(path, force=True)
+
+
+def _write_reports(request: Request, done: Campaign) -> None:
+    """Each of them, whatever becomes of the others. Raises PortError for the first that failed."""
+    failed: list[PortError] = []
+    for path, render in _reports(request).items():
+        try:
+            write_whole(path, render(done).encode())
+        except PortError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def _conclude(results: list[Result]) -> None:
@@ -378,5 +402,8 @@ def _compare(request: Request, option_change_us: int | None) -> None:
         for name in request.scenarios or ("good",)
     ]
     results = _run(request, scenarios)
-    show_unfolded(comparison_table(scenarios, results, option_change_us))
+    if request.as_json:
+        answers.result(json.loads(campaign_json(_campaign(request, results))))
+    else:
+        show_unfolded(comparison_table(scenarios, results, option_change_us))
     _conclude(results)

@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from flash_emulator import load_part
-from flash_emulator.certificate_check import NotConfirmed, confirm
+from flash_emulator.certificate_check import NotACertificate, NotConfirmed, confirm
 from flash_emulator.explore import PathLeft
 from flash_emulator.explore.campaign import parse_replay_id
 from flash_emulator.explore.render import film_lines
-from mcu_updater.errors import UsageError, VerificationFailed
+from mcu_updater.cli import answers
+from mcu_updater.errors import ImageRejected, UsageError, VerificationFailed
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import filled, scenario, small_size, with_file
 from mcu_updater.powerloss.scenario import Scenario
@@ -43,7 +44,7 @@ def _world_of(name: str) -> dict[str, str]:
     return dict(zip(keys, [*words[:-1], words[-1][1:]], strict=True))
 
 
-def replay_path(image: Path | None, text: str, *, shrink: bool) -> None:
+def replay_path(image: Path | None, text: str, *, shrink: bool, as_json: bool = False) -> None:
     """Print what happens on the path of this ID; with *shrink*, on one with fewer cuts."""
     try:
         name, path = parse_replay_id(text)
@@ -53,15 +54,19 @@ def replay_path(image: Path | None, text: str, *, shrink: bool) -> None:
         film = campaign.film(subject, path)
     except (ValueError, PathLeft) as error:
         raise UsageError("this path cannot be run", where=text, found=str(error)) from error
-    for line in film_lines(film):
-        click.echo(line)
-    click.echo(f"ID: {name}:{path}")
+    lines = list(film_lines(film))
+    if as_json:
+        answers.result({"event": "replay", "id": f"{name}:{path}", "film": lines})
+    else:
+        click.echo("\n".join([*lines, f"ID: {name}:{path}"]))
     if film.violation is not None:
         question, found = film.violation
         raise VerificationFailed(f"not {question}", where=f"{name}:{path}", found=found)
 
 
-def check_certificate(image: Path | None, certificate: Path, sample: int, seed: int) -> None:
+def check_certificate(
+    image: Path | None, certificate: Path, sample: int, seed: int, *, as_json: bool = False
+) -> None:
     """Run *sample* states of *certificate* again. Raises VerificationFailed."""
 
     def world(header: dict[str, str]) -> tuple[Any, Any, Any]:
@@ -69,8 +74,16 @@ def check_certificate(image: Path | None, certificate: Path, sample: int, seed: 
         return subject, subject.flash, subject.rest
 
     try:
-        click.echo(confirm(str(certificate), world, sample=sample, seed=seed))
+        confirmed = str(confirm(str(certificate), world, sample=sample, seed=seed))
+    except NotACertificate as error:
+        raise ImageRejected(
+            "no whole certificate", where=str(certificate), found=str(error)
+        ) from error
     except NotConfirmed as error:
         raise VerificationFailed(
             "not confirmed", where=str(certificate), found=str(error)
         ) from error
+    if as_json:
+        answers.result({"event": "confirmed", "text": confirmed})
+    else:
+        click.echo(confirmed)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections import Counter
-from typing import Any, Protocol
+from typing import Protocol
 
 import click
 from rich.console import Console, RenderableType
@@ -14,8 +13,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from mcu_updater import events
+from mcu_updater.cli import answers
 from mcu_updater.events import Event, Work
-from mcu_updater.report.lines import SCHEMA, event_json, line_of, plain_line, render_line
+from mcu_updater.report.lines import event_json, line_of, plain_line, render_line
 from mcu_updater.report.summary import Summary, summary_json, summary_view
 
 _FILE_WIDTH = 120
@@ -140,24 +140,17 @@ class Bars:
 
 
 class JsonScreen:
-    """One object a line on stdout; the first carries the schema's number."""
-
-    def __init__(self) -> None:
-        self._head: dict[str, Any] = {"schema": SCHEMA}
+    """One object a line on stdout."""
 
     def event(self, event: Event, time_us: int) -> None:
-        self._print(event_json(event, time_us))
+        answers.event(event_json(event, time_us))
 
     def close(self) -> None: ...
 
     def note(self, text: str) -> None: ...
 
     def summary(self, summary: Summary) -> None:
-        self._print(summary_json(summary))
-
-    def _print(self, fields: dict[str, Any]) -> None:
-        click.echo(json.dumps({**self._head, **fields}))
-        self._head = {}
+        answers.result(summary_json(summary))
 
 
 class QuietScreen:

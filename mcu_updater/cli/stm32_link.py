@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from mcu_updater.cli import answers
 from mcu_updater.cli.chips import chip_of, chips_with, choose_chip
 from mcu_updater.cli.names import PART, PART_METAVAR
 from mcu_updater.cli.options import together
@@ -256,6 +257,6 @@ port_options = together(
         metavar="FOLDER",
         help="What is remembered of chips.  [default: mcu-updater/chips in the user's cache]",
     ),
-    click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text."),
+    answers.json_option("JSON lines instead of text."),
     click.option("--quiet", is_flag=True, help="Print nothing but errors."),
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import Any, Protocol, assert_never
 
 import click
 
+from mcu_updater.cli import answers
 from mcu_updater.errors import UsageError, address_text
 from mcu_updater.stm32.events import (
     Connected,
@@ -21,7 +21,6 @@ from mcu_updater.stm32.events import (
 )
 from mcu_updater.stm32.plan import EraseKind, FlashPlan
 
-SCHEMA = 1
 _JSON_EVERY_S = 0.2  # progress; the last of a stage always comes
 
 
@@ -168,10 +167,9 @@ class HumanScreen:
 
 
 class JsonScreen:
-    """One object a line on stdout; the first carries the schema's number."""
+    """One object a line on stdout."""
 
     def __init__(self) -> None:
-        self._head: dict[str, Any] = {"schema": SCHEMA}
         self._shown_s = 0.0
 
     def event(self, event: FlasherEvent) -> None:
@@ -179,20 +177,16 @@ class JsonScreen:
             if time.monotonic() - self._shown_s < _JSON_EVERY_S:
                 return
             self._shown_s = time.monotonic()
-        self._print(_event_json(event))
+        answers.event(_event_json(event))
 
     def note(self, text: str) -> None:
-        self._print({"event": "note", "text": text})
+        answers.event({"event": "note", "text": text})
 
     def result(self, fields: dict[str, Any], text: str) -> None:
         del text
-        self._print(fields)
+        answers.result(fields)
 
     def close(self) -> None: ...
-
-    def _print(self, fields: dict[str, Any]) -> None:
-        click.echo(json.dumps({**self._head, **fields}))
-        self._head = {}
 
 
 class QuietScreen:

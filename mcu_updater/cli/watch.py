@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from mcu_updater.board import Board, load_board, save_board
-from mcu_updater.cli import exits, look, paths
+from mcu_updater.cli import answers, exits, look, paths
 from mcu_updater.cli.link import PORT_HELP, BoardSaver, LinkOptions, module_options
 from mcu_updater.cli.options import read_size_option
 from mcu_updater.cli.signatures import signature_options, trust_of
@@ -71,7 +71,7 @@ class Watch:
                 self._close()
                 save_board(self._board, self._path)
         running = look.running(self._board)
-        self._log.say("Stopped", f"stopped; the board runs {running}", version=running.version)
+        self._log.say("stopped", f"stopped; the board runs {running}", version=running.version)
         return exits.STOPPED
 
     def _round(self) -> None:
@@ -82,17 +82,17 @@ class Watch:
             self._session()
         except PortError as error:
             self._close()
-            self._wait("PortLost", error)
+            self._wait("port-lost", error)
         except LinkError as error:
             self._close()  # over a network, silence may be all that is left of a connection
-            self._wait("NoAnswer", error)
+            self._wait("no-answer", error)
         except ModuleRefused as error:
-            self._wait("NotReady", error)
+            self._wait("not-ready", error)
 
     def _open(self) -> None:
         self._port = self._link.open()
         self._link.attach(self._board, self._port, self._stop, self._saver, None)
-        self._log.say("PortOpened", f"{self._port.name} is open", port=self._port.name)
+        self._log.say("port-opened", f"{self._port.name} is open", port=self._port.name)
 
     def _close(self) -> None:
         if self._port is not None:
@@ -110,20 +110,15 @@ class Watch:
             self._pause.reset()
             if result.outcome is Outcome.UPDATED:
                 version = look.running(self._board).version
-                self._log.say("Upgraded", f"version {version} runs", version=version)
+                self._log.say("upgraded", f"version {version} runs", version=version)
             return
-        self._wait(_event_name(result.outcome), result.error)
+        self._wait(result.outcome, result.error)
 
     def _wait(self, name: str, error: UpdaterError | None) -> None:
         pause_s = self._pause.take()
         text = f"{error.message if error else name}. Again in {pause_s:g} s"
         self._log.say(name, text, exit_code=error.exit_code if error else 0, again_s=pause_s)
         self._stop.wait(pause_s, time.sleep)
-
-
-def _event_name(outcome: Outcome) -> str:
-    """``plan refused`` as the name of an event: ``PlanRefused``."""
-    return "".join(word.capitalize() for word in outcome.split())
 
 
 @click.command("watch", short_help="Stay with a module, and upgrade whenever it offers something.")
@@ -147,7 +142,7 @@ def _event_name(outcome: Outcome) -> str:
 @read_size_option
 @signature_options
 @module_options
-@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
+@answers.json_option("JSON lines instead of text.")
 @click.option("--verbose", is_flag=True, help="Also log each step that was decided.")
 @click.pass_context
 def command(ctx: click.Context, /, file: Path, **given: Any) -> None:

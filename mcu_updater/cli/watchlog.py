@@ -6,7 +6,6 @@ Text: ``2026-01-31T10:57:20.123Z module  10700 plan for STM32 ...``. JSON: the s
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,8 +13,10 @@ from typing import Any, Protocol
 
 import click
 
+from mcu_updater.cli import answers
 from mcu_updater.events import Decided, Event, Progress
-from mcu_updater.report.lines import SCHEMA, event_json, line_of
+from mcu_updater.report.lines import event_json, line_of
+from mcu_updater.report.schema import event_name
 
 _TENTHS = 10
 
@@ -31,7 +32,7 @@ class Log(Protocol):
         """Something that happened in an update."""
 
     def say(self, name: str, text: str, **fields: object) -> None:
-        """Something that happened to the watch; *name* as in ``PortLost``."""
+        """Something that happened to the watch; *name* as in ``port-lost``."""
 
 
 class _Filtered(ABC):
@@ -80,13 +81,7 @@ class TextLog(_Filtered):
 
 
 class JsonLog(_Filtered):
-    """The first line carries the schema's number, as those of ``update`` do."""
-
-    _head: dict[str, Any]
-
-    def __init__(self, *, verbose: bool, now: Callable[[], datetime] = utc_now) -> None:
-        super().__init__(verbose=verbose, now=now)
-        self._head = {"schema": SCHEMA}
+    """As ``update`` writes them, with the time on the wall."""
 
     def _write(self, event: Event) -> None:
         fields = event_json(event, 0)
@@ -94,8 +89,7 @@ class JsonLog(_Filtered):
         self._print(fields)
 
     def say(self, name: str, text: str, **fields: object) -> None:
-        self._print({"event": name, "text": text, **fields})
+        self._print({"event": event_name(name), "text": text, **fields})
 
     def _print(self, fields: dict[str, Any]) -> None:
-        click.echo(json.dumps({**self._head, "time": self._time(), **fields}))
-        self._head = {}
+        answers.event({"time": self._time(), **fields})

@@ -18,6 +18,7 @@ from mcu_updater.board.strategies import hazard
 from mcu_updater.powerloss.scenario import Scenario
 from mcu_updater.powerloss.subject import OPTIONS_LOST, BoardSubject
 from mcu_updater.slot import CopyLayout, Layout
+from mcu_updater.storage import new_file
 from mcu_updater.strategy import Strategy
 
 FILMS = 3  # counterexamples of one search that are filmed
@@ -70,7 +71,7 @@ def _search(
 
     if terms.certificates is None:
         return search(None), ""
-    with certificate_file(terms.certificates, subject.scenario).open("w+b") as file:
+    with new_file(certificate_file(terms.certificates, subject.scenario)) as file:
         writer = CertificateWriter(file, subject.scenario.world)
         report = search(writer)
         return report, writer.finish(report)

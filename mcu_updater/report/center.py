@@ -15,7 +15,7 @@ from mcu_updater.center.model import Center
 from mcu_updater.center.monitoring import DeviceState, DeviceView, Monitoring, PlanView
 from mcu_updater.center.rules import Judged
 from mcu_updater.center.store import Ended, Ending, LogLine
-from mcu_updater.report.lines import SCHEMA
+from mcu_updater.report.schema import SCHEMA
 
 _ORDINARY = frozenset({DeviceState.UPGRADED, DeviceState.NOT_REQUIRED})
 _SHOWN = 40  # devices in a table

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mcu_updater.errors import address_text
-from mcu_updater.report.lines import SCHEMA
 from mcu_updater.report.part import size_text
+from mcu_updater.report.schema import SCHEMA
 
 _COLUMNS = 64  # of the picture
 _LISTED = 12  # ranges and segments in a table

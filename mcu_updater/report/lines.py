@@ -20,9 +20,7 @@ from mcu_updater.events import (
     Resumed,
     SelfTested,
 )
-
-SCHEMA = 1
-"""Of the JSON lines; one more whenever a field is renamed, removed or changes its meaning."""
+from mcu_updater.report.schema import event_name
 
 _STYLES = {  # the word always says what the colour says
     "boot": "bold",
@@ -95,4 +93,4 @@ def render_line(line: Line, time_us: int) -> Table:
 
 def event_json(event: Event, time_us: int) -> dict[str, Any]:
     """The event's own fields, its name first, and the simulated time at the end."""
-    return {"event": type(event).__name__, **asdict(event), "time_us": time_us}
+    return {"event": event_name(type(event).__name__), **asdict(event), "time_us": time_us}

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mcu_updater.errors import address_text
-from mcu_updater.report.lines import SCHEMA
+from mcu_updater.report.schema import SCHEMA
 
 _BAR = 16  # columns of a whole bank
 _ALIASES = {"none": "-", "fb_mode": "fb_mode", "swap_option": "option"}

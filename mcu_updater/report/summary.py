@@ -72,7 +72,7 @@ class Summary:
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:
-    return {"event": "Summary", **asdict(summary), "simulated_us": summary.simulated_us}
+    return {"event": "summary", **asdict(summary), "simulated_us": summary.simulated_us}
 
 
 def summary_view(summary: Summary) -> RenderableType:

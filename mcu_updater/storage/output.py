@@ -132,8 +132,8 @@ def _beside(target: Path) -> tuple[Path, BinaryIO]:
     """A new file in the same folder, which is on the same file system."""
     name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
     temporary = target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    return temporary, os.fdopen(os.open(temporary, flags, _NEW_MODE), "wb")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return temporary, os.fdopen(os.open(temporary, flags, _NEW_MODE), "w+b")
 
 
 def _inherit(descriptor: int, old: os.stat_result | None) -> None:

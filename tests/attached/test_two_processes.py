@@ -185,17 +185,17 @@ def test_watch_outlives_its_port_and_stops_when_asked(tmp_path):
     file, link = tmp_path / "one.board", tmp_path / "tty"
     assert update(PACKAGE, "--board", file, "--to", "1.5.0").returncode == 0  # the board's module
     with watching("--module", link, "--board", file) as client:
-        assert until(client, "PortLost")["again_s"] == 1.0
+        assert until(client, "port-lost")["again_s"] == 1.0
         with serving(*SERVE, "--link", link) as module:
             where(module)
-            assert until(client, "PortOpened")["port"] == str(link)
-            assert until(client, "Upgraded")["version"] == "2_0_0"
-        until(client, "PortLost")
+            assert until(client, "port-opened")["port"] == str(link)
+            assert until(client, "upgraded")["version"] == "2_0_0"
+        until(client, "port-lost")
         with serving(*SERVE, "--link", link) as module:
             where(module)
-            until(client, "PortOpened")
-            until(client, "ModuleTold")
+            until(client, "port-opened")
+            until(client, "module-told")
             client.send_signal(signal.SIGINT)
-            assert until(client, "Stopped")["version"] == "2_0_0"
+            assert until(client, "stopped")["version"] == "2_0_0"
             assert client.wait(PATIENCE_S) == 12
     assert runs(file) == "2_0_0"

@@ -35,7 +35,7 @@ def why(board: Path) -> str:
 
 def test_a_new_board(board: Path):
     found = status(board)
-    assert (found["schema"], found["part"], found["component"]) == (1, "STM32L476xG", "STM32")
+    assert (found["schema"], found["part"], found["component"]) == (2, "STM32L476xG", "STM32")
     first, second = found["banks"]
     assert (first["phase"], first["version"], first["intact"]) == ("CONFIRMED", "1.0.0", True)
     assert first["image_sha256"].startswith("aaa29f302d711f23")

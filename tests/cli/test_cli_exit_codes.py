@@ -1,11 +1,12 @@
 """Each documented exit code, reached through the command; and what stays untouched."""
 
+import json
 import random
 import zipfile
 from pathlib import Path
 
 import pytest
-from command_line import NEW, OLD, run, runs, status, update
+from command_line import FIXTURES, NEW, OLD, run, runs, status, update
 
 from flash_emulator import EmulatedFlash
 from mcu_updater import errors
@@ -21,12 +22,19 @@ def board(tmp_path: Path) -> Path:
 
 
 def test_the_table_is_the_documented_one():
-    assert sorted(exits.MEANINGS) == [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 130]
+    assert sorted(exits.MEANINGS) == [*range(14), 129, 130, 141, 143]
     classes = errors.UpdaterError.__subclasses__()
     assert {error.exit_code for error in classes} <= set(exits.MEANINGS)
     help_text = run("--help").stdout
     for code, meaning in exits.MEANINGS.items():
         assert f"{code:>3}  {meaning}" in help_text
+
+
+def test_the_readme_has_the_table():
+    text = (FIXTURES.parent / "README.md").read_text(encoding="utf-8")
+    rows = text.partition("| exit code | meaning |")[2].partition("\n\n")[0].splitlines()[2:]
+    codes = [int(code) for row in rows for code in row.split("|")[1].split(",")]
+    assert sorted(codes) == sorted(exits.MEANINGS)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +70,8 @@ def test_usage_errors_touch_nothing(options: tuple[object, ...], board: Path):
     result = update("--board", board, *options)
     assert result.exit_code == 2, result.output
     assert "error: " in result.stderr.lower()
-    assert result.stdout == ""
+    lines = result.stdout.splitlines()  # programs are told, too
+    assert [json.loads(line)["exit_code"] for line in lines] == [2] * ("--json" in options)
     assert board.read_bytes() == before
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import click
 import pytest
 from command_line import NEW, run
 
+from mcu_updater.cli.entry import cli
 from mcu_updater.cli.watch import FIRST_PAUSE_S, LONGEST_PAUSE_S, Pause
 from mcu_updater.cli.watchlog import JsonLog, TextLog
 from mcu_updater.events import Decided, ModuleSaid, Problem, Progress, Work
@@ -72,9 +74,10 @@ EVENTS = [
 
 
 def written(capsys, log) -> list[str]:
-    for event in EVENTS:
-        log.event(event)
-    log.say("PortLost", "it is gone", again_s=2.0)
+    with click.Context(cli):
+        for event in EVENTS:
+            log.event(event)
+        log.say("port-lost", "it is gone", again_s=2.0)
     return capsys.readouterr().out.splitlines()
 
 
@@ -90,9 +93,9 @@ def test_text_lines(capsys):
 def test_json_lines(capsys):
     lines = [json.loads(line) for line in written(capsys, JsonLog(verbose=True, now=lambda: NOON))]
     assert lines[0] == {
-        "schema": 1,
+        "schema": 2,
         "time": "2026-01-31T12:00:00.123Z",
-        "event": "Decided",
+        "event": "decided",
         "step": "ASK",
         "active": "CONFIRMED",
         "inactive": "EMPTY",
@@ -102,7 +105,7 @@ def test_json_lines(capsys):
     assert lines[1]["code"] == 10700
     assert lines[-1] == {
         "time": "2026-01-31T12:00:00.123Z",
-        "event": "PortLost",
+        "event": "port-lost",
         "text": "it is gone",
         "again_s": 2.0,
     }

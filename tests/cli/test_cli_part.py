@@ -50,7 +50,7 @@ def test_the_list_has_a_line_for_each_part() -> None:
 
 def test_the_list_for_programs() -> None:
     found = shown_json("list")
-    assert found["schema"] == 1
+    assert found["schema"] == 2
     rows = {row["name"]: row for row in found["parts"]}
     assert list(rows) == part_names()
     assert rows["STM32F407xG"]["sectors"] == [[4, 16384], [1, 65536], [7, 131072]]

@@ -23,8 +23,9 @@ from command_line import (
 
 from mcu_updater import events
 from mcu_updater.board import Board
+from mcu_updater.report.schema import event_name
 
-EVENTS = {event.__name__: event for event in get_args(events.Event)}
+EVENTS = {event_name(event.__name__): event for event in get_args(events.Event)}
 
 
 @pytest.fixture
@@ -57,25 +58,25 @@ def test_update_as_json_lines(suffix: str):
     result = update("--json", image=NEW[suffix])
     assert result.exit_code == 0
     lines = json_lines(result)
-    assert lines[0]["schema"] == 1
+    assert lines[0]["schema"] == 2
     assert all("schema" not in line for line in lines[1:])
     *told, summary = lines
     for line in told:
         expected = {field.name for field in fields(EVENTS[line["event"]])}
         assert set(line) - {"schema"} == expected | {"event", "time_us"}
-    assert [line["code"] for line in named(told, "ModuleSaid")][-1] == 10705
-    assert named(told, "Progress")[-1] == {
-        "event": "Progress",
+    assert [line["code"] for line in named(told, "module-said")][-1] == 10705
+    assert named(told, "progress")[-1] == {
+        "event": "progress",
         "work": "verify",
         "done": 9236,
         "total": 9236,
-        "time_us": named(told, "Progress")[-1]["time_us"],
+        "time_us": named(told, "progress")[-1]["time_us"],
     }
     check_summary(summary, NEW[suffix].stat().st_size)
 
 
 def check_summary(summary: dict, package_bytes: int) -> None:
-    assert summary["event"] == "Summary"
+    assert summary["event"] == "summary"
     assert (summary["outcome"], summary["exit_code"], summary["error"]) == ("updated", 0, "")
     assert summary["before"] == {"bank": "A", "version": "1.0.0"}
     assert summary["after"] == {"bank": "B", "version": "2.0.0"}
@@ -101,9 +102,9 @@ def test_verbose_also_tells_the_steps():
 def test_small_pieces_and_reads(size: int):
     lines = json_lines(update("--json", "--piece-size", 3000, "--read-size", size))
     assert lines[-1]["exit_code"] == 0
-    pieces = [line for line in named(lines, "ModuleSaid") if line["code"] == 10703]
+    pieces = [line for line in named(lines, "module-said") if line["code"] == 10703]
     assert len(pieces) == 4
-    first = named(lines, "Progress")[0]
+    first = named(lines, "progress")[0]
     assert (first["work"], first["done"]) == ("download", size)
 
 
@@ -189,7 +190,7 @@ def test_a_cut_erase_is_told_in_words():
 
 def test_a_cut_in_json_ends_with_a_summary():
     *_, summary = json_lines(update("--json", "--cut-at", 600))
-    assert (summary["event"], summary["exit_code"]) == ("Summary", 9)
+    assert (summary["event"], summary["exit_code"]) == ("summary", 9)
     assert summary["cut"]["operation"] == 600
     assert summary["cut"]["address"] == 0x0808_9040
     assert summary["erases"]["count"] + summary["programs"]["count"] == 599

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -27,7 +28,8 @@ def test_a_limit_is_no_pass() -> None:
 
 def test_a_pass_with_all_its_evidence(tmp_path: Path) -> None:
     files = {name: tmp_path / f"report.{name}" for name in ("html", "json", "junit")}
-    options = [word for name, file in files.items() for word in (f"--{name}", str(file))]
+    names = {"html": "--html", "json": "--json-file", "junit": "--junit"}
+    options = [word for name, file in files.items() for word in (names[name], str(file))]
     result = run(*TINY, *options, "--certificates", str(tmp_path / "certificates"))
     assert result.exit_code == 0, result.output
     assert "passed" in result.output
@@ -41,12 +43,18 @@ def test_a_pass_with_all_its_evidence(tmp_path: Path) -> None:
     assert "confirmed: 3 of" in checked.output
 
 
-def test_a_certificate_that_was_touched_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [b"not a certificate", b"", gzip.compress(b"[]"), gzip.compress(b'{"chain": 1')],
+    ids=["text", "empty", "no object", "cut short"],
+)
+def test_what_is_no_certificate_is_refused(tmp_path: Path, content: bytes) -> None:
     false = tmp_path / "false.certificate.gz"
-    false.write_bytes(b"not a certificate")
+    false.write_bytes(content)
     result = run("--check", str(false))
-    assert result.exit_code == 7
-    assert "not confirmed" in result.output
+    assert result.exit_code == 3
+    assert "no whole certificate" in result.output
+    assert "Error(" not in result.output and "BadGzipFile" not in result.output
 
 
 def test_a_finding_is_shown_and_replayed() -> None:

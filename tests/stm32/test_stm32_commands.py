@@ -30,7 +30,7 @@ def test_flash_verify_read_erase_in_json_and_in_words(tmp_path, firmware, common
     with chip(tmp_path):
         flashed = run("flash", firmware, *common, "--json")
         lines = [json.loads(line) for line in flashed.stdout.splitlines()]
-        assert flashed.exit_code == 0 and lines[0]["schema"] == 1
+        assert flashed.exit_code == 0 and lines[0]["schema"] == 2
         done = lines[-1]
         assert done["event"] == "done" and done["written_bytes"] == 6000 and done["turnarounds"]
         assert "parity" in next(line["text"] for line in lines if line["event"] == "note")

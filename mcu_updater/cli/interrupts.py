@@ -1,0 +1,50 @@
+"""What ends a command from outside: signals, and a reader of standard output that has left.
+
+All of them are KeyboardInterrupt, so that whatever puts things away at Ctrl-C does so for each.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+from mcu_updater import start
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141  # 128 + SIGPIPE: as a program that does not care would end
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ends the command with *exit_code*; *text* says why."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.text = text
+        self.exit_code = exit_code
+
+
+def text_and_code(interrupt: KeyboardInterrupt) -> tuple[str, int]:
+    if isinstance(interrupt, Interrupted):
+        return interrupt.text, interrupt.exit_code
+    return "interrupted", INTERRUPTED
+
+
+def raise_at_signals() -> None:
+    """All is imported: from now on a signal is raised where the command is at work.
+
+    Only in place of ``start.leave``: where somebody else's program runs us, its handlers stay.
+    """
+    for number in start.SIGNALS:
+        if signal.getsignal(number) is start.leave:
+            signal.signal(number, _raiser(os.getpid()))
+
+
+def _raiser(owner: int) -> Callable[[int, FrameType | None], None]:
+    def handle(number: int, _: FrameType | None) -> None:
+        if os.getpid() != owner:  # a child that was forked has nothing to put away
+            os._exit(128 + number)
+        raise Interrupted(start.WORDS[signal.Signals(number).name], 128 + number)
+
+    return handle
