@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 
 from flash_emulator.errors import AlignmentError, UnreadableUnit, WriteProtected
+from flash_emulator.part import Part, packaged_part
 from flash_emulator.sensing import Sensing
 from flash_emulator.trace import Operation
 from flash_emulator.traits import Aliasing, BankSelect
@@ -14,6 +16,10 @@ _SRAM = range(0x2000_0000, 0x4000_0000)  # Armv7-M, DDI 0403, table B3-1
 
 class Banks(Sensing):
     """The part of the device that starts, and that the option bytes rule."""
+
+    @abstractmethod
+    def _set_up(self) -> None:
+        """Take from the part what every operation asks for."""
 
     def power_on(self) -> None:
         """After a cut or at the start of a session: registers reset, weak units a step weaker."""
@@ -27,8 +33,38 @@ class Banks(Sensing):
     def reset(self) -> None:
         """System reset: a run-time alias is gone, and with it all that is under way."""
         self.options.reset()
+        self._follow_bank_option()
         self._busy_until_us = [0] * self.part.bank_count
         self._mapped = self._bank_after_reset()
+
+    def _follow_bank_option(self) -> None:
+        """One bank or two, as the loaded options say, where the other part is known.
+
+        What the array holds stays at its addresses. That is a choice: with one bank two units are
+        read side by side, and no document at hand says how they come to lie after a change. A chip
+        that a mismatch has changed shows nothing before it is erased anyway.
+        """
+        name = self.part.options.other_part(self.options.loaded)
+        if name is None:
+            return
+        other = packaged_part(name)
+        if (other.size, other.program_unit) == (self.part.size, self.part.program_unit):
+            self._become(other)
+
+    def _become(self, other: Part) -> None:
+        """Wear and write protection of old sectors are those of the new ones in their place."""
+        wear = _counts_by_place(self.part, self.erase_counts)
+        protected = self.options.protected
+        self.part = other
+        self.options.take_model(other.options)
+        self.options.unprotect_sectors()
+        self.erase_counts = []
+        for start, size in other.sector_starts.items():
+            here = [(at, count) for at, end, count in wear if at < start + size and start < end]
+            self.erase_counts.append(max(count for _, count in here))
+            if any(at in protected for at, _ in here):
+                self.options.protect({start})
+        self._set_up()
 
     def _bank_after_reset(self) -> int:
         match self.part.aliasing:
@@ -121,3 +157,9 @@ class Banks(Sensing):
             end = sector + self.part.sector_starts[sector]
             if sector < offset + size and offset < end:
                 raise WriteProtected("WRPERR", "the sector is protected", address)
+
+
+def _counts_by_place(part: Part, counts: list[int]) -> list[tuple[int, int, int]]:
+    """First byte, byte behind the last, and how often erased, of every sector."""
+    spans = zip(part.sector_starts.items(), counts, strict=True)
+    return [(start, start + size, count) for (start, size), count in spans]

@@ -13,7 +13,8 @@ The model, with all its chances:
 * WEAK: all cells have moved. Of a program, one in four of the moving cells, at least one, is
   fading: it reads right after the next power-on; half of them (evenly) no longer after the one
   that follows, the others after one more. Of an erase, the units are frail: they can be
-  programmed, and what is programmed fades like that.
+  programmed, and what is programmed fades like that. And one in four of the cells that the erase
+  has moved, at least one in each unit, is fading too: later reads may show the old zeros again.
 * A unit of a sector whose erase was cut is frail where all its cells read 1, whatever it was
   before. Only an erase that completes makes it virgin.
 """
@@ -28,6 +29,8 @@ from functools import lru_cache
 from flash_emulator.cells import Cells
 from flash_emulator.pages import Mark, RawUnit
 from flash_emulator.power import Outcome
+
+Draw = tuple[int, int, float]
 
 SHARES = range(5, 252)  # of 256: evenly from 2 to 98 percent
 WEAK_SHARE = 64  # of 256: one in four
@@ -115,10 +118,13 @@ def _erased(
 ) -> Iterator[tuple[int, RawUnit]]:
     bits = cells.word_bits
     ones = (1 << bits) - 1
-    if outcome in (Outcome.BLANK, Outcome.WEAK):
-        refuses = outcome is Outcome.BLANK and cells.code is not None
+    if outcome is Outcome.BLANK:
+        refuses = cells.code is not None
         raw = RawUnit(ones, spent=refuses, frail=not refuses)
         yield from ((unit, raw) for unit in units)
+        return
+    if outcome is Outcome.WEAK:
+        yield from _weakly_erased(cells, units, dice, seed)
         return
     unsure = outcome is Outcome.METASTABLE
     if seed is None:
@@ -135,6 +141,24 @@ def _erased(
         yield unit, RawUnit(word, metastable=doubtful, spent=not clean, frail=clean)
 
 
+def _weakly_erased(
+    cells: Cells, units: range, dice: random.Random, seed: str | None
+) -> Iterator[tuple[int, RawUnit]]:
+    bits = cells.word_bits
+    draws = _weak_draws(dice, len(units), bits) if seed is None else _kept(seed, len(units), bits)
+    for unit, draw in zip(units, draws, strict=True):
+        if cells.mark(unit) is not Mark.UNKNOWN:  # of those nobody knows what may come back
+            yield unit, _weakly_erased_unit(cells, unit, draw)
+
+
+def _weakly_erased_unit(cells: Cells, unit: int, draw: Draw) -> RawUnit:
+    """All cells read 1; some that were 0 do so for one power-on, others for two."""
+    quarter, early, one = draw
+    ones = (1 << cells.word_bits) - 1
+    drifting = _some(ones & ~cells.word(unit), quarter, one)
+    return RawUnit(ones, fading=(0, drifting & early, drifting & ~early), spent=False, frail=True)
+
+
 def erased_unit(cells: Cells, units: range, unit: int, outcome: Outcome, seed: str) -> RawUnit:
     """What ``cut_erase`` of the sector of *units*, with the same draws, leaves of one *unit*."""
     ones = (1 << cells.word_bits) - 1
@@ -147,11 +171,11 @@ def erased_unit(cells: Cells, units: range, unit: int, outcome: Outcome, seed: s
             moved, quarter, one = draws[unit - units.start]
             old = cells.word(unit)
             return RawUnit(old | moved, _some(ones & ~old, quarter, one) if unsure else 0)
+        case Outcome.WEAK:
+            draws = _kept(seed, len(units), cells.word_bits)
+            return _weakly_erased_unit(cells, unit, draws[unit - units.start])
         case _:
             return RawUnit(ones)
-
-
-Draw = tuple[int, int, float]
 
 
 def _erase_draws(dice: random.Random, units: int, bits: int, unsure: bool) -> tuple[Draw, ...]:
@@ -170,6 +194,19 @@ def _erase_draws(dice: random.Random, units: int, bits: int, unsure: bool) -> tu
 @lru_cache(maxsize=128)
 def _remembered_draws(seed: str, units: int, bits: int, unsure: bool) -> tuple[Draw, ...]:
     return _erase_draws(random.Random(seed), units, bits, unsure)  # noqa: S311
+
+
+def _weak_draws(dice: random.Random, units: int, bits: int) -> tuple[Draw, ...]:
+    """For each unit: a quarter of its cells, half of them, and one."""
+    return tuple(
+        (chance(dice, bits, WEAK_SHARE), dice.getrandbits(bits), dice.random())
+        for _ in range(units)
+    )
+
+
+@lru_cache(maxsize=128)
+def _kept(seed: str, units: int, bits: int) -> tuple[Draw, ...]:
+    return _weak_draws(random.Random(seed), units, bits)  # noqa: S311
 
 
 def chance(dice: random.Random, bits: int, share: int) -> int:

@@ -233,11 +233,11 @@ class EmulatedFlash(Banks, Holding, Damage):
     def program_in_row(self, address: int, data: bytes) -> None:
         """Whole units of a row that fast programming has begun, as ``program_fast`` has them.
 
-        For whoever takes a row unit by unit, as FLASH_CR's FSTPG does; AlignmentError on parts
-        whose rows are not known, and for what leaves the row.
+        For whoever takes a row unit by unit, as FLASH_CR's FSTPG does. Where the size of a row is
+        not known it is one unit. AlignmentError for what leaves the row.
         """
-        row = self.part.row_bytes
-        if row is None or address % row + len(data) > row:
+        row = self.part.row_bytes or self._unit
+        if address % row + len(data) > row:
             raise AlignmentError(f"{self.part.name}: a row is {row} bytes")
         self._program(address, data, fast=True)
 

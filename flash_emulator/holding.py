@@ -90,7 +90,6 @@ class Holding(Sensing):
         """The same of a *unit* in the sector at physical *address*, whose erase is cut so."""
         if self.cells.mark(unit) is Mark.UNKNOWN and outcome not in (
             Outcome.BLANK,
-            Outcome.WEAK,
             Outcome.AFTER,
         ):
             return True

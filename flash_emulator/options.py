@@ -160,6 +160,19 @@ class Options:
                 return self.loaded[name]
         return default
 
+    def take_model(self, model: OptionModel) -> None:
+        """The chip is another part from now on, whose options these are.
+
+        Options that both have keep their values; others are as delivered, or as after a mismatch.
+        """
+        new = dict(model)
+        fallen = model.mismatch(new) if self.mismatch else new
+        self.programmed = {name: self.programmed.get(name, new[name]) for name in model}
+        self.loaded = {name: self.loaded.get(name, fallen[name]) for name in model}
+        self.model = model
+        self._digests = {}
+        self._take_effect(self.loaded)
+
     # --- keeping
 
     def copy(self) -> Options:

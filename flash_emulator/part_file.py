@@ -217,6 +217,7 @@ class PartReader:
             option_byte=table.maybe("option_byte", address),
             option_byte_bit=table.maybe("option_byte_bit", bit),
             meaning=table.maybe("meaning", text) or "",
+            other_part=table.maybe("other_part", text),
             source=source,
         )
         if made.swaps and made.active is None:

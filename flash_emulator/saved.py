@@ -40,6 +40,8 @@ def unpack(
     (length,) = _LENGTH.unpack_from(body)
     state = json.loads(body[_LENGTH.size : _LENGTH.size + length])
     part = part or packaged_part(state["part"])
+    if part.name != state["part"] and part.is_chip(state["part"]):
+        part = packaged_part(state["part"])  # an option made one bank of two, or two of one
     if part.name != state["part"]:
         raise ValueError(f"saved flash is of {state['part']}, not of {part.name}")
     device = cls(part, clock=clock, seed=state["seed"], timing=state["timing"])

@@ -169,6 +169,11 @@ class Part:
 
     # --- variants
 
+    def is_chip(self, name: str) -> bool:
+        """Whether the part called *name* is this chip, maybe with one bank instead of two."""
+        others = (option.other_part for option in self.options.fields.values())
+        return name == self.name or name in others
+
     def with_timing(self, **times: float | Mapping[int, float]) -> Part:
         """The same part with times that no document gives, or with measured ones.
 

@@ -106,6 +106,7 @@ class OptionField:
     option_byte_bit: int | None = None
     meaning: str = ""
     source: tuple[str, ...] = ()
+    other_part: str | None = None  # of BANKS: what the chip is with any value but the default
 
     @property
     def swaps(self) -> bool:
@@ -146,6 +147,13 @@ class OptionModel(Mapping[str, int]):
         """Whether *values* put bank 2 at the base address."""
         name = self.swap
         return name is not None and values.get(name, self[name]) == self.fields[name].active
+
+    def other_part(self, values: Mapping[str, int]) -> str | None:
+        """What part the chip is with these *values*; None where its geometry stays."""
+        for name, option in self.fields.items():
+            if option.role is OptionRole.BANKS and values.get(name, self[name]) != self[name]:
+                return option.other_part
+        return None
 
     def mismatch(self, values: Mapping[str, int]) -> dict[str, int]:
         """*values* as a load with OPTVERR leaves them; those of unknown fate stay as they were."""

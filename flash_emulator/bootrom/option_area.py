@@ -28,12 +28,15 @@ class OptionArea:
         self.raw = bytearray(b"\xff" * (len(self.areas[0]) if self.areas else 0))
         self.is_locked = False
         """Read-out protection of a part whose option bytes the model does not know (F1)."""
-        self._fields = {
-            name: at for name, f in device.part.options.fields.items() if (at := _place(f))
-        }
         self._readout = next(
             (n for n, f in device.part.options.fields.items() if f.role is OptionRole.READOUT), None
         )
+
+    @property
+    def _fields(self) -> dict[str, tuple[int, int]]:
+        """First bit and width of each option, of the part that the chip is now (DBANK)."""
+        fields = self._device.part.options.fields
+        return {name: at for name, f in fields.items() if (at := _place(f))}
 
     def save(self) -> dict[str, object]:
         """JSON values."""

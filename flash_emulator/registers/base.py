@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import AlignmentError, FlashError, ReadProtected, UnreadableUnit
+from flash_emulator.part import Part
 from flash_emulator.registers.faults import BusError
 
 REFUSED = "refused"
@@ -50,7 +51,7 @@ class Front(ABC):
         base = flash.part.identity.flash_reg_base
         if base is None:
             raise AlignmentError(f"{flash.part.name}: no register base is known (flash_reg_base)")
-        self.flash, self.part, self.base = flash, flash.part, base
+        self.flash, self.base = flash, base
         self.poll_us = poll_us
         self.undefined: list[str] = []
         """What firmware did that the manual calls unpredictable; nothing was done."""
@@ -58,6 +59,11 @@ class Front(ABC):
         self._values: dict[str, int] = {}
         self._readers: dict[str, Callable[[], int]] = {}
         self._writers: dict[str, Callable[[int], None]] = {}
+
+    @property
+    def part(self) -> Part:
+        """What the chip is now: an option may have made one bank of two (DBANK)."""
+        return self.flash.part
 
     def reset(self) -> None:
         """Registers at their reset values. The device is reset by whoever resets the chip."""

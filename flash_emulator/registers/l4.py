@@ -52,9 +52,6 @@ class L4Front(Front):
         optr = next(r.reset for r in self._layout.registers if r.name == "OPTR")
         widths = {OptionRole.BROWN_OUT: self._layout.bor_bits}
         self._optr = latch.OptionLatch(flash, "FLASH_OPTR", rest=lambda: optr, widths=widths)
-        self._bker = 1 << flash.part.bker_bit if flash.part.bker_bit is not None else 0
-        gap_us = flash.part.timing.of("program_unit", mode=flash.timing)
-        self._row = Row(flash.part.row_bytes, flash.part.program_unit, gap_us)
         self._eccr = EccRegister(self._layout.bk_ecc), EccRegister()
         handlers = {
             "KEYR": (None, self._lock.key),
@@ -76,6 +73,10 @@ class L4Front(Front):
 
     def reset(self) -> None:
         super().reset()
+        part = self.part
+        self._bker = 1 << part.bker_bit if part.bker_bit is not None else 0
+        gap_us = part.timing.of("program_unit", mode=self.flash.timing)
+        self._row = Row(part.row_bytes, part.program_unit, gap_us)
         self._lock.reset()
         self._option_lock.reset()
         self._optr.reset()

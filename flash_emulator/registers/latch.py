@@ -31,16 +31,17 @@ class OptionLatch:
         widths: Mapping[OptionRole, int] | None = None,
     ) -> None:
         self._flash, self._name, self._rest, self._fixed = flash, name, rest, fixed
-        widths = {OptionRole.READOUT: 8, **(widths or {})}
-        self._fields = {
-            field: (option.bit, (1 << widths.get(option.role, 1)) - 1)
-            for field, option in flash.part.options.fields.items()
-            if option.register == name and option.bit is not None
-        }
-        self.written: int | None = None
+        self._widths = {OptionRole.READOUT: 8, **(widths or {})}
+        self.reset()
 
     def reset(self) -> None:
-        self.written = None
+        """As after a load, which may have made the chip another part (DBANK)."""
+        self.written: int | None = None
+        self._fields = {
+            field: (option.bit, (1 << self._widths.get(option.role, 1)) - 1)
+            for field, option in self._flash.part.options.fields.items()
+            if option.register == self._name and option.bit is not None
+        }
 
     @property
     def loaded(self) -> int:

@@ -102,7 +102,7 @@ class ChipStore:
         return device, state
 
     def _compare(self, found: Part, part: Part) -> None:
-        if found.name != part.name:
+        if not part.is_chip(found.name):
             raise UsageError(
                 "the file is another part's",
                 where=str(self.path),

@@ -34,6 +34,7 @@ from flash_emulator import (
     Part,
     PowerLoss,
     ProgramError,
+    Reading,
     ReadProtected,
     SteadySupply,
     Trace,
@@ -728,6 +729,59 @@ def test_e3_reads_all_ff_weakly_erased(part: Part) -> None:
             results.add("decays")
     refuses = part.ecc is not None and part.overwrite is not Overwrite.EXECUTES
     assert results == ({"refused", "decays"} if refuses else {"decays"})
+
+
+@every_part
+def test_e3_later_reads_may_show_zeros_again(part: Part) -> None:
+    """E3: "later reads may show 0s": only where there were some, after one power-on or two."""
+    device = cut_erase(part, Outcome.WEAK)
+    old = word_of(device, data_of(part))
+    units = range(part.sector_sizes[0] // part.program_unit)
+    erased = b"\xff" * part.sector_sizes[0]
+    assert device.read(part.base, len(erased)) == erased
+    unsure = 0
+    for _ in range(2):
+        device.power_on()
+        assert all(held(device, unit).word == all_ones(device) for unit in units)
+        before, unsure = unsure, sum(held(device, u).metastable.bit_count() for u in units)
+        assert unsure > before
+    assert all(held(device, unit).metastable & old == 0 for unit in units)
+    assert all(held(device, unit).metastable for unit in units)
+    assert 0.2 < unsure / sum((~old & all_ones(device)).bit_count() for _ in units) < 0.3
+    for reading, changed in ((Reading.STABLE, False), (Reading.FLIPPED, True)):
+        device.reading = reading
+        found = [read_or_none(device, unit) for unit in units]
+        assert any(data != erased[: part.program_unit] for data in found) == changed
+
+
+@every_part
+def test_e3_an_erase_that_completes_ends_it(part: Part) -> None:
+    device = cut_erase(part, Outcome.WEAK)
+    device.erase(part.base)
+    for _ in range(3):
+        device.power_on()
+        device.reading = Reading.FLIPPED
+        assert device.read(part.base, part.sector_sizes[0]) == b"\xff" * part.sector_sizes[0]
+
+
+@every_part
+def test_e3_what_was_blank_before_has_nothing_to_come_back(part: Part) -> None:
+    device = EmulatedFlash(part)
+    cut(device, 1, Outcome.WEAK, lambda: device.erase(part.base))
+    assert not any(any(held(device, unit).fading) for unit in range(4))
+    assert held(device, 0).frail
+
+
+@every_part
+def test_e3_cells_that_a_program_leaves_at_1_may_still_come_back(part: Part) -> None:
+    """They got no pulse: neither an erase's nor a program's."""
+    device = cut_erase(part, Outcome.WEAK)
+    unsure = sum(held(device, 0).fading)
+    ones = b"\xff" * part.program_unit
+    device.program(part.base, ones)
+    word = device._word(ones)  # its check bits may have zeros
+    assert held(device, 0).word == word
+    assert unsure and sum(held(device, 0).fading) & word == unsure & word
 
 
 @every_part

@@ -97,7 +97,8 @@ def test_atomic_options_keep_their_old_values(part: Part, outcome: Outcome) -> N
 @pytest.mark.parametrize("outcome", BETWEEN)
 def test_others_fall_to_the_values_of_a_mismatch(part: Part, outcome: Outcome) -> None:
     device = cut_change(part, outcome)
-    fields = part.options.fields
+    fields = device.part.options.fields
+    assert set(part.options) <= set(fields)
     for name, value in device.options.loaded.items():
         wanted = fields[name].mismatch
         assert value == (part.options[name] if wanted is None else wanted), name
@@ -163,7 +164,7 @@ def test_from_level_1_to_0_user_options_keep_their_values_and_pcrop_does_not(par
     kept = {
         name: 1 - option.default
         for name, option in part.options.fields.items()
-        if option.role not in PROTECTION
+        if option.role not in PROTECTION and option.other_part is None
     }
     pcrop = {n: 1 for n, f in part.options.fields.items() if f.role is OptionRole.CODE_PROTECTION}
     device.preload(part.base, bytes(part.program_unit))
@@ -286,6 +287,117 @@ def test_the_swap_option_has_the_sense_of_its_part(name: str) -> None:
     device.program_options(**{option[0]: option[1]})
     device.launch_options()
     assert device.mapped_bank == 1
+
+
+# --- one bank or two
+
+PAIRS = {"STM32L4R5xI": "DBANK", "STM32G474xE": "DBANK", "STM32F767xI": "nDBANK"}
+both_ways = pytest.mark.parametrize(
+    ("name", "other", "option"),
+    [
+        (f"{chip}_{one}", f"{chip}_{two}", option)
+        for chip, option in PAIRS.items()
+        for one, two in (("single", "dual"), ("dual", "single"))
+    ],
+)
+
+
+def with_other_banks(name: str, option: str) -> EmulatedFlash:
+    device = EmulatedFlash(load_part(name))
+    device.program_options(**{option: 1 - device.part.options[option]})
+    device.power_on()
+    return device
+
+
+@both_ways
+def test_the_geometry_follows_the_option_when_it_is_loaded(
+    name: str, other: str, option: str
+) -> None:
+    """RM0440 3.4.2; of L4+ inferred."""
+    part, wanted = load_part(name), load_part(other)
+    device = EmulatedFlash(part)
+    device.erase(part.base)
+    device.program_options(**{option: 1 - part.options[option]})
+    assert device.geometry == part  # not loaded yet
+    device.power_on()
+    assert device.geometry == device.part == wanted
+    assert sum(device.erase_counts[:1]) == 1 and len(device.erase_counts) == wanted.sector_count
+    assert set(device.options.loaded) == set(wanted.options)
+    last = max(wanted.sector_starts)
+    device.program(wanted.base + last, bytes(wanted.program_unit))
+    device.erase(wanted.base + last)
+    assert device.erase_counts[-1] == 1
+    if wanted.bank_count > 1:
+        device.map_bank(1)
+        assert device.mapped_bank == 1
+    device.program_options(**{option: part.options[option]})
+    device.power_on()
+    assert device.part == part
+
+
+@both_ways
+def test_protected_sectors_stay_protected_with_other_banks(
+    name: str, other: str, option: str
+) -> None:
+    device = EmulatedFlash(load_part(name))
+    device.protect_sectors(device.part.base)
+    device.program_options(**{option: 1 - device.part.options[option]})
+    device.power_on()
+    assert device.part.name == other
+    with pytest.raises(WriteProtected):
+        device.erase(device.part.base)
+    device.erase(device.part.base + max(device.part.sector_starts))
+
+
+@both_ways
+def test_a_device_with_other_banks_can_be_kept_and_forked(
+    name: str, other: str, option: str
+) -> None:
+    device = with_other_banks(name, option)
+    device.program(device.part.base, bytes(device.part.program_unit))
+    for part in (None, load_part(name), load_part(other)):
+        again = EmulatedFlash.load(device.save(), part=part)
+        assert (again.part.name, again.digest()) == (other, device.digest())
+    twin = device.fork()
+    twin.program_options(**{option: load_part(name).options[option]})
+    twin.power_on()
+    assert (twin.part.name, device.part.name) == (name, other)
+
+
+@pytest.mark.parametrize("chip", ["STM32L4R5xI", "STM32G474xE"])
+def test_after_a_mismatch_a_single_bank_chip_has_two_banks(chip: str) -> None:
+    """DBANK is 1 then, and BFB2 with it; both stay when the protection is lifted."""
+    device = cut_single_bank(load_part(f"{chip}_single"))
+    assert device.part == load_part(f"{chip}_dual")
+    assert (device.options.loaded["BFB2"], device.options.readout_level) == (1, 1)
+    device.unprotect_readout()
+    device.power_on()
+    assert device.part.name == f"{chip}_dual"
+    page = device.part.sector_sizes[0]
+    device.program(device.part.base + page, bytes(8))
+    device.erase(device.part.base)
+    assert device.read(device.part.base + page, 8) == bytes(8), "a page of two banks is half of one"
+
+
+def cut_single_bank(part: Part) -> EmulatedFlash:
+    device = EmulatedFlash(part, supply=CutAt(1, Outcome.TORN))
+    with pytest.raises(PowerLoss):
+        device.program_options(RDP=0xAA)
+    device.supply = SteadySupply()
+    device.power_on()
+    return device
+
+
+@pytest.mark.parametrize("name", [p.name for p in PARTS if p.options.fields])
+def test_another_part_is_the_same_chip_with_the_option_the_other_way(name: str) -> None:
+    part = load_part(name)
+    for option, field in part.options.fields.items():
+        if field.other_part is not None:
+            other = load_part(field.other_part)
+            assert field.role is OptionRole.BANKS
+            assert (other.size, other.base, other.identity) == (part.size, part.base, part.identity)
+            assert other.options[option] == 1 - part.options[option]
+            assert other.is_chip(name) and part.is_chip(other.name)
 
 
 # --- levels

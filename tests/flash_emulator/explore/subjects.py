@@ -59,6 +59,20 @@ def trust_blank(device: EmulatedFlash) -> None:
         device.program(BASE, DONE)
 
 
+def note_blank(device: EmulatedFlash) -> None:
+    """It erases, looks, notes that the sector is blank, and takes that for granted from then on."""
+    if read(device, SPARE) != DONE:
+        if read(device, BASE) != ERASED:
+            device.erase(BASE)
+        device.erase(SPARE)
+        device.program(SPARE, DONE)
+
+
+def still_blank(device: EmulatedFlash) -> None:
+    if read(device, SPARE) == DONE and read(device, BASE) != ERASED:
+        raise Violation("safe", "what was noted as blank is not")
+
+
 def two_sectors(device: EmulatedFlash) -> Iterator[tuple[str, int]]:
     """Yields its memory between the sectors, so that runs are joined there."""
     for index in range(2):

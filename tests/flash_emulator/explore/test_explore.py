@@ -102,6 +102,21 @@ def shortest(report: Report) -> dict[str, int]:
     return lengths
 
 
+@pytest.mark.parametrize("ecc", [True, False])
+@pytest.mark.parametrize("merge", [True, False])
+def test_a_sector_whose_erase_was_cut_may_read_zeros_again_later(ecc: bool, merge: bool) -> None:
+    """Each unit that may drift back is a reading of its own, not a draw: the search finds it."""
+    boot, verdict = subjects.note_blank, subjects.still_blank
+    options = replace(ALL, merge=merge)
+    for outcomes, expected in (((Outcome.BEFORE, Outcome.AFTER), False), ((Outcome.WEAK,), True)):
+        here = replace(options, outcomes=outcomes)
+        report = explore(tiny(ecc=ecc), boot, verdict, options=here)
+        found = [v for v in report.violations if "noted as blank" in v.text]
+        assert bool(found) == expected
+        for violation in found:
+            assert "w" in str(violation.path)
+
+
 @pytest.mark.parametrize(("boot", "verdict", "ecc"), CASES)
 def test_merging_finds_what_brute_force_finds(boot: Boot, verdict: Boot | None, ecc: bool) -> None:
     subject = FunctionSubject(boot, verdict)

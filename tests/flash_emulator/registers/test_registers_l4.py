@@ -317,6 +317,14 @@ def test_a_half_word_in_a_row_sets_sizerr_and_fasterr() -> None:
     assert c["SR"] == SIZERR | FASTERR
 
 
+@pytest.mark.parametrize("part", ["STM32L4R5xI_dual", "STM32G0B1xE", "STM32WB55xG"])
+def test_where_the_size_of_a_row_is_not_known_it_is_one_unit(part: str) -> None:
+    c = fast(part)
+    c.store(BASE, 1, 2, 3, 4)
+    assert c["SR"] == 0
+    assert c.done()[-2:] == [f"fast program 0x0800_000{at}, 8 bytes" for at in (0, 8)]
+
+
 def test_a_row_over_what_is_not_erased_sets_no_flag_and_bits_are_anded() -> None:
     """RM0440 3.3.7: nothing is verified, PROGERR is a flag of standard programming."""
     c = fast()
@@ -595,6 +603,24 @@ def test_from_level_1_to_0_the_registers_set_user_options_and_pcrop_goes(written
     loaded = c.flash.options.loaded
     wanted = {"RDP": 0xAA, "PCROP": 0, "BOR_LEV": 3, "BFB2": int(bool(written))}
     assert {name: loaded[name] for name in wanted} == wanted
+
+
+def test_registers_follow_dbank() -> None:
+    """A page number and BKER name other places once DBANK is loaded."""
+    c = chip("STM32L4R5xI_single")
+    erase(c, PER | 1 << 3 | 1 << 11)
+    assert c.done() == ["erase 0x0800_2000"], "one bank: BKER names nothing"
+    c.open_options()
+    c["OPTR"] = c["OPTR"] | 1 << 22
+    c["CR"] = OPTSTRT
+    with pytest.raises(SystemReset):
+        c["CR"] = OBL_LAUNCH
+    assert c["OPTR"] & (1 << 22 | 1 << 20) == 1 << 22
+    c.open()
+    erase(c, PER | 1 << 3 | 1 << 11)
+    erase(c, PER | 1 << 3)
+    assert c.done()[2:] == ["erase 0x0810_1000", "erase 0x0800_1000"]
+    assert c["SR"] == 0
 
 
 def test_writing_the_options_again_after_a_mismatch_keeps_pcrop() -> None:
