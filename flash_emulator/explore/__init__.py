@@ -56,6 +56,7 @@ from flash_emulator.explore.report import (
     Progress,
     Report,
     SelfCheckFailed,
+    tag_of,
 )
 from flash_emulator.explore.search import ALL_OUTCOMES, ALL_READINGS, Options, Search
 from flash_emulator.explore.subject import (
@@ -99,6 +100,7 @@ __all__ = [
     "growth",
     "replay",
     "shrink",
+    "tag_of",
 ]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Protocol
 
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
+from flash_emulator.explore.blame import trace_of
 from flash_emulator.explore.looker import Endless
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.probes import Prober
@@ -24,8 +26,9 @@ from flash_emulator.explore.states import (
     point_node,
     start_node,
 )
-from flash_emulator.explore.subject import Boot, Run, Violation
+from flash_emulator.explore.subject import Boot, Run, Violation, ended_in
 from flash_emulator.explore.successors import Successor, Successors
+from flash_emulator.explore.watchdog import Hung, beat, beat_if_new, calm
 from flash_emulator.pages import Slice
 from flash_emulator.trace import Operation
 
@@ -67,25 +70,78 @@ class Worker:
             if node in self.known:
                 continue
             self.known.add(node)
-            flash = powered(state.flash, reads)
             expansion = Expansion(state.key, reads, state.path, state.sector, [], [])
-            boot = self.job.subject.boot(flash, state.rest)
-            Recorder(self, flash, boot, expansion, node).run()
-            if state.key[0] % _RERUN_EVERY == 0 or not state.path.cuts:
-                self._rerun(state, expansion)
-            looked = Looked.by(flash)
+            try:
+                looked = self._boot(state, expansion, node)
+            except Hung as hung:
+                yield self._hung(expansion, node, hung)
+                return
+            except HungBehind as behind:
+                yield behind.expansion
+                return
             ways.looked(reads, looked)
             expansion.left_out = looked.left_out
             yield expansion
 
-    def _rerun(self, state: State, first: Expansion) -> None:
+    def _boot(self, state: State, expansion: Expansion, node: Node) -> Looked:
+        """What it looked at. Where no probe has seen yet that this boot comes to rest, it first
+        is left alone: a boot that does not is cut nowhere."""
+        reads, alone = expansion.reads, None
+        if not state.path.cuts or not self.job.merge:
+            alone = self._alone(state, reads, node)
+            if alone.endless:
+                most = self.job.operations
+                alone.segment.violation = ("live", f"no rest after {most} operations of one boot")
+                expansion.segments.append(alone.segment)
+                return Looked()
+        beat()
+        flash = powered(state.flash, reads)
+        boot = self.job.subject.boot(flash, state.rest)
+        Recorder(self, flash, boot, expansion, node).run()
+        if state.key[0] % _RERUN_EVERY == 0 or not state.path.cuts:
+            self._compare(expansion, alone or self._alone(state, reads, node))
+        return Looked.by(flash)
+
+    def _alone(self, state: State, reads: Reads, node: Node) -> Echo:
+        """The same boot without any cut, up to its first point."""
+        beat()
+        flash = powered(state.flash, reads)
+        echo = Echo(flash, self.job.subject.boot(flash, state.rest), node, self.job.operations)
+        echo.run()
+        return echo
+
+    def _hung(self, expansion: Expansion, node: Node, hung: Hung) -> Expansion:
+        """A boot that was interrupted: what it had done so far counts for nothing."""
+        calm()
+        segment = Segment(node, violation=("live", hung_text(self.job.boot_s)))
+        segment.trace = trace_of(hung)
+        return replace(expansion, segments=[segment], children=[], echoes=[], hung=True)
+
+    def hung_behind(
+        self, flash: EmulatedFlash, boot: Boot, operation: Operation | None, path: Path, at: Cut
+    ) -> None:
+        """A probe hung behind a cut in *operation*: raises HungBehind for the first that does."""
+        calm()
+        successors = Successors(self.job, self._prober.looks, flash, boot.surviving())
+        for successor in successors.each(operation):
+            cut = _placed(successor.cut, at, operation, Reads.of(flash))
+            state = State(successor.key, successor.flash, successor.rest, path.then(cut))
+            ways = Ways(self.job.readings)
+            for reads in ways:
+                beat()
+                expansion = Expansion(state.key, reads, state.path, -1, [], [])
+                twin, node = powered(state.flash, reads), start_node(state.key, reads)
+                try:
+                    Echo(twin, self.job.subject.boot(twin, state.rest), node, 1 << 60).run()
+                except Hung as hung:
+                    raise HungBehind(self._hung(expansion, node, hung)) from None
+                ways.looked(reads, Looked.by(twin))
+
+    def _compare(self, first: Expansion, echo: Echo) -> None:
         """The same state again, without its cuts: it must do the same up to the first point."""
         if first.looked:
             return
-        flash = powered(state.flash, first.reads)
-        boot = self.job.subject.boot(flash, state.rest)
-        segment = first.segments[0]
-        again = Echo(flash, boot, segment.node, self.job.operations).run()
+        segment, again = first.segments[0], echo.segment
         if (again.operations, again.signature, again.next, again.end) != (
             segment.operations,
             segment.signature,
@@ -117,10 +173,37 @@ class Worker:
         return edges
 
     def _edge(self, successor: Successor, expansion: Expansion) -> Edge:
+        beat()
         if successor.key not in self._sent:
             self._sent.add(successor.key)
             expansion.children.append(State(successor.key, successor.flash, successor.rest, Path()))
         return Edge(successor.key, successor.cut, successor.merged)
+
+
+class HungBehind(BaseException):
+    """A boot behind one of the cuts that were tried never comes to rest: *expansion* says where."""
+
+    def __init__(self, expansion: Expansion) -> None:
+        self.expansion = expansion
+        super().__init__(str(expansion.path))
+
+
+def hung_text(boot_s: float | None) -> str:
+    """The finding, in words."""
+    return f"the boot never comes to rest: it has done nothing new for {boot_s:g} s"
+
+
+def hung_expansion(state: State, boot_s: float) -> Expansion:
+    """Of a state at which a process could not be interrupted."""
+    reads = Reads()
+    segment = Segment(start_node(state.key, reads), violation=("live", hung_text(boot_s)))
+    return Expansion(state.key, reads, state.path, state.sector, [segment], [], hung=True)
+
+
+def _placed(cut: Cut, at: Cut, operation: Operation | None, reads: Reads) -> Cut:
+    """*cut*, which counts from the operation that was cut, as one of its boot."""
+    number = at.operation + cut.operation if operation else 0
+    return Cut(number, cut.outcome, at.moment, cut.way, reads)
 
 
 class Echo:
@@ -130,7 +213,9 @@ class Echo:
         self._flash = flash
         self._boot = boot
         self._most = most
-        self._segment = Segment(node)
+        self.segment = Segment(node)
+        self.endless = False
+        self._done: set[Operation] = set()
         self._signature = blake2b(digest_size=16)
 
     def run(self, run: Run | None = None) -> Segment:
@@ -139,21 +224,24 @@ class Echo:
         run = run or self._boot.run()
         try:
             memory = next(run)
-            self._segment.next = point_node(self._flash, self._boot.volatile(), memory)
+            self.segment.next = point_node(self._flash, self._boot.volatile(), memory)
         except StopIteration as stop:
-            self._segment.end = str(stop.value)
-        except (Exception, Endless, UnknownContent):
-            self._segment.end = ""
+            self.segment.end = str(stop.value)
+        except Endless:
+            self.endless = True
+        except (Exception, SystemExit, UnknownContent):
+            self.segment.end = ""
         finally:
             self._flash.watch = None
-        self._segment.signature = self._signature.digest()
-        return self._segment
+        self.segment.signature = self._signature.digest()
+        return self.segment
 
     def operation(self, operation: Operation) -> None:
-        if self._segment.operations + operation.done > self._most:
+        if self.segment.operations + operation.done > self._most:
             raise Endless
+        beat_if_new(operation, self._done)
         sign(self._signature, operation)
-        self._segment.operations += operation.done
+        self.segment.operations += operation.done
 
     def moment(self) -> None:
         """No cut, no note."""
@@ -187,6 +275,8 @@ class Recorder:
         self._signature = blake2b(digest_size=16)
         self._before = b""  # digest of the flash before the last operation, until it is judged
         self._joined = False
+        self._no_room = False
+        self._done: set[Operation] = set()
         self._starts = list(flash.part.sector_starts)
 
     def run(self) -> None:
@@ -205,11 +295,14 @@ class Recorder:
             self._violated("live", f"no rest after {most} operations of one boot")
         except Violation as violation:
             self._violated(violation.question, violation.text)
-        except Exception as error:
-            self._violated("live", f"the boot ended in {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:
+            self._violated("live", ended_in(error))
+            self._segment.trace = trace_of(error)
         finally:
             self._flash.watch = None
             self._close()
+        if self._no_room and self._segment.violation is None:
+            raise Broken("the subject hides a RecursionError: its last operation was not cut")
 
     def _follow(self, run: Run) -> None:
         while True:
@@ -222,6 +315,7 @@ class Recorder:
             self._point(memory)
 
     def _echo(self, run: Run) -> None:
+        beat()
         node, most = self._segment.next, self._worker.job.operations
         assert node is not None
         echo = Echo(self._flash, self._boot, node, most).run(run)
@@ -263,6 +357,7 @@ class Recorder:
     def operation(self, operation: Operation) -> None:
         if self._operations + operation.done > self._worker.job.operations:
             raise Endless
+        beat_if_new(operation, self._done)
         self._count(operation)
         self._judge()
         self._before = self._flash.digest()
@@ -285,6 +380,12 @@ class Recorder:
         """Note all edges; *at* is where they are, but for the unit."""
         try:
             self._note_edges(operation, at)
+        except RecursionError:  # the subject's: there is no room left to cut on top of it
+            self._no_room = True
+            raise
+        except Hung:
+            self._worker.hung_behind(self._flash, self._boot, operation, self._expansion.path, at)
+            raise
         except Exception as error:
             raise Broken(f"{type(error).__name__}: {error}") from error
 
@@ -292,8 +393,7 @@ class Recorder:
         first, edges = len(self._expansion.children), self._segment.edges
         begin, reads = len(edges), Reads.of(self._flash)
         for edge in self._worker.edges(self._flash, self._boot, operation, self._expansion):
-            number = at.operation + edge.cut.operation if operation else 0
-            cut = Cut(number, edge.cut.outcome, at.moment, edge.cut.way, reads)
+            cut = _placed(edge.cut, at, operation, reads)
             edges.append(Edge(edge.key, cut, edge.merged))
         cuts = {edge.key: edge.cut for edge in reversed(edges[begin:])}
         sector = -1 if operation is None else self._sector_of(operation)

@@ -17,7 +17,7 @@ First line, the header::
     world                what was explored, as the caller describes it: text by name
     outcomes, readings   those that were tried; outcomes by their letter in a path
     operations           of one boot; more is a violation of "live"
-    merge, sample, seed  options of the search; with merge, weak bits are metastable after a cut,
+    merge                whether the search merges; then weak bits are metastable after a cut,
                          and the state is what ``Subject.representative`` makes of what is left
     look                 ranges whose content was never taken for unknown
     formulas             how states, points and signatures are named
@@ -105,8 +105,6 @@ class CertificateWriter:
                 "readings": job.readings,
                 "operations": job.operations,
                 "merge": job.merge,
-                "sample": job.sample,
-                "seed": job.seed,
                 "look": sorted(job.look),
                 "formulas": FORMULAS,
             }

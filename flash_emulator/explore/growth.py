@@ -79,7 +79,7 @@ class Growth:
                 return f"{_EXPLODING}{_deeper(depths)}."
             case Kind.STOPPED:
                 last = self.points[-1]
-                return _STOPPED.format(by=last.report.stopped_by or "sampling", n=last.sectors)
+                return _STOPPED.format(by=last.report.stopped_by, n=last.sectors)
 
     def __str__(self) -> str:
         lines = ["sectors     states  per sector      boots  depth"]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.states import Job
 from flash_emulator.explore.successors import Look, Span, covers
+from flash_emulator.explore.watchdog import beat_if_new
 from flash_emulator.pages import NotHeld, Slice
 from flash_emulator.trace import Operation
 
@@ -18,7 +19,9 @@ class Endless(BaseException):
 class Looker:
     """Notes what a stretch of a boot looks at, and what it erases unseen."""
 
-    def __init__(self, flash: EmulatedFlash, job: Job) -> None:
+    def __init__(self, flash: EmulatedFlash, job: Job, done: set[Operation]) -> None:
+        """*done*: the operations that this boot has done before; they are added to it."""
+        self._done = done
         self._unit = flash.part.program_unit
         self._base = flash.part.base
         self._sizes = flash.part.sector_starts
@@ -46,6 +49,7 @@ class Looker:
         self._left -= operation.done
         if self._left < 0:
             raise Endless
+        beat_if_new(operation, self._done)
         offset = operation.address - self._base
         if operation.kind == "program":
             self._reads.append((offset, offset + len(operation.data)))

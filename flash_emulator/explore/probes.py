@@ -13,6 +13,8 @@ from flash_emulator.explore.reads import Looked, Ways, powered
 from flash_emulator.explore.states import Job, Key, Node, point_node
 from flash_emulator.explore.subject import Rest
 from flash_emulator.explore.successors import Look, both_of
+from flash_emulator.explore.watchdog import beat
+from flash_emulator.trace import Operation
 
 
 class Prober:
@@ -55,20 +57,23 @@ class Prober:
 
     def _look(self, flash: EmulatedFlash, rest: Rest) -> Seen:
         """What one boot looks at; from a point on that another has passed, as that one did."""
+        beat()
         boot = self.job.subject.boot(flash, rest)
-        stretches = [Looker(flash, self.job)]
+        done: set[Operation] = set()
+        stretches = [Looker(flash, self.job, done)]
         flickered: list[Looked] = []
         passed: list[Node] = []
         flash.watch = stretches[0]
         try:
-            with suppress(Endless, Exception):  # what is wrong is found when the state is booted
+            # what is wrong is found when the state is booted
+            with suppress(Endless, Exception, SystemExit):
                 for memory in boot.run():
                     node = point_node(flash, boot.volatile(), memory)
                     passed.append(node)
                     if node in self._after or node in passed[:-1]:
                         break
                     flickered.append(Looked.by(flash))
-                    stretches.append(Looker(flash, self.job))
+                    stretches.append(Looker(flash, self.job, done))
                     flash.watch = stretches[-1]
         except UnknownContent as unknown:
             span = (unknown.offset, unknown.offset + unknown.size)

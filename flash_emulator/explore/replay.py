@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from flash_emulator.device import EmulatedFlash
+from flash_emulator.explore.blame import trace_of
+from flash_emulator.explore.boots import hung_text
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.reads import Reads, powered
+from flash_emulator.explore.report import tag_of
 from flash_emulator.explore.search import Options
 from flash_emulator.explore.states import Node, point_node
-from flash_emulator.explore.subject import Boot, Rest, Subject, Violation
+from flash_emulator.explore.subject import Boot, Rest, Subject, Violation, ended_in
+from flash_emulator.explore.watchdog import Hung, beat_if_new, watching
 from flash_emulator.pages import Mark, Slice
 from flash_emulator.power import CutAt, Outcome, PowerLoss, SteadySupply
 from flash_emulator.sensing import Reading
@@ -42,6 +46,7 @@ class Film:
     end: str  # the subject's word; empty when there was a violation
     violation: tuple[str, str] | None
     flash: EmulatedFlash  # as the last boot left it
+    trace: str = ""  # where in the subject that was, if it was an exception, or nothing more came
 
 
 class PathLeft(ValueError):
@@ -73,13 +78,13 @@ def replay(
             raise PathLeft(f"cut {number} of {path}, {cut}: not reached; {shot.frames[-1].text}")
         state, rest = shot.flash, shot.survived
         state.interrupted = None
-        if options.merges:
+        if options.merge:
             state.cells.fade()
             state = subject.representative(state)
     number = len(path.cuts) + 1
     last = _Shot(subject, powered(state, path.reads), rest, number, None, options)
     last.run()
-    return Film(path, (*frames, *last.frames), last.end, last.violation, last.flash)
+    return Film(path, (*frames, *last.frames), last.end, last.violation, last.flash, last.trace)
 
 
 def shrink(
@@ -180,7 +185,9 @@ class _Shot:
         self.end = ""
         self.violation: tuple[str, str] | None = None
         self.survived: Rest | None = None
-        self._most = options.limits.operations
+        self.trace = ""
+        self._limits = options.limits
+        self._done: set[Operation] = set()
         self._number = number
         self._cut = cut
         self._operation = 0
@@ -194,17 +201,23 @@ class _Shot:
         self._note("boot", f"power-on {self._number}")
         self.flash.watch = self
         try:
-            self._follow()
+            with watching(self._limits.patience_s):
+                self._follow()
         except PowerLoss as loss:
             self._died(f"CUT: {loss}", loss.address)
         except _MomentCut:
             self._died(f"CUT at moment {self._moment}, between two operations")
         except _Loop:
-            self._violated("live", f"no rest after {self._most} operations of one boot")
+            most = self._limits.operations
+            self._violated("live", f"no rest after {most} operations of one boot")
+        except Hung as hung:
+            self.trace = trace_of(hung)
+            self._violated("live", hung_text(self._limits.patience_s))
         except Violation as violation:
             self._violated(violation.question, violation.text)
-        except Exception as error:
-            self._violated("live", f"the boot ended in {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:
+            self.trace = trace_of(error)
+            self._violated("live", ended_in(error))
         finally:
             self.flash.watch = None
 
@@ -246,7 +259,7 @@ class _Shot:
     def _violated(self, question: str, text: str) -> None:
         self._words()
         self.violation = (question, text)
-        self._note("violation", f"{question}: {text}")
+        self._note("violation", f"{tag_of(question)}: {text}")
 
     def _note(self, kind: str, text: str, address: int | None = None) -> None:
         signs = sector_signs(self.flash)
@@ -263,8 +276,9 @@ class _Shot:
     def operation(self, operation: Operation) -> None:
         self._words()
         first, self._operation = self._operation + 1, self._operation + operation.done
-        if self._operation > self._most:
+        if self._operation > self._limits.operations:
             raise _Loop
+        beat_if_new(operation, self._done)
         numbers = f"{first} to {self._operation}" if operation.done > 1 else f"{first}"
         self._note("operation", f"{numbers}: {operation}", operation.address)
 

@@ -9,6 +9,7 @@ from typing import Literal
 from flash_emulator.explore.path import Path
 from flash_emulator.power import Outcome
 
+_LEAST_PATIENCE_S = 0.5
 KEPT = 1000  # counterexamples in a report
 
 Stop = Literal["", "states", "cuts", "time", "interrupted", "violations"]
@@ -20,9 +21,17 @@ class Limits:
 
     cuts: int | None = None  # in a row; 1: every single cut
     states: int | None = 200_000  # each one that waits takes some 10 KiB
-    time_s: float | None = None
+    time_s: float | None = None  # of the whole search; it binds inside a boot, too
+    boot_s: float | None = 5.0  # of one boot in which nothing new happens; a violation of "live"
     violations: int | None = 100
     operations: int = 1_000_000  # of one boot; more is a violation of "live"
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long a boot may do nothing new: less than ``boot_s`` in a search that has no time."""
+        if self.boot_s is None or self.time_s is None:
+            return self.boot_s
+        return min(self.boot_s, max(_LEAST_PATIENCE_S, self.time_s / 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +41,23 @@ class Counterexample:
     question: str  # "safe", "live", "told" or the subject's own
     text: str
     path: Path
+    trace: str = ""  # of an exception in the subject, or of where it was when it hung
+
+    @property
+    def tag(self) -> str:
+        """What became of the question: "unsafe", "not live", or "violated: " and one's own."""
+        return tag_of(self.question)
 
     def __str__(self) -> str:
-        return f"{self.question}: {self.text} [{self.path}]"
+        return f"{self.tag}: {self.text} [{self.path}]"
+
+
+def tag_of(question: str) -> str:
+    """What a violation is called, by what it violates."""
+    return _TAGS.get(question, f"violated: {question}")
+
+
+_TAGS = {"safe": "unsafe", "live": "not live", "told": "not told"}
 
 
 @dataclass(frozen=True, slots=True)

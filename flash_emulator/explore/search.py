@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from uuid import uuid4
 
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore import checks
-from flash_emulator.explore.batches import SIZE, boot_all
+from flash_emulator.explore.batches import SIZE, Booted, boot_all
 from flash_emulator.explore.graph import Graph
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.probes import Prober
@@ -39,6 +40,7 @@ from flash_emulator.explore.states import (
     state_key,
 )
 from flash_emulator.explore.subject import Nothing, Rest, Subject
+from flash_emulator.explore.watchdog import OutOfTime
 from flash_emulator.power import Outcome
 from flash_emulator.sensing import Reading
 
@@ -50,7 +52,7 @@ ALL_READINGS = (Reading.STABLE, Reading.FLIPPED, Reading.TURNING, Reading.DRAWN)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to search. *sample* below 1: this share of the cuts, drawn from *seed*.
+    """How to search.
 
     *merge*: take what nobody looks at for unknown; without it, every unit is told apart.
     *readings*: how metastable bits read; STABLE is always tried, and FLIPPED stands for each unit
@@ -64,14 +66,7 @@ class Options:
     outcomes: tuple[Outcome, ...] = ALL_OUTCOMES
     readings: tuple[Reading, ...] = ALL_READINGS
     merge: bool = True
-    sample: float = 1.0
-    seed: int = 0
     ahead: int = 4
-
-    @property
-    def merges(self) -> bool:
-        """Whether the search merges; then weak bits are metastable as soon as power goes."""
-        return self.merge and self.sample >= 1
 
 
 class _Stopped(Exception):
@@ -141,24 +136,24 @@ class Search:
                 self._began(job)
             stopped = self._search(job, tally)
             if not tally.look:
-                return self._report(tally, stopped, refinements, job)
+                return self._report(tally, stopped, refinements)
             if tally.look <= look:  # it was known in this search, until the subject forgot it
                 raise SelfCheckFailed(_forgot(tally.look))
             look |= frozenset(tally.look)
         raise SelfCheckFailed(f"content is looked at ever anew, after {_REFINEMENTS} searches")
 
     def _job(self, look: Look) -> Job:
-        options = self._options
+        options, left_s = self._options, self._left_s()
         return Job(
             self._subject,
             options.outcomes,
             options.readings,
             options.limits.operations,
-            options.merges,
-            options.sample,
-            options.seed,
+            options.merge,
             look,
             uuid4().hex,
+            options.limits.patience_s,
+            None if left_s is None else time.time() + left_s,
         )
 
     def _search(self, job: Job, tally: _Tally) -> Stop:
@@ -170,6 +165,8 @@ class Search:
                 frontier = self._level(job, tally, frontier)
         except _Stopped as stopped:
             return stopped.by
+        except OutOfTime:
+            return "time"
         except KeyboardInterrupt:
             return "interrupted"
         return ""
@@ -182,12 +179,13 @@ class Search:
             raise _Stopped("cuts")
         children: list[State] = []
         done, began_s = 0, time.monotonic()
-        for size, expansions in self._batches(job, tally, frontier):
-            for expansion in expansions:
-                children += self._take(tally, expansion)
-            done += size
-            self._tell(tally, level, done, len(frontier), began_s)
-            self._check_limits(tally)
+        with closing(self._batches(job, tally, frontier)) as batches:
+            for size, booted in batches:
+                for expansion in booted.expansions:
+                    children += self._take(tally, expansion)
+                done += size
+                self._tell(tally, level, done, len(frontier), began_s)
+                self._check_limits(tally, booted)
         return children
 
     def _take(self, tally: _Tally, expansion: Expansion) -> list[State]:
@@ -197,7 +195,8 @@ class Search:
             tally.chain = sha256(tally.chain + segment.digest()).digest()
             if segment.violation is not None:
                 path = replace(expansion.path, reads=expansion.reads)
-                tally.violations.append(Counterexample(*segment.violation, path))
+                found = Counterexample(*segment.violation, path, segment.trace)
+                tally.violations.append(found)
                 tally.hot[expansion.sector] += 1
         if self._observer is not None:
             self._observer(expansion)
@@ -209,7 +208,7 @@ class Search:
 
     def _batches(
         self, job: Job, tally: _Tally, frontier: Sequence[State]
-    ) -> Iterator[tuple[int, list[Expansion]]]:
+    ) -> Generator[tuple[int, Booted], None, None]:
         """Batches in their order, with what came of them."""
         batches = (frontier[at : at + SIZE] for at in range(0, len(frontier), SIZE))
         runner = self._executor or tally.prober
@@ -217,14 +216,23 @@ class Search:
 
     # --- limits and progress
 
-    def _check_limits(self, tally: _Tally) -> None:
+    def _check_limits(self, tally: _Tally, booted: Booted) -> None:
         limits = self._options.limits
+        if any(expansion.hung for expansion in booted.expansions):
+            raise _Stopped("violations")  # each further one would take as long
+        if booted.cut_short:
+            raise _Stopped("time")
         if limits.states is not None and len(tally.seen) > limits.states:
             raise _Stopped("states")
         if limits.violations is not None and len(tally.violations) >= limits.violations:
             raise _Stopped("violations")
-        if limits.time_s is not None and time.monotonic() - self._began_s > limits.time_s:
+        left_s = self._left_s()
+        if left_s is not None and left_s < 0:
             raise _Stopped("time")
+
+    def _left_s(self) -> float | None:
+        limit_s = self._options.limits.time_s
+        return None if limit_s is None else self._began_s + limit_s - time.monotonic()
 
     def _tell(self, tally: _Tally, level: int, done: int, of: int, began_s: float) -> None:
         if self._progress is None:
@@ -246,8 +254,8 @@ class Search:
 
     # --- the end
 
-    def _report(self, tally: _Tally, stopped: Stop, refinements: int, job: Job) -> Report:
-        complete = not stopped and job.sample >= 1
+    def _report(self, tally: _Tally, stopped: Stop, refinements: int) -> Report:
+        complete = not stopped
         graph = tally.graph
         recoveries = graph.recoveries()
         violations = tally.violations + graph.loops()

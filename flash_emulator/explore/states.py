@@ -35,7 +35,8 @@ class Job:
     """What is the same for all states of one search.
 
     *look*: content of these ranges is never taken for unknown, since somebody looks at it.
-    *name*: no other search has it.
+    *name*: no other search has it. *boot_s*: how long a boot may do nothing new; *until*: when the
+    search is out of time, as ``time.time()`` tells it, for other processes know no other clock.
     """
 
     subject: Subject
@@ -43,10 +44,10 @@ class Job:
     readings: tuple[Reading, ...]
     operations: int
     merge: bool
-    sample: float
-    seed: int
     look: Look
     name: str
+    boot_s: float | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Segment:
     next: Node | None = None
     end: str = ""  # the subject's word; where the run went to its end
     violation: tuple[str, str] | None = None
+    trace: str = ""  # of the violation, where the subject raised it; no part of the digest
 
     def digest(self) -> bytes:
         """32 bytes over all of it: for the chain."""
@@ -98,6 +100,7 @@ class Expansion:
     children: list[State]
     reruns: int = 0
     echoes: list[Segment] = field(default_factory=list)
+    hung: bool = False  # the boot never comes to rest, and had to be interrupted
     left_out: bool = False  # units that it looked at are not flipped in every combination
     looked: Look = frozenset()  # somebody looked at what had been taken for unknown before
 

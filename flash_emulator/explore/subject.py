@@ -81,6 +81,11 @@ class Violation(Exception):
         return type(self), (self.question, self.text)
 
 
+def ended_in(error: BaseException) -> str:
+    """What is said of a boot that ends in anything but rest or a Violation."""
+    return f"the boot ended in {type(error).__name__}: {error}"
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionSubject(Subject):
     """A function that boots on a flash, and one that judges the flash when it has come to rest.

@@ -17,7 +17,6 @@ wrong in the next, and right again after that. That is more than the silicon's m
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,6 +25,7 @@ from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.path import Cut
 from flash_emulator.explore.states import Job, Key, state_key
 from flash_emulator.explore.subject import Rest
+from flash_emulator.explore.watchdog import beat
 from flash_emulator.pages import NotHeld, Slice
 from flash_emulator.power import CutAt, Outcome, PowerLoss
 from flash_emulator.trace import Operation
@@ -119,10 +119,8 @@ class Successors:
     ways: Sequence[tuple[str, Rest]]
 
     def of(self, operation: Operation) -> Iterator[Successor]:
-        if self.job.sample < 1:
-            yield from self._sampled(operation)
-        elif not self.job.merge or operation.kind not in ("program", "erase"):
-            yield from self._units_apart(operation, 0, operation.done)
+        if not self.job.merge or operation.kind not in ("program", "erase"):
+            yield from self.apart(operation, 0, operation.done)
         elif operation.kind == "program":
             yield from self._program(operation, 0, operation.done)
         else:
@@ -135,11 +133,19 @@ class Successors:
             twin.cells.fade()
         yield from self._ways(twin, 0, Outcome.BEFORE)
 
-    def _sampled(self, operation: Operation) -> Iterator[Successor]:
-        dice = random.Random(f"{self.job.seed}/{self.flash.digest().hex()}/{operation}")  # noqa: S311
-        for unit in range(operation.done):
-            chosen = tuple(o for o in self.job.outcomes if dice.random() < self.job.sample)
-            yield from self._unit(operation, unit, chosen)
+    def each(self, operation: Operation | None) -> Iterator[Successor]:
+        """Every cut by itself, with nothing taken for unknown; but as the search has it otherwise:
+        weak bits metastable, and the subject's representative."""
+        alone = replace(self, job=replace(self.job, merge=False))
+        found = alone.still() if operation is None else alone.apart(operation, 0, operation.done)
+        for successor in found:
+            if self.job.merge:
+                successor.flash.cells.fade()
+                twin = self.job.subject.representative(successor.flash)
+                key = state_key(twin, successor.rest)
+                yield replace(successor, key=key, flash=twin)
+            else:
+                yield successor
 
     # --- programs
 
@@ -152,7 +158,7 @@ class Successors:
             return
         if seen.start > begin:
             yield from self._program(operation, begin, seen.start)
-        yield from self._units_apart(operation, seen.start, seen.stop)
+        yield from self.apart(operation, seen.start, seen.stop)
         if seen.stop < end:
             yield from self._program(operation, seen.stop, end)
 
@@ -176,7 +182,7 @@ class Successors:
         twin.cells.fade()
         return twin
 
-    def _units_apart(self, operation: Operation, begin: int, end: int) -> Iterator[Successor]:
+    def apart(self, operation: Operation, begin: int, end: int) -> Iterator[Successor]:
         """Every outcome of every unit. AFTER of one unit is BEFORE of the next."""
         for unit in range(begin, end):
             last = unit == operation.done - 1
@@ -290,6 +296,7 @@ class Successors:
 
     def _cut(self, operation: Operation, unit: int, outcome: Outcome) -> EmulatedFlash:
         """A twin that loses power in this unit of the operation."""
+        beat()
         twin = self.flash.fork()
         twin.supply = CutAt(unit + 1, outcome)
         try:

@@ -25,6 +25,7 @@ from flash_emulator.explore import (
     SelfCheckFailed,
     Subject,
     replay,
+    tag_of,
 )
 from flash_emulator.testing.film import cuts_in_words, drawn
 
@@ -36,7 +37,6 @@ STOPPED = {
     "time": "by the limit of time",
     "violations": "at what it found",
     "interrupted": "by the keyboard",
-    "": "never: but it tried a sample of the cuts",
 }
 
 
@@ -72,7 +72,6 @@ class PowerLossTest:
         states: int | None = 200_000,
         time_s: float | None = None,
         violations: int | None = 1,
-        sample: float = 1.0,
         options: Options | None = None,
         allow_incomplete: bool = False,
         executor: Executor | None = None,
@@ -83,8 +82,9 @@ class PowerLossTest:
         and *rest* what survives a cut beside its flash. *flash* itself is not changed.
 
         Limits: *cuts* in a row, *states*, *time_s* in seconds, *violations* found; None is no
-        limit. *sample* below 1 tries this share of all cuts. A search that a limit has stopped,
-        or that took a sample, fails the test unless *allow_incomplete*. *options* says the rest.
+        limit. A search that a limit has stopped fails the test unless *allow_incomplete*.
+        *options* says the rest. A boot in which nothing new happens for ``options.limits.boot_s``
+        is a violation of "live".
         """
         if self.called:
             pytest.fail("powerloss: one search a test, so that a replay ID names one; parametrize")
@@ -95,7 +95,7 @@ class PowerLossTest:
         limits = replace(
             options.limits, cuts=cuts, states=states, time_s=time_s, violations=violations
         )
-        options = replace(options, limits=limits, sample=sample)
+        options = replace(options, limits=limits)
         if self._path is not None:
             self._replay(subject, flash, rest, self._path, options)
         report = self._search(Search(subject, flash, rest, options, executor=executor))
@@ -120,18 +120,21 @@ class PowerLossTest:
         return report
 
     def _finding(self, report: Report, first: Counterexample, film: Film | str) -> Iterator[str]:
-        yield f"power loss: {first.question}: {first.text}"
+        yield f"power loss: {first.tag}: {first.text}"
         yield ""
+        if first.trace:
+            yield from (f"  {line}" for line in first.trace.splitlines())
+            yield ""
         if isinstance(film, Film):
             yield from (f"  {line}" for line in cuts_in_words(film))
         else:
             yield f"  {first.path} does not replay: {film}"
         yield ""
         yield f"replay: {self._command(first.path)}"
-        others = dict.fromkeys((v.question, v.text) for v in report.violations)
-        others.pop((first.question, first.text))
-        for question, text in list(others)[:5]:
-            yield f"also:   {question}: {text}"
+        others = dict.fromkeys((v.tag, v.text) for v in report.violations)
+        others.pop((first.tag, first.text))
+        for tag, text in list(others)[:5]:
+            yield f"also:   {tag}: {text}"
         yield f"search: {in_one_line(report)}"
 
     def _command(self, path: Path) -> str:
@@ -152,8 +155,10 @@ class PowerLossTest:
             self._tell(f"replay of {path}: nothing goes wrong; not a search")
             pytest.skip(f"replay of {path}: nothing goes wrong ({film.end}); not a search")
         question, text = film.violation
-        self._tell(f"replay of {path}: {question}: {text}")
-        pytest.fail(f"power loss: {question}: {text}\n\nreplay of {path}", pytrace=False)
+        found = f"{tag_of(question)}: {text}"
+        self._tell(f"replay of {path}: {found}")
+        trace = f"\n\n{film.trace}" if film.trace else ""
+        pytest.fail(f"power loss: {found}{trace}\n\nreplay of {path}", pytrace=False)
 
 
 def _judge_completeness(report: Report, *, allow_incomplete: bool) -> None:

@@ -147,12 +147,6 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
     help="Stop each search after so long.",
 )
 @click.option(
-    "--sample",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=1.0,
-    help="Try only this share of the cuts; never a pass.",
-)
-@click.option(
     "--brute-force", is_flag=True, help="Tell every unit apart: take nothing for unknown."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what cuts leave.")
@@ -231,13 +225,12 @@ def _request(
     cuts: int | None,
     states: int,
     time_s: float | None,
-    sample: float,
     brute_force: bool,
     seed: int,
     **given: Any,
 ) -> Request:
     limits = Limits(cuts=cuts, states=states, time_s=time_s)
-    options = Options(limits=limits, merge=not brute_force, sample=sample, seed=seed)
+    options = Options(limits=limits, merge=not brute_force)
     return Request(image=image, seed=seed, options=options, **given)
 
 

@@ -287,17 +287,6 @@ def test_a_limit_that_is_not_met_leaves_it_complete() -> None:
     assert report.states == free.states
 
 
-def test_a_sample_is_not_complete() -> None:
-    options = Options(Limits(cuts=2), sample=0.3)
-    report = explore(tiny(), subjects.install, installed, options=options)
-    assert not report.complete
-    assert not report.passed
-    whole = explore(tiny(), subjects.install, options=Options(Limits(cuts=2), merge=False))
-    assert report.edges < whole.edges
-    again = explore(tiny(), subjects.install, installed, options=options)
-    assert timeless(again) == timeless(report)
-
-
 def test_ctrl_c_gives_what_is_known_so_far() -> None:
     told: list[Progress] = []
 
@@ -325,9 +314,7 @@ def test_ctrl_c_in_the_first_batch_gives_what_is_known_so_far() -> None:
 # --- every counterexample again
 
 
-@pytest.mark.parametrize(
-    "options", [ALL, BRUTE, Options(Limits(cuts=2, violations=None), sample=0.5)]
-)
+@pytest.mark.parametrize("options", [ALL, BRUTE])
 @pytest.mark.parametrize(("boot", "ecc"), [(each.values[0], each.values[2]) for each in CASES])
 def test_every_counterexample_replays(boot: Boot, ecc: bool, options: Options) -> None:
     subject = FunctionSubject(boot, always_right)
