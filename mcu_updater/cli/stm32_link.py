@@ -88,12 +88,18 @@ def opened(given: dict[str, Any], *, needs_chip: bool = True) -> Iterator[Bench]
 
 
 def _connect_options(given: dict[str, Any]) -> ConnectOptions:
-    answer_s = given["timeout"]
     return ConnectOptions(
         bauds=LADDER if given["baud"] == _AUTO else (given["baud"],),
         wirings=_wirings(given["reset"]),
-        timeouts=Timeouts(answer_s=answer_s, resync_s=min(answer_s, Timeouts().resync_s)),
+        timeouts=_timeouts(given["timeout"]),
     )
+
+
+def _timeouts(given_s: float | None) -> Timeouts:
+    """What is given holds for everything that a link delays; else the link shows how slow it is."""
+    if given_s is None:
+        return Timeouts()
+    return Timeouts(answer_s=given_s, resync_s=min(given_s, Timeouts().resync_s), longest_s=given_s)
 
 
 def _wirings(name: str | None) -> Sequence[Wiring]:
@@ -236,10 +242,9 @@ port_options = together(
     click.option(
         "--timeout",
         type=click.FloatRange(min=0.02),
-        default=1.0,
-        show_default=True,
         metavar="S",
-        help="Longest silence that is no fault; erases have more.",
+        help="Longest silence that is no fault; erases have more.  [default: 1, and more where the "
+        "link shows that it is slow, up to answers that take 6]",
     ),
     click.option(
         "--merge",

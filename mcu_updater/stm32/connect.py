@@ -9,15 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from flash_emulator.an3155 import Command, crc32
-from mcu_updater.errors import ChipRefused, NoBootloader, PortError, UsageError
+from mcu_updater.errors import (
+    ChipRefused,
+    LinkError,
+    NoBootloader,
+    PortError,
+    UpdaterError,
+    UsageError,
+)
 from mcu_updater.ports import Clock
 from mcu_updater.stm32.chip import FRAME_SIZE, Chip
 from mcu_updater.stm32.line import WIRINGS, RomLine, Wiring, reset_chip
 from mcu_updater.stm32.patient import PatientRom
 from mcu_updater.stm32.rom import BootRom, Refused, RomError, RomIdentity, Timeouts
+
+T = TypeVar("T")
 
 DEFAULT_BAUD: Final = 115_200  # the highest that ST has tested: AN3155 2.2
 LADDER: Final = (921_600, 460_800, 256_000, DEFAULT_BAUD)
@@ -60,23 +69,51 @@ class Connector:
     ) -> None:
         self._line, self._clock, self._options, self._note = line, clock, options, note
         self._rom = BootRom(line, clock, options.timeouts)
+        self._answered = False
+        self._refusals: list[Refused] = []
 
     def connect(self) -> tuple[PatientRom, RomIdentity, Wiring | None]:
-        """Raises NoBootloader, with what to try next."""
-        answered = 0
+        """Raises NoBootloader, with what to try next.
+
+        First as on a fast link. Where that fails and yet something comes, all again with the
+        patience that a slow one needs: an answer of an earlier try may look like one of this.
+        """
+        found = self._tried(self._reach)
+        if found is None and not self._is_silent():
+            if self._rom.echoes():
+                raise self._own_bytes()
+            self._answered, self._refusals = False, []
+            found = self._tried(self._rom.reach_slowly)
+            if found is None and self._rom.echoes():
+                raise self._own_bytes()
+        if found is None:
+            raise self._nobody()
+        if self._rom.round_trip_s > self._options.timeouts.resync_s:
+            self._note(f"a slow link: answers take {self._rom.round_trip_s:.2f} s")
+        return found
+
+    def _tried(
+        self, reach: Callable[[], bool]
+    ) -> tuple[PatientRom, RomIdentity, Wiring | None] | None:
+        """Every speed and wiring, until a ROM answers reliably."""
         for baud in self._options.bauds:
             self._set_baud(baud)
             for wiring in self._options.wirings or (None,):
                 if wiring is not None:
                     reset_chip(self._line, self._clock, wiring, into_rom=True)
-                if not self._reach():
+                if not reach():
                     continue
-                answered += 1
                 info = self._self_tested()
                 if info is not None:
                     return self._patient(wiring), info, wiring
+                self._answered = True
                 self._note(f"{baud} baud: the ROM answers, but not reliably")
-        raise self._nobody(answered)
+        return None
+
+    def _is_silent(self) -> bool:
+        """Whether nothing has come back, nor does for as long as a slow link may take."""
+        late = self._rom.listen_till_quiet(self._options.timeouts.longest_s)
+        return not late and not self._rom.traffic.received
 
     def _set_baud(self, baud: int) -> None:
         if self._line.can_set_baud:
@@ -97,7 +134,8 @@ class Connector:
                 return found[-1]
             try:
                 found.append(self._rom.identify())
-            except RomError:
+            except RomError as error:
+                self._refusals += [error] if isinstance(error, Refused) else []
                 if not self._rom.resync():
                     return None
         agreed = [info for info in found if info == found[0]]
@@ -111,21 +149,63 @@ class Connector:
 
         return PatientRom(self._rom, reenter=reenter if wiring else None, note=self._note)
 
-    def _nobody(self, answered: int) -> NoBootloader:
+    def _nobody(self) -> UpdaterError:
         bauds = ", ".join(map(str, self._options.bauds))
-        if answered:
+        if len(self._refusals) >= _SELF_TESTS - 1:
+            return self._unidentified(self._refusals[-1])
+        if self._answered:
             return NoBootloader(
                 "the boot ROM does not answer reliably",
                 where=self._where,
                 found=f"different or no answers at {bauds} baud",
-                then="Reset the chip and give a lower --baud, such as 57600; check the ground wire",
+                then=self._reliability_hint(),
             )
+        longest_s = self._options.timeouts.longest_s
+        silent = not self._rom.traffic.received
         return NoBootloader(
             "no boot ROM answers",
             where=self._where,
             expected="ACK to 0x7F",
-            found=f"nothing that makes sense at {bauds} baud",
-            then=self._entry_hint(),
+            found=f"not a byte in {longest_s:g} s at {bauds} baud"
+            if silent
+            else f"nothing that makes sense at {bauds} baud",
+            then=self._entry_hint() + self._patience_hint(silent=silent),
+        )
+
+    def _reliability_hint(self) -> str:
+        """A slow link is not mended by a ground wire."""
+        if self._rom.round_trip_s > self._options.timeouts.resync_s:
+            return (
+                f"Answers came as late as {self._rom.round_trip_s:.2f} s: give a longer --timeout, "
+                f"such as {4 * self._rom.round_trip_s:.0f}, or a link with less delay"
+            )
+        return "Reset the chip and give a lower --baud, such as 57600; check the ground wire"
+
+    def _patience_hint(self, *, silent: bool) -> str:
+        if not silent:
+            return ""
+        longer_s = max(4 * self._options.timeouts.longest_s, DEFAULT_TIMEOUTS.longest_s)
+        return f". If the link takes longer than that to answer: --timeout {longer_s:g}"
+
+    def _unidentified(self, refused: Refused) -> ChipRefused:
+        return ChipRefused(
+            f"the boot ROM refuses {refused.command.words}",
+            where=self._where,
+            expected="the ROM's commands and a product identity",
+            found=f"NACK, {len(self._refusals)} times",
+            then="Without it nobody knows what this chip is; nothing was changed. Reset it into "
+            "its ROM and try again",
+        )
+
+    def _own_bytes(self) -> NoBootloader:
+        return NoBootloader(
+            "your own bytes come back",
+            where=self._where,
+            expected="a boot ROM's answers",
+            found="an echo of what was sent",
+            then="Is TX joined to RX (a jumper, a loop plug)? Does the adapter echo: an RS-485 one "
+            "that listens while it sends, a terminal server with local echo? Or does a program on "
+            "the chip echo, and its ROM does not run? Nothing was changed",
         )
 
     @property
@@ -169,17 +249,28 @@ def look(
 ) -> Connection:
     """UID, size and protection of the chip. *known*: those with its PID; any says where to look."""
     place = known[0] if known else None
-    try:
-        size = _read_size(rom, place)
-        uid = b"" if place is None or place.uid is None else _wide(rom, place, place.uid, UID_SIZE)
-        if place is None:
-            rom.rom.read(0x0800_0000, 4)
-    except (Refused, ChipRefused) as error:
-        if not is_protected(rom):
-            raise
-        del error
+    size, size_known = _asked(rom, lambda: _read_size(rom, place))
+    uid, uid_known = _asked(rom, lambda: _read_uid(rom, place))
+    if (place is None or not (size_known and uid_known)) and is_protected(rom):
         return Connection(rom, info, b"", None, is_protected=True, wiring=wiring)
-    return Connection(rom, info, uid, size, is_protected=False, wiring=wiring)
+    for known_now, what in ((size_known, "how large its flash is"), (uid_known, "its UID")):
+        if not known_now:
+            rom.note(f"the boot ROM does not say {what}: going on without it")
+    return Connection(rom, info, uid or b"", size, is_protected=False, wiring=wiring)
+
+
+def _asked(rom: PatientRom, read: Callable[[], T]) -> tuple[T | None, bool]:
+    """What is good to know and may be refused; and whether it is known. Raises LinkError where the
+    ROM answers nothing else either."""
+    try:
+        return read(), True
+    except (Refused, ChipRefused, LinkError):
+        rom.identify()
+        return None, False
+
+
+def _read_uid(rom: PatientRom, place: Chip | None) -> bytes:
+    return b"" if place is None or place.uid is None else _wide(rom, place, place.uid, UID_SIZE)
 
 
 def is_protected(rom: PatientRom) -> bool:

@@ -46,7 +46,7 @@ class PatientRom:
     ) -> None:
         self.rom = rom
         self.failures = 0
-        self._tries, self._reenter, self._note = tries, reenter, note
+        self._tries, self._reenter, self.note = tries, reenter, note
 
     # --- what changes nothing
 
@@ -111,7 +111,7 @@ class PatientRom:
     def _doubt_merged(self) -> None:
         if self.rom.merged and self.failures > self._tries:
             self.rom.merged = False
-            self._note("merged frames do not get through: going on with one frame at a time")
+            self.note("merged frames do not get through: going on with one frame at a time")
 
     def erase_sectors(self, info: RomIdentity, numbers: Sequence[int]) -> None:
         self._again(lambda: self.rom.erase_sectors(info, numbers), "erase")
@@ -150,7 +150,7 @@ class PatientRom:
             if self.rom.resync(in_erase=in_erase):
                 return
         if self.reenter():
-            self._note("the chip stopped answering: it was reset into its ROM")
+            self.note("the chip stopped answering: it was reset into its ROM")
             return
         raise LinkError(
             "the chip stopped answering",
@@ -176,8 +176,15 @@ class PatientRom:
             f"no good answer in {self._tries} tries",
             where=where,
             found=str(error),
-            then=f"Try a lower --baud or a better cable. {RUN_AGAIN}",
+            then=f"{_link_advice(error)}. {RUN_AGAIN}",
         )
+
+
+def _link_advice(error: RomError | None) -> str:
+    """Silence is no noise."""
+    if isinstance(error, Lost) and error.is_silence:
+        return "Is the chip powered, and the link up? One that is slow needs a longer --timeout"
+    return "Try a lower --baud or a better cable"
 
 
 def _advice(error: Refused) -> str:

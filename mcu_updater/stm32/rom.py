@@ -31,6 +31,7 @@ would not do here: to a ROM that has just acknowledged 0x43, FF 00 is the erase 
 
 _FILLS: Final = (2, 6, 64, 260, 1100)  # bytes; a command, an address, ..., the longest erase
 _WITH_ADDRESS: Final = (Command.READ, Command.WRITE, Command.GO, Command.GET_CHECKSUM)
+NOTHING: Final = "0 bytes"
 _ODD_REPLY: Final = 16  # bytes of one that are shown
 
 
@@ -41,7 +42,8 @@ class Timeouts:
     answer_s: float = 1.0
     sector_erase_s: float = 5.0  # each: F4, 128 KiB, x8: 4 s at most (DS9405)
     chip_erase_s: float = 40.0  # F4, x8: 32 s at most (DS9405)
-    resync_s: float = 0.1
+    resync_s: float = 0.1  # for the first try; a link that is slower shows it
+    longest_s: float = 6.0  # how late a first answer may be: bridges over Wi-Fi, mobile networks
 
 
 class RomError(Exception):
@@ -65,6 +67,7 @@ class Lost(RomError):
     def __init__(self, command: Command, step: str, wanted: str, found: str) -> None:
         text = f"{command.words}, {step}: expected {wanted}, found {found}"
         super().__init__(text, command, step)
+        self.is_silence = found == NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class BootRom:
         self.line, self.clock, self.timeouts = line, clock, timeouts
         self.merged = False
         self.traffic = Traffic()
+        self.round_trip_s = 0.0  # of the slowest prompt answer so far
         self._rest = b""  # came behind a reply
 
     def traffic_now(self) -> Traffic:
@@ -116,7 +120,7 @@ class BootRom:
         reader = an3155.SyncReader()
         for _ in range(2):
             self._send(reader.FRAME)
-            reader.feed(self._come(self.timeouts.resync_s + 2 * self._wire_s(1)))
+            reader.feed(self._come(self.patience_s + 2 * self._wire_s(1)))
             if reader.is_alive:
                 self._drop_input()
                 return True
@@ -132,7 +136,7 @@ class BootRom:
             return self._align()
         for size in _FILLS:
             self._send(bytes((FILLER,)) * size)
-            if self._come(self.timeouts.resync_s + self._wire_s(size)):
+            if self._come(self.patience_s + self._wire_s(size)):
                 self._drop_input()
                 return self._align()
         return self.synchronize() and self._align()
@@ -141,10 +145,58 @@ class BootRom:
         """Whether NACK follows a bad command; half of one may be waiting."""
         for _ in range(3):
             self._send(bytes((FILLER,)))
-            if self._come(self.timeouts.resync_s + self._wire_s(1)) == bytes((NACK,)):
+            if self._come(self.patience_s + self._wire_s(1)) == bytes((NACK,)):
                 return True
             self._drop_input()
         return False
+
+    @property
+    def patience_s(self) -> float:
+        """How long an answer at hand may take, on a link as slow as this one has shown to be."""
+        return max(self.timeouts.resync_s, 2 * self.round_trip_s + self.timeouts.resync_s / 2)
+
+    def reach_slowly(self) -> bool:
+        """As ``synchronize``, one byte at a time, over a link that may be slow. Whether it answers.
+
+        All late answers are let go by first, so the first byte after ours tells how slow it is. A
+        frame that the ROM believes to be in is filled last.
+        """
+        self.listen_till_quiet(self.timeouts.longest_s)
+        for frame in (an3155.SyncReader.FRAME,) * 2 + (bytes((FILLER,)) * _FILLS[-1],):
+            began_s, wire_s = self.clock.now_s(), self._wire_s(len(frame) + 1)
+            self._send(frame)
+            if self._come(self.timeouts.longest_s + wire_s):
+                self._note_round_trip(self.clock.now_s() - began_s)
+                self._drop_input()
+                if self._align():
+                    return True
+        return False
+
+    def listen_till_quiet(self, quiet_s: float) -> bool:
+        """Let everything go by until nothing comes for *quiet_s*. Whether anything came.
+
+        A line that is never silent is listened to no longer than three times as long.
+        """
+        self._rest = b""
+        deadline_s = self.clock.now_s() + 3 * quiet_s
+        came = False
+        while self._come(quiet_s):
+            came = True
+            if self.clock.now_s() >= deadline_s:
+                break
+        return came
+
+    def echoes(self) -> bool:
+        """Whether the line gives back what is sent. A ROM says NACK to these bytes, if anything."""
+        own = 0
+        for _ in range(4):
+            self._drop_input()
+            self._send(bytes((FILLER,)))
+            own += self._come(self.patience_s + self._wire_s(1))[:1] == bytes((FILLER,))
+        return own >= 3
+
+    def _note_round_trip(self, took_s: float) -> None:
+        self.round_trip_s = min(max(self.round_trip_s, took_s), self.timeouts.longest_s)
 
     # --- asking
 
@@ -267,16 +319,19 @@ class BootRom:
         reader = ReplyReader(step.reply)
         reader.feed(self._rest)
         size = len(step.frame) + (step.reply.size or 32) + 2
-        patience_s = self.timeouts.answer_s + late_s + self._wire_s(size)
+        began_s = self.clock.now_s()
+        patience_s = self.timeouts.answer_s + 2 * self.round_trip_s + late_s + self._wire_s(size)
         if step.wait is not Wait.PROMPT and work_s is not None:
             patience_s += work_s
-        deadline_s = self.clock.now_s() + patience_s
+        deadline_s = began_s + patience_s
         busy, size_come = 0, 0
         while reader.answer is None:
             left_s = deadline_s - self.clock.now_s()
             if left_s <= 0:
                 raise Lost(command, name, "ACK" if not size_come else "more", f"{size_come} bytes")
             came = self._come(left_s)
+            if came and not size_come and step.wait is Wait.PROMPT:
+                self._note_round_trip(self.clock.now_s() - began_s - self._wire_s(size) - late_s)
             size_come += len(came)
             reader.feed(came)
             if reader.busy_count > busy:
@@ -305,7 +360,10 @@ class BootRom:
         return came
 
     def _drop_input(self) -> None:
+        """Also what is still on its way: it must not be taken for an answer to what comes next."""
         self._rest = b""
+        if self.patience_s > self.timeouts.resync_s:
+            self.listen_till_quiet(self.patience_s)
         self.line.discard_input()
 
 

@@ -59,7 +59,7 @@ def test_a_bad_line_costs_time_but_never_the_truth(kind, chance):
     [
         ("nack:write:1+", ChipRefused),
         ("nack:extended-erase:1+", ChipRefused),
-        ("nack:get-id:1+", NoBootloader),
+        ("nack:get-id:1+", ChipRefused),
         ("hang:write:5", LinkError),
         ("hang:extended-erase:1", LinkError),
         ("hang:read:9", LinkError),
