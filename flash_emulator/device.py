@@ -186,6 +186,8 @@ class EmulatedFlash(Banks, Holding, Damage):
         word, outcome = self._word(data), self.supply.outcome
         cuts.cut_program(self.cells, unit, word, outcome, self._dice(unit))
         self._keep_stuck(range(unit, unit + 1))
+        if self.part.options_at_risk and getattr(self.supply, "spoils_options", False):
+            self.options.spoil()
         self._die("program", unit * self._unit)
 
     def _rule(self, fast: bool) -> Overwrite:

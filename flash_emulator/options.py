@@ -94,6 +94,10 @@ class Options:
         elif self.model.update != "atomic":
             self._changed(mismatch=True)
 
+    def spoil(self) -> None:
+        """What is programmed does not match its complement any more."""
+        self._changed(mismatch=True)
+
     def load(self) -> None:
         """Option load: at power-on and OBL_LAUNCH."""
         mismatch = self.mismatch

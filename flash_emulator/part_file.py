@@ -155,6 +155,7 @@ class PartReader:
             "bank_erase_bank": select.get("bank_erase_bank") or BankSelect.PHYSICAL,
             "incomplete_flag": table.maybe("incomplete_flag", text),
             "missing_sector_flag": table.maybe("missing_sector_flag", text),
+            "options_at_risk": bool(table.maybe("options_at_risk", flag)),
             "fast_overwrite": table.maybe("fast_overwrite", member(Overwrite)),
         }
         table.done()

@@ -74,11 +74,16 @@ class SteadySupply:
 
 @dataclass(slots=True)
 class CutAt:
-    """Cuts power at operation *operation* (1 is the first), with *outcome*; once."""
+    """Cuts power at operation *operation* (1 is the first), with *outcome*; once.
+
+    *spoils_options*: where that is a program on a part of which it was reported
+    (``Part.options_at_risk``), the option bytes are corrupted too.
+    """
 
     operation: int
     outcome: Outcome
     taken: int = 0
+    spoils_options: bool = False
 
     def __post_init__(self) -> None:
         if self.operation < 1:

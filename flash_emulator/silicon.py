@@ -68,6 +68,7 @@ class Part:
     missing_sector_flag: str | None = None  # for an erase whose number names no sector
     fast_overwrite: Overwrite | None = None  # in fast programming; None: as ``overwrite``
     read_of_bad_unit: BadRead = BadRead.NMI
+    options_at_risk: bool = False  # a cut of a plain program was reported to corrupt options
     ff_spends_unit: bool | None = None  # whether programming all FF makes a unit unwritable
     rww: bool = False  # one bank can be read while the other is busy: the read stalls no bus
     write_while_write: WriteWhileWrite | None = None

@@ -203,7 +203,7 @@ def hung_expansion(state: State, boot_s: float) -> Expansion:
 def _placed(cut: Cut, at: Cut, operation: Operation | None, reads: Reads) -> Cut:
     """*cut*, which counts from the operation that was cut, as one of its boot."""
     number = at.operation + cut.operation if operation else 0
-    return Cut(number, cut.outcome, at.moment, cut.way, reads)
+    return replace(cut, operation=number, moment=at.moment, reads=reads)
 
 
 class Echo:

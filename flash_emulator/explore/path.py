@@ -2,6 +2,7 @@
 
     600t            operation 600 of the first boot, torn
     600t.13w        and operation 13 of the boot that follows, weak
+    600to           and the option bytes are corrupted, though they were not being written
     600t~module     power came back in the way called "module"
     600t.13w!1f20   in the second boot the metastable bits of unit 0x1F20 read the opposite of what
                     they last were; !1f20+1f21 of both units, !f of all
@@ -31,7 +32,7 @@ OUTCOME_CODES = {
 }
 
 _OUTCOMES = {code: outcome for outcome, code in OUTCOME_CODES.items()}
-_CUT = re.compile(rf"(?:(\d+)([btmkwa])|@(\d+)|(z))(?:~([^\s.!~]+))?(?:!({CODE}))?")
+_CUT = re.compile(rf"(?:(\d+)([btmkwa])(o?)|@(\d+)|(z))(?:~([^\s.!~]+))?(?:!({CODE}))?")
 _LAST = re.compile(f"!({CODE})")
 
 
@@ -44,10 +45,12 @@ class Cut:
     moment: int = 0
     way: str = ""  # in which power came back
     reads: Reads = field(default_factory=Reads)  # in the boot that was cut
+    spoils_options: bool = False
 
     def __str__(self) -> str:
         if self.operation:
-            place = f"{self.operation}{OUTCOME_CODES[self.outcome]}"
+            spoils = "o" if self.spoils_options else ""
+            place = f"{self.operation}{OUTCOME_CODES[self.outcome]}{spoils}"
         else:
             place = f"@{self.moment}" if self.moment else "z"
         way = f"~{self.way}" if self.way else ""
@@ -83,11 +86,12 @@ def _parse_cut(text: str) -> Cut:
     found = _CUT.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no cut: expected such as 600t, 600t~way!f, @7 or z")
-    operation, outcome, moment, _, way, reads = found.groups()
+    operation, outcome, spoils, moment, _, way, reads = found.groups()
     return Cut(
         int(operation or 0),
         _OUTCOMES[outcome or "b"],
         int(moment or 0),
         way or "",
         Reads.parse(reads or ""),
+        bool(spoils),
     )

@@ -195,7 +195,8 @@ class _Shot:
         self._boot: Boot = subject.boot(flash, rest)
         flash.supply = SteadySupply()
         if cut is not None and cut.operation:
-            flash.supply = CutAt(cut.operation, cut.outcome)
+            spoils = cut.spoils_options
+            flash.supply = CutAt(cut.operation, cut.outcome, spoils_options=spoils)
 
     def run(self) -> None:
         self._note("boot", f"power-on {self._number}")

@@ -60,6 +60,8 @@ class Options:
     *ahead*: how many batches of states an executor has at a time, beyond one. It bounds how many
     workers have something to do; and what a batch does not know of those at the same time is
     counted by each of them, so this number is part of what a search is.
+    *options_at_risk*: also let a cut of a plain program corrupt the option bytes, on parts of which
+    that was reported.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -67,6 +69,7 @@ class Options:
     readings: tuple[Reading, ...] = ALL_READINGS
     merge: bool = True
     ahead: int = 4
+    options_at_risk: bool = False
 
 
 class _Stopped(Exception):
@@ -154,6 +157,7 @@ class Search:
             uuid4().hex,
             options.limits.patience_s,
             None if left_s is None else time.time() + left_s,
+            options.options_at_risk,
         )
 
     def _search(self, job: Job, tally: _Tally) -> Stop:

@@ -48,6 +48,7 @@ class Job:
     name: str
     boot_s: float | None = None
     until: float | None = None
+    options_at_risk: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,12 +119,21 @@ class Successors:
     ways: Sequence[tuple[str, Rest]]
 
     def of(self, operation: Operation) -> Iterator[Successor]:
+        if self.job.options_at_risk and self.flash.part.options_at_risk:
+            yield from self._spoilt(operation)
         if not self.job.merge or operation.kind not in ("program", "erase"):
             yield from self.apart(operation, 0, operation.done)
         elif operation.kind == "program":
             yield from self._program(operation, 0, operation.done)
         else:
             yield from self._erase(operation)
+
+    def _spoilt(self, operation: Operation) -> Iterator[Successor]:
+        """A cut of a program that corrupts the option bytes: once for all its units, for whatever
+        they are left with, nobody sees it."""
+        if operation.kind == "program":
+            twin = self._cut(operation, 0, Outcome.TORN, spoils_options=True)
+            yield from self._ways(twin, 1, Outcome.TORN, spoils_options=True)
 
     def still(self) -> Iterator[Successor]:
         """Power goes while no operation is under way."""
@@ -294,11 +303,13 @@ class Successors:
 
     # --- cutting and looking
 
-    def _cut(self, operation: Operation, unit: int, outcome: Outcome) -> EmulatedFlash:
+    def _cut(
+        self, operation: Operation, unit: int, outcome: Outcome, *, spoils_options: bool = False
+    ) -> EmulatedFlash:
         """A twin that loses power in this unit of the operation."""
         beat()
         twin = self.flash.fork()
-        twin.supply = CutAt(unit + 1, outcome)
+        twin.supply = CutAt(unit + 1, outcome, spoils_options=spoils_options)
         try:
             twin.repeat(operation)
         except PowerLoss:
@@ -308,14 +319,20 @@ class Successors:
         raise CutNeverFired(f"{operation}: unit {unit}, outcome {outcome}")
 
     def _ways(
-        self, flash: EmulatedFlash, operation: int, outcome: Outcome, *, merged: bool = False
+        self,
+        flash: EmulatedFlash,
+        operation: int,
+        outcome: Outcome,
+        *,
+        merged: bool = False,
+        spoils_options: bool = False,
     ) -> Iterator[Successor]:
         flash.interrupted = None  # FLASH_OPSR is not part of a state: no boot may read it
         if self.job.merge:
             flash = self.job.subject.representative(flash)
         for way, rest in self.ways:
             twin, key = self._without_dead(flash, rest)
-            cut = Cut(operation, outcome, way=way)
+            cut = Cut(operation, outcome, way=way, spoils_options=spoils_options)
             yield Successor(key, twin, rest, cut, merged)
 
     def _without_dead(self, flash: EmulatedFlash, rest: Rest) -> tuple[EmulatedFlash, Key]:

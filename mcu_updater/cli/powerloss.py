@@ -149,6 +149,11 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
 @click.option(
     "--brute-force", is_flag=True, help="Tell every unit apart: take nothing for unknown."
 )
+@click.option(
+    "--options-at-risk",
+    is_flag=True,
+    help="Let a cut plain write corrupt option bytes, too: F4, F7, one unconfirmed report.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what cuts leave.")
 @click.option(
     "--jobs",
@@ -227,10 +232,18 @@ def _request(
     time_s: float | None,
     brute_force: bool,
     seed: int,
+    options_at_risk: bool,
     **given: Any,
 ) -> Request:
+    if options_at_risk and given["certificates"] is not None:
+        raise UsageError(
+            "a certificate cannot be written with --options-at-risk",
+            expected="--certificates or --options-at-risk",
+            found="both",
+            then="Leave one out: certificates are checked without corrupted option bytes",
+        )
     limits = Limits(cuts=cuts, states=states, time_s=time_s)
-    options = Options(limits=limits, merge=not brute_force)
+    options = Options(limits=limits, merge=not brute_force, options_at_risk=options_at_risk)
     return Request(image=image, seed=seed, options=options, **given)
 
 

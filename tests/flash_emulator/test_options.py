@@ -289,6 +289,33 @@ def test_the_swap_option_has_the_sense_of_its_part(name: str) -> None:
     assert device.mapped_bank == 1
 
 
+# --- one report from the field: a cut of a plain program corrupts options of F4 and F7
+
+
+@each(PARTS)
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_cut_program_corrupts_options_only_where_it_was_reported_and_is_asked_for(
+    part: Part, outcome: Outcome
+) -> None:
+    data = bytes(part.program_unit)
+    for asked in (False, True):
+        device = EmulatedFlash(part, supply=CutAt(2, outcome, spoils_options=asked))
+        with pytest.raises(PowerLoss):
+            device.program(part.base, data * 4)
+        device.supply = SteadySupply()
+        device.power_on()
+        assert device.options.mismatch == (asked and part.family == "f4")
+        assert device.options.readout_level == (1 if device.options.mismatch else 0)
+
+
+def test_a_cut_erase_corrupts_no_options() -> None:
+    device = EmulatedFlash(load_part("STM32F429xI"))
+    device.supply = CutAt(1, Outcome.TORN, spoils_options=True)
+    with pytest.raises(PowerLoss):
+        device.erase(device.part.base)
+    assert not device.options.mismatch
+
+
 # --- one bank or two
 
 PAIRS = {"STM32L4R5xI": "DBANK", "STM32G474xE": "DBANK", "STM32F767xI": "nDBANK"}

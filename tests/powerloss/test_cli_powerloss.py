@@ -57,6 +57,24 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path, content: bytes) -> No
     assert "Error(" not in result.output and "BadGzipFile" not in result.output
 
 
+def test_options_at_risk_is_off_unless_asked_for() -> None:
+    f407 = ["--part", "STM32F429xI", "--strategy", "copy", *TINY, "--cuts", "1"]
+    assert "passed" in run(*f407).output or "incomplete" in run(*f407).output
+    result = run(*f407, "--options-at-risk")
+    assert result.exit_code == 7, result.output
+    assert "safe: option bytes lost" in result.output
+    (path, *_) = (word for word in result.output.split() if "/s0:" in word)
+    assert path.endswith("o")
+    replayed = run("--replay", path)
+    assert "option bytes lost" in replayed.output
+
+
+def test_options_at_risk_has_no_certificate(tmp_path: Path) -> None:
+    result = run(*TINY, "--options-at-risk", "--certificates", str(tmp_path))
+    assert result.exit_code == 2
+    assert "--options-at-risk" in result.output
+
+
 def test_a_finding_is_shown_and_replayed() -> None:
     """A known hazard, in a search that a limit stopped: no pass. Exit code 7 for the film of it."""
     result = run(*TINY, "--part", "STM32L476xG", "--strategy", "option-toggle", "--cuts", "1")

@@ -13,8 +13,9 @@ import subjects
 from protocols import DONE, exponential
 from subjects import installed, tiny
 from tiny_silicon import BASE, SECTOR, UNIT
+from tiny_silicon import flash as made
 
-from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, Reading
+from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, Reading, load_part
 from flash_emulator.explore import (
     FunctionSubject,
     Limits,
@@ -165,6 +166,49 @@ def test_seeded_faults_are_found_with_the_fewest_cuts_and_replay(
         for found in report.violations:
             film = replay(subject, tiny(), Nothing(), Path.parse(str(found.path)), options)
             assert film.violation == (found.question, found.text)
+
+
+def not_locked(device: EmulatedFlash) -> None:
+    if device.options.readout_level:
+        raise Violation("safe", "the chip is locked")
+
+
+def test_corrupted_options_are_found_where_they_are_asked_for_and_replayed() -> None:
+    """F4, F7, one report from the field: off unless asked for, and then one state each program."""
+    subject = FunctionSubject(subjects.install, not_locked)
+    f429 = load_part("STM32F429xI")
+    device = made(ecc=False, options=f429.options, options_at_risk=True)
+    device.preload(BASE, subjects.units(0x40, 8))
+    for merge in (True, False):
+        options = replace(ALL, merge=merge)
+        assert not Search(subject, device.fork(), options=options).run().violations
+        options = replace(options, options_at_risk=True)
+        report = Search(subject, device.fork(), options=options).run()
+        assert report.violations and report.complete
+        for found in report.violations:
+            cut = found.path.cuts[-1]
+            assert cut.spoils_options
+            assert "the chip is locked" in found.text or "WRPERR" in found.text
+            assert Path.parse(str(found.path)) == found.path
+            film = replay(subject, device.fork(), Nothing(), found.path, options)
+            assert film.violation == (found.question, found.text)
+
+
+def test_options_of_a_part_without_a_report_are_not_corrupted() -> None:
+    subject = FunctionSubject(subjects.install, not_locked)
+    report = Search(subject, tiny(), options=replace(ALL, options_at_risk=True)).run()
+    assert report.complete and not report.violations
+
+
+@pytest.mark.parametrize("text", ["600to", "600ko~module", "3wo!1f20", "2to.1b.!d", "600o", "zo"])
+def test_a_path_says_that_options_were_corrupted(text: str) -> None:
+    if text in ("600o", "zo"):
+        with pytest.raises(ValueError, match="is no cut"):
+            Path.parse(text)
+        return
+    path = Path.parse(text)
+    assert str(path) == text
+    assert path.cuts[0].spoils_options
 
 
 def always_right(device: EmulatedFlash) -> None:
