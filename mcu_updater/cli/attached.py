@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from mcu_updater.board import Board
@@ -11,7 +12,7 @@ from mcu_updater.cli import exits, look
 from mcu_updater.cli.link import BoardSaver, LinkOptions
 from mcu_updater.cli.screen import Screen
 from mcu_updater.cli.session import MOST_SESSIONS, Ending, Session, Terms
-from mcu_updater.errors import ImageRejected, ModuleRefused
+from mcu_updater.errors import ImageRejected, ModuleRefused, UpdaterError
 from mcu_updater.events import Decided, Event, Progress
 from mcu_updater.host.stop import Stop, StopRequested
 from mcu_updater.journal import IN_PROGRESS, Snapshot
@@ -25,7 +26,10 @@ def wanted_package(image: bytes) -> Wanted:
 
 
 class AttachedSession(Session):
-    """*board* with the module behind a port. *wanted*: the package that must come; None: any."""
+    """*board* with the module behind a port. *wanted*: the package that must come; None: any.
+
+    *image*: that package, by which a board knows it that had it from the factory.
+    """
 
     def __init__(
         self,
@@ -35,8 +39,10 @@ class AttachedSession(Session):
         screen: Screen,
         link: LinkOptions,
         wanted: Wanted | None,
+        image: bytes | None = None,
     ) -> None:
         super().__init__(board, path, terms, screen)
+        self._image = image
         self._link = link
         self._wanted = wanted
         self._stop = Stop()
@@ -90,7 +96,20 @@ class AttachedSession(Session):
         if self._wanted is None:
             return True
         snapshot = _snapshot_of_next(self._board)
-        return snapshot is not None and _is(snapshot, self._wanted)
+        if snapshot is None or _is(snapshot, self._wanted):
+            return snapshot is not None
+        return snapshot.package is None and snapshot.image_sha256 == self._image_sha256()
+
+    def _image_sha256(self) -> bytes | None:
+        """Of the image in the package as a slot of this board would hold it."""
+        if self._image is None:
+            return None
+        board, base = self._board, self._terms.policy.base
+        with suppress(UpdaterError):
+            made = Board.new(board.part, "1", self._image, strategy=board.strategy, base=base)
+            snapshot = made.banks()[0].journal.read().snapshot
+            return None if snapshot is None else snapshot.image_sha256
+        return None
 
     def _elapsed_us(self) -> int:
         return round((time.perf_counter() - self._wall_start_s) * 1e6)

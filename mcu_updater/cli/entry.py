@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "flash": "stm32:flash_command",
     "fleet": "fleet:command",
     "image": "image:commands",
+    "install": "install:install_command",
     "info": "stm32_chip:info_command",
     "module": "module:commands",
     "option-bytes": "stm32_chip:option_bytes_command",

@@ -233,7 +233,8 @@ def _update_attached(
     board = _existing(file, given) if file and exists else _fresh(file, given)
     terms = replace(terms, policy=replace(terms.policy, component=board.component))
     wanted = None if image is None else wanted_package(image)
-    return AttachedSession(board, file, terms, screen, LinkOptions.of(given), wanted).follow()
+    link = LinkOptions.of(given)
+    return AttachedSession(board, file, terms, screen, link, wanted, image).follow()
 
 
 def _screen_of(given: dict[str, Any]) -> dict[str, bool]:

@@ -195,7 +195,9 @@ def _done(bench: Bench, plan: FlashPlan | None, took_s: float, *, verified: bool
         "line_rate_percent": round(line_rate, 1) if is_paced else None,
         "repaired": bench.connection.rom.failures,
     }
+    is_there = not plan.touched and not plan.erase.sectors
     word = "done" if verified else "written, not verified"
+    word = "nothing to do, all of it is there already;" if is_there else word
     text = (
         f"{word} in {took_s:.1f} s: {plan.write_size} bytes written, {plan.kept_size} kept; "
         f"{traffic.wire_bytes} bytes on the wire, {traffic.turnarounds} turnarounds, "

@@ -31,6 +31,7 @@ from mcu_updater.errors import ChipRefused, VerificationFailed
 from mcu_updater.events import Booted, Event
 from mcu_updater.flash import BankSwitch
 from mcu_updater.install import Installer
+from mcu_updater.journal import Phase, Reading
 from mcu_updater.quectel.center import DeveloperCenter, Plan
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.link import DEFAULT_DIALECT
@@ -90,6 +91,9 @@ def update_target(given: dict[str, Any], plan: Plan, terms: Terms, screen: Scree
         finally:
             screen.close()
         result = target.result
+        if target.had_it_already(plan):
+            screen.note(f"nothing to do: the chip already runs version {plan.target_version}")
+            return 0
         if result.error is not None:
             raise result.error
         screen.note(f"{result.outcome}. Reset the chip with BOOT0 low: its bootloader goes on")
@@ -118,6 +122,17 @@ class Target:
         frame = read_frame(flasher.connection.rom.rom.line.wants_full_packets)
         self.flash = RomFlash(flasher, self.part, self.part.bank_starts, frame)
         self.result = Result(Outcome.NO_PLAN)
+        self._booted: Reading | None = None  # the journal of the bank that the last start chose
+
+    def had_it_already(self, plan: Plan) -> bool:
+        """After ``upgrade``: nothing was offered, for the version of *plan* runs, confirmed."""
+        booted = self._booted
+        return (
+            self.result.outcome is Outcome.NO_PLAN
+            and booted is not None
+            and booted.phase is Phase.CONFIRMED
+            and booted.version == plan.target_version
+        )
 
     def upgrade(self, plan: Plan, terms: Terms) -> Iterator[Event]:
         """Let an emulated module offer *plan*, and run until the MCU rests."""
@@ -159,12 +174,14 @@ class Target:
                 "nothing can be booted",
                 where=self.part.name,
                 found="; ".join(decision.reasons),
-                then="The chip needs a first image with its journal: see mcu-updater board new",
+                then="The chip needs a first image with its journal: mcu-updater install IMAGE "
+                "--port PORT --version V (docs/first-installation.md)",
             )
         name = NAMES[decision.bank]
         yield Booted(name, decision.version, decision.mode, cause, decision.reasons)
         banks = open_banks(self.flash, switch, layout)
         active, inactive = banks[decision.bank], banks[1 - decision.bank]
+        self._booted = active.journal.read()
         passes = terms.trial is Trial.PASS
         policy = replace(terms.policy, part=self.part.name)
         updater = Updater(active, inactive, client, policy, lambda: passes, ADMIT_ALL, self.trust)
@@ -184,6 +201,15 @@ def part_of(flasher: Flasher) -> Part:
             then="Name it with --part, if it is one. Nothing was changed",
         ) from error
     return part
+
+
+def can_be_updated(part: Part, strategy: Strategy) -> bool:
+    """Whether ``update --target`` can do it."""
+    try:
+        check_strategy(part, strategy)
+    except ChipRefused:
+        return False
+    return True
 
 
 def check_strategy(part: Part, strategy: Strategy) -> None:

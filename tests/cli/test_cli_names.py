@@ -46,7 +46,16 @@ def test_there_are_as_many_commands_with_a_part_as_this_page_tries() -> None:
 
 
 TRIED = (
-    *("board new", "update", "fleet", "powerloss", "delta make", "package build", "part show"),
+    *(
+        "board new",
+        "update",
+        "fleet",
+        "install",
+        "powerloss",
+        "delta make",
+        "package build",
+        "part show",
+    ),
     *("image check", "image diff", "image inspect", "device serve"),
     *("flash", "plan", "verify", "read", "erase", "info", "protect", "unprotect", "option-bytes"),
 )
