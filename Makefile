@@ -5,19 +5,24 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
+TESTS := tests
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lint types imports format pytest powerloss mutants mutation kills serial-kills line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
+.PHONY: demo test lint types imports format pytest detools random powerloss mutants mutation kills serial-kills line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 $(STAMP): pyproject.toml
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@$(BIN)/python -m pip install --quiet --editable '.[delta]' 2>/dev/null || \
-	  echo "detools cannot be built here (C compiler? make apt): tests that ask it are skipped"
+	$(BIN)/python -m pip install --quiet --editable '.[dev,judges,cluster]'
 	@touch $@
+
+# detools has no wheels. Tried again in every run until a compiler is there.
+detools: $(STAMP)
+	@$(BIN)/python -c 'import detools' 2>/dev/null || \
+	  { command -v cc >/dev/null && $(BIN)/python -m pip install --quiet --editable '.[delta]'; } || \
+	  echo "detools cannot be built here (C compiler? make apt): tests that ask it are skipped"
 
 demo: $(STAMP)   ## a whole upgrade on the emulated board, cut once and carried on
 	@set -eu; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; board=$$folder/demo.board; \
@@ -49,8 +54,14 @@ types: $(STAMP)
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
-pytest: $(STAMP)
-	$(BIN)/pytest -n auto
+pytest: $(STAMP) detools
+	$(BIN)/pytest -n auto --dist worksteal
+
+random: $(STAMP) ## the tests that try random examples, with another seed; SEED=N repeats a run
+	@seed=$${SEED:-$$($(BIN)/python -c 'import secrets; print(secrets.randbits(32))')}; \
+	again="make random SEED=$$seed TESTS='$(TESTS)'"; echo "to repeat this run: $$again"; \
+	$(BIN)/pytest -n auto -m hypothesis --hypothesis-profile random --hypothesis-seed $$seed $(TESTS) || \
+	  { code=$$?; echo "to repeat this run: $$again"; exit $$code; }
 
 format: $(STAMP) ## let ruff lay the code out
 	$(BIN)/ruff check --fix .
@@ -100,7 +111,6 @@ line: $(STAMP)   ## change, lose and double every byte of the AT line in turn, s
 	MCU_UPDATER_LINE=all $(BIN)/pytest -q tests/attached/test_line_bytes.py
 
 judges: $(STAMP) ## four clients of others against the emulated boot ROM, a minute
-	$(BIN)/python -m pip install --quiet --editable '.[judges]'
 	$(BIN)/pytest -q tests/bootrom/test_clients.py
 
 serial-kills: $(STAMP)  ## kill a flash of a served chip, host or chip, 200 times, some minutes
@@ -149,7 +159,7 @@ firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C benchmarks/loader_stub/firmware
 
 apt:             ## optional Debian packages: compilers, independent image tools and flashers, a browser
-	apt-get install -y gcc gcc-arm-none-eabi srecord stm32flash chromium chromium-driver
+	PYTHON=$(PYTHON) .ci/debian-packages
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_updater.digest import (
@@ -31,7 +31,6 @@ def test_every_length_about_a_block_border(ours: type[ResumableHash], name: str)
 
 @pytest.mark.parametrize(("ours", "name"), BOTH)
 @given(parts=chunks)
-@settings(deadline=None)
 def test_cuts_and_resets_do_not_matter(
     ours: type[ResumableHash], name: str, parts: list[bytes]
 ) -> None:
@@ -71,7 +70,6 @@ def test_state_is_length_chain_and_residue() -> None:
 
 
 @given(chunks, chunks)
-@settings(deadline=None)
 def test_package_digest_goes_on_after_a_reset(before: list[bytes], after: list[bytes]) -> None:
     digest, plain = new_digests(resumable=True), new_digests(resumable=False)
     for part in before:

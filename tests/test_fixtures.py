@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -66,7 +65,7 @@ def test_records_decode_to_the_image_with_intelhex(name: str):
     assert records.start_addr == {"EIP": int(FILES[name]["entry"], 16)}
 
 
-@pytest.mark.skipif(not shutil.which("srec_cat"), reason="srec_cat is not installed: make apt")
+@pytest.mark.judge("srec_cat")
 @pytest.mark.parametrize("name", with_suffix(".hex") + with_suffix(".s19"))
 def test_records_decode_to_the_image_with_srec_cat(name: str, tmp_path: Path):
     address, image = decoded_image(name)
@@ -125,10 +124,8 @@ def first_line(program: str) -> str:
     return shown.stdout.splitlines()[0]
 
 
+@pytest.mark.judge("arm-none-eabi-gcc")
 def test_the_sources_give_the_committed_bytes(tmp_path: Path):
-    for program in ("make", "arm-none-eabi-gcc", "arm-none-eabi-objcopy"):
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not installed: make apt")
     for tool, program in (
         ("compiler", "arm-none-eabi-gcc"),
         ("binutils", "arm-none-eabi-objcopy"),

@@ -319,7 +319,7 @@ def archive_loader(device: TinyFlash, package: bytes, done: int = 0) -> Loader:
 @pytest.mark.parametrize("kind", ARCHIVES)
 @EVERY_FORMAT
 @given(data=st.data())
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 def test_an_archive_goes_on_after_a_reset_between_and_within_pieces(
     kind: Kind, fmt: Format, data: st.DataObject
 ) -> None:
@@ -354,7 +354,7 @@ def test_an_image_in_an_archive_may_be_too_large_for_the_slot(kind: Kind) -> Non
 
 @pytest.mark.parametrize("kind", ARCHIVES)
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_damaged_archive_never_ends_well(kind: Kind, data: st.DataObject) -> None:
     whole = archive(kind, "bin", image(300))
     package = bytearray(whole)

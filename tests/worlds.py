@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import bincopy
-from hypothesis import HealthCheck, settings
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply, load_part
 from flash_emulator.pages import RawUnit
@@ -28,10 +27,6 @@ from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.slot import CopyLayout, Window
 from mcu_updater.strategy import Strategy
 from mcu_updater.updater import Outcome as Ended
-
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")
-"""A machine with other work to do fails no test by being slow."""
 
 Format = Literal["bin", "hex", "s19"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from judges import need
 
 COMMAND = (sys.executable, "-m", "mcu_updater", "device", "serve")
 PATIENCE_S = 120.0  # on a loaded machine
@@ -70,10 +69,8 @@ def serving(part: str, *options: object) -> Iterator[ServedChip]:
 
 @functools.cache
 def shim() -> str:
-    """The compiled shim. Skips where it cannot be."""
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no gcc: parity and modem lines on a pty need the shim (make apt)")
+    """The compiled shim, for parity and modem lines on a pty. Skips where it cannot be."""
+    compiler = need("gcc")
     path = Path(tempfile.mkdtemp(prefix="pty-shim-")) / "pty_shim.so"
     command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror"]
     subprocess.run([*command, "-o", path, SOURCE, "-ldl"], check=True)
@@ -81,10 +78,7 @@ def shim() -> str:
 
 
 def stm32flash(*arguments: object, lines: Path | None = None) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("stm32flash")
-    if program is None:
-        pytest.skip("no stm32flash (make apt)")
-    return _run(program, *arguments, lines=lines)
+    return _run(need("stm32flash"), *arguments, lines=lines)
 
 
 def stm32loader(*arguments: object, lines: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -94,8 +88,8 @@ def stm32loader(*arguments: object, lines: Path | None = None) -> subprocess.Com
 
 
 def judge(name: str, port: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """``isp`` or ``ctl``: stm32isp, stm32ctl (make judges)."""
-    pytest.importorskip(f"stm32{name}", reason=f"no stm32{name} in this environment (make judges)")
+    """``isp`` or ``ctl``: stm32isp, stm32ctl."""
+    need(f"stm32{name}")
     script = Path(__file__).with_name("judge.py")
     return _run(sys.executable, script, name, port, *arguments, lines=None, shimmed=True)
 

@@ -114,7 +114,7 @@ EXCHANGES = [
 
 
 @given(CUTS, CUTS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_split_of_either_direction_gives_the_same(up, down) -> None:
     chip, whole = chip_of(), chip_of()
     for exchange in EXCHANGES:
@@ -136,7 +136,7 @@ REPLIES = st.builds(Reply, st.one_of(st.none(), st.integers(0, 256)), st.boolean
 
 @given(REPLIES, st.binary(max_size=700), CUTS)
 @example(Reply(None, is_closed=True), bytes((ACK, ACK, ACK, ACK, 0x0B)), [1, 2])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_reader_takes_any_garbage(reply, garbage, cuts) -> None:
     """One answer at most, the same however it was cut; never more in memory than a reply."""
     whole, pieces = ReplyReader(reply), ReplyReader(reply)
@@ -150,7 +150,7 @@ def test_a_reader_takes_any_garbage(reply, garbage, cuts) -> None:
 
 
 @given(st.binary(max_size=1200), CUTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_chip_takes_any_garbage(garbage, cuts) -> None:
     whole, pieces = chip_of(), chip_of()
     whole.receive(garbage)
@@ -178,7 +178,7 @@ MIDDLES = st.lists(st.one_of(COMMANDS, st.binary(max_size=9)), max_size=4).map(b
 @example(b"\x00")
 @example(bytes.fromhex("31ce0800000008"))
 @example(bytes.fromhex("44bb"))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_resync_brings_a_chip_back_from_anywhere(garbage) -> None:
     """One byte at a time until a NACK; then it takes commands, and flash is as it was."""
     chip = chip_of()

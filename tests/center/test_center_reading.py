@@ -252,7 +252,7 @@ TABLES = st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES))
 SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(suppress_health_check=SLOW, max_examples=80, deadline=None)
+@settings(suppress_health_check=SLOW, max_examples=80)
 @given(raw=st.dictionaries(st.sampled_from(KEYS), VALUES | TABLES))
 def test_whatever_a_file_holds_it_is_read_or_its_faults_are_told(raw, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(reading, "_toml", lambda _: raw)

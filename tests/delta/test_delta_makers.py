@@ -1,10 +1,13 @@
 """Every maker, both profiles, and what other programs make of the same patch."""
 
 import hashlib
+import importlib
 import io
 from dataclasses import replace
 
+import hdiffpatch
 import pytest
+from judges import need
 from pairs import PROFILES, edited, fixtures, released
 
 from mcu_updater.delta import (
@@ -12,6 +15,7 @@ from mcu_updater.delta import (
     DeltaRejected,
     Filter,
     Header,
+    Limits,
     Signature,
     SignatureKind,
     apply_delta,
@@ -39,7 +43,7 @@ HEADER = Header(
 @pytest.mark.parametrize("algorithm", PROFILES)
 @pytest.mark.parametrize("name", NAMES)
 def test_detools_applies_what_every_maker_makes(name: str, algorithm: Algorithm) -> None:
-    detools = pytest.importorskip("detools")
+    detools = importlib.import_module(need("detools"))
     makers = available()
     assert name in makers, f"{name} is one of the packages of [dev]: set up anew"
     for base, target in (fixtures(), edited(3), edited(11)):
@@ -54,7 +58,7 @@ def test_detools_applies_what_every_maker_makes(name: str, algorithm: Algorithm)
 @pytest.mark.parametrize("compression", ["heatshrink", "lzma"])
 def test_we_apply_what_detools_makes(compression: str) -> None:
     """Its own patch in our container: its encoder, not ours."""
-    detools = pytest.importorskip("detools")
+    detools = importlib.import_module(need("detools"))
     for base, target in (fixtures(), edited(5), released("technichub")):
         patch = io.BytesIO()
         detools.create_patch(io.BytesIO(base), io.BytesIO(target), patch, compression=compression)
@@ -71,12 +75,11 @@ def test_we_apply_what_detools_makes(compression: str) -> None:
         theirs = io.BytesIO()
         detools.apply_patch(io.BytesIO(base), io.BytesIO(patch.getvalue()), theirs)
         package = header.pack() + patch.getvalue()
-        limits = pytest.importorskip("mcu_updater.delta").Limits(window=1 << 23)
+        limits = Limits(window=1 << 23)
         assert apply_delta(package, base, limits) == theirs.getvalue() == target
 
 
 def test_covers_of_hdiffpatch_are_its_own() -> None:
-    hdiffpatch = pytest.importorskip("hdiffpatch")
     base, target = released("technichub")
     lite = hdiffpatch.diff_lite(base, target, compression="none")
     makers = {"hdiffpatch": available()["hdiffpatch"]}
@@ -86,7 +89,8 @@ def test_covers_of_hdiffpatch_are_its_own() -> None:
 
 
 def test_the_shortest_way_is_no_longer_than_the_usual_one() -> None:
-    heatshrink2 = pytest.importorskip("heatshrink2")
+    need("detools")
+    heatshrink2 = importlib.import_module("heatshrink2")
     base, target = fixtures()
     stream = pack_covers(available()["builtin"](base, target), base, target)
     ours = pack_heatshrink(stream, 8)

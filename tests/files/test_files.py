@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import struct
 import subprocess
 import time
@@ -15,7 +14,7 @@ from decoding import layouts
 from elves import elf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracles import AVAILABLE, ORACLES
+from oracles import ORACLES, oracle
 
 from mcu_updater.errors import ImageRejected, PortError, UsageError
 from mcu_updater.files import MemoryImage, Segment, read_image
@@ -31,9 +30,7 @@ SUFFIX = {
     ImageFormat.SREC: ".s37",
     ImageFormat.TI_TXT: ".titxt",
 }
-few = settings(
-    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+few = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 near = layouts(1 << 20)
 
 
@@ -62,12 +59,10 @@ def test_what_is_written_is_read_back(
 @pytest.mark.parametrize("reader", ["srec_cat", "objcopy"])
 @pytest.mark.parametrize("fmt", [ImageFormat.HEX, ImageFormat.SREC])
 def test_other_programs_read_what_is_written(tmp_path: Path, reader: str, fmt: ImageFormat) -> None:
-    if not AVAILABLE[reader]:
-        pytest.skip(f"{reader} is not installed")
+    read = oracle(reader)
     segments = {0x0800_8000: bytes(range(256)) * 300, 0x0801_FFFF: b"across", 0x0900_0000: b"x"}
     path = tmp_path / f"image{SUFFIX[fmt]}"
     path.write_bytes(write_image(image_of(segments, 0x0800_8001), fmt))
-    read, _ = ORACLES[reader]
     assert read(path) == segments
 
 
@@ -191,7 +186,7 @@ def test_another_machine_is_a_switch() -> None:
 
 
 @given(st.integers(0, 200), st.integers(0, 255))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_damaged_elf_ends_in_the_typed_error_or_in_an_image(at: int, byte: int) -> None:
     data = bytearray(elf(CODE, VALUES))
     data[at % len(data)] = byte
@@ -250,9 +245,7 @@ SECTIONS {
 ASSEMBLY = '.text\n.rept 99\n.long 0x12345678\n.endr\n.data\n.ascii "values"\n.bss\n.space 64\n'
 
 
-@pytest.mark.skipif(
-    not all(map(shutil.which, ("as", "ld", "objcopy"))), reason="no binutils is installed"
-)
+@pytest.mark.judge("binutils")
 def test_a_linked_elf_file_is_read_as_objcopy_reads_it(tmp_path: Path) -> None:
     """Any binutils that can make 32-bit files; where it is not Arm's, the machine is allowed."""
     (tmp_path / "a.s").write_text(ASSEMBLY)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from judges import need
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
@@ -32,9 +32,7 @@ Driver = webdriver.Chrome
 @contextmanager
 def browser(profile: Path, *, dark: bool = False) -> Iterator[Driver]:
     """Chromium with a profile of its own."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("no chromium and chromedriver here: make apt")
+    chromium, driver = need("chromium"), shutil.which("chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for option in (*OPTIONS, f"--user-data-dir={profile}"):

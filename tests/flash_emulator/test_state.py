@@ -318,7 +318,7 @@ class DigestMachine(RuleBasedStateMachine):
             self.it_is_the_digest_of_what_is_there()
 
 
-DigestMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+DigestMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20)
 TestDigestMachine = DigestMachine.TestCase
 
 

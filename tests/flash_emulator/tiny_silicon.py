@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import settings
-
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply
 from flash_emulator.pages import RawUnit
 from flash_emulator.part import Aliasing, Ecc, OptionModel, Overwrite, Timing
-
-settings.register_profile("busy", deadline=None)
-settings.load_profile("busy")
-"""A machine with other work to do fails no test by being slow."""
 
 BASE = 0x0800_0000
 UNIT = 8

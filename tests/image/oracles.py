@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import bincopy
 import intelhex
+from judges import JUDGES, need
 
 from mcu_updater.errors import ImageRejected
 from mcu_updater.files.segments import assemble
@@ -20,8 +20,6 @@ from mcu_updater.image.allow import Allow
 
 Segments = dict[int, bytes]
 
-OBJCOPY = shutil.which("arm-none-eabi-objcopy") or shutil.which("objcopy")
-SREC_CAT = shutil.which("srec_cat")
 _HEX, _SREC = (".hex",), (".s19", ".s28", ".s37")
 _TIMEOUT_S = 20
 
@@ -46,12 +44,12 @@ def read_by_bincopy(path: Path) -> Segments | None:
 
 def read_by_srec_cat(path: Path) -> Segments | None:
     kind = {".hex": "-intel", ".titxt": "-ti-txt"}.get(path.suffix, "-motorola")
-    return _converted([SREC_CAT or "", str(path), kind, "-o", "OUT", "-motorola"], path)
+    return _converted(["srec_cat", str(path), kind, "-o", "OUT", "-motorola"], path)
 
 
 def read_by_objcopy(path: Path) -> Segments | None:
     kind = "ihex" if path.suffix == ".hex" else "srec"
-    command = [OBJCOPY or "", "-I", kind, "-O", "srec", "--srec-forceS3", str(path), "OUT"]
+    command = ["objcopy", "-I", kind, "-O", "srec", "--srec-forceS3", str(path), "OUT"]
     return _converted(command, path)
 
 
@@ -81,9 +79,10 @@ ORACLES: dict[str, tuple[Callable[[Path], Segments | None], tuple[str, ...]]] = 
     "srec_cat": (read_by_srec_cat, (*_HEX, *_SREC, ".titxt")),
     "objcopy": (read_by_objcopy, (*_HEX, *_SREC)),
 }
-AVAILABLE = {
-    "intelhex": True,
-    "bincopy": True,
-    "srec_cat": SREC_CAT is not None,
-    "objcopy": OBJCOPY is not None,
-}
+
+
+def oracle(name: str) -> Callable[[Path], Segments | None]:
+    """What that one makes of a file. Skips the calling test where it is a missing judge."""
+    if name in JUDGES:
+        need(name)
+    return ORACLES[name][0]

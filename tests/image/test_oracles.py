@@ -7,7 +7,6 @@ round: they take files that we refuse.
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -29,10 +28,8 @@ SPACE_OF_BITS = {16: 1 << 16, 24: 1 << 24, 32: 1 << 32}
 HEX_SPACE_OF_BITS = {**SPACE_OF_BITS, 24: 1 << 20}  # segments reach no further
 END_OF_BITS = {16: "S9030000FC", 24: "S804000000FB", 32: "S70500000000FA"}
 
-srec_cat = pytest.mark.skipif(shutil.which("srec_cat") is None, reason="srec_cat is not installed")
-OBJCOPY = shutil.which("arm-none-eabi-objcopy") or shutil.which("objcopy") or ""
+srec_cat, objcopy = pytest.mark.judge("srec_cat"), pytest.mark.judge("objcopy")
 """Any objcopy knows raw binaries, HEX and S-records, whatever machine it was built for."""
-objcopy = pytest.mark.skipif(not OBJCOPY, reason="no objcopy is installed")
 
 
 def read(decoder: Decoder, data: bytes, at: list[int] | None = None) -> dict[int, bytes]:
@@ -71,7 +68,7 @@ def crosses_a_window(segments: dict[int, bytes], width: int) -> bool:
 
 
 @given(st.data(), st.sampled_from([16, 24, 32]), widths, places)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_hex_of_bincopy(data: st.DataObject, bits: int, width: int, at: list[int]) -> None:
     """bincopy cuts records by width alone; those that end up across 64 KiB are for us to refuse."""
     segments = data.draw(layouts(HEX_SPACE_OF_BITS[bits]))
@@ -94,7 +91,7 @@ def test_bincopy_writes_records_across_64_kib() -> None:
 
 
 @given(layouts(1 << 32), widths, places, st.sampled_from(["native", "CRLF"]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_hex_of_intelhex(segments: dict[int, bytes], width: int, at: list[int], eol: str) -> None:
     file = intelhex.IntelHex()
     for address, data in segments.items():
@@ -111,7 +108,7 @@ def test_hex_of_intelhex(segments: dict[int, bytes], width: int, at: list[int], 
 
 
 @given(st.data(), st.sampled_from([16, 24, 32]), st.sampled_from([1, 3, 16, 32, 250]), places)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_srec_of_bincopy(data: st.DataObject, bits: int, width: int, at: list[int]) -> None:
     segments = data.draw(layouts(SPACE_OF_BITS[bits]))
     text = binfile(segments).as_srec(width, bits) + END_OF_BITS[bits] + "\n"
@@ -190,6 +187,6 @@ def test_srec_cat_16_bit_hex(tmp_path: Path) -> None:
     ],
 )
 def test_objcopy(tmp_path: Path, options: list[str], decoder: type[Decoder], base: int) -> None:
-    command = [OBJCOPY, "-I", "binary", *options, "--change-addresses", hex(base)]
+    command = ["objcopy", "-I", "binary", *options, "--change-addresses", hex(base)]
     data = converted([*command, "in", "out"], tmp_path / "in")
     assert read(decoder(), data, [1000, 50_000]) == {base: IMAGE}

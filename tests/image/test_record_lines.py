@@ -8,7 +8,7 @@ import pytest
 import test_ihex
 import test_srec
 from decoding import bytewise, cut, decode, decode_in_parts, places, text
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_updater.errors import ImageRejected
@@ -51,7 +51,6 @@ def test_last_line_may_lack_its_terminator(sample: Sample, tail: bytes) -> None:
 
 @each_format
 @given(at=places, reset=st.booleans(), crlf=st.booleans())
-@settings(deadline=None)
 def test_cuts_do_not_matter(sample: Sample, at: list[int], reset: bool, crlf: bool) -> None:
     data = sample.good.replace(b"\n", b"\r\n") if crlf else sample.good
     whole = decode(sample.decoder(), sample.good)
@@ -84,7 +83,6 @@ def test_foreign_state_is_refused(sample: Sample, of: str) -> None:
     where=st.integers(0, max(len(sample.good) for sample in SAMPLES)),
     at=places,
 )
-@settings(deadline=None)
 def test_damage_is_decoded_or_refused_the_same_however_cut(
     sample: Sample, junk: bytes, where: int, at: list[int]
 ) -> None:

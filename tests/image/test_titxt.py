@@ -79,7 +79,7 @@ def test_refused(case: str) -> None:
 
 
 @given(layouts(1 << 32), places, st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_what_bincopy_writes_is_what_it_was_given(
     segments: dict[int, bytes], at: list[int], reset: bool
 ) -> None:

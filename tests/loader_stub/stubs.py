@@ -8,17 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from flash_emulator import EmulatedFlash, Trace, load_part
-
-pytest.importorskip("unicorn", reason="unicorn runs the stub: pip install -e .[dev]")
-pytest.importorskip("lz4", reason="the host compresses with it: pip install -e .[dev]")
-
 from loader_stub.chip import StubChip
 from loader_stub.flashing import BASE, PAGE_SIZE, Done, Job, flash
 from loader_stub.frames import Reply, Request
 from loader_stub.session import Batch, Session, Work
+
+from flash_emulator import EmulatedFlash, Trace, load_part
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 FIRMWARE = (FIXTURES / "fixture-2.0.0.bin").read_bytes()

@@ -5,9 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-pytest.importorskip("cobs", reason="frames of the stub: pip install -e .[dev]")
-
 from loader_stub import frames
 from loader_stub.frames import Facts, Reply, ReplyReader, Status, content_of, frame
 from loader_stub.session import Batch, Session, Silence, Work

@@ -7,12 +7,9 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pyocd
 import pytest
-
-pyocd = pytest.importorskip("pyocd", reason="pyocd has the SVD file: pip install -e .[dev]")
-pytest.importorskip("unicorn", reason="the emulated chip needs it: pip install -e .[dev]")
-
-from loader_stub import chip, usart  # noqa: E402
+from loader_stub import chip, usart
 
 HEADER = (chip.STUB.parent / "firmware" / "chip.h").read_text()
 

@@ -39,7 +39,7 @@ def test_the_image_comes_out_however_the_package_is_cut(kind: str, step: int) ->
 
 @EVERY_KIND
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_reset_between_any_two_parts_changes_nothing(kind: str, data: st.DataObject) -> None:
     """Also where there are no restart points: these packages are short enough to be replayed."""
     package = packed(kind, FILES)
@@ -50,7 +50,7 @@ def test_a_reset_between_any_two_parts_changes_nothing(kind: str, data: st.DataO
 
 @pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind == "tar.gz" or "zip" in kind])
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_bit_flip_is_refused_or_changes_nothing(kind: str, data: st.DataObject) -> None:
     """Owner, time and mode of a file do not matter; everything else has a check.
 
@@ -73,7 +73,7 @@ def test_a_bit_flip_is_refused_or_changes_nothing(kind: str, data: st.DataObject
 
 @EVERY_KIND
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_truncated_package_is_refused(kind: str, data: st.DataObject) -> None:
     package = packed(kind, FILES)
     end = data.draw(st.integers(sniff_size(package), len(package) - 1))
@@ -88,7 +88,7 @@ def test_bytes_behind_the_end_are_refused(kind: str) -> None:
 
 
 @given(junk=st.binary(max_size=600), kind=st.sampled_from(["zip", "tar", "tar.gz"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_junk_ends_in_the_typed_error(junk: bytes, kind: str) -> None:
     start = {"zip": b"PK\x03\x04", "tar": tarred({"a.bin": b"x"})[:512], "tar.gz": b"\x1f\x8b\x08"}
     data = start[kind] + junk

@@ -80,7 +80,7 @@ def test_other_readers_take_what_is_built() -> None:
 
 @EVERY_KIND
 @given(data=st.data())
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_a_package_that_was_built_goes_on_after_any_reset(kind: Kind, data: st.DataObject) -> None:
     restart = data.draw(st.sampled_from([512, 1024, 4096]))
     package = build(kind, [Source((("app.bin", IMAGE),), "STM32", "2.0.0")], restart=restart)

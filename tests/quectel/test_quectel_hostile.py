@@ -97,7 +97,7 @@ CALLS = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(sorted(CALLS)), max_size=4), WIRE, st.booleans())
 def test_any_answer_is_an_answer_or_a_typed_error(calls, chunks, again):
     clock = TestClock()

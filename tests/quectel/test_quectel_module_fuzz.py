@@ -36,7 +36,7 @@ LINES = st.one_of(
 FINAL = re.compile(rb"(\r\nOK\r\n|\r\nERROR\r\n)")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(list(REACHED)), st.lists(LINES, max_size=6))
 @example(S.DOWNLOADSUCCESS, ["AT+QIOTOTARD=4294967295,4294967295", "AT+QIOTUPDATE=3"])
 def test_every_line_is_answered_once(state, lines):
@@ -53,7 +53,7 @@ def test_every_line_is_answered_once(state, lines):
     assert t.module.memory(t.now_s) == before
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=400), st.sets(st.integers(0, 400)))
 def test_any_bytes_however_cut(data, cuts):
     """The answers are the same, and the module is still there."""

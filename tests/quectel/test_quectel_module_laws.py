@@ -106,7 +106,7 @@ def in_small_steps(t: Terminal, what) -> bytes:
     return said + t.wait(end_s - t.now_s)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(OPTIONS, FAULTS, st.integers(0, len(UPGRADE)), st.lists(STEPS, min_size=5, max_size=40))
 def test_time_in_one_leap_or_in_hops_across_processes(options, faults, begun, steps):
     one, two = terminal(options, faults), terminal(options, faults)
@@ -115,7 +115,7 @@ def test_time_in_one_leap_or_in_hops_across_processes(options, faults, begun, st
         assert one.module.ota_state is two.module.ota_state
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(list(REACHED)), st.lists(STEPS, min_size=5, max_size=40))
 def test_the_rules_of_an_upgrade(start, steps):
     """Data come from a piece that is there, success from the target's version, and left alone the
@@ -134,7 +134,7 @@ def test_the_rules_of_an_upgrade(start, steps):
     assert t.module.ota_state in (S.NOPLAN, S.REVICEPLAN)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(list(REACHED)), st.lists(STEPS, max_size=30), st.integers(0, 3))
 def test_from_everywhere_a_good_host_gets_it_done(start, steps, cuts):
     """Whatever happened, power and patience bring the version: nothing is stuck."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import subjects
+from judges import need
 from protocols import DONE, exponential
 from subjects import installed, tiny
 from tiny_silicon import BASE, SECTOR, UNIT
@@ -259,7 +261,7 @@ def test_the_report_does_not_depend_on_the_executor(
 
 
 def test_the_report_is_the_same_on_a_cluster(alone: Report) -> None:
-    distributed = pytest.importorskip("distributed", reason="extra: cluster")
+    distributed = importlib.import_module(need("distributed"))
     subject, flash, _ = exponential(2)
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None

@@ -15,18 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
+import unicorn
+from unicorn import arm_const as arm
+from unicorn import unicorn_const as uc_const
 
 from flash_emulator import EmulatedFlash, PowerSupply, load_part
 from flash_emulator.registers import AccessFault, Front, front_for
-
-unicorn = pytest.importorskip(
-    "unicorn", reason="unicorn runs the algorithms: pip install -e .[dev]"
-)
-pytest.importorskip("pyocd", reason="pyocd has the algorithms: pip install -e .[dev]")
-
-from unicorn import arm_const as arm  # noqa: E402
-from unicorn import unicorn_const as uc_const  # noqa: E402
 
 RAM, RAM_BYTES = 0x2000_0000, 0x4_0000
 PERIPHERALS = (0x4000_0000, 0x2000_0000), (0xE000_0000, 0x10_0000)

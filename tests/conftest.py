@@ -1,0 +1,24 @@
+"""What every run of the tests has: hypothesis that finds the same in every run, and the judges.
+
+* ``ordinary`` (make test, CI): the examples of a test depend on nothing but its source. What fails
+  has failed everywhere, and what passes passes again.
+* ``random`` (make random): other examples in every run, by a seed that is told and that repeats it.
+
+Neither fails a test because the machine was busy.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+from judges import Plugin
+
+BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
+
+settings.register_profile("ordinary", derandomize=True, database=None, **BUSY)
+settings.register_profile("random", derandomize=False, database=None, **BUSY)
+settings.load_profile("ordinary")  # --hypothesis-profile overrules it
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Plugin(), "judges")
