@@ -52,7 +52,14 @@ if TYPE_CHECKING:
         WriteProtected,
     )
     from flash_emulator.ground import Interrupted
-    from flash_emulator.part import Part, PartError, load_part, load_part_file, part_names
+    from flash_emulator.part import (
+        Part,
+        PartError,
+        load_part,
+        load_part_file,
+        other_size_names,
+        part_names,
+    )
     from flash_emulator.power import CutAt, Outcome, PowerLoss, PowerSupply, SteadySupply
     from flash_emulator.sensing import Reading
     from flash_emulator.timekeeping import Usage
@@ -81,6 +88,7 @@ _HOMES = {
         "PartError",
         "load_part",
         "load_part_file",
+        "other_size_names",
         "part_names",
     ),
     "power": (
@@ -141,5 +149,6 @@ __all__ = [
     "WriteProtected",
     "load_part",
     "load_part_file",
+    "other_size_names",
     "part_names",
 ]

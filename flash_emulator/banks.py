@@ -86,7 +86,7 @@ class Banks(Sensing):
             return False
         data, raw_units = self.cells.raw_data(offset, 4), self.cells.raw_units(offset, 4)
         try:
-            word = self._decoded(data, self._base + offset, offset, raw_units)
+            word = self._decoded(data, self._address(offset), offset, raw_units)
         except UnreadableUnit:
             return False
         return int.from_bytes(word, "little") in _SRAM

@@ -33,7 +33,7 @@ class Damage(Ground):
         ``match`` for what it is not known not to hold. A completed erase makes them virgin. A
         search through states uses this for what a cut left where nobody looks.
         """
-        self.cells.forget(address - self._base, size)
+        self.cells.forget(self.array_offset(address), size)
 
     def flip(self, address: int, bit: int) -> None:
         """Flip one cell (retention, disturb). *bit* counts from the unit's first data bit; those

@@ -80,6 +80,7 @@ class EmulatedFlash(Banks, Holding, Damage):
         """What follows from the part and is asked for at every operation."""
         self._unit = self.part.program_unit
         self._base = self.part.base
+        self._hole = self.part.bank_starts[-1] + self.part.bank_size - self._base - self.part.size
         self._program_us = self.part.timing.of("program_unit", mode=self.timing)
         self._sector_indices = {start: index for index, start in enumerate(self.part.sector_starts)}
 
@@ -153,7 +154,7 @@ class EmulatedFlash(Banks, Holding, Damage):
         unit = self._unit
         count = len(data) // unit
         if self.watch is not None:
-            place = self._base + first * unit
+            place = self._address(first * unit)
             self.watch.operation(Operation("program", place, data, count, fast=fast))
         granted = self.supply.take(count)
         self.cells.program(first, data[: granted * unit])
@@ -171,7 +172,7 @@ class EmulatedFlash(Banks, Holding, Damage):
             flag = self.part.overwrite_flag or "PROGERR"
             raise ProgramError(flag, "the unit is not erased", address)
         if self.watch is not None:
-            place = self._base + unit * self._unit
+            place = self._address(unit * self._unit)
             self.watch.operation(Operation("program", place, data, fast=fast))
         if self.supply.take(1) < 1:
             self._cut_program(unit, data)
@@ -212,7 +213,7 @@ class EmulatedFlash(Banks, Holding, Damage):
             self.interrupted = None
         if self.trace is not None and units:
             done = data[: units * self._unit]
-            place = self._base + first * self._unit
+            place = self._address(first * self._unit)
             self._note(Operation("program", place, done, units, fast=fast))
 
     def program_fast(self, address: int, data: bytes) -> None:
@@ -256,7 +257,7 @@ class EmulatedFlash(Banks, Holding, Damage):
         self._wait_for_write(address)
         self._check_protection(offset, size, address)
         if self.watch is not None:
-            self.watch.operation(Operation("erase", self._base + offset))
+            self.watch.operation(Operation("erase", self._address(offset)))
         if self.supply.take(1) < 1:
             dice, seed = self._dice(offset), self._seed_of(offset)
             cuts.cut_erase(self.cells, offset, size, self.supply.outcome, dice, seed)
@@ -264,7 +265,7 @@ class EmulatedFlash(Banks, Holding, Damage):
         self._erased(index, offset, size)
         time_us = self.part.timing.of("sector_erase", size=size, mode=self.timing)
         self._spend("erase_us", offset, time_us, 1)
-        self._note(Operation("erase", self._base + offset))
+        self._note(Operation("erase", self._address(offset)))
 
     def _erased(self, index: int, offset: int, size: int) -> None:
         self.cells.erase(offset, size)
@@ -272,7 +273,7 @@ class EmulatedFlash(Banks, Holding, Damage):
         self.usage.erases += 1
         endurance = self.part.endurance
         if endurance is not None and self.erase_counts[index] == endurance.cycles + 1:
-            place = f"0x{self._base + offset:08X}"
+            place = f"0x{self._address(offset):08X}"
             text = f"{self.part.name}: sector at {place} erased {endurance.cycles + 1} times"
             warnings.warn(f"{text}; guaranteed are {endurance.cycles}", EnduranceWarning, 3)
 
@@ -296,10 +297,10 @@ class EmulatedFlash(Banks, Holding, Damage):
         per_bank = len(self.part.sector_sizes)
         for bank in banks:
             start = bank * self.part.bank_size
-            self._wait_for_write(self._base + start)
+            self._wait_for_write(self._address(start))
             if protected:
-                self._check_protection(start, self.part.bank_size, self._base + start)
-        start = self._base + banks.start * self.part.bank_size
+                self._check_protection(start, self.part.bank_size, self._address(start))
+        start = self._address(banks.start * self.part.bank_size)
         if self.watch is not None:
             self.watch.operation(Operation(kind.replace("_", " "), start))
         if self.supply.take(1) < 1:
@@ -409,7 +410,7 @@ class EmulatedFlash(Banks, Holding, Damage):
                 case "erase":
                     self.erase(operation.address)
                 case "bank erase":
-                    bank = (operation.address - self._base) // self.part.bank_size
+                    bank = self.array_offset(operation.address) // self.part.bank_size
                     self.erase_bank(bank)
                 case "mass erase":
                     self.erase_all()

@@ -44,6 +44,7 @@ class Ground:
     stuck: dict[int, int]  # by unit: cells that no program moves
     cells: Cells
     _base: int
+    _hole: int  # bytes between the banks where there is no flash; as a rule none
     _unit: int
     _mapped: int
     _powered: bool
@@ -56,7 +57,9 @@ class Ground:
 
     def _offset(self, address: int, size: int) -> int:
         """Offset in the array. A range must not leave it, nor cross banks while they are mapped."""
-        offset = address - self._base
+        offset = self.array_offset(address)
+        if self._hole and offset < self.part.bank_size < offset + size:
+            raise AlignmentError(f"0x{address:08X}, {size} bytes: not in one bank")
         if offset < 0 or size < 0 or offset + size > self.part.size:
             raise AlignmentError(f"0x{address:08X}, {size} bytes: outside {self.part.name}")
         if self._mapped:
@@ -65,6 +68,20 @@ class Ground:
                 raise AlignmentError(f"0x{address:08X}, {size} bytes: across mapped banks")
             offset += bank_size if offset < bank_size else -bank_size
         return offset
+
+    def array_offset(self, address: int) -> int:
+        """Offset in the array, in which no bank is mapped and there is no hole."""
+        offset = address - self._base
+        if not self._hole or offset < self.part.bank_size:
+            return offset
+        if offset < self.part.bank_size + self._hole:
+            raise AlignmentError(f"0x{address:08X}: between the banks of {self.part.name}")
+        return offset - self._hole
+
+    def _address(self, offset: int) -> int:
+        """The address of *offset* in the array, with no bank mapped."""
+        is_behind = self._hole and offset >= self.part.bank_size
+        return self._base + offset + (self._hole if is_behind else 0)
 
     def _dice(self, place: int) -> random.Random:
         """The same seed, place and operation number give the same silicon."""
@@ -92,7 +109,7 @@ class Ground:
 
     def _die(self, kind: str, offset: int) -> None:
         """Power is gone. On parts with OPSR the next start can see what was under way."""
-        address, outcome = self._base + offset, self.supply.outcome
+        address, outcome = self._address(offset), self.supply.outcome
         if self.trace is not None:
             self.trace.operations.append(Operation(kind, address, done=0, outcome=outcome))
         if self.part.opsr and outcome not in (Outcome.BEFORE, Outcome.AFTER):

@@ -93,7 +93,7 @@ class Holding(Sensing):
             Outcome.AFTER,
         ):
             return True
-        offset = address - self._base
+        offset = self.array_offset(address)
         size = self.part.sector_starts[offset]
         units = range(offset // self._unit, (offset + size) // self._unit)
         raw = cuts.erased_unit(self.cells, units, unit, outcome, self._seed_of(offset))

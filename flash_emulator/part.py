@@ -63,8 +63,10 @@ __all__ = [
     "Span",
     "Timing",
     "is_part_file",
+    "like_part",
     "load_part",
     "load_part_file",
+    "other_size_names",
     "packaged_part",
     "parse_part",
     "part_names",
@@ -78,13 +80,18 @@ def part_names() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith("toml"))
 
 
+def other_size_names() -> list[str]:
+    """Names of parts that are one of ``part_names`` with another size or number of banks."""
+    return sorted(package_toml("other_sizes.toml"))
+
+
 def load_part(name: str) -> Part:
     """The part called *name*, or the one that the part file at the path *name* describes.
 
     A name may be in any case, or what is printed on the chip (``STM32L476RGT6``). Raises PartError
     with the names that are near, or for a file that cannot be read.
     """
-    if name in part_names():
+    if name in (*part_names(), *other_size_names()):
         return packaged_part(name)
     if is_part_file(name):
         try:
@@ -102,13 +109,22 @@ def packaged_part(name: str) -> Part:
 
     For names out of files, which must not make anybody read another file.
     """
+    if name in other_size_names():
+        return parse_part(_of_other_size(name), file=f"other_sizes.toml: {name}")
     if name not in part_names():
         raise PartError(_unknown(name))
     return parse_part(package_toml(f"parts/{name}.toml"), file=f"{name}.toml")
 
 
 def _known() -> dict[str, Sequence[str]]:
-    return {name: package_toml(f"parts/{name}.toml").get("alike", ()) for name in part_names()}
+    names = (*part_names(), *other_size_names())
+    return {name: package_toml(f"parts/{like_part(name)}.toml").get("alike", ()) for name in names}
+
+
+def like_part(name: str) -> str:
+    """Of a part of another size the one in ``parts`` that it is like; any other name itself."""
+    other = package_toml("other_sizes.toml").get(name)
+    return str(other["of"]) if other else name
 
 
 def is_part_file(text: str) -> bool:
@@ -127,6 +143,25 @@ def _unknown(name: str) -> str:
         f"unknown part {name!r}; near: {'; '.join(map(str, near))}. "
         "Name one of these, or the path of a part file (docs/part-files.md)"
     )
+
+
+def _of_other_size(name: str) -> Mapping[str, Any]:
+    """The part that *name* is like, with its own tables over it, key by key."""
+    own = dict(package_toml("other_sizes.toml")[name])
+    like = dict(package_toml(f"parts/{own.pop('of')}.toml"))
+    gone = own.pop("without", ())
+    like["options"] = {k: v for k, v in like.get("options", {}).items() if k not in gone}
+    return {**_laid_over(like, own), "name": name}
+
+
+def _laid_over(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key: common[key] for key in common.keys() & own.keys()}
+    merged = {
+        key: _laid_over(value, own[key])
+        for key, value in both.items()
+        if isinstance(value, Mapping)
+    }
+    return {**common, **own, **merged}
 
 
 def load_part_file(path: str | Path) -> Part:

@@ -123,13 +123,18 @@ class PartReader:
         starts = table.maybe("bank_starts", counts) or ()
         _check_banks(table, base, banks, sum(sizes), starts)
         first = table.maybe("first_sectors", counts) or ()
-        _check_first_sectors(table, banks, len(sizes), first)
+        _check_first_sectors(table, "first_sectors", banks, len(sizes), first)
+        rom_first = table.maybe("rom_first_sectors", counts) or ()
+        _check_first_sectors(table, "rom_first_sectors", banks, len(sizes), rom_first)
+        if banks == 2 and len(set(rom_first)) == 1:
+            raise table.wrong("rom_first_sectors", "two numbers that differ", str(list(rom_first)))
         return {
             "base": base,
             "bank_count": banks,
             "sector_sizes": sizes,
             "bank_starts": starts,
             "first_sectors": first,
+            "rom_first_sectors": rom_first,
         }
 
     # --- rules: those of the class, unless the file has its own
@@ -301,12 +306,14 @@ def _check_banks(
         raise table.wrong("size", "an end below 4 GiB", f"{starts[-1] + bank_size:#x}")
 
 
-def _check_first_sectors(table: Table, banks: int, sectors: int, first: tuple[int, ...]) -> None:
+def _check_first_sectors(
+    table: Table, key: str, banks: int, sectors: int, first: tuple[int, ...]
+) -> None:
     if first and len(first) != banks:
-        raise table.wrong("first_sectors", f"{banks} numbers", str(len(first)))
+        raise table.wrong(key, f"{banks} numbers", str(len(first)))
     if len(set(first)) == 2 and first[1] < first[0] + sectors:
         expected = f"bank 2 from {first[0] + sectors} on, or from {first[0]} as bank 1"
-        raise table.wrong("first_sectors", expected, str(first[1]))
+        raise table.wrong(key, expected, str(first[1]))
 
 
 def _units(table: Table, geometry: Table, sizes: tuple[int, ...]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Part:
     bank_starts: tuple[int, ...] = ()  # addresses; one behind the other unless the file says so
     numbering: Numbering = Numbering.PER_BANK
     first_sectors: tuple[int, ...] = ()  # ST's number of the first sector of each bank
+    rom_first_sectors: tuple[int, ...] = ()  # the same as the boot ROM's erase commands count
     bker_bit: int | None = None  # in FLASH_CR; names the bank of a page erase
     sector_erase_bank: BankSelect = BankSelect.PHYSICAL  # which bank its number names
     bank_erase_bank: BankSelect = BankSelect.PHYSICAL  # MER1, MER2, or the register set
@@ -127,6 +128,16 @@ class Part:
         """What ST's manual calls it: F42x 12 to 23 in bank 2, L4 from 0 in each bank."""
         bank = self.bank_of(index)
         return self.first_sectors[bank] + index - bank * len(self.sector_sizes)
+
+    def rom_sector(self, index: int) -> int:
+        """What the boot ROM's erase commands call it. Unless the file says otherwise that is what
+        the manual calls it, and through both banks where the manual counts from 0 in each."""
+        per_bank, bank = len(self.sector_sizes), self.bank_of(index)
+        first = self.rom_first_sectors
+        if not first:
+            restarts = len(set(self.first_sectors)) < self.bank_count
+            first = tuple(range(0, per_bank * 2, per_bank)) if restarts else self.first_sectors
+        return first[bank] + index - bank * per_bank
 
     def register_sector(self, index: int) -> int | None:
         """What goes into SNB or PNB; the bank goes into BKER or is the register set's.

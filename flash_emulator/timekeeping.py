@@ -61,7 +61,7 @@ class Timekeeping(Ground):
         if self.part.endurance is None:
             return []
         cycles, starts = self.part.endurance.cycles, list(self.part.sector_starts)
-        return [self._base + starts[i] for i, n in enumerate(self.erase_counts) if n > cycles]
+        return [self._address(starts[i]) for i, n in enumerate(self.erase_counts) if n > cycles]
 
     def is_busy(self, bank: int | None = None) -> bool:
         """Whether an operation is under way in the background: in physical *bank*, or anywhere."""

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from flash_emulator.bootrom.model import RomModel
+from flash_emulator.bootrom.numbers import Pieces, pieces_of, runs_of
 from flash_emulator.bootrom.option_area import OptionArea
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import WriteProtected
-from flash_emulator.part import OptionRole
+from flash_emulator.part import OptionRole, Part
 
 _FF = 0xFF
 _F1_LAST_CODE = 31  # of WRP3, bit 7
@@ -33,6 +34,7 @@ class Memory:
         self._model = model
         self._ram = [(span, bytearray(len(span))) for span in model.ram]
         self._fixed = self._identity()
+        self._number(device.part)
         self.is_empty = False
         self.look_for_program()
 
@@ -55,8 +57,7 @@ class Memory:
     # --- what lies where
 
     def is_flash(self, address: int) -> bool:
-        part = self.device.part
-        return part.base <= address < part.base + part.size
+        return self.device.part.offset_of(address) is not None
 
     def is_option(self, address: int) -> bool:
         return self.options.holds(address)
@@ -79,9 +80,8 @@ class Memory:
         )
 
     def _area(self, address: int) -> range | None:
-        part = self.device.part
         areas = [
-            range(part.base, part.base + part.size),
+            *self._flash_runs(),
             *(span for span, _ in self._ram),
             *self.options.areas,
             *self._fixed,
@@ -106,8 +106,7 @@ class Memory:
 
     def _read_flash(self, address: int, size: int) -> bytes:
         """Banks may be swapped: a range across their border is two."""
-        part = self.device.part
-        left = part.bank_size - (address - part.base) % part.bank_size
+        left = self._left_of_bank(address)
         if size <= left:
             return self.device.read(address, size)
         first = self.device.read(address, left)
@@ -153,23 +152,22 @@ class Memory:
         self._program(address, data)
 
     def _program(self, address: int, data: bytes) -> None:
-        part = self.device.part
         while data:
-            left = part.bank_size - (address - part.base) % part.bank_size
-            left = min(left, self._left_of_sector(address))
+            left = self._left_of_sector(address)
             with suppress(WriteProtected):
                 self.device.program(address, data[:left])
             address, data = address + left, data[left:]
 
+    def _left_of_bank(self, address: int) -> int:
+        part = self.device.part
+        offset = part.offset_of(address)
+        assert offset is not None, "whoever asks has looked that it is flash"
+        return part.bank_size - offset % part.bank_size
+
     def _left_of_sector(self, address: int) -> int:
         """Bytes from *address* to the end of its sector: protection goes by sectors."""
-        part = self.device.part
-        within = (address - part.base) % part.bank_size
-        for size in part.sector_sizes:
-            if within < size:
-                return size - within
-            within -= size
-        raise AssertionError("a bank is the sum of its sectors")
+        piece = next(piece for piece in self.pieces.values() if address in piece)
+        return piece.stop - address
 
     def _write_ram(self, address: int, data: bytes) -> None:
         for span, content in self._ram:
@@ -178,19 +176,38 @@ class Memory:
 
     # --- erasing
 
+    @property
+    def pieces(self) -> Pieces:
+        """Of the part that the chip is now: an option may have made two banks of one."""
+        self._follow_part()
+        return self._pieces
+
+    def _flash_runs(self) -> list[range]:
+        self._follow_part()
+        return self._runs
+
+    def _follow_part(self) -> None:
+        if self._numbered is not self.device.part:
+            self._number(self.device.part)
+
+    def _number(self, part: Part) -> None:
+        self._numbered, self._pieces = part, pieces_of(part)
+        self._runs = runs_of(self._pieces.values())
+
     def erase_pages(self, numbers: Iterable[int]) -> None:
-        """By number, from 0 through both banks, in the order given."""
-        starts = list(self.device.part.sector_starts)
+        """By the ROM's own numbers, in the order given."""
         for number in numbers:
             with suppress(WriteProtected):
-                self.device.erase(self._sector_address(starts[number]))
+                self.device.erase(self._mapped(self.pieces[number].start))
 
-    def _sector_address(self, offset: int) -> int:
+    def _mapped(self, address: int) -> int:
         """CPU address of a page that the ROM names by bank and number, as its part does."""
         part = self.device.part
+        offset = part.offset_of(address)
+        assert offset is not None, "pieces are the sectors of the part"
         number, within = divmod(offset, part.bank_size)
         bank = self.device.named_bank(number, part.sector_erase_bank)
-        return part.base + (bank ^ self.device.mapped_bank) * part.bank_size + within
+        return part.address_of((bank ^ self.device.mapped_bank) * part.bank_size + within)
 
     def erase_bank(self, bank: int) -> None:
         """ST's bank *bank* + 1."""
@@ -210,14 +227,14 @@ class Memory:
     def protect(self, codes: Iterable[int]) -> None:
         """Sector codes of Write Protect. What was protected before is protected no more; codes
         beyond the last sector are not checked (AN3155 3.9). F1: code 31 covers all that is left."""
-        per_code = self._model.wrp_sectors
-        starts = list(self.device.part.sector_starts)
+        per_code, pieces = self._model.wrp_sectors, self.pieces
         wanted: set[int] = set()
         for code in codes:
-            end = None if per_code > 1 and code == _F1_LAST_CODE else (code + 1) * per_code
-            wanted.update(starts[code * per_code : end])
+            last = per_code > 1 and code == _F1_LAST_CODE
+            end = max(pieces) + 1 if last else (code + 1) * per_code
+            wanted.update(n for n in range(code * per_code, end) if n in pieces)
         self.device.options.unprotect_sectors()
-        self.device.protect_sectors(*(self._sector_address(offset) for offset in wanted))
+        self.device.protect_sectors(*(self._mapped(pieces[number].start) for number in wanted))
 
     def unprotect(self) -> None:
         self.device.options.unprotect_sectors()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flash_emulator.an3155 import Command
-from flash_emulator.part import Part, PartError, packaged_part
+from flash_emulator.part import Part, PartError, like_part, packaged_part
 from flash_emulator.part_file import package_toml
 
 _COMMON = (
@@ -59,6 +59,7 @@ class RomOptions:
     *bad_read*: what comes of a read of a unit with a double ECC error.
     *bad_pages*: what comes of a page number that does not exist.
     *double_ack*: whether the first byte is answered twice (L412, V13.1).
+    *pid*: another product identity than the part's.
     *max_baud*: faster than this the first byte is not understood; 0: no limit.
     """
 
@@ -69,6 +70,7 @@ class RomOptions:
     bad_read: Literal["hang", "nack", "reset"] = "hang"
     bad_pages: Literal["nack", "ignore"] = "nack"
     double_ack: bool | None = None
+    pid: int | None = None
     max_baud: int = 0
 
 
@@ -85,7 +87,7 @@ def model_of(part: Part, options: RomOptions | None = None) -> RomModel:
     options = options or RomOptions()
     version = options.version if options.version is not None else rom["version"]
     model = RomModel(
-        pid=pid,
+        pid=pid if options.pid is None else options.pid,
         version=version,
         commands=_commands(version, [Command(code) for code in rom.get("more_commands", ())]),
         ram=tuple(_span(ram) for ram in rom["ram"]),
@@ -102,8 +104,9 @@ def model_of(part: Part, options: RomOptions | None = None) -> RomModel:
 def _rom_of(part: Part) -> Mapping[str, Any] | None:
     """That of the part's name; of a part of one's own, that of a packaged one with its PID."""
     roms: Mapping[str, Mapping[str, Any]] = package_toml("bootrom/roms.toml")
-    if part.name in roms:
-        return roms[part.name]
+    name = like_part(part.name)
+    if name in roms:
+        return roms[name]
     alike = (roms[name] for name in roms if packaged_part(name).identity.usart_pid == _pid(part))
     return next(alike, None)
 

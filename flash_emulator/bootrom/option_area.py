@@ -13,8 +13,9 @@ from flash_emulator.device import EmulatedFlash
 from flash_emulator.part import OptionField, OptionRole
 
 LEVEL_0, LEVEL_1 = 0xAA, 0xBB
-_REGISTERS = {"FLASH_OPTR": 0, "FLASH_OPTCR": 0}
-"""Registers whose word the option area begins with (L4, G0, G4; F4: bits 15:0 there)."""
+_REGISTERS = {"FLASH_OPTR": 32, "FLASH_OPTCR": 16}
+"""How many bits of the register the option area begins with. F4, F7: the upper half of FLASH_OPTCR
+is the third word of the area, by ``option_byte`` of the part file (RM0090, table 17)."""
 
 
 class OptionArea:
@@ -36,7 +37,8 @@ class OptionArea:
     def _fields(self) -> dict[str, tuple[int, int]]:
         """First bit and width of each option, of the part that the chip is now (DBANK)."""
         fields = self._device.part.options.fields
-        return {name: at for name, f in fields.items() if (at := _place(f))}
+        area = self._device.part.identity.option_bytes
+        return {name: at for name, f in fields.items() if (at := _place(f, area))}
 
     def save(self) -> dict[str, object]:
         """JSON values."""
@@ -99,11 +101,14 @@ class OptionArea:
             self.raw[:] = b"\xff" * len(self.raw)
 
 
-def _place(option: OptionField) -> tuple[int, int] | None:
+def _place(option: OptionField, area: range | None) -> tuple[int, int] | None:
     """First bit in the area, and how many; None where the model does not say."""
-    if option.bit is None or option.register not in _REGISTERS:
-        return None
     width = {OptionRole.READOUT: 8, OptionRole.BROWN_OUT: 3}.get(option.role, 1)
+    byte = option.option_byte
+    if area is not None and byte is not None and option.option_byte_bit is not None:
+        return ((byte - area.start) * 8 + option.option_byte_bit, width) if byte in area else None
+    if option.bit is None or option.bit >= _REGISTERS.get(option.register or "", 0):
+        return None
     return option.bit, width
 
 

@@ -256,8 +256,7 @@ class Rom:
 
     def _listed(self, head: bytes, count: int, width: int) -> Taking[list[int]]:
         """Numbers of pages, those that exist."""
-        known = self.memory.device.part.sector_count
-        if count > max(known, 256):
+        if count > max(self.memory.device.part.sector_count, 256):
             raise Refused
         body = yield count * width + 1
         if checksum(head + body):
@@ -265,9 +264,10 @@ class Rom:
         numbers = [
             int.from_bytes(body[at : at + width], "big") for at in range(0, count * width, width)
         ]
-        if self.options.bad_pages == "nack" and any(number >= known for number in numbers):
+        known = [number for number in numbers if number in self.memory.pieces]
+        if self.options.bad_pages == "nack" and len(known) < count:
             raise Refused
-        return [number for number in numbers if number < known]
+        return known
 
     def _wiped(self, erase: Callable[[], None]) -> None:
         """Protected sectors are passed over in silence (AN2662)."""

@@ -23,7 +23,7 @@ class Looker:
         """*done*: the operations that this boot has done before; they are added to it."""
         self._done = done
         self._unit = flash.part.program_unit
-        self._base = flash.part.base
+        self._array_offset = flash.array_offset
         self._sizes = flash.part.sector_starts
         self._left = job.operations
         self._reads: list[Span] = list(job.look)
@@ -50,7 +50,7 @@ class Looker:
         if self._left < 0:
             raise Endless
         beat_if_new(operation, self._done)
-        offset = operation.address - self._base
+        offset = self._array_offset(operation.address)
         if operation.kind == "program":
             self._reads.append((offset, offset + len(operation.data)))
         elif operation.kind == "erase":

@@ -106,12 +106,30 @@ _COPIES: dict[str, tuple[Area, Area, Area]] = {
 }
 
 
+def has_layout(part: Part, strategy: Strategy) -> bool:
+    """A layout is for one size and number of banks: none is stretched or cut to fit another."""
+    try:
+        _laid_out_as(part, _table(strategy))
+    except UsageError:
+        return False
+    return True
+
+
+def parts_with_layout(strategy: Strategy) -> list[str]:
+    """The names of all parts that can be laid out for *strategy* and the like."""
+    return sorted(_table(strategy))
+
+
+def _table(strategy: Strategy) -> Iterable[str]:
+    return _COPIES if strategy is Strategy.COPY else _BANKS
+
+
 def layout_of(part: Part, strategy: Strategy) -> AnyLayout:
     """How *part* is laid out for *strategy*.
 
     Raises UsageError where the part cannot have the strategy, or no layout is known.
     """
-    name = _laid_out_as(part, _COPIES if strategy is Strategy.COPY else _BANKS)
+    name = _laid_out_as(part, _table(strategy))
     check_strategy(part, strategy)
     if strategy is not Strategy.COPY:
         return _layout(part.sector_sizes, _BANKS[name])
@@ -135,8 +153,10 @@ def _laid_out_as(part: Part, table: Iterable[str]) -> str:
     return part.name if part.name in alike else alike[0]
 
 
-def _shape(part: Part) -> tuple[int, tuple[int, ...], int]:
-    return part.bank_count, part.sector_sizes, part.program_unit
+def _shape(part: Part) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Banks by where they begin: there may be a hole between them."""
+    starts = tuple(start - part.base for start in part.bank_starts)
+    return starts, part.sector_sizes, part.program_unit
 
 
 @lru_cache(maxsize=64)

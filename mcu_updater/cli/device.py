@@ -18,7 +18,7 @@ from flash_emulator.bootrom.model import model_of
 from flash_emulator.bootrom.times import with_times
 from flash_emulator.part import Mode
 from mcu_updater.board.chip_store import ChipStore
-from mcu_updater.cli import exits, paths
+from mcu_updater.cli import exits, paths, values
 from mcu_updater.cli.device_control import Control
 from mcu_updater.cli.device_pins import Pins, Wiring
 from mcu_updater.cli.module import wire_address
@@ -160,6 +160,12 @@ _options = together(
     click.option(
         "--rom-version", callback=_version, metavar="X.Y", help="From 3.3 on with Get Checksum."
     ),
+    click.option(
+        "--pid",
+        callback=values.address,
+        metavar="N",
+        help="Report another product identity, such as 0x447.",
+    ),
     _choice("--checksum-dialect", "an3155", "private", text="Frames of Get Checksum."),
     _choice("--short-writes", "drop", "pad", text="What comes of units written in part."),
     _choice("--refused-writes", "ack", "nack", text="What is said when flash refuses."),
@@ -271,6 +277,8 @@ def _check(given: dict[str, Any]) -> None:
         raise UsageError("a chip has one line", expected="one of them", found="--link and --tcp")
     if given["baud"] == "auto" and given["tcp"]:
         raise UsageError("a socket has no speed", expected="--baud N", found="--baud auto")
+    if (given["pid"] or 0) > 0xFFFF:
+        raise UsageError("--pid is two bytes", found=f"{given['pid']:#x}")
     if given["max_baud"] and given["baud"] != "auto":
         raise UsageError("--max-baud needs the client's speed", expected="--baud auto with it")
 
@@ -321,6 +329,7 @@ def _rom_options(given: dict[str, Any]) -> RomOptions:
         bad_read=given["bad_read"],
         bad_pages=given["bad_pages"],
         double_ack=given["double_ack"] or None,
+        pid=given["pid"],
         max_baud=given["max_baud"] or 0,
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from flash_emulator import Part, PartError, load_part, part_names
+from flash_emulator import Part, PartError, load_part, other_size_names, part_names
 from mcu_updater.strategy import Strategy
 
 if TYPE_CHECKING:  # they can be subscripted at run time since click 8.2 or later
@@ -48,7 +48,7 @@ class PartName(_PartParameter):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         del ctx, param
-        found = _beginning_with(incomplete, [*part_names(), *self._more])
+        found = _beginning_with(incomplete, [*part_names(), *other_size_names(), *self._more])
         if "/" in incomplete or not found:
             return [CompletionItem(incomplete, type="file")]
         return found

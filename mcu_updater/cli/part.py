@@ -18,6 +18,7 @@ from flash_emulator.part import (
     Span,
     Timing,
     load_part,
+    other_size_names,
     part_names,
 )
 from mcu_updater.board.layout import layout_of
@@ -70,9 +71,11 @@ def commands() -> None:
 
 @commands.command("list")
 @answers.json_option("One JSON object instead of a table.")
-def part_list(as_json: bool) -> None:
+@click.option("--all", "everything", is_flag=True, help="In other sizes and with one bank, too.")
+def part_list(as_json: bool, everything: bool) -> None:
     """List all parts."""
-    rows = [_row(load_part(name)) for name in part_names()]
+    names = sorted([*part_names(), *(other_size_names() if everything else ())])
+    rows = [_row(load_part(name)) for name in names]
     if as_json:
         answers.result(rows_json(rows))
     else:

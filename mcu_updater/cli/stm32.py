@@ -21,7 +21,7 @@ from mcu_updater.stm32.chip import Sector
 from mcu_updater.stm32.compare import DiffMethod
 from mcu_updater.stm32.estimate import Estimate, estimate, saved_by_erasing_all_s
 from mcu_updater.stm32.events import FlasherEvent, Planned
-from mcu_updater.stm32.firmware import Firmware, read_firmware
+from mcu_updater.stm32.firmware import ERASED, Firmware, holes_in, read_firmware
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.plan import FlashPlan
 from mcu_updater.storage import STDOUT, write_whole
@@ -237,18 +237,31 @@ def read_command(**given: Any) -> None:
     with opened(given) as bench:
         chip = bench.flasher.chip
         start = chip.base if given["start"] is None else given["start"]
-        size = given["size"] or chip.size - (start - chip.base)
+        size = given["size"] or chip.stop - start
         if size < 1:
             raise UsageError("nothing to read there", where=address_text(start))
-        data = bytearray()
-        for event in bench.flasher.read(start, size, twice=not given["once"]):
-            if isinstance(event, bytes):
-                data += event
-            else:
-                bench.screen.event(event)
+        data = _read(bench, range(start, start + size), twice=not given["once"])
         write_whole(given["file"], bytes(data))
         text = f"{given['file']}: {size} bytes from {address_text(start)}"
         bench.screen.result({"event": "read", "address": start, "bytes": size}, text)
+
+
+def _read(bench: Bench, span: range, *, twice: bool) -> bytearray:
+    """Holes between banks come as FF: what lies behind them keeps its place in the file."""
+    data = bytearray()
+    for hole in (*holes_in(bench.flasher.chip, span), range(span.stop, span.stop)):
+        at = span.start + len(data)
+        if at < hole.start:
+            for event in bench.flasher.read(at, hole.start - at, twice=twice):
+                if isinstance(event, bytes):
+                    data += event
+                else:
+                    bench.screen.event(event)
+        if hole:
+            data += ERASED * len(hole)
+            where = f"{address_text(hole.start)} up to {address_text(hole.stop)}"
+            bench.screen.note(f"{where} lies between the banks, where there is no flash: FF")
+    return data
 
 
 def _quiet_for_bytes(given: dict[str, Any]) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from flash_emulator.an3155 import Command as RomCommand
-from mcu_updater.cli.chips import chips_with
+from mcu_updater.cli.chips import chips_with, choose_chip
 from mcu_updater.cli.confirm import ask, yes_option
-from mcu_updater.cli.stm32_link import Bench, opened, port_options
+from mcu_updater.cli.stm32_link import Bench, bit_reader, opened, port_options
 from mcu_updater.errors import UsageError, address_text
 from mcu_updater.stm32 import protection
 from mcu_updater.stm32.connect import Connection
@@ -28,7 +29,7 @@ def _info(bench: Bench) -> tuple[dict[str, Any], str]:
     connection = bench.connection
     chip = bench.flasher.chip
     commands = [_command_name(code) for code in sorted(connection.info.info.codes)]
-    known = [known.name for known in chips_with(connection.info.pid)]
+    known = _names(connection)
     options = _options_if_any(bench, connection)
     fields = {
         "event": "info",
@@ -42,16 +43,26 @@ def _info(bench: Bench) -> tuple[dict[str, Any], str]:
         "option_bytes": options,
     }
     size = f"{connection.flash_size} bytes" if connection.flash_size else "not known"
+    is_one = known == [chip.name]
     lines = [
         f"PID            {connection.info.pid:#05x}: {', '.join(known) or 'no part known here'}",
         f"boot ROM       {connection.info.info.version_text}, {', '.join(commands)}",
         f"UID            {connection.uid.hex() or 'not known'}",
         f"flash          {size}"
-        + (f", from {address_text(chip.base)}, {len(chip.sectors)} sectors" if known else ""),
+        + (f", from {address_text(chip.base)}, {len(chip.sectors)} sectors" if is_one else ""),
         f"protection     {'read-out protected' if connection.is_protected else 'can be read'}",
         f"option bytes   {options or 'not to be seen'}",
     ]
     return fields, "\n".join(lines)
+
+
+def _names(connection: Connection) -> list[str]:
+    """The part that it is, or all that it may be."""
+    known, size = chips_with(connection.info.pid), connection.flash_size
+    sized = [chip for chip in known if size in (None, chip.size)] or list(known)
+    with suppress(UsageError):
+        return [choose_chip(known, size, bit_reader(connection)).name]
+    return [chip.name for chip in sized]
 
 
 def _command_name(code: int) -> str:

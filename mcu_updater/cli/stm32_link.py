@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import click
 
+from flash_emulator.an3155 import FIRST_RESERVED
 from mcu_updater.cli import answers
-from mcu_updater.cli.chips import chip_of, chips_with, choose_chip
+from mcu_updater.cli.chips import BitReader, chip_of, chips_with, choose_chip, confirm_chip
 from mcu_updater.cli.names import PART, PART_METAVAR
 from mcu_updater.cli.options import together
 from mcu_updater.cli.stm32_screen import FlasherScreen, open_flasher_screen
@@ -19,7 +21,14 @@ from mcu_updater.errors import ChipRefused, UsageError
 from mcu_updater.host.chip_memory import FolderKeeper, default_folder
 from mcu_updater.host.clock import WallClock
 from mcu_updater.host.rom_line import SerialRomLine, open_rom_line
-from mcu_updater.stm32.chip import Chip, chip_of_geometry
+from mcu_updater.stm32.chip import (
+    ERASED_TO_ZERO,
+    BankOption,
+    Chip,
+    GivenBank,
+    chip_of_banks,
+    chip_of_geometry,
+)
 from mcu_updater.stm32.connect import (
     DEFAULT_BAUD,
     LADDER,
@@ -27,11 +36,12 @@ from mcu_updater.stm32.connect import (
     ConnectOptions,
     connect,
     look,
+    read_option,
     try_merged,
 )
 from mcu_updater.stm32.estimate import LineSpeed
 from mcu_updater.stm32.events import Connected
-from mcu_updater.stm32.flasher import Flasher
+from mcu_updater.stm32.flasher import Flasher, erases_to_zero
 from mcu_updater.stm32.line import WIRINGS, Wiring, wiring_named
 from mcu_updater.stm32.rom import Timeouts, Traffic
 
@@ -115,8 +125,7 @@ def _given_chip(given: dict[str, Any]) -> Chip | None:
         if given["program_unit"] is not None:
             raise UsageError("--program-unit describes a chip", expected="--geometry with it")
         return None
-    base, runs = given["geometry"]
-    return chip_of_geometry(None, base, runs, given["program_unit"] or 8)
+    return chip_of_banks(None, given["geometry"], given["program_unit"] or 8)
 
 
 def _known(by_hand: Chip | None, pid: int) -> Sequence[Chip]:
@@ -139,21 +148,44 @@ def _names(pid: int) -> str:
 def _chip(
     by_hand: Chip | None, known: Sequence[Chip], connection: Connection, *, needs_chip: bool
 ) -> Chip:
-    size = connection.flash_size
+    size, read_bit = connection.flash_size, bit_reader(connection)
     if by_hand is not None:
-        return by_hand.limited(size) if size else by_hand
+        return confirm_chip(by_hand, size, read_bit)
     if known:
-        if not needs_chip or connection.is_protected:
-            return known[0]
-        return choose_chip(tuple(known), size)
+        return _chosen(
+            known, size, read_bit, must_be_one=needs_chip and not connection.is_protected
+        )
     if not needs_chip:
         return chip_of_geometry(connection.info.pid, 0x0800_0000, [(1, 1024)], 8)
+    if connection.info.pid in ERASED_TO_ZERO:
+        raise erases_to_zero(connection.info.pid)
     raise ChipRefused(
         "unknown chip",
         found=f"PID {connection.info.pid:#05x}",
         then="Say what its flash is: --geometry 0x0800_0000:128x2K --program-unit 8, for instance. "
         "Nothing was changed",
     )
+
+
+def _chosen(
+    known: Sequence[Chip], size: int | None, read_bit: BitReader, *, must_be_one: bool
+) -> Chip:
+    try:
+        return choose_chip(known, size, read_bit)
+    except UsageError:
+        if must_be_one:
+            raise
+        return known[0]
+
+
+def bit_reader(connection: Connection) -> BitReader:
+    """Looks at each bit once; None where the ROM does not let it be read."""
+
+    @cache
+    def read_bit(option: BankOption) -> int | None:
+        return None if connection.is_protected else read_option(connection.rom, option)
+
+    return read_bit
 
 
 def _connected(connection: Connection, chip: Chip, line: SerialRomLine) -> Connected:
@@ -177,20 +209,28 @@ def _baud(_: click.Context, __: click.Parameter, text: str) -> int | str:
     return int(text)
 
 
-def _geometry(
-    _: click.Context, __: click.Parameter, text: str | None
-) -> tuple[int, list[tuple[int, int]]] | None:
-    """``0x0800_0000:4x16K,1x64K``: base, then runs of sectors."""
+def _geometry(_: click.Context, __: click.Parameter, text: str | None) -> list[GivenBank] | None:
+    """``0x0800_0000:4x16K,1x64K``: base, then runs of sectors; for each bank, ``;`` between them,
+    and before ``@`` what the ROM calls its first sector."""
     if text is None:
         return None
     try:
-        base, _colon, rest = text.partition(":")
-        runs = [(int(n), _size(size)) for n, size in (run.split("x") for run in rest.split(","))]
-        return int(base, 16), runs
+        return [_bank(bank) for bank in text.split(";")]
     except ValueError as error:
         raise click.BadParameter(
-            f"{text!r} is no geometry, such as 0x0800_0000:4x16K,1x64K,7x128K"
+            f"{text!r} is no geometry, such as 0x0800_0000:4x16K,1x64K,7x128K, or with a second "
+            "bank 0x0800_0000:128x2K;256@0x0804_0000:128x2K"
         ) from error
+
+
+def _bank(text: str) -> GivenBank:
+    number, _at, place = text.rpartition("@")
+    base, _colon, rest = place.partition(":")
+    runs = [(int(n), _size(size)) for n, size in (run.split("x") for run in rest.split(","))]
+    first = int(number) if number else None
+    if first is not None and not 0 <= first < FIRST_RESERVED:
+        raise ValueError(number)
+    return GivenBank(int(base, 16), runs, first)
 
 
 def _size(text: str) -> int:
@@ -230,8 +270,9 @@ port_options = together(
     click.option(
         "--geometry",
         callback=_geometry,
-        metavar="BASE:NxSIZE,...",
-        help="Sectors of a chip that nobody here knows.",
+        metavar="[FIRST@]BASE:NxSIZE,...[;...]",
+        help="Sectors of a chip that nobody here knows, bank by bank; FIRST: what its ROM calls "
+        "the first one of the bank.",
     ),
     click.option(
         "--program-unit",

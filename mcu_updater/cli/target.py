@@ -19,7 +19,7 @@ from flash_emulator import Part, PartError, VirtualClock, load_part
 from mcu_updater.admission import ADMIT_ALL
 from mcu_updater.bank import NAMES, open_banks
 from mcu_updater.board import Trial
-from mcu_updater.board.layout import layout_of
+from mcu_updater.board.layout import has_layout, layout_of, parts_with_layout
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.boot import ResetCause, boot
 from mcu_updater.cli.options import together
@@ -118,6 +118,7 @@ class Target:
         self.part = part or part_of(flasher)
         self.strategy = strategy or default_strategy(self.part)
         check_strategy(self.part, self.strategy)
+        check_layout(self.part, self.strategy)
         self.layout = layout_of(self.part, self.strategy)
         frame = read_frame(flasher.connection.rom.rom.line.wants_full_packets)
         self.flash = RomFlash(flasher, self.part, self.part.bank_starts, frame)
@@ -210,6 +211,16 @@ def can_be_updated(part: Part, strategy: Strategy) -> bool:
     except ChipRefused:
         return False
     return True
+
+
+def check_layout(part: Part, strategy: Strategy) -> None:
+    """Raise ChipRefused where nobody has laid out two slots and their trailers on *part*."""
+    if not has_layout(part, strategy):
+        raise ChipRefused(
+            f"no layout for two images is known for {part.name}",
+            expected=f"one of {', '.join(parts_with_layout(strategy))}",
+            then="mcu-updater flash writes an image to it. Nothing was changed",
+        )
 
 
 def check_strategy(part: Part, strategy: Strategy) -> None:

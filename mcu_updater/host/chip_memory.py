@@ -31,13 +31,18 @@ class FolderKeeper:
             return Memory(
                 {int(number): str(digest) for number, digest in kept["digests"].items()},
                 {int(number) for number in kept["doubtful"]},
+                str(kept.get("shape", "")),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return Memory()
 
     def store(self, pid: int, uid: bytes, memory: Memory) -> None:
         path = self._path(pid, uid)
-        kept = {"digests": memory.digests, "doubtful": sorted(memory.doubtful)}
+        kept = {
+            "shape": memory.shape,
+            "digests": memory.digests,
+            "doubtful": sorted(memory.doubtful),
+        }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps(kept).encode())

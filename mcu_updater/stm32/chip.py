@@ -6,10 +6,11 @@ a geometry that the user gives for a PID that nobody has heard of.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
-from typing import NamedTuple
+from itertools import accumulate, pairwise
+from typing import Final, NamedTuple
 
 from mcu_updater.errors import UsageError, address_text
 
@@ -17,8 +18,25 @@ FRAME_SIZE = 256  # AN3155: most that one Write or Read carries
 WORD = 4  # AN3155: a Write starts at a multiple of it and is as long as one
 
 
+ERASED_TO_ZERO: Final = {
+    0x416: "STM32L1, category 1",
+    0x427: "STM32L1, category 3",
+    0x429: "STM32L1, category 2",
+    0x436: "STM32L1, category 4",
+    0x437: "STM32L1, category 5 or 6",
+    0x417: "STM32L05x/L06x",
+    0x425: "STM32L031/L041",
+    0x447: "STM32L07x/L08x",
+    0x457: "STM32L01x/L02x",
+}
+"""By PID, the families whose flash reads 00 when it is erased (RM0038, RM0377). Everything here
+takes erased flash for FF: what is skipped as blank, what ends are filled up with, what an erase is
+checked by."""
+
+
 class Sector(NamedTuple):
-    """*number* is what the ROM's erase calls it: all banks counted through, from 0."""
+    """*number* is what the ROM's erase calls it. Bank 2 may begin with a number of its own: 12 on
+    F42x and F76x, 256 on L47x, however large the flash is."""
 
     number: int
     start: int
@@ -39,6 +57,18 @@ class FlashTimes:
     bank_erase: int | None = None
 
 
+class BankOption(NamedTuple):
+    """An option that decides how many banks there are, or exchanges them; *value*: of this chip.
+
+    *bit* of the word at *address*, by which the boot ROM shows it; None: it is not to be seen.
+    """
+
+    name: str
+    value: int
+    address: int | None = None
+    bit: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Chip:
     """Sizes in bytes. *banks* are the sectors' numbers; one range where there is one bank."""
@@ -53,6 +83,12 @@ class Chip:
     size_register: int | None = None
     option_bytes: range | None = None
     needs_wide_reads: bool = False  # F4: UID and size are read as part of 256 bytes
+    bank_options: tuple[BankOption, ...] = ()
+    can_be_cut: bool = False  # a smaller one is the same from the start on, numbers too
+    bank_erase_is_sure: bool = (
+        True  # else the ROM may mean the other bank: an option exchanges them
+    )
+    is_whole: bool = True  # else there may be more flash, which an erase of all would take along
 
     def __post_init__(self) -> None:
         if self.program_unit < 1 or FRAME_SIZE % self.program_unit:
@@ -69,6 +105,17 @@ class Chip:
     @property
     def size(self) -> int:
         return sum(sector.size for sector in self.sectors)
+
+    @property
+    def stop(self) -> int:
+        """Behind the last sector; there may be a hole before it."""
+        return self.sectors[-1].stop
+
+    @property
+    def shape(self) -> str:
+        """A digest of what each number stands for: the same chip has another one when an option
+        makes two banks of one."""
+        return hashlib.sha256(repr(self.sectors).encode()).hexdigest()[:16]
 
     @property
     def alignment(self) -> int:
@@ -88,10 +135,19 @@ class Chip:
     def limited(self, size: int) -> Chip:
         """The chip with no more than its first *size* bytes, as its flash-size register says.
 
-        What is known of banks is known of the whole chip only, so a smaller one has none.
+        Raises UsageError where nobody knows what is left of it: two banks may each have less, with
+        a hole between them, and the ROM may count them otherwise.
         """
         if size >= self.size:
             return self
+        if not self.can_be_cut:
+            raise UsageError(
+                "nothing here says how less flash of this part is laid out",
+                where=self.name,
+                expected=f"{self.size} bytes",
+                found=f"{size} bytes, as the chip says",
+                then="Give --geometry. Nothing was changed",
+            )
         ends = accumulate(sector.size for sector in self.sectors)
         kept = tuple(s for s, end in zip(self.sectors, ends, strict=True) if end <= size)
         if not kept:
@@ -105,11 +161,45 @@ class Chip:
 # --- from a geometry that the user gives
 
 
+class GivenBank(NamedTuple):
+    """*runs* of (count, size) of sectors from *base* on; *first*: what the ROM calls the first one,
+    None: it goes on counting."""
+
+    base: int
+    runs: Sequence[tuple[int, int]]
+    first: int | None = None
+
+
 def chip_of_geometry(
     pid: int | None, base: int, runs: Iterable[tuple[int, int]], unit: int
 ) -> Chip:
     """A chip by hand: *runs* of (count, size) of sectors, in address order from *base*."""
-    sizes = [size for count, size in runs for _ in range(count)]
+    return chip_of_banks(pid, [GivenBank(base, tuple(runs))], unit)
+
+
+def chip_of_banks(pid: int | None, banks: Sequence[GivenBank], unit: int) -> Chip:
+    """A chip by hand. UsageError where sectors would overlap, or two have one number."""
+    sectors: list[Sector] = []
+    numbers: list[range] = []
+    for bank in banks:
+        sizes = [size for count, size in bank.runs for _ in range(count)]
+        _check_sizes(bank.base, sizes, unit)
+        first = len(sectors) if bank.first is None else bank.first
+        numbers.append(range(first, first + len(sizes)))
+        sectors += map(Sector, numbers[-1], starts_of(bank.base, sizes), sizes)
+    for one, other in pairwise(sectors):
+        if other.start < one.stop or other.number <= one.number:
+            raise UsageError(
+                "bad geometry",
+                expected="banks in the order of their addresses and numbers",
+                found=f"sector {other.number} at {address_text(other.start)} after {one.number}",
+            )
+    is_one = len(banks) == 1
+    name = "a chip by --geometry"
+    return Chip(name, pid, unit, tuple(sectors), tuple(numbers), can_be_cut=is_one, is_whole=False)
+
+
+def _check_sizes(base: int, sizes: Sequence[int], unit: int) -> None:
     if not sizes or min(sizes) <= 0 or any(size % unit or size % WORD for size in sizes):
         raise UsageError(
             "bad geometry",
@@ -120,8 +210,6 @@ def chip_of_geometry(
         raise UsageError(
             "bad geometry", expected="word-aligned flash below 4 GiB", found=address_text(base)
         )
-    sectors = tuple(map(Sector, range(len(sizes)), starts_of(base, sizes), sizes))
-    return Chip("a chip by --geometry", pid, unit, sectors, (range(len(sizes)),))
 
 
 def starts_of(start: int, sizes: Sequence[int]) -> list[int]:

@@ -21,7 +21,7 @@ from mcu_updater.errors import (
     UsageError,
 )
 from mcu_updater.ports import Clock
-from mcu_updater.stm32.chip import FRAME_SIZE, Chip
+from mcu_updater.stm32.chip import FRAME_SIZE, WORD, BankOption, Chip
 from mcu_updater.stm32.line import WIRINGS, RomLine, Wiring, reset_chip
 from mcu_updater.stm32.patient import PatientRom
 from mcu_updater.stm32.rom import BootRom, Refused, RomError, RomIdentity, Timeouts
@@ -302,6 +302,17 @@ def _wide(rom: PatientRom, place: Chip, address: int, size: int) -> bytes:
         return rom.read_surely(address, size)
     start = address - address % FRAME_SIZE
     return rom.read_surely(start, FRAME_SIZE)[address - start :][:size]
+
+
+def read_option(rom: PatientRom, option: BankOption) -> int | None:
+    """The option's value in the option bytes; None where the ROM does not show them."""
+    if option.address is None:
+        return None
+    try:
+        word = int.from_bytes(rom.read_surely(option.address, WORD), "little")
+    except ChipRefused:
+        return None
+    return word >> option.bit & 1
 
 
 def try_merged(rom: PatientRom, address: int, note: Callable[[str], None]) -> None:

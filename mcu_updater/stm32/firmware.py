@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mcu_updater.errors import ImageRejected, address_text
 from mcu_updater.image import Extent, open_decoder, sniff
@@ -117,9 +118,20 @@ def runs_of(sectors: Sequence[Sector]) -> list[range]:
     return runs
 
 
+def holes_in(chip: Chip, span: range) -> list[range]:
+    """What of *span* lies between two banks, where there is no flash."""
+    runs = runs_of(chip.sectors)
+    between = (range(one.stop, other.start) for one, other in pairwise(runs))
+    parts = (range(max(hole.start, span.start), min(hole.stop, span.stop)) for hole in between)
+    return [part for part in parts if part]
+
+
 def check_fits(firmware: Firmware, chip: Chip) -> None:
     """Raise ImageRejected unless every byte lies in the chip's flash."""
-    flash = f"{address_text(chip.base)} up to {address_text(chip.sectors[-1].stop)}"
+    runs = runs_of(chip.sectors)
+    flash = " and ".join(
+        f"{address_text(run.start)} up to {address_text(run.stop)}" for run in runs
+    )
     for segment in firmware.segments:
         if chip.covers(segment.address, segment.stop):
             continue

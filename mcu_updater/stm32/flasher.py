@@ -25,7 +25,7 @@ from mcu_updater.errors import (
 )
 from mcu_updater.image import check_vector_table
 from mcu_updater.stm32.beside import Beside
-from mcu_updater.stm32.chip import Chip, Sector
+from mcu_updater.stm32.chip import ERASED_TO_ZERO, Chip, Sector
 from mcu_updater.stm32.compare import (
     Comparer,
     Comparing,
@@ -45,6 +45,7 @@ from mcu_updater.stm32.events import (
     Verified,
 )
 from mcu_updater.stm32.firmware import Firmware, Segment, blank_firmware, check_fits
+from mcu_updater.stm32.guard import Guard
 from mcu_updater.stm32.memory import Memory, MemoryKeeper, NoKeeper
 from mcu_updater.stm32.patient import Spoilt
 from mcu_updater.stm32.plan import (
@@ -86,7 +87,7 @@ class Flasher:
         self._rom = connection.rom
         is_known = keeper is not None and identifies(connection.uid)
         self._keeper: MemoryKeeper = keeper if keeper and is_known else NoKeeper()
-        self._memory: Memory = self._keeper.load(connection.info.pid, connection.uid)
+        self._memory: Memory = self._keeper.load(connection.info.pid, connection.uid).of(chip)
         self._frame = read_frame(self._rom.rom.line.wants_full_packets)
         self._has_checksum: bool | None = None
 
@@ -131,6 +132,7 @@ class Flasher:
             yield from self.start(options.go)
 
     def _check(self, firmware: Firmware, options: FlashOptions) -> None:
+        self.check_supported()
         self.check_readable()
         check_fits(firmware, self.chip)
         commands = {Command.WRITE: "write"}
@@ -146,7 +148,7 @@ class Flasher:
                     expected="a vector table of the image",
                     then="Nothing was changed",
                 )
-            check_vector_table(head, self.chip.base, self.chip.size)
+            check_vector_table(head, self.chip.base, self.chip.stop - self.chip.base)
         if options.diff is DiffMethod.CRC and not self.has_checksum:
             raise UsageError(
                 "this ROM has no CRC",
@@ -164,6 +166,12 @@ class Flasher:
                 then="mcu-updater unprotect --readout lifts that, and erases the whole chip. "
                 "Nothing was changed",
             )
+
+    def check_supported(self) -> None:
+        """Raise ChipRefused for flash that erases to 00, before anything is erased or compared."""
+        pid = self.connection.info.pid
+        if pid in ERASED_TO_ZERO:
+            raise erases_to_zero(pid)
 
     def _method(self, options: FlashOptions) -> DiffMethod:
         if options.erase_chip:
@@ -242,6 +250,7 @@ class Flasher:
         sectors = plan.erase.sectors
         if not sectors:
             return
+        guard = self._guard(sectors)
         self._memory.begin(sectors)
         self._remember()
         total = sum(sector.size for sector in plan.erase.needed)
@@ -249,14 +258,44 @@ class Flasher:
         at_once = yield from self._erased_at_once(plan)
         left = plan.erase.rest if at_once else plan.erase.needed
         done = total - sum(sector.size for sector in left)
-        for at in range(0, len(left), _SECTORS_AT_A_TIME):
-            some = left[at : at + _SECTORS_AT_A_TIME]
+        if left and not at_once:
+            self._erase_first(left[0], guard)
+        for some in _erase_steps(left, first_is_done=not at_once):
             self._rom.erase_sectors(self.connection.info, [s.number for s in some])
             done += sum(sector.size for sector in some)
             yield Progress(Stage.ERASE, done, total)
+        guard.compare()
         covered = {s.number for s in plan.touched}
         self._memory.blank(without(plan.erase.sectors, covered))
         yield Progress(Stage.ERASE, total, total)
+
+    def _guard(self, sectors: Sequence[Sector]) -> Guard:
+        """It has looked at what must be kept. A ROM that dies of that does not meet it again."""
+        guard = Guard(self._rom, self.chip)
+        if isinstance(self._keeper, NoKeeper):
+            return guard
+        try:
+            guard.look(sectors, self._memory.doubtful)
+        except LinkError:
+            if guard.position is not None:
+                self._memory.begin([guard.position])
+                self._remember()
+            raise
+        return guard
+
+    def _erase_first(self, sector: Sector, guard: Guard) -> None:
+        """One sector alone, twice if need be: where another is hit, no more are lost."""
+        for _ in range(2):
+            self._rom.erase_sectors(self.connection.info, [sector.number])
+            guard.compare_after_first()
+            if not guard.first_is_unchanged():
+                return
+        raise VerificationFailed(
+            "the erase of a sector is acknowledged and changes nothing",
+            where=f"{address_text(sector.start)}, sector {sector.number} of {self.chip.name}",
+            then="It may be write-protected: mcu-updater unprotect --write lifts that. Or the chip "
+            "numbers its sectors otherwise: name its part with --part. Nothing was written",
+        )
 
     def _erased_at_once(self, plan: FlashPlan) -> Generator[FlasherEvent, None, bool]:
         """Whether a mass or bank erase did it. Some ROMs have none, or one that fails (G031)."""
@@ -310,6 +349,7 @@ class Flasher:
 
     def verify(self, firmware: Firmware) -> Iterator[FlasherEvent]:
         """Compare the whole image with flash. Raises VerificationFailed at the end, for all."""
+        self.check_supported()
         self.check_readable()
         check_fits(firmware, self.chip)
         plan = make_plan(self.chip, firmware)
@@ -335,6 +375,7 @@ class Flasher:
         self, sectors: Sequence[Sector], *, everything: bool, verify: bool = True
     ) -> Iterator[FlasherEvent]:
         """Erase *sectors*, or the chip at once, and look whether they are blank."""
+        self.check_supported()
         self.check_readable()
         plan = make_plan(self.chip, blank_firmware(sectors), erase_chip=everything)
         yield from self._erase(plan)
@@ -381,6 +422,21 @@ class Flasher:
 
     def _remember(self) -> None:
         self._keeper.store(self.connection.info.pid, self.connection.uid, self._memory)
+
+
+def erases_to_zero(pid: int) -> ChipRefused:
+    return ChipRefused(
+        f"the flash of this chip erases to 00, which is not supported: {ERASED_TO_ZERO[pid]}",
+        expected="flash that erases to FF",
+        found=f"PID {pid:#05x}",
+        then="info works, and read with --geometry; to write it take another program, such as "
+        "stm32flash. Nothing was changed",
+    )
+
+
+def _erase_steps(sectors: Sequence[Sector], *, first_is_done: bool) -> Iterator[Sequence[Sector]]:
+    for at in range(int(first_is_done), len(sectors), _SECTORS_AT_A_TIME):
+        yield sectors[at : at + _SECTORS_AT_A_TIME]
 
 
 def _words(difference: Difference) -> str:

@@ -13,16 +13,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mcu_updater.stm32.chip import Sector
+from mcu_updater.stm32.chip import Chip, Sector
 from mcu_updater.stm32.firmware import Firmware
 
 
 @dataclass(slots=True)
 class Memory:
-    """*digests* and *doubtful* are of sector numbers."""
+    """*digests* and *doubtful* are of sector numbers, of a chip of that *shape*."""
 
     digests: dict[int, str] = field(default_factory=dict)
     doubtful: set[int] = field(default_factory=set)
+    shape: str = ""
+
+    def of(self, chip: Chip) -> Memory:
+        """What of it counts for *chip*. Numbers of another shape name other bytes: then nothing is
+        known, and all is doubtful if anything was."""
+        if self.shape == chip.shape:
+            return self
+        doubtful = {sector.number for sector in chip.sectors} if self.doubtful else set()
+        return Memory(doubtful=doubtful, shape=chip.shape)
 
     def begin(self, sectors: Iterable[Sector]) -> None:
         """Nothing is known of *sectors* from now on."""

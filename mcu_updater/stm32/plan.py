@@ -115,7 +115,7 @@ def choose_erase(chip: Chip, sectors: tuple[Sector, ...], blank: Collection[int]
     for erase in bulk_erases(chip, numbers):
         if erase.spare <= set(blank):
             return erase
-    for bank, members in enumerate(chip.banks):
+    for bank, members in _erasable_banks(chip):
         if numbers.issuperset(members):
             rest = tuple(sector for sector in sectors if sector.number not in members)
             return Erase(EraseKind.BANK, sectors, bank, rest=rest)
@@ -124,13 +124,21 @@ def choose_erase(chip: Chip, sectors: tuple[Sector, ...], blank: Collection[int]
 
 def bulk_erases(chip: Chip, numbers: Collection[int]) -> Iterator[Erase]:
     """The erases at one stroke that cover the sectors *numbers*, the smallest first."""
+    if not chip.is_whole:
+        return
     wanted = frozenset(numbers)
-    for bank, members in enumerate(chip.banks):
+    for bank, members in _erasable_banks(chip):
         if len(chip.banks) > 1 and wanted <= set(members):
             sectors = tuple(s for s in chip.sectors if s.number in members)
             yield Erase(EraseKind.BANK, sectors, bank, frozenset(members) - wanted)
     everything = frozenset(sector.number for sector in chip.sectors)
     yield Erase(EraseKind.CHIP, chip.sectors, spare=everything - wanted)
+
+
+def _erasable_banks(chip: Chip) -> Iterator[tuple[int, range]]:
+    """Those whose erase at one stroke hits them for sure, and nothing else."""
+    if chip.is_whole and chip.bank_erase_is_sure:
+        yield from enumerate(chip.banks)
 
 
 def blocks_of(firmware: Firmware, sector: Sector, unit: int) -> Iterator[Segment]:

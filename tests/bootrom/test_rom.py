@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 from rom_host import BASE, ask, chip_of, connect, data_of
 
-from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, load_part, part_names
+from flash_emulator import (
+    CutAt,
+    EmulatedFlash,
+    Outcome,
+    Part,
+    PartError,
+    load_part,
+    load_part_file,
+    part_names,
+)
 from flash_emulator.an3155 import ACK, CRC_INITIAL, Bulk, Command, crc32
-from flash_emulator.bootrom import Chip, Fault, RomOptions, State, model_of
+from flash_emulator.bootrom import Chip, Fault, RomOptions, State, model_of, numbers
 from flash_emulator.part_file import package_toml
 from mcu_updater.stm32 import an3155 as host
 from mcu_updater.stm32.an3155 import Accepted, Refused
@@ -456,3 +465,75 @@ def test_a_spoilt_read_and_faults_that_last() -> None:
 def test_a_fault_that_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"none of|no number"):
         Fault.parse(text)
+
+
+# --- what the erase commands call a page, and where options stand in the option bytes
+
+
+@pytest.mark.parametrize("part", ["STM32F429xG_DB1M", "STM32F767xG_dual"])
+def test_bank_2_of_512_kb_begins_with_sector_12(part: str) -> None:
+    """RM0090 table 7: 8 to 11 are none."""
+    chip = chip_of(part)
+    device = chip.device
+    for address in (0x080E_0000, 0x0808_0000, 0x0809_0000):
+        device.preload(address, bytes(16))
+    for number in (8, 11, 20):
+        assert isinstance(ask(chip, host.extended_erase([number])), host.Refused)
+    assert isinstance(ask(chip, host.extended_erase([12, 16])), Accepted)
+    assert device.read(0x0808_0000, 16) == device.read(0x0809_0000, 16) == b"\xff" * 16
+    assert device.read(0x080E_0000, 16) == bytes(16)
+
+
+@pytest.mark.parametrize(
+    ("part", "word", "bit", "value"),
+    [
+        ("STM32F429xG", 0x1FFF_C008, 14, 0),  # DB1M: RM0090 table 17
+        ("STM32F429xG_DB1M", 0x1FFF_C008, 14, 1),
+        ("STM32F767xI_dual", 0x1FFF_0008, 13, 0),  # nDBANK: ST's code of AN4667
+        ("STM32F767xI_single", 0x1FFF_0008, 13, 1),
+        ("STM32L476xE_single", 0x1FFF_7800, 21, 0),  # DUALBANK: CMSIS
+        ("STM32G474xE_dual", 0x1FFF_7800, 22, 1),  # DBANK: RM0440
+        ("STM32G0B1xE_single", 0x1FFF_7800, 21, 0),  # DUAL_BANK: CMSIS
+    ],
+)
+def test_the_options_that_make_banks_are_read_where_documents_have_them(
+    part: str, word: int, bit: int, value: int
+) -> None:
+    read = int.from_bytes(data_of(chip_of(part), host.read(word, 4)), "little")
+    assert read >> bit & 1 == value
+
+
+def test_a_table_of_sectors_for_another_flash_is_an_error(monkeypatch) -> None:
+    rows = {"STM32L476xG": [[0, BASE, 256, 0x800], [256, 0x0804_0000, 256, 0x800]]}
+    real = numbers.package_toml
+    monkeypatch.setattr(
+        numbers, "package_toml", lambda p: rows if p.endswith("erase_numbers.toml") else real(p)
+    )
+    with pytest.raises(PartError, match="for another flash"):
+        chip_of("STM32L476xG")
+
+
+def test_a_rom_of_a_part_of_ones_own_counts_as_its_file_says(tmp_path) -> None:
+    text = (
+        'name = "MINE"\nclass = "l4"\n[geometry]\nbase = 0x0800_0000\nsize = 0x8000\n'
+        "bank_count = 2\nsectors = [[8, 2048]]\nrom_first_sectors = [0, 100]\n"
+        'sources = ["CMSIS-L476"]\n[banks]\naliasing = "none"\nrww = true\n'
+        'sources = ["CMSIS-L476"]\n[identity]\nusart_pid = 0x415\nsources = ["CMSIS-L476"]\n'
+    )
+    (tmp_path / "mine.toml").write_text(text)
+    chip = Chip(EmulatedFlash(load_part_file(tmp_path / "mine.toml")))
+    assert chip.memory.pieces[100] == range(0x0800_4000, 0x0800_4800)
+    assert 8 not in chip.memory.pieces
+
+
+def test_a_change_of_db1m_makes_two_banks_and_other_numbers() -> None:
+    chip = chip_of("STM32F429xG")
+    before = data_of(chip, host.read(0x1FFF_C000, 16))
+    assert 12 not in chip.memory.pieces
+    changed = bytearray(before)
+    changed[9] |= 1 << 6  # bit 14 of the third word
+    assert isinstance(ask(chip, host.write_options(0x1FFF_C000, bytes(changed))), Accepted)
+    connect(chip)
+    assert chip.device.part.name == "STM32F429xG_DB1M"
+    assert chip.memory.pieces[12] == range(0x0808_0000, 0x0808_4000)
+    assert data_of(chip, host.read(0x1FFF_C008, 8)) == bytes(changed[8:])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from command_line import run
 
-from flash_emulator import part_names
+from flash_emulator import other_size_names, part_names
 
 WIDTH = 80
 
@@ -208,3 +208,10 @@ def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> None:
         result = run("part", "show", path)
         assert result.exit_code == 2
         assert str(path) in result.stderr.replace("\n", "")
+
+
+def test_all_lists_parts_in_other_sizes_too() -> None:
+    shown = json.loads(run("part", "list", "--all", "--json").stdout.splitlines()[0])
+    assert [row["name"] for row in shown["parts"]] == sorted([*part_names(), *other_size_names()])
+    assert "STM32L476xE_dual" in run("part", "list", "--all").stdout
+    assert run("part", "show", "STM32G474xC_dual").exit_code == 0

@@ -107,7 +107,7 @@ class Keeper:
         return self.kept.get(uid) or Memory()
 
     def store(self, pid: int, uid: bytes, memory: Memory) -> None:
-        self.kept[uid] = Memory(dict(memory.digests), set(memory.doubtful))
+        self.kept[uid] = Memory(dict(memory.digests), set(memory.doubtful), memory.shape)
 
 
 @dataclass

@@ -139,9 +139,9 @@ def test_every_part_is_found_by_pid_and_size(name):
     assert [sector.number for sector in chip.sectors] == list(range(part.sector_count))
 
 
-def test_a_smaller_chip_of_the_same_pid_is_cut_down_and_two_shapes_are_no_choice():
-    half = choose_chip(chips_with(0x415), 512 * 1024)
-    assert half.size == 512 * 1024 and "512 KiB" in half.name and len(half.banks) == 1
+def test_a_smaller_chip_of_one_bank_is_cut_down_and_two_shapes_are_no_choice():
+    half = choose_chip(chips_with(0x413), 768 * 1024)
+    assert half.size == 768 * 1024 and "768 KiB" in half.name and len(half.banks) == 1
     with pytest.raises(UsageError, match="--part"):
         choose_chip(chips_with(0x469), 512 * 1024)
     with pytest.raises(UsageError, match="more flash"):

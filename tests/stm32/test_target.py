@@ -27,7 +27,10 @@ from mcu_updater.trust import Trust, load_key
 from mcu_updater.updater import Policy
 
 L476 = "STM32L476xG"
-CAN = (L476, "STM32G474xE_dual", "STM32F429xI", "STM32F767xI_dual", "STM32F407xG")
+CAN = (
+    *(L476, "STM32G474xE_dual", "STM32F429xI", "STM32F767xI_dual", "STM32F407xG"),
+    *("STM32F429xG", "STM32F429xG_DB1M", "STM32F767xG_dual", "STM32L476xE_dual"),
+)
 PLAN = Plan("STM32", "2.0.0", Package(NEW["hex"].read_bytes()), "")
 
 
