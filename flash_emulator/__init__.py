@@ -17,10 +17,13 @@ operation number give the same silicon.
   One wrong bit is corrected and counted, two are an error, more may pass for anything. The matrix
   is ours, for ST's is not published; check bits of H7A3 and H5 are assumed, not documented.
 * Metastable bits are drawn anew at every read. Weak bits read right after one or two power-ons and
-  are metastable from then on. Only an erase that completes makes a unit virgin again.
-* What a controller does with a unit that is not erased is the family's rule (``rules.py``).
+  are metastable from then on; of a weak erase those are old zeros that come back. Only an erase
+  that completes makes a unit virgin again.
+* What a controller does with a unit that is not erased is the family's rule (``rules.py``); fast
+  programming of the L4 class looks at nothing and clears bits.
 * A change of option bytes counts when silicon loads it (``options.py``). Where it is not atomic, a
-  cut leaves a mismatch: read-out protection level 1, everything PCROP.
+  cut leaves a mismatch: read-out protection level 1, everything PCROP. One bank or two (DBANK)
+  follows what is loaded, where the other part is known; content stays at its addresses.
 * A cut bank erase hits all its sectors alike on the L4 class (inferred: bank and page take the same
   22 ms) and one sector in a row elsewhere (inferred for F4: the times add up; assumed for H7).
 * Time is the datasheet's, typical or maximal. An operation whose time no document gives takes none
