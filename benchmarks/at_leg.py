@@ -12,7 +12,9 @@ answer fills whole packets, which is what the client does behind such a bridge (
 Then the same with a flash that is busy after each read, for as long as 1024 bytes take on the
 line: ``in turn`` reads and writes one after the other, ``ahead`` has the next read under way.
 
-    python benchmarks/at_leg.py [--size BYTES] [--json] [--check]
+    python benchmarks/at_leg.py [--size BYTES] [--json] [--check] [--loss]
+
+``--loss``: a line that loses bytes, in both directions, one by one or four at a time.
 
 ``--check`` fails below 95 % of the limit at 1 ms and 90 % at 16 ms.
 """
@@ -24,8 +26,10 @@ import json
 import random
 import sys
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from mcu_updater import ota
+from mcu_updater.errors import LinkError
 from mcu_updater.quectel.at import answer_size, format_command
 from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.client import AtClient
@@ -112,6 +116,33 @@ class UsbLine:
         return bytes(ready)
 
 
+class LossyLine(UsbLine):
+    """Loses bytes: *rate* of them, *burst* at a time."""
+
+    def __init__(self, *given: Any, rate: float, burst: int, seed: int) -> None:
+        super().__init__(*given)
+        self.rate, self.burst = rate, burst
+        self._dice = random.Random(seed)
+        self._left = {"there": 0, "back": 0}
+
+    def write(self, data: bytes) -> None:
+        super().write(self._lossy(data, "there"))
+
+    def read(self, timeout_s: float) -> bytes:
+        return self._lossy(super().read(timeout_s), "back")
+
+    def _lossy(self, data: bytes, way: str) -> bytes:
+        kept = bytearray()
+        for byte in data:
+            if self._left[way]:
+                self._left[way] -= 1
+            elif self._dice.random() < self.rate / self.burst:
+                self._left[way] = self.burst - 1
+            else:
+                kept.append(byte)
+        return bytes(kept)
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     baud: int
@@ -165,6 +196,62 @@ def measure(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """*bytes_per_s* 0: it was given up. *wrong*: bytes that are not those of the package."""
+
+    bytes_per_s: float
+    retries: int
+    smallest: int
+    wrong: int
+
+
+def measure_loss(size: int, rate: float, burst: int, seed: int, most: int = READ) -> Loss:
+    """At 115200 baud, USB 1 ms, as ``update --module`` reads. The line gets bad after the offer."""
+    data = random.Random(size).randbytes(size)
+    center = DeveloperCenter([Plan("STM32", "2.0.0", Package(data))])
+    clock = VirtualTime()
+    module = EmulatedModule(center)
+    line = LossyLine(module, clock, 115_200, 0.001, rate=0.0, burst=burst, seed=seed)
+    client = AtClient(line, clock, replace(DEFAULT_DIALECT, max_read=most, error_doubts=2))
+    client.connect()
+    client.report_version("STM32", "1.0.0")
+    client.request_plan()
+    while not isinstance(event := client.next_event(60), ota.PieceReady):
+        if isinstance(event, ota.PlanOffered):
+            client.confirm()
+    line.rate = rate
+    start_s, received, smallest = clock.now_s(), bytearray(), most
+    try:
+        while len(received) < size:
+            part = client.read(len(received), min(most, size - len(received))) or b""
+            if not part:
+                break
+            smallest = min(smallest, len(part))
+            received += part
+    except LinkError:
+        pass
+    whole = len(received) == size
+    wrong = sum(a != b for a, b in zip(received, data, strict=False))
+    rate_s = size / (clock.now_s() - start_s) if whole else 0.0
+    return Loss(rate_s, client.retries, smallest, wrong)
+
+
+def show_loss(size: int) -> None:
+    print(f"\na line that loses bytes, {size} bytes, six lines each: got through, bytes/s, retries")
+    for burst in (1, 4):
+        for rate in (0.0, 0.0001, 0.0005, 0.001, 0.003, 0.01):
+            runs = [measure_loss(size, rate, burst, seed) for seed in range(6)]
+            through = [run for run in runs if run.bytes_per_s]
+            mean = sum(run.bytes_per_s for run in through) / max(1, len(through))
+            retries = sum(run.retries for run in runs) / len(runs)
+            wrong = sum(run.wrong for run in runs)
+            print(
+                f"{rate:>7.2%} by {burst}  {len(through)}/6  {mean:>7.0f}  {retries:>6.1f}"
+                f"  wrong {wrong}"
+            )
+
+
 def show_overlap(size: int) -> None:
     print("\nwith a flash that takes as long as the line, bytes/s")
     print("  baud  USB ms    in turn      ahead")
@@ -183,6 +270,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=256 * 1024)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--loss", action="store_true")
     given = parser.parse_args()
     figures = [
         measure(given.size, baud, latency_ms, fitted=fitted)
@@ -203,6 +291,8 @@ def main() -> int:
                 f"  {f.percent_of_limit:>10.1f}  {f.percent_of_line:>9.1f}"
             )
         show_overlap(given.size)
+    if given.loss:
+        show_loss(min(given.size, 64 * 1024))
     short = [f for f in figures if f.fitted and f.percent_of_limit < AIMS[f.latency_ms]]
     return 1 if given.check and short else 0
 

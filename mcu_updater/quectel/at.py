@@ -27,6 +27,7 @@ _LINE_END = re.compile(rb"[\r\n]")
 _EMPTY_LINES = re.compile(rb"[\r\n]*")
 _LF = 0x0A
 _PAYLOAD_TAIL = b"\r\n\r\n"  # after the data and before the next line; after an LF header: LF
+_ANSWER_END = _PAYLOAD_TAIL + b"OK\r\n"
 
 
 # --- what the module prints -------------------------------------------------------------
@@ -147,18 +148,33 @@ class ResponseParser:
         """Counts, and never looks inside; but looks at what follows.
 
         When the UART has lost a few bytes of the data, the count swallows as many of the line
-        ends, and what stands there is no longer CR LF CR LF.
+        ends, and what stands there is no longer CR LF CR LF. A header may have lost its CR, too:
+        after LF alone, an end with CR among what was counted is none.
         """
         first = self._at
         if header.end != _LF and self._buffer[first : first + 1] == b"\n":
             first += 1
         stop = first + header.size
         tail = b"\n" if header.end == _LF else _PAYLOAD_TAIL
-        if len(self._buffer) < stop + len(tail):
+        if len(self._buffer) < stop + len(_PAYLOAD_TAIL):
             return None
-        self._header, self._at = None, stop
-        clean = self._buffer.startswith(tail, stop)
+        swallowed = self._swallowed(stop)
+        clean = self._buffer.startswith(tail, stop) and not (tail == b"\n" and swallowed)
+        self._header, self._at = None, stop if clean else stop - swallowed
         return [Payload(header.start, bytes(self._buffer[first:stop]), clean)]
+
+    def _swallowed(self, stop: int) -> int:
+        """How much of the end of an answer the count took for data, because data were lost.
+
+        Then the final result is told from what follows it, and nobody has to wait for another.
+        Looks no further than the bytes that a payload waits for, however they were cut.
+        """
+        for size in range(1, len(_ANSWER_END) + 1):
+            first = stop - size
+            last = min(stop + len(_PAYLOAD_TAIL), first + len(_ANSWER_END))
+            if first >= 0 and _ANSWER_END.startswith(self._buffer[first:last]):
+                return size
+        return 0
 
 
 def _read_header(text: str, end: int) -> _Header | None:

@@ -153,18 +153,27 @@ class AtLink:
         self, name: str, kind: Kind = Kind.EXEC, arguments: tuple[int | str, ...] = ()
     ) -> Answer:
         """For commands that may be carried out twice. Raises LinkError."""
-        lost, doubts = 0, self._dialect.error_doubts
-        while lost <= self._dialect.retries:
+        for _ in range(1 + self._dialect.retries):
+            answer = self.ask_surely(name, kind, arguments)
+            if answer is not None:
+                return answer
+        raise self.lost(name)
+
+    def ask_surely(
+        self, name: str, kind: Kind = Kind.EXEC, arguments: tuple[int | str, ...] = ()
+    ) -> Answer | None:
+        """An answer that is OK, or ERROR as often as it takes to believe it. None: it was lost, and
+        we are in step again."""
+        for _ in range(1 + self._dialect.error_doubts):
             answer = self.ask(name, kind, arguments)
             if answer is None:
-                lost += 1
                 self.get_in_step()
-            elif answer.ok or not doubts:
+                return None
+            if answer.ok:
                 return answer
-            else:
-                doubts -= 1
-                self.retries += 1
-        raise self.lost(name)
+            self.retries += 1
+        self.retries -= 1  # the last one is believed
+        return answer
 
     def get_in_step(self) -> None:
         """After a lost answer: let late answers go by. Raises LinkError when none comes."""
