@@ -249,7 +249,7 @@ class AtClient:
         raise self._link.lost(f"+QIOTUPDATE={action}")
 
     def _sign_comes(self, before: int) -> bool:
-        self._link.listen(self._dialect.sign_timeout_s, until_sign=before)
+        self._link.listen(self._dialect.sign_timeout_s + self._link.extra_s, until_sign=before)
         return self._link.sign_count > before
 
     def _piece_is_gone(self) -> bool:

@@ -59,6 +59,7 @@ DEFAULT_DIALECT = Dialect()
 SIGN_CODES = frozenset({10701, 10702, 10703, 10706})
 PLAN_CODE = 10700
 
+_MARGIN = 1.25  # what a link takes differs from time to time
 OVERTIME_S = 1.0  # a line that is never silent is listened to no longer than this past a deadline
 
 
@@ -104,6 +105,10 @@ class AtLink:
         self._values: deque[Value] = deque()
         # A command that was sent ahead, and its answer when something else had to wait for it.
         # Not in ``memory``: runs that read ahead are not compared.
+        self._extra_s = 0.0  # how much later than expected this link brings answers
+        self._unanswered_s: float | None = None  # when the first command was sent of which no
+        # answer has come since
+        self._own_bytes = False  # nothing came but what was sent
         self._ahead: str | None = None
         self._early: Answer | None = None
 
@@ -111,9 +116,12 @@ class AtLink:
         """What has arrived and was not taken yet.
 
         Not the events of the connection, which are cleared before they are waited for, and not the
-        counts: of signs only the increase during one call matters.
+        counts: of signs only the increase during one call matters. How slow the link is counts for
+        what is still waited for.
         """
-        return tuple(self.ota_events), tuple(self._values), self._parser.memory()
+        events, values = tuple(self.ota_events), tuple(self._values)
+        slowness = self._extra_s, self._unanswered_s is not None
+        return events, values, self._parser.memory(), slowness
 
     # --- asking -------------------------------------------------------------------------
 
@@ -175,8 +183,17 @@ class AtLink:
         self.retries -= 1  # the last one is believed
         return answer
 
+    @property
+    def extra_s(self) -> float:
+        """How much more than usual has to be waited for what crosses the line."""
+        return self._extra_s
+
     def get_in_step(self) -> None:
-        """After a lost answer: let late answers go by. Raises LinkError when none comes."""
+        """After a lost answer: let late answers go by. Raises LinkError when none comes.
+
+        An answer that came late, and not in place of another, shows how slow the link is: from here
+        on each may take as long.
+        """
         for _ in range(1 + self._dialect.retries):
             self.retries += 1
             if self.ask("+QIOTSTATE", Kind.READ) is not None:
@@ -184,16 +201,22 @@ class AtLink:
         raise self.lost("+QIOTSTATE")
 
     def lost(self, name: str) -> LinkError:
+        if self._own_bytes:
+            return _own_bytes(name)
         return LinkError(
             "no usable answer",
             where=f"AT{name}",
-            expected=f"OK or ERROR within {self._dialect.response_timeout_s:g} s",
+            expected=f"OK or ERROR within {self._dialect.response_timeout_s + self._extra_s:g} s",
             found=f"none in {1 + self._dialect.retries} attempts",
-            then="Check the module's power, the cable and the baud rate, then run again",
+            then="Check the module's power, the cable and the baud rate, then run again; behind a "
+            "slow bridge with a longer --timeout",
         )
 
     def _answer_to(self, name: str, wants_line: bool) -> Answer | None:
-        deadline_s = self._clock.now_s() + self._dialect.response_timeout_s
+        sent_s = self._clock.now_s()
+        deadline_s = sent_s + self._dialect.response_timeout_s + self._extra_s
+        first_s = sent_s if self._unanswered_s is None else self._unanswered_s
+        came = False
         lines: list[str] = []
         payload: Payload | None = None
         while (value := self._next_value(deadline_s)) is not None:
@@ -209,13 +232,26 @@ class AtLink:
                     payload = value
                 case Final(ok):
                     answer = Answer(ok, tuple(lines), payload)
+                    came, self._own_bytes = True, False
                     if _answers(answer, name, wants_line):
+                        self._unanswered_s = None
                         return answer
+                    self._came_late(first_s)
                     lines, payload = [], None
                 case _:
                     assert_never(value)
+        self._unanswered_s = first_s
+        own = bool(lines) and all(line.startswith("AT") for line in lines)
+        self._own_bytes = own and not came
         self._parser.reset()
         return None
+
+    def _came_late(self, first_s: float) -> None:
+        """An answer to something before: to what was sent at *first_s* or later."""
+        late_s = _MARGIN * (self._clock.now_s() - first_s) - self._dialect.response_timeout_s
+        most_s = (1 + self._dialect.retries) * self._dialect.response_timeout_s
+        if self._unanswered_s is not None:
+            self._extra_s = max(self._extra_s, min(late_s, most_s))
 
     # --- events -------------------------------------------------------------------------
 
@@ -285,6 +321,17 @@ class AtLink:
             if not self._values and (not data or left_s <= 0):
                 return None
         return self._values.popleft()
+
+
+def _own_bytes(name: str) -> LinkError:
+    return LinkError(
+        "your own bytes come back",
+        where=f"AT{name}",
+        expected="OK or ERROR",
+        found="the command, and nothing of a module",
+        then="Is TX joined to RX (a jumper, a loop plug)? Does the adapter echo: an RS-485 one "
+        "that listens while it sends, a terminal server with local echo? Is the module on?",
+    )
 
 
 def _answers(answer: Answer, name: str, wants_line: bool) -> bool:
