@@ -8,7 +8,7 @@ import click
 
 from flash_emulator import Outcome
 from mcu_updater.cli import values
-from mcu_updater.cli.names import NameChoice
+from mcu_updater.cli.names import NameChoice, component_names
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
@@ -32,6 +32,7 @@ def component_option(text: str) -> Decorator:
         default="STM32",
         show_default=True,
         callback=values.component,
+        shell_complete=component_names,
         metavar="NAME",
         help=text,
     )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +16,7 @@ from command_line import NEW, OLD, run, status
 from served_chip import serving
 
 from mcu_updater.cli.entry import cli
-from mcu_updater.cli.names import PART, NameChoice, PartName
+from mcu_updater.cli.names import PART, NameChoice, PartName, component_names
 
 PACKAGED = Path(__file__).parents[2] / "flash_emulator" / "parts"
 CENTER = Path(__file__).parents[2] / "examples" / "center" / "center.toml"
@@ -232,3 +236,85 @@ def test_completion_of_parts_ignores_case_and_offers_files_where_nothing_fits() 
     ]
     assert PART.shell_complete(click.Context(cli), cli.params[0], "./m")[0].type == "file"
     assert "each" in completed(PartName("each"), "e")
+
+
+def test_completion_of_components_reads_the_file_on_the_line(tmp_path: Path) -> None:
+    board = tmp_path / "my.board"
+    good("board", "new", board, "--version", "1", "--component", "pump")
+    context = click.Context(cli)
+    parameter = cli.params[0]
+
+    def found(value: object) -> list[str]:
+        context.params = {"file": value}
+        return [item.value for item in component_names(context, parameter, "")]
+
+    assert found(board) == ["pump"]
+    assert found(CENTER) == ["STM32"]
+    assert found(None) == ["STM32"]
+    (tmp_path / "no.board").write_text("hello")
+    assert found(tmp_path / "no.board") == ["STM32"]
+
+
+PROGRAM = Path(sys.executable).with_name("mcu-updater")
+SHELLS = {"bash": "complete", "zsh": "compdef", "fish": "complete"}
+
+
+def asked_by_shell(shell: str, line: str) -> list[str]:
+    """What the shell gets for *line*, whose last word is being typed."""
+    words = line.split(" ")
+    place = {
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1) if shell != "fish" else words[-1],
+    }
+    env = {**os.environ, "_MCU_UPDATER_COMPLETE": f"{shell}_complete", **place}
+    done = subprocess.run([PROGRAM], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    lines = done.stdout.split("\n")
+    return [word for one in lines for word in one.replace("\t", ",").split(",") if word]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("mcu-updater do", "doctor"),
+        ("mcu-updater board new my.board --part stm32l4", "STM32L476xG"),
+        ("mcu-updater device serve stm32h7", "STM32H743xI"),
+        ("mcu-updater powerloss --scenario sig", "signed-revoked"),
+        ("mcu-updater powerloss --part ea", "each"),
+        ("mcu-updater update x.bin --strategy REM", "remap"),
+        ("mcu-updater module serve --component S", "STM32"),
+        ("mcu-updater erase --al", "--all"),
+    ],
+)
+def test_each_shell_completes(shell: str, line: str, expected: str) -> None:
+    assert expected in asked_by_shell(shell, line)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_gets_its_script(shell: str) -> None:
+    if shell == "bash" and shutil.which("bash") is None:
+        pytest.skip("no bash: click asks it for its version")
+    env = {**os.environ, "_MCU_UPDATER_COMPLETE": f"{shell}_source"}
+    done = subprocess.run([PROGRAM], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert SHELLS[shell] in done.stdout and "mcu-updater" in done.stdout
+
+
+def test_bash_itself_completes_a_part() -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("no bash")
+    script = (
+        'eval "$(_MCU_UPDATER_COMPLETE=bash_source mcu-updater)"; '
+        "COMP_WORDS=(mcu-updater part show stm32l47); COMP_CWORD=3; "
+        '_mcu_updater_completion mcu-updater; echo "${COMPREPLY[@]}"'
+    )
+    env = {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}
+    done = subprocess.run([bash, "-c", script], env=env, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["STM32L476xG"], done.stderr
+
+
+@pytest.mark.parametrize("path", [(), ("board",), ("board", "new"), ("flash",), ("part",)])
+def test_h_is_help_everywhere(path: tuple[str, ...]) -> None:
+    assert good(*path, "-h") == good(*path, "--help")
