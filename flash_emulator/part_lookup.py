@@ -96,7 +96,15 @@ def match_name(text: str, known: Known) -> str | None:
     marking = parse_marking(wanted)
     if marking is None or not marking.size:
         return None
-    return next((name for name, marks in _marked(known) if marking in marks), None)
+    of_marking = [name for name, marks in _marked(known) for m in marks if _same(m, marking)]
+    if marking.variant or len(of_marking) == 1:
+        return next((name for name, marks in _marked(known) if marking in marks), None)
+    return None  # the option bytes choose between several
+
+
+def _same(one: Marking, other: Marking) -> bool:
+    """Line and size: what is printed on a chip."""
+    return (one.line, one.size) == (other.line, other.size)
 
 
 def near_names(text: str, known: Known) -> list[Near]:
@@ -119,8 +127,9 @@ def _of_marking(wanted: Marking, known: Known) -> Iterator[Near]:
     marked = list(_marked(known))
     of_line = [(name, m) for name, marks in marked for m in marks if m.line == wanted.line]
     of_family = [(name, marks[0]) for name, marks in marked if marks[0].family == wanted.family]
-    for name, mark in of_line or _by_spelling(wanted.line, of_family):
-        yield Near(name, ", ".join(_differences(wanted, mark)) or "the same line and size")
+    of_chip = [(name, mark) for name, mark in of_line if _same(mark, wanted)]
+    for name, mark in of_chip or of_line or _by_spelling(wanted.line, of_family):
+        yield Near(name, ", ".join(_differences(wanted, mark)) or "with option bytes as delivered")
 
 
 def _by_spelling(line: str, known: Iterable[tuple[str, Marking]]) -> list[tuple[str, Marking]]:

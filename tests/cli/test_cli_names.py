@@ -15,6 +15,7 @@ import pytest
 from command_line import NEW, OLD, run, status
 from served_chip import serving
 
+from flash_emulator.part import other_size_names, part_names
 from mcu_updater.cli.entry import cli
 from mcu_updater.cli.names import PART, NameChoice, PartName, component_names
 
@@ -229,11 +230,9 @@ def completed(parameter: PartName | NameChoice, text: str) -> list[str]:
 
 
 def test_completion_of_parts_ignores_case_and_offers_files_where_nothing_fits() -> None:
-    assert completed(PART, "stm32l4") == [
-        "STM32L476xG",
-        "STM32L4R5xI_dual",
-        "STM32L4R5xI_single",
-    ]
+    names = [*part_names(), *other_size_names()]
+    assert completed(PART, "stm32l4") == [n for n in names if n.startswith("STM32L4")]
+    assert completed(PART, "STM32l476xg") == ["STM32L476xG"]
     assert PART.shell_complete(click.Context(cli), cli.params[0], "./m")[0].type == "file"
     assert "each" in completed(PartName("each"), "e")
 
@@ -307,7 +306,7 @@ def test_bash_itself_completes_a_part() -> None:
         pytest.skip("no bash")
     script = (
         'eval "$(_MCU_UPDATER_COMPLETE=bash_source mcu-updater)"; '
-        "COMP_WORDS=(mcu-updater part show stm32l47); COMP_CWORD=3; "
+        "COMP_WORDS=(mcu-updater part show stm32l476xg); COMP_CWORD=3; "
         '_mcu_updater_completion mcu-updater; echo "${COMPREPLY[@]}"'
     )
     env = {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}

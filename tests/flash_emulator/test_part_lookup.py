@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flash_emulator.part import PartError, load_part, part_names
+from flash_emulator.part import PartError, load_part, other_size_names, part_names
 from flash_emulator.part_lookup import SIZES_KIB, parse_marking
+
+NAMES = [*part_names(), *other_size_names()]
 
 MEANT = {
     "stm32l476xg": "STM32L476xG",
@@ -26,7 +28,8 @@ MEANT = {
     "STM32F407VGT6": "STM32F407xG",
     "STM32F429ZIT6": "STM32F429xI",
     "STM32WB55RGV6": "STM32WB55xG",
-    "STM32G0B1RET6": "STM32G0B1xE",
+    "STM32F103CBT6": "STM32F103xB",
+    "STM32H743ZG": "STM32H743xG",
     "STM32H7A3ZIT6Q": "STM32H7A3xI",
     "STM32L486RGT6": "STM32L476xG",  # alike, says the part file
     "STM32H753ZIT6": "STM32H743xI",
@@ -35,12 +38,15 @@ MEANT = {
 }
 
 NEAR = {
-    "STM32L476RE": ("STM32L476xG", "1 MiB, not 512 KiB"),
+    "STM32L476RE": ("STM32L476xE_dual", "if the option bytes say DUAL"),
+    "STM32L476RB": ("STM32L476xG", "1 MiB, not 128 KiB"),
+    "STM32G0B1RET6": ("STM32G0B1xE", "with option bytes as delivered"),
     "STM32L476": ("STM32L476xG", "the name says no size"),
     "STM32L476xx": ("STM32L476xG", "the name says no size"),
     "STM32L467RG": ("STM32L476xG", "another line of the family L4"),
-    "STM32F103CBT6": ("STM32F103x8", "64 KiB, not 128 KiB"),
+    "STM32F103CDT6": ("STM32F103x8", "64 KiB, not 384 KiB"),
     "STM32F429ZGT6": ("STM32F429xG_DB1M", "if the option bytes say DB1M"),
+    "STM32F429ZG": ("STM32F429xG", "with option bytes as delivered"),
     "STM32F767ZIT6": ("STM32F767xI_single", "if the option bytes say SINGLE"),
     "STM32G474RET6": ("STM32G474xE_dual", "if the option bytes say DUAL"),
     "STM32WBA52CG": ("STM32WB55xG", "another line"),
@@ -69,7 +75,7 @@ def test_what_is_near_nothing_gets_the_whole_list(text: str) -> None:
     assert all(name in str(caught.value) for name in part_names())
 
 
-@pytest.mark.parametrize("name", part_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_every_part_is_found_by_its_name_in_any_case_and_its_size_code_is_right(name: str) -> None:
     part = load_part(name)
     assert load_part(name.upper()) == load_part(name.lower()) == part
@@ -79,7 +85,7 @@ def test_every_part_is_found_by_its_name_in_any_case_and_its_size_code_is_right(
 
 
 def test_a_marking_never_chooses_what_option_bytes_decide() -> None:
-    for name in part_names():
+    for name in NAMES:
         marking = parse_marking(name)
         assert marking is not None
         if marking.variant:
@@ -89,9 +95,9 @@ def test_a_marking_never_chooses_what_option_bytes_decide() -> None:
 
 def test_no_marking_means_two_parts() -> None:
     meant = [
-        (line, marking.size)
-        for name in part_names()
-        if (marking := parse_marking(name)) and not marking.variant
+        (line, marking.size, marking.variant)
+        for name in NAMES
+        if (marking := parse_marking(name))
         for line in (marking.line, *load_part(name).alike)
     ]
     assert len(meant) == len(set(meant))
