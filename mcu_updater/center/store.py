@@ -16,6 +16,7 @@ Times are seconds since 1970. docs/center.md shows queries.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -111,10 +112,8 @@ class Store:
     @classmethod
     def create(cls, path: Path, file: str, *, simulated: bool, now_s: float) -> Store:
         """A new state file. Raises PortError where there is one already, or it cannot be made."""
-        if path.exists():
-            raise exists_already(path)
-        with _port_errors(path):
-            store = cls(path, _connect(path, "rwc"))
+        with _port_errors(path), _made(path):
+            store = cls(path, _connect(path, "rw"))
             store._db.execute("PRAGMA journal_mode = WAL")
             store._db.execute("PRAGMA synchronous = NORMAL")
             with store.transaction():
@@ -135,7 +134,7 @@ class Store:
                     where=str(path),
                     then="A fleet or a served module makes it",
                 )
-            store = cls(path, _connect(path, "ro" if read_only else "rw"))
+            store = cls(path, _connect_to_read(path) if read_only else _connect(path, "rw"))
             found = store._pragma("application_id"), store._pragma("user_version")
             if found != (APPLICATION_ID, SCHEMA):
                 raise PortError(
@@ -326,6 +325,32 @@ def exists_already(path: Path) -> PortError:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Who may write opens it so, for then no companion of WAL mode is left; and does not. Who may
+    not reads what is in the file alone, unless there are companions: somebody is at work then."""
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        connection = _connect(path, "rw")
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+    is_at_rest = not path.with_name(f"{path.name}-wal").exists()
+    return _connect(path, "ro&immutable=1" if is_at_rest else "ro")
+
+
+@contextmanager
+def _made(path: Path) -> Iterator[None]:
+    """A new, empty file, which nobody else has made; gone again where the block fails."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
+    except FileExistsError:
+        raise exists_already(path) from None
+    try:
+        yield
+    except BaseException:
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-journal"):
+            path.with_name(name).unlink(missing_ok=True)
+        raise
 
 
 def _row(plan: str, device: str, component: str, entry: Entry) -> tuple[object, ...]:

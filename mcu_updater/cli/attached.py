@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mcu_updater.board import Board
-from mcu_updater.cli import exits, look
+from mcu_updater.cli import look
 from mcu_updater.cli.link import BoardSaver, LinkOptions
 from mcu_updater.cli.screen import Screen
 from mcu_updater.cli.session import MOST_SESSIONS, Ending, Session, Terms
@@ -117,10 +117,10 @@ class AttachedSession(Session):
     def _link_us(self, flash_us: int) -> int:
         return self._elapsed_us() - (flash_us if self._link.flash_time else 0)
 
-    def _ending_of_interrupt(self) -> Ending:
-        ending = super()._ending_of_interrupt()
+    def _ending_of_interrupt(self, interrupt: KeyboardInterrupt) -> Ending:
+        ending = super()._ending_of_interrupt(interrupt)
         kept = "" if self._path is None else ": run again before the module gives up, after 60 s"
-        return Ending(ending.outcome, exits.INTERRUPTED, ending.message + kept)
+        return Ending(ending.outcome, ending.exit_code, ending.message + kept)
 
 
 def _snapshot_of_next(board: Board) -> Snapshot | None:

@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import click
@@ -144,7 +143,7 @@ _options = together(
     _choice("--boot0", "high", "low", text="The pin: what a reset starts, ROM or flash."),
     click.option(
         "--lines",
-        type=click.Path(path_type=Path),  # made where there is none
+        type=paths.KEPT,  # made where there is none
         metavar="FIFO",
         help="Modem lines and low-latency mode of the client, as a shim tells them.",
     ),

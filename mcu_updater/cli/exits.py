@@ -91,8 +91,17 @@ def code_of(error: BaseException) -> int:
         case OSError():
             complain(_system_said(error))
             return PortError.exit_code
+        case _ if isinstance(cause := _began_with(error), KeyboardInterrupt):
+            return code_of(cause)  # and putting things away failed
         case _:
             return _bug(error)
+
+
+def _began_with(error: BaseException) -> BaseException:
+    """The first of those that came while another was on its way."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def _system_said(error: OSError) -> str:

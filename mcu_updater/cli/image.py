@@ -200,10 +200,13 @@ def diff(first: Path, second: Path, equal: bool, as_json: bool, **given: Any) ->
     chosen = _of_part(given)
     one, two = (_read((path,), given, _base_of(chosen)) for path in (first, second))
     found = difference(one.image, two.image)
+    names = (first.name, second.name) if first.name != second.name else (str(first), str(second))
+    if names[0] == names[1]:
+        names = "the first", "the second"
     kinds = {
         "changed": found.changed,
-        f"only in {first.name}": found.only_first,
-        f"only in {second.name}": found.only_second,
+        f"only in {names[0]}": found.only_first,
+        f"only in {names[1]}": found.only_second,
     }
     sectors = _sectors(kinds.values(), chosen) if chosen else None
     if as_json:
@@ -217,7 +220,7 @@ def diff(first: Path, second: Path, equal: bool, as_json: bool, **given: Any) ->
         answers.result(fields)
     else:
         text = "" if sectors is None else f"sectors of the slot that differ: {sectors}"
-        show(*difference_view((first.name, second.name), kinds, text))
+        show(*difference_view(names, kinds, text))
     if equal and not found.is_none:
         raise ImageRejected("the images differ", where=f"{first}, {second}")
 

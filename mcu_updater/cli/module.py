@@ -17,7 +17,7 @@ from mcu_updater.cli import paths, values
 from mcu_updater.cli.options import component_option, piece_size_option
 from mcu_updater.cli.screen import show
 from mcu_updater.delta import parse_header
-from mcu_updater.errors import PortError, UsageError
+from mcu_updater.errors import ImageRejected, PortError, UsageError
 from mcu_updater.image import DELTA_MAGIC
 from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.cloud import KeptCloud
@@ -239,14 +239,21 @@ def _recorder(given: dict[str, Any], at: int, stack: ExitStack) -> Recorder | No
     path = _numbered(given["record"], at, given["count"])
     paths.claim(path, force=given["force"])
     try:
-        file = stack.enter_context(path.open("w", encoding="ascii", buffering=1))
+        file = path.open("w", encoding="ascii", buffering=1)
     except OSError as error:
         raise PortError(
             "cannot be written", where=str(path), found=error.strerror or str(error)
         ) from error
-    recorder = Recorder(file.write)
+    stack.callback(_remove_empty, path)
+    recorder = Recorder(stack.enter_context(file).write)
     stack.callback(recorder.close)
     return recorder
+
+
+def _remove_empty(path: Path) -> None:
+    """Nobody has said anything: as if it had not been begun."""
+    if path.is_file() and path.stat().st_size == 0:
+        path.unlink()
 
 
 def _wire(given: dict[str, Any], at: int) -> Wire:
@@ -313,11 +320,14 @@ def play_command(file: Path, **given: Any) -> None:
     Ends when that client leaves. One that says something else, or less, is an error.
     """
     try:
-        playback = Playback(parse_transcript(file.read_text(encoding="ascii")))
+        entries = parse_transcript(file.read_text(encoding="ascii"))
+        if not entries:
+            raise ImageRejected("is no transcript", where=str(file), found="nobody says anything")
+        playback = Playback(entries)
     except OSError as error:
         raise PortError("cannot be read", where=str(file), found=str(error.strerror)) from error
     except ValueError as error:
-        raise UsageError("is no transcript", where=str(file), found=str(error)) from error
+        raise ImageRejected("is no transcript", where=str(file), found=str(error)) from error
     given |= {"count": 1, "once": True}
     _check_wire(given)
     with ExitStack() as stack, Stopper().at_signals() as stopper:

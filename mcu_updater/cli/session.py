@@ -13,6 +13,7 @@ from mcu_updater.board import Board, Trial, save_board
 from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import exits, look
 from mcu_updater.cli.exits import complain
+from mcu_updater.cli.interrupts import text_and_code
 from mcu_updater.cli.screen import Screen
 from mcu_updater.errors import ModuleRefused, PortError, UpdaterError, UsageError
 from mcu_updater.events import Event
@@ -152,13 +153,14 @@ class Session:
             return Ending(self._outcome, error.exit_code, error.message)
         except PowerLoss as loss:
             return Ending("power cut", exits.POWER_CUT, cut=self._cut_made(loss))
-        except KeyboardInterrupt:
-            return self._ending_of_interrupt()
+        except KeyboardInterrupt as interrupt:
+            return self._ending_of_interrupt(interrupt)
         return Ending(self._outcome)
 
-    def _ending_of_interrupt(self) -> Ending:
+    def _ending_of_interrupt(self, interrupt: KeyboardInterrupt) -> Ending:
+        text, code = text_and_code(interrupt)
         saved = "" if self._path is None else f"; the board is kept in {self._path}"
-        return Ending("interrupted", exits.INTERRUPTED, f"interrupted{saved}")
+        return Ending("interrupted", code, text + saved)
 
     def _cut_made(self, loss: PowerLoss) -> CutMade:
         if self._terms.cut_module:
@@ -185,7 +187,7 @@ class Session:
     def _check_cut(self, ending: Ending) -> Ending:
         """A cut that never fired must not pass for a cut, whatever else happened."""
         cut = self._terms.cut
-        if cut is None or cut.fired or ending.exit_code == exits.INTERRUPTED:
+        if cut is None or cut.fired or ending.outcome == "interrupted":
             return ending
         message = f"the cut never fired: only {cut.taken} operations"
         message += f", {cut.operation} asked for"

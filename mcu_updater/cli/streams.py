@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -22,9 +23,29 @@ def guard() -> None:
     output takes no more, the command is interrupted, so that what it works on is put away; what it
     still says is let go. Standard error is let go at once.
     """
+    codecs.register(_find_codec)
     _fill_gaps()
     sys.stdout = _guarded(1, sys.stdout, _Output)
     sys.stderr = _guarded(2, sys.stderr, _Errors)
+
+
+_ASCII = "ascii-escaped"
+"""ASCII under a name of ours: click takes an ASCII stream for a mistake, and writes UTF-8 to it."""
+
+
+def _find_codec(name: str) -> codecs.CodecInfo | None:
+    if name.replace("_", "-") != _ASCII:
+        return None
+    found = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        found.encode,
+        found.decode,
+        found.streamreader,
+        found.streamwriter,
+        found.incrementalencoder,
+        found.incrementaldecoder,
+        name=_ASCII,
+    )
 
 
 def _fill_gaps() -> None:
@@ -41,9 +62,10 @@ def _guarded(descriptor: int, stream: TextIO | None, raw: type[_Output]) -> io.T
     if before is not None:
         before.flush()
     file = raw(descriptor, "wb", closefd=False)
+    encoding = before.encoding if before else "utf-8"
     return io.TextIOWrapper(
         io.BufferedWriter(file),
-        encoding=before.encoding if before else "utf-8",
+        encoding=_ASCII if codecs.lookup(encoding).name == "ascii" else encoding,
         errors="backslashreplace",
         line_buffering=file.isatty() or descriptor == 2,
     )

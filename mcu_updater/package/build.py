@@ -13,7 +13,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from mcu_updater.errors import UsageError
+from mcu_updater.errors import ImageRejected
 from mcu_updater.package import gzipstream, manifest, zipstream
 from mcu_updater.package.inflate import compressed, extra_of
 from mcu_updater.package.manifest import Entry, File
@@ -52,7 +52,7 @@ def build(kind: Kind, sources: Iterable[Source], *, restart: int = RESTART) -> b
 
     *restart*: bytes between restart points of compressed data; 0 makes it smaller, and it can then
     only be taken in one piece. Raises ImageRejected for names and numbers that no reader would
-    take, and UsageError for an image without bytes.
+    take, and for an image without bytes.
     """
     files = list(_files(list(sources)))
     census = Census()
@@ -70,7 +70,7 @@ def _files(sources: list[Source]) -> Iterator[tuple[str, bytes]]:
     for source in sources:
         for name, data in source.files:
             if not data:
-                raise UsageError("an image without bytes", where=name)
+                raise ImageRejected("an image without bytes", where=name)
         described = tuple(File(n, len(d), sha256(d).digest()) for n, d in source.files)
         entries.append(Entry(described, source.component, source.version, source.part))
     text = manifest.render(entries)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from flash_emulator import load_part
 from mcu_updater.board import Board
-from mcu_updater.errors import ImageRejected, UsageError
+from mcu_updater.errors import ImageRejected
 from mcu_updater.package import Entry, File, Kind, PackageDecoder, Source, Wanted, build
 from mcu_updater.package.manifest import NAME, parse, render
 from mcu_updater.package.rules import UNREADABLE
@@ -270,7 +270,7 @@ def test_a_package_must_keep_what_its_manifest_says(
 def test_what_no_reader_would_take_is_not_built() -> None:
     with pytest.raises(ImageRejected, match="name of a file cannot be"):
         build(Kind.ZIP, [Source((("../a.bin", IMAGE),))])
-    with pytest.raises(UsageError, match="without bytes"):
+    with pytest.raises(ImageRejected, match="without bytes"):
         build(Kind.ZIP, [Source((("a.bin", b""),))])
     with pytest.raises(ImageRejected, match="belongs to two images"):
         build(Kind.ZIP, [Source((("a.bin", IMAGE),)), Source((("a.bin", IMAGE),))])
