@@ -106,6 +106,7 @@ class ResponseParser:
         self._buffer = bytearray()
         self._at = 0
         self._header: _Header | None = None
+        self._ends_cr = False  # the module was heard to end lines by CR LF
 
     def feed(self, data: bytes) -> list[Value]:
         self._buffer += data
@@ -123,7 +124,7 @@ class ResponseParser:
 
     def memory(self) -> Hashable:
         """The half-received line or payload."""
-        return bytes(self._buffer), self._header
+        return bytes(self._buffer), self._header, self._ends_cr
 
     def _take(self) -> list[Value] | None:
         """The values of the next line or payload; None when more bytes are needed."""
@@ -155,11 +156,12 @@ class ResponseParser:
         if header.end != _LF and self._buffer[first : first + 1] == b"\n":
             first += 1
         stop = first + header.size
-        tail = b"\n" if header.end == _LF else _PAYLOAD_TAIL
+        tail = b"\n" if header.end == _LF and not self._ends_cr else _PAYLOAD_TAIL
         if len(self._buffer) < stop + len(_PAYLOAD_TAIL):
             return None
         swallowed = self._swallowed(stop)
         clean = self._buffer.startswith(tail, stop) and not (tail == b"\n" and swallowed)
+        self._ends_cr |= clean and tail == _PAYLOAD_TAIL
         self._header, self._at = None, stop if clean else stop - swallowed
         return [Payload(header.start, bytes(self._buffer[first:stop]), clean)]
 

@@ -113,3 +113,17 @@ def test_an_answer_that_lost_data_ends_at_once_and_is_not_believed(lost, cut, ke
     payloads = [value for value in values if isinstance(value, Payload)]
     assert [payload.clean for payload in payloads] == [False]
     assert any(isinstance(value, Final) and value.ok for value in values)
+
+
+def test_a_header_that_lost_its_cr_does_not_make_a_style_of_it():
+    """A data byte and the last LF are lost, too: what is left looks like lines that end in LF."""
+    parser = ResponseParser()
+    whole = format_payload(0, b"A" * 8) + format_final(True)
+    assert [value.clean for value in parser.feed(whole) if isinstance(value, Payload)] == [True]
+    there = b"\r\n+QIOTOTARD: 0,8\n" + b"A" * 7 + b"\r\n\rOK\r\n"
+    assert [value.clean for value in parser.feed(there) if isinstance(value, Payload)] == [False]
+    parser.reset()
+    lost_cr_only = whole.replace(b",8\r\n", b",8\n", 1)
+    assert [value.clean for value in parser.feed(lost_cr_only) if isinstance(value, Payload)] == [
+        True
+    ]
