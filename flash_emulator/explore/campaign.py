@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,7 +26,7 @@ class Verdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     INCOMPLETE = "incomplete"  # stopped, and nothing was found so far but known hazards
-    HAZARD_FOUND = "hazard found, as known"
+    HAZARD_FOUND = "known hazard"  # found, and nothing else: no pass, and no surprise
     HAZARD_MISSED = "known hazard not found"
     BROKEN = "not to be believed"  # a self-check failed
 
@@ -86,6 +87,13 @@ class Result:
     def as_expected(self) -> bool:
         return self.verdict in (Verdict.PASSED, Verdict.HAZARD_FOUND)
 
+    @property
+    def tone(self) -> str:
+        """``good``, ``warn`` for a known hazard, ``bad``."""
+        if self.verdict is Verdict.HAZARD_FOUND:
+            return "warn"
+        return "good" if self.verdict is Verdict.PASSED else "bad"
+
     def replay_id(self, path: Path) -> str:
         """Names this path of this search: ``L476xG/remap/good/bin:600t.13w``."""
         return f"{self.name}:{path}"
@@ -99,17 +107,44 @@ class Result:
 class Campaign:
     """All results. *created*: when, in ISO 8601; empty where it must not matter.
 
-    *command*: what replays an ID that is put behind it.
+    *command*: what replays an ID that is put behind it. *tool*: name and version of what searched;
+    *command_line*: how it was called. *strict*: a known hazard is a failure.
     """
 
     title: str
     results: tuple[Result, ...]
     created: str = ""
     command: str = ""
+    tool: str = ""
+    command_line: str = ""
+    strict: bool = False
 
     @property
     def as_expected(self) -> bool:
-        return all(result.as_expected for result in self.results)
+        return not any(map(self.fails, self.results))
+
+    def fails(self, result: Result) -> bool:
+        """Whether somebody must look at *result*."""
+        return result.tone == "bad" or (self.strict and result.tone == "warn")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Results by what became of them."""
+        tones = Counter(result.tone for result in self.results)
+        return {
+            "passed": tones["good"],
+            "known hazards": tones["warn"],
+            "failed": tones["bad"],
+        }
+
+    def __str__(self) -> str:
+        """In one line: ``3 scenarios: 2 passed, 1 known hazard``."""
+        total, words = len(self.results), []
+        for name, count in self.counts.items():
+            if count:
+                words.append(f"{count} {name[:-1] if name.endswith('s') and count == 1 else name}")
+        plural = "" if total == 1 else "s"
+        return f"{total} scenario{plural}: {', '.join(words) or 'none came to an end'}"
 
     @property
     def elapsed_s(self) -> float:

@@ -10,9 +10,10 @@ search will ever come to the end of it at full size.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from math import log
@@ -127,13 +128,19 @@ def growth(
 ) -> Growth:
     """Search at each of *sizes* (three at least, ascending), and judge.
 
-    Violations do not matter here, but their limit does; SelfCheckFailed as for a search.
+    Violations do not matter here, but their limit does; that of time is of all searches together.
+    SelfCheckFailed as for a search.
     """
+    options = options or Options()
+    limit_s, began_s = options.limits.time_s, time.monotonic()
     if len(sizes) < 3 or any(size >= following for size, following in pairwise(sizes)):
         raise ValueError(f"sizes: {list(sizes)}; three or more are needed, in ascending order")
     points: list[Point] = []
     for sectors in sizes:
         subject, flash, rest = make(sectors)
+        if limit_s is not None:
+            left_s = max(0.0, began_s + limit_s - time.monotonic())
+            options = replace(options, limits=replace(options.limits, time_s=left_s))
         report = Search(subject, flash, rest, options, executor=executor).run()
         points.append(Point(sectors, report))
         if not report.complete:

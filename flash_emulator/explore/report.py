@@ -72,6 +72,7 @@ class Progress:
     violations: int
     elapsed_s: float
     level_left_s: float | None  # at the pace of this level
+    cuts: int = 0  # tried
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,7 @@ class Search:
         self._observer = observer
         self._began = began
         self._began_s = 0.0
+        self.interrupt: KeyboardInterrupt | None = None  # that ended it
 
     def run(self) -> Report:
         """Search until nothing is left, or a limit is met, or Ctrl-C is pressed.
@@ -171,7 +172,8 @@ class Search:
             return stopped.by
         except OutOfTime:
             return "time"
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
+            self.interrupt = interrupt.with_traceback(None)
             return "interrupted"
         return ""
 
@@ -253,6 +255,7 @@ class Search:
                 len(tally.violations),
                 now_s - self._began_s,
                 left_s,
+                tally.graph.cuts,
             )
         )
 

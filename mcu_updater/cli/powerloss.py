@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
 
 from flash_emulator import Part, load_part
-from flash_emulator.explore import Limits, Options, Processes, Progress
+from flash_emulator.explore import Limits, Options, Processes
 from flash_emulator.explore.campaign import Campaign, Result, Verdict
 from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit
 from mcu_updater.board.strategies import default_strategy, strategies_of
-from mcu_updater.cli import answers, paths
+from mcu_updater.cli import answers, exits, paths
 from mcu_updater.cli.names import PART_METAVAR, NameChoice, PartName
 from mcu_updater.cli.powerloss_path import check_certificate, replay_path
-from mcu_updater.cli.powerloss_tables import comparison_table, findings, result_table
+from mcu_updater.cli.powerloss_progress import ProgressLine
+from mcu_updater.cli.powerloss_tables import comparison_table, show_results
 from mcu_updater.cli.screen import show_unfolded
-from mcu_updater.errors import PortError, UsageError, VerificationFailed
+from mcu_updater.errors import PortError, UpdaterError, UsageError, VerificationFailed
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import (
     SCENARIOS,
@@ -78,6 +81,7 @@ class Request:
     as_json: bool
     certificates: Path | None
     quiet: bool
+    strict: bool
 
 
 def _size(_: click.Context, __: click.Parameter, text: str) -> str:
@@ -196,6 +200,7 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
     type=click.IntRange(1),
     help="For the table: how long a change of option bytes takes. No document says.",
 )
+@click.option("--strict", is_flag=True, help="A known hazard is a failure, too: exit code 7.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def command(
     image: Path | None,
@@ -210,7 +215,8 @@ def command(
 
     IMAGE is the firmware to upgrade to; without it one is made up. Every state that cuts can come
     to is booted, and asked: is it safe, does it go on, is the truth told? Exit code 7 when
-    something was found that is no known hazard; 2 when a limit stopped a search.
+    something was found that is no known hazard, or with --strict any; 2 when a limit stopped a
+    search. What is known so far is shown and written when a search is interrupted, too.
     """
     if replay is not None:
         replay_path(image, replay, shrink=shrink, as_json=given["as_json"])
@@ -289,55 +295,77 @@ def _executor(jobs: int) -> Iterator[Executor | None]:
         yield executor
 
 
-def _run(request: Request, scenarios: Iterable[Scenario]) -> list[Result]:
-    if request.certificates is not None:
-        request.certificates.mkdir(parents=True, exist_ok=True)
-    with _executor(request.jobs) as executor:
-        terms = campaign.Terms(request.options, executor, request.certificates)
-        return [campaign.explore(each, terms, _teller(request, each)) for each in scenarios]
+@dataclass(slots=True)
+class _Ran:
+    """What came of all scenarios, and what went wrong beside them."""
+
+    results: list[Result] = field(default_factory=list)
+    unwritten: list[UpdaterError] = field(default_factory=list)  # reports and certificates
+    interrupt: KeyboardInterrupt | None = None
+
+    def interrupted(self, interrupt: KeyboardInterrupt) -> None:
+        self.interrupt = interrupt
 
 
-def _teller(request: Request, each: Scenario) -> Callable[[Progress], None] | None:
-    """Progress on standard error, where somebody is there to see it."""
-    if request.quiet or not sys.stderr.isatty():
-        return None
+def _run(request: Request, scenarios: Sequence[Scenario]) -> _Ran:
+    """One after the other, until one is interrupted."""
+    ran, line = _Ran(), ProgressLine(quiet=request.quiet)
+    try:
+        if request.certificates is not None:
+            _make_folder(request.certificates)
+        with _executor(request.jobs) as executor:
+            terms = campaign.Terms(
+                request.options,
+                executor,
+                request.certificates,
+                ran.unwritten.append,
+                ran.interrupted,
+            )
+            for number, each in enumerate(scenarios, 1):
+                place, limit_s = f"{number}/{len(scenarios)}", request.options.limits.time_s
+                tell = line.teller(each.id, place, limit_s)
+                ran.results.append(campaign.explore(each, terms, tell))
+                if ran.interrupt is not None:
+                    break
+    except KeyboardInterrupt as interrupt:  # between two searches
+        ran.interrupt = interrupt
+    finally:
+        line.close()
+    return ran
 
-    def tell(progress: Progress) -> None:
-        left = "" if progress.level_left_s is None else f", {progress.level_left_s:.0f} s left"
-        text = (
-            f"{each.id}: {progress.level} cuts in a row: {progress.done} of {progress.of}{left} "
-            f"in this level; states {progress.states}, found {progress.violations}, "
-            f"{progress.elapsed_s:.0f} s"
-        )
-        click.echo(f"\r\x1b[2K{text[:118]}", err=True, nl=False)
-        if progress.done == progress.of:
-            click.echo("\r\x1b[2K", err=True, nl=False)
 
-    return tell
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PortError(
+            "this folder cannot be made", where=str(path), found=error.strerror or str(error)
+        ) from error
 
 
 def _explore(request: Request) -> None:
     scenarios = _scenarios(request)
     _claim_reports(request)
-    results = _run(request, scenarios)
-    done = _campaign(request, results)
+    ran = _run(request, scenarios)
+    done = _campaign(request, ran.results)
     if request.as_json:
         answers.result(json.loads(campaign_json(done)))
     elif STDOUT not in _reports(request):
-        show_unfolded(result_table(done))
-        for line in findings(done):
-            click.echo(line)
-    _write_reports(request, done)
-    _conclude(results)
+        show_results(done)
+    ran.unwritten += _write_reports(request, done)
+    _conclude(done, ran)
 
 
 def _campaign(request: Request, results: list[Result]) -> Campaign:
-    image = f" {request.image}" if request.image else ""
+    image = f" {shlex.quote(str(request.image))}" if request.image else ""
     return Campaign(
         "Power loss, explored",
         tuple(results),
         datetime.now(UTC).isoformat(timespec="seconds"),
         f"mcu-updater powerloss{image} --replay",
+        f"mcu-updater {version('mcu-updater')}",
+        shlex.join(["mcu-updater", *sys.argv[1:]]),
+        request.strict,
     )
 
 
@@ -361,37 +389,56 @@ def _claim_reports(request: Request) -> None:
         paths.claim(path, force=True)
 
 
-def _write_reports(request: Request, done: Campaign) -> None:
-    """Each of them, whatever becomes of the others. Raises PortError for the first that failed."""
-    failed: list[PortError] = []
+def _write_reports(request: Request, done: Campaign) -> list[UpdaterError]:
+    """Each of them, whatever becomes of the others; what could not be written."""
+    failed: list[UpdaterError] = []
     for path, render in _reports(request).items():
         try:
             write_whole(path, render(done).encode())
         except PortError as error:
             failed.append(error)
-    if failed:
-        raise failed[0]
+    return failed
 
 
-def _conclude(results: list[Result]) -> None:
-    """The exit code: what was found counts before what was not looked at."""
-    wrong = [result for result in results if not result.as_expected]
+def _conclude(done: Campaign, ran: _Ran) -> None:
+    """The exit code: what was found counts first, then what ended it, what could not be written,
+    and what was not looked at. All but the last one told is told before."""
+    wrong = [result for result in done.results if done.fails(result)]
     found = [result for result in wrong if result.verdict is not Verdict.INCOMPLETE]
+    ends: list[BaseException] = []
     if found:
-        first = found[0]
-        raise VerificationFailed(
-            f"{len(found)} of {len(results)} scenarios did not pass",
-            where=first.name,
-            found=first.error or str(first.verdict),
-            then="Run it again with --replay ID to see what happens",
-        )
-    if wrong:
-        raise UsageError(
-            "not everything was explored, so nothing is proved",
-            where=wrong[0].name,
-            found=wrong[0].report.stopped_by if wrong[0].report else "",
-            then="Give a higher limit, or none",
-        )
+        ends.append(_not_passed(done, found))
+    if ran.interrupt is not None:
+        ends.append(ran.interrupt)
+    ends += ran.unwritten
+    if wrong and not ends:
+        ends.append(_incomplete(wrong[0]))
+    for error in ends[1:]:
+        exits.complain(error.message if isinstance(error, UpdaterError) else str(error))
+    if ends:
+        raise ends[0]
+
+
+def _not_passed(done: Campaign, found: Sequence[Result]) -> UpdaterError:
+    first = found[0]
+    then = "Run it again with --replay ID to see what happens"
+    if first.tone == "warn":
+        then += ". Without --strict a known hazard is counted, and is no failure"
+    return VerificationFailed(
+        f"{len(found)} of {len(done.results)} scenarios did not pass",
+        where=first.name,
+        found=first.error or str(first.verdict),
+        then=then,
+    )
+
+
+def _incomplete(result: Result) -> UpdaterError:
+    return UsageError(
+        "not everything was explored, so nothing is proved",
+        where=result.name,
+        found=f"stopped by {result.report.stopped_by}" if result.report else "",
+        then="Give a higher limit, or none",
+    )
 
 
 # --- the table of strategies
@@ -407,9 +454,11 @@ def _compare(request: Request, option_change_us: int | None) -> None:
         for target in _targets(request, part, strategy)
         for name in request.scenarios or ("good",)
     ]
-    results = _run(request, scenarios)
+    ran = _run(request, scenarios)
+    done = _campaign(request, ran.results)
     if request.as_json:
-        answers.result(json.loads(campaign_json(_campaign(request, results))))
+        answers.result(json.loads(campaign_json(done)))
     else:
-        show_unfolded(comparison_table(scenarios, results, option_change_us))
-    _conclude(results)
+        show_unfolded(comparison_table(scenarios, ran.results, option_change_us))
+        click.echo(str(done))
+    _conclude(done, ran)

@@ -9,7 +9,7 @@ import click
 
 from flash_emulator import load_part
 from flash_emulator.certificate_check import NotACertificate, NotConfirmed, confirm
-from flash_emulator.explore import PathLeft
+from flash_emulator.explore import PathLeft, tag_of
 from flash_emulator.explore.campaign import parse_replay_id
 from flash_emulator.explore.render import film_lines
 from mcu_updater.cli import answers
@@ -61,7 +61,7 @@ def replay_path(image: Path | None, text: str, *, shrink: bool, as_json: bool = 
         click.echo("\n".join([*lines, f"ID: {name}:{path}"]))
     if film.violation is not None:
         question, found = film.violation
-        raise VerificationFailed(f"not {question}", where=f"{name}:{path}", found=found)
+        raise VerificationFailed(tag_of(question), where=f"{name}:{path}", found=found)
 
 
 def check_certificate(

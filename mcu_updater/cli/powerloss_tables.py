@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from shlex import quote
 
+import click
 from rich.table import Table
+from rich.text import Text
 
 from flash_emulator import load_part
 from flash_emulator.explore.campaign import Campaign, Result
 from mcu_updater.board.strategies import hazard
+from mcu_updater.cli.screen import console, show_unfolded
 from mcu_updater.powerloss.scenario import Scenario
 
-_RIGHT = ("states", "boots", "cuts tried", "in a row", "longest boot", "s")
+_RIGHT = ("states", "boots", "cuts tried", "cuts in a row", "longest boot", "s")
 _SHOWN = 3  # counterexamples of one search
+
+
+def show_results(campaign: Campaign) -> None:
+    """Table, findings and the sum of it; a line for each number where the table has no room."""
+    table = result_table(campaign)
+    screen = console()
+    if not sys.stdout.isatty() or screen.measure(table).minimum <= screen.width:
+        show_unfolded(table)
+    else:
+        for line in _narrow(campaign):
+            click.echo(line)
+    for line in findings(campaign):
+        click.echo(line)
+    click.echo(str(campaign))
+
+
+def _narrow(campaign: Campaign) -> Iterator[str]:
+    for result in campaign.results:
+        name, verdict, *numbers = _row(result)
+        yield f"{name}: {verdict}"
+        for label, number in zip(_RIGHT, numbers, strict=False):
+            yield f"    {label}: {number}"
 
 
 def result_table(campaign: Campaign) -> Table:
     """One row a scenario."""
     table = Table(box=None, pad_edge=False)
+    style = {"good": "green", "warn": "yellow", "bad": "red"}
     table.add_column("scenario", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for name in _RIGHT:
         table.add_column(name, justify="right", no_wrap=True)
     for result in campaign.results:
-        table.add_row(*_row(result))
+        name, verdict, *numbers = _row(result)
+        table.add_row(name, Text(verdict, style[result.tone]), *numbers)
     return table
 
 
@@ -51,8 +80,9 @@ def findings(campaign: Campaign) -> Iterator[str]:
             yield f"{result.name}: {result.error}"
             continue
         for found in report.violations[:_SHOWN]:
-            yield f"{found.question}: {found.text}"
-            yield f"    {campaign.command} {result.replay_id(found.path)}"
+            yield f"{found.tag}: {found.text}"
+            yield from (f"    {line}" for line in found.trace.splitlines())
+            yield f"    {campaign.command} {quote(result.replay_id(found.path))}"
         if report.violation_count > _SHOWN:
             yield f"    and {report.violation_count - _SHOWN} more"
 
@@ -64,7 +94,7 @@ def comparison_table(
     table = Table(box=None, pad_edge=False)
     for name in ("part", "strategy", "risk", "window", "explored", "shortest counterexample"):
         table.add_column(name, no_wrap=True)
-    for scenario, result in zip(scenarios, results, strict=True):
+    for scenario, result in zip(scenarios, results, strict=False):  # not all, if interrupted
         part = load_part(scenario.part)
         risk = hazard(part, scenario.strategy, option_change_us=option_change_us)
         report = result.report

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path as File
 
 from flash_emulator import Part, Trace, load_part
@@ -13,8 +15,10 @@ from flash_emulator.explore import replay as replay_path
 from flash_emulator.explore import shrink as shrink_path
 from flash_emulator.explore.campaign import Array, Expectation, Result
 from flash_emulator.explore.certificate import CertificateWriter
+from flash_emulator.explore.states import Expansion, Job
 from mcu_updater.board.layout import layout_of
 from mcu_updater.board.strategies import hazard
+from mcu_updater.errors import PortError, UpdaterError
 from mcu_updater.powerloss.scenario import Scenario
 from mcu_updater.powerloss.subject import OPTIONS_LOST, BoardSubject
 from mcu_updater.slot import CopyLayout, Layout
@@ -26,30 +30,55 @@ FILMS = 3  # counterexamples of one search that are filmed
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How to explore. *certificates*: a folder for them; None: none are written."""
+    """How to explore. *certificates*: a folder for them; None: none are written.
+
+    *failed* is told when one cannot be written: the search goes on without it. *interrupted* is
+    told what ended a search from outside; what is known so far is a result all the same.
+    """
 
     options: Options = field(default_factory=Options)
     executor: Executor | None = None
     certificates: File | None = None
+    failed: Callable[[UpdaterError], object] = str
+    interrupted: Callable[[KeyboardInterrupt], object] = str
 
 
 def explore(
     scenario: Scenario, terms: Terms, progress: Callable[[Progress], None] | None = None
 ) -> Result:
     """Explore one scenario. A search that cannot be believed is a result too."""
+    began_s = time.monotonic()
     subject = BoardSubject(scenario)
     if not hazard(subject.part, scenario.strategy).harmless:  # it is found again and again
         limits = replace(terms.options.limits, violations=None)
         terms = replace(terms, options=replace(terms.options, limits=limits))
     array = Array.of(subject.part, regions(subject.part, scenario.strategy))
     facts = facts_of(scenario, subject.part)
+    limit_s = terms.options.limits.time_s
+    until_s = None if limit_s is None else began_s + limit_s
     try:
-        report, head = _search(subject, terms, progress)
+        report, head = _search(subject, _with_time(terms, until_s), progress)
     except SelfCheckFailed as error:
         return Result(scenario.id, None, array, facts, error=str(error))
-    films = tuple(film(subject, found.path) for found in report.violations[:FILMS])
+    films = tuple(_films(subject, report, until_s))
     expected = expectation(scenario, report)
     return Result(scenario.id, report, array, facts, films, expected, certificate=head)
+
+
+def _with_time(terms: Terms, until_s: float | None) -> Terms:
+    """The limit of time holds for all that it takes to come to a result."""
+    if until_s is None:
+        return terms
+    limits = replace(terms.options.limits, time_s=max(0.0, until_s - time.monotonic()))
+    return replace(terms, options=replace(terms.options, limits=limits))
+
+
+def _films(subject: BoardSubject, report: Report, until_s: float | None) -> Iterator[Film]:
+    """Of the first counterexamples; the first one in any case."""
+    for index, found in enumerate(report.violations[:FILMS]):
+        if index and until_s is not None and time.monotonic() > until_s:
+            return
+        yield film(subject, found.path)
 
 
 def _search(
@@ -57,24 +86,60 @@ def _search(
 ) -> tuple[Report, str]:
     """The report, and the head of the certificate where one is written."""
 
-    def search(writer: CertificateWriter | None) -> Report:
-        return Search(
+    def search(writing: _Writing | None) -> Report:
+        search = Search(
             subject,
             subject.flash,
             subject.rest,
             terms.options,
             executor=terms.executor,
             progress=progress,
-            observer=writer,
-            began=None if writer is None else writer.begin,
-        ).run()
+            observer=writing,
+            began=None if writing is None else writing.begin,
+        )
+        report = search.run()
+        if search.interrupt is not None:
+            terms.interrupted(search.interrupt)
+        return report
 
     if terms.certificates is None:
         return search(None), ""
-    with new_file(certificate_file(terms.certificates, subject.scenario)) as file:
-        writer = CertificateWriter(file, subject.scenario.world)
-        report = search(writer)
-        return report, writer.finish(report)
+    report: Report | None = None
+    try:
+        with new_file(certificate_file(terms.certificates, subject.scenario)) as file:
+            writing = _Writing(CertificateWriter(file, subject.scenario.world))
+            report = search(writing)
+            return report, writing.finish(report)
+    except PortError as error:
+        terms.failed(error)
+        return report or search(None), ""
+
+
+class _Writing:
+    """Of a certificate. A search may take hours: what cannot be written does not end it."""
+
+    def __init__(self, writer: CertificateWriter) -> None:
+        self._writer = writer
+        self._error: OSError | None = None
+
+    def begin(self, job: Job) -> None:
+        self._do(lambda: self._writer.begin(job))
+
+    def __call__(self, expansion: Expansion) -> None:
+        self._do(lambda: self._writer(expansion))
+
+    def finish(self, report: Report) -> str:
+        """The head. Raises the first error that there was."""
+        if self._error is not None:
+            raise self._error
+        return self._writer.finish(report)
+
+    def _do(self, write: Callable[[], object]) -> None:
+        if self._error is None:
+            try:
+                write()
+            except OSError as error:
+                self._error = error
 
 
 def certificate_file(folder: File, scenario: Scenario) -> File:
@@ -118,6 +183,7 @@ def facts_of(scenario: Scenario, part: Part) -> dict[str, str]:
     return {
         **scenario.world,
         "size of the image": f"{_size(scenario)} bytes",
+        "SHA-256 of the package": sha256(scenario.packages[scenario.target]).hexdigest(),
         "program unit": f"{part.program_unit} bytes{'' if part.ecc else ', no ECC'}",
         "ways in which power comes back": ", ".join(way.value or "soon" for way in scenario.ways),
         "trial": scenario.trial.value,

@@ -23,7 +23,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def film_lines(film: Film) -> Iterator[str]:
-    """Operations of one kind in a row are one line."""
+    """Operations of one kind in a row are one line. Last: where in the subject it went wrong."""
+    yield from _frame_lines(film)
+    for line in film.trace.splitlines():
+        yield _line("", printable(line))
+
+
+def _frame_lines(film: Film) -> Iterator[str]:
     last = 0
     for _, group in groupby(film.frames, _fold):
         frames = list(group)

@@ -44,6 +44,7 @@ def campaign_html(campaign: Campaign) -> str:
         "number": _number,
         "seconds": _seconds,
         "printable": printable,
+        "printable_lines": lambda text: "\n".join(map(printable, text.splitlines())),
         "breakable": _breakable,
     }
     template = environment.from_string(_asset("page.html"))
@@ -51,7 +52,7 @@ def campaign_html(campaign: Campaign) -> str:
     return template.render(
         campaign=campaign,
         results=results,
-        unexpected=sum(not result.as_expected for result in campaign.results),
+        tone=_tone(campaign),
         totals=_totals(campaign),
         checks=_checks(campaign),
         assumed=bullets(explore.__doc__, "**What is assumed.**"),
@@ -62,6 +63,13 @@ def campaign_html(campaign: Campaign) -> str:
         script_hash=_hash(script),
         data=inline_json([r["data"] for r in results]),
     )
+
+
+def _tone(campaign: Campaign) -> str:
+    """Of all results together: that of the worst."""
+    if not campaign.as_expected:
+        return "bad"
+    return "warn" if any(result.tone == "warn" for result in campaign.results) else "good"
 
 
 def _asset(name: str) -> str:
@@ -140,7 +148,8 @@ def _result(campaign: Campaign, index: int, result: Result) -> dict[str, Any]:
         "id": f"result-{index}",
         "result": result,
         "report": report,
-        "tone": "good" if result.as_expected else "bad",
+        "tone": result.tone,
+        "cuts_in_a_row": len(report.levels) - 1 if report else 0,
         "levels": _levels(report) if report else [],
         "heat": list(_heat_rows(result.array, report)) if report else [],
         "filmed": [_finding(campaign, result, each) for each in filmed],

@@ -1,14 +1,16 @@
-"""A campaign as JSON; the schema, version 1.
+"""A campaign as JSON; the schema, version 2.
 
-    schema        "flash power-loss campaign", version 1
-    title, created, as_expected, elapsed_s
+    schema        "flash power-loss campaign", version 2
+    title, created, tool, command_line, strict, as_expected, elapsed_s
+    counts        results by what became of them: passed, known hazards, failed
     results       in their order, each:
         name, expectation, verdict, as_expected, facts, error, certificate
         array         base, sectors [[offset, size] ...], regions {name: [offset, size]}
         report        null, or all of ``Report``: heat is {sector: {outcome: cuts}}, sectors by
                       offset in decimal; hot {sector: violations}, -1 for cuts between operations
-        counterexamples   question, text, path, replay_id, film: null, or
-            end, violation, frames: boot, operation, kind, text, address, changes
+        counterexamples   question, tag (unsafe, not live ...), text, path, replay_id, trace (of an
+                          exception in the subject, or where it was when it hung), film: null, or
+            end, violation, trace, frames: boot, operation, kind, text, address, changes
             *changes*: [first sector, signs] of each run of sectors that look other than in the
             frame before; before the first one all are "."; signs as in ``replay.Frame``
 
@@ -28,7 +30,7 @@ from flash_emulator.explore.replay import Film
 from flash_emulator.explore.report import Counterexample, Report
 
 SCHEMA = "flash power-loss campaign"
-VERSION = 1
+VERSION = 2
 
 
 def campaign_json(campaign: Campaign) -> str:
@@ -43,8 +45,12 @@ def campaign_values(campaign: Campaign) -> dict[str, Any]:
         "version": VERSION,
         "title": campaign.title,
         "created": campaign.created,
+        "tool": campaign.tool,
+        "command_line": campaign.command_line,
+        "strict": campaign.strict,
         "as_expected": campaign.as_expected,
         "elapsed_s": round(campaign.elapsed_s, 3),
+        "counts": campaign.counts,
         "results": [_result(result) for result in campaign.results],
     }
 
@@ -106,9 +112,11 @@ def _counterexample(result: Result, found: Counterexample) -> dict[str, Any]:
     film = result.film(found.path)
     return {
         "question": found.question,
+        "tag": found.tag,
         "text": found.text,
         "path": str(found.path),
         "replay_id": result.replay_id(found.path),
+        "trace": found.trace,
         "film": None if film is None else film_values(film),
     }
 
@@ -127,7 +135,7 @@ def film_values(film: Film) -> dict[str, Any]:
             }
         )
         before = frame.sectors
-    return {"end": film.end, "violation": film.violation, "frames": frames}
+    return {"end": film.end, "violation": film.violation, "trace": film.trace, "frames": frames}
 
 
 def changes(before: str, now: str) -> list[tuple[int, str]]:

@@ -2,7 +2,7 @@
 
 One suite for each search, with its numbers as properties, and one case in it. A violation is a
 failure, with its replay ID and its film; a search that was stopped, or that cannot be believed, an
-error.
+error. A known hazard is skipped, with its reason; where the campaign is strict, a failure.
 """
 
 from __future__ import annotations
@@ -24,26 +24,28 @@ _BAD = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # 
 def campaign_junit(campaign: Campaign) -> str:
     """An XML document."""
     root = _element(None, "testsuites", name=campaign.title, time=_time(campaign.elapsed_s))
-    suites = [_suite(root, result, campaign.created) for result in campaign.results]
+    suites = [_suite(root, campaign, result) for result in campaign.results]
     root.set("tests", str(len(suites)))
-    for kind in ("failures", "errors"):
+    for kind in ("failures", "errors", "skipped"):
         root.set(kind, str(sum(int(suite.get(kind, "0")) for suite in suites)))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _suite(root: ET.Element, result: Result, created: str) -> ET.Element:
+def _suite(root: ET.Element, campaign: Campaign, result: Result) -> ET.Element:
     seconds = _time(result.report.elapsed_s if result.report else 0)
-    suite = _element(root, "testsuite", name=result.name, tests="1", time=seconds, skipped="0")
-    if created:
-        suite.set("timestamp", created)
+    suite = _element(root, "testsuite", name=result.name, tests="1", time=seconds)
+    if campaign.created:
+        suite.set("timestamp", campaign.created)
     properties = _element(suite, "properties")
-    for name, value in _properties(result):
+    named = {"tool": campaign.tool, "command line": campaign.command_line}
+    for name, value in [*((n, v) for n, v in named.items() if v), *_properties(result)]:
         _element(properties, "property", name=name, value=value)
     case = _element(suite, "testcase", name=result.name, classname="powerloss", time=seconds)
-    kinds = [_outcome(case, result)] if not result.as_expected else []
-    suite.set("failures", str(kinds.count("failure")))
-    suite.set("errors", str(kinds.count("error")))
+    kind = "" if result.tone == "good" else _outcome(case, result, strict=campaign.strict)
+    suite.set("failures", str(int(kind == "failure")))
+    suite.set("errors", str(int(kind == "error")))
+    suite.set("skipped", str(int(kind == "skipped")))
     if text := "\n".join(_output(result)):
         _element(case, "system-out").text = _clean(text)
     return suite
@@ -78,15 +80,20 @@ def _properties(result: Result) -> Iterator[tuple[str, str]]:
         yield f"self-check {check.name}", f"{check.count}: {check.text}"
 
 
-def _outcome(case: ET.Element, result: Result) -> str:
+def _outcome(case: ET.Element, result: Result, *, strict: bool) -> str:
     """The child that says what is wrong; its kind."""
     report = result.report
     match result.verdict:
         case Verdict.FAILED if report is not None:
             first = next(findings(result))
-            message = f"{report.violation_count} violations; first {first.question}: {first.text}"
-            text = "\n\n".join("\n".join(_finding(result, f)) for f in _shown(result))
-            return _add(case, "failure", first.question, message, text)
+            message = f"{report.violation_count} violations; first {first.tag}: {first.text}"
+            return _add(case, "failure", first.tag, message, _findings(result))
+        case Verdict.HAZARD_FOUND:
+            first = next(findings(result))
+            message = f"known hazard, {first.tag}: {first.text}"
+            if not strict:
+                return _add(case, "skipped", "known hazard", message, "")
+            return _add(case, "failure", "known hazard", message, _findings(result))
         case Verdict.INCOMPLETE if report is not None:
             message = f"stopped by {report.stopped_by}: {report.states} states so far"
             return _add(case, "error", "incomplete", message, "")
@@ -97,13 +104,17 @@ def _outcome(case: ET.Element, result: Result) -> str:
             return _add(case, "error", "self-check", result.error, "")
 
 
+def _findings(result: Result) -> str:
+    return "\n\n".join("\n".join(_finding(result, found)) for found in _shown(result))
+
+
 def _add(case: ET.Element, kind: str, of_type: str, message: str, text: str) -> str:
     _element(case, kind, type=of_type, message=message).text = _clean(text)
     return kind
 
 
 def _output(result: Result) -> Iterator[str]:
-    """Counterexamples of a hazard that is known: they are no failure, and must be seen."""
+    """Counterexamples of a hazard that is known: where they are no failure, they must be seen."""
     if result.verdict is Verdict.HAZARD_FOUND:
         for found in _shown(result):
             yield from _finding(result, found)
@@ -114,8 +125,9 @@ def _shown(result: Result) -> Iterator[Counterexample]:
 
 
 def _finding(result: Result, found: Counterexample) -> Iterator[str]:
-    yield printable(f"{found.question}: {found.text}")
+    yield printable(f"{found.tag}: {found.text}")
     yield f"replay: {result.replay_id(found.path)}"
+    yield from map(printable, found.trace.splitlines())
     film = result.film(found.path)
     if film is not None:
         yield from film_lines(film)
