@@ -39,6 +39,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ID",
         help="no search: boot and cut as ID of an earlier failure says, and print the film",
     )
+    group.addoption(
+        "--powerloss-html", metavar="FILE", help="write a report of all searches for a browser"
+    )
+    group.addoption(
+        "--powerloss-junit", metavar="FILE", help="write all searches as JUnit XML, with films"
+    )
+    group.addoption(
+        "--powerloss-certificates",
+        metavar="FOLDER",
+        help="write a certificate of each search, which flash_emulator.certificate_check checks",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,4 +62,5 @@ def pytest_configure(config: pytest.Config) -> None:
     from flash_emulator.testing import fixtures  # needs pytest, which is there by now
 
     fixtures.check_options(config)
+    fixtures.register_reports(config)
     config.pluginmanager.register(fixtures, "flash_emulator fixtures")

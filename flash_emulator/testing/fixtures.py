@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from flash_emulator.testing.reports import OPTIONS, ReportPlugin, Reports
+
 if TYPE_CHECKING:
     from flash_emulator.device import EmulatedFlash
     from flash_emulator.part import Part
@@ -28,6 +30,9 @@ class MakeFlash(Protocol):
 
     def __call__(self, part: Part | str = DEFAULT_PART, **settings: Any) -> EmulatedFlash: ...
 
+
+REPORTS = "powerloss reports"
+"""The name of the plugin that writes them."""
 
 _TEST = pytest.StashKey["PowerLossTest"]()
 
@@ -57,9 +62,11 @@ def powerloss(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Po
     from flash_emulator.testing.powerloss import PowerLossTest
 
     item = request.node
+    plugin = pytestconfig.pluginmanager.get_plugin(REPORTS)
     test = item.stash[_TEST] = PowerLossTest(
         _named_from_here(item),
         pytestconfig.getoption("powerloss_replay"),
+        plugin.reports if plugin is not None else Reports(),
         tell=lambda line: item.user_properties.append((SEARCHED, line)),
         show=lambda film: item.user_properties.append((FILM, film)),
     )
@@ -79,6 +86,13 @@ def _made(part: Part | str = DEFAULT_PART, **settings: Any) -> EmulatedFlash:
     if isinstance(part, str):
         part = load_part(part)
     return EmulatedFlash(part, **settings)
+
+
+def register_reports(config: pytest.Config) -> None:
+    """Where any report is asked for, in this process or in that which has started it."""
+    wanted = (*OPTIONS, "powerloss_certificates")
+    if any(config.getoption(name) for name in wanted):
+        config.pluginmanager.register(ReportPlugin(config), REPORTS)
 
 
 def check_options(config: pytest.Config) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
+from hashlib import sha256
 from shlex import quote
 from typing import Any
 
@@ -27,7 +28,10 @@ from flash_emulator.explore import (
     replay,
     tag_of,
 )
+from flash_emulator.explore.campaign import Array, Result
+from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.testing.film import cuts_in_words, drawn
+from flash_emulator.testing.reports import Reports
 
 Boots = Callable[[EmulatedFlash], Any] | Subject
 
@@ -43,14 +47,15 @@ STOPPED = {
 class PowerLossTest:
     """The fixture ``powerloss``. It searches once in a test, so that a replay ID names one thing.
 
-    *replay_id* turns the search into one replay. *tell* takes the line for the terminal summary,
-    *show* the film.
+    *replay_id* turns the search into one replay; *reports* are written of a search. *tell* takes
+    the line for the terminal summary, *show* the film.
     """
 
     def __init__(
         self,
         nodeid: str,
         replay_id: str | None,
+        reports: Reports,
         *,
         tell: Callable[[str], None],
         show: Callable[[str], None],
@@ -58,6 +63,7 @@ class PowerLossTest:
         self.called = False
         self._nodeid = nodeid
         self._path = Path.parse(replay_id) if replay_id else None
+        self._reports = reports
         self._tell = tell
         self._show = show
 
@@ -98,26 +104,55 @@ class PowerLossTest:
         options = replace(options, limits=limits)
         if self._path is not None:
             self._replay(subject, flash, rest, self._path, options)
-        report = self._search(Search(subject, flash, rest, options, executor=executor))
-        if report.violation_count:
-            first = report.violations[0]
-            film = _filmed(subject, flash, rest, first.path, options)
+        result = Result(self._nodeid, None, Array.of(flash.part), _facts(flash, options))
+        report, head = self._search(subject, flash, rest, options, executor, result)
+        result = replace(result, report=report, certificate=head)
+        first = report.violations[0] if report.violation_count else None
+        film = _filmed(subject, flash, rest, first.path, options) if first is not None else ""
+        films = (film,) if isinstance(film, Film) else ()
+        self._reports.keep(replace(result, films=films))
+        if report.stopped_by == "interrupted":
+            raise KeyboardInterrupt
+        if first is not None:
             pytest.fail("\n".join(self._finding(report, first, film)), pytrace=False)
         _judge_completeness(report, allow_incomplete=allow_incomplete)
         return report
 
     # --- the search
 
-    def _search(self, search: Search) -> Report:
+    def _search(
+        self,
+        subject: Subject,
+        flash: EmulatedFlash,
+        rest: Rest,
+        options: Options,
+        executor: Executor | None,
+        result: Result,
+    ) -> tuple[Report, str]:
+        """The report, and the head of the certificate where one is written."""
         try:
-            report = search.run()
+            with self._reports.certificate(self._nodeid) as file:
+                if file is None:
+                    report = Search(subject, flash, rest, options, executor=executor).run()
+                    head = ""
+                else:
+                    writer = CertificateWriter(file, {"test": self._nodeid})
+                    report = Search(
+                        subject,
+                        flash,
+                        rest,
+                        options,
+                        executor=executor,
+                        observer=writer,
+                        began=writer.begin,
+                    ).run()
+                    head = writer.finish(report)
         except SelfCheckFailed as error:
             self._tell(f"NOT BELIEVED: {error}")
+            self._reports.keep(replace(result, error=str(error)))
             pytest.fail(f"power loss: the search cannot be believed: {error}", pytrace=False)
         self._tell(in_one_line(report))
-        if report.stopped_by == "interrupted":
-            raise KeyboardInterrupt
-        return report
+        return report, head
 
     def _finding(self, report: Report, first: Counterexample, film: Film | str) -> Iterator[str]:
         yield f"power loss: {first.tag}: {first.text}"
@@ -169,6 +204,27 @@ def _judge_completeness(report: Report, *, allow_incomplete: bool) -> None:
             "Give it more, make the subject smaller, or say allow_incomplete=True.",
             pytrace=False,
         )
+
+
+def _facts(flash: EmulatedFlash, options: Options) -> dict[str, str]:
+    """What a report says of a search."""
+    limits = options.limits
+    given = {"cuts": limits.cuts, "states": limits.states, "seconds": limits.time_s}
+    return {
+        "part": flash.part.name,
+        "seed": str(flash.seed),
+        "SHA-256 of the flash before": _sha256(flash),
+        "limits": ", ".join(
+            f"{name} {value}" for name, value in given.items() if value is not None
+        ),
+    }
+
+
+def _sha256(flash: EmulatedFlash) -> str:
+    try:
+        return sha256(flash.fork().read(flash.part.base, flash.part.size)).hexdigest()
+    except OSError as error:  # such as a unit that was spoilt on purpose
+        return f"none: {error}"
 
 
 def _filmed(

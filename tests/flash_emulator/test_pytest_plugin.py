@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -338,3 +339,78 @@ def test_a_run_that_does_not_use_them_imports_no_search(pytester: pytest.Pyteste
     )
     result, out = run_apart(pytester)
     assert result.ret == 0, out
+
+
+# --- boots that hang or end in an exception
+
+
+def test_a_boot_that_never_comes_to_rest_fails_with_its_place(pytester: pytest.Pytester) -> None:
+    small(
+        pytester,
+        """
+        def stuck(flash):
+            flash.erase(BASE)
+            while flash.read(BASE + 8, 8) != bytes(8):
+                pass
+
+        def test_it(emulated_flash, powerloss):
+            powerloss(emulated_flash, stuck, time_s=4)
+        """,
+    )
+    result, out = run(pytester)
+    result.assert_outcomes(failed=1)
+    assert "power loss: not live: the boot never comes to rest" in out
+    assert "while flash.read(BASE + 8, 8) != bytes(8):" in out
+    assert "--powerloss-replay -" in out
+
+
+def test_an_exception_shows_its_traceback_here_and_in_replay(pytester: pytest.Pytester) -> None:
+    small(
+        pytester,
+        """
+        def wrong(flash):
+            boot(flash)
+            table = {}
+            table["no such key"]
+
+        def test_it(emulated_flash, powerloss):
+            powerloss(emulated_flash, wrong)
+        """,
+    )
+    for options in ([], ["--powerloss-replay", "-"]):
+        result, out = run(pytester, *options)
+        result.assert_outcomes(failed=1)
+        assert 'table["no such key"]' in out
+        assert "in wrong" in out
+        assert "explore/boots.py" not in out
+
+
+# --- reports
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
+def test_reports_of_all_searches(toy: pytest.Pytester, workers: list[str]) -> None:
+    reports = ["--powerloss-html=out/r.html", "--powerloss-junit=out/r.xml"]
+    certificates = "--powerloss-certificates=out/certificates"
+    result, _ = run_apart(toy, *workers, *reports, certificates)
+    result.assert_outcomes(passed=1, failed=1)
+    suites = ElementTree.parse(toy.path / "out" / "r.xml").getroot()
+    assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == ("2", "1", "0")
+    properties = {p.get("name"): p.get("value") for p in suites[0].iter("property")}
+    assert "pytest" in (properties["tool"] or "")
+    assert "--powerloss-html=out/r.html" in (properties["command line"] or "")
+    assert properties["seed"] == "0"
+    assert re.fullmatch(r"[0-9a-f]{64}", properties["SHA-256 of the flash before"] or "")
+    page = (toy.path / "out" / "r.html").read_text("utf-8")
+    assert "test_bootloader.py::test_bootloader" in page
+    assert "updater" not in page.replace("mcu-updater", "").lower()
+    found = sorted(file.name for file in (toy.path / "out" / "certificates").iterdir())
+    assert len(found) == 2
+    assert all(name.endswith(".certificate.gz") for name in found)
+
+
+def test_a_report_that_cannot_be_written_fails_the_run(toy: pytest.Pytester) -> None:
+    toy.path.joinpath("taken").mkdir()
+    result, out = run(toy, "-k", "not first_try", "--powerloss-html=taken")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "taken cannot be written" in out

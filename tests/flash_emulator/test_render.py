@@ -58,7 +58,7 @@ def test_replay_ids_are_read_back() -> None:
 
 def test_json_holds_all_of_a_report() -> None:
     values = json.loads(campaign_json(campaign()))
-    assert (values["schema"], values["version"]) == ("flash power-loss campaign", 1)
+    assert (values["schema"], values["version"]) == ("flash power-loss campaign", 2)
     assert [each["verdict"] for each in values["results"]] == list(VERDICTS.values())
     report, found = campaign().results[1].report, values["results"][1]
     assert report is not None
@@ -112,11 +112,15 @@ def test_junit_is_read_by_another_parser() -> None:
         "tiny/two copies": ["Failure"],
         "tiny/telling": ["Error"],
         "tiny/strict": ["Failure"],
-        "tiny/waiting": [],
+        "tiny/waiting": ["Skipped"],
         "tiny/late": ["Failure"],
         "tiny/dice": ["Error"],
     }
-    assert (xml.tests, xml.failures, xml.errors) == (7, 3, 2)
+    assert (xml.tests, xml.failures, xml.errors, xml.skipped) == (7, 3, 2, 1)
+    strict = junitparser.JUnitXml.fromstring(
+        campaign_junit(replace(campaign(), strict=True)).encode()
+    )
+    assert (strict.tests, strict.failures, strict.errors, strict.skipped) == (7, 4, 2, 0)
 
 
 def test_junit_failures_can_be_replayed() -> None:
@@ -167,7 +171,7 @@ def test_a_film_ends_with_what_is_wrong() -> None:
     film = campaign().results[1].films[0]
     lines = list(film_lines(film))
     assert lines[0] == "boot 1"
-    assert "VIOLATION safe: no copy is left" in lines[-1]
+    assert "VIOLATION unsafe: no copy is left" in lines[-1]
     assert sum("CUT" in line for line in lines) == len(film.path.cuts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -109,3 +110,64 @@ def test_an_unknown_part_is_refused() -> None:
     result = run(*TINY, "--part", "STM32X")
     assert result.exit_code == 2
     assert "unknown part" in result.output
+
+
+# --- a known hazard is no pass
+
+
+@pytest.fixture(scope="module")
+def hazard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    """All reports of a search that finds nothing but the known hazard."""
+    folder = tmp_path_factory.mktemp("hazard")
+    options = ["--json-file", "r.json", "--html", "r.html", "--junit", "r.xml"]
+    options = [word if word.startswith("--") else str(folder / word) for word in options]
+    return run(*TINY, "--strategy", "option-toggle", *options), folder
+
+
+def test_a_known_hazard_is_counted_apart(hazard: tuple[Result, Path]) -> None:
+    result, folder = hazard
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[-1] == "1 scenario: 1 known hazard"
+    assert "passed" not in result.output
+    assert "unsafe: option bytes lost" in result.output
+    values = json.loads((folder / "r.json").read_text())
+    assert values["counts"] == {"passed": 0, "known hazards": 1, "failed": 0}
+    assert values["results"][0]["counterexamples"][0]["tag"] == "unsafe"
+    page = (folder / "r.html").read_text()
+    assert '<p class="banner warn"><strong>1 scenario: 1 known hazard</strong>' in page
+    assert '<span class="verdict warn">known hazard</span>' in page
+    assert "our updater" not in page.lower()
+    suites = ElementTree.parse(folder / "r.xml").getroot()
+    assert [suites.get(kind) for kind in ("tests", "failures", "errors", "skipped")] == list("1001")
+    skipped = suites.find(".//skipped")
+    assert skipped is not None
+    assert "known hazard, unsafe: option bytes lost" in (skipped.get("message") or "")
+
+
+def test_with_strict_it_is_a_failure(tmp_path: Path) -> None:
+    junit = tmp_path / "r.xml"
+    result = run(*TINY, "--strategy", "option-toggle", "--strict", "--junit", str(junit))
+    assert result.exit_code == 7
+    assert "found known hazard" in result.output
+    suites = ElementTree.parse(junit).getroot()
+    assert [suites.get(kind) for kind in ("tests", "failures", "errors", "skipped")] == list("1100")
+    assert "replay: STM32L476xG/option-toggle" in (suites.findtext(".//failure") or "")
+
+
+def test_reports_say_what_made_them_and_of_what(hazard: tuple[Result, Path]) -> None:
+    _, folder = hazard
+    values = json.loads((folder / "r.json").read_text())
+    assert re.fullmatch(r"mcu-updater \d+\.\d+\.\d+.*", values["tool"])
+    assert values["command_line"].split()[0] == "mcu-updater"
+    facts = values["results"][0]["facts"]
+    assert facts["seed"] == "0"
+    assert re.fullmatch("[0-9a-f]{64}", facts["SHA-256 of the package"])
+    page = (folder / "r.html").read_text()
+    assert values["tool"] in page
+    assert facts["SHA-256 of the package"] in page
+
+
+def test_an_option_that_is_gone_is_refused() -> None:
+    result = run(*TINY, "--sample", "0.1")
+    assert result.exit_code == 2
+    assert "No such option" in result.output

@@ -6,7 +6,7 @@ boot 1
              | bank B PLANNED
    10        CUT: power lost at flash operation 10 ...
 boot 2
-             VIOLATION safe: no copy is left
+             VIOLATION unsafe: no copy is left
 """
 
 from __future__ import annotations
