@@ -146,8 +146,7 @@ class Successors:
         """Every cut by itself, with nothing taken for unknown; but as the search has it otherwise:
         weak bits metastable, and the subject's representative."""
         alone = replace(self, job=replace(self.job, merge=False))
-        found = alone.still() if operation is None else alone.apart(operation, 0, operation.done)
-        for successor in found:
+        for successor in alone.still() if operation is None else alone.of(operation):
             if self.job.merge:
                 successor.flash.cells.fade()
                 twin = self.job.subject.representative(successor.flash)

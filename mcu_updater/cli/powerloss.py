@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,16 +19,17 @@ import click
 
 from flash_emulator import Part, load_part
 from flash_emulator.explore import Limits, Options, Processes
-from flash_emulator.explore.campaign import Campaign, Result, Verdict
+from flash_emulator.explore.campaign import Campaign, Result
 from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit
 from mcu_updater.board.strategies import default_strategy, strategies_of
-from mcu_updater.cli import answers, exits, paths
+from mcu_updater.cli import answers, paths
 from mcu_updater.cli.names import PART_METAVAR, NameChoice, PartName
+from mcu_updater.cli.powerloss_end import Ran, conclude
 from mcu_updater.cli.powerloss_path import check_certificate, replay_path
 from mcu_updater.cli.powerloss_progress import ProgressLine
 from mcu_updater.cli.powerloss_tables import comparison_table, show_results
 from mcu_updater.cli.screen import show_unfolded
-from mcu_updater.errors import PortError, UpdaterError, UsageError, VerificationFailed
+from mcu_updater.errors import PortError, UpdaterError, UsageError
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import (
     SCENARIOS,
@@ -295,21 +296,9 @@ def _executor(jobs: int) -> Iterator[Executor | None]:
         yield executor
 
 
-@dataclass(slots=True)
-class _Ran:
-    """What came of all scenarios, and what went wrong beside them."""
-
-    results: list[Result] = field(default_factory=list)
-    unwritten: list[UpdaterError] = field(default_factory=list)  # reports and certificates
-    interrupt: KeyboardInterrupt | None = None
-
-    def interrupted(self, interrupt: KeyboardInterrupt) -> None:
-        self.interrupt = interrupt
-
-
-def _run(request: Request, scenarios: Sequence[Scenario]) -> _Ran:
+def _run(request: Request, scenarios: Sequence[Scenario]) -> Ran:
     """One after the other, until one is interrupted."""
-    ran, line = _Ran(), ProgressLine(quiet=request.quiet)
+    ran, line = Ran(), ProgressLine(quiet=request.quiet)
     try:
         if request.certificates is not None:
             _make_folder(request.certificates)
@@ -353,7 +342,7 @@ def _explore(request: Request) -> None:
     elif STDOUT not in _reports(request):
         show_results(done)
     ran.unwritten += _write_reports(request, done)
-    _conclude(done, ran)
+    conclude(done, ran)
 
 
 def _campaign(request: Request, results: list[Result]) -> Campaign:
@@ -400,47 +389,6 @@ def _write_reports(request: Request, done: Campaign) -> list[UpdaterError]:
     return failed
 
 
-def _conclude(done: Campaign, ran: _Ran) -> None:
-    """The exit code: what was found counts first, then what ended it, what could not be written,
-    and what was not looked at. All but the last one told is told before."""
-    wrong = [result for result in done.results if done.fails(result)]
-    found = [result for result in wrong if result.verdict is not Verdict.INCOMPLETE]
-    ends: list[BaseException] = []
-    if found:
-        ends.append(_not_passed(done, found))
-    if ran.interrupt is not None:
-        ends.append(ran.interrupt)
-    ends += ran.unwritten
-    if wrong and not ends:
-        ends.append(_incomplete(wrong[0]))
-    for error in ends[1:]:
-        exits.complain(error.message if isinstance(error, UpdaterError) else str(error))
-    if ends:
-        raise ends[0]
-
-
-def _not_passed(done: Campaign, found: Sequence[Result]) -> UpdaterError:
-    first = found[0]
-    then = "Run it again with --replay ID to see what happens"
-    if first.tone == "warn":
-        then += ". Without --strict a known hazard is counted, and is no failure"
-    return VerificationFailed(
-        f"{len(found)} of {len(done.results)} scenarios did not pass",
-        where=first.name,
-        found=first.error or str(first.verdict),
-        then=then,
-    )
-
-
-def _incomplete(result: Result) -> UpdaterError:
-    return UsageError(
-        "not everything was explored, so nothing is proved",
-        where=result.name,
-        found=f"stopped by {result.report.stopped_by}" if result.report else "",
-        then="Give a higher limit, or none",
-    )
-
-
 # --- the table of strategies
 
 
@@ -461,4 +409,4 @@ def _compare(request: Request, option_change_us: int | None) -> None:
     else:
         show_unfolded(comparison_table(scenarios, ran.results, option_change_us))
         click.echo(str(done))
-    _conclude(done, ran)
+    conclude(done, ran)
