@@ -10,7 +10,16 @@ from typing import Any
 
 import click
 
-from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PartError
+from flash_emulator import (
+    CutAt,
+    EmulatedFlash,
+    Outcome,
+    Part,
+    PartError,
+    load_part,
+    other_size_names,
+    part_names,
+)
 from flash_emulator.bootrom import Chip, Fault, Faults, Line, Noise, RomOptions, Speed, fresh_uid
 from flash_emulator.bootrom.line import FTDI_PAYLOAD
 from flash_emulator.bootrom.model import model_of
@@ -160,6 +169,12 @@ _options = together(
         "--rom-version", callback=_version, metavar="X.Y", help="From 3.3 on with Get Checksum."
     ),
     click.option(
+        "--flash-size",
+        callback=values.byte_size,
+        metavar="SIZE",
+        help="Of the part with so much flash instead, such as 512K: another chip of the same die.",
+    ),
+    click.option(
         "--pid",
         callback=values.address,
         metavar="N",
@@ -285,7 +300,7 @@ def _check(given: dict[str, Any]) -> None:
 def _chip(given: dict[str, Any], stack: ExitStack) -> tuple[ChipStore | None, Chip]:
     mode: Mode = "max" if given["timing"] == "max" else "typ"
     part, untimed = with_times(
-        given["part"],
+        _of_size(given["part"], given["flash_size"]),
         mode,
         program_unit_us=given["program_us"],
         sector_erase_us=given["erase_us"],
@@ -317,6 +332,26 @@ def _check_rom(part: Part, options: RomOptions) -> None:
         model_of(part, options)
     except PartError as error:
         raise UsageError(str(error)) from error
+
+
+def _of_size(part: Part, size: int | None) -> Part:
+    """*part*, or the one of its die that has *size* bytes, with as many banks if there are two."""
+    if size in (None, part.size):
+        return part
+    names = (*part_names(), *other_size_names())
+    pid = part.identity.usart_pid
+    die = [other for other in map(load_part, names) if other.identity.usart_pid == pid]
+    sized = [other for other in die if other.size == size]
+    alike = [other for other in sized if other.bank_count == part.bank_count]
+    if len(alike or sized) == 1:
+        return (alike or sized)[0]
+    sizes = ", ".join(f"{size // 1024}K" for size in sorted({other.size for other in die}))
+    raise UsageError(
+        "no one part of this die has so much flash",
+        where="--flash-size",
+        expected=" or ".join(other.name for other in sized) or sizes,
+        found=f"{size} bytes",
+    )
 
 
 def _rom_options(given: dict[str, Any]) -> RomOptions:

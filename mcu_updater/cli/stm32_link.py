@@ -17,6 +17,7 @@ from mcu_updater.cli.chips import BitReader, chip_of, chips_with, choose_chip, c
 from mcu_updater.cli.names import PART, PART_METAVAR
 from mcu_updater.cli.options import together
 from mcu_updater.cli.stm32_screen import FlasherScreen, open_flasher_screen
+from mcu_updater.cli.values import size_of
 from mcu_updater.errors import ChipRefused, UsageError
 from mcu_updater.host.chip_memory import FolderKeeper, default_folder
 from mcu_updater.host.clock import WallClock
@@ -226,16 +227,11 @@ def _geometry(_: click.Context, __: click.Parameter, text: str | None) -> list[G
 def _bank(text: str) -> GivenBank:
     number, _at, place = text.rpartition("@")
     base, _colon, rest = place.partition(":")
-    runs = [(int(n), _size(size)) for n, size in (run.split("x") for run in rest.split(","))]
+    runs = [(int(n), size_of(size)) for n, size in (run.split("x") for run in rest.split(","))]
     first = int(number) if number else None
     if first is not None and not 0 <= first < FIRST_RESERVED:
         raise ValueError(number)
     return GivenBank(int(base, 16), runs, first)
-
-
-def _size(text: str) -> int:
-    scale = {"K": 1024, "M": 1 << 20}.get(text[-1:].upper())
-    return int(text[:-1]) * scale if scale else int(text)
 
 
 port_options = together(

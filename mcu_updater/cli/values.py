@@ -37,6 +37,25 @@ def strategy(_: click.Context, __: click.Parameter, name: str | None) -> Strateg
     return None if name is None else Strategy(name)
 
 
+def byte_size(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
+    """Bytes, or ``512K``, ``1M``."""
+    if text is None:
+        return None
+    try:
+        value = size_of(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise click.BadParameter(f"{text!r} is no size, such as 512K")
+    return value
+
+
+def size_of(text: str) -> int:
+    """Raises ValueError."""
+    scale = {"K": 1024, "M": 1 << 20}.get(text[-1:].upper())
+    return int(text[:-1]) * scale if scale else int(text)
+
+
 def address(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
     """Hexadecimal with 0x, else decimal; ``_`` between digits as in 0x0800_8000."""
     if text is None:

@@ -14,6 +14,7 @@ import serial
 from click.testing import CliRunner
 from served_chip import PATIENCE_S, ServedChip, serving
 
+from flash_emulator import load_part
 from flash_emulator.bootrom.chip_file import unpack
 from mcu_updater.board import Board, load_board, save_board
 from mcu_updater.cli.entry import cli
@@ -288,3 +289,29 @@ def test_bytes_take_their_time_at_the_clients_speed() -> None:
 def test_options_that_cannot_be(options) -> None:
     result = CliRunner().invoke(cli, ["device", "serve", PART, *options])
     assert result.exit_code == 2, result.output
+
+
+@pytest.mark.parametrize(
+    ("part", "size", "kib"),
+    [("STM32F407xG", "512K", 512), ("STM32L476xG", "512K", 512), ("STM32H743xI", "1M", 1024)],
+)
+def test_less_flash_of_the_same_die(part: str, size: str, kib: int) -> None:
+    register = load_part(part).identity.flash_size_reg
+    assert register is not None
+    with serving(part, "--flash-size", size) as chip, connected(chip) as one:
+        assert one.ask(host.read(register, 2)) == Accepted(kib.to_bytes(2, "little"))
+        stop = load_part(part).base + (0x18_0000 if "H7" in part else kib * 1024)
+        assert isinstance(one.ask(host.read(stop, 4)), host.Refused)
+
+
+@pytest.mark.parametrize(
+    ("part", "size", "said"),
+    [
+        ("STM32L476xG", "384K", "256K, 512K, 1024K"),
+        ("STM32F429xI", "x", "no size"),
+        ("STM32F103x8", "0", "no size"),
+    ],
+)
+def test_a_size_that_no_part_of_the_die_has(part: str, size: str, said: str) -> None:
+    result = CliRunner().invoke(cli, ["device", "serve", part, "--flash-size", size])
+    assert result.exit_code == 2 and said in result.output

@@ -19,6 +19,7 @@ from mcu_updater.board.layout import factory_image, layout_of
 from mcu_updater.board.strategies import strategies_of
 from mcu_updater.board.switch import start
 from mcu_updater.boot import ResetCause
+from mcu_updater.cli.chips import chip_of
 from mcu_updater.cli.install import Installation
 from mcu_updater.cli.session import Terms
 from mcu_updater.cli.stm32_link import Bench
@@ -226,7 +227,7 @@ def test_a_smaller_chip_than_its_part_is_refused_before_anything_is_changed(
 ) -> None:
     made = world("STM32L476xG")
     flasher = made.connect()
-    flasher.chip = flasher.chip.limited(512 * 1024)
+    flasher.chip = chip_of(load_part("STM32L476xE_dual"))
     bench = Bench(flasher, None, QuietScreen(), flasher.connection.rom.rom.traffic_now())  # type: ignore[arg-type]
     before = made.chip.device.digest()
     with pytest.raises(ChipRefused, match="less flash"):
