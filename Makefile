@@ -8,7 +8,7 @@ FUZZ_S := 120
 TESTS := tests
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lint types imports format pytest detools random powerloss mutants mutation kills serial-kills line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
+.PHONY: demo test lint types imports format pytest detools random powerloss mutants mutation kills serial-kills thorough line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -106,6 +106,10 @@ for what in (killed, ended):
     print(*(f"{count} {key}" for key, count in what.items()), sep="\n")
 endef
 export COUNT_KILLS
+
+thorough: $(STAMP) ## the contract on every part, and boots of every state that is taken for another; some minutes
+	MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q -n auto --dist worksteal --timeout 3600 \
+	  tests/flash_emulator/test_contract.py tests/powerloss/alike/test_side_by_side.py
 
 line: $(STAMP)   ## change, lose and double every byte of the AT line in turn, some minutes
 	MCU_UPDATER_LINE=all $(BIN)/pytest -q tests/attached/test_line_bytes.py

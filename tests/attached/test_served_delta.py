@@ -14,7 +14,7 @@ from mcu_updater.journal import Phase
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 OLD, NEW = (FIXTURES / f"fixture-{version}.0.0.bin" for version in (1, 2))
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0  # on a loaded machine
 SPEED = 10  # of the module's time
 
 

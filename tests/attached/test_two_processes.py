@@ -22,7 +22,7 @@ from mcu_updater.errors import ImageRejected, ModuleRefused, PortError
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 PACKAGE = FIXTURES / "fixture-2.0.0.bin"
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0  # on a loaded machine
 SPEED = 10  # of the module's time
 SERVE = ("--package", PACKAGE, "--piece-size", 4000, "--speed", SPEED)
 KILLS = int(os.environ.get("MCU_UPDATER_KILLS", "10"))

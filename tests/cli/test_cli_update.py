@@ -216,7 +216,7 @@ def test_a_cut_that_never_fires_does_not_hide_an_error():
 
 def test_as_a_process_without_terminals(board: Path):
     command = [sys.executable, "-m", "mcu_updater", "update", NEW["hex"], "--board", board]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     assert "Result: updated" in done.stdout
@@ -232,7 +232,7 @@ def test_bars_are_drawn_on_a_terminal_and_nowhere_else(tmp_path: Path):
         process = subprocess.Popen(command, stdout=stdout, stderr=theirs, env=environment)
         os.close(theirs)
         drawn = b"".join(iter(lambda: read_terminal(ours), b""))
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=180) == 0
     for work in (b"download", b"program", b"verify"):
         assert work in drawn
     assert b"\x1b" not in output.read_bytes()

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROGRAM = (sys.executable, "-m", "mcu_updater", "module")
-PATIENCE_S = 20.0  # on a loaded machine
+PATIENCE_S = 180.0  # on a loaded machine
 
 
 class Client:
