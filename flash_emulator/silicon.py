@@ -110,7 +110,10 @@ class Part:
     @property
     def spec(self) -> str:
         """What ``load_part`` finds it by again: its name, or the path of its own file."""
-        return self.name if self.own_file is None else self.own_file.path
+        if self.own_file is None:
+            return self.name
+        path = self.own_file.path
+        return path if "/" in path or path.endswith(".toml") else f"./{path}"  # never a name
 
     # --- sectors
 

@@ -114,6 +114,8 @@ def test_a_file_of_that_name_goes_before_a_marking_and_a_packaged_name_before_al
     assert load_part("mine.toml").name == "MINE"
     assert load_part("./STM32L476xG").name == "MINE"
     assert load_part("STM32L476xG").name == "STM32L476xG"
+    for text in ("l476rg", "mine.toml", "./STM32L476xG", str(tmp_path / "mine.toml")):
+        assert load_part(load_part(text).spec).name == "MINE"
 
 
 @pytest.mark.parametrize("path", ["nothing.toml", "./nothing", "."])
