@@ -90,10 +90,26 @@ def read(path: str) -> Certificate:
                 chain = sha256(line.rstrip(b"\n")).hexdigest()
                 _take(certificate, entry, lines)
     except (EOFError, zlib.error, ValueError, LookupError, TypeError, OSError) as error:
-        raise NotACertificate(f"line {lines + 1}: not as it must be: {error}") from error
+        raise NotACertificate(f"line {lines + 1}: {_in_words(error)}") from error
     certificate.head = chain
     _whole(certificate)
     return certificate
+
+
+def _in_words(error: Exception) -> str:
+    match error:
+        case EOFError():
+            return "the file is cut short"
+        case gzip.BadGzipFile() | zlib.error():
+            return f"no gzip file, or a damaged one: {error}"
+        case UnicodeDecodeError() | json.JSONDecodeError():
+            return "what is packed in it is no JSON text"
+        case OSError():
+            return f"cannot be read: {error.strerror or error}"
+        case KeyError():
+            return f"{error} is missing"
+        case _:
+            return "something else stands there than must stand in a certificate"
 
 
 def _take(certificate: Certificate, entry: dict[str, Any], line: int) -> None:
@@ -117,7 +133,7 @@ def _whole(certificate: Certificate) -> None:
     if (header.get("format"), header.get("version")) != ("flash power-loss certificate", 2):
         raise NotACertificate(f"not such a certificate: {header.get('format')!r}")
     if not totals:
-        raise NotConfirmed("the file is cut short: no totals at its end")
+        raise NotACertificate("the file is cut short: no totals at its end")
     if not totals["complete"]:
         raise NotConfirmed(f"the search was not complete, stopped by {totals['stopped_by']!r}")
     found = {

@@ -32,7 +32,7 @@ OUTCOME_CODES = {
 }
 
 _OUTCOMES = {code: outcome for outcome, code in OUTCOME_CODES.items()}
-_CUT = re.compile(rf"(?:(\d+)([btmkwa])(o?)|@(\d+)|(z))(?:~([^\s.!~]+))?(?:!({CODE}))?")
+_CUT = re.compile(rf"(?:([1-9]\d*)([btmkwa])(o?)|@([1-9]\d*)|(z))(?:~([^\s.!~]+))?(?:!({CODE}))?")
 _LAST = re.compile(f"!({CODE})")
 
 

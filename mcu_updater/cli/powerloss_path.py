@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,19 @@ from flash_emulator.explore.render import film_lines
 from mcu_updater.cli import answers
 from mcu_updater.errors import ImageRejected, UsageError, VerificationFailed
 from mcu_updater.powerloss import campaign
-from mcu_updater.powerloss.catalogue import filled, scenario, small_size, with_file
+from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario, small_size, with_file
+from mcu_updater.powerloss.images import FORMATS
 from mcu_updater.powerloss.scenario import Scenario
 from mcu_updater.powerloss.subject import BoardSubject
 from mcu_updater.strategy import Strategy
 
 
 def _scenario_of(image: Path | None, world: dict[str, str]) -> Scenario:
-    """The scenario that an ID or a certificate names. Raises UsageError where it cannot be made."""
+    """The scenario that an ID or a certificate names. Raises UsageError where it cannot be made,
+    ValueError where it names none."""
+    _check(world)
     strategy, tag = Strategy(world["strategy"]), world["image"]
-    made_up = tag.endswith("b") and tag[:-1].isdigit()
+    made_up = tag.endswith("b") and tag[:-1].isascii() and tag[:-1].isdigit()
     size = int(tag[:-1]) if made_up else small_size(load_part(world["part"]), strategy)
     target = filled(world["part"], size, world["format"], strategy)  # type: ignore[arg-type]
     if not made_up:
@@ -34,6 +38,23 @@ def _scenario_of(image: Path | None, world: dict[str, str]) -> Scenario:
         if target.tag != tag:
             raise UsageError("another image", expected=f"SHA-256 {tag}...", found=target.tag)
     return scenario(world["scenario"], target, seed=int(world["seed"]))
+
+
+def _check(world: dict[str, str]) -> None:
+    """Of another program, or touched: ValueError says what cannot be."""
+    known = {
+        "strategy": [each.value for each in Strategy],
+        "scenario": SCENARIOS,
+        "format": FORMATS,
+    }
+    for key in ("part", "strategy", "scenario", "format", "image", "seed"):
+        value = world.get(key)
+        if not isinstance(value, str):
+            raise ValueError(f"it does not say which {key}")
+        if key in known and value not in known[key]:
+            raise ValueError(f"no {key} {value!r}; expected one of {', '.join(known[key])}")
+    if not re.fullmatch(r"-?[0-9]{1,18}", world["seed"]):
+        raise ValueError(f"no seed: s{world['seed']}; expected a number, such as s0")
 
 
 def _world_of(name: str) -> dict[str, str]:
@@ -70,7 +91,12 @@ def check_certificate(
     """Run *sample* states of *certificate* again. Raises VerificationFailed."""
 
     def world(header: dict[str, str]) -> tuple[Any, Any, Any]:
-        subject = BoardSubject(_scenario_of(image, header))
+        try:
+            subject = BoardSubject(_scenario_of(image, header))
+        except ValueError as error:
+            raise ImageRejected(
+                "no certificate of this command", where=str(certificate), found=str(error)
+            ) from error
         return subject, subject.flash, subject.rest
 
     try:

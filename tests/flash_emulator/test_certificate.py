@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -157,7 +158,7 @@ def test_a_file_cut_short(file: Path) -> None:
     whole, lines = file.read_bytes(), lines_of(file)
     for size in (0, 1, 20, len(whole) // 2, len(whole) - 4):
         file.write_bytes(whole[:size])
-        assert "not as it must be" in refused(file) or size == 0
+        assert re.search("cut short|no gzip file", refused(file)) or size == 0
     write(file, lines[:-1])
     assert "cut short" in refused(file)
     write(file, [*lines, lines[1]])

@@ -46,8 +46,16 @@ def test_a_pass_with_all_its_evidence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"not a certificate", b"", gzip.compress(b"[]"), gzip.compress(b'{"chain": 1')],
-    ids=["text", "empty", "no object", "cut short"],
+    [
+        b"not a certificate",
+        b"",
+        gzip.compress(b"[]"),
+        gzip.compress(b"null"),
+        gzip.compress(b'{"chain": 1'),
+        gzip.compress(b'{"chain": 1}')[:-9],
+        gzip.compress(bytes(range(256))),
+    ],
+    ids=["text", "empty", "no object", "null", "half an object", "half a file", "binary"],
 )
 def test_what_is_no_certificate_is_refused(tmp_path: Path, content: bytes) -> None:
     false = tmp_path / "false.certificate.gz"
@@ -92,7 +100,21 @@ def test_a_finding_is_shown_and_replayed() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["nonsense", "STM32L476xG/remap/good/bin/300b/s0:9999t", "a/b/c/d/e/s0:1t"]
+    "name",
+    [
+        "",
+        "nonsense",
+        "STM32L476xG/remap/good/bin/300b/s0",
+        "STM32L476xG/remap/good/bin/300b/s0:9999t",
+        "STM32L476xG/remap/good/bin/300b/s0:0t",
+        "STM32L476xG/remap/good/bin/300b/sX:1t",
+        "STM32L476xG/remap/good/nope/300b/s0:1t",
+        "STM32L476xG/remap/nope/bin/300b/s0:1t",
+        "STM32L476xG/swap-option/good/bin/300b/s0:1t",
+        "STM32X/remap/good/bin/300b/s0:1t",
+        "STM32L476xG/remap/good/bin/\N{SUPERSCRIPT TWO}b/s0:1t",
+        "a/b/c/d/e/s0:1t",
+    ],
 )
 def test_an_id_that_does_not_fit_is_a_usage_error(name: str) -> None:
     result = run("--replay", name)
