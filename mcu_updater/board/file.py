@@ -22,7 +22,7 @@ from flash_emulator import EmulatedFlash, Part, VirtualClock
 from flash_emulator.part import packaged_part, part_of_text
 from mcu_updater.board.board import Board
 from mcu_updater.board.strategies import default_strategy
-from mcu_updater.errors import PortError, UsageError
+from mcu_updater.errors import ImageRejected, PortError
 from mcu_updater.quectel.center import DeveloperCenter, Package
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
@@ -41,7 +41,7 @@ _DAMAGE = (  # what a file that is no zip, or a zip that is no board, makes a re
     LookupError,
     TypeError,
     ValueError,
-    UsageError,  # of a key
+    ImageRejected,  # of a key
     NotImplementedError,  # of zipfile: a way of packing that it does not know
 )
 

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,8 +84,26 @@ _worker: _Worker | None = None  # of this process
 def _start_worker(file: CenterFile, path: Path, terms: Terms, epoch_s: float) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us: it hears of it as well
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = _Worker(file, Store.open(path), terms, epoch_s)
+
+
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals wait for the end of the block, where they can be told to."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:
@@ -123,8 +141,9 @@ def run_fleet(
     context = multiprocessing.get_context("spawn")
     start = (file, path, terms, epoch_s)
     with ProcessPoolExecutor(jobs, context, _start_worker, start) as pool:
-        running = [pool.submit(_run_in_worker, device) for device in devices]
         try:
+            with _undisturbed():  # a worker that is begun by half complains at length
+                running = [pool.submit(_run_in_worker, device) for device in devices]
             for done in as_completed(running):
                 yield done.result()
         except BaseException:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from mcu_updater.cli.screen import console, show
 from mcu_updater.errors import UsageError, VerificationFailed
 from mcu_updater.events import Event
 from mcu_updater.report import center as report
-from mcu_updater.report.lines import line_of, plain_line
+from mcu_updater.report.lines import event_json, line_of, plain_line
 from mcu_updater.storage import hold
 
 _MEAN = click.FloatRange(0, trouble.MOST)
@@ -96,7 +97,7 @@ def command(ctx: click.Context, /, file: Path, db: Path | None, **given: Any) ->
     read = with_devices(read_center(file), given["count"])
     terms = _terms(given)
     if given["replayed"] is not None:
-        _replay(read, terms, given["replayed"])
+        _replay(read, terms, given["replayed"], as_json=given["as_json"])
         return
     path = db or access.state_path(file)
     paths.claim(path, force=given["force"])
@@ -151,13 +152,20 @@ def _tell(ended: list[Ending], file: Path, terms: Terms, wall_s: float) -> None:
     out.print(f"{len(ended)} devices of {file}, seed {terms.seed}, in {wall_s:.1f} s")
 
 
-def _replay(read: CenterFile, terms: Terms, device: str) -> None:
+def _replay(read: CenterFile, terms: Terms, device: str, *, as_json: bool) -> None:
     def watch(event: Event, time_us: int) -> None:
+        if as_json:
+            answers.event(event_json(event, time_us))
+            return
         line = line_of(event)
         if line is not None and line.kind != "decide":
             click.echo(plain_line(line, time_us))
 
     ending = replay(read, terms, device, watch)
+    if as_json:
+        answers.result({"event": "replayed", **asdict(ending)})
+        _conclude([ending])
+        return
     click.echo(f"{ending.device}: {ending.outcome}: {ending.text or ending.version}")
     click.echo(f"sessions {ending.sessions}, cuts {ending.cuts}, digest {ending.digest}")
     _conclude([ending])

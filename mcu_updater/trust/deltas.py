@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 
 from mcu_updater.delta import Header, SignatureKind
 from mcu_updater.delta.container import KEY_ID_SIZE
-from mcu_updater.errors import UntrustedImage, UsageError
+from mcu_updater.errors import ImageRejected, UntrustedImage
 from mcu_updater.trust.keys import Algorithm, PublicKey, load_key
 
 _PSS_SALT: Final = 32
@@ -98,12 +98,12 @@ def _bad(what: str, expected: str, found: str) -> UntrustedImage:
 def delta_signer(pem: bytes, name: str = "key") -> Callable[[Header], Header]:
     """What signs headers with the private key in *pem*; *name* says where that is from.
 
-    Raises UsageError for what is none, or of a kind that signs no images.
+    Raises ImageRejected for what is none, or of a kind that signs no images.
     """
     try:
         private = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise UsageError(
+        raise ImageRejected(
             "no private key that can be read",
             where=name,
             expected="a private key in PEM, without a password",

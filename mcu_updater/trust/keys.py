@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from mcu_updater.errors import UsageError
+from mcu_updater.errors import ImageRejected
 from mcu_updater.trust.tlv import Kind
 
 AnyKey = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
@@ -73,10 +73,10 @@ class PublicKey:
 def load_key(pem: bytes, name: str = "key") -> PublicKey:
     """The public key in *pem*; *name* says where that is from.
 
-    Raises UsageError for what is none, and for a private key: it has no business on a device.
+    Raises ImageRejected for what is none, and for a private key: it has no business on a device.
     """
     if b"PRIVATE KEY-----" in pem:
-        raise UsageError(
+        raise ImageRejected(
             "this is a private key, which a device must not have",
             where=name,
             expected="a public key",
@@ -85,14 +85,14 @@ def load_key(pem: bytes, name: str = "key") -> PublicKey:
     try:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise UsageError(
+        raise ImageRejected(
             "no public key", where=name, expected="a public key in PEM", found=str(error)
         ) from error
     for algorithm, is_such in _RULES:
         if is_such(key):
             assert isinstance(key, AnyKey)
             return PublicKey(algorithm, pem, _encoded(key), key)
-    raise UsageError(
+    raise ImageRejected(
         "a key of a kind that signs no images",
         where=name,
         expected=", ".join(algorithm.title for algorithm in Algorithm),

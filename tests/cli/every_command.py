@@ -30,7 +30,7 @@ EXAMPLES = {
     "doctor": "--json",
     "erase": f"--start 0x08080000 --size 2048 {CHIP}",
     "flash": f"in:new.bin --base 0x08008000 {CHIP}",
-    "fleet": "in:center.toml --devices 2 --cuts 0 --faults 0 --jobs 2 --db new:fleet.db",
+    "fleet": "in:center.toml --devices 2 --cuts 0 --faults 0 --jobs 1 --db new:fleet.db",
     "image check": "in:new.bin --part STM32L476xG",
     "image convert": "in:new.hex new:result.s19",
     "image diff": "in:old.bin in:new.bin --json",

@@ -140,7 +140,7 @@ def test_a_signed_package_for_a_board_with_keys(tmp_path: Path) -> None:
     assert run(*new_board).exit_code == 0
     assert run("update", package, "--board", board).exit_code == 0
     assert runs(board) == ("B", "2.0.0", "CONFIRMED")
-    assert run("delta", "make", old, new, "-o", package, "--force", "--sign", public).exit_code == 2
+    assert run("delta", "make", old, new, "-o", package, "--force", "--sign", public).exit_code == 3
 
 
 def test_an_update_with_a_delta_cut_and_carried_on(tmp_path: Path) -> None:

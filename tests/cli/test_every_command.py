@@ -516,3 +516,25 @@ def test_the_last_object_says_how_it_ended(name: str, what: str, world: World) -
     assert what != "no such option" or code == 2
     events = {line["event"] for line in lines if "event" in line}
     assert all(event == event.lower() and "_" not in event for event in events), events
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("name", ["fleet", "powerloss"])
+def test_children_end_with_their_parent(name: str, number: signal.Signals, world: World) -> None:
+    """Whatever ends it, once there are some."""
+    if name == "powerloss":
+        words = ["powerloss", "--size", "300", "--jobs", "2", "--quiet"]
+    else:
+        words = [*world.words(name), "--devices", "200", "--jobs", "2"]
+    process = world.start(words)
+    until(lambda: count_in(process.pid) > 2, process.said)
+    os.kill(process.pid, number)
+    assert process.wait() in (128 + number, -number), process.said()
+    until(lambda: is_gone(process.pid), lambda: "it left children")
+    assert number == signal.SIGKILL or "Traceback" not in process.said(), process.said()
+
+
+def count_in(group: int) -> int:
+    """How many processes there are."""
+    found = subprocess.run(["ps", "-eo", "pgid="], capture_output=True, text=True, check=True)
+    return found.stdout.split().count(str(group))

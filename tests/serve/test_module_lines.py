@@ -201,7 +201,7 @@ def test_options_and_faults_that_cannot_be(given, reason, package):
 
 
 def test_what_cannot_be_played(tmp_path):
-    for text, code in ((None, 4), ("X\n", 2)):
+    for text, code in ((None, 4), ("X\n", 3), ("", 3)):
         path = tmp_path / "talk.txt"
         if text is not None:
             path.write_text(text)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcu_updater.errors import ImageRejected, RolledBack, UntrustedImage, UsageError
+from mcu_updater.errors import ImageRejected, RolledBack, UntrustedImage
 from mcu_updater.seal import NO_FLOOR, Seal, Version
 from mcu_updater.trust import Place, Trust, check_image, load_key
 from mcu_updater.trust.container import HEADER_SIZE, MAX_TLVS, SignedStream
@@ -317,19 +317,19 @@ def test_what_is_not_signed_must_not_stand_where_it_would_be() -> None:
 
 
 def test_a_private_key_is_refused() -> None:
-    with pytest.raises(UsageError, match="must not have"):
+    with pytest.raises(ImageRejected, match="must not have"):
         load_key(signing.private_pem("ed25519"), "owner.pem")
 
 
 def test_what_is_no_key(tmp_path) -> None:
     for pem in (b"", b"hello", signing.public_pem("p256")[:60]):
-        with pytest.raises(UsageError, match="no public key"):
+        with pytest.raises(ImageRejected, match="no public key"):
             load_key(pem)
     for key in (ec.generate_private_key(ec.SECP521R1()), x25519.X25519PrivateKey.generate()):
         pem = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        with pytest.raises(UsageError, match="signs no images"):
+        with pytest.raises(ImageRejected, match="signs no images"):
             load_key(pem)
 
 

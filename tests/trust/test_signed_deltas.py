@@ -14,7 +14,7 @@ from mcu_updater.board import Board
 from mcu_updater.delta import Header, Signature, SignatureKind, parse_header
 from mcu_updater.delta.make import make_delta
 from mcu_updater.delta.makers import available
-from mcu_updater.errors import UntrustedImage, UsageError
+from mcu_updater.errors import ImageRejected, UntrustedImage
 from mcu_updater.journal import Reason
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.trust import load_key
@@ -119,5 +119,5 @@ def test_a_signature_of_another_kind_than_the_keys() -> None:
 
 @pytest.mark.parametrize("pem", [b"", b"nothing", signing.public_pem("ed25519")])
 def test_only_a_private_key_signs(pem: bytes) -> None:
-    with pytest.raises(UsageError, match="no private key"):
+    with pytest.raises(ImageRejected, match="no private key"):
         delta_signer(pem)
