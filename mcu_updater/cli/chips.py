@@ -116,14 +116,14 @@ def choose_chip(
     """The one of *candidates*, which share a PID, that has *size* bytes and these options.
 
     *size* None: the chip does not say. Raises UsageError, with the names, where that leaves several
-    whose sectors differ, or their numbers; or none.
+    whose sectors differ, or their numbers; ChipRefused where it leaves none.
     """
     sized = _of_size(candidates, size)
     fitting = [
         chip for chip in sized if all(fits(option, read_bit) for option in chip.bank_options)
     ]
     if not fitting:
-        raise UsageError(
+        raise ChipRefused(
             "the chip's option bytes fit none of the parts with its PID and size",
             expected="; ".join(f"{chip.name}: {_options(chip)}" for chip in sized),
             found=_found(sized, read_bit),

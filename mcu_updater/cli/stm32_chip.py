@@ -11,7 +11,7 @@ from flash_emulator.an3155 import Command as RomCommand
 from mcu_updater.cli.chips import chips_with, choose_chip
 from mcu_updater.cli.confirm import ask, yes_option
 from mcu_updater.cli.stm32_link import Bench, bit_reader, opened, port_options
-from mcu_updater.errors import UsageError, address_text
+from mcu_updater.errors import ChipRefused, UsageError, address_text
 from mcu_updater.stm32 import protection
 from mcu_updater.stm32.connect import Connection
 from mcu_updater.stm32.protection import read_option_bytes, write_option_bytes
@@ -60,7 +60,7 @@ def _names(connection: Connection) -> list[str]:
     """The part that it is, or all that it may be."""
     known, size = chips_with(connection.info.pid), connection.flash_size
     sized = [chip for chip in known if size in (None, chip.size)] or list(known)
-    with suppress(UsageError):
+    with suppress(UsageError, ChipRefused):
         return [choose_chip(known, size, bit_reader(connection)).name]
     return [chip.name for chip in sized]
 

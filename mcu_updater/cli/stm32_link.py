@@ -173,7 +173,7 @@ def _chosen(
 ) -> Chip:
     try:
         return choose_chip(known, size, read_bit)
-    except UsageError:
+    except (UsageError, ChipRefused):
         if must_be_one:
             raise
         return known[0]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
-from mcu_updater.errors import UsageError, address_text
+from mcu_updater.errors import ChipRefused, UsageError, address_text
 
 FRAME_SIZE = 256  # AN3155: most that one Write or Read carries
 WORD = 4  # AN3155: a Write starts at a multiple of it and is as long as one
@@ -135,13 +135,13 @@ class Chip:
     def limited(self, size: int) -> Chip:
         """The chip with no more than its first *size* bytes, as its flash-size register says.
 
-        Raises UsageError where nobody knows what is left of it: two banks may each have less, with
+        Raises ChipRefused where nobody knows what is left of it: two banks may each have less, with
         a hole between them, and the ROM may count them otherwise.
         """
         if size >= self.size:
             return self
         if not self.can_be_cut:
-            raise UsageError(
+            raise ChipRefused(
                 "nothing here says how less flash of this part is laid out",
                 where=self.name,
                 expected=f"{self.size} bytes",

@@ -255,7 +255,7 @@ def test_a_geometry_by_hand_is_never_erased_as_a_whole_unless_all_was_named() ->
     ("pid", "size"), [(0x415, 768), (0x469, 384), (0x450, 1536), (0x451, 512), (0x482, 512)]
 )
 def test_a_size_that_nobody_has_described_is_not_made_by_cutting_banks(pid, size) -> None:
-    with pytest.raises(UsageError, match="--geometry"):
+    with pytest.raises(ChipRefused, match="--geometry"):
         choose_chip(chips_with(pid), size * K)
 
 
