@@ -131,10 +131,12 @@ class Campaign:
     def counts(self) -> dict[str, int]:
         """Results by what became of them."""
         tones = Counter(result.tone for result in self.results)
+        stopped = sum(result.verdict is Verdict.INCOMPLETE for result in self.results)
         return {
             "passed": tones["good"],
             "known hazards": tones["warn"],
-            "failed": tones["bad"],
+            "incomplete": stopped,
+            "failed": tones["bad"] - stopped,
         }
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from shlex import quote
 
 import click
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,7 @@ from mcu_updater.cli.screen import console, show_unfolded
 from mcu_updater.powerloss.scenario import Scenario
 
 _RIGHT = ("states", "boots", "cuts tried", "cuts in a row", "longest boot", "s")
+_WIDE = 400
 _SHOWN = 3  # counterexamples of one search
 
 
@@ -24,7 +26,7 @@ def show_results(campaign: Campaign) -> None:
     """Table, findings and the sum of it; a line for each number where the table has no room."""
     table = result_table(campaign)
     screen = console()
-    if not sys.stdout.isatty() or screen.measure(table).minimum <= screen.width:
+    if not sys.stdout.isatty() or _width(table) <= screen.width:
         show_unfolded(table)
     else:
         for line in _narrow(campaign):
@@ -32,6 +34,10 @@ def show_results(campaign: Campaign) -> None:
     for line in findings(campaign):
         click.echo(line)
     click.echo(str(campaign))
+
+
+def _width(table: Table) -> int:
+    return Console(width=_WIDE).measure(table).maximum
 
 
 def _narrow(campaign: Campaign) -> Iterator[str]:

@@ -24,6 +24,7 @@ def test_a_limit_is_no_pass() -> None:
     result = run(*TINY, "--cuts", "1")
     assert result.exit_code == 2
     assert "incomplete (cuts)" in result.output
+    assert "1 scenario: 1 incomplete" in result.output
     assert "not everything was explored" in result.output
 
 
@@ -153,7 +154,7 @@ def test_a_known_hazard_is_counted_apart(hazard: tuple[Result, Path]) -> None:
     assert "passed" not in result.output
     assert "unsafe: option bytes lost" in result.output
     values = json.loads((folder / "r.json").read_text())
-    assert values["counts"] == {"passed": 0, "known hazards": 1, "failed": 0}
+    assert values["counts"] == {"passed": 0, "known hazards": 1, "incomplete": 0, "failed": 0}
     assert values["results"][0]["counterexamples"][0]["tag"] == "unsafe"
     page = (folder / "r.html").read_text()
     assert '<p class="banner warn"><strong>1 scenario: 1 known hazard</strong>' in page

@@ -2,7 +2,7 @@
 
     schema        "flash power-loss campaign", version 2
     title, created, tool, command_line, strict, as_expected, elapsed_s
-    counts        results by what became of them: passed, known hazards, failed
+    counts        results by what became of them: passed, known hazards, incomplete, failed
     results       in their order, each:
         name, expectation, verdict, as_expected, facts, error, certificate
         array         base, sectors [[offset, size] ...], regions {name: [offset, size]}
