@@ -2,7 +2,8 @@
 
 Every error carries its fields first and builds its message from them:
 *what* failed, *where*, what was *expected*, what was *found*, and what happens *next*.
-The class says who must act, and gives the exit code of the command line.
+The class says who must act, and gives the exit code of the command line. *rule* names the rule that
+was broken, where one may ask for it to be relaxed; the command line knows by which switch.
 
 Losing power is not an error and has no class here (DESIGN.md, idea 3).
 """
@@ -23,8 +24,16 @@ class UpdaterError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(
-        self, what: str, *, where: str = "", expected: str = "", found: str = "", then: str = ""
+        self,
+        what: str,
+        *,
+        where: str = "",
+        expected: str = "",
+        found: str = "",
+        then: str = "",
+        rule: str = "",
     ) -> None:
+        self.rule = rule
         self.what = what
         self.where = where
         self.expected = expected
@@ -56,6 +65,17 @@ class ImageRejected(UpdaterError):
     """*Them*: the package or the image in it is not what it must be; nothing of it will boot."""
 
     exit_code = 3
+
+    def placed(self, where: str, then: str = "") -> ImageRejected:
+        """The same, said of another place."""
+        return ImageRejected(
+            self.what,
+            where=where,
+            expected=self.expected,
+            found=self.found,
+            then=self.then or then,
+            rule=self.rule,
+        )
 
 
 class PackageDamaged(ImageRejected):

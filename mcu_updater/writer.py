@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from mcu_updater.digest import Hash
 from mcu_updater.errors import ImageRejected, VerificationFailed, address_text
-from mcu_updater.image import Extent, check_vector_table
+from mcu_updater.image import Extent, Rule, check_vector_table
+from mcu_updater.image.memory import FLASH, region_of
 from mcu_updater.image.vectors import HEAD_SIZE
 from mcu_updater.slot import ERASED, Window
 
@@ -98,13 +99,18 @@ class SectorWriter:
         begin, base = extent.address, self._slot.link_address
         end = begin + len(extent.data)
         where = f"line {extent.line}" if extent.line else f"image offset {self.cursor}"
+        memory = region_of(begin)
+        is_part = memory is not FLASH and self.cursor > 0
         if begin < base or end > base + self._slot.size:
             raise ImageRejected(
                 "data outside the slot",
                 where=where,
                 expected=f"{address_text(base)} to {address_text(base + self._slot.size - 1)}",
-                found=f"{address_text(begin)} to {address_text(end - 1)}",
-                then="The image is linked for another address or does not fit",
+                found=f"{address_text(begin)} to {address_text(end - 1)}, {memory.name}",
+                then="The device writes flash only: that part is not for it"
+                if is_part
+                else "The image is linked for another address or does not fit",
+                rule=Rule.OUTSIDE if is_part else "",
             )
         if begin - base < self.cursor:
             raise ImageRejected(
@@ -113,6 +119,7 @@ class SectorWriter:
                 expected=f"an address from {address_text(base + self.cursor)} on",
                 found=address_text(begin),
                 then="The image is written in one pass: sort its records by address",
+                rule=Rule.ORDER,
             )
         return begin - base
 

@@ -159,7 +159,8 @@ def test_a_truncated_package_never_ends_well(fmt: Format, data: st.DataObject) -
 def test_a_package_without_its_last_record_is_truncated_whatever_its_digests_say(
     fmt: Format,
 ) -> None:
-    package = b"\n".join(packed(fmt, image(300)).splitlines()[:-1]) + b"\n"
+    ends = 2 if fmt == "s19" else 1  # a right count is an end, too
+    package = b"\n".join(packed(fmt, image(300)).splitlines()[:-ends]) + b"\n"
     device = flash()
     made = loader(device, identity(package))
     list(made.feed(package))

@@ -12,11 +12,12 @@ from flash_emulator import Part
 from flash_emulator.traits import Kind
 from mcu_updater.cli import answers, paths, values
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
+from mcu_updater.cli.reading import image_options, read_file
 from mcu_updater.cli.screen import show
 from mcu_updater.delta import Algorithm, DeltaRejected, Header, Limits, apply_delta, parse_header
 from mcu_updater.delta.make import WINDOW_DEFAULT, Made, Sign, make_delta
 from mcu_updater.errors import UsageError, address_text
-from mcu_updater.files import ImageFile, read_image
+from mcu_updater.files import ImageFile
 from mcu_updater.image import ImageFormat
 from mcu_updater.report.delta import Cost, Costs, costs_table, header_table, makers_table
 from mcu_updater.storage import STDOUT, write_whole
@@ -34,7 +35,7 @@ _json = answers.json_option("One JSON object instead of tables.")
 
 
 def _image(_: click.Context, __: click.Parameter, path: Path) -> ImageFile:
-    return read_image([path])
+    return read_file([path])
 
 
 def _signer(_: click.Context, __: click.Parameter, path: Path | None) -> Sign | None:
@@ -75,6 +76,7 @@ def commands() -> None:
     + "]",
 )
 @_base
+@image_options
 @click.option(
     "--sign",
     type=paths.INPUT,
@@ -162,6 +164,7 @@ def delta_make(old: ImageFile, new: ImageFile, output: Path, as_json: bool, **gi
     help="The new image; -: standard output.",
 )
 @_base
+@image_options
 @paths.force_option
 def delta_apply(old: ImageFile, file: bytes, output: Path, base: int | None, force: bool) -> None:
     """Apply the delta package FILE to the image OLD, of any format; the new image is a raw one.

@@ -77,7 +77,9 @@ def code_of(error: BaseException) -> int:
             error.show()
             return int(error.exit_code)
         case UpdaterError():
-            complain(error.message)
+            from mcu_updater.cli.switches import told  # knows images: not for every start
+
+            complain(told(error))
             return error.exit_code
         case click.Abort() if isinstance(error.__context__, KeyboardInterrupt):  # at a question
             return code_of(error.__context__)

@@ -11,6 +11,7 @@ from mcu_updater.errors import ImageRejected, UsageError, address_text
 from mcu_updater.files import ImageFile
 from mcu_updater.files.facts import header_size
 from mcu_updater.image import ImageFormat, check_vector_table
+from mcu_updater.image.memory import Region as Memory
 from mcu_updater.image.vectors import HEAD_SIZE
 from mcu_updater.report.image import Fit
 from mcu_updater.slot import CopyLayout, Layout, Region
@@ -39,6 +40,21 @@ def fit(file: ImageFile, part: Part, strategy: Strategy) -> Fit:
             break
         sectors, erased = sectors + 1, erased + sector
     return Fit(part.name, strategy.value, address, store.size, why, sectors, erased)
+
+
+def areas_of(part: Part | None) -> tuple[Memory, ...]:
+    """Memories of *part* by name, as far as its file says where they are."""
+    if part is None:
+        return ()
+    identity = part.identity
+    named = {
+        "flash": range(part.base, part.base + part.size),
+        "option bytes": identity.option_bytes,
+        "option bytes of bank 2": identity.option_bytes_bank2,
+        "OTP": identity.otp,
+        "system memory": identity.system_memory,
+    }
+    return tuple(Memory(name, span) for name, span in named.items() if span is not None)
 
 
 def link_address(part: Part, strategy: Strategy) -> int:

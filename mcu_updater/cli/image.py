@@ -13,17 +13,20 @@ from flash_emulator import Part
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.cli import answers, paths, values
 from mcu_updater.cli.exits import complain
-from mcu_updater.cli.fits import fit, fits, image_size, link_address, sector_ranges
+from mcu_updater.cli.fits import areas_of, fit, fits, image_size, link_address, sector_ranges
 from mcu_updater.cli.names import PART, PART_METAVAR, STRATEGY, NameChoice
 from mcu_updater.cli.options import together
+from mcu_updater.cli.reading import component_of_package, described, image_options, read_file
 from mcu_updater.cli.screen import show
-from mcu_updater.errors import ImageRejected, UsageError
-from mcu_updater.files import ImageFile, read_image
+from mcu_updater.cli.switches import told
+from mcu_updater.errors import ImageRejected, UsageError, address_text
+from mcu_updater.files import ImageFile, MemoryImage
 from mcu_updater.files.facts import compressibility, difference, hashes, identities, vectors
 from mcu_updater.files.writing import WRITABLE, write_image
-from mcu_updater.image import Allow, ImageFormat
+from mcu_updater.image import ImageFormat, Rule
+from mcu_updater.image.memory import FLASH, Region, region_of
+from mcu_updater.image.names import format_of
 from mcu_updater.package import Wanted
-from mcu_updater.package.rules import format_of
 from mcu_updater.report.image import (
     Fit,
     ImageReport,
@@ -49,18 +52,8 @@ _strategy = click.option(
     callback=values.strategy,
     help="Strategy of that part.  [default: the part's]",
 )
-_allow = click.option(
-    "--allow",
-    multiple=True,
-    type=NameChoice([rule.value for rule in Allow]),
-    help="Relax this rule (docs/formats.md); may be repeated.",
-)
-_raw = click.option("--raw", is_flag=True, help="Take the bytes as they are, whatever the format.")
-_component = click.option(
-    "--component", default="", metavar="NAME", help="Of a package: the image for this component."
-)
 _json = answers.json_option("One JSON object instead of text.")
-_reading = together(_base, _allow, _raw, _component)
+_reading = together(_base, image_options, component_of_package)
 
 
 @click.group("image")
@@ -68,12 +61,11 @@ def commands() -> None:
     """Look at image files and packages, convert, compare and check them."""
 
 
-def _read(paths: tuple[Path, ...], given: dict[str, Any], base: int = 0) -> ImageFile:
+def _read(paths: tuple[Path, ...], given: dict[str, Any], base: int | None = None) -> ImageFile:
     part: Part | None = given.get("part")
     wanted = Wanted(given["component"], part=part.name if part else "")
-    allow = frozenset(Allow(rule) for rule in given["allow"])
     where = given["base"] if given["base"] is not None else base
-    return read_image(paths, base=where, raw=given["raw"], wanted=wanted, allow=allow)
+    return read_file(paths, base=where, wanted=wanted)
 
 
 def _of_part(given: dict[str, Any]) -> tuple[Part, Strategy] | None:
@@ -85,8 +77,8 @@ def _of_part(given: dict[str, Any]) -> tuple[Part, Strategy] | None:
     return part, given["strategy"] or default_strategy(part)
 
 
-def _base_of(chosen: tuple[Part, Strategy] | None) -> int:
-    return 0 if chosen is None else link_address(*chosen)
+def _base_of(chosen: tuple[Part, Strategy] | None) -> int | None:
+    return None if chosen is None else link_address(*chosen)
 
 
 # --- inspect
@@ -107,14 +99,16 @@ def inspect(files: tuple[Path, ...], as_json: bool, **given: Any) -> None:
     file = _read(files, given, _base_of(chosen))
     placed = file.inner is not ImageFormat.BIN or chosen is not None or given["base"] is not None
     found = (fit(file, *chosen),) if chosen else tuple(fits(file))
-    report = _report(file, placed, found)
+    report = _report(file, placed, found, areas_of(given["part"]))
     if as_json:
         answers.result(image_json(report))
     else:
         show(*image_view(report))
 
 
-def _report(file: ImageFile, placed: bool, found: tuple[Fit, ...]) -> ImageReport:
+def _report(
+    file: ImageFile, placed: bool, found: tuple[Fit, ...], areas: tuple[Region, ...]
+) -> ImageReport:
     image = file.image
     table = vectors(image, placed=placed)
     packed = compressibility(image)
@@ -126,6 +120,7 @@ def _report(file: ImageFile, placed: bool, found: tuple[Fit, ...]) -> ImageRepor
         inner=file.inner.value,
         placed=placed,
         segments=tuple((segment.address, len(segment.data)) for segment in image.segments),
+        memories=tuple(region_of(s.address, areas).name for s in image.segments) if placed else (),
         entry=image.entry,
         stack=table.stack if table else None,
         reset=table.reset if table else None,
@@ -258,7 +253,7 @@ def check(ctx: click.Context, /, files: tuple[Path, ...], annotate: bool, **give
             _check(file, chosen, given)
         except ImageRejected as error:
             bad += 1
-            complain(f"{path}: {error.message}")
+            complain(f"{path}: {told(error)}")
             if annotate:
                 click.echo(annotation(path, error))
         else:
@@ -275,6 +270,7 @@ def _check(file: ImageFile, chosen: tuple[Part, Strategy] | None, given: dict[st
         raise ImageRejected("image is shorter than its vector table", expected="8 bytes or more")
     if table.problems:
         raise ImageRejected("vector table is not sane", found=", ".join(table.problems))
+    _check_in_flash(file.image)
     if chosen is None:
         return
     found = fit(file, *chosen)
@@ -286,6 +282,22 @@ def _check(file: ImageFile, chosen: tuple[Part, Strategy] | None, given: dict[st
         )
 
 
+def _check_in_flash(image: MemoryImage) -> None:
+    """Where one part of an image lies in flash, all of it does."""
+    inside = image.within([FLASH.addresses])
+    if inside is None or inside.size == image.size:
+        return
+    outside = image.within([range(FLASH.addresses.start), range(FLASH.addresses.stop, 1 << 32)])
+    assert outside is not None
+    raise ImageRejected(
+        "part of the image lies outside the flash",
+        expected=f"{address_text(FLASH.addresses.start)} up to "
+        f"{address_text(FLASH.addresses.stop - 1)}",
+        found="; ".join(described(outside)),
+        rule=Rule.OUTSIDE,
+    )
+
+
 _LINE = re.compile(r"line (\d+), column (\d+)")
 
 
@@ -294,7 +306,7 @@ def annotation(path: Path, error: ImageRejected) -> str:
     place = _LINE.search(error.where)
     at = f",line={place[1]},col={place[2]}" if place else ""
     file = _escaped(str(path)).replace(":", "%3A").replace(",", "%2C")
-    return f"::error file={file}{at}::{_escaped(error.message)}"
+    return f"::error file={file}{at}::{_escaped(told(error))}"
 
 
 def _escaped(text: str) -> str:

@@ -18,6 +18,7 @@ from mcu_updater.board.layout import layout_of
 from mcu_updater.cli import names, paths, values
 from mcu_updater.cli.confirm import ask, yes_option
 from mcu_updater.cli.options import component_option
+from mcu_updater.cli.reading import package_options, read_file
 from mcu_updater.cli.signatures import signature_options, trust_of
 from mcu_updater.cli.stm32_link import Bench, opened, port_options
 from mcu_updater.cli.target import can_be_updated, part_of
@@ -26,14 +27,14 @@ from mcu_updater.journal import Snapshot
 from mcu_updater.stm32.chip import WORD
 from mcu_updater.stm32.compare import read_frame
 from mcu_updater.stm32.events import Planned
-from mcu_updater.stm32.firmware import ERASED, Firmware, blank_firmware, read_firmware
+from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, blank_firmware
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.target import RomFlash
 
 
 @click.command("install", short_help="Put the first image and its journal on an STM32.")
 @click.argument("image", type=paths.INPUT, callback=values.image)
-@values.raw_option
+@package_options
 @port_options
 @click.option(
     "--version",
@@ -93,7 +94,9 @@ def _first(image: bytes, part: Part, given: dict[str, Any]) -> FirstInstallation
 def _bootloader(path: Path | None, first: FirstInstallation) -> Firmware:
     if path is None:
         return Firmware(())
-    return first.with_bootloader(read_firmware(path.read_bytes(), first.boot_regions[0].start))
+    image = read_file((path,), base=first.boot_regions[0].start).image
+    firmware = Firmware(tuple(Segment(*segment) for segment in image.segments))
+    return first.with_bootloader(firmware)
 
 
 @dataclass(frozen=True, slots=True)

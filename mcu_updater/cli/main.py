@@ -24,6 +24,7 @@ from mcu_updater.cli.options import (
     read_size_option,
     together,
 )
+from mcu_updater.cli.reading import package_options
 from mcu_updater.cli.screen import Screen, open_screen, show
 from mcu_updater.cli.session import Session, Terms
 from mcu_updater.cli.signatures import signature_options, trust_of
@@ -101,7 +102,7 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
 
 @click.command(short_help="Carry out a whole upgrade, from plan to reported version.")
 @click.argument("image", type=paths.INPUT, callback=values.image, required=False)
-@values.raw_option
+@package_options
 @click.option(
     "--board",
     "file",
@@ -311,7 +312,7 @@ def board() -> None:
     callback=values.image,
     help="Firmware in bank A.  [default: a minimal one]",
 )
-@values.raw_option
+@package_options
 @component_option("Name under which the version is reported.")
 @click.option(
     "--seed",

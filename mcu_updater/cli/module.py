@@ -15,6 +15,7 @@ from mcu_updater.center.access import DeviceCenter, device_of, open_state, state
 from mcu_updater.center.reading import read_center
 from mcu_updater.cli import paths, values
 from mcu_updater.cli.options import component_option, piece_size_option
+from mcu_updater.cli.reading import package_options
 from mcu_updater.cli.screen import show
 from mcu_updater.delta import parse_header
 from mcu_updater.errors import ImageRejected, PortError, UsageError
@@ -53,7 +54,7 @@ def commands() -> None:
     metavar="FILE",
     help="What the cloud gives, as one plan; or --center.",
 )
-@values.raw_option
+@package_options
 @component_option("Component that the plan is for.")
 @click.option(
     "--center",

@@ -8,7 +8,9 @@ import click
 
 from mcu_updater.cli import paths, values
 from mcu_updater.cli.names import PART_METAVAR, ManifestPart
+from mcu_updater.cli.reading import check_for_device, package_options, read_for_device
 from mcu_updater.errors import UsageError
+from mcu_updater.image.names import NUMBERED
 from mcu_updater.package import RESTART, Kind, Source, build
 from mcu_updater.storage import write_whole
 
@@ -37,6 +39,7 @@ def commands() -> None:
     help="Bytes between points from which a device can carry on; 0: none, smaller, in one piece.",
 )
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+@package_options
 def package_build(
     out: Path,
     images: tuple[str, ...],
@@ -49,7 +52,8 @@ def package_build(
     """Pack IMAGE files into OUT, whose suffix says how.
 
     Each IMAGE is FILE, or FILE:COMPONENT:VERSION:PART where there are several; what is left out
-    is taken from the options. The same files give the same package, always.
+    is taken from the options. The same files give the same package, always. What no device would
+    take is not packed; with --allow or --only an image is written anew, as Intel HEX.
     """
     kind = next((kind for kind in Kind if out.name.endswith(f".{kind.value}")), None)
     if kind is None:
@@ -75,4 +79,10 @@ def _source(text: str, component: str, version: str, part: str) -> Source:
     part = ManifestPart().convert(part, None, None)
     path = Path(name)
     paths.note_input(path)
-    return Source(((path.name, path.read_bytes()),), component, version, part)
+    data, inside = path.read_bytes(), path.name
+    if not NUMBERED.fullmatch(inside):
+        read = read_for_device(path)
+        if read != data:  # written anew, as Intel HEX
+            data, inside = read, path.with_suffix(".hex").name
+        check_for_device(str(path), data)
+    return Source(((inside, data),), component, version, part)

@@ -28,6 +28,7 @@ from mcu_updater.cli.powerloss_end import Ran, conclude
 from mcu_updater.cli.powerloss_path import check_certificate, replay_path
 from mcu_updater.cli.powerloss_progress import ProgressLine
 from mcu_updater.cli.powerloss_tables import comparison_table, show_results
+from mcu_updater.cli.reading import package_options, read_for_device
 from mcu_updater.cli.screen import show_unfolded
 from mcu_updater.errors import PortError, UpdaterError, UsageError
 from mcu_updater.powerloss import campaign
@@ -98,6 +99,7 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
 
 @click.command("powerloss")
 @click.argument("image", type=paths.INPUT, required=False)
+@package_options
 @click.option(
     "--part",
     "parts",
@@ -279,7 +281,7 @@ def _targets(request: Request, part: str, strategy: Strategy) -> Iterator[Target
     bytes_ = size[request.size] if request.size in size else int(request.size)
     for fmt in request.formats or ("bin",):
         target = filled(part, bytes_, fmt, strategy)  # type: ignore[arg-type]
-        yield target if request.image is None else with_file(target, request.image.read_bytes())
+        yield target if request.image is None else with_file(target, read_for_device(request.image))
         if request.image is not None:
             return
 

@@ -14,6 +14,7 @@ from flash_emulator.explore import PathLeft, tag_of
 from flash_emulator.explore.campaign import parse_replay_id
 from flash_emulator.explore.render import film_lines
 from mcu_updater.cli import answers
+from mcu_updater.cli.reading import read_for_device
 from mcu_updater.errors import ImageRejected, UsageError, VerificationFailed
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario, small_size, with_file
@@ -34,7 +35,7 @@ def _scenario_of(image: Path | None, world: dict[str, str]) -> Scenario:
     if not made_up:
         if image is None:
             raise UsageError("this was explored with an image of your own", then="Give IMAGE too")
-        target = with_file(target, image.read_bytes())
+        target = with_file(target, read_for_device(image))
         if target.tag != tag:
             raise UsageError("another image", expected=f"SHA-256 {tag}...", found=target.tag)
     return scenario(world["scenario"], target, seed=int(world["seed"]))

@@ -15,6 +15,7 @@ from mcu_updater.cli import exits, look
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.interrupts import text_and_code
 from mcu_updater.cli.screen import Screen
+from mcu_updater.cli.switches import told
 from mcu_updater.errors import ModuleRefused, PortError, UpdaterError, UsageError
 from mcu_updater.events import Event
 from mcu_updater.quectel.center import ComponentState, Plan
@@ -150,7 +151,7 @@ class Session:
         try:
             work()
         except UpdaterError as error:
-            return Ending(self._outcome, error.exit_code, error.message)
+            return Ending(self._outcome, error.exit_code, told(error))
         except PowerLoss as loss:
             return Ending("power cut", exits.POWER_CUT, cut=self._cut_made(loss))
         except KeyboardInterrupt as interrupt:
@@ -181,7 +182,7 @@ class Session:
         try:
             save_board(self._board, self._path)
         except PortError as error:
-            return Ending(ending.outcome, error.exit_code, error.message)
+            return Ending(ending.outcome, error.exit_code, told(error))
         return ending
 
     def _check_cut(self, ending: Ending) -> Ending:

@@ -13,22 +13,25 @@ from mcu_updater.cli import paths, values
 from mcu_updater.cli.confirm import ask, yes_option
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.options import together
+from mcu_updater.cli.reading import component_of_package, image_options, read_file
 from mcu_updater.cli.signatures import flash_signature_options
 from mcu_updater.cli.stm32_link import Bench, opened, port_options
 from mcu_updater.cli.stm32_signed import check_signature, refuse_unread
 from mcu_updater.errors import UsageError, address_text
+from mcu_updater.package import Wanted
 from mcu_updater.stm32.chip import Sector
 from mcu_updater.stm32.compare import DiffMethod
 from mcu_updater.stm32.estimate import Estimate, estimate, saved_by_erasing_all_s
 from mcu_updater.stm32.events import FlasherEvent, Planned
-from mcu_updater.stm32.firmware import ERASED, Firmware, holes_in, read_firmware
+from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, check_starts, holes_in
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.plan import FlashPlan
 from mcu_updater.storage import STDOUT, write_whole
 
 FLASH_BASE = 0x0800_0000
 _ERASES_ALL = "This erases all flash of the chip. Go on?"
-_image = click.argument("image", type=paths.INPUT, callback=values.image)
+_image = click.argument("image", type=paths.INPUT)
+_reading = together(image_options, component_of_package)
 _base = click.option(
     "--base",
     callback=values.address,
@@ -60,6 +63,12 @@ _flash_options = together(
         help="Start the program whose vector table lies there.",
     ),
     click.option("--no-verify", is_flag=True, help="Do not look whether it is there."),
+    click.option(
+        "--force",
+        "force_vectors",
+        is_flag=True,
+        help="Write it although it does not begin with a vector table for where it goes.",
+    ),
     flash_signature_options,
 )
 
@@ -76,14 +85,18 @@ def _options(given: dict[str, Any]) -> FlashOptions:
 
 
 def _firmware(given: dict[str, Any]) -> Firmware:
-    return read_firmware(given["image"], given["base"])
+    wanted = Wanted(given["component"])
+    image = read_file((given["image"],), base=given["base"], wanted=wanted).image
+    return Firmware(tuple(Segment(*segment) for segment in image.segments))
 
 
 @contextmanager
 def _checked(given: dict[str, Any], firmware: Firmware) -> Iterator[Bench]:
-    """A connected chip for which *firmware* was signed, where that is asked for."""
+    """A connected chip for which *firmware* is made, and signed where that is asked for."""
     check_signature(given, firmware)
     with opened(given) as bench:
+        if not given["force_vectors"]:
+            check_starts(firmware)
         signed = check_signature(given, firmware, bench.flasher.chip.sectors[-1].stop)
         if signed is not None:
             bench.screen.note(signed)
@@ -103,14 +116,14 @@ def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | N
 
 @click.command("flash", short_help="Flash an STM32 through its USART boot ROM.")
 @_image
-@values.raw_option
+@_reading
 @port_options
 @_base
 @_flash_options
 @click.option("--dry-run", is_flag=True, help="As plan: change nothing.")
 @yes_option
 def flash_command(**given: Any) -> None:
-    """Erase what differs from IMAGE (.bin, .hex, .s19), write it, verify it.
+    """Erase what differs from IMAGE (.bin, .hex, .s19, .elf ...), write it, verify it.
 
     Run it again after whatever went wrong: what is there already is not written twice.
     """
@@ -128,7 +141,7 @@ def flash_command(**given: Any) -> None:
 
 @click.command("plan", short_help="What flash would do, and how long it would take.")
 @_image
-@values.raw_option
+@_reading
 @port_options
 @_base
 @_flash_options
@@ -208,7 +221,7 @@ def _done(bench: Bench, plan: FlashPlan | None, took_s: float, *, verified: bool
 
 @click.command("verify", short_help="Compare an image with an STM32's flash.")
 @_image
-@values.raw_option
+@_reading
 @port_options
 @_base
 def verify_command(**given: Any) -> None:

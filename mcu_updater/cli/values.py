@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from mcu_updater.errors import ImageRejected
-from mcu_updater.files import read_package
 from mcu_updater.strategy import Strategy
 
 _VERSION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -82,29 +81,14 @@ def digest(size: int) -> Callback:
     return parse
 
 
-_RAW = f"{__name__}.raw"
-
-
-def _note_raw(ctx: click.Context, _: click.Parameter, raw: bool) -> None:
-    ctx.meta[_RAW] = raw
-
-
-raw_option = click.option(
-    "--raw",
-    is_flag=True,
-    is_eager=True,  # the file is read after it is known
-    expose_value=False,
-    callback=_note_raw,
-    help="Take the file's bytes whatever its suffix says. What they are, the first ones tell.",
-)
-
-
-def image(ctx: click.Context, __: click.Parameter, path: Path | None) -> bytes | None:
+def image(_: click.Context, __: click.Parameter, path: Path | None) -> bytes | None:
     """The bytes of the file, numbered parts joined. An empty one can be no package: the cloud would
-    not take it; nor one that nobody can interpret, unless ``raw_option`` says so."""
+    not take it; nor one that is no image. ``reading.package_options`` say how it is read."""
     if path is None:
         return None
-    data = read_package(path, raw=ctx.meta.get(_RAW, False))
+    from mcu_updater.cli.reading import read_for_device  # it has options, which need values
+
+    data = read_for_device(path)
     if not data:
         raise ImageRejected("the package is empty", where=str(path), then="Nothing was changed")
     return data

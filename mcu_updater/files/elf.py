@@ -3,7 +3,8 @@
 Source: "Tool Interface Standard (TIS) Executable and Linking Format (ELF) Specification", version
 1.2. Read by pyelftools; what is checked here is what it takes on trust. A segment goes to its
 physical address (p_paddr): initial values of variables lie in flash there, and are copied to their
-virtual address by the start-up code.
+virtual address by the start-up code. Where a linker script says no physical addresses they are all
+zero; objcopy then takes the virtual ones, and puts initial values into RAM.
 """
 
 from __future__ import annotations
@@ -38,9 +39,21 @@ def read_elf(data: bytes, allow: Allowed = STRICT) -> tuple[list[Extent], int]:
         found = str(error)[:80] or type(error).__name__
         raise ImageRejected("ELF file is damaged", where="ELF header", found=found) from error
     extents = []
+    loaded = [h for h in headers if h.p_type == "PT_LOAD" and h.p_filesz]
+    is_virtual = _has_no_physical(loaded)
+    if is_virtual and Allow.VIRTUAL not in allow:
+        raise ImageRejected(
+            "physical addresses are all 0",
+            where="program headers",
+            expected="where each segment is programmed (p_paddr)",
+            found="virtual addresses " + ", ".join(address_text(h.p_vaddr) for h in loaded[:8]),
+            then="Let the linker script say AT(...) or AT> for each section that is loaded",
+            rule=Allow.VIRTUAL,
+        )
     for index, header in enumerate(headers):
         if header.p_type != "PT_LOAD" or not header.p_filesz:
             continue
+        address = header.p_vaddr if is_virtual else header.p_paddr
         where = f"program header {index}"
         begin, size = header.p_offset, header.p_filesz
         if begin + size > len(data):
@@ -58,20 +71,26 @@ def read_elf(data: bytes, allow: Allowed = STRICT) -> tuple[list[Extent], int]:
                 expected=f"at most {header.p_memsz} bytes",
                 found=str(size),
             )
-        if header.p_paddr + size > _SPACE:
+        if address + size > _SPACE:
             raise ImageRejected(
                 "segment runs past 4 GiB",
                 where=where,
-                expected=f"{_SPACE - header.p_paddr} bytes",
+                expected=f"{_SPACE - address} bytes",
                 found=str(size),
             )
-        extents.append(Extent(header.p_paddr, data[begin : begin + size], 0))
+        extents.append(Extent(address, data[begin : begin + size], 0))
     if not extents:
         raise ImageRejected(
             "image holds no data", where="ELF header", expected="a loadable segment", found="none"
         )
     _check_no_headers(extents, data)
     return extents, entry
+
+
+def _has_no_physical(loaded: list[Any]) -> bool:
+    """Whether the file says no physical addresses; one segment at 0 may be meant for there."""
+    is_zero = all(header.p_paddr == 0 for header in loaded)
+    return is_zero and any(header.p_vaddr != 0 for header in loaded)
 
 
 def _segments(elf: ELFFile) -> list[Any]:
@@ -99,6 +118,7 @@ def _check_kind(elf: ELFFile, allow: Allowed) -> None:
                 where="ELF header",
                 expected=str(expected),
                 found=str(found),
+                rule=Allow.MACHINE if name == "machine" else "",
             )
 
 

@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mcu_updater.files.segments import MemoryImage
-from mcu_updater.image.vectors import HEAD_SIZE, SIGNED_MAGIC, STACK_RANGE
+from mcu_updater.image.vectors import (
+    HEAD_SIZE,
+    SIGNED_MAGIC,
+    STACK_RANGE,
+    place_of,
+    signed_header_size,
+)
 
 _SAMPLE = 4 << 20  # bytes that are compressed to say how well that goes
 _MCUBOOT_MAGIC = struct.pack("<I", SIGNED_MAGIC)  # MCUboot, docs/design.md, "Image Format"
-_MCUBOOT_SIZE_AT = 8  # of the header's own size, 2 bytes
 _MCUBOOT_VERSION = struct.Struct("<BBHI")
 _MCUBOOT_VERSION_AT = 20
 _NOTE = struct.pack("<III", 4, 20, 3) + b"GNU\0"  # ELF note of type NT_GNU_BUILD_ID with a SHA-1
@@ -35,10 +40,7 @@ class Vectors:
 
 def header_size(image: MemoryImage) -> int:
     """Bytes before the vector table: MCUboot's header where the image begins with one."""
-    first = image.segments[0].data
-    if not first.startswith(_MCUBOOT_MAGIC):
-        return 0
-    return int.from_bytes(first[_MCUBOOT_SIZE_AT : _MCUBOOT_SIZE_AT + 2], "little")
+    return signed_header_size(image.segments[0].data)
 
 
 def vectors(image: MemoryImage, *, placed: bool) -> Vectors | None:
@@ -54,7 +56,7 @@ def vectors(image: MemoryImage, *, placed: bool) -> Vectors | None:
         problems.append("stack pointer is not in RAM")
     if not reset & 1:
         problems.append("reset vector has no Thumb bit")
-    inside = any(s.address <= reset & ~1 < s.end for s in image.segments)
+    inside = any(reset & ~1 in place_of(s.address, s.end) for s in image.segments)
     if placed and not inside:
         problems.append("reset vector is not inside the image")
     return Vectors(stack, reset, tuple(problems))

@@ -1,4 +1,4 @@
-"""From files to an image: the format is told by the bytes, and the name must agree."""
+"""From files to an image. What a file is, ``image.identify`` decides."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from mcu_updater.image import (
     Decoder,
     Extent,
     ImageFormat,
+    identify,
     open_decoder,
-    sniff,
     sniff_size,
 )
+from mcu_updater.image.names import NUMBERED
 from mcu_updater.package import Entry, PackageDecoder, Wanted
-from mcu_updater.package.rules import NUMBERED, UNREADABLE, Opened, format_of, suffix_of
+from mcu_updater.package.rules import Opened
 
 CHUNK = 256 * 1024  # bytes decoded at a time
 
@@ -57,11 +58,7 @@ def read_image(
     total = sum(_size(path) for path in paths)
     chunks = _chunks(paths)
     head = next(chunks, b"")
-    if raw:
-        fmt = ImageFormat.BIN
-    else:
-        _refuse_unreadable(paths[0])
-        fmt = _format(paths[0], head, allow)
+    fmt = identify(paths[0].name, head, allow=allow, raw=raw, where=str(paths[0]))
     if fmt is ImageFormat.ELF:
         from mcu_updater.files.elf import read_elf  # pyelftools takes 30 ms
 
@@ -82,13 +79,14 @@ def read_image(
 def read_package(path: Path, *, raw: bool = False) -> bytes:
     """The bytes of *path* as the cloud would hand them out; numbered parts joined.
 
-    *raw*: whatever its suffix says. Raises ImageRejected for what nobody can interpret, and
-    PortError where it cannot be read.
+    *raw*: whatever they are: the device will tell. Raises ImageRejected for what is no image by
+    ``image.identify``, and PortError where it cannot be read.
     """
     paths = _parts([path])
-    if not raw:
-        _refuse_unreadable(path)
-    return b"".join(_chunks(paths))
+    data = b"".join(_chunks(paths))
+    if data:
+        identify(path.name, data[: sniff_size(data)], raw=raw, where=str(path))
+    return data
 
 
 def _decoded(decoder: Decoder, head: bytes, chunks: Iterator[bytes]) -> Iterator[Extent]:
@@ -123,42 +121,6 @@ def _parts(paths: Sequence[Path]) -> list[Path]:
             found=", ".join(path.name for path in paths),
         )
     return expected
-
-
-def _refuse_unreadable(path: Path) -> None:
-    why = UNREADABLE.get(suffix_of(path.name))
-    if why is not None:
-        raise ImageRejected(
-            "the cloud takes this kind of file, and nobody can interpret it",
-            where=str(path),
-            expected="a raw binary, Intel HEX, S-records, TI-TXT, ELF, or a zip or tar of such",
-            found=f"{suffix_of(path.name)}: {why}",
-            then="--raw takes its bytes as they are",
-        )
-
-
-def _format(path: Path, head: bytes, allow: Allowed) -> ImageFormat:
-    """No guess: a .hex that is none is damaged, and its decoder says where.
-
-    The suffix of a text format decides, so that a fault in its first bytes is found in its line.
-    Everything else is told by its bytes, which the suffix, where it says something, must confirm.
-    """
-    said = format_of(path.name)
-    if said in _TEXT and head:
-        return said
-    fmt = sniff(head, allow)
-    if said not in (None, fmt):
-        raise ImageRejected(
-            "suffix and content disagree",
-            where=str(path),
-            expected=str(said),
-            found=fmt.value,
-            then="Rename it, or take its bytes as they are with --raw",
-        )
-    return fmt
-
-
-_TEXT = (ImageFormat.HEX, ImageFormat.SREC, ImageFormat.TI_TXT)
 
 
 def _size(path: Path) -> int:

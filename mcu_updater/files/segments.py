@@ -6,18 +6,19 @@ so large a gap that it can only be damage or an attack.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from mcu_updater.errors import ImageRejected, address_text
 from mcu_updater.image import STRICT, Allow, Allowed, Extent
+from mcu_updater.image.memory import may_hold_image, region_of
 
 SEGMENTS: Final = 4096
 GAP: Final = 256 << 20
-"""More than lies between any two memories of one kind; code and data regions are further apart,
-and no image for flash spans both."""
+"""More than lies between any two memories of one kind. Option bytes, RAM and external flash are
+further from flash than that, and are where they belong; other far addresses are damage."""
 BYTES: Final = 256 << 20
 
 
@@ -30,6 +31,13 @@ class Segment(NamedTuple):
     @property
     def end(self) -> int:
         return self.address + len(self.data)
+
+    def within(self, span: range) -> Segment | None:
+        """What of it lies in *span*; None: nothing does."""
+        begin, end = max(self.address, span.start), min(self.end, span.stop)
+        if begin >= end:
+            return None
+        return Segment(begin, self.data[begin - self.address : end - self.address])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,11 @@ class MemoryImage:
         for before, segment in pairwise(self.segments):
             parts += [bytes((fill,)) * (segment.address - before.end), segment.data]
         return b"".join(parts)
+
+    def within(self, spans: Sequence[range]) -> MemoryImage | None:
+        """What of it lies in *spans*, which do not overlap; None: nothing does."""
+        kept = [part for s in self.segments for span in spans if (part := s.within(span))]
+        return MemoryImage(tuple(sorted(kept)), self.entry) if kept else None
 
     def read(self, address: int, size: int) -> bytes | None:
         """None where the image does not give all of them."""
@@ -133,6 +146,7 @@ def _check_overlap(
             found=f"{common} bytes from {address_text(address)} again"
             if same
             else f"{data[at]:02X}",
+            rule=Allow.SAME if same else "",
         )
 
 
@@ -145,12 +159,15 @@ def _check_limits(image: MemoryImage, allow: Allowed) -> None:
             expected=f"at most {SEGMENTS}",
             found=str(len(image.segments)),
             then="No compiler leaves so many holes; the file may be damaged",
+            rule=Allow.GAPS,
         )
     for gap in image.gaps:
-        if len(gap) > GAP:
+        if len(gap) > GAP and not may_hold_image(gap.stop):
             raise ImageRejected(
                 "gap is absurd",
                 where=address_text(gap.start),
                 expected=f"at most {GAP >> 20} MiB",
-                found=f"{len(gap) >> 20} MiB, up to {address_text(gap.stop)}",
+                found=f"{len(gap) >> 20} MiB, up to {address_text(gap.stop)}, "
+                f"{region_of(gap.stop).name}",
+                rule=Allow.GAPS,
             )

@@ -11,7 +11,7 @@ import bincopy
 
 from mcu_updater.errors import UsageError
 from mcu_updater.files.segments import MemoryImage
-from mcu_updater.image import ImageFormat
+from mcu_updater.image import ImageFormat, Rule
 
 FLAT_BYTES = 64 << 20  # of a raw binary, gaps included
 _WINDOW = 0x1_0000
@@ -30,6 +30,7 @@ def write_image(image: MemoryImage, fmt: ImageFormat, fill: int = 0xFF) -> bytes
                     "too large as a raw binary, with its gaps",
                     expected=f"at most {FLAT_BYTES} bytes",
                     found=str(image.end - image.start),
+                    rule=Rule.OUTSIDE,
                 )
             return image.flat(fill)
         case ImageFormat.HEX:

@@ -1,18 +1,19 @@
 """Images: what comes as a package and ends up in a slot. Bytes in, extents out, no I/O."""
 
-from mcu_updater.image.allow import STRICT, Allow, Allowed
+from mcu_updater.image.allow import STRICT, Allow, Allowed, Rule
 from mcu_updater.image.binary import BinaryDecoder
 from mcu_updater.image.extent import Decoder, Extent
+from mcu_updater.image.formats import PACKAGES, ImageFormat
 from mcu_updater.image.ihex import HexDecoder
 from mcu_updater.image.sniff import (
     DELTA_MAGIC,
-    PACKAGES,
     SNIFF_SIZE,
-    ImageFormat,
+    identify,
     open_decoder,
     restore,
     sniff,
     sniff_size,
+    told_by,
 )
 from mcu_updater.image.srec import SrecDecoder
 from mcu_updater.image.titxt import TiTxtDecoder
@@ -30,11 +31,14 @@ __all__ = [
     "Extent",
     "HexDecoder",
     "ImageFormat",
+    "Rule",
     "SrecDecoder",
     "TiTxtDecoder",
     "check_vector_table",
+    "identify",
     "open_decoder",
     "restore",
     "sniff",
     "sniff_size",
+    "told_by",
 ]

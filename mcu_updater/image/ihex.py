@@ -10,7 +10,9 @@ Source: Intel, "Hexadecimal Object File Format Specification", revision A, 6 Jan
 
 The readers in common use are lenient in different ways: some take a file without end record,
 which is what a truncated download looks like, some merge what follows it, and they disagree on
-where a record goes that crosses 64 KiB. Here all of that is refused.
+where a record goes that crosses 64 KiB. Here all of that is refused. A base of type 02 and one of
+type 04 are added by some and replace each other for others; where the one before is zero, both come
+to the same.
 
 Why the record syntax is not left to bincopy: see ``records``.
 """
@@ -55,10 +57,14 @@ RECORDS: Final[dict[int, Shape]] = {
     RecordType.START_LINEAR: Shape("start linear address record", 4),
 }
 
+_UNIVERSAL: Final = frozenset(range(0x0A, 0x0F))
+"""Types of the universal HEX of several boards ("micro:bit Universal Hex Format Specification")."""
+
 _COLON: Final = ord(":")
 _AROUND_DATA: Final = 5  # bytes of a record that are not data
 _WINDOW: Final = 0x1_0000  # bytes that the load offset can address
 _LAST_WINDOW: Final = 0xFFFF_0000  # base of the last window below 4 GiB
+_SPACE: Final = 1 << 32
 
 _LENGTH_COLUMN: Final = 2
 _ADDRESS_COLUMN: Final = 4
@@ -98,13 +104,14 @@ class HexDecoder(RecordDecoder):
         if not size or raw[3::record] != bytes(len(lines)):
             return None
         offsets, data = zip(*struct.iter_unpack(f">xHx{size}sx", raw), strict=True)
-        if max(offsets) + size > _WINDOW:
+        if max(offsets) + size > self._room:
             return None
         self._has_data = True
         return extents_of(map(self._base.__add__, offsets), data, number)
 
     def _take_each(self, lines: list[bytes], number: int) -> list[Extent]:
         extents = []
+        room = self._room
         for at, line in enumerate(lines, number):
             if not line:
                 continue
@@ -122,14 +129,20 @@ class HexDecoder(RecordDecoder):
                 self._refuse(line)
             if record[3]:
                 self._take_other(record)
+                room = self._room
                 continue
             offset = record[1] << 8 | record[2]
-            if offset + size > _WINDOW:
+            if offset + size > room:
                 self._refuse_wrap(offset, size)
             if size:
                 self._has_data = True
                 extents.append(Extent(self._base + offset, record[4:-1], at))
         return extents
+
+    @property
+    def _room(self) -> int:
+        """Offsets that a record may reach: to the end of its window, or of the address space."""
+        return _SPACE - self._base if Allow.WINDOW in self._allow else _WINDOW
 
     def _take_other(self, record: bytes) -> None:
         kind = self._checked_kind(record)
@@ -151,7 +164,7 @@ class HexDecoder(RecordDecoder):
         kind = record[3]
         shape = RECORDS.get(kind)
         if shape is None:
-            raise self._rejected("unknown record type", _TYPE_COLUMN, "00 to 05", f"{kind:02X}")
+            self._refuse_type(kind)
         if record[0] != shape.length:
             raise self._rejected(
                 f"{shape.name} has the wrong length",
@@ -164,7 +177,11 @@ class HexDecoder(RecordDecoder):
                 self._set_entry(int.from_bytes(record[1:3], "big"))
                 return kind
             raise self._rejected(
-                f"{shape.name} has an address", _ADDRESS_COLUMN, "0000", record[1:3].hex().upper()
+                f"{shape.name} has an address",
+                _ADDRESS_COLUMN,
+                "0000",
+                record[1:3].hex().upper(),
+                Allow.END_ADDRESS if kind == RecordType.END else "",
             )
         return kind
 
@@ -176,34 +193,54 @@ class HexDecoder(RecordDecoder):
         self._ended = True
 
     def _set_base(self, kind: int, base: int) -> None:
-        """Segmented and linear addresses in one file: readers disagree on what that means."""
-        if self._base_type not in (0, kind) and Allow.MIXED not in self._allow:
+        """Segmented and linear addresses in one file: readers disagree on what that means, unless
+        the one that was is zero, as objcopy makes it."""
+        is_mixed = self._base_type not in (0, kind) and self._base != 0
+        if is_mixed and Allow.MIXED not in self._allow:
             raise self._rejected(
                 "segment and linear addresses are mixed",
                 _TYPE_COLUMN,
-                f"type {self._base_type:02X} throughout",
-                f"type {kind:02X}",
+                f"type {self._base_type:02X} throughout, or zero before another",
+                f"type {kind:02X} while type {self._base_type:02X} says {address_text(self._base)}",
+                Allow.MIXED,
             )
         self._base_type = kind
         self._base = base
 
     def _set_entry(self, entry: int) -> None:
+        if self.entry == entry:
+            return
         if self.entry is not None:
+            if Allow.STARTS in self._allow:
+                return
             raise self._rejected(
                 "start address is given twice",
                 _DATA_COLUMN,
                 f"one, {address_text(self.entry)}",
                 address_text(entry),
+                Allow.STARTS,
             )
         self.entry = entry
 
+    def _refuse_type(self, kind: int) -> NoReturn:
+        if kind in _UNIVERSAL:
+            raise self._rejected(
+                "a universal HEX, which holds images of several boards",
+                _TYPE_COLUMN,
+                "the HEX of one board, types 00 to 05",
+                f"type {kind:02X}",
+            )
+        raise self._rejected("unknown record type", _TYPE_COLUMN, "00 to 05", f"{kind:02X}")
+
     def _refuse_wrap(self, offset: int, length: int) -> NoReturn:
-        past_end = self._base == _LAST_WINDOW
+        room = self._room
+        in_window = room == _WINDOW and self._base != _LAST_WINDOW
         raise self._rejected(
-            "record runs past 4 GiB" if past_end else "record runs past its 64 KiB window",
+            "record runs past its 64 KiB window" if in_window else "record runs past 4 GiB",
             _ADDRESS_COLUMN,
-            f"at most {_WINDOW - offset} bytes at {address_text(self._base + offset)}",
+            f"at most {room - offset} bytes at {address_text(self._base + offset)}",
             str(length),
+            Allow.WINDOW if in_window else "",
         )
 
     def state(self) -> bytes:

@@ -11,8 +11,8 @@ each, against 0.65 us for ``unhexlify`` and a sum (they turn the digits into byt
 the checksum); that alone is more time than the whole decoder needs. They also accept blanks
 between digits, and their errors have no line or column. bincopy remains the oracle of the tests.
 
-Lines end with LF or CR LF. Empty lines are skipped. Blanks and tabs are not: no tool writes them,
-so they mean damage.
+Lines end with LF or CR LF. Empty lines are skipped. Blanks, tabs and comments are not part of any
+of these formats: a reader that is asked to (``Allow``) takes them away before a line is looked at.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ BYTE_ORDER_MARKS: Final = {
 
 _HEX_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
 _FIRST_PRINTABLE: Final = 0x20
+_RETURN: Final = 0x0D
 _DELETE: Final = 0x7F
 
 
@@ -69,7 +70,31 @@ def refuse_byte_order_mark(first_bytes: bytes) -> None:
                 expected="plain ASCII or a raw binary",
                 found=f"{encoding} mark {mark.hex(' ').upper()}",
                 then="Save the file without it, or export it again",
+                rule=Allow.BOM if mark == UTF8_MARK else "",
             )
+
+
+UTF8_MARK: Final = b"\xef\xbb\xbf"
+COMMENT_MARKS: Final = (b";", b"#", b"//")
+_BLANKS: Final = b" \t"
+
+
+def _without_comment(line: bytes) -> bytes:
+    """*line* up to a mark at its beginning or behind a blank, without the blanks before it."""
+    for index in range(len(line)):
+        before = line[:index]
+        if line.startswith(COMMENT_MARKS, index) and (
+            not before.strip(_BLANKS) or before[-1:] in (b" ", b"\t")
+        ):
+            return before.rstrip(_BLANKS)
+    return line
+
+
+def rule_of(line: bytes) -> str:
+    """The rule that lets *line* pass, if it is one of blanks or comments; else empty."""
+    if _without_comment(line) != line:
+        return Allow.COMMENTS
+    return Allow.BLANKS if line.strip(_BLANKS) != line else ""
 
 
 def _shown(byte: int) -> str:
@@ -99,6 +124,7 @@ def refuse_bad_text(line: bytes, number: int, syntax: Syntax) -> None:
                 where=at(number, column),
                 expected="records on lines that end with LF or CR LF",
                 found=_shown(byte),
+                rule=Allow.CR if byte == _RETURN else rule_of(line),
             )
     if len(line) > syntax.longest_line:
         raise ImageRejected(
@@ -106,16 +132,18 @@ def refuse_bad_text(line: bytes, number: int, syntax: Syntax) -> None:
             where=at(number, len(line)),
             expected=f"at most {syntax.longest_line} characters",
             found="more",
+            rule=rule_of(line),
         )
 
 
 def _explain_digits(line: bytes, number: int, syntax: Syntax) -> None:
-    if not line.startswith(syntax.mark):
+    if not line.upper().startswith(syntax.mark):
         raise ImageRejected(
             f"line is no {syntax.name} record",
             where=at(number, 1),
             expected=repr(syntax.mark.decode("ascii")),
             found=_shown(line[0]),
+            rule=rule_of(line),
         )
     for index, byte in enumerate(line[syntax.length_at :], start=syntax.length_at):
         if byte not in _HEX_DIGITS:
@@ -124,6 +152,7 @@ def _explain_digits(line: bytes, number: int, syntax: Syntax) -> None:
                 where=at(number, index + 1),
                 expected="0-9, A-F",
                 found=_shown(byte),
+                rule=rule_of(line),
             )
     digits = len(line[syntax.length_at :])
     if digits % 2:
@@ -160,7 +189,7 @@ def _explain_record(record: bytes, number: int, syntax: Syntax) -> None:
         )
 
 
-UTF8_MARK: Final = b"\xef\xbb\xbf"
+_COMMENT: Final = 4096  # more characters that a line may have where comments are let pass
 _RUN: Final = 8  # lines of one length that are worth being decoded together
 
 
@@ -178,6 +207,7 @@ class LineDecoder(ABC):
         self.entry: int | None = None
         """Start address given by the file, None as long as it gave none."""
         self._allow = allow
+        self._trims = Allow.COMMENTS in allow or Allow.BLANKS in allow
         self._line = 0  # number of the line that is being decoded, counting from 1
         self._carry = b""  # the last line, as far as it has come
         self._has_data = False
@@ -197,6 +227,8 @@ class LineDecoder(ABC):
             text = text.removeprefix(UTF8_MARK)
         lines = text.split(b"\n")
         self._carry = lines.pop()
+        if self._trims:
+            lines = list(map(self._trimmed, lines))
         last = self._line + len(lines)
         extents = self._take_lines(lines)
         self._line = last
@@ -212,7 +244,7 @@ class LineDecoder(ABC):
         if self._line == 0 and not self._carry:
             raise ImageRejected("image is empty", where=at(1, 1), expected="data", found="no bytes")
         self._finish_last_line()
-        if self._ended or (self._has_data and Allow.NO_END in self._allow):
+        if self._ended or self._is_whole or (self._has_data and Allow.NO_END in self._allow):
             return
         raise ImageRejected(
             f"{self.END} is missing",
@@ -220,7 +252,14 @@ class LineDecoder(ABC):
             expected=f"{self.END} as last record",
             found="end of the image",
             then="The image is truncated; build or upload it again",
+            rule=Allow.NO_END if self._has_data else "",
         )
+
+    def _trimmed(self, line: bytes) -> bytes:
+        """*line* without what the relaxed rules let pass."""
+        if Allow.COMMENTS in self._allow:
+            line = _without_comment(line)
+        return line.strip(_BLANKS) if Allow.BLANKS in self._allow else line
 
     @abstractmethod
     def state(self) -> bytes:
@@ -261,6 +300,11 @@ class LineDecoder(ABC):
         return extents
 
     @property
+    def _is_whole(self) -> bool:
+        """Whether what has come shows by itself that nothing is missing, without an end record."""
+        return False
+
+    @property
     def _ignores_rest(self) -> bool:
         return self._ended and Allow.AFTER_END in self._allow
 
@@ -276,10 +320,14 @@ class LineDecoder(ABC):
             where=at(number, 1),
             expected="nothing more",
             found=_shown(line[0]),
+            rule=Allow.AFTER_END,
         )
 
-    def _rejected(self, what: str, column: int, expected: str, found: str) -> ImageRejected:
-        return ImageRejected(what, where=at(self._line, column), expected=expected, found=found)
+    def _rejected(
+        self, what: str, column: int, expected: str, found: str, rule: str = ""
+    ) -> ImageRejected:
+        where = at(self._line, column)
+        return ImageRejected(what, where=where, expected=expected, found=found, rule=rule)
 
     def _check_carry(self) -> None:
         """Refuse early what no further byte could mend; this is what bounds the memory."""
@@ -289,25 +337,23 @@ class LineDecoder(ABC):
             return
         if self._ended and carry != b"\r":
             self._refuse_after_end(carry, number)
-        if len(carry) > self.LONGEST and carry[self.LONGEST :] != b"\r":
+        longest = self.LONGEST + _COMMENT * self._trims
+        if len(carry) > longest and carry[longest:] != b"\r":
             self._explain(carry, number)
 
     def _finish_last_line(self) -> None:
         """The last line may lack its terminator. It can only be the end record or damage."""
         line = self._carry.removesuffix(b"\r")
         self._carry = b""
+        if self._trims:
+            line = self._trimmed(line)
         if not line:
             return
         try:
             self._take_lines([line])
         except ImageRejected as error:
-            raise ImageRejected(
-                error.what,
-                where=error.where,
-                expected=error.expected,
-                found=error.found,
-                then=error.then or "The image ends within this line; it may be truncated",
-            ) from None
+            then = "The image ends within this line; it may be truncated"
+            raise error.placed(error.where, then) from None
 
 
 class RecordDecoder(LineDecoder):

@@ -8,7 +8,7 @@ Source: Texas Instruments, "MSP430 Assembly Language Tools", SLAU131, section "T
 
 There is no checksum and no length: a line that lost bytes at its end looks like one that has
 fewer. So a line of fewer than 16 bytes is taken only where a section ends, which is where TI's
-tools write one.
+tools write one. TI's own files carry a blank behind the last byte of a line, and end with q or Q.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from binascii import unhexlify
 from typing import ClassVar, Final, NoReturn, Self
 
 from mcu_updater.errors import ImageRejected, address_text
-from mcu_updater.image.allow import STRICT, Allowed
+from mcu_updater.image.allow import STRICT, Allow, Allowed
 from mcu_updater.image.extent import Extent
-from mcu_updater.image.records import LineDecoder, at, refuse_byte_order_mark
+from mcu_updater.image.records import LineDecoder, at, refuse_byte_order_mark, rule_of
 from mcu_updater.image.runs import extents_of
 
 BYTES_OF_LINE: Final = 16
 _FULL: Final = 3 * BYTES_OF_LINE - 1  # characters of a full line
 _ADDRESS_SPACE: Final = 1 << 32
 _SECTION = re.compile(rb"@[0-9A-Fa-f]{2,8}")
-_DATA = re.compile(rb"[0-9A-Fa-f]{2}(?: [0-9A-Fa-f]{2}){0,15}")
+_DATA = re.compile(rb"[0-9A-Fa-f]{2}(?: [0-9A-Fa-f]{2}){0,15} ?")
+_ENDS = (b"q", b"Q")
 
 # format code, line, next address, inside a section, last line was short, data seen, ended; the
 # incomplete last line follows.
@@ -36,10 +37,10 @@ _STATE: Final = struct.Struct("<BQQ????")
 
 
 class TiTxtDecoder(LineDecoder):
-    """Sections of bytes, any order; digits in either case, the q in lower case."""
+    """Sections of bytes, any order; digits and q in either case."""
 
     CODE: Final = 4
-    LONGEST: ClassVar[int] = _FULL
+    LONGEST: ClassVar[int] = _FULL + 1
     END: ClassVar[str] = "q line"
 
     def __init__(self, allow: Allowed = STRICT) -> None:
@@ -51,9 +52,15 @@ class TiTxtDecoder(LineDecoder):
     def _take_run(self, lines: list[bytes], number: int) -> list[Extent] | None:
         count = len(lines)
         end = self._address + BYTES_OF_LINE * count
-        if len(lines[0]) != _FULL or not self._in_section or self._short or end > _ADDRESS_SPACE:
+        if (
+            len(lines[0]) not in (_FULL, _FULL + 1)
+            or not self._in_section
+            or self._short
+            or end > _ADDRESS_SPACE
+        ):
             return None
-        text = bytearray(b" ").join(lines) + b" "
+        text = bytearray(b" " if len(lines[0]) == _FULL else b"").join(lines)
+        text += b" " * (3 * BYTES_OF_LINE * count - len(text))
         if text[2::3] != b" " * (BYTES_OF_LINE * count):
             return None
         del text[2::3]
@@ -77,7 +84,7 @@ class TiTxtDecoder(LineDecoder):
             self._line = line_number
             if self._ended:
                 self._refuse(line)
-            if line == b"q":
+            if line in _ENDS:
                 self._end()
             elif _SECTION.fullmatch(line):
                 self._address = int(line[1:], 16)
@@ -120,8 +127,9 @@ class TiTxtDecoder(LineDecoder):
     def _explain(self, line: bytes, number: int) -> NoReturn:
         if number == 1:
             refuse_byte_order_mark(line)
-        if len(line) > _FULL:
-            column, expected = _FULL + 1, f"at most {_FULL} characters"
+        rule = rule_of(line)
+        if len(line) > self.LONGEST:
+            column, expected = self.LONGEST + 1, f"at most {_FULL} characters and a blank"
             what, found = "line is too long", "more"
         elif line.startswith(b"@"):
             what, column, expected = "section has no address", 2, "2 to 8 hex digits"
@@ -134,7 +142,11 @@ class TiTxtDecoder(LineDecoder):
                 if line[column - 1 :]
                 else ("end of the line")
             )
-        raise ImageRejected(what, where=at(number, column), expected=expected, found=found)
+            if line[column - 1 : column] == b"\r":
+                rule = Allow.CR
+        raise ImageRejected(
+            what, where=at(number, column), expected=expected, found=found, rule=rule
+        )
 
     def state(self) -> bytes:
         """All that the decoder knows, the incomplete last line included; at most 69 bytes."""

@@ -12,6 +12,7 @@ import struct
 from typing import Final
 
 from mcu_updater.errors import ImageRejected, address_text
+from mcu_updater.image.allow import Rule
 
 HEAD_SIZE: Final = 8
 """Bytes of the image that the check needs."""
@@ -25,8 +26,33 @@ SIGNED_MAGIC: Final = 0x96F3_B83D
 """First word of an image in MCUboot's signed format (MCUboot, ``bootutil/image.h``). No stack
 pointer: it is odd."""
 
+_HEADER_SIZE_AT: Final = 8  # of MCUboot's header: its own size, 2 bytes
+_PAGE: Final = 1024  # the smallest of any part (RM0008)
 _WORD: Final = 4
 _THUMB: Final = 1
+
+
+def place_of(start: int, end: int) -> range:
+    """Where the reset vector of an image from *start* to *end* may point, if it has no slot.
+
+    Up to the end of its last page: blank bytes at an image's end may have been cut off.
+    """
+    return range(start, end + -end % _PAGE)
+
+
+def signed_header_size(head: bytes) -> int:
+    """Bytes before the vector table: MCUboot's header where the image begins with one."""
+    if not head.startswith(SIGNED_MAGIC.to_bytes(_WORD, "little")):
+        return 0
+    return int.from_bytes(head[_HEADER_SIZE_AT : _HEADER_SIZE_AT + 2], "little")
+
+
+def looks_like_vectors(head: bytes) -> bool:
+    """Whether *head* may be a vector table, for whatever place."""
+    if len(head) < HEAD_SIZE:
+        return False
+    stack, reset = struct.unpack_from("<II", head)
+    return stack % _WORD == 0 and stack in STACK_RANGE and bool(reset & _THUMB)
 
 
 def check_vector_table(head: bytes, start: int, slot_size: int) -> None:
@@ -42,6 +68,7 @@ def check_vector_table(head: bytes, start: int, slot_size: int) -> None:
             where=address_text(start),
             expected=f"at least {HEAD_SIZE} bytes",
             found=str(len(head)),
+            rule=Rule.VECTORS,
         )
     stack, reset = struct.unpack_from("<II", head)
     _check_stack(stack, start)
@@ -55,7 +82,7 @@ def _check_stack(stack: int, start: int) -> None:
             where=address_text(start),
             expected="a vector table",
             found=f"MCUboot's header, 0x{SIGNED_MAGIC:08X}",
-            then="Give the key: --require-signature KEY",
+            rule=Rule.SIGNED,
         )
     if stack % _WORD:
         raise ImageRejected(
@@ -64,6 +91,7 @@ def _check_stack(stack: int, start: int) -> None:
             expected=f"a multiple of {_WORD}",
             found=address_text(stack),
             then="This does not look like a Cortex-M image",
+            rule=Rule.VECTORS,
         )
     if stack not in STACK_RANGE:
         raise ImageRejected(
@@ -72,6 +100,7 @@ def _check_stack(stack: int, start: int) -> None:
             expected=_range_text(STACK_RANGE),
             found=address_text(stack),
             then="This does not look like a Cortex-M image",
+            rule=Rule.VECTORS,
         )
 
 
@@ -84,6 +113,7 @@ def _check_reset(reset: int, start: int, slot: range) -> None:
             expected="an odd address",
             found=address_text(reset),
             then="This does not look like a Cortex-M image",
+            rule=Rule.VECTORS,
         )
     entry = reset & ~_THUMB
     if entry not in slot:
@@ -93,6 +123,7 @@ def _check_reset(reset: int, start: int, slot: range) -> None:
             expected=f"a reset vector in {_range_text(slot)}",
             found=address_text(entry),
             then=f"Link it for {address_text(start)}",
+            rule=Rule.VECTORS,
         )
 
 

@@ -21,29 +21,31 @@ from mcu_updater.digest import Hash, Sha256Resumable
 from mcu_updater.errors import ImageRejected, PackageDamaged
 from mcu_updater.image import (
     PACKAGES,
+    SNIFF_SIZE,
     STRICT,
     Allowed,
     Decoder,
     Extent,
     ImageFormat,
+    identify,
     open_decoder,
     restore,
     sniff,
     sniff_size,
+    told_by,
 )
+from mcu_updater.image.names import NUMBERED, format_of, suffix_of
 from mcu_updater.package import manifest
 from mcu_updater.package.gzipstream import GzipReader
 from mcu_updater.package.manifest import Entry, File, Wanted
 from mcu_updater.package.rules import (
     NOTES,
-    NUMBERED,
     Closed,
     Container,
     Opened,
     damaged,
-    format_of,
+    is_neighbour,
     pack,
-    suffix_of,
     unpack,
 )
 from mcu_updater.package.tarstream import TarReader
@@ -141,6 +143,7 @@ class PackageDecoder:
                 case Opened():
                     self._open(item)
                 case Closed():
+                    extents += self._short_image()
                     self._close()
                 case bytes():
                     extents += self._data(item)
@@ -165,13 +168,15 @@ class PackageDecoder:
         self.members.append(member)
         self._name = member.name
         self._kind = self._kind_of(member)
-        self._seen += 1
+        self._seen += not is_neighbour(member.name)
         self._size = 0
         if self._kind == _IMAGE:
             self._hash = self._new_hash()
 
     def _kind_of(self, member: Opened) -> str:
         name = member.name
+        if is_neighbour(name):
+            return _OTHER
         if name == manifest.NAME:
             if self._seen:
                 raise damaged("manifest is not the first file", name, "nothing before it", "files")
@@ -251,6 +256,17 @@ class PackageDecoder:
             self._open_image()
         return self._decode(data)
 
+    def _short_image(self) -> list[Extent]:
+        """What is held of a file that ends before its format was told; it is all of it."""
+        if self._kind != _IMAGE or self._decoder is not None:
+            return []
+        held = self._held
+        if len(held) < SNIFF_SIZE:
+            found = f"{len(held)} bytes"
+            raise damaged("file is too short to be an image", self._name, found=found)
+        self._open_image()
+        return self._decode(held)
+
     def _decode(self, data: bytes) -> list[Extent]:
         assert self._decoder is not None
         self._held = b""
@@ -262,12 +278,15 @@ class PackageDecoder:
     def _open_image(self) -> None:
         entry = self.entry
         assert entry is not None
-        fmt = self.format = sniff(self._held, self._allow)
-        said = format_of(self._name)
+        packed = told_by(self._held)
+        if packed in PACKAGES:
+            raise damaged("a package in a package", self._name, "an image", str(packed))
+        try:
+            fmt = self.format = identify(self._name, self._held, allow=self._allow)
+        except ImageRejected as error:
+            raise self._placed(error) from error
         if fmt in PACKAGES:
             raise damaged("a package in a package", self._name, "an image", fmt)
-        if said not in (None, fmt):
-            raise damaged("suffix and content disagree", self._name, str(said), fmt)
         size = sum(file.size or 0 for file in entry.files)
         if fmt is ImageFormat.BIN and self._room is not None and size > self._room:
             raise ImageRejected(
@@ -295,10 +314,6 @@ class PackageDecoder:
     def _close_image(self) -> None:
         entry = self.entry
         assert entry is not None
-        if self._decoder is None:  # shorter than what tells a format
-            raise damaged(
-                "file is too short to be an image", self._name, found=f"{self._size} bytes"
-            )
         file = entry.files[self._taken]
         if file.sha256 and (file.size, file.sha256) != (self._size, self._hash.digest()):
             raise PackageDamaged(
@@ -318,13 +333,8 @@ class PackageDecoder:
 
     def _placed(self, error: ImageRejected) -> ImageRejected:
         """The same, with the file's name."""
-        return ImageRejected(
-            error.what,
-            where=f"{self._name}, {error.where}",
-            expected=error.expected,
-            found=error.found,
-            then=error.then,
-        )
+        is_named = error.where.startswith(self._name)
+        return error.placed(error.where if is_named else f"{self._name}, {error.where}")
 
     # --- states
 

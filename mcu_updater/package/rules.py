@@ -6,13 +6,11 @@ told by what came so far, and nothing may make the memory grow.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
 from mcu_updater.errors import ImageRejected
-from mcu_updater.image import ImageFormat
 
 MEMBERS: Final = 16  # directories count, too
 NAME_BYTES: Final = 100  # what a tar header holds without its prefix
@@ -21,33 +19,12 @@ TOTAL_BYTES: Final = 2 * MEMBER_BYTES
 RATIO: Final = 100  # unpacked to packed, once ...
 RATIO_FROM: Final = 4 << 20  # ... this much was unpacked: blank flash may be packed as it likes
 
-IMAGE_SUFFIXES: Final = {
-    ".bin": ImageFormat.BIN,
-    ".hex": ImageFormat.HEX,
-    ".ihex": ImageFormat.HEX,
-    ".ihx": ImageFormat.HEX,
-    ".s19": ImageFormat.SREC,
-    ".s28": ImageFormat.SREC,
-    ".s37": ImageFormat.SREC,
-    ".srec": ImageFormat.SREC,
-    ".mot": ImageFormat.SREC,
-    ".titxt": ImageFormat.TI_TXT,
-    ".elf": ImageFormat.ELF,
-}
 PACKAGE_SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 NOTES: Final = frozenset({"", ".txt", ".md", ".json", ".toml", ".xml", ".html", ".pdf", ".sig"})
 """Suffixes of what may lie beside an image and is skipped."""
 
-NUMBERED: Final = re.compile(r"(.+\.bin)_([1-9][0-9]?)")
-
-UNREADABLE: Final = {
-    ".rar": "the RAR format has no public description and no free writer",
-    ".pack": "the cloud takes it for modules; what is in it is not documented",
-    ".mini_1": "a module's own package, not documented",
-    ".mini_2": "a module's own package, not documented",
-    ".py": "a script for modules that run Python, no image of a microcontroller",
-}
-"""Suffixes that the cloud takes and nobody can interpret, and why."""
+NEIGHBOURS: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+"""Names that a desktop leaves beside files, in lower case."""
 
 
 class Opened(NamedTuple):
@@ -64,16 +41,10 @@ class Closed(NamedTuple):
 Item = Opened | bytes | Closed
 
 
-def suffix_of(name: str) -> str:
-    """Lower case, with its dot; empty where there is none."""
-    base = name.rpartition("/")[2]
-    stem, dot, suffix = base.rpartition(".")
-    return f".{suffix.lower()}" if dot and stem else ""
-
-
-def format_of(name: str) -> ImageFormat | None:
-    """What the suffix says that is in the file; None: it says nothing."""
-    return ImageFormat.BIN if NUMBERED.fullmatch(name) else IMAGE_SUFFIXES.get(suffix_of(name))
+def is_neighbour(name: str) -> bool:
+    """What a desktop puts beside files: macOS keeps attributes in ``__MACOSX/`` and ``._name``."""
+    steps = name.split("/")
+    return steps[0] == "__MACOSX" or steps[-1].startswith("._") or steps[-1].lower() in NEIGHBOURS
 
 
 def damaged(what: str, where: str, expected: str = "", found: str = "") -> ImageRejected:
@@ -82,14 +53,17 @@ def damaged(what: str, where: str, expected: str = "", found: str = "") -> Image
 
 
 def check_name(raw: bytes, where: str) -> str:
-    """The name, where it is a plain relative path of printable ASCII.
+    """The name, where it is a plain relative path of printable ASCII; empty: the archive's own
+    folder. A ``./`` before it, as tar writes one, says nothing.
 
     Raises ImageRejected for everything that could mean another file than it seems to: absolute
     paths, drives, backslashes, empty and dotted steps, control characters, other alphabets.
     """
     expected = f"a relative path of at most {NAME_BYTES} printable ASCII characters"
     shown = ascii(raw[:NAME_BYTES].decode("latin-1"))
-    name = raw.decode("latin-1")
+    name = raw.decode("latin-1").removeprefix("./")
+    if raw == b"./":
+        return ""
     bad_step = any(step in ("", ".", "..") for step in name.removesuffix("/").split("/"))
     bad_character = any(not " " <= char <= "~" or char in '\\:*?"<>|' for char in name)
     if len(raw) > NAME_BYTES or bad_step or bad_character:

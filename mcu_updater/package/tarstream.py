@@ -30,7 +30,18 @@ BLOCK: Final = 512
 _MAGICS: Final = (b"ustar\x0000", b"ustar  \x00")  # POSIX, GNU
 _FILE, _DIRECTORY, _PAX = (b"0", b"\x00"), b"5", (b"x", b"g")
 _PAX_BYTES: Final = BLOCK
-_HARMLESS: Final = frozenset({"mtime", "atime", "ctime", "comment"})
+_HARMLESS: Final = frozenset({"mtime", "atime", "ctime", "comment", "uid", "gid", "uname", "gname"})
+_HARMLESS_OF: Final = (
+    "LIBARCHIVE.xattr.",
+    "LIBARCHIVE.creationtime",
+    "SCHILY.xattr.",
+    "SCHILY.acl.",
+    "SCHILY.fflags",
+    "SCHILY.dev",
+    "SCHILY.ino",
+    "SCHILY.nlink",
+)
+"""Attributes of files that libarchive and star keep; none of them renames or resizes."""
 _OTHER_TYPES: Final = {
     b"1": "a hard link",
     b"2": "a symbolic link",
@@ -130,10 +141,11 @@ class TarReader:
             self._size, self._stage = size, _Stage.PAX
             return
         name = check_name(raw, where)
-        if kind == _DIRECTORY or name.endswith("/"):
+        if kind == _DIRECTORY or not name or name.endswith("/"):
             if size:
                 raise damaged("a directory with data", where, "no data", f"{size} bytes")
-            self._census.enter(name, 0, where)
+            if name:
+                self._census.enter(name, 0, where)
             return
         if kind not in _FILE:
             found = _OTHER_TYPES.get(kind, f"type {kind!a}")
@@ -157,7 +169,8 @@ class TarReader:
             key, equals, _ = record[len(digits) + 1 :].partition(b"=")
             if not equals or not record.endswith(b"\n"):
                 raise damaged("pax header is damaged", self._where, "length key=value", "another")
-            if key.decode("latin-1") not in _HARMLESS:
+            known = key.decode("latin-1")
+            if known not in _HARMLESS and not known.startswith(_HARMLESS_OF):
                 expected = f"only {', '.join(sorted(_HARMLESS))}"
                 raise damaged("pax header changes a file", self._where, expected, ascii(key))
             text = text[length:]

@@ -147,7 +147,8 @@ class ZipReader:
         described = bool(flags & _DESCRIBED)
         if described and method == STORED:
             raise damaged("a stored file tells no size", where, "its size in the header", "none")
-        self._census.enter(name, None if described else size, where)
+        if name:
+            self._census.enter(name, None if described else size, where)
         self._files += 1
         self._name, self._open_at = name, self._offset
         self._flags, self._method = flags, method
@@ -155,7 +156,7 @@ class ZipReader:
         self._found_crc = self._made = self._taken = 0
         if method == DEFLATED:
             self._inflater = Inflater(interval_of(header[30 + length :]), name)
-        if name.endswith("/"):
+        if not name or name.endswith("/"):
             if size or packed or described:
                 raise damaged("a directory with data", where, "no data", f"{packed} bytes")
             self._chain()
@@ -194,7 +195,7 @@ class ZipReader:
         if disk:
             raise damaged("file lies in another volume", self._where, "volume 0", str(disk))
         self._listed += 1
-        said = _said(name, flags, method, crc, packed, size, offset)
+        said = _said(name.removeprefix(b"./"), flags, method, crc, packed, size, offset)
         self._centrals = sha256(self._centrals + said).digest()
 
     def _end(self, header: bytes) -> None:

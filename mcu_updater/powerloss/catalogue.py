@@ -13,7 +13,7 @@ from mcu_updater.board import Board, Trial
 from mcu_updater.board.strategies import check_strategy, default_strategy
 from mcu_updater.delta.receiver import PART_MAX
 from mcu_updater.errors import UsageError
-from mcu_updater.image import SNIFF_SIZE, ImageFormat, sniff
+from mcu_updater.image import ImageFormat, sniff, sniff_size
 from mcu_updater.loader import checkpoint_room
 from mcu_updater.package import Kind, Source, build
 from mcu_updater.powerloss import signed
@@ -157,7 +157,7 @@ def filled(part: str, size: int | None, fmt: Format, strategy: Strategy | None =
 def with_file(target: Target, package: bytes) -> Target:
     """*target*, upgraded to the image in *package*. Raises ImageRejected where it does not fit."""
     image = _flashed(target, package)
-    fmt = sniff(package[:SNIFF_SIZE])
+    fmt = sniff(package[: sniff_size(package)])
     if fmt not in _FORMAT_NAMES:
         raise UsageError(
             "no scenario for this format", expected=", ".join(_FORMAT_NAMES), found=fmt.value

@@ -41,6 +41,7 @@ class ImageReport:
     inner: str
     placed: bool
     segments: tuple[tuple[int, int], ...]  # address, size
+    memories: tuple[str, ...]  # that each segment lies in; none where it is not placed
     entry: int | None
     stack: int | None
     reset: int | None
@@ -64,7 +65,7 @@ def image_view(report: ImageReport) -> list[RenderableType]:
         files = ", ".join(name for name, _ in report.members)
         parts.append(Text(f"\nfiles: {files}"))
     if len(report.segments) > 1:
-        parts += [Text("\nsegments", style="bold"), _segments(report.segments)]
+        parts += [Text("\nsegments", style="bold"), _segments(report.segments, report.memories)]
     parts += [Text("\nmemory", style="bold"), Text(_drawn(report))]
     good = [fit for fit in report.fits if not fit.why]
     if good:
@@ -114,16 +115,20 @@ def _vectors(report: ImageReport) -> str:
     return f"{said}; {', '.join(report.problems)}" if report.problems else f"{said}; sane"
 
 
-def _segments(segments: Sequence[tuple[int, int]]) -> Table:
+def _segments(segments: Sequence[tuple[int, int]], memories: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("from", "to", "size", "gap behind"):
         table.add_column(name, justify="right", no_wrap=True)
-    for (address, size), after in zip(segments, [*segments[1:], None], strict=True):
+    table.add_column("memory")
+    named = memories or [""] * len(segments)
+    for (address, size), after, memory in zip(segments, [*segments[1:], None], named, strict=True):
         if table.row_count == _LISTED:
-            table.add_row("...", "", f"{len(segments) - _LISTED} more", "")
+            table.add_row("...", "", f"{len(segments) - _LISTED} more", "", "")
             break
         gap = "" if after is None else size_text(after[0] - address - size)
-        table.add_row(address_text(address), address_text(address + size - 1), size_text(size), gap)
+        table.add_row(
+            address_text(address), address_text(address + size - 1), size_text(size), gap, memory
+        )
     return table
 
 

@@ -1,7 +1,7 @@
 """A whole image as the flasher wants it: what belongs where, sorted, without overlap.
 
-The decoders are strict and say line and column. Here is what only the whole can tell: records that
-contradict each other, gaps, and whether the chip has room.
+The decoders are strict and say line and column. Here is what only the whole and the chip can tell:
+whether there is room, and whether the image is made for the place where it goes.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mcu_updater.errors import ImageRejected, address_text
-from mcu_updater.image import Extent, open_decoder, sniff
+from mcu_updater.image import Extent, Rule, check_vector_table
+from mcu_updater.image.memory import FLASH, Region, region_of
+from mcu_updater.image.vectors import looks_like_vectors, place_of, signed_header_size
 from mcu_updater.stm32.chip import Chip, Sector
 
 ERASED = b"\xff"
+_FLASH = (FLASH.addresses.start, FLASH.addresses.stop)
+_LISTED = 8  # parts that an error names
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +72,6 @@ class Firmware:
         ]
 
 
-def read_firmware(data: bytes, base: int) -> Firmware:
-    """Decode a whole file. *base*: where a raw binary goes; the other formats say it themselves.
-
-    Raises ImageRejected, and never tries another format after that.
-    """
-    decoder = open_decoder(sniff(data[:16]), base)
-    extents = decoder.feed(data)
-    decoder.finish()
-    return join(extents)
-
-
 def join(extents: Iterable[Extent]) -> Firmware:
     """Sort and join. Records may repeat what others said, but not contradict it."""
     parts: list[tuple[int, bytearray]] = []
@@ -127,19 +120,55 @@ def holes_in(chip: Chip, span: range) -> list[range]:
 
 
 def check_fits(firmware: Firmware, chip: Chip) -> None:
-    """Raise ImageRejected unless every byte lies in the chip's flash."""
-    runs = runs_of(chip.sectors)
+    """Raise ImageRejected unless every byte lies in the chip's flash; it names what does not."""
+    outside = [s for s in firmware.segments if not chip.covers(s.address, s.stop)]
+    if not outside:
+        return
     flash = " and ".join(
-        f"{address_text(run.start)} up to {address_text(run.stop)}" for run in runs
+        f"{address_text(run.start)} up to {address_text(run.stop)}" for run in runs_of(chip.sectors)
     )
-    for segment in firmware.segments:
-        if chip.covers(segment.address, segment.stop):
-            continue
-        begins_inside = bool(chip.sectors_of(segment.address, segment.address + 1))
-        raise ImageRejected(
-            "image is too big for the chip" if begins_inside else "image lies outside the flash",
-            where=chip.name,
-            expected=f"{flash}, {chip.size} bytes",
-            found=f"{address_text(segment.address)} up to {address_text(segment.stop)}",
-            then="Nothing was changed; is it built for this part, is --base right?",
-        )
+    begins_inside = any(chip.sectors_of(s.address, s.address + 1) for s in outside)
+    elsewhere = [s for s in outside if _memory(s, chip) is not FLASH]
+    some_fits = len(elsewhere) == len(outside) < len(firmware.segments)
+    raise ImageRejected(
+        "image is too big for the chip"
+        if begins_inside
+        else "part of the image lies outside the flash"
+        if some_fits
+        else "image lies outside the flash",
+        where=chip.name,
+        expected=f"{flash}, {chip.size} bytes",
+        found=", ".join(_described(s, chip) for s in outside[:_LISTED]),
+        then="Nothing was changed"
+        if some_fits
+        else "Nothing was changed; is it built for this part, is --base right?",
+        rule=Rule.OUTSIDE if some_fits else "",
+    )
+
+
+def _memory(segment: Segment, chip: Chip) -> Region:
+    own = (Region("option bytes", chip.option_bytes),) if chip.option_bytes else ()
+    return region_of(segment.address, own)
+
+
+def _described(segment: Segment, chip: Chip) -> str:
+    return (
+        f"{address_text(segment.address)} up to {address_text(segment.stop)} "
+        f"({len(segment.data)} bytes, {_memory(segment, chip).name})"
+    )
+
+
+def check_starts(firmware: Firmware) -> None:
+    """Raise ImageRejected for a vector table that is not for the place where it goes.
+
+    As the updater judges an image before its first erase; but there is no slot here, so the reset
+    vector must lie within the image. In a signed image the table stands behind MCUboot's header.
+    Where flash begins, there must be one; elsewhere data may stand, which look like none.
+    """
+    first, *_ = firmware.within(*_FLASH) or firmware.segments
+    skipped = signed_header_size(first.data)
+    start = first.address + skipped
+    place = place_of(start, max(s.stop for s in firmware.within(*_FLASH) or firmware.segments))
+    head = first.data[skipped:]
+    if start == FLASH.addresses.start or looks_like_vectors(head):
+        check_vector_table(head, start, len(place))

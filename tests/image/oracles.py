@@ -61,7 +61,7 @@ def _converted(command: list[str], path: Path) -> Segments | None:
         done = subprocess.run(command, capture_output=True, check=False, timeout=_TIMEOUT_S)
         if done.returncode or not out.exists():
             return None
-        decoder = SrecDecoder(frozenset({Allow.NO_END, Allow.TERMINATOR, Allow.WIDTHS}))
+        decoder = SrecDecoder(frozenset({Allow.NO_END, Allow.TERMINATOR}))
         data = out.read_bytes()
         if not data:
             return None

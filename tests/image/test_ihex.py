@@ -109,12 +109,12 @@ REFUSED = {
     "02 after 04": (
         text(BASE, SEGMENT),
         "line 2, column 8: segment and linear addresses are mixed",
-        "expected type 04 throughout, found type 02",
+        "or zero before another, found type 02 while type 04 says 0x0800_0000",
     ),
     "04 after 02": (
         text(SEGMENT, DATA, BASE),
         "line 3, column 8: segment and linear addresses are mixed",
-        "expected type 02 throughout, found type 04",
+        "expected type 02 throughout, or zero before another, found type 04 while type 02 says ",
     ),
     "05 length": (
         text(hex_line(5, 0, b"\x08\x00\x00")),
@@ -132,12 +132,12 @@ REFUSED = {
         "expected 0000, found 0001",
     ),
     "05 twice": (
-        text(ENTRY, DATA, ENTRY),
+        text(ENTRY, DATA, hex_line(5, 0, b"\x08\x00\x42\x01")),
         "line 3, column 10: start address is given twice",
-        "expected one, 0x0800_4101, found 0x0800_4101",
+        "expected one, 0x0800_4101, found 0x0800_4201",
     ),
     "03 twice": (
-        text(hex_line(3, 0, bytes(4)), hex_line(3, 0, bytes(4))),
+        text(hex_line(3, 0, bytes(4)), hex_line(3, 0, bytes(3) + b"1")),
         "line 2, column 10: start address is given twice",
         "0x0000_0000",
     ),

@@ -6,18 +6,21 @@ import struct
 
 import pytest
 from decoding import hex_line, srec_line, text
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcu_updater.errors import ImageRejected
 from mcu_updater.image import (
     PACKAGES,
     SNIFF_SIZE,
+    Allow,
     BinaryDecoder,
     HexDecoder,
     ImageFormat,
+    Rule,
     SrecDecoder,
     TiTxtDecoder,
+    identify,
     open_decoder,
     restore,
     sniff,
@@ -40,21 +43,20 @@ DECODERS = {
         (b"S0", ImageFormat.SREC),
         (b"S315", ImageFormat.SREC),
         (b"S4", ImageFormat.SREC),
-        (b"S", ImageFormat.BIN),
-        (b"Sx", ImageFormat.BIN),
-        (b"s0", ImageFormat.BIN),
-        (b"\n:10", ImageFormat.BIN),
+        (b"s0", ImageFormat.SREC),
+        (b"\n:10", ImageFormat.HEX),
+        (b"\r\n\n\r\nS1", ImageFormat.SREC),
+        (b"\n" * 1000 + b":10", ImageFormat.HEX),
         (b"\x00\x80\x00\x20", ImageFormat.BIN),
         (b"\x7fELF", ImageFormat.ELF),
         (b"@8000\n", ImageFormat.TI_TXT),
         (b"@F0\r\n", ImageFormat.TI_TXT),
         (b"@\x30\x00\x20", ImageFormat.BIN),
-        (b"@zzz", ImageFormat.BIN),
+        (b"@80O0\n31 40 00 03 B2 40", ImageFormat.TI_TXT),
         (b"PK\x03\x04", ImageFormat.ZIP),
         (b"\x1f\x8b\x08\x00", ImageFormat.GZIP),
         (b"firmware.bin".ljust(257, b"\0") + b"ustar\x0000", ImageFormat.TAR),
         (b"firmware.bin".ljust(257, b"\0") + b"ustar  \0", ImageFormat.TAR),
-        (b"firmware.bin".ljust(257, b"\0") + b"UStar", ImageFormat.BIN),
         (b"\x00\x80\x00\x20".ljust(257, b"\0") + b"ustar", ImageFormat.BIN),
     ],
 )
@@ -68,10 +70,63 @@ RAM = st.one_of(  # code RAM and CCM, SRAM, AXI SRAM, SRAM of D2 and D3; each 2 
 )
 
 
-@given(RAM, st.integers(0, (1 << 32) - 1))
-def test_no_cortex_m_image_is_taken_for_anything_else(stack_words: int, reset: int) -> None:
-    image = struct.pack("<II", 4 * stack_words, reset)
-    assert sniff(image) is sniff(image[:SNIFF_SIZE]) is ImageFormat.BIN
+CODE = st.one_of(  # flash, at its own place or at 0, and code RAM
+    st.integers(base // 2, (base + (2 << 20)) // 2 - 1).map(lambda half: 2 * half + 1)
+    for base in (0x0800_0000, 0x0000_0000, 0x1000_0000)
+)
+
+
+@given(RAM, st.lists(CODE, min_size=1, max_size=15))
+def test_no_cortex_m_image_is_taken_for_anything_else(stack_words: int, codes: list[int]) -> None:
+    image = struct.pack(f"<{1 + len(codes)}I", 4 * stack_words, *codes)
+    assert sniff(image) is sniff(image[: sniff_size(image[:SNIFF_SIZE])]) is ImageFormat.BIN
+    assert sniff_size(image[:SNIFF_SIZE]) <= 16
+
+
+TEXTS = [
+    b"S",
+    b"Sx",
+    b"@zzz",
+    b"hello\n",
+    b"hello" + bytes(100),
+    b"hello\n" + b"\xff" * 100,
+    b"; built by ci\n:10",
+    b"\xba020000040800F2\n",
+    b"\x1a020000040800F2\n",
+    b"\0:020000040800F2\n",
+    "прошивка для платы".encode(),
+    b"h\0e\0l\0l\0o\0",
+    b"\0h\0e\0l\0l\0o",
+    b"firmware.bin".ljust(257, b"\0") + b"UStar",
+    b"\n" * 2000,
+    b"{}",
+    b" " * 20,
+    b"\n\n hello",
+]
+
+
+@pytest.mark.parametrize("first_bytes", TEXTS)
+def test_text_is_no_raw_binary(first_bytes: bytes) -> None:
+    for size in {sniff_size(first_bytes[:4]), sniff_size(first_bytes), len(first_bytes)}:
+        with pytest.raises(ImageRejected, match="text, and no image format") as caught:
+            sniff(first_bytes[:size])
+        assert caught.value.rule in (Rule.RAW, Allow.COMMENTS)
+    assert identify("a.bin", first_bytes, raw=True) is ImageFormat.BIN
+
+
+@given(st.binary(min_size=16, max_size=64))
+@settings(max_examples=300)
+def test_what_is_decided_is_decided_by_as_many_bytes_as_are_asked_for(data: bytes) -> None:
+    def decided(some: bytes) -> str:
+        try:
+            return sniff(some).value
+        except ImageRejected as error:
+            return error.what
+
+    size = sniff_size(data)
+    while size < len(data) and sniff_size(data[:size]) > size:
+        size = sniff_size(data[:size])
+    assert decided(data[:size]) == decided(data)
 
 
 def test_an_image_needs_four_bytes_and_a_name_the_whole_header() -> None:

@@ -42,6 +42,17 @@ def test_long_runs_are_read_like_single_lines() -> None:
     assert merged(extents) == {0x8000: SIXTEEN * 40 + b"\1"}
 
 
+def test_a_blank_behind_the_last_byte_and_a_capital_q_as_ti_writes_them() -> None:
+    plain = text("@8000", *[LINE] * 20, "01 02", "@F000", "03", "q")
+    blank = text("@8000", *[LINE + " "] * 20, "01 02 ", "@F000", "03 ", "Q")
+    assert decode(TiTxtDecoder(), blank) == decode(TiTxtDecoder(), plain)
+    for reset in (False, True):
+        found = decode_in_parts(TiTxtDecoder(), bytewise(blank), reset)
+        assert found == decode(TiTxtDecoder(), plain)
+    mixed = text("@8000", *[LINE, LINE + " "] * 20, "01 02", "@F000", "03", "q")
+    assert len(decode(TiTxtDecoder(), mixed)) == 42
+
+
 REFUSED = {
     "no section": (text(LINE, "q"), "line 1, column 1: data before the first section"),
     "no address": (text("@", "q"), "line 1, column 2: section has no address"),
@@ -54,12 +65,12 @@ REFUSED = {
         text("@00", "01 02", LINE, "q"),
         "line 3, column 1: line before this one is short; expected 16 bytes",
     ),
-    "17 bytes": (text("@00", LINE + " 10"), "line 2, column 48: line is too long"),
+    "17 bytes": (text("@00", LINE + " 10"), "line 2, column 49: line is too long"),
     "odd digit": (text("@00", "01 2", "q"), "line 2, column 5: line is no TI-TXT line"),
     "not hex": (text("@00", "01 2G", "q"), "line 2, column 5: line is no TI-TXT line"),
     "no blank": (text("@00", "0102", "q"), "line 2, column 3: line is no TI-TXT line"),
-    "blank at the end": (text("@00", "01 ", "q"), "line 2, column 4: line is no TI-TXT line"),
-    "upper Q": (text("@00", "01", "Q"), "line 3, column 1: line is no TI-TXT line"),
+    "two blanks at the end": (text("@00", "01  ", "q"), "line 2, column 4: line is no TI-TXT line"),
+    "blank behind q": (text("@00", "01", "q "), "line 3, column 1: line is no TI-TXT line"),
     "nothing": (b"", "line 1, column 1: image is empty"),
     "q only": (text("q"), "line 1, column 1: image holds no data"),
     "no q": (text("@00", "01"), "line 3, column 1: q line is missing"),

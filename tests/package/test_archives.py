@@ -105,7 +105,8 @@ def test_junk_ends_in_the_typed_error(junk: bytes, kind: str) -> None:
         "/app.bin",
         "a/../app.bin",
         "a//app.bin",
-        "./app.bin",
+        ".//app.bin",
+        "././app.bin",
         "C:app.bin",
         "a\\app.bin",
         "app\x01.bin",
@@ -270,3 +271,39 @@ def test_gzip_headers_with_every_field(flags: int) -> None:
     head += b"comment\0" if flags & 16 else b""
     head += struct.pack("<H", zlib.crc32(head) & 0xFFFF) if flags & 2 else b""
     assert read(head + body, list(range(60))) == IMAGE
+
+
+NEIGHBOURS = ["__MACOSX/._app.bin", "._app.bin", ".DS_Store", "sub/Thumbs.db", "sub/desktop.ini"]
+
+
+@EVERY_KIND
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_what_a_desktop_leaves_beside_an_image_is_no_image(kind: str, place: str) -> None:
+    beside = {name: bytes.fromhex("00051607") + bytes(60) for name in NEIGHBOURS}
+    files = {**beside, "app.bin": IMAGE} if place == "before" else {"app.bin": IMAGE, **beside}
+    package = packed(kind, files)
+    for step in (1, 1024, len(package)):
+        assert read(package, list(range(0, len(package), step))) == IMAGE
+
+
+@EVERY_KIND
+def test_a_folder_that_is_packed_as_a_dot(kind: str) -> None:
+    files = {"./": b"", "./sub/": b"", "./sub/notes.txt": b"n", "./app.bin": IMAGE}
+    assert read(packed(kind, files), []) == IMAGE
+    twice = packed(kind, {"app.bin": IMAGE, "./app.bin": IMAGE})
+    assert "name comes twice" in refusal(twice).message
+
+
+def test_pax_headers_may_carry_what_neither_renames_nor_resizes() -> None:
+    def with_headers(**headers: str) -> bytes:
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            info = tarfile.TarInfo("app.bin")
+            info.size, info.pax_headers = len(IMAGE), headers
+            archive.addfile(info, io.BytesIO(IMAGE))
+        return out.getvalue()
+
+    good = {"LIBARCHIVE.xattr.com.apple.quarantine": "MDA4Mw", "SCHILY.dev": "1", "uid": "501"}
+    assert read(with_headers(**good), []) == IMAGE
+    for bad in ({"SCHILY.realsize": "9"}, {"GNU.sparse.name": "b.bin"}, {"hdrcharset": "BINARY"}):
+        assert "pax header changes a file" in refusal(with_headers(**bad)).message

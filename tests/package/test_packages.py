@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from flash_emulator import load_part
 from mcu_updater.board import Board
 from mcu_updater.errors import ImageRejected
+from mcu_updater.image.names import UNREADABLE
 from mcu_updater.package import Entry, File, Kind, PackageDecoder, Source, Wanted, build
 from mcu_updater.package.manifest import NAME, parse, render
-from mcu_updater.package.rules import UNREADABLE
 from mcu_updater.quectel.center import Package, Plan
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.updater import Outcome
@@ -176,7 +176,7 @@ def test_numbered_parts_are_joined(kind: str) -> None:
         ({"readme.txt": b"no image"}, "package holds no image"),
         ({"a.bin": b"\x00\x40"}, "file is too short to be an image"),
         ({"a.bin": hex_of(OTHER)}, "suffix and content disagree"),
-        ({"a.hex": OTHER}, "suffix and content disagree"),
+        ({"a.hex": OTHER}, "control character in the text"),
         ({"a.bin": zipped({"b.bin": IMAGE})}, "a package in a package"),
         ({"a.elf": b"\x7fELF" + bytes(60)}, "an ELF file cannot be read as a stream"),
         *(({f"a{suffix}": b"x"}, "nobody can tell what this file is") for suffix in UNREADABLE),

@@ -174,6 +174,6 @@ def test_a_state_of_another_package_is_not_taken(package, tmp_path):
         process.wait()
     assert json.loads(state.read_text())["module"]["firmware"]["versions"] == {"STM32": "7"}
     other = tmp_path / "other.bin"
-    other.write_bytes(b"other")
+    other.write_bytes(PACKAGE[:-1])
     options = ("--package", other, "--state", state, "--target-version", "2_0_0")
     assert "other packages" in refused(*options, code=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from emulated_chip import PARTS
 from hypothesis import given
@@ -10,10 +12,11 @@ from hypothesis import strategies as st
 from flash_emulator import load_part
 from mcu_updater.cli.chips import chip_of, chips_with, choose_chip
 from mcu_updater.errors import ImageRejected, UsageError
-from mcu_updater.image import Extent
+from mcu_updater.files.segments import assemble
+from mcu_updater.image import Extent, Rule
 from mcu_updater.stm32.chip import Chip, chip_of_geometry
 from mcu_updater.stm32.estimate import LineSpeed, erase_s, estimate
-from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, join, read_firmware
+from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, check_starts, join
 from mcu_updater.stm32.plan import Erase, EraseKind, covered_sectors, make_plan
 
 BASE = 0x0800_0000
@@ -31,7 +34,8 @@ def firmwares(draw: st.DrawFn) -> Firmware:
         if data:
             extents.append(Extent(at, data, 0))
         at += len(data) + 1
-    return join(extents or [Extent(BASE, b"x", 0)])
+    image = assemble(extents or [Extent(BASE, b"x", 0)])
+    return Firmware(tuple(Segment(*segment) for segment in image.segments))
 
 
 @given(firmwares(), st.sets(st.integers(0, 5)), st.booleans())
@@ -121,14 +125,6 @@ def test_what_does_not_fit_is_rejected(segment):
         check_fits(Firmware((segment,)), SMALL)
 
 
-def test_a_damaged_hex_file_is_never_taken_for_binary():
-    good = b":0400000000200008D4\n:00000001FF\n"
-    assert read_firmware(good, BASE).segments == (Segment(0, bytes.fromhex("00200008")),)
-    for bad in (good.replace(b"D4", b"D5"), b"\xef\xbb\xbf" + good, good[:-13]):
-        with pytest.raises(ImageRejected):
-            read_firmware(bad, BASE)
-
-
 @pytest.mark.parametrize("name", PARTS)
 def test_every_part_is_found_by_pid_and_size(name):
     part = load_part(name)
@@ -159,3 +155,51 @@ def test_the_estimate_is_the_sum_of_the_frames():
     assert not estimate(
         make_plan(unknown, plan.firmware), LineSpeed(115_200), checksum=True
     ).is_complete
+
+
+def vectored(start: int, reset: int, size: int = 64) -> Firmware:
+    head = struct.pack("<II", 0x2000_2000, reset)
+    return Firmware((Segment(start, head + bytes(size - 8)),))
+
+
+def test_what_goes_to_flash_begins_with_vectors_for_that_place() -> None:
+    check_starts(vectored(0x0800_0000, 0x0800_0021))
+    check_starts(vectored(0x0800_0000, 0x0800_0101))  # blank bytes at its end were cut off
+    signed = struct.pack("<IIHH", 0x96F3_B83D, 0, 32, 0).ljust(32, b"\0")
+    inner = vectored(0x0800_0020, 0x0800_0041).segments[0].data
+    check_starts(Firmware((Segment(0x0800_0000, signed + inner),)))
+    check_starts(Firmware((Segment(0x0807_F000, b"settings, no code"),)))
+    ram = Segment(0x0000_0000, b"itcm")
+    check_starts(Firmware((ram, *vectored(0x0800_0000, 0x0800_0021).segments)))
+
+
+@pytest.mark.parametrize(
+    ("firmware", "what"),
+    [
+        (vectored(0x0800_0000, 0x0800_8101), "image linked for another address"),
+        (vectored(0x0800_0000, 0x0800_8101, 0x2000), "image linked for another address"),
+        (vectored(0x0800_8000, 0x0800_0101), "image linked for another address"),
+        (vectored(0x0800_0000, 0x0800_0020), "reset vector has no Thumb bit"),
+        (Firmware((Segment(0x0800_0000, b"\xff" * 64),)), "initial stack pointer is not aligned"),
+        (Firmware((Segment(0x0800_0000, bytes(64)),)), "initial stack pointer is not in RAM"),
+        (Firmware((Segment(0x0800_0000, bytes(7)),)), "image is shorter than its vector table"),
+    ],
+)
+def test_what_would_not_start_is_told_before_anything_is_erased(
+    firmware: Firmware, what: str
+) -> None:
+    with pytest.raises(ImageRejected, match=what) as caught:
+        check_starts(firmware)
+    assert caught.value.rule == Rule.VECTORS
+
+
+def test_what_lies_in_another_memory_is_named() -> None:
+    flash, ram = Segment(BASE, b"code"), Segment(0x2000_0000, b"data")
+    with pytest.raises(ImageRejected, match="part of the image lies outside the flash") as caught:
+        check_fits(Firmware((flash, ram)), SMALL)
+    assert caught.value.rule == Rule.OUTSIDE
+    assert "0x2000_0000 up to 0x2000_0004 (4 bytes, RAM)" in caught.value.found
+    for segments in ((ram,), (flash, Segment(BASE + 4090, b"1234567"))):
+        with pytest.raises(ImageRejected) as caught:
+            check_fits(Firmware(segments), SMALL)
+        assert caught.value.rule == ""  # nothing to keep, or too big
