@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from mcu_updater.center.reading import CenterFile
 from mcu_updater.center.store import Ending, Store, exists_already
 from mcu_updater.center.trouble import Terms
 from mcu_updater.errors import UsageError
+from mcu_updater.storage import disturb_again, undisturbed
 
 DAY_S = 86_400.0
 SOME_DAY_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -84,26 +85,9 @@ _worker: _Worker | None = None  # of this process
 def _start_worker(file: CenterFile, path: Path, terms: Terms, epoch_s: float) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us: it hears of it as well
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+    disturb_again()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = _Worker(file, Store.open(path), terms, epoch_s)
-
-
-_ENDS = (signal.SIGINT, signal.SIGTERM)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Signals wait for the end of the block, where they can be told to."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:
@@ -142,7 +126,7 @@ def run_fleet(
     start = (file, path, terms, epoch_s)
     with ProcessPoolExecutor(jobs, context, _start_worker, start) as pool:
         try:
-            with _undisturbed():  # a worker that is begun by half complains at length
+            with undisturbed():  # a worker that is begun by half complains at length
                 running = [pool.submit(_run_in_worker, device) for device in devices]
             for done in as_completed(running):
                 yield done.result()

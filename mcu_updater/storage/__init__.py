@@ -2,14 +2,17 @@
 
 from mcu_updater.storage.lock import FileInUse, Holder, hold
 from mcu_updater.storage.output import STDOUT, check_output, is_same_file, new_file, write_whole
+from mcu_updater.storage.undisturbed import disturb_again, undisturbed
 
 __all__ = [
     "STDOUT",
     "FileInUse",
     "Holder",
     "check_output",
+    "disturb_again",
     "hold",
     "is_same_file",
     "new_file",
+    "undisturbed",
     "write_whole",
 ]

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mcu_updater.errors import PortError
+from mcu_updater.storage.undisturbed import undisturbed
 
 _NAME_BYTES = 200
 _GUARD_AT = 1 << 30  # the byte that Windows locks: far behind the text, which others read
@@ -62,25 +63,16 @@ def hold(path: Path, *, follow: bool = True) -> Iterator[None]:
 
     Raises FileInUse at once where somebody else has it, PortError where no lock file can be made.
     """
-    lock = lock_file(path, follow=follow)
+    lock, descriptor = lock_file(path, follow=follow), None
     try:
-        descriptor = _take(lock)
-    except OSError as error:
-        raise PortError(
-            "cannot be locked, so it cannot be changed",
-            where=str(path),
-            found=f"{lock}: {error.strerror or error}",
-            then="Nothing was changed",
-        ) from error
-    if descriptor is None:
-        raise FileInUse(path, _holder(lock))
-    try:
-        _sign(descriptor)
+        with undisturbed():
+            descriptor = _taken(path, lock)
+            _sign(descriptor)
         yield
     finally:
-        with suppress(OSError):  # Windows does not remove what is open; it blocks nobody
-            lock.unlink()
-        os.close(descriptor)
+        if descriptor is not None:
+            with undisturbed():
+                _give_back(lock, descriptor)
 
 
 def lock_file(path: Path, *, follow: bool = True) -> Path:
@@ -95,6 +87,27 @@ def _holder(lock: Path) -> Holder | None:
     with suppress(OSError, ValueError, TypeError):
         return Holder(**json.loads(lock.read_text(encoding="utf-8")))
     return None
+
+
+def _taken(path: Path, lock: Path) -> int:
+    try:
+        descriptor = _take(lock)
+    except OSError as error:
+        raise PortError(
+            "cannot be locked, so it cannot be changed",
+            where=str(path),
+            found=f"{lock}: {error.strerror or error}",
+            then="Nothing was changed",
+        ) from error
+    if descriptor is None:
+        raise FileInUse(path, _holder(lock))
+    return descriptor
+
+
+def _give_back(lock: Path, descriptor: int) -> None:
+    with suppress(OSError):  # Windows does not remove what is open; it blocks nobody
+        lock.unlink()
+    os.close(descriptor)
 
 
 def _take(lock: Path) -> int | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from mcu_updater.errors import PortError, UsageError
+from mcu_updater.storage.undisturbed import undisturbed
 
 STDOUT = Path("-")
 """What an output is called that goes to standard output."""
@@ -52,22 +53,27 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             return
         if found is not None and not os.access(path, os.W_OK):
             raise PermissionError(0, "the file is read-only")
-        target = Path(os.path.realpath(path))
-        temporary, file = _beside(target)
-        try:
-            with file:
-                yield file
-                file.flush()
-                _inherit(file.fileno(), found)
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-        _settle(target.parent)
+        with _written_beside(Path(os.path.realpath(path)), found) as file:
+            yield file
     except OSError as error:
         _refuse(path, error)
+
+
+@contextmanager
+def _written_beside(target: Path, found: os.stat_result | None) -> Iterator[BinaryIO]:
+    temporary = _name_beside(target)
+    try:
+        with _opened(temporary) as file:
+            yield file
+            file.flush()
+            _inherit(file.fileno(), found)
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        with undisturbed(), suppress(OSError):
+            temporary.unlink()
+        raise
+    _settle(target.parent)
 
 
 def check_output(path: Path, *, inputs: Iterable[Path] = (), force: bool = False) -> None:
@@ -128,12 +134,15 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
-def _beside(target: Path) -> tuple[Path, BinaryIO]:
-    """A new file in the same folder, which is on the same file system."""
+def _name_beside(target: Path) -> Path:
+    """Of a new file in the same folder, which is on the same file system."""
     name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
-    temporary = target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    return target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+
+
+def _opened(temporary: Path) -> BinaryIO:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    return temporary, os.fdopen(os.open(temporary, flags, _NEW_MODE), "w+b")
+    return os.fdopen(os.open(temporary, flags, _NEW_MODE), "w+b")
 
 
 def _inherit(descriptor: int, old: os.stat_result | None) -> None:

@@ -528,6 +528,7 @@ def test_children_end_with_their_parent(name: str, number: signal.Signals, world
         words = [*world.words(name), "--devices", "200", "--jobs", "2"]
     process = world.start(words)
     until(lambda: count_in(process.pid) > 2, process.said)
+    time.sleep(0.5)  # Python loses what is raised while it forks: by then it has
     os.kill(process.pid, number)
     assert process.wait() in (128 + number, -number), process.said()
     until(lambda: is_gone(process.pid), lambda: "it left children")
