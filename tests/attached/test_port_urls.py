@@ -76,7 +76,9 @@ def package(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def module(package: Path, tmp_path: Path) -> Iterator[str]:
-    with serving("--package", package, "--speed", 10, "--link", tmp_path / "tty") as process:
+    with serving(
+        "--package", package, "--raw", "--speed", 10, "--link", tmp_path / "tty"
+    ) as process:
         yield os.path.realpath(where(process))
 
 
@@ -98,7 +100,7 @@ def test_over_a_pty(
 
 
 def test_over_tcp(package: Path) -> None:
-    with serving("--package", package, "--speed", 10, "--tcp", "127.0.0.1:0") as process:
+    with serving("--package", package, "--raw", "--speed", 10, "--tcp", "127.0.0.1:0") as process:
         port = open_port(where(process))
         assert upgrade(port) == TRAPS
         port.close()

@@ -26,7 +26,7 @@ SERVED = ("--component", "STM32", "--target-version", "2_0_0", "--tcp", "127.0.0
 
 
 def test_an_upgrade_with_a_quarter_second_each_way(package):
-    with serving("--package", package, *SERVED) as served:
+    with serving("--package", package, "--raw", *SERVED) as served:
         port_number = int(where(served).rpartition(":")[2])
         with delayed(port_number, 0.25, 0.05) as relay:
             port = open_port(f"socket://127.0.0.1:{relay}")
@@ -35,7 +35,7 @@ def test_an_upgrade_with_a_quarter_second_each_way(package):
 
 
 def test_a_link_that_is_slower_than_the_timeout_shows_how_slow_it_is(package):
-    with serving("--package", package, *SERVED) as served:
+    with serving("--package", package, "--raw", *SERVED) as served:
         port_number = int(where(served).rpartition(":")[2])
         with delayed(port_number, 0.4) as relay:
             port = open_port(f"socket://127.0.0.1:{relay}")

@@ -358,10 +358,13 @@ def test_a_metastable_erase_changes_between_reads() -> None:
         assert all(f & o == o for f, o in zip(found, units(8, 8), strict=True))
 
 
-@pytest.mark.parametrize("outcome", [Outcome.BLANK, Outcome.WEAK, Outcome.AFTER])
-def test_other_cut_erases_read_blank(outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "boots"), [(Outcome.BLANK, 3), (Outcome.WEAK, 1), (Outcome.AFTER, 3)]
+)
+def test_other_cut_erases_read_blank(outcome: Outcome, boots: int) -> None:
+    """A weak one for one boot: later reads may show zeros again."""
     device = cut_erase(outcome)
-    for _ in range(3):
+    for _ in range(boots):
         assert device.read(BASE + SECTOR, SECTOR) == b"\xff" * SECTOR
         device.power_on()
 
