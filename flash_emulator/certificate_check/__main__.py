@@ -1,4 +1,9 @@
-"""The command line; see the package."""
+"""The command line; see the package.
+
+Exit codes: 0 confirmed, all of it, and nothing was found; 1 refused; 2 usage; 3 a sample holds;
+4 confirmed within fewer outcomes or readings than there are; 5 it lists violations. The highest
+that is true.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from flash_emulator.certificate_check import NotConfirmed, confirm
+from flash_emulator.certificate_check.verdict import REFUSED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,11 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         factory = getattr(importlib.import_module(module), name)
         options = {"sample": chosen.sample, "seed": chosen.seed, "head": chosen.head}
-        print(confirm(chosen.file, factory, **options))
+        verdict = confirm(chosen.file, factory, **options)
     except NotConfirmed as error:
         print(f"not confirmed: {error}")
-        return 1
-    return 0
+        return REFUSED
+    print(verdict)
+    return verdict.exit_code
 
 
 if __name__ == "__main__":

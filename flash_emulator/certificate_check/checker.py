@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,10 +10,13 @@ from typing import Any
 
 from flash_emulator import CutAt, EmulatedFlash, Operation, Outcome, PowerLoss, Reading
 from flash_emulator.certificate_check.boots import Reads, ended, most_flipped, powered, state_key
-from flash_emulator.certificate_check.file import Certificate, NotConfirmed, Slice, Unseen, read
+from flash_emulator.certificate_check.container import NotConfirmed
+from flash_emulator.certificate_check.file import Certificate, read
+from flash_emulator.certificate_check.schema import CUT, OUTCOMES
+from flash_emulator.certificate_check.unseen import Slice, Unseen
+from flash_emulator.certificate_check.verdict import Verdict
 from flash_emulator.certificate_check.walk import Left, Walk
-
-_CUT = re.compile(r"(?:(\d+)([a-z])|@(\d+)|z)(?:~([^\s.!~]+))?(?:!([0-9a-z+]+))?")
+from flash_emulator.fingerprints import fingerprints
 
 
 class _Moment(BaseException):
@@ -29,9 +31,10 @@ class Checker:
     ) -> None:
         self.certificate = certificate
         self.subject = subject
-        self.outcomes = {code: Outcome(o) for code, o in certificate.header["outcomes"].items()}
+        self.outcomes = {OUTCOMES[code]: code for code in certificate.header["outcomes"]}
         self.readings = [Reading(reading) for reading in certificate.header["readings"]]
         self.cuts = 0
+        self.left_out = 0
         self._start = flash.fork(), rest
         self._start[0].draws_by_place = True
         self.state = lru_cache(4096)(self._state)
@@ -45,6 +48,9 @@ class Checker:
             if found is not None and any(self._unseen(each).spans for each in _way(path)):
                 self._really(path, reads, found)
             ways += [new for new in self._other_ways(reads, walk.flash) if new not in ways]
+        for reads in self.certificate.boots[self.certificate.paths[path]]:
+            if reads not in ways:
+                raise NotConfirmed(f"{path}: bits read {reads}: no boot looks at these units")
 
     def _other_ways(self, reads: Reads, flash: EmulatedFlash) -> list[Reads]:
         """What else a state is booted in, after *flash* was booted in one way."""
@@ -58,6 +64,7 @@ class Checker:
                 left -= 1
             elif not left and is_tried and Reading.FLIPPED in self.readings:
                 flipped.append(Reads(flips=reads.flips | {unit}))
+        self.left_out += not all_tried
         others = (each for each in self.readings if each is not Reading.FLIPPED or not all_tried)
         return [*flipped, *map(Reads, others)]
 
@@ -75,26 +82,28 @@ class Checker:
 
     def _state(self, path: str) -> Left:
         """The state at the end of *path*, with all forgotten that the certificate forgets."""
-        if path not in self.certificate.paths:
-            raise NotConfirmed(f"{path}: other states are reached over this one: it is not listed")
         flash, rest = self._start if path == "-" else self._cut(self.state(_way(path)[-2]), path)
-        twin, expected = self._unseen(path).forgotten(flash), self.certificate.paths[path]
+        unseen, expected = self._unseen(path), self.certificate.paths[path]
+        if not unseen.fits(flash):
+            raise NotConfirmed(f"{path}: what is unknown is no range of units of this part")
+        twin = unseen.forgotten(flash)
         found = state_key(twin, rest) if twin is not None else "one that may hold what is excluded"
         if twin is None or found != expected:
             raise NotConfirmed(f"{path}: expected state {expected}, found {found}")
+        if Unseen.held_by(twin) != unseen:
+            raise NotConfirmed(f"{path}: less is called unknown than the state says nothing of")
         return twin, rest
 
     def _cut(self, state: Left, path: str) -> Left:
         """Boot *state* up to the last cut of *path*."""
-        parsed = _CUT.fullmatch(path.rpartition(".")[2])
-        if parsed is None:
-            raise NotConfirmed(f"{path}: its last part is no cut")
-        operation, outcome, moment, way, reads = parsed.groups()
+        parsed = CUT.fullmatch(path.rpartition(".")[2])
+        assert parsed is not None  # the file was read
+        operation, code, moment, _, way, reads = parsed.groups()
         flash = powered(state[0], Reads.parse(reads))
         boot = self.subject.boot(flash, state[1])
         flash.watch = _AtMoment(int(moment or 0))
         if operation:
-            flash.supply = CutAt(int(operation), self.outcomes[outcome])
+            flash.supply = CutAt(int(operation), self._outcome(code, path))
         try:
             found = ended(boot.run())
         except (PowerLoss, _Moment):
@@ -103,7 +112,15 @@ class Checker:
             if operation or moment or found[1]:
                 raise NotConfirmed(f"{path}: the last cut is never reached, found {found}")
         flash.watch = None
-        return self.left(flash), dict(boot.surviving())[way or ""]
+        ways = dict(boot.surviving())
+        if (way or "") not in ways:
+            raise NotConfirmed(f"{path}: power never comes back in the way {way or ''!r}")
+        return self.left(flash), ways[way or ""]
+
+    def _outcome(self, code: str, path: str) -> Outcome:
+        if OUTCOMES[code] not in self.outcomes:
+            raise NotConfirmed(f"{path}: the search did not try the outcome {OUTCOMES[code]}")
+        return OUTCOMES[code]
 
     def _really(self, path: str, reads: Reads, expected: object) -> None:
         """The same cuts with nothing forgotten."""
@@ -149,22 +166,64 @@ def confirm(
     sample: int = 0,
     seed: int = 0,
     head: str = "",
-) -> str:
-    """Check all states, or a *sample* of them; in words what was done. Raises NotConfirmed.
+) -> Verdict:
+    """Check all states, or a *sample* of them. Raises NotConfirmed with what does not hold.
 
-    *head*: the one that the certificate must have, where that is known.
+    *head*: the one that the certificate must have, where that is known. What can be asked without
+    a boot is asked of the whole file in any case.
     """
     certificate = read(path)
     if head not in ("", certificate.head):
         raise NotConfirmed(f"another certificate: expected head {head}, found {certificate.head}")
     subject, flash, rest = factory(certificate.header["world"])
+    _made_of(certificate, subject, flash, rest)
     checker, paths = Checker(certificate, subject, flash, rest), list(certificate.paths)
     count = min(sample or len(paths), len(paths))
     if count < len(paths):
         paths = random.Random(seed).sample(paths, count)  # noqa: S311
     for each in paths:
         checker.check(each)
-    return (
-        f"confirmed: {count} of {certificate.totals['states']} states, {checker.cuts} cuts tried; "
-        f"violations: {certificate.totals['violations']}; head {certificate.head}"
+    return _verdict(checker, len(paths))
+
+
+_KINDS = {
+    "tool": "program",
+    "part": "part",
+    "subject": "subject",
+    "given": "subject",
+    "start": "device at the start",
+}
+
+
+def _made_of(certificate: Certificate, subject: Any, flash: EmulatedFlash, rest: Any) -> None:
+    """It must be for what is here. Raises NotConfirmed with what differs."""
+    here, there = fingerprints(subject, flash, rest), certificate.header["made_of"]
+    for kind, facts in here.items():
+        found = there[kind]
+        for name in {**facts, **found}:
+            if facts.get(name) != found.get(name):
+                expected, other = (one.get(name, "nothing") for one in (facts, found))
+                what = f"a certificate for another {_KINDS[kind]}: {name} {other}"
+                raise NotConfirmed(f"{what}; here it is {expected}")
+
+
+def _verdict(checker: Checker, checked: int) -> Verdict:
+    certificate = checker.certificate
+    header, violations = certificate.header, certificate.totals["violations"]
+    kinds = [tuple(s.violation) for s in certificate.segments.values() if s.violation]
+    loops = [("live", "the run never comes to rest")] * (violations - len(kinds))
+    return Verdict(
+        checked=checked,
+        states=len(certificate.unseen),
+        cuts=checker.cuts,
+        violations=violations,
+        kinds=(*((question, text) for question, text in kinds), *loops),
+        world=header["world"],
+        subject=header["made_of"]["subject"]["name"],
+        seed=header["made_of"]["start"]["seed"],
+        merge=header["merge"],
+        outcomes=tuple(checker.outcomes),
+        readings=tuple(checker.readings),
+        left_out=checker.left_out,
+        head=certificate.head,
     )

@@ -1,67 +1,42 @@
-"""What the file says, and whether it is whole: chain, totals, all that it mentions."""
+"""What the file says, and whether it is whole: all that can be asked without a boot."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import blake2b, sha256
+from pathlib import Path
 from typing import Any
 
-from flash_emulator import EmulatedFlash
-from flash_emulator.pages import Mark
-
-Slice = tuple[int, bytes]  # of a unit: where it begins, and what it is
-
-
-class NotConfirmed(BaseException):
-    """The certificate does not hold. No Exception, so that no subject can hide it."""
-
-
-class NotACertificate(NotConfirmed):
-    """The file is none, or was damaged: it says nothing that could hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """What a state says nothing of: ranges, but for the slices that units do not hold."""
-
-    spans: tuple[tuple[int, int], ...] = ()
-    excluded: tuple[tuple[int, frozenset[Slice]], ...] = ()
-
-    @classmethod
-    def of(cls, entry: dict[str, Any]) -> Unseen:
-        spans = tuple((low, end) for low, end in entry["unknown"])
-        excluded = tuple(
-            (unit, frozenset((begin, bytes.fromhex(data)) for begin, data in slices))
-            for unit, slices in entry["excluded"]
-        )
-        return cls(spans, excluded)
-
-    def forgotten(self, flash: EmulatedFlash) -> EmulatedFlash | None:
-        """*flash* with all of it forgotten; None where a unit may hold what it must not."""
-        if any(may_hold(flash, unit, each) for unit, slices in self.excluded for each in slices):
-            return None
-        twin = flash.fork()
-        for low, high in self.spans:
-            twin.forget(flash.part.base + low, high - low)
-        for unit, slices in self.excluded:
-            twin.cells.exclude(unit, slices)
-        return twin
+from flash_emulator import Reading
+from flash_emulator.certificate_check.boots import Reads
+from flash_emulator.certificate_check.container import NotACertificate, NotConfirmed, lines_of
+from flash_emulator.certificate_check.schema import (
+    BOOT,
+    FORMAT,
+    HEADER,
+    SEGMENT,
+    TOTALS,
+    VERSION,
+    check,
+    parsed,
+)
+from flash_emulator.certificate_check.unseen import Unseen
 
 
-def may_hold(flash: EmulatedFlash, unit: int, wanted: Slice) -> bool:
-    """Whether a read may ever give this slice: not if more bits differ than the ECC corrects."""
-    cells, (begin, data) = flash.cells, wanted
-    if cells.mark(unit) is Mark.UNKNOWN:
-        return wanted not in cells.not_held(unit)
-    raw = cells.raw(unit)
-    unsure = raw.metastable | raw.fading[0] | raw.fading[1] | raw.fading[2] if raw else 0
-    stored = cells.word(unit) >> 8 * begin & (1 << 8 * len(data)) - 1
-    differs = (stored ^ int.from_bytes(data, "little")) & ~(unsure >> 8 * begin)
-    return differs.bit_count() <= (1 if cells.code else 0)
+@dataclass(slots=True)
+class Listed:
+    """A segment, and the line that it stands in: the boot of a state, in one way of reading."""
+
+    state: str
+    reads: Reads
+    node: str
+    operations: int
+    signature: str
+    next: str | None
+    end: str
+    violation: list[str] | None
+    edges: dict[str, str]  # cuts by key
 
 
 @dataclass
@@ -70,90 +45,180 @@ class Certificate:
 
     header: dict[str, Any]
     paths: dict[str, str] = field(default_factory=dict)  # states, by path
+    levels: dict[str, int] = field(default_factory=dict)  # cuts that lead to a state
     unseen: dict[str, Unseen] = field(default_factory=dict)  # by state
-    boots: int = 0
-    segments: dict[str, dict[str, Any]] = field(default_factory=dict)  # by node
+    boots: dict[str, dict[Reads, None]] = field(default_factory=dict)  # by state
+    segments: dict[str, Listed] = field(default_factory=dict)  # by node
     totals: dict[str, Any] = field(default_factory=dict)
     head: str = ""
 
 
 def read(path: str) -> Certificate:
     """The certificate in the file. Raises NotConfirmed where the file is not whole."""
-    lines, chain = 0, "0" * 64
-    certificate = Certificate({})
+    reader = _Reader()
     try:
-        with gzip.open(path, "rb") as file:
-            for line in file:
-                entry, lines = json.loads(line), lines + 1
-                if entry["chain"] != chain:
-                    raise NotConfirmed(f"line {lines}: expected chain {chain}: {entry['chain']}")
-                chain = sha256(line.rstrip(b"\n")).hexdigest()
-                _take(certificate, entry, lines)
-    except (EOFError, zlib.error, ValueError, LookupError, TypeError, OSError) as error:
-        raise NotACertificate(f"line {lines + 1}: {_in_words(error)}") from error
-    certificate.head = chain
+        with Path(path).open("rb") as file:
+            for line, chain in lines_of(file):
+                reader.take(line, chain)
+    except OSError as error:
+        raise NotACertificate(f"cannot be read: {error.strerror or error}") from error
+    certificate = reader.certificate
+    certificate.head = reader.head
     _whole(certificate)
     return certificate
 
 
-def _in_words(error: Exception) -> str:
-    match error:
-        case EOFError():
-            return "the file is cut short"
-        case gzip.BadGzipFile() | zlib.error():
-            return f"no gzip file, or a damaged one: {error}"
-        case UnicodeDecodeError() | json.JSONDecodeError():
-            return "what is packed in it is no JSON text"
-        case OSError():
-            return f"cannot be read: {error.strerror or error}"
-        case KeyError():
-            return f"{error} is missing"
-        case _:
-            return "something else stands there than must stand in a certificate"
+class _Reader:
+    """Takes line after line; refuses what cannot stand where it does."""
+
+    def __init__(self) -> None:
+        self.certificate = Certificate({})
+        self.head = ""
+        self._lines = 0
+        self._path = ""  # of the line before
+
+    def take(self, line: bytes, chain: str) -> None:
+        self._lines += 1
+        where = f"line {self._lines}"
+        entry = parsed(line, self._lines)
+        if entry.get("chain", chain) != chain:
+            raise NotConfirmed(f"{where}: expected chain {chain}, found {entry['chain']}")
+        if self.certificate.totals:
+            raise NotConfirmed(f"{where}: something stands behind the totals")
+        if self._lines == 1:
+            self._header(entry)
+        elif "complete" in entry:
+            check(entry, TOTALS, where)
+            self.certificate.totals = entry
+            self.head = sha256(line).hexdigest()
+        else:
+            check(entry, BOOT, where)
+            self._boot(entry, where)
+
+    def _header(self, entry: dict[str, Any]) -> None:
+        found = entry.get("format"), entry.get("version")
+        if found[0] != FORMAT:
+            raise NotACertificate(f"not such a certificate: {found[0]!r}")
+        if found[1] != VERSION:
+            raise NotACertificate(f"a certificate of version {found[1]!r}; expected {VERSION}")
+        check(entry, HEADER, "line 1")
+        self.certificate.header = entry
+
+    def _boot(self, entry: dict[str, Any], where: str) -> None:
+        path, state = entry["path"], entry["state"]
+        reads = Reads(Reading(entry["reading"]), frozenset(entry["flips"]))
+        if reads.flips and reads.reading is not Reading.STABLE:
+            raise NotACertificate(f"{where}: units are flipped where reading is {reads.reading}")
+        if entry["unknown"] and not self.certificate.header["merge"]:
+            raise NotConfirmed(f"{where}: something is unknown where the search does not merge")
+        if path != self._path:
+            self._new_state(entry, where)
+            if reads != Reads():
+                raise NotConfirmed(f"{where}: {path}: its first boot flips no unit")
+        elif self.certificate.paths[path] != state:
+            raise NotConfirmed(f"{where}: {path} leads to two states")
+        elif Unseen.of(entry) != self.certificate.unseen[state]:
+            raise NotConfirmed(f"{where}: {path}: what is unknown differs from its line before")
+        boots = self.certificate.boots.setdefault(state, {})
+        if reads in boots:
+            raise NotConfirmed(f"{where}: {path}: the same boot stands twice")
+        boots[reads] = None
+        self._segments(entry, state, reads, where)
+
+    def _new_state(self, entry: dict[str, Any], where: str) -> None:
+        path, state, known = entry["path"], entry["state"], self.certificate
+        level = 0 if path == "-" else path.count(".") + 1
+        if path in known.paths:
+            raise NotConfirmed(f"{where}: {path} stands twice, and not in one place")
+        if state in known.unseen:
+            raise NotConfirmed(f"{where}: state {state} stands under two paths")
+        if (level == 0) != (not known.paths):
+            raise NotConfirmed(f"{where}: the first boot is that of path '-', and no other")
+        if level < known.levels.get(known.paths.get(self._path, ""), 0):
+            raise NotConfirmed(f"{where}: {path} stands behind longer paths")
+        if level and (path.rpartition(".")[0] or "-") not in known.paths:
+            raise NotConfirmed(f"{where}: {path}: the state on the way to it is not listed")
+        known.paths[path], known.levels[state] = state, level
+        known.unseen[state] = Unseen.of(entry)
+        self._path = path
+
+    def _segments(self, entry: dict[str, Any], state: str, reads: Reads, where: str) -> None:
+        expected: str | None = start_of(state, reads)
+        for found in entry["segments"]:
+            check(found, SEGMENT, f"{where}, a segment")
+            listed = Listed(state, reads, **found)
+            if expected is None or listed.node != expected:
+                raise NotConfirmed(f"{where}: expected node {expected}, found {listed.node}")
+            if listed.node in self.certificate.segments:
+                raise NotConfirmed(f"{where}: node {listed.node} stands twice")
+            if (listed.violation is not None or listed.next is not None) and listed.end:
+                raise NotConfirmed(f"{where}: node {listed.node} ends, and does not end at rest")
+            if listed.violation is not None and listed.next is not None:
+                raise NotConfirmed(f"{where}: node {listed.node} goes on after a violation")
+            self.certificate.segments[listed.node] = listed
+            expected = listed.next
 
 
-def _take(certificate: Certificate, entry: dict[str, Any], line: int) -> None:
-    if certificate.totals:
-        raise NotConfirmed(f"line {line}: something stands behind the totals")
-    if line == 1:
-        certificate.header = entry
-    elif "complete" in entry:
-        certificate.totals = entry
-    else:
-        certificate.paths[entry["path"]] = entry["state"]
-        certificate.unseen[entry["state"]] = Unseen.of(entry)
-        certificate.boots += 1
-        for segment in entry["segments"]:
-            certificate.segments.setdefault(segment["node"], segment)
+def start_of(state: str, reads: Reads) -> str:
+    """The node where a boot of *state* begins."""
+    return blake2b(bytes.fromhex(state) + str(reads).encode(), digest_size=17).hexdigest()
+
+
+# --- all of it together
 
 
 def _whole(certificate: Certificate) -> None:
-    """All that can be asked without a boot."""
-    header, totals, segments = certificate.header, certificate.totals, certificate.segments
-    if (header.get("format"), header.get("version")) != ("flash power-loss certificate", 2):
-        raise NotACertificate(f"not such a certificate: {header.get('format')!r}")
+    totals = certificate.totals
+    if not certificate.header:
+        raise NotACertificate("not such a certificate: nothing is packed in it")
     if not totals:
         raise NotACertificate("the file is cut short: no totals at its end")
-    if not totals["complete"]:
+    if not totals["complete"] or totals["stopped_by"]:
         raise NotConfirmed(f"the search was not complete, stopped by {totals['stopped_by']!r}")
+    _counted(certificate)
+    _joined(certificate)
+    _reached(certificate)
+
+
+def _counted(certificate: Certificate) -> None:
+    segments = certificate.segments
+    loops = {min(loop) for loop in _loops(segments)}
     found = {
         "states": len(certificate.unseen),
-        "boots": certificate.boots,
-        "edges": sum(len(c.split()) for s in segments.values() for c in s["edges"].values()),
-        "violations": sum(s["violation"] is not None for s in segments.values())
-        + len({min(loop) for loop in _loops(segments)}),
+        "boots": sum(map(len, certificate.boots.values())),
+        "edges": sum(len(c.split(" ")) for s in segments.values() for c in s.edges.values()),
+        "violations": sum(s.violation is not None for s in segments.values()) + len(loops),
     }
     for name, count in found.items():
-        if totals[name] != count:
-            raise NotConfirmed(f"totals say {totals[name]} {name}; the lines have {count}")
-    for node, segment in segments.items():
-        if lost := segment["edges"].keys() - certificate.unseen.keys():
-            raise NotConfirmed(f"node {node}: cuts come to {min(lost)}, which was never booted")
-        if segment["next"] is not None and segment["next"] not in segments:
-            raise NotConfirmed(f"node {node}: goes on at {segment['next']}, which is not there")
+        if certificate.totals[name] != count:
+            said = certificate.totals[name]
+            raise NotConfirmed(f"totals say {said} {name}; the lines have {count}")
 
 
-def _loops(segments: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
+def _joined(certificate: Certificate) -> None:
+    for node, segment in certificate.segments.items():
+        if segment.next is not None and segment.next not in certificate.segments:
+            raise NotConfirmed(f"node {node}: goes on at {segment.next}, which is not there")
+
+
+def _reached(certificate: Certificate) -> None:
+    """Every state is the end of a cut, from a state with one cut less; and of none with fewer."""
+    levels, nearest = certificate.levels, dict[str, int]()
+    for node, segment in certificate.segments.items():
+        behind = levels[segment.state] + 1
+        for key in segment.edges:
+            if key not in levels:
+                raise NotConfirmed(f"node {node}: cuts come to {key}, which was never booted")
+            nearest[key] = min(nearest.get(key, behind), behind)
+    for key, level in levels.items():
+        found = nearest.get(key)
+        if level and found is None:
+            raise NotConfirmed(f"state {key} is the end of no cut that is listed")
+        if found is not None and level and found != level:
+            raise NotConfirmed(f"state {key}: {level} cuts lead to it, and also {found}")
+
+
+def _loops(segments: dict[str, Listed]) -> Iterator[list[str]]:
     """Runs that come back to where they were: the nodes of each."""
     done: set[str] = set()
     for start in segments:
@@ -161,7 +226,7 @@ def _loops(segments: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
         node: str | None = start
         while node in segments and node not in done and node not in way:
             way[node] = None
-            node = segments[node]["next"]
+            node = segments[node].next
         if node in way:
             yield list(way)[list(way).index(node) :]
         done |= way.keys()

@@ -18,7 +18,9 @@ from flash_emulator import (
     UnknownContent,
 )
 from flash_emulator.certificate_check.boots import Reads, ended, powered, state_key
-from flash_emulator.certificate_check.file import NotConfirmed, Slice
+from flash_emulator.certificate_check.container import NotConfirmed
+from flash_emulator.certificate_check.file import Listed
+from flash_emulator.certificate_check.unseen import Slice
 
 if TYPE_CHECKING:
     from flash_emulator.certificate_check.checker import Checker
@@ -49,6 +51,7 @@ class Walk:
         self._path = path
         self._visited: set[str] = set()
         self._left: int = checker.certificate.header["operations"]
+        self._done = self._moments = 0
         key = bytes.fromhex(state_key(*state))
         self._enter(lambda like: blake2b(key + str(like).encode(), digest_size=17).hexdigest())
 
@@ -58,7 +61,7 @@ class Walk:
         try:
             end, violation = ended(self._boot.run(), self._point)
             if violation is None:
-                self._closed(self.flash.fork(), "at rest")
+                self._closed(self.flash.fork(), "at rest", "z")
         except _Loop:
             return None
         except _Endless:
@@ -74,7 +77,7 @@ class Walk:
     def _enter(self, name: Callable[[Reads], str]) -> None:
         """Begin the segment of a node, called *name* of how units are read."""
         segments = self._checker.certificate.segments
-        self._listed: list[tuple[Reads, dict[str, Any]]] = []
+        self._listed: list[tuple[Reads, Listed]] = []
         for like in self._alike():
             if (node := name(like)) in segments:
                 self._listed.append((like, segments[node]))
@@ -84,9 +87,19 @@ class Walk:
         if not self._listed:
             raise self._not(f"node {self._node} to be listed")
         unseen = self._checker.certificate.unseen
-        self._edges = {key: None for _, segment in self._listed for key in segment["edges"]}
+        self._edges = {key: None for _, segment in self._listed for key in segment.edges}
+        self._named = self._cuts_named()
         self._classes = list({unseen[key]: None for key in self._edges if unseen[key].spans})
         self._operations, self._signature = 0, blake2b(digest_size=16)
+
+    def _cuts_named(self) -> dict[str, str]:
+        """States by the cuts that come to them, where it is this boot that they are listed for."""
+        state = self._checker.certificate.paths[self._path]
+        for reads, listed in self._listed:
+            if reads == self._reads and (listed.state, listed.reads) == (state, reads):
+                cuts = ((key, cut) for key, text in listed.edges.items() for cut in text.split(" "))
+                return {cut.removeprefix("*"): key for key, cut in cuts}
+        return {}
 
     def _alike(self) -> Iterator[Reads]:
         """Ways of reading in which this boot would have been the same so far; its own first."""
@@ -123,8 +136,10 @@ class Walk:
     ) -> None:
         """End the segment; *name* is that of the node where the next one begins."""
         alike = list(self._alike())
-        like, segment = next((each for each in self._listed if each[0] in alike), (None, {}))
-        if like is None:
+        if self._named:
+            raise self._not(f"a cut {min(self._named)}, as it is listed")
+        like, segment = next((each for each in self._listed if each[0] in alike), (None, None))
+        if like is None or segment is None:
             raise self._not("a boot of its own in this way of reading, found none listed")
         following = name(like) if name is not None else None
         found = {
@@ -135,8 +150,8 @@ class Walk:
             "violation": violation,
         }
         for fact, value in found.items():
-            if value != segment[fact]:
-                raise self._not(f"{fact} {segment[fact]!r}, found {value!r}")
+            if value != getattr(segment, fact):
+                raise self._not(f"{fact} {getattr(segment, fact)!r}, found {value!r}")
 
     def _not(self, expected: str) -> NotConfirmed:
         how = str(self._reads).removeprefix("!") or "as they last were"
@@ -158,13 +173,15 @@ class Walk:
                 data = operation.data[at * size : (at + 1) * size]
                 address = operation.address + at * size
                 piece = replace(operation, address=address, data=data, done=1)
-            for outcome in self._checker.outcomes.values():
-                self._try(twin, piece, outcome)
+            self._done += 1
+            for outcome, code in self._checker.outcomes.items():
+                self._try(twin, piece, outcome, f"{self._done}{code}")
             if operation.done > 1:
                 twin.repeat(piece)
 
     def moment(self) -> None:
-        self._closed(self.flash.fork(), "at a moment")
+        self._moments += 1
+        self._closed(self.flash.fork(), "at a moment", f"@{self._moments}")
 
     def read(self, offset: int, size: int) -> None:
         """Who looks at what is unknown is told so by the device."""
@@ -172,24 +189,35 @@ class Walk:
     def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
         """As ``read``."""
 
-    def _try(self, flash: EmulatedFlash, operation: Operation, outcome: Outcome) -> None:
+    def _try(self, flash: EmulatedFlash, operation: Operation, outcome: Outcome, cut: str) -> None:
         twin = flash.fork()
         twin.supply = CutAt(1, outcome)
         try:
             twin.repeat(operation)
         except PowerLoss:
-            self._closed(twin, f"{operation}, {outcome}")
+            self._closed(twin, f"{operation}, {outcome}", cut)
         else:
             raise self._not(f"power to be lost in {operation}, found it complete")
 
-    def _closed(self, flash: EmulatedFlash, what: str) -> None:
-        """What a cut left must be listed."""
+    def _closed(self, flash: EmulatedFlash, what: str, cut: str) -> None:
+        """What a *cut* left must be listed; where this cut is named, for the state named so."""
         flash = self._checker.left(flash)
         for way, rest in self._boot.surviving():
             self._checker.cuts += 1
-            if not self._is_listed(flash, rest):
+            name = f"{cut}~{way}{self._reads}" if way else f"{cut}{self._reads}"
+            key = self._named.pop(name, None)
+            if key is not None:
+                self._is_as_named(flash, rest, key, name)
+            elif not self._is_listed(flash, rest):
                 found = state_key(flash, rest)
                 raise self._not(f"what a cut leaves to be listed ({what}, way {way!r}): {found}")
+
+    def _is_as_named(self, flash: EmulatedFlash, rest: Any, key: str, name: str) -> None:
+        unseen = self._checker.certificate.unseen[key]
+        twin = unseen.forgotten(flash)
+        if twin is None or state_key(twin, rest) != key:
+            found = state_key(flash, rest)
+            raise self._not(f"cut {name} to leave {key}, as it is listed, found {found}")
 
     def _is_listed(self, flash: EmulatedFlash, rest: Any) -> bool:
         """As it is, or when that is forgotten which one of the listed states leaves unknown."""

@@ -7,59 +7,70 @@
 
 ``flash_emulator.certificate_check`` reads it and shares no code with the search.
 
-**The file** is JSON lines, gzipped. Each line holds in ``chain`` the SHA-256 of the line before it,
-of all its bytes but the line end; 64 zeros in the first. *head* is that of the last line: whoever
-keeps the head, keeps the whole file. A file without its last line is cut short, and worth nothing.
+**The file** is JSON lines in one gzip member, with nothing behind it: no name, no time. A line is
+compact JSON, its fields in the order given here, ``chain`` last: the SHA-256 of the line before it,
+of all its bytes but the line end; 64 zeros in the first. No line is longer than 64 MiB. *head* is
+that of the last line: whoever keeps the head, keeps the whole file. A file without its last line is
+cut short, and worth nothing. Another field, order or notation than this is refused.
 
 First line, the header::
 
-    format, version      "flash power-loss certificate", 2
+    format, version      "flash power-loss certificate", 3
     world                what was explored, as the caller describes it: text by name
-    outcomes, readings   those that were tried; outcomes by their letter in a path
+    made_of              digests of program, part, subject, and of what the search began from:
+                         see ``flash_emulator/fingerprints.py``
+    outcomes, readings   those that were tried, in the order of their enumerations; outcomes by
+                         their letter in a path
     operations           of one boot; more is a violation of "live"
     merge                whether the search merges; then weak bits are metastable after a cut,
                          and the state is what ``Subject.representative`` makes of what is left
-    look                 ranges whose content was never taken for unknown
     formulas             how states, points and signatures are named
 
-Then one line for each boot, in the order of the search. A state is booted with no unit flipped
-first; where boots looked at metastable bits, in other ways, too, as ``reads.py`` has it::
+Then one line for each boot, level by level: those of the states that need fewest cuts first. The
+lines of one state stand together. It is booted with no unit flipped first; where boots looked at
+metastable bits, in other ways, too, as ``reads.py`` has it::
 
     state     key of the state that was booted
     path      the cuts that lead to it from the start, as in ``path.py``; "-" for none
     reading   how metastable bits were read in this boot
-    flips     units whose metastable bits read the opposite, where reading is stable
+    flips     units whose metastable bits read the opposite, where reading is stable; ascending
     unknown   ranges of the array, [first byte, behind the last], whose content is any content
     excluded  [unit, slices] of those of which something is known: they do not hold these slices,
               each [where in the unit it begins, its bytes in hex]
     segments  from the start to the first point, from there to the next ...; each has
-        node        the start of this boot, or the point where it begins
+        node        the start of this boot, or the point where it begins; no node stands twice
         operations, signature   what was done; a bulk program is as many as it has units
         next        the point where it ends; null at the end of the run
         end         the subject's word, at the end of the run
         violation   [question, text], or null
-        edges       the states that cuts come to: key, and which cuts; "*" marks merged ones
+        edges       the states that cuts come to, in the order of their keys: for each the cuts of
+                    this boot, as in a path and in the order of their text; "*" marks merged ones,
+                    which stand for others beside the one that is named
 
-A run that came to a point where another one had been before is not followed any further: what
-comes stands in the segment of that point. Last line: the totals of the report, whether the search
-is complete, else what stopped it, and the report's own ``chain`` as ``search``.
+A run that came to a point that stands in the file already is not followed any further: what comes
+stands there. Last line: the totals of all lines, whether the search is complete, else what stopped
+it.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from errno import EFBIG
 from hashlib import sha256
 from typing import Any, BinaryIO
 
 from flash_emulator.cells import Cells
 from flash_emulator.explore.path import OUTCOME_CODES, Path
 from flash_emulator.explore.report import Report
-from flash_emulator.explore.states import Expansion, Job, Key, Segment
+from flash_emulator.explore.states import Expansion, Job, Key, Node, Segment
+from flash_emulator.power import Outcome
+from flash_emulator.sensing import Reading
 
 FORMAT = "flash power-loss certificate"
-VERSION = 2
+VERSION = 3
+MOST_BYTES = 1 << 26  # of a line
 
 FORMULAS = {
     "state": "blake2b-128(flash.digest() + rest.digest)",
@@ -86,6 +97,7 @@ class CertificateWriter:
         self._zip: gzip.GzipFile | None = None
         self._chain = "0" * 64
         self._unseen: dict[Key, _Unseen] = {}
+        self._nodes: set[Node] = set()  # that stand in the file
 
     def begin(self, job: Job) -> None:
         """A search begins. One that was begun before is void."""
@@ -96,16 +108,17 @@ class CertificateWriter:
         self._zip = gzip.GzipFile("", "wb", compresslevel=1, fileobj=self._file, mtime=0)
         self._chain = "0" * 64
         self._unseen.clear()
+        self._nodes.clear()
         self._write(
             {
                 "format": FORMAT,
                 "version": VERSION,
                 "world": self._world,
-                "outcomes": {OUTCOME_CODES[outcome]: outcome for outcome in job.outcomes},
-                "readings": job.readings,
+                "made_of": job.made_of,
+                "outcomes": {OUTCOME_CODES[o]: o for o in Outcome if o in job.outcomes},
+                "readings": [reading for reading in Reading if reading in job.readings],
                 "operations": job.operations,
                 "merge": job.merge,
-                "look": sorted(job.look),
                 "formulas": FORMULAS,
             }
         )
@@ -122,9 +135,16 @@ class CertificateWriter:
                 "reading": expansion.reads.reading,
                 "flips": sorted(expansion.reads.flips),
                 **self._unseen.get(expansion.state, _KNOWN),
-                "segments": [_segment(segment) for segment in expansion.segments],
+                "segments": [_segment(segment) for segment in self._new(expansion.segments)],
             }
         )
+
+    def _new(self, segments: Sequence[Segment]) -> Sequence[Segment]:
+        """Those before the first that stands in the file; batches may find the same at a time."""
+        known = (i for i, segment in enumerate(segments) if segment.node in self._nodes)
+        new = segments[: next(known, len(segments))]
+        self._nodes.update(segment.node for segment in new)
+        return new
 
     def finish(self, report: Report) -> str:
         """Write the totals; return the head. *file* stays open."""
@@ -136,7 +156,6 @@ class CertificateWriter:
                 "boots": report.boots,
                 "edges": report.edges,
                 "violations": report.violation_count,
-                "search": report.chain,
             }
         )
         if self._zip is not None:
@@ -148,6 +167,8 @@ class CertificateWriter:
         if self._zip is None:
             raise ValueError("no search was begun: give the writer's begin to Search as began")
         line = json.dumps(entry | {"chain": self._chain}, separators=(",", ":")).encode()
+        if len(line) > MOST_BYTES:
+            raise OSError(EFBIG, f"a line of {len(line)} bytes; a certificate has {MOST_BYTES}")
         self._zip.write(line + b"\n")
         self._chain = sha256(line).hexdigest()
         return self._chain
@@ -172,5 +193,5 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "next": segment.next.hex() if segment.next is not None else None,
         "end": segment.end,
         "violation": segment.violation,
-        "edges": {key.hex(): " ".join(cuts) for key, cuts in edges.items()},
+        "edges": {key.hex(): " ".join(sorted(edges[key])) for key in sorted(edges)},
     }

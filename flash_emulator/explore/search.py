@@ -41,6 +41,7 @@ from flash_emulator.explore.states import (
 )
 from flash_emulator.explore.subject import Nothing, Rest, Subject
 from flash_emulator.explore.watchdog import OutOfTime
+from flash_emulator.fingerprints import fingerprints
 from flash_emulator.power import Outcome
 from flash_emulator.sensing import Reading
 
@@ -123,6 +124,7 @@ class Search:
         self._progress = progress
         self._observer = observer
         self._began = began
+        self._made_of = fingerprints(subject, self._flash, self._rest) if began else {}
         self._began_s = 0.0
         self.interrupt: KeyboardInterrupt | None = None  # that ended it
 
@@ -159,6 +161,7 @@ class Search:
             options.limits.patience_s,
             None if left_s is None else time.time() + left_s,
             options.options_at_risk,
+            made_of=self._made_of,
         )
 
     def _search(self, job: Job, tally: _Tally) -> Stop:

@@ -10,6 +10,7 @@ from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.reads import Reads
 from flash_emulator.explore.subject import Rest, Subject
+from flash_emulator.fingerprints import Fingerprints
 from flash_emulator.power import Outcome
 from flash_emulator.sensing import Reading
 
@@ -37,6 +38,7 @@ class Job:
     *look*: content of these ranges is never taken for unknown, since somebody looks at it.
     *name*: no other search has it. *boot_s*: how long a boot may do nothing new; *until*: when the
     search is out of time, as ``time.time()`` tells it, for other processes know no other clock.
+    *made_of*: for a certificate; empty where nobody writes one.
     """
 
     subject: Subject
@@ -49,6 +51,7 @@ class Job:
     boot_s: float | None = None
     until: float | None = None
     options_at_risk: bool = False
+    made_of: Fingerprints = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

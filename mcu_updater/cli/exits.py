@@ -28,6 +28,8 @@ BUG = 1
 POWER_CUT = 9
 STOPPED = 12
 DECLINED = 13
+SAMPLED = 14
+NARROWER = 15
 HUNG_UP, TERMINATED = 129, 143
 
 MEANINGS: dict[int, str] = {
@@ -45,6 +47,8 @@ MEANINGS: dict[int, str] = {
     NoBootloader.exit_code: "no boot ROM answers at the port",
     STOPPED: "watch: stopped between two steps, as SIGINT or SIGTERM asked",
     DECLINED: "declined: a question was not answered with yes; nothing was changed",
+    SAMPLED: "powerloss --check-sample: the sample holds; the rest was not looked at",
+    NARROWER: "powerloss --check: it holds, of a search that left outcomes or readings out",
     HUNG_UP: "hung up (SIGHUP)",
     INTERRUPTED: "interrupted (SIGINT)",
     interrupts.PIPE_CLOSED: "the reader of standard output has left",

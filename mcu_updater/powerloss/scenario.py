@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from hashlib import sha256
 
 from flash_emulator import load_part
 from mcu_updater.board import Board, Trial
@@ -99,6 +100,12 @@ class Scenario:
             "image": self.image,
             "seed": str(self.seed),
         }
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """SHA-256 of all that the scenario is made of, images and packages too, by field."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: sha256(repr(value).encode()).hexdigest() for name, value in values.items()}
 
     @property
     def options(self) -> ModuleOptions:

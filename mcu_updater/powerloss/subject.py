@@ -105,6 +105,10 @@ class BoardSubject(Subject):
         assert isinstance(rest, ModuleRest)
         return BoardBoot(self, flash, rest)
 
+    def fingerprints(self) -> dict[str, str]:
+        """For a certificate: it is of this scenario, image for image."""
+        return self.scenario.fingerprints
+
     def representative(self, flash: EmulatedFlash) -> EmulatedFlash:
         return representative(flash, self.trailers)
 

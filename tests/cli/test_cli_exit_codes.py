@@ -22,7 +22,7 @@ def board(tmp_path: Path) -> Path:
 
 
 def test_the_table_is_the_documented_one():
-    assert sorted(exits.MEANINGS) == [*range(14), 129, 130, 141, 143]
+    assert sorted(exits.MEANINGS) == [*range(16), 129, 130, 141, 143]
     classes = errors.UpdaterError.__subclasses__()
     assert {error.exit_code for error in classes} <= set(exits.MEANINGS)
     help_text = run("--help").stdout

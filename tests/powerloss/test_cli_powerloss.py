@@ -5,12 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner, Result
 
+from flash_emulator import Outcome, Reading
+from flash_emulator.certificate_check import Verdict
+from mcu_updater.cli import powerloss_path
 from mcu_updater.cli.entry import cli
 
 TINY = ["--size", "300", "--jobs", "1", "--quiet"]
@@ -41,8 +46,70 @@ def test_a_pass_with_all_its_evidence(tmp_path: Path) -> None:
     assert files["html"].read_text().startswith("<!")
     (certificate,) = (tmp_path / "certificates").iterdir()
     checked = run("--check", str(certificate), "--check-sample", "3")
-    assert checked.exit_code == 0, checked.output
-    assert "confirmed: 3 of" in checked.output
+    assert checked.exit_code == 14, checked.output
+    assert "sample of 3 of" in checked.output and "not confirmed" in checked.output
+    assert "of: mcu_updater.powerloss.subject.BoardSubject; part STM32L476xG" in checked.output
+    assert "taken for granted:" in checked.output
+
+
+def verdict(**fields: Any) -> Verdict:
+    world = {"part": "STM32L476xG", "strategy": "remap"}
+    known: dict[str, Any] = {"checked": 9, "states": 9, "cuts": 1, "violations": 0, "kinds": ()}
+    known |= {"world": world, "subject": "s", "seed": "0", "merge": True, "left_out": 0}
+    known |= {"outcomes": tuple(Outcome), "readings": tuple(Reading), "head": "0f"}
+    return Verdict(**{**known, **fields})
+
+
+HAZARD = {"part": "STM32L476xG", "strategy": "option-toggle"}
+LOST = ("safe", "option bytes lost: a cut in their change")
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        (verdict(), 0),
+        (verdict(checked=3), 14),
+        (verdict(outcomes=(Outcome.BEFORE,)), 15),
+        (verdict(readings=(Reading.STABLE,), checked=3), 15),
+        (verdict(violations=1, kinds=(("safe", "nothing runs"),)), 7),
+        (verdict(violations=1, kinds=(LOST,)), 7),
+        (verdict(violations=1, kinds=(LOST,), world=HAZARD), 0),
+        (verdict(violations=2, kinds=(LOST, ("live", "no rest")), world=HAZARD), 7),
+    ],
+    ids=["all", "sample", "outcomes", "readings", "found", "no hazard", "hazard", "and more"],
+)
+def test_what_a_check_comes_to(found: Verdict, code: int, monkeypatch: Any, tmp_path: Path) -> None:
+    (tmp_path / "one").touch()
+    monkeypatch.setattr(powerloss_path, "confirm", lambda *a, **k: found)
+    result = run("--check", str(tmp_path / "one"))
+    assert result.exit_code == code, result.output
+    assert found.summary in result.output
+
+
+def test_a_certificate_of_another_world_is_refused(tmp_path: Path) -> None:
+    """Made with one image, and said to be of another."""
+    run(*TINY, "--certificates", str(tmp_path))
+    (file,) = tmp_path.iterdir()
+    text = gzip.decompress(file.read_bytes())
+    assert _checked(file, text).exit_code == 14
+    for old, new, code, said in (
+        (b'"seed":"0"}', b'"seed":"1"}', 7, "another subject: seed"),
+        (b'"300b"', b'"301b"', 7, "another subject: images"),
+        (b'"good"', b'"fail"', 7, "another subject: name"),
+        (b'"seed":"0"}', b'"seed":"0","note":"x"}', 3, "no certificate of this command"),
+    ):
+        result = _checked(file, text.replace(old, new, 1))
+        assert (result.exit_code, said in result.output) == (code, True), result.output
+
+
+def _checked(file: Path, text: bytes) -> Result:
+    """With a chain that fits."""
+    chain, chained = "0" * 64, b""
+    for line in text.splitlines():
+        line = re.sub(rb'"chain":"[0-9a-f]{64}"\}$', b'"chain":"%s"}' % chain.encode(), line)
+        chain, chained = sha256(line).hexdigest(), chained + line + b"\n"
+    file.write_bytes(gzip.compress(chained, mtime=0))
+    return run("--check", str(file), "--check-sample", "1")
 
 
 @pytest.mark.parametrize(
