@@ -16,7 +16,13 @@ from mcu_updater.cli.exits import complain
 from mcu_updater.cli.fits import areas_of, fit, fits, image_size, link_address, sector_ranges
 from mcu_updater.cli.names import PART, PART_METAVAR, STRATEGY, NameChoice
 from mcu_updater.cli.options import together
-from mcu_updater.cli.reading import component_of_package, described, image_options, read_file
+from mcu_updater.cli.reading import (
+    component_of_package,
+    described,
+    image_options,
+    naming,
+    read_file,
+)
 from mcu_updater.cli.screen import show
 from mcu_updater.cli.switches import told
 from mcu_updater.errors import ImageRejected, UsageError, address_text
@@ -250,10 +256,11 @@ def check(ctx: click.Context, /, files: tuple[Path, ...], annotate: bool, **give
     for path in files:
         try:
             file = _read((path,), given, _base_of(chosen))
-            _check(file, chosen, given)
+            with naming(path):
+                _check(file, chosen, given)
         except ImageRejected as error:
             bad += 1
-            complain(f"{path}: {told(error)}")
+            complain(told(error))
             if annotate:
                 click.echo(annotation(path, error))
         else:
@@ -306,7 +313,8 @@ def annotation(path: Path, error: ImageRejected) -> str:
     place = _LINE.search(error.where)
     at = f",line={place[1]},col={place[2]}" if place else ""
     file = _escaped(str(path)).replace(":", "%3A").replace(",", "%2C")
-    return f"::error file={file}{at}::{_escaped(told(error))}"
+    text = told(error).removeprefix(f"{path}, ").removeprefix(f"{path}: ")
+    return f"::error file={file}{at}::{_escaped(text)}"
 
 
 def _escaped(text: str) -> str:

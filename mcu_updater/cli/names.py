@@ -12,6 +12,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from flash_emulator import Part, PartError, load_part, other_size_names, part_names
+from flash_emulator.part import is_part_file
+from mcu_updater.errors import ImageRejected, PortError, UpdaterError
 from mcu_updater.strategy import Strategy
 
 if TYPE_CHECKING:  # they can be subscripted at run time since click 8.2 or later
@@ -42,6 +44,8 @@ class PartName(_PartParameter):
         try:
             return load_part(value)
         except PartError as error:
+            if is_part_file(value):
+                raise _of_file(value, error) from error
             raise click.BadParameter(str(error), ctx=ctx, param=param) from error
 
     def shell_complete(
@@ -52,6 +56,14 @@ class PartName(_PartParameter):
         if "/" in incomplete or not found:
             return [CompletionItem(incomplete, type="file")]
         return found
+
+
+def _of_file(path: str, error: PartError) -> UpdaterError:
+    """A part file that cannot be read, or one that was read and is none: as of any other file."""
+    if isinstance(error.__cause__, OSError):
+        found = error.__cause__.strerror or str(error.__cause__)
+        return PortError("cannot be read", where=path, expected="a part file", found=found.lower())
+    return ImageRejected("is no sound part file", found=str(error), then="See docs/part-files.md")
 
 
 class ManifestPart(PartName):

@@ -84,5 +84,5 @@ def _source(text: str, component: str, version: str, part: str) -> Source:
         read = read_for_device(path)
         if read != data:  # written anew, as Intel HEX
             data, inside = read, path.with_suffix(".hex").name
-        check_for_device(str(path), data)
+        check_for_device(path, data)
     return Source(((inside, data),), component, version, part)

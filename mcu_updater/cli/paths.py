@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from mcu_updater.errors import PortError, UsageError
 from mcu_updater.storage import STDOUT, check_output, is_same_file
@@ -45,7 +46,20 @@ class KeptFile(click.Path):
         super().__init__(path_type=Path)
 
 
-INPUT, OUTPUT, KEPT = InputFile(), OutputFile(), KeptFile()
+class Folder(click.Path):
+    """A folder to write files into, which is made where it is missing."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        del ctx, param
+        return [CompletionItem(incomplete, type="dir")]
+
+
+INPUT, OUTPUT, KEPT, FOLDER = InputFile(), OutputFile(), KeptFile(), Folder()
 OUTPUT_OR_STDOUT = OutputFile(may_be_stdout=True)
 
 force_option = click.option("--force", is_flag=True, help="Replace the file if it exists.")

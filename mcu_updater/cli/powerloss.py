@@ -178,7 +178,7 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
 @answers.json_option("All numbers and films as one JSON object instead of a table.")
 @click.option(
     "--certificates",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=paths.FOLDER,
     help="Write a certificate of each search into this folder.",
 )
 @click.option("--replay", metavar="ID", help="Show, step by step, what happens on this path.")

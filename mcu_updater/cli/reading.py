@@ -7,7 +7,8 @@ strictly. Where one of those is asked to relax a rule, the image is read here an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -125,7 +126,8 @@ def read_file(
     Raises ImageRejected, and PortError where a file cannot be read.
     """
     asked = reading()
-    file = read_image(paths, base=base or 0, raw=asked.raw, wanted=wanted, allow=asked.allow)
+    with naming(paths[0]):
+        file = read_image(paths, base=base or 0, raw=asked.raw, wanted=wanted, allow=asked.allow)
     if not asked.only:
         return file
     if file.inner is ImageFormat.BIN and base is None:
@@ -169,26 +171,37 @@ def read_for_device(path: Path) -> bytes:
     """
     asked = reading()
     if asked.raw or not (asked.allow or asked.only):
-        return read_package(path, raw=asked.raw)
+        with naming(path):
+            return read_package(path, raw=asked.raw)
     from mcu_updater.files.writing import write_image  # bincopy: not for every start
 
     file = read_file([path])
     if file.inner is ImageFormat.BIN:
-        return read_package(path)
+        with naming(path):
+            return read_package(path)
     return write_image(file.image, ImageFormat.HEX)
 
 
-def check_for_device(name: str, data: bytes) -> None:
-    """Decode *data* as a device does, in one pass. Raises ImageRejected with the name."""
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What is rejected says of which file it is; several may stand on a command line."""
     try:
+        yield
+    except ImageRejected as error:
+        if error.where.startswith(str(path)):
+            raise
+        raise error.placed(f"{path}, {error.where}" if error.where else str(path)) from error
+
+
+def check_for_device(path: Path, data: bytes) -> None:
+    """Decode *data* as a device does, in one pass. Raises ImageRejected with the name."""
+    with naming(path):
         decoder = open_any(data[: sniff_size(data)], Wanted(), base=0)
         extents = list(decoder.feed(data))
         decoder.finish()
         assemble(extents, allow=reading().allow)
         for before, extent in pairwise(extents):
             _check_ascends(before, extent)
-    except ImageRejected as error:
-        raise error.placed(f"{name}, {error.where}") from error
 
 
 def _check_ascends(before: Extent, extent: Extent) -> None:

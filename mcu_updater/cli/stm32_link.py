@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import click
 
 from flash_emulator.an3155 import FIRST_RESERVED
-from mcu_updater.cli import answers
+from mcu_updater.cli import answers, paths
 from mcu_updater.cli.chips import BitReader, chip_of, chips_with, choose_chip, confirm_chip
 from mcu_updater.cli.names import PART, PART_METAVAR
 from mcu_updater.cli.options import together
@@ -295,7 +294,7 @@ port_options = together(
     ),
     click.option(
         "--cache",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=paths.FOLDER,
         metavar="FOLDER",
         help="What is remembered of chips.  [default: mcu-updater/chips in the user's cache]",
     ),

@@ -18,8 +18,10 @@ from mcu_updater.image import (
     ImageFormat,
     identify,
     open_decoder,
+    sniff,
     sniff_size,
 )
+from mcu_updater.image.formats import TEXTS
 from mcu_updater.image.names import NUMBERED
 from mcu_updater.package import Entry, PackageDecoder, Wanted
 from mcu_updater.package.rules import Opened
@@ -84,9 +86,28 @@ def read_package(path: Path, *, raw: bool = False) -> bytes:
     """
     paths = _parts([path])
     data = b"".join(_chunks(paths))
-    if data:
-        identify(path.name, data[: sniff_size(data)], raw=raw, where=str(path))
+    if data and not raw:
+        _check_told_alike(path, data)
     return data
+
+
+def _check_told_alike(path: Path, data: bytes) -> None:
+    """A device sees no name: what is a damaged text by its suffix must not be a raw binary to it.
+
+    Raises ImageRejected, where the text is damaged if it is one.
+    """
+    head = data[: sniff_size(data)]
+    fmt = identify(path.name, head, where=str(path))
+    if fmt not in TEXTS:
+        return
+    try:
+        alike = sniff(head) is fmt
+    except ImageRejected:
+        alike = False
+    if not alike:
+        decoder = open_decoder(fmt, 0)
+        decoder.feed(data)
+        decoder.finish()
 
 
 def _decoded(decoder: Decoder, head: bytes, chunks: Iterator[bytes]) -> Iterator[Extent]:

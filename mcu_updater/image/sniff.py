@@ -11,7 +11,8 @@ where no part of ours has any.
 
 What is printable text throughout its first 16 bytes is no raw binary, whatever else it may be: a
 page, a comment, a record whose first character was lost. One strange byte of 16 makes no
-difference; a vector table has three at least, in the upper halves of its addresses.
+difference; a vector table has three at least, in the upper halves of its addresses. Text in other
+codes than ASCII and UTF-8 has no such byte either: 64 bytes tell it.
 
 The answer is final. An image that breaks the rules of its format is refused; it is never tried as
 another one, for a damaged HEX file written to flash as text would do more harm than the error.
@@ -54,6 +55,9 @@ _TAR_MAGIC: Final = b"ustar"
 _TAR_MAGIC_AT: Final = 257  # POSIX.1-2017, pax, "ustar Interchange Format"
 _TI_TXT = re.compile(rb"@[0-9A-Fa-f]{3}|@[0-9A-Fa-f]{2}\r?\n", re.DOTALL)
 _PLAIN: Final = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\f\r")
+_CODED: Final = _PLAIN | frozenset(b"\b\v\x1b") | frozenset(range(0x80, 0x100))
+"""Bytes of a text in a code of 8 bits or of several bytes, or with colours for a terminal."""
+_CODED_WINDOW: Final = 64
 _PADDING: Final = b"\0\xff\x1a"  # behind a text that is shorter than a block
 _SHORTEST_TEXT: Final = 4  # characters, where padding follows
 
@@ -142,7 +146,7 @@ def sniff_size(first_bytes: bytes) -> int:
         return skipped + SNIFF_SIZE
     if not skipped and _may_be_tar(first_bytes):
         return _TAR_MAGIC_AT + len(_TAR_MAGIC)
-    return skipped + _WINDOW
+    return skipped + (_CODED_WINDOW if _may_be_coded(start) else _WINDOW)
 
 
 def _start_of(first_bytes: bytes) -> bytes:
@@ -153,7 +157,7 @@ def _start_of(first_bytes: bytes) -> bytes:
 def _is_told(four: bytes) -> bool:
     """Whether no more bytes can change the answer: a magic, or too much that is no text."""
     strange = sum(byte not in _PLAIN for byte in four)
-    may_be_text = strange <= _STRANGE or _is_foreign_text(four) or _may_be_wide(four)
+    may_be_text = strange <= _STRANGE or _may_be_coded(four) or _may_be_wide(four)
     return not (may_be_text or _may_be_tar(four)) or any(is_it(four) for is_it in _TELLS.values())
 
 
@@ -187,6 +191,25 @@ def _is_foreign_text(start: bytes) -> bool:
     return _is_utf8(start) and all(byte in _PLAIN or byte >= 0x80 for byte in start)
 
 
+def _may_be_coded(start: bytes) -> bool:
+    return _are_coded(start[:_WINDOW])
+
+
+def _is_coded_text(start: bytes) -> bool:
+    """Text in Latin-1, a code page of Windows or such, or a log with colours: no byte that a text
+    has not, and enough plain ones. Chance makes one of 700 such beginnings of 64 bytes."""
+    head = start[:_CODED_WINDOW].rstrip(_PADDING)
+    plain = sum(byte in _PLAIN for byte in head)
+    if len(head) == _CODED_WINDOW:
+        return _are_coded(head) and plain >= _CODED_WINDOW // 8
+    is_all = len(start) < _CODED_WINDOW and len(head) >= _WINDOW
+    return is_all and _are_coded(head) and plain * 4 >= len(head) * 3
+
+
+def _are_coded(text: bytes) -> bool:
+    return all(byte in _CODED for byte in text)
+
+
 def _may_be_wide(start: bytes) -> bool:
     """UTF-16 of plain characters: every other byte is zero. No vector table looks so: a reset
     vector begins with an odd byte, and a stack pointer does not end with zero."""
@@ -206,7 +229,8 @@ def _is_text(start: bytes) -> bool:
     strange = [byte for byte in text if byte not in _PLAIN]
     if len(strange) <= _STRANGE * (len(text) == _WINDOW):
         return True
-    return len(text) == len(head) and _is_foreign_text(text)
+    is_foreign = len(text) == len(head) and _is_foreign_text(text)
+    return is_foreign or _is_coded_text(start)
 
 
 def sniff(first_bytes: bytes, allow: Allowed = STRICT) -> ImageFormat:

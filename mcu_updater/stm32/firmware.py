@@ -163,12 +163,16 @@ def check_starts(firmware: Firmware) -> None:
 
     As the updater judges an image before its first erase; but there is no slot here, so the reset
     vector must lie within the image. In a signed image the table stands behind MCUboot's header.
-    Where flash begins, there must be one; elsewhere data may stand, which look like none.
+    Where flash begins, there must be one; elsewhere data may stand, which look like none. What does
+    not lie in flash at all is not judged: ``check_fits`` refuses it, and nothing forces that.
     """
-    first, *_ = firmware.within(*_FLASH) or firmware.segments
+    in_flash = firmware.within(*_FLASH)
+    if not in_flash:
+        return
+    first = in_flash[0]
     skipped = signed_header_size(first.data)
     start = first.address + skipped
-    place = place_of(start, max(s.stop for s in firmware.within(*_FLASH) or firmware.segments))
+    place = place_of(start, max(s.stop for s in in_flash))
     head = first.data[skipped:]
     if start == FLASH.addresses.start or looks_like_vectors(head):
         check_vector_table(head, start, len(place))

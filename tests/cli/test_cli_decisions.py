@@ -208,3 +208,38 @@ def test_a_package_is_made_of_what_a_device_takes(tmp_path: Path) -> None:
     assert run("package", "build", package, bom).exit_code == 3
     assert run("package", "build", package, bom, "--allow", "bom").exit_code == 0
     assert run("image", "inspect", package).exit_code == 0
+
+
+NO_RECORDS = (b"\x01\x02\x03\x04" * 20, b"\xb9\xcc\xbc\xfe" * 20, b"\0:00000001FF\n", b"\x80\x90\n")
+
+
+@pytest.mark.parametrize("suffix", ["hex", "s19", "titxt"])
+@pytest.mark.parametrize("data", NO_RECORDS)
+def test_what_a_name_calls_text_is_raw_to_no_device(
+    data: bytes, suffix: str, tmp_path: Path
+) -> None:
+    """A device sees no name, so the commands that hand it a file have to."""
+    path = tmp_path / f"app.{suffix}"
+    path.write_bytes(data)
+    for one in (*USING[:6], *TO_DEVICE):
+        code, complaint = command(one, path, tmp_path)
+        assert code == 3 and "column" in complaint, (one, complaint)
+
+
+def test_a_refusal_names_its_file(tmp_path: Path) -> None:
+    """Of two on a command line, too; ``image check`` says it once."""
+    good, bad = FIXTURES / "fixture-2.0.0.hex", tmp_path / "bad.hex"
+    bad.write_bytes(good.read_bytes().replace(b"\n", b"\n;\n", 1))
+    for arguments in (
+        ("image", "inspect", bad),
+        ("image", "check", good, bad),
+        ("image", "diff", good, bad),
+        ("delta", "make", good, bad, "-o", tmp_path / "out"),
+        ("flash", bad, "--port", "x"),
+        ("package", "build", tmp_path / "p.zip", good, bad),
+        ("update", bad, "--quiet", "--allow", "bom"),
+    ):
+        said = run(*arguments)
+        assert said.exit_code == 3
+        assert said.stderr.count(str(bad)) == 1, said.stderr
+        assert f"{bad}, line 2, column 1" in said.stderr, said.stderr

@@ -275,3 +275,43 @@ def test_interrupt_outside_a_session(board: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("mcu_updater.cli.main.load_board", load)
     assert run("board", "status", board).exit_code == 130
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "part show",
+        "device serve",
+        "board new new.board --version 1 --part",
+        "powerloss --states 1 --part",
+        "image check old.bin --part",
+        "update old.bin --part",
+        "info --port x --part",
+    ],
+)
+def test_a_part_file_is_judged_as_any_other_file(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("old.bin").write_bytes(OLD.read_bytes())
+    Path("folder.toml").mkdir()
+    Path("garbage.toml").write_bytes(bytes(range(256)))
+    Path("other.toml").write_text("a = 1\n")
+    for name, code in (
+        ("missing.toml", 4),
+        ("folder.toml", 4),
+        ("garbage.toml", 3),
+        ("other.toml", 3),
+        ("STM32L476xz", 2),
+    ):
+        result = run(*command.split(), name)
+        assert result.exit_code == code, (name, result.stderr)
+        assert name in result.stderr
+
+
+def test_a_folder_that_is_a_file_is_one_that_cannot_be_used(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"mine")
+    result = run("powerloss", "--size", 300, "--states", 1, "--quiet", "--certificates", file)
+    assert result.exit_code == 4 and str(file) in result.stderr
+    assert file.read_bytes() == b"mine"

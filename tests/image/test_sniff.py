@@ -80,7 +80,7 @@ CODE = st.one_of(  # flash, at its own place or at 0, and code RAM
 def test_no_cortex_m_image_is_taken_for_anything_else(stack_words: int, codes: list[int]) -> None:
     image = struct.pack(f"<{1 + len(codes)}I", 4 * stack_words, *codes)
     assert sniff(image) is sniff(image[: sniff_size(image[:SNIFF_SIZE])]) is ImageFormat.BIN
-    assert sniff_size(image[:SNIFF_SIZE]) <= 16
+    assert sniff_size(image[:SNIFF_SIZE]) <= 64
 
 
 TEXTS = [
@@ -102,6 +102,11 @@ TEXTS = [
     b"{}",
     b" " * 20,
     b"\n\n hello",
+    "Überprüfung der größeren Öfen, 2. Auflage: für Prüfer\n".encode("latin-1"),
+    "Прошивка для платы, версия вторая, проверено в лаборатории\n".encode("cp1251") * 2,
+    b"\x1b[32mINFO\x1b[0m \x1b[1mboot\x1b[0m started ok\n" * 3,
+    b"\x1b[0;32mI (31) boot: loading\x1b[0m\n",
+    "\N{SNOWMAN}: ».bin«; größer als der Platz im Gerät, der dafür da ist".encode("utf-8"),
 ]
 
 
@@ -127,6 +132,22 @@ def test_what_is_decided_is_decided_by_as_many_bytes_as_are_asked_for(data: byte
     while size < len(data) and sniff_size(data[:size]) > size:
         size = sniff_size(data[:size])
     assert decided(data[:size]) == decided(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xa5" * 64,
+        b"\xff" * 64,
+        bytes(range(0x80, 0xC0)),
+        bytes.fromhex("00800020 01010008") + b"strings behind two vectors " * 9,
+        bytes.fromhex("dc620120 01010008 03010008 05010008") + b"text" * 20,
+        b"\xde\xad\xbe\xef",
+        b"a\0b\x01" * 16,
+    ],
+)
+def test_data_with_little_or_no_text_are_a_binary(data: bytes) -> None:
+    assert sniff(data) is identify("a.bin", data) is ImageFormat.BIN
 
 
 def test_an_image_needs_four_bytes_and_a_name_the_whole_header() -> None:

@@ -171,6 +171,7 @@ def test_what_goes_to_flash_begins_with_vectors_for_that_place() -> None:
     check_starts(Firmware((Segment(0x0807_F000, b"settings, no code"),)))
     ram = Segment(0x0000_0000, b"itcm")
     check_starts(Firmware((ram, *vectored(0x0800_0000, 0x0800_0021).segments)))
+    check_starts(vectored(0x0000_8000, 0x0800_0101))  # in no flash: no --force would write it
 
 
 @pytest.mark.parametrize(
