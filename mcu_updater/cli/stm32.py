@@ -210,7 +210,7 @@ def _done(bench: Bench, plan: FlashPlan | None, took_s: float, *, verified: bool
     }
     is_there = not plan.touched and not plan.erase.sectors
     word = "done" if verified else "written, not verified"
-    word = "nothing to do, all of it is there already;" if is_there else word
+    word = "nothing to do, all of it is there already: compared" if is_there else word
     text = (
         f"{word} in {took_s:.1f} s: {plan.write_size} bytes written, {plan.kept_size} kept; "
         f"{traffic.wire_bytes} bytes on the wire, {traffic.turnarounds} turnarounds, "
