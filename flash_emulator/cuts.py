@@ -15,6 +15,8 @@ The model, with all its chances:
   that follows, the others after one more. Of an erase, the units are frail: they can be
   programmed, and what is programmed fades like that. And one in four of the cells that the erase
   has moved, at least one in each unit, is fading too: later reads may show the old zeros again.
+* An erase that was cut decides what was metastable or fading: such a cell has moved, or holds its
+  last stable state. (The model's choice; no document says.)
 * A unit of a sector whose erase was cut is frail where all its cells read 1, whatever it was
   before. Only an erase that completes makes it virgin.
 """

@@ -12,11 +12,15 @@ from flash_emulator import CutAt, EmulatedFlash, Operation, Outcome, PowerLoss, 
 from flash_emulator.certificate_check.boots import Reads, ended, most_flipped, powered, state_key
 from flash_emulator.certificate_check.container import NotConfirmed
 from flash_emulator.certificate_check.file import Certificate, read
+from flash_emulator.certificate_check.plain_cells import Mismatch
+from flash_emulator.certificate_check.plain_replay import Shadow
 from flash_emulator.certificate_check.schema import CUT, OUTCOMES
 from flash_emulator.certificate_check.unseen import Slice, Unseen
 from flash_emulator.certificate_check.verdict import Verdict
 from flash_emulator.certificate_check.walk import Left, Walk
 from flash_emulator.fingerprints import fingerprints
+
+REPLAYED = 8  # states whose boots are held against the plain model
 
 
 class _Moment(BaseException):
@@ -94,12 +98,14 @@ class Checker:
             raise NotConfirmed(f"{path}: less is called unknown than the state says nothing of")
         return twin, rest
 
-    def _cut(self, state: Left, path: str) -> Left:
-        """Boot *state* up to the last cut of *path*."""
+    def _cut(self, state: Left, path: str, shadow: Shadow | None = None) -> Left:
+        """Boot *state* up to the last cut of *path*; with *shadow*, beside the plain model."""
         parsed = CUT.fullmatch(path.rpartition(".")[2])
         assert parsed is not None  # the file was read
         operation, code, moment, _, way, reads = parsed.groups()
         flash = powered(state[0], Reads.parse(reads))
+        if shadow is not None:
+            flash = shadow.powered(flash)
         boot = self.subject.boot(flash, state[1])
         flash.watch = _AtMoment(int(moment or 0))
         if operation:
@@ -115,7 +121,10 @@ class Checker:
         ways = dict(boot.surviving())
         if (way or "") not in ways:
             raise NotConfirmed(f"{path}: power never comes back in the way {way or ''!r}")
-        return self.left(flash), ways[way or ""]
+        left = self.left(flash if shadow is None else flash.fork())
+        if shadow is not None:
+            shadow.cut(flash, left, merge=self.certificate.header["merge"])
+        return left, ways[way or ""]
 
     def _outcome(self, code: str, path: str) -> Outcome:
         if OUTCOMES[code] not in self.outcomes:
@@ -130,6 +139,20 @@ class Checker:
         boot = self.subject.boot(powered(state[0], reads), state[1])
         if (found := ended(boot.run())) != expected:
             raise NotConfirmed(f"{path}: really ends in {found}, expected {expected}")
+
+    def replay(self, path: str, shadow: Shadow) -> None:
+        """All boots on the way to the end of *path*, and the one that follows, beside the plain
+        model, with nothing forgotten. Raises NotConfirmed where the device does something else."""
+        shadow.begin(self._start[0])
+        state = self._start
+        try:
+            for prefix in _way(path)[1:]:
+                state = self._cut(state, prefix, shadow)
+            flash = shadow.powered(powered(state[0], Reads()))
+            ended(self.subject.boot(flash, state[1]).run())
+            shadow.rest(flash)
+        except Mismatch as error:
+            raise NotConfirmed(f"{path}: the plain model of the cells differs: {error}") from error
 
 
 def _way(path: str) -> list[str]:
@@ -183,7 +206,10 @@ def confirm(
         paths = random.Random(seed).sample(paths, count)  # noqa: S311
     for each in paths:
         checker.check(each)
-    return _verdict(checker, len(paths))
+    shadow = Shadow()
+    for each in random.Random(seed).sample(paths, min(REPLAYED, len(paths))):  # noqa: S311
+        checker.replay(each, shadow)
+    return _verdict(checker, len(paths), shadow)
 
 
 _KINDS = {
@@ -207,7 +233,7 @@ def _made_of(certificate: Certificate, subject: Any, flash: EmulatedFlash, rest:
                 raise NotConfirmed(f"{what}; here it is {expected}")
 
 
-def _verdict(checker: Checker, checked: int) -> Verdict:
+def _verdict(checker: Checker, checked: int, shadow: Shadow) -> Verdict:
     certificate = checker.certificate
     header, violations = certificate.header, certificate.totals["violations"]
     kinds = [tuple(s.violation) for s in certificate.segments.values() if s.violation]
@@ -225,5 +251,7 @@ def _verdict(checker: Checker, checked: int) -> Verdict:
         outcomes=tuple(checker.outcomes),
         readings=tuple(checker.readings),
         left_out=checker.left_out,
+        replayed=shadow.boots,
+        compared=shadow.compared[0],
         head=certificate.head,
     )

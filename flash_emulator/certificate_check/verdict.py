@@ -17,7 +17,7 @@ class Verdict:
 
     *kinds*: of the violations that it lists, question and text of each; *left_out*: boots that
     looked at too many metastable units to read them in every combination; *replayed*: boots that
-    were held against ``plain_cells``.
+    were held against ``plain_cells``, in *compared* reads, units and cuts.
     """
 
     checked: int
@@ -32,6 +32,8 @@ class Verdict:
     outcomes: tuple[Outcome, ...]
     readings: tuple[Reading, ...]
     left_out: int
+    replayed: int
+    compared: int
     head: str
 
     @property
@@ -70,7 +72,10 @@ class Verdict:
     def assumed(self) -> tuple[str, ...]:
         """What was not checked, and would make the answer wrong if it did not hold."""
         digests = "states with the same digest are the same: BLAKE2b of 128 bits, of points 136"
-        device = "the emulated flash is as its model says: cells, cuts, ECC, options, banks"
+        device = (
+            "the emulated flash is as its model says: cells, cuts, ECC, options, banks; a second "
+            f"model of the cells agreed in {self.replayed} boots, {self.compared} times"
+        )
         draws = f"of each place and outcome one draw was tried, that of seed {self.seed}"
         memory = "where the subject says that it has the same memory, it goes on in the same way"
         found = [digests, device, draws, memory]
