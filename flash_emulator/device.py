@@ -171,8 +171,10 @@ class EmulatedFlash(Banks, Holding, Damage):
         if self._effect(unit, data, self._rule(fast)) is rules.Effect.REFUSED:
             flag = self.part.overwrite_flag or "PROGERR"
             raise ProgramError(flag, "the unit is not erased", address)
+        place = self._address(unit * self._unit)
+        if self.trace is not None:
+            self.trace.overwritten.append(place)
         if self.watch is not None:
-            place = self._address(unit * self._unit)
             self.watch.operation(Operation("program", place, data, fast=fast))
         if self.supply.take(1) < 1:
             self._cut_program(unit, data)

@@ -55,10 +55,15 @@ class Watch(Protocol):
 
 
 class Trace:
-    """A list of operations; give it to a device as its ``trace``."""
+    """A list of operations; give it to a device as its ``trace``.
+
+    *overwritten*: physical addresses of units that were programmed though no complete erase had
+    made them blank, by the parts that do not refuse it; also where a cut hit that.
+    """
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
+        self.overwritten: list[int] = []
 
     def __iter__(self) -> Iterator[Operation]:
         return iter(self.operations)
@@ -68,6 +73,11 @@ class Trace:
 
     def __str__(self) -> str:
         return "\n".join(f"{i:6d}  {operation}" for i, operation in enumerate(self, 1))
+
+    def forget(self) -> None:
+        """Begin anew with what comes from now on."""
+        self.operations.clear()
+        self.overwritten.clear()
 
     def divergence(self, other: Trace) -> int | None:
         """Index of the first operation in which *other* differs; None when there is none."""

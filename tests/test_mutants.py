@@ -4,10 +4,14 @@
 """
 
 import ast
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from mutants.faults import ROOT, Fault, load, mutated
+from mutants.faults import ROOT, Fault, copy_to, load, mutated
 from mutants.run import TESTS, find
 from mutants.scenarios import checks
 
@@ -50,3 +54,55 @@ def test_a_few_faults_are_found(name: str, tmp_path: Path) -> None:
     fault = next(fault for fault in FAULTS if fault.name == name)
     caught = find(fault)
     assert caught.by == fault.caught_by, caught
+
+
+BY_THE_COMMAND = {
+    "plan confirmed before it is journaled": ("good", 700, "told"),
+    "version reported during the upgrade": ("good", 2500, "lost"),
+    "target version reported at the switch": ("good", 700, "told"),
+    "no read-back of a sector": ("stuck", 2500, "true"),
+    "writer goes on after a refusal": ("refused", 2500, "true"),
+    "next piece asked for before the checkpoint": ("pieces", 700, "told"),
+    "next piece asked for without a look": ("pieces", 700, "told"),
+}
+"""By name: a scenario of the command that finds it, the size of its images, and the question."""
+
+
+@pytest.mark.parametrize("name", BY_THE_COMMAND)
+def test_what_a_retry_or_a_later_check_would_hide_is_found_by_the_command(
+    name: str, tmp_path: Path
+) -> None:
+    """In a copy of the packages with the fault in it, by the command as everybody has it."""
+    fault = next(fault for fault in FAULTS if fault.name == name)
+    copy_to(tmp_path, fault)
+    scenario, size, question = BY_THE_COMMAND[name]
+    status, found = _command(tmp_path, scenario, size)
+    assert status == 7, found
+    assert question in {one["question"] for one in found}, found
+
+
+@pytest.mark.parametrize(
+    ("scenario", "size"), sorted({(name, size) for name, size, _ in BY_THE_COMMAND.values()})
+)
+def test_without_a_fault_the_same_searches_find_nothing(
+    scenario: str, size: int, tmp_path: Path
+) -> None:
+    copy_to(tmp_path, None)
+    status, found = _command(tmp_path, scenario, size)
+    assert (status, found) == (2, [])  # 2: the limit of one cut stopped it
+
+
+def _command(folder: Path, scenario: str, size: int) -> tuple[int, list[dict[str, str]]]:
+    """Every single cut, by ``mcu-updater powerloss`` of the packages in *folder*."""
+    arguments = ["--scenario", scenario, "--size", str(size), "--cuts", "1", "--jobs", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mcu_updater", "powerloss", *arguments, "--json", "--quiet"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout, done.stderr
+    (result,) = json.loads(done.stdout)["results"]
+    return done.returncode, result["counterexamples"]

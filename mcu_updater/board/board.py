@@ -83,7 +83,7 @@ class Board:
         self.device.clock = self.clock
         self.center = DeveloperCenter()
         self.module = EmulatedModule(self.center, options or ModuleOptions())
-        self.on_write: Callable[[], None] | None = None  # before anything is sent to the module
+        self.on_write: Callable[[bytes], None] | None = None  # before it is sent to the module
         self.attachment: Attachment | None = None  # a module behind a port, instead of ``module``
         self.uid: bytes | None = None  # of the chip, as its boot ROM tells it; None: of its seed
         self.checks_limits = False  # battery and signal, against what a plan asks for

@@ -19,8 +19,9 @@ from flash_emulator.explore.states import Expansion, Job
 from mcu_updater.board.layout import layout_of
 from mcu_updater.board.strategies import hazard
 from mcu_updater.errors import PortError, UpdaterError
+from mcu_updater.powerloss.questions import OPTIONS_LOST
 from mcu_updater.powerloss.scenario import Scenario
-from mcu_updater.powerloss.subject import OPTIONS_LOST, BoardSubject
+from mcu_updater.powerloss.subject import BoardSubject
 from mcu_updater.slot import CopyLayout, Layout
 from mcu_updater.storage import new_file
 from mcu_updater.strategy import Strategy

@@ -100,15 +100,15 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "delta": (
         "a delta package, applied to the image that runs",
-        {"delta": True, "source": "1.0.0", "thrifty": True},
+        {"delta": True, "source": "1.0.0"},
     ),
     "delta-pieces": (
         "a delta package that comes in several pieces",
-        {"delta": True, "source": "1.0.0", "thrifty": True, "pieces": 3},
+        {"delta": True, "source": "1.0.0", "pieces": 3},
     ),
     "delta-base": (
         "a delta package for another image than the one that runs; the full one comes behind it",
-        {"delta": False, "source": "1.0.0", "thrifty": True, "retries": 0},
+        {"delta": False, "source": "1.0.0", "retries": 0},
     ),
 }
 

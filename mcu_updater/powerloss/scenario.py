@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from hashlib import sha256
 
 from flash_emulator import load_part
+from mcu_updater.bank import Bank
 from mcu_updater.board import Board, Trial
+from mcu_updater.events import JournalWritten
 from mcu_updater.powerloss.images import Format
 from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.options import ModuleOptions
@@ -42,6 +44,66 @@ class Damage(StrEnum):
     REFUSED = "refused"  # a sector is write-protected
 
 
+Beginning = Callable[["Scenario", Board], None]
+"""What has happened to a board when a search begins. A function of a module: it is pickled."""
+
+
+def switched(scenario: Scenario, board: Board) -> None:
+    """Begin where the commit point has just been written, with the module's upgrade under way."""
+    for event in board.run(scenario.policy, trial=scenario.trial):
+        if isinstance(event, JournalWritten) and event.phase == "TRIAL":
+            return
+    raise AssertionError("the update never came to its commit point")
+
+
+def damaged_trial(scenario: Scenario, board: Board) -> None:
+    """The same, and two cells of the image on trial have flipped since it was verified: on parts
+    with ECC they cannot be read."""
+    switched(scenario, board)
+    _flip(board, board.banks()[1])
+
+
+def changed_trial(scenario: Scenario, board: Board) -> None:
+    """The same, and a unit of the image reads as another one would, without any error."""
+    switched(scenario, board)
+    _change(board, board.banks()[1])
+
+
+def damaged_active(_: Scenario, board: Board) -> None:
+    """The confirmed image that runs has lost two cells; the one before it is whole."""
+    _flip(board, _running(board))
+
+
+def changed_active(_: Scenario, board: Board) -> None:
+    """A unit of the confirmed image that runs reads as another one would, without any error."""
+    _change(board, _running(board))
+
+
+def damaged_execution(_: Scenario, board: Board) -> None:
+    """What was installed has lost two cells; the storage slot that it came from is whole."""
+    bank = board.execution_of(board.device)
+    assert bank is not None
+    _flip(board, bank)
+
+
+def _running(board: Board) -> Bank:
+    bank = board.would_boot().bank
+    assert bank is not None
+    return board.banks()[bank]
+
+
+def _flip(board: Board, bank: Bank) -> None:
+    for bit in (1, 2):
+        board.device.flip(bank.slot.address, bit)
+
+
+def _change(board: Board, bank: Bank) -> None:
+    slot = bank.slot
+    data = bytearray(slot.read(0, slot.unit))
+    data[0] ^= 0xFF
+    board.device.preload(slot.address, bytes(data))
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One world to explore. Images are as they stand in flash, by version; packages as files.
@@ -52,7 +114,10 @@ class Scenario:
     *refused*: versions of further plans, which must not come to run. *keys*: in PEM, of those whose
     signed images the device takes, and no others; none: images need not be signed.
     *source*: the version that the upgrade is offered to, empty: any. *full*: the package that is
-    offered behind it, for the same version. *thrifty*: no boot may erase more than ``Thrift`` says.
+    offered behind it, for the same version. *begin*: what else has happened before the search.
+    *falls_back_to*: the version that may run though a higher one was confirmed, whose flash is
+    damaged. *replacement*: another image of the target's version and length, of which the package
+    may be replaced while the upgrade is under way.
     *link*: power may go at every AT command too, between two flash operations. *alone*: the module
     may lose its power and get it back at any of the first so many AT commands, while the MCU lives.
     """
@@ -79,9 +144,27 @@ class Scenario:
     keys: tuple[bytes, ...] = ()
     source: str = ""
     full: bytes | None = None
-    thrifty: bool = False
+    begin: Beginning | None = None
+    falls_back_to: str = ""
+    replacement: bytes | None = None
     seed: int = 0
     image: str = ""  # what the target image is, in a word
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether flash holds something else than what was written."""
+        return self.damage is not Damage.NONE or self.begin not in (None, switched)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing is wrong with device and image: then nothing may fail."""
+        is_good = self.trial is Trial.PASS and not self.corrupt and self.final == self.target
+        return is_good and self.full is None and not self.is_damaged
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether nothing but the device decides whether an upgrade goes on."""
+        return set(self.ways) <= {Way.SOON} and not self.alone
 
     @property
     def id(self) -> str:
@@ -145,6 +228,8 @@ class Scenario:
             board.center = DeveloperCenter([*board.center.plans, *further])
             board.configure_module(self.options)
         self._damage(board)
+        if self.begin is not None:
+            self.begin(self, board)
         return board
 
     def _plan(self, version: str, *, retries: int | None, corrupt: bool) -> Plan:

@@ -4,7 +4,14 @@ What is asked of each state:
 
 * **safe**: every start runs an image that is, byte for byte, one that was published;
 * **live**: left alone, the device comes to rest with the version that must run in the end;
-* **told**: at rest, the module has the version that runs, and the cloud knows how it ended.
+* **told**: nothing that the module is told is false; at rest it has the version that runs, and the
+  cloud knows how it ended;
+* **lost**: no good upgrade fails on the way, though the cloud would offer it again;
+* **true**: what the journal says of an image is so;
+* **tries**: a failed image is tried no more often than its attempts say;
+* **erased**: nothing is programmed that no complete erase has made blank.
+
+``questions`` asks them, at every event of every run.
 """
 
 from __future__ import annotations
@@ -17,28 +24,23 @@ from typing import Any
 from flash_emulator import EmulatedFlash, VirtualClock, load_part
 from flash_emulator.explore import Boot, Rest, Run, Subject, Violation
 from mcu_updater.board import Board
-from mcu_updater.boot import ResetCause, floor_of
+from mcu_updater.boot import ResetCause
 from mcu_updater.errors import LinkError, ModuleRefused, PortError, UpdaterError
 from mcu_updater.events import (
-    Booted,
     Decided,
     Event,
     Problem,
     Progress,
     Work,
 )
-from mcu_updater.journal import Phase
 from mcu_updater.powerloss.alike import representative, trailers_of
+from mcu_updater.powerloss.questions import Questions, World
+from mcu_updater.powerloss.questions.thrift import slots_of
 from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
-from mcu_updater.powerloss.thrift import Thrift, slots_of
-from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Plan
+from mcu_updater.quectel.center import DeveloperCenter
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.report.lines import line_of
-from mcu_updater.seal import NO_FLOOR, Version
 from mcu_updater.updater import Outcome
-
-OPTIONS_LOST = "option bytes lost"
-"""How every violation begins that a cut in a change of option bytes explains."""
 
 PATIENCE_S = 30.0  # half of what the module waits between two reads
 LATE_S = 100_000.0
@@ -98,7 +100,7 @@ class BoardSubject(Subject):
         self.trailers = trailers_of(board.device, board.layout)
         self.readout_level = board.device.options.readout_level
         self.rest = _rest(board.module, board.center, board.clock.now_s())
-        self.digests = {version: sha256(i).digest() for version, i in scenario.images.items()}
+        self.digests = _digests(scenario)
         self._survivors: dict[bytes, tuple[tuple[str, Rest], ...]] = {}
 
     def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot:
@@ -161,9 +163,15 @@ class BoardSubject(Subject):
         return {**self.__dict__, "_survivors": {}}
 
 
-def _plan_of(center: DeveloperCenter, version: str) -> Plan:
-    """The last: that of the full package, where it stands behind a delta."""
-    return next(plan for plan in reversed(center.plans) if plan.target_version == version)
+def _digests(scenario: Scenario) -> dict[str, frozenset[bytes]]:
+    """SHA-256 of all that may stand in flash, by version."""
+    images = [*scenario.images.items()]
+    if scenario.replacement is not None:
+        images.append((scenario.target, scenario.replacement))
+    found: dict[str, frozenset[bytes]] = {}
+    for version, image in images:
+        found[version] = found.get(version, frozenset()) | {sha256(image).digest()}
+    return found
 
 
 def _just_offered(center: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +193,8 @@ class BoardBoot(Boot):
         self._subject = subject
         self._scenario = subject.scenario
         self._board = subject.board(flash, rest)
-        self._thrift = Thrift(flash, subject.slots) if subject.scenario.thrifty else None
+        world = World(self._scenario, self._board, subject.digests, subject.readout_level)
+        self._questions = Questions(world, flash, subject.slots)
         self._events: list[Event] = []
         self._fuse = rest.fuse
         self._at_start = False
@@ -203,7 +212,7 @@ class BoardBoot(Boot):
             events = board.start(cause, self._scenario.policy, trial=self._scenario.trial)
             ended = yield from self._session(events)
             if ended and board.result.outcome is Outcome.NO_PLAN:
-                return self._verdict()
+                return self._questions.at_rest()
             board.clock.sleep(AGAIN_S)
             board.device.reset()
             cause = ResetCause.SOFTWARE
@@ -214,16 +223,13 @@ class BoardBoot(Boot):
         False where the module could not be reached: the application tries again later. Whether
         that goes on for ever, the search finds out.
         """
-        self._check_options()
+        self._questions.power_on()
         try:
             for event in events:
-                if self._thrift is not None:
-                    self._thrift.event(event)
                 if not isinstance(event, Progress):
                     self._events.append(event)
+                self._questions.event(event)
                 match event:
-                    case Booted():
-                        self._check_running(event)
                     case Decided() | Progress(Work.PROGRAM):
                         yield self._board.memory()
         except (LinkError, ModuleRefused, PortError) as error:
@@ -243,7 +249,7 @@ class BoardBoot(Boot):
 
     def volatile(self) -> bytes:
         memory = self._board.module.memory(self._board.clock.now_s())
-        return _digest((memory, self._fuse) if self._fuse else memory)
+        return _digest((memory, self._fuse, self._questions.memory()))
 
     def words(self) -> list[str]:
         """What was said since this was asked last: for a film."""
@@ -251,8 +257,9 @@ class BoardBoot(Boot):
         lines = [line_of(event) for event in told]
         return [f"{line.kind:<8}{line.text}" for line in lines if line is not None]
 
-    def _command(self) -> None:
+    def _command(self, data: bytes) -> None:
         """An AT command is about to be sent."""
+        self._questions.sent(data)
         if self._scenario.link:
             self._moment()
         if self._fuse == 1:
@@ -266,66 +273,3 @@ class BoardBoot(Boot):
         watch = self._board.device.watch
         if watch is not None:
             watch.moment()
-
-    # --- the three questions
-
-    def _check_options(self) -> None:
-        """Safe: nobody has to come with a probe and erase the chip."""
-        options = self._board.device.options
-        if options.readout_level > self._subject.readout_level or options.read_protected:
-            flash = ", all flash unreadable" if options.read_protected else ""
-            raise Violation(
-                "safe",
-                f"{OPTIONS_LOST}: read-out protection level {options.readout_level}{flash}; "
-                "only a mass erase from outside takes that back",
-            )
-
-    def _check_running(self, booted: Booted) -> None:
-        """Safe: what the CPU runs now was published, and is whole."""
-        board = self._board
-        image = self._scenario.images.get(booted.version)
-        if image is None:
-            raise Violation("safe", f"version {booted.version!r} runs, which nobody published")
-        slot = next(bank for bank in board.banks() if bank.name == booted.bank).slot
-        execution = board.execution_of(board.device)
-        found = (execution.slot if execution else slot).sha256(len(image))
-        if found != self._subject.digests[booted.version]:
-            raise Violation("safe", f"bank {booted.bank} runs, and is not version {booted.version}")
-        self._check_floor(booted)
-
-    def _check_floor(self, booted: Booted) -> None:
-        """Safe: nothing older runs than what was confirmed, and nothing older will be taken."""
-        readings = [bank.journal.read() for bank in self._board.banks()]
-        floor = floor_of(readings)
-        for reading in readings:
-            seal = reading.snapshot.seal if reading.snapshot else None
-            if reading.phase is Phase.CONFIRMED and floor.raised(seal) != floor:
-                raise Violation("safe", f"{reading.version} is confirmed, and the floor is {floor}")
-        version = Version.parse(booted.version)
-        if floor != NO_FLOOR and (version is None or version < floor.version):
-            raise Violation(
-                "safe", f"version {booted.version} runs, and {floor.version} was confirmed before"
-            )
-
-    def _good_ends(self) -> set[ComponentState]:
-        """What the cloud may call a good upgrade: one that took too long has failed, to the module;
-        all the same it was told which version runs."""
-        late = Way.LATE in self._scenario.ways
-        return {ComponentState.SUCCESS, *((ComponentState.FAILED,) if late else ())}
-
-    def _verdict(self) -> str:
-        board, final = self._board, self._scenario.final
-        decision = board.would_boot()
-        assert decision.bank is not None
-        version = decision.version
-        if version != final:
-            why = f"at rest version {version} runs; expected {final}"
-            raise Violation("live", f"{why} ({'; '.join(decision.reasons)})")
-        told = board.module.versions.get(COMPONENT)
-        if told != version:
-            raise Violation("told", f"version {version} runs, the module was told {told}")
-        target = self._scenario.target
-        state = board.center.state_of(_plan_of(board.center, target))
-        if final == target and state not in self._good_ends():
-            raise Violation("told", f"version {version} runs, the cloud says {state.value!r}")
-        return f"runs {version}, {state.value}"

@@ -181,6 +181,10 @@ class DeveloperCenter:
     def state_of(self, plan: Plan) -> ComponentState:
         return self._progress[self.plans.index(plan)].state
 
+    def failures_of(self, plan: Plan) -> int:
+        """How often an upgrade by *plan* has failed."""
+        return self._progress[self.plans.index(plan)].failures
+
     def memory(self, now_s: float) -> Hashable:
         """What decides what is offered from *now_s* on; times to the millisecond."""
         return tuple(

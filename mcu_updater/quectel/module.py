@@ -22,6 +22,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from mcu_updater.quectel.at import Command, CommandParser, Malformed, format_final, format_line
+from mcu_updater.quectel.center import Plan
 from mcu_updater.quectel.cloud import Cloud
 from mcu_updater.quectel.faults import NO_FAULTS, Faults, NthCommand
 from mcu_updater.quectel.firmware import Firmware, UnknownCommand
@@ -68,6 +69,16 @@ class EmulatedModule:
     @property
     def ota_state(self) -> OtaState:
         return self._firmware.upgrade.state
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan that is offered, or under way."""
+        return self._firmware.upgrade.plan
+
+    @property
+    def piece(self) -> range:
+        """The piece of the package that is at hand, or downloaded next."""
+        return self._firmware.upgrade.piece
 
     @property
     def versions(self) -> dict[str, str]:

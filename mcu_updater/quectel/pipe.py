@@ -23,7 +23,7 @@ class ModulePipe:
         module: Conversation,
         clock: Clock,
         baud: int = 115_200,
-        on_write: Callable[[], None] | None = None,
+        on_write: Callable[[bytes], None] | None = None,
     ) -> None:
         if baud <= 0:
             raise ValueError(f"baud must be positive, not {baud}")
@@ -31,7 +31,7 @@ class ModulePipe:
         self.bytes_sent = 0
         self.bytes_received = 0
         self._clock = clock
-        self._on_write = on_write  # called before anything is sent
+        self._on_write = on_write  # called with it, before anything is sent
         self._byte_time_s = BITS_PER_BYTE / baud
         self._ended = False
 
@@ -42,7 +42,7 @@ class ModulePipe:
     def write(self, data: bytes) -> None:
         self._check()
         if self._on_write is not None:
-            self._on_write()
+            self._on_write(data)
         self._clock.sleep(len(data) * self._byte_time_s)
         self.bytes_sent += len(data)
         self.module.receive(data, self._clock.now_s())

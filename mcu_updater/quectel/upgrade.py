@@ -63,6 +63,16 @@ class Upgrade:
             "again": self._downloading_again,
         }
 
+    @property
+    def plan(self) -> Plan | None:
+        """The one that is offered, or under way."""
+        return self._plan
+
+    @property
+    def piece(self) -> range:
+        """Package bytes that the host may read, or is about to."""
+        return self._piece
+
     # --- what the host and the cloud do -------------------------------------------------
 
     def plan_arrives(self, versions: Mapping[str, str], *, pushed: bool = False) -> None:

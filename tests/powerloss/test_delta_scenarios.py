@@ -12,7 +12,7 @@ from mcu_updater.events import Booted, JournalWritten, Resumed
 from mcu_updater.intake import Intake
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import filled, scenario, with_file
-from mcu_updater.powerloss.thrift import Thrift, slots_of
+from mcu_updater.powerloss.questions.thrift import Thrift, slots_of, spans_of
 
 PART = "STM32L476xG"
 DELTAS = ("delta", "delta-pieces", "delta-base")
@@ -62,7 +62,7 @@ def test_a_loader_that_forgets_what_is_done_is_found(monkeypatch: pytest.MonkeyP
 )
 def test_erases_of_one_boot(sector: int, says: str) -> None:
     board = Board(filled(PART, 700, "bin").part)
-    thrift = Thrift(board.device, slots_of(board))
+    thrift = Thrift(board.device, slots_of(board), spans_of(board))
     slot = slots_of(board)["B"]
     thrift.event(Booted("A", "1.0.0", None, None, ()))  # type: ignore[arg-type]
     board.device.erase(slots_of(board)["A"][0])  # the slot that runs is another matter
@@ -78,7 +78,7 @@ def test_erases_of_one_boot(sector: int, says: str) -> None:
 
 def test_a_new_upgrade_may_erase_again() -> None:
     board = Board(filled(PART, 700, "bin").part)
-    thrift = Thrift(board.device, slots_of(board))
+    thrift = Thrift(board.device, slots_of(board), spans_of(board))
     thrift.event(Booted("A", "1.0.0", None, None, ()))  # type: ignore[arg-type]
     for _ in range(2):
         board.device.erase(slots_of(board)["B"][0])

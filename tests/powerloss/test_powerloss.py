@@ -27,8 +27,9 @@ from mcu_updater.powerloss.catalogue import (
     small_size,
     with_file,
 )
+from mcu_updater.powerloss.questions import OPTIONS_LOST
 from mcu_updater.powerloss.scenario import Way
-from mcu_updater.powerloss.subject import OPTIONS_LOST, BoardBoot, BoardSubject
+from mcu_updater.powerloss.subject import BoardBoot, BoardSubject
 from mcu_updater.strategy import Strategy
 from mcu_updater.updater import Updater
 
