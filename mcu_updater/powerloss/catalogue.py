@@ -18,10 +18,19 @@ from mcu_updater.loader import checkpoint_room
 from mcu_updater.package import Kind, Source, build
 from mcu_updater.powerloss import signed
 from mcu_updater.powerloss.images import Format, as_file, delta_package, edition, filler
-from mcu_updater.powerloss.scenario import COMPONENT, Damage, Scenario, Way
+from mcu_updater.powerloss.scenario import (
+    COMPONENT,
+    Damage,
+    Scenario,
+    Way,
+    changed_active,
+    changed_trial,
+    damaged_active,
+    damaged_trial,
+)
 from mcu_updater.strategy import Strategy
 
-ALL_WAYS = tuple(Way)
+ALL_WAYS = (Way.SOON, Way.LATE, Way.MODULE)
 _FORMAT_NAMES: dict[ImageFormat, Format] = {
     ImageFormat.BIN: "bin",
     ImageFormat.HEX: "hex",
@@ -30,6 +39,14 @@ _FORMAT_NAMES: dict[ImageFormat, Format] = {
 
 KEYS = (signed.public_key(),)
 _AFTER_THE_UPDATE: dict[str, Any] = {"before": ("2.0.0",), "retries": 0}
+
+_SECOND: dict[str, Any] = {"before": ("2.0.0",), "target": "3.0.0", "final": "3.0.0"}
+_FALLEN_BACK: dict[str, Any] = {
+    "keys": KEYS,
+    "before": (signed.BETWEEN,),
+    "begin": damaged_active,
+    "falls_back_to": "1.0.0",
+}
 
 # name: what it is, and how it differs from a good image that the cloud offers for ever
 SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -72,11 +89,35 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "second": (
         "a second upgrade, back into the bank that the first one left",
-        {"before": ("2.0.0",), "target": "3.0.0", "final": "3.0.0"},
+        _SECOND,
     ),
     "pieces": (
         "the package comes in several pieces; refused where no checkpoint can hold what one leaves",
         {"pieces": 3},
+    ),
+    "pieces-module": (
+        "the same, and the module may lose its power with the MCU: the download begins anew",
+        {"pieces": 3, "ways": (Way.SOON, Way.MODULE)},
+    ),
+    "replaced": (
+        "another package of the same version and length takes the place of the one under way",
+        {"ways": (Way.SOON, Way.REPLACED), "replaced": True},
+    ),
+    "confirmed-damaged": (
+        "two cells of the confirmed image have flipped; the one before it runs until an update",
+        _SECOND | {"begin": damaged_active},
+    ),
+    "confirmed-changed": (
+        "the same, and the wrong unit reads without any error on all parts",
+        _SECOND | {"begin": changed_active},
+    ),
+    "trial-damaged": (
+        "two cells of the image on trial have flipped since it was verified",
+        {"begin": damaged_trial, "final": "1.0.0", "retries": 0},
+    ),
+    "trial-changed": (
+        "a unit of the image on trial reads as another, without any error",
+        {"begin": changed_trial, "final": "1.0.0", "retries": 0},
     ),
     "package": (
         "the image comes in a .tar.gz with a manifest, in two pieces",
@@ -93,6 +134,14 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "unsigned": (
         "after a signed update that was confirmed, an image that is not signed",
         {"keys": KEYS, "target": signed.UNSIGNED} | _AFTER_THE_UPDATE,
+    ),
+    "signed-damaged": (
+        "the newest of two signed and confirmed images is damaged; a higher one comes",
+        _FALLEN_BACK,
+    ),
+    "signed-floor": (
+        "the same, and what comes is higher than what runs, and lower than the damaged one",
+        _FALLEN_BACK | {"target": signed.BELOW, "final": "1.0.0", "retries": 0},
     ),
     "signed-revoked": (
         "signed images only; behind the good one comes the revoked one (10,000 states and more)",
@@ -222,6 +271,14 @@ def _delta(target: Target, *, fits: bool) -> Target:
     )
 
 
+def _replacement(target: Target) -> bytes:
+    """Another image of the same length, which calls itself the same version."""
+    if target.format != "bin":
+        raise UsageError("this scenario is for raw images", expected="bin", found=target.format)
+    address, _, _ = slot_of(target.part, target.strategy)
+    return filler("2.0.0, made anew", len(target.images["2.0.0"]), address)
+
+
 def _carries_on(target: Target, piece_size: int, *, raw: bool) -> bool:
     """Whether a checkpoint can hold what each piece leaves of a sector; else it is refused.
 
@@ -274,6 +331,8 @@ def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
         changes["piece_size"] = -(-size // pieces)
         if not _carries_on(target, changes["piece_size"], raw=not packed and delta is None):
             changes |= {"final": "1.0.0", "retries": 0}
+    if changes.pop("replaced", False):
+        changes["replacement"] = _replacement(target)
     if "keys" in changes:
         target = _signed(target)
     return Scenario(

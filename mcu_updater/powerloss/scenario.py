@@ -35,6 +35,10 @@ class Way(StrEnum):
     MODULE = "module"
     """The module lost its power together with the MCU."""
 
+    REPLACED = "replaced"
+    """The same; and in the cloud another package of the same version and length stands where the
+    one stood that was under way."""
+
 
 class Damage(StrEnum):
     """What is wrong with the flash of the bank that is written."""

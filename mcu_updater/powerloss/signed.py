@@ -2,6 +2,8 @@
 
 1.0.0   counter 1    what the factory leaves
 2.0.0   counter 2    the good update
+1.1.0   counter 1    an update between the two; without a counter that revokes what was before
+1.0.5   counter 1    older than that
 1.5.0   counter 3    a lower version than the update's, and a counter that nobody has revoked
 2.5.0   counter 1    a higher version, and a counter that the update has revoked
 3.0.0   not signed
@@ -23,12 +25,14 @@ from mcu_updater.trust import load_key
 from mcu_updater.trust.container import HEADER_SIZE, Flag, Header
 from mcu_updater.trust.tlv import INFO, PROTECTED_MAGIC, UNPROTECTED_MAGIC, Kind
 
-COUNTERS: Final = {"1.0.0": 1, "2.0.0": 2, "1.5.0": 3, "2.5.0": 1}
+COUNTERS: Final = {"1.0.0": 1, "2.0.0": 2, "1.1.0": 1, "1.0.5": 1, "1.5.0": 3, "2.5.0": 1}
+BETWEEN: Final = "1.1.0"
+BELOW: Final = "1.0.5"
 OLDER: Final = "1.5.0"
 REVOKED: Final = "2.5.0"
 UNSIGNED: Final = "3.0.0"
-NEVER: Final = frozenset({OLDER, REVOKED, UNSIGNED})
-"""What must not run once 2.0.0 is confirmed. Nothing plans it before."""
+NEVER: Final = frozenset({OLDER, REVOKED, UNSIGNED, BELOW})
+"""What must not run once 2.0.0, or for BELOW 1.1.0, is confirmed. Nothing plans it before."""
 
 _ENTRY = struct.Struct("<HH")
 _TLVS: Final = 12 + INFO.size + 2 * (_ENTRY.size + 32) + _ENTRY.size + 64

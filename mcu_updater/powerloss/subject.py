@@ -37,7 +37,7 @@ from mcu_updater.powerloss.alike import representative, trailers_of
 from mcu_updater.powerloss.questions import Questions, World
 from mcu_updater.powerloss.questions.thrift import slots_of
 from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
-from mcu_updater.quectel.center import DeveloperCenter
+from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.report.lines import line_of
 from mcu_updater.updater import Outcome
@@ -57,17 +57,21 @@ class ModuleRest:
     fuse: int = (
         0  # the AT command of the coming boot at which the module alone loses power; 0: none
     )
+    is_replaced: bool = False  # the package of the target, in the cloud
 
     def with_fuse(self, fuse: int) -> ModuleRest:
         return replace(self, fuse=fuse, digest=_digest((self.digest, fuse)))
 
 
-def _rest(module: EmulatedModule, center: DeveloperCenter, now_s: float) -> ModuleRest:
+def _rest(
+    module: EmulatedModule, center: DeveloperCenter, now_s: float, *, is_replaced: bool = False
+) -> ModuleRest:
     module.transmit()  # said to nobody
     memory = module.memory(now_s)
     saved = center.save(now_s)
     saved["history"] = []
-    return ModuleRest(module.save(now_s), saved, _digest(memory))
+    digest = _digest((memory, is_replaced))
+    return ModuleRest(module.save(now_s), saved, digest, is_replaced=is_replaced)
 
 
 def _digest(memory: object) -> bytes:
@@ -126,19 +130,26 @@ class BoardSubject(Subject):
             options=self.options,
         )
         board.trust = board.boot_trust = self.trust
-        board.center = self._center(rest.center)
+        board.center = self._center(rest.center, is_replaced=rest.is_replaced)
         board.module = EmulatedModule.load(rest.module, board.center, self.options)
         return board
 
-    def _center(self, saved: dict[str, Any]) -> DeveloperCenter:
-        return DeveloperCenter.load(saved, *(plan.package for plan in self.plans))
+    def _center(self, saved: dict[str, Any], *, is_replaced: bool) -> DeveloperCenter:
+        packages = [self._package(plan, is_replaced=is_replaced) for plan in self.plans]
+        return DeveloperCenter.load(saved, *packages)
+
+    def _package(self, plan: Plan, *, is_replaced: bool) -> Package:
+        other = self.scenario.replacement
+        if not is_replaced or other is None or plan.target_version != self.scenario.target:
+            return plan.package
+        return Package(other)
 
     # --- what survives
 
     def surviving(self, board: Board) -> tuple[tuple[str, Rest], ...]:
         """By each of the scenario's ways. Remembered: a module stays the same for many cuts."""
         now_s = board.clock.now_s()
-        key = _digest(board.module.memory_alone())
+        key = _digest((board.module.memory_alone(), self.is_replaced(board)))
         found = self._survivors.get(key)
         if found is None:
             ways = self.scenario.ways
@@ -147,17 +158,23 @@ class BoardSubject(Subject):
         return found
 
     def _survivor(self, board: Board, way: Way, now_s: float) -> ModuleRest:
-        center = self._center(_just_offered(board.center.save(now_s)))
+        is_replaced = self.is_replaced(board) or way is Way.REPLACED
+        center = self._center(_just_offered(board.center.save(now_s)), is_replaced=is_replaced)
         saved = board.module.save(now_s)
         saved["timers"] = _set_back(saved["timers"])
         module = EmulatedModule.load(saved, center, self.options)
         now_s = 0.0
-        if way is Way.MODULE:
+        if way in (Way.MODULE, Way.REPLACED):
             module.power_cut(now_s)
         elif way is Way.LATE:
             now_s = LATE_S
             module.advance(now_s)
-        return _rest(module, center, now_s)
+        return _rest(module, center, now_s, is_replaced=is_replaced)
+
+    def is_replaced(self, board: Board) -> bool:
+        """Whether the cloud of *board* has the other package."""
+        other = self.scenario.replacement
+        return any(plan.package.data == other for plan in board.center.plans)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_survivors": {}}
