@@ -23,12 +23,23 @@ class Banks(Sensing):
 
     def power_on(self) -> None:
         """After a cut or at the start of a session: registers reset, weak units a step weaker."""
-        self.cells.power_on()
+        keeps_power, self._keeps_power = self._keeps_power, False
         self._powered = True
         self._power_ons += 1
         self._forget_flickers()
-        self.options.load()
+        if not keeps_power:
+            self.cells.power_on()
+            self.options.load()
         self.reset()
+
+    def keep_power(self) -> None:
+        """It was no power cut that ended the last operation, but a reset (watchdog, NRST).
+
+        The cells are as ``Outcome`` says, for a reset is no better to them. But the next
+        ``power_on`` is a system reset: nothing ages, and options that count from a load on are not
+        loaded. Part of the ``digest``, and so is what is loaded then.
+        """
+        self._keeps_power = True
 
     def reset(self) -> None:
         """System reset: a run-time alias is gone, and with it all that is under way."""

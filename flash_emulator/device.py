@@ -71,6 +71,7 @@ class EmulatedFlash(Banks, Holding, Damage):
         self.erase_counts = [0] * (len(part.sector_sizes) * part.bank_count)
         self._busy_until_us = [0] * part.bank_count
         self._powered = True
+        self._keeps_power = False  # the next start is a reset
         self._power_ons = 0
         self._forget_flickers()
         self._set_up()
@@ -384,6 +385,7 @@ class EmulatedFlash(Banks, Holding, Damage):
             "mapped_bank": self._mapped,
             "power_ons": self._power_ons,
             "powered": self._powered,
+            "keeps_power": self._keeps_power,
             "stuck": sorted(self.stuck.items()),
         }
 
@@ -394,13 +396,16 @@ class EmulatedFlash(Banks, Holding, Damage):
         self.usage = Usage(**state["usage"])
         self.interrupted = Interrupted(**state["interrupted"]) if state["interrupted"] else None
         self._power_ons, self._powered = state["power_ons"], state["powered"]
+        self._keeps_power = state.get("keeps_power", False)
         self._mapped = state["mapped_bank"]
         self.stuck = dict(state.get("stuck", ()))
 
     def digest(self) -> bytes:
         """32 bytes over all that survives a cut: cells, option bytes, OPSR. Not wear, not time."""
-        interrupted = repr(self.interrupted) if self.interrupted else ""
-        return self.cells.digest().to_bytes(16, "little") + self.options.digest(interrupted)
+        more = repr(self.interrupted) if self.interrupted else ""
+        if self._keeps_power:
+            more += f"reset, {sorted(self.options.loaded.items())}"
+        return self.cells.digest().to_bytes(16, "little") + self.options.digest(more)
 
     def repeat(self, operation: Operation) -> None:
         """Do *operation* of a trace; its address is physical."""

@@ -48,6 +48,7 @@ class Ground:
     _unit: int
     _mapped: int
     _powered: bool
+    _keeps_power: bool
 
     def _alive(self) -> None:
         if not self._powered:

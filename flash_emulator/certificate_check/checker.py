@@ -124,7 +124,8 @@ class Checker:
         left = self.left(flash if shadow is None else flash.fork())
         if shadow is not None:
             shadow.cut(flash, left, merge=self.certificate.header["merge"])
-        return left, ways[way or ""]
+        rest = ways[way or ""]
+        return self.subject.returned(left, rest), rest
 
     def _outcome(self, code: str, path: str) -> Outcome:
         if OUTCOMES[code] not in self.outcomes:

@@ -201,8 +201,9 @@ class Walk:
 
     def _closed(self, flash: EmulatedFlash, what: str, cut: str) -> None:
         """What a *cut* left must be listed; where this cut is named, for the state named so."""
-        flash = self._checker.left(flash)
+        left = self._checker.left(flash)
         for way, rest in self._boot.surviving():
+            flash = self._checker.subject.returned(left, rest)
             self._checker.cuts += 1
             name = f"{cut}~{way}{self._reads}" if way else f"{cut}{self._reads}"
             key = self._named.pop(name, None)

@@ -81,6 +81,7 @@ def replay(
         if options.merge:
             state.cells.fade()
             state = subject.representative(state)
+        state = subject.returned(state, rest)
     number = len(path.cuts) + 1
     last = _Shot(subject, powered(state, path.reads), rest, number, None, options)
     last.run()

@@ -68,6 +68,16 @@ class Subject(Protocol):
         """
         return flash
 
+    def returned(self, flash: EmulatedFlash, rest: Rest) -> EmulatedFlash:
+        """*flash* as it is when power comes back in the way of *rest*; itself, or a twin.
+
+        As it stands, the same in every way. A subject may call ``keep_power`` on a twin: the MCU
+        was reset, and never without power. What it does must not depend on what cells hold, since
+        of some of them nothing may be known.
+        """
+        del rest
+        return flash
+
 
 class Violation(Exception):
     """Something that must hold does not. *question* is "safe", "live", "told" or one's own."""

@@ -252,7 +252,8 @@ class Successors:
         """The first that boots in any of the ways look at within *span*."""
         flash.interrupted = None
         for _, rest in self.ways:
-            look = self.looks(flash, rest, state_key(flash, rest))
+            here = self.job.subject.returned(flash, rest)
+            look = self.looks(here, rest, state_key(here, rest))
             if look.seen is not None and look.seen[0] < span[1] and span[0] < look.seen[1]:
                 return look
         return None
@@ -330,7 +331,8 @@ class Successors:
         if self.job.merge:
             flash = self.job.subject.representative(flash)
         for way, rest in self.ways:
-            twin, key = self._without_dead(flash, rest)
+            returned = self.job.subject.returned(flash, rest)
+            twin, key = self._without_dead(returned, rest)
             cut = Cut(operation, outcome, way=way, spoils_options=spoils_options)
             yield Successor(key, twin, rest, cut, merged)
 
@@ -356,7 +358,8 @@ class Successors:
         found = []
         flash.interrupted = None
         for _, rest in self.ways:
-            seen = self.looks(flash, rest, state_key(flash, rest)).seen
+            here = self.job.subject.returned(flash, rest)
+            seen = self.looks(here, rest, state_key(here, rest)).seen
             if seen is not None and seen[0] < span[1] and span[0] < seen[1]:
                 found.append((max(seen[0], span[0]), min(seen[1], span[1])))
         return _hull(found)

@@ -20,8 +20,9 @@ from mcu_updater.errors import ImageRejected, UsageError, VerificationFailed
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario, small_size, with_file
 from mcu_updater.powerloss.images import FORMATS
+from mcu_updater.powerloss.questions import OPTIONS_LOST
 from mcu_updater.powerloss.scenario import Scenario
-from mcu_updater.powerloss.subject import OPTIONS_LOST, BoardSubject
+from mcu_updater.powerloss.subject import BoardSubject
 from mcu_updater.strategy import Strategy
 
 

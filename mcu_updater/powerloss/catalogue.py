@@ -20,13 +20,10 @@ from mcu_updater.powerloss import signed
 from mcu_updater.powerloss.images import Format, as_file, delta_package, edition, filler
 from mcu_updater.powerloss.scenario import (
     COMPONENT,
+    Beginning,
     Damage,
     Scenario,
     Way,
-    changed_active,
-    changed_trial,
-    damaged_active,
-    damaged_trial,
 )
 from mcu_updater.strategy import Strategy
 
@@ -44,7 +41,7 @@ _SECOND: dict[str, Any] = {"before": ("2.0.0",), "target": "3.0.0", "final": "3.
 _FALLEN_BACK: dict[str, Any] = {
     "keys": KEYS,
     "before": (signed.BETWEEN,),
-    "begin": damaged_active,
+    "begin": Beginning.DAMAGED_ACTIVE,
     "falls_back_to": "1.0.0",
 }
 
@@ -62,6 +59,10 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "link": (
         "a good image; power goes at every AT command too, not only in flash operations",
         {"ways": ALL_WAYS, "link": True},
+    ),
+    "reset": (
+        "a good image; the watchdog or NRST resets the MCU in mid-operation, or power goes",
+        {"ways": (Way.SOON, Way.RESET)},
     ),
     "fail": (
         "the new image's self-test says no",
@@ -105,19 +106,19 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "confirmed-damaged": (
         "two cells of the confirmed image have flipped; the one before it runs until an update",
-        _SECOND | {"begin": damaged_active},
+        _SECOND | {"begin": Beginning.DAMAGED_ACTIVE},
     ),
     "confirmed-changed": (
         "the same, and the wrong unit reads without any error on all parts",
-        _SECOND | {"begin": changed_active},
+        _SECOND | {"begin": Beginning.CHANGED_ACTIVE},
     ),
     "trial-damaged": (
         "two cells of the image on trial have flipped since it was verified",
-        {"begin": damaged_trial, "final": "1.0.0", "retries": 0},
+        {"begin": Beginning.DAMAGED_TRIAL, "final": "1.0.0", "retries": 0},
     ),
     "trial-changed": (
         "a unit of the image on trial reads as another, without any error",
-        {"begin": changed_trial, "final": "1.0.0", "retries": 0},
+        {"begin": Beginning.CHANGED_TRIAL, "final": "1.0.0", "retries": 0},
     ),
     "package": (
         "the image comes in a .tar.gz with a manifest, in two pieces",
@@ -140,8 +141,8 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
         _FALLEN_BACK,
     ),
     "signed-floor": (
-        "the same, and what comes is higher than what runs, and lower than the damaged one",
-        _FALLEN_BACK | {"target": signed.BELOW, "final": "1.0.0", "retries": 0},
+        "the same; before it comes one that is higher than what runs, and lower than the damaged",
+        _FALLEN_BACK | {"refused": (signed.BELOW,), "refused_first": True},
     ),
     "signed-revoked": (
         "signed images only; behind the good one comes the revoked one (10,000 states and more)",

@@ -35,6 +35,11 @@ class Way(StrEnum):
     MODULE = "module"
     """The module lost its power together with the MCU."""
 
+    RESET = "reset"
+    """Power was never gone: the watchdog or NRST has reset the MCU in the middle of the operation.
+    It leaves the cells as a cut does ("not guaranteed if a device reset occurs", all reference
+    manuals; seen on L4R5, U5 and H753), and the bootloader sees another cause."""
+
     REPLACED = "replaced"
     """The same; and in the cloud another package of the same version and length stands where the
     one stood that was under way."""
@@ -48,46 +53,50 @@ class Damage(StrEnum):
     REFUSED = "refused"  # a sector is write-protected
 
 
-Beginning = Callable[["Scenario", Board], None]
-"""What has happened to a board when a search begins. A function of a module: it is pickled."""
+class Beginning(StrEnum):
+    """What else has happened to a board when a search begins."""
+
+    NOTHING = ""
+    SWITCHED = "switched"  # the commit point was written, with the module's upgrade under way
+    DAMAGED_TRIAL = "damaged trial"  # and two cells of the image have flipped since
+    CHANGED_TRIAL = "changed trial"  # and a unit of it reads as another, without any error
+    DAMAGED_ACTIVE = "damaged active"  # two cells of the confirmed image that runs have flipped
+    CHANGED_ACTIVE = "changed active"  # a unit of it reads as another, without any error
+    DAMAGED_EXECUTION = "damaged execution"  # of what was installed; its storage slot is whole
 
 
-def switched(scenario: Scenario, board: Board) -> None:
-    """Begin where the commit point has just been written, with the module's upgrade under way."""
+def _switched(scenario: Scenario, board: Board) -> None:
     for event in board.run(scenario.policy, trial=scenario.trial):
         if isinstance(event, JournalWritten) and event.phase == "TRIAL":
             return
     raise AssertionError("the update never came to its commit point")
 
 
-def damaged_trial(scenario: Scenario, board: Board) -> None:
-    """The same, and two cells of the image on trial have flipped since it was verified: on parts
-    with ECC they cannot be read."""
-    switched(scenario, board)
+def _damaged_trial(scenario: Scenario, board: Board) -> None:
+    _switched(scenario, board)
     _flip(board, board.banks()[1])
 
 
-def changed_trial(scenario: Scenario, board: Board) -> None:
-    """The same, and a unit of the image reads as another one would, without any error."""
-    switched(scenario, board)
+def _changed_trial(scenario: Scenario, board: Board) -> None:
+    _switched(scenario, board)
     _change(board, board.banks()[1])
 
 
-def damaged_active(_: Scenario, board: Board) -> None:
-    """The confirmed image that runs has lost two cells; the one before it is whole."""
+def _damaged_active(_: Scenario, board: Board) -> None:
     _flip(board, _running(board))
 
 
-def changed_active(_: Scenario, board: Board) -> None:
-    """A unit of the confirmed image that runs reads as another one would, without any error."""
+def _changed_active(_: Scenario, board: Board) -> None:
     _change(board, _running(board))
 
 
-def damaged_execution(_: Scenario, board: Board) -> None:
-    """What was installed has lost two cells; the storage slot that it came from is whole."""
+def _damaged_execution(_: Scenario, board: Board) -> None:
     bank = board.execution_of(board.device)
     assert bank is not None
     _flip(board, bank)
+
+
+_UNDAMAGED = (Beginning.NOTHING, Beginning.SWITCHED)
 
 
 def _running(board: Board) -> Bank:
@@ -108,6 +117,16 @@ def _change(board: Board, bank: Bank) -> None:
     board.device.preload(slot.address, bytes(data))
 
 
+_BEGINNINGS: Mapping[Beginning, Callable[[Scenario, Board], None]] = {
+    Beginning.SWITCHED: _switched,
+    Beginning.DAMAGED_TRIAL: _damaged_trial,
+    Beginning.CHANGED_TRIAL: _changed_trial,
+    Beginning.DAMAGED_ACTIVE: _damaged_active,
+    Beginning.CHANGED_ACTIVE: _changed_active,
+    Beginning.DAMAGED_EXECUTION: _damaged_execution,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One world to explore. Images are as they stand in flash, by version; packages as files.
@@ -115,7 +134,8 @@ class Scenario:
     *plans*: version and package of each upgrade that the cloud has, in their order; those in
     *before* are carried out, uncut, before the search begins. *retries*: how often the cloud offers
     an upgrade again that failed; None: for ever. *final*: the version that must run in the end.
-    *refused*: versions of further plans, which must not come to run. *keys*: in PEM, of those whose
+    *refused*: versions of further plans, which must not come to run; they stand behind that of the
+    target, with *refused_first* before it. *keys*: in PEM, of those whose
     signed images the device takes, and no others; none: images need not be signed.
     *source*: the version that the upgrade is offered to, empty: any. *full*: the package that is
     offered behind it, for the same version. *begin*: what else has happened before the search.
@@ -145,10 +165,11 @@ class Scenario:
     link: bool = False
     alone: int = 0
     refused: tuple[str, ...] = ()
+    refused_first: bool = False
     keys: tuple[bytes, ...] = ()
     source: str = ""
     full: bytes | None = None
-    begin: Beginning | None = None
+    begin: Beginning = Beginning.NOTHING
     falls_back_to: str = ""
     replacement: bytes | None = None
     seed: int = 0
@@ -157,7 +178,7 @@ class Scenario:
     @property
     def is_damaged(self) -> bool:
         """Whether flash holds something else than what was written."""
-        return self.damage is not Damage.NONE or self.begin not in (None, switched)
+        return self.damage is not Damage.NONE or self.begin not in _UNDAMAGED
 
     @property
     def is_healthy(self) -> bool:
@@ -168,7 +189,7 @@ class Scenario:
     @property
     def is_patient(self) -> bool:
         """Whether nothing but the device decides whether an upgrade goes on."""
-        return set(self.ways) <= {Way.SOON} and not self.alone
+        return set(self.ways) <= {Way.SOON, Way.RESET} and not self.alone
 
     @property
     def id(self) -> str:
@@ -229,11 +250,12 @@ class Scenario:
         if self.full is not None:
             further.append(Plan(COMPONENT, self.target, Package(self.full), retry_times=None))
         if further:
-            board.center = DeveloperCenter([*board.center.plans, *further])
+            plans = [*board.center.plans, *further]
+            board.center = DeveloperCenter(plans[::-1] if self.refused_first else plans)
             board.configure_module(self.options)
         self._damage(board)
-        if self.begin is not None:
-            self.begin(self, board)
+        if self.begin in _BEGINNINGS:
+            _BEGINNINGS[self.begin](self, board)
         return board
 
     def _plan(self, version: str, *, retries: int | None, corrupt: bool) -> Plan:

@@ -58,6 +58,10 @@ class ModuleRest:
         0  # the AT command of the coming boot at which the module alone loses power; 0: none
     )
     is_replaced: bool = False  # the package of the target, in the cloud
+    is_reset: bool = False  # the MCU was reset, and never without power
+
+    def by_reset(self) -> ModuleRest:
+        return replace(self, is_reset=True, digest=_digest((self.digest, "reset")))
 
     def with_fuse(self, fuse: int) -> ModuleRest:
         return replace(self, fuse=fuse, digest=_digest((self.digest, fuse)))
@@ -118,6 +122,14 @@ class BoardSubject(Subject):
     def representative(self, flash: EmulatedFlash) -> EmulatedFlash:
         return representative(flash, self.trailers)
 
+    def returned(self, flash: EmulatedFlash, rest: Rest) -> EmulatedFlash:
+        assert isinstance(rest, ModuleRest)
+        if not rest.is_reset:
+            return flash
+        twin = flash.fork()
+        twin.keep_power()
+        return twin
+
     def board(self, flash: EmulatedFlash, rest: ModuleRest) -> Board:
         """A board with this flash, module and cloud; its clock begins at 0."""
         scenario = self.scenario
@@ -169,7 +181,8 @@ class BoardSubject(Subject):
         elif way is Way.LATE:
             now_s = LATE_S
             module.advance(now_s)
-        return _rest(module, center, now_s, is_replaced=is_replaced)
+        rest = _rest(module, center, now_s, is_replaced=is_replaced)
+        return rest.by_reset() if way is Way.RESET else rest
 
     def is_replaced(self, board: Board) -> bool:
         """Whether the cloud of *board* has the other package."""
@@ -214,12 +227,13 @@ class BoardBoot(Boot):
         self._questions = Questions(world, flash, subject.slots)
         self._events: list[Event] = []
         self._fuse = rest.fuse
+        self._cause = ResetCause.WATCHDOG if rest.is_reset else ResetCause.POWER
         self._at_start = False
         self._is_first = rest == subject.rest
         self._board.on_write = self._command
 
     def run(self) -> Run:
-        board, cause = self._board, ResetCause.POWER
+        board, cause = self._board, self._cause
         if self._scenario.alone and self._is_first:
             self._at_start = True
             self._moment()
@@ -266,7 +280,8 @@ class BoardBoot(Boot):
 
     def volatile(self) -> bytes:
         memory = self._board.module.memory(self._board.clock.now_s())
-        return _digest((memory, self._fuse, self._questions.memory()))
+        loaded = sorted(self._board.device.options.loaded.items())  # a reset does not load them
+        return _digest((memory, self._fuse, loaded, self._questions.memory()))
 
     def words(self) -> list[str]:
         """What was said since this was asked last: for a film."""

@@ -15,13 +15,10 @@ from mcu_updater.board.layout import layout_of
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.powerloss.images import Format, as_file, filler
 from mcu_updater.powerloss.scenario import (
+    Beginning,
     Damage,
     Scenario,
     Way,
-    damaged_active,
-    damaged_execution,
-    damaged_trial,
-    switched,
 )
 from mcu_updater.powerloss.subject import BoardSubject
 from mcu_updater.slot import CopyLayout
@@ -106,7 +103,7 @@ _NEXT = {"before": ("2.0.0",), "target": "3.0.0"}
 _PIECES = {"piece_size": 1000}
 _ALL_WAYS = {"ways": (Way.SOON, Way.LATE, Way.MODULE)}
 _MODULE = {"ways": (Way.MODULE,)}
-_ON_TRIAL = {"sectors": 1, "begin": switched}
+_ON_TRIAL = {"sectors": 1, "begin": Beginning.SWITCHED}
 
 
 def checks() -> list[Check]:
@@ -118,8 +115,10 @@ def checks() -> list[Check]:
         Check("good", make("good")),
         Check("fail", make("fail", **_FAIL)),
         Check("crash", make("crash", **_CRASH)),
-        Check("rotten trial", make("rotten", begin=damaged_trial, **_LOST)),
-        Check("rotten active", make("rotten", begin=damaged_active, final="3.0.0", **_NEXT)),
+        Check("rotten trial", make("rotten", begin=Beginning.DAMAGED_TRIAL, **_LOST)),
+        Check(
+            "rotten active", make("rotten", begin=Beginning.DAMAGED_ACTIVE, final="3.0.0", **_NEXT)
+        ),
         Check("second", make("second", final="3.0.0", **_NEXT)),
         Check("module", make("module", **_MODULE)),
         Check("link", make("link", sparse=True, link=True)),
@@ -130,7 +129,7 @@ def checks() -> list[Check]:
         ("pieces, module", make("pieces", sparse=True, **_PIECES, **_MODULE), 1),
         ("copy", make("copy", F1, sparse=True), 1),
         ("copy, fail", make("copy", F1, sparse=True, **_FAIL), 1),
-        ("copy, rotten", make("copy", F1, sparse=True, begin=damaged_execution), 1),
+        ("copy, rotten", make("copy", F1, sparse=True, begin=Beginning.DAMAGED_EXECUTION), 1),
         ("swap", make("swap", H7, sectors=1), 1),
         ("swap, crash", make("swap", H7, sectors=1, **_CRASH), 1),
         ("swap, trial", make("swap", H7, **_ON_TRIAL, **_CRASH), 3),

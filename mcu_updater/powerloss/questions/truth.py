@@ -16,6 +16,7 @@ from flash_emulator.explore import Violation
 from mcu_updater.bank import Bank
 from mcu_updater.events import Booted, Event, JournalWritten, Progress, Resumed, Work
 from mcu_updater.powerloss.questions.world import World
+from mcu_updater.powerloss.scenario import Way
 
 _COMPLETE = ("VERIFIED", "TRIAL", "CONFIRMED")
 
@@ -24,7 +25,8 @@ class Truth:
     def __init__(self, world: World) -> None:
         self._world = world
         self._bank = ""  # that runs
-        self._is_blameless = world.scenario.is_healthy
+        costs_attempts = Way.RESET in world.scenario.ways
+        self._is_blameless = world.scenario.is_healthy and not costs_attempts
 
     def memory(self) -> Hashable:
         return ()
