@@ -25,6 +25,7 @@ from mcu_updater.board.strategies import default_strategy, strategies_of
 from mcu_updater.cli import answers, paths
 from mcu_updater.cli.names import PART_METAVAR, NameChoice, PartName
 from mcu_updater.cli.powerloss_end import Ran, conclude
+from mcu_updater.cli.powerloss_list import show_scenarios
 from mcu_updater.cli.powerloss_path import check_certificate, replay_path
 from mcu_updater.cli.powerloss_progress import ProgressLine
 from mcu_updater.cli.powerloss_tables import comparison_table, show_results
@@ -201,6 +202,9 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
     type=click.IntRange(1),
     help="For the table: how long a change of option bytes takes. No document says.",
 )
+@click.option(
+    "--list", "list_scenarios", is_flag=True, help="Say what scenarios there are, and their cost."
+)
 @click.option("--strict", is_flag=True, help="A known hazard is a failure, too: exit code 7.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def command(
@@ -210,16 +214,20 @@ def command(
     check: Path | None,
     check_sample: int | None,
     option_change_us: int | None,
+    list_scenarios: bool,
     **given: Any,
 ) -> None:
     """Cut power at every flash operation, with every outcome, any number of times.
 
     IMAGE is the firmware to upgrade to; without it one is made up. Every state that cuts can come
-    to is booted, and asked: is it safe, does it go on, is the truth told? Exit code 7 when
+    to is booted, and asked: is it safe, does it go on, is nothing false told, in the journal or to
+    the module, is no good upgrade lost, is a failed image not tried too often? Exit code 7 when
     something was found that is no known hazard, or with --strict any; 2 when a limit stopped a
     search. What is known so far is shown and written when a search is interrupted, too.
     """
-    if replay is not None:
+    if list_scenarios:
+        show_scenarios(as_json=given["as_json"])
+    elif replay is not None:
         replay_path(image, replay, shrink=shrink, as_json=given["as_json"])
     elif check is not None:
         check_certificate(image, check, check_sample, given["seed"], as_json=given["as_json"])
