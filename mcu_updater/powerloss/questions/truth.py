@@ -18,6 +18,10 @@ from mcu_updater.events import Booted, Event, JournalWritten, Progress, Resumed,
 from mcu_updater.powerloss.questions.world import World
 from mcu_updater.powerloss.scenario import Way
 
+_EXCUSES = frozenset({Way.RESET, Way.REPLACED})
+"""Resets cost a trial its attempts; and a package that is not the one of which the module told the
+digests is rejected, however good it is."""
+
 _COMPLETE = ("VERIFIED", "TRIAL", "CONFIRMED")
 
 
@@ -25,8 +29,7 @@ class Truth:
     def __init__(self, world: World) -> None:
         self._world = world
         self._bank = ""  # that runs
-        costs_attempts = Way.RESET in world.scenario.ways
-        self._is_blameless = world.scenario.is_healthy and not costs_attempts
+        self._is_blameless = world.scenario.is_healthy and not _EXCUSES & {*world.scenario.ways}
 
     def memory(self) -> Hashable:
         return ()
