@@ -23,11 +23,11 @@ class Banks(Sensing):
 
     def power_on(self) -> None:
         """After a cut or at the start of a session: registers reset, weak units a step weaker."""
-        keeps_power, self._keeps_power = self._keeps_power, False
+        self.kept_power, self._keeps_power = self._keeps_power, False
         self._powered = True
         self._power_ons += 1
         self._forget_flickers()
-        if not keeps_power:
+        if not self.kept_power:
             self.cells.power_on()
             self.options.load()
         self.reset()

@@ -71,7 +71,7 @@ class EmulatedFlash(Banks, Holding, Damage):
         self.erase_counts = [0] * (len(part.sector_sizes) * part.bank_count)
         self._busy_until_us = [0] * part.bank_count
         self._powered = True
-        self._keeps_power = False  # the next start is a reset
+        self._keeps_power = self.kept_power = False
         self._power_ons = 0
         self._forget_flickers()
         self._set_up()

@@ -49,6 +49,7 @@ class Ground:
     _mapped: int
     _powered: bool
     _keeps_power: bool
+    kept_power: bool  # the last start was a reset, see ``keep_power``
 
     def _alive(self) -> None:
         if not self._powered:

@@ -317,7 +317,8 @@ class Shadow:
     def powered(self, flash: EmulatedFlash) -> Shadowed:
         """*flash*, which has just been powered on, with the plain model beside it."""
         self.boots += 1
-        self._plain.power_on()
+        if not flash.kept_power:
+            self._plain.power_on()
         shadowed = Shadowed.of(flash, self._plain, self.compared)
         same(self._plain, shadowed)
         return shadowed
