@@ -25,6 +25,7 @@ from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Package,
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import Faults
+from mcu_updater.quectel.reader import Tail
 from mcu_updater.updater import Updater
 
 # --- equal memories, equal futures
@@ -235,9 +236,14 @@ OTHER_STATES: list[Callable[[Updater], None]] = [
     with_error(PackageDamaged("one")),
     with_error(PackageDamaged("another")),
     with_error(VerificationFailed("one")),
-    setting("_link._reader.max_read", 512),
-    setting("_link._reader._any_tail", True),
+    setting("_link._reader.size.most", 512),
+    setting("_link._reader.size.now", 512),
+    setting("_link._reader.size._good", 3),
+    setting("_link._reader._tail", Tail.OWN),
     setting("_link._reader.offset", 7),
+    setting("_link._link._extra_s", 0.5),
+    setting("_link._link._parser._ends_cr", True),
+    setting("_link._link._unanswered_s", 0.5),
     filed(Urc(7, 10702, "")),
     filed(Urc(7, 10706, "")),
     arrived(b"\r\n+QIOTEVT: 7,10702\r\n"),
@@ -314,8 +320,10 @@ FIXED_OR_COUNTED = {
         "sign_count",
         "connection_events",
         "dropped",
+        "_own_bytes",  # for the words of an error
         *OF_A_MODULE_BEHIND_A_PORT["AtLink"],
     },
+    "ReadSize": set(),
     "ResponseParser": {"_at"},
 }
 IN_MEMORY = {
@@ -324,16 +332,18 @@ IN_MEMORY = {
     "Keeper": {"_written", "_known"},
     "Intake": {"_offset", "_sector", "error"},
     "AtClient": {"_reader", "_link"},
-    "PieceReader": {"max_read", "_any_tail", "offset"},
-    "AtLink": {"ota_events", "_values", "_parser"},
-    "ResponseParser": {"_buffer", "_header"},
+    "PieceReader": {"size", "_tail", "offset"},
+    "ReadSize": {"most", "now", "_good"},
+    "AtLink": {"ota_events", "_values", "_parser", "_extra_s", "_unanswered_s"},
+    "ResponseParser": {"_buffer", "_header", "_ends_cr"},
 }
 
 
 def test_every_attribute_is_in_the_memory_or_known_not_to_matter(updater: Updater) -> None:
     client = client_of(updater)
     parts = [updater, updater._heard, updater._keeper, updater._intake]
-    for part in (*parts, client, client._reader, client._link, client._link._parser):
+    reader, link = client._reader, client._link
+    for part in (*parts, client, reader, reader.size, link, link._parser):
         name = type(part).__name__
         assert set(vars(part)) == FIXED_OR_COUNTED[name] | IN_MEMORY[name], name
 

@@ -120,8 +120,9 @@ class AtLink:
         what is still waited for.
         """
         events, values = tuple(self.ota_events), tuple(self._values)
-        slowness = self._extra_s, self._unanswered_s is not None
-        return events, values, self._parser.memory(), slowness
+        sent_s, now_s = self._unanswered_s, self._clock.now_s()
+        unanswered_s = None if sent_s is None else round(now_s - sent_s, 3)
+        return events, values, self._parser.memory(), (self._extra_s, unanswered_s)
 
     # --- asking -------------------------------------------------------------------------
 
