@@ -242,7 +242,7 @@ OTHER_STATES: list[Callable[[Updater], None]] = [
     setting("_link._reader._tail", Tail.OWN),
     setting("_link._reader.offset", 7),
     setting("_link._link._extra_s", 0.5),
-    setting("_link._link._parser._ends_cr", True),
+    setting("_link._link._parser._ends_cr", False),
     setting("_link._link._unanswered_s", 0.5),
     filed(Urc(7, 10702, "")),
     filed(Urc(7, 10706, "")),
