@@ -150,10 +150,26 @@ class Checker:
             for prefix in _way(path)[1:]:
                 state = self._cut(state, prefix, shadow)
             flash = shadow.powered(powered(state[0], Reads()))
-            ended(self.subject.boot(flash, state[1]).run())
+            self._to_rest(flash, self.subject.boot(flash, state[1]))
             shadow.rest(flash)
         except Mismatch as error:
             raise NotConfirmed(f"{path}: the plain model of the cells differs: {error}") from error
+
+    def _to_rest(self, flash: EmulatedFlash, boot: Any) -> None:
+        """Or to where it was before, or through as many operations as a boot may do."""
+        been: set[tuple[bytes, bytes, str]] = set()
+
+        def point(memory: object) -> None:
+            here = flash.digest(), boot.volatile(), repr((memory, flash.senses()))
+            if here in been:
+                raise _Moment
+            been.add(here)
+
+        flash.supply = CutAt(self.certificate.header["operations"] + 1, Outcome.BEFORE)
+        try:
+            ended(boot.run(), point)
+        except (PowerLoss, _Moment):
+            """It has come as far as it is followed."""
 
 
 def _way(path: str) -> list[str]:
