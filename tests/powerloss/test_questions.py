@@ -14,6 +14,7 @@ from mcu_updater.events import Booted, JournalWritten, Progress, Resumed, Work
 from mcu_updater.journal import Phase, Snapshot
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario
+from mcu_updater.powerloss.costs import COSTS
 from mcu_updater.powerloss.questions import World
 from mcu_updater.powerloss.questions.statements import Statements
 from mcu_updater.powerloss.questions.thrift import Thrift, slots_of, spans_of
@@ -219,6 +220,14 @@ def test_a_floor_that_is_lost_with_the_bank_that_had_it_is_found(
     monkeypatch.setattr(Updater, "_floor", lambda self: self._read[0].snapshot.floor)
     first = explored("signed-floor", size=600, cuts=1, violations=1).violations[0]
     assert (first.question, first.path.cuts) == ("true", ())  # 1.0.5 is written
+
+
+def test_what_the_list_says_that_a_scenario_costs_is_what_it_costs() -> None:
+    assert set(COSTS) <= set(SCENARIOS)
+    report = explored("trial-damaged", size=700)
+    cost = COSTS["trial-damaged"]
+    assert (report.complete, report.violations) == (True, ())
+    assert (report.states, report.cuts) == (cost.states, cost.cuts)
 
 
 def test_ways_are_part_of_what_is_patient() -> None:
