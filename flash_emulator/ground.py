@@ -90,7 +90,11 @@ class Ground:
         return random.Random(self._seed_of(place))  # noqa: S311
 
     def _seed_of(self, place: int) -> str:
-        number = 0 if self.draws_by_place else self.supply.taken
+        number = self.supply.taken
+        if self.draws_by_place:
+            number = getattr(self.supply, "draw", 0)
+            elsewhere = getattr(self.supply, "place", None)
+            place = place if elsewhere is None else elsewhere
         return f"{self.seed}/{place}/{number}"
 
     def _word(self, data: bytes) -> int:

@@ -77,13 +77,16 @@ class CutAt:
     """Cuts power at operation *operation* (1 is the first), with *outcome*; once.
 
     *spoils_options*: where that is a program on a part of which it was reported
-    (``Part.options_at_risk``), the option bytes are corrupted too.
+    (``Part.options_at_risk``), the option bytes are corrupted too. *draw*: which of the random
+    outcomes, on a device that draws by place; *place*: as if it happened there.
     """
 
     operation: int
     outcome: Outcome
     taken: int = 0
     spoils_options: bool = False
+    draw: int = 0
+    place: int | None = None
 
     def __post_init__(self) -> None:
         if self.operation < 1:

@@ -81,6 +81,8 @@ class Checker:
         if not self.certificate.header["merge"]:
             return flash
         flash.cells.fade()
+        if not self.certificate.header["representatives"]:
+            return flash
         found: EmulatedFlash = self.subject.representative(flash)
         return found
 
@@ -264,7 +266,7 @@ def _verdict(checker: Checker, checked: int, shadow: Shadow) -> Verdict:
         world=header["world"],
         subject=header["made_of"]["subject"]["name"],
         seed=header["made_of"]["start"]["seed"],
-        merge=header["merge"],
+        represents=header["merge"] and header["representatives"],
         outcomes=tuple(checker.outcomes),
         readings=tuple(checker.readings),
         left_out=checker.left_out,

@@ -215,6 +215,7 @@ HEADER: dict[str, Check] = {
     "readings": _is_readings,
     "operations": is_count,
     "merge": is_bool,
+    "representatives": is_bool,
     "formulas": lambda value: value == FORMULAS and list(value) == list(FORMULAS),
     "chain": _CHAIN,
 }

@@ -28,7 +28,7 @@ class Verdict:
     world: Mapping[str, str]
     subject: str
     seed: str
-    merge: bool
+    represents: bool  # one state is booted for those that the subject calls as good
     outcomes: tuple[Outcome, ...]
     readings: tuple[Reading, ...]
     left_out: int
@@ -79,7 +79,7 @@ class Verdict:
         draws = f"of each place and outcome one draw was tried, that of seed {self.seed}"
         memory = "where the subject says that it has the same memory, it goes on in the same way"
         found = [digests, device, draws, memory]
-        if self.merge:
+        if self.represents:
             found.append("what the subject calls as good (its representative) is as good")
         if self.left_out:
             found.append(f"{self.left_out} boots read too many metastable units to try all ways")

@@ -23,8 +23,10 @@ booted, and the verdict was asked of each.
   it read right for the first boot at least, so a fault may be found a cut sooner, or one that
   needs a weak bit to turn within that boot. Without ``merge``, weak bits age as in the model.
 * With ``merge``, a subject that has a ``representative`` is right in what it takes for as good as
-  what: only one of them is booted. The search cannot check that; tests of the subject boot both
-  side by side.
+  what: only one of them is booted. The report names that promise (``Report.rests_on``). Of each
+  kind of such states the first in a batch, and one in 256, are booted side by side with what is
+  booted in their place, and must do the same; the others are taken on trust. ``representatives``
+  turned off boots them all.
 * In one boot the metastable bits of a unit read all as they last were, or all the opposite; each
   unit by itself, in every combination that makes a difference. Not in all of them where a boot
   looks at many units: up to four are flipped at a time among the first four that it looked at (and

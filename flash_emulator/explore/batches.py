@@ -22,8 +22,8 @@ from flash_emulator.explore import lifeline
 from flash_emulator.explore.boots import Worker, hung_expansion
 from flash_emulator.explore.probes import Prober
 from flash_emulator.explore.report import SelfCheckFailed
+from flash_emulator.explore.side_by_side import CutNeverFired
 from flash_emulator.explore.states import NODE_SIZE, Expansion, Job, Node, State
-from flash_emulator.explore.successors import CutNeverFired
 from flash_emulator.explore.watchdog import OutOfTime, watching
 
 _PATIENCE_S = 0.25

@@ -16,6 +16,7 @@ from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.probes import Prober
 from flash_emulator.explore.reads import Looked, Reads, Ways, powered
 from flash_emulator.explore.report import SelfCheckFailed
+from flash_emulator.explore.side_by_side import Sample, compare
 from flash_emulator.explore.states import (
     Edge,
     Expansion,
@@ -61,6 +62,7 @@ class Worker:
         self._prober = prober
         self._edges: dict[Place, tuple[Edge, ...]] = {}
         self._sent: set[Key] = set()
+        self.sample = Sample(prober.job.subject)
 
     def expand(self, state: State) -> Iterator[Expansion]:
         """Boot *state*; again in other ways of reading where metastable bits were looked at."""
@@ -81,6 +83,7 @@ class Worker:
                 return
             ways.looked(reads, looked)
             expansion.left_out = looked.left_out
+            self._compare_pairs(expansion)
             yield expansion
 
     def _boot(self, state: State, expansion: Expansion, node: Node) -> Looked:
@@ -122,7 +125,7 @@ class Worker:
     ) -> None:
         """A probe hung behind a cut in *operation*: raises HungBehind for the first that does."""
         calm()
-        successors = Successors(self.job, self._prober.looks, flash, boot.surviving())
+        successors = Successors(self.job, self._prober.looks, flash, boot.surviving(), self.sample)
         for successor in successors.each(operation):
             cut = _placed(successor.cut, at, operation, Reads.of(flash))
             state = State(successor.key, successor.flash, successor.rest, path.then(cut))
@@ -155,6 +158,15 @@ class Worker:
             )
         first.reruns += 1
 
+    def _compare_pairs(self, expansion: Expansion) -> None:
+        """States that cuts in this boot left, and what is booted in their place."""
+        where = replace(expansion.path, reads=expansion.reads)
+        expansion.represented, pairs = self.sample.take()
+        for pair in pairs:
+            at = f"{where} and a cut {pair.cut}"
+            compare(self.job.subject, pair, self.job.operations, at)
+            expansion.compared += 1
+
     def edges(
         self, flash: EmulatedFlash, boot: Boot, operation: Operation | None, expansion: Expansion
     ) -> tuple[Edge, ...]:
@@ -166,7 +178,7 @@ class Worker:
         place = (flash.digest(), tuple(rest.digest for _, rest in ways), operation)
         edges = self._edges.get(place)
         if edges is None:
-            successors = Successors(self.job, self._prober.looks, flash, ways)
+            successors = Successors(self.job, self._prober.looks, flash, ways, self.sample)
             found = successors.still() if operation is None else successors.of(operation)
             edges = tuple(self._edge(successor, expansion) for successor in found)
             self._edges[place] = edges

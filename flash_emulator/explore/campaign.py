@@ -84,6 +84,12 @@ class Result:
         return Verdict.HAZARD_FOUND if report.violation_count else Verdict.HAZARD_MISSED
 
     @property
+    def words(self) -> str:
+        """The verdict, and what it rests on beside the model."""
+        rests_on = self.report.rests_on if self.report else ()
+        return f"{self.verdict}; rests on: {', '.join(rests_on)}" if rests_on else str(self.verdict)
+
+    @property
     def as_expected(self) -> bool:
         return self.verdict in (Verdict.PASSED, Verdict.HAZARD_FOUND)
 

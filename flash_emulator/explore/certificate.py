@@ -23,7 +23,8 @@ First line, the header::
                          their letter in a path
     operations           of one boot; more is a violation of "live"
     merge                whether the search merges; then weak bits are metastable after a cut,
-                         and the state is what ``Subject.representative`` makes of what is left
+                         and, with *representatives*, the state is what
+    representatives      ``Subject.representative`` makes of what is left
     formulas             how states, points and signatures are named
 
 Then one line for each boot, level by level: those of the states that need fewest cuts first. The
@@ -119,6 +120,7 @@ class CertificateWriter:
                 "readings": [reading for reading in Reading if reading in job.readings],
                 "operations": job.operations,
                 "merge": job.merge,
+                "representatives": job.representatives,
                 "formulas": FORMULAS,
             }
         )

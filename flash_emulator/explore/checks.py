@@ -29,6 +29,7 @@ def check(graph: Graph, seen: AbstractSet[Key], *, complete: bool) -> tuple[Chec
         _joins(graph),
         _ended(graph),
         *((_closed(graph, seen),) if complete else ()),
+        *((_represented(graph),) if graph.represented else ()),
         *((_left_out(graph),) if graph.left_out else ()),
     )
 
@@ -54,6 +55,11 @@ def _repeatable(graph: Graph) -> Check:
 def _left_out(graph: Graph) -> Check:
     text = "boots that looked at more metastable units than are flipped in every combination"
     return Check("readings left out", graph.left_out, text)
+
+
+def _represented(graph: Graph) -> Check:
+    text = f"states that did the same as what stands for them; {graph.represented} have another one"
+    return Check("side by side", graph.compared, text)
 
 
 def _joins(graph: Graph) -> Check:

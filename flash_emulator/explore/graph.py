@@ -42,12 +42,16 @@ class Graph:
     operations: int = 0
     idle: int = 0
     reruns: int = 0
+    represented: int = 0  # states in whose place another one was booted
+    compared: int = 0  # of those: booted side by side with it
     left_out: int = 0  # boots that looked at too many metastable units to flip them in every way
     echoes: list[Segment] = field(default_factory=list)
 
     def add(self, expansion: Expansion) -> Iterator[Segment]:
         """Take over what is new; yield it. Two batches of a level may bring the same."""
         self.reruns += expansion.reruns
+        self.represented += expansion.represented
+        self.compared += expansion.compared
         self.echoes += expansion.echoes
         self.left_out += expansion.left_out
         start = start_node(expansion.state, expansion.reads)

@@ -80,7 +80,7 @@ def replay(
         state.interrupted = None
         if options.merge:
             state.cells.fade()
-            state = subject.representative(state)
+            state = subject.representative(state) if options.representatives else state
         state = subject.returned(state, rest)
     number = len(path.cuts) + 1
     last = _Shot(subject, powered(state, path.reads), rest, number, None, options)

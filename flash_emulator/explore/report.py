@@ -116,6 +116,7 @@ class Report:
     checks: tuple[Check, ...]
     elapsed_s: float
     chain: str = ""  # of the certificate: one digest over all states, in order
+    rests_on: tuple[str, ...] = ()  # promises of the subject, and how often each was checked
 
     @property
     def passed(self) -> bool:

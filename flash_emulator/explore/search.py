@@ -61,6 +61,8 @@ class Options:
     *ahead*: how many batches of states an executor has at a time, beyond one. It bounds how many
     workers have something to do; and what a batch does not know of those at the same time is
     counted by each of them, so this number is part of what a search is.
+    *representatives*: with *merge*, boot of the states that the subject takes for as good as each
+    other only one; without it, all of them.
     *options_at_risk*: also let a cut of a plain program corrupt the option bytes, on parts of which
     that was reported.
     """
@@ -71,6 +73,7 @@ class Options:
     merge: bool = True
     ahead: int = 4
     options_at_risk: bool = False
+    representatives: bool = True
 
 
 class _Stopped(Exception):
@@ -161,6 +164,7 @@ class Search:
             options.limits.patience_s,
             None if left_s is None else time.time() + left_s,
             options.options_at_risk,
+            options.representatives,
             made_of=self._made_of,
         )
 
@@ -290,7 +294,15 @@ class Search:
             checks=checks.check(graph, tally.seen, complete=complete),
             elapsed_s=time.monotonic() - self._began_s,
             chain=tally.chain.hex(),
+            rests_on=self._rests_on(graph),
         )
+
+    def _rests_on(self, graph: Graph) -> tuple[str, ...]:
+        """What the answer takes from the subject, in words for the verdict."""
+        if not graph.represented:
+            return ()
+        promise = getattr(self._subject, "promise", "") or "representatives of the subject"
+        return (f"{promise} (checked side by side in {graph.compared:,} states)",)
 
 
 def _forgot(look: set[tuple[int, int]]) -> str:

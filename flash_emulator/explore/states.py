@@ -51,7 +51,13 @@ class Job:
     boot_s: float | None = None
     until: float | None = None
     options_at_risk: bool = False
+    representatives: bool = True
     made_of: Fingerprints = field(default_factory=dict)
+
+    def represented(self, flash: EmulatedFlash) -> EmulatedFlash:
+        """The state that is booted for *flash*: itself, where nothing may stand for it."""
+        asked = self.merge and self.representatives
+        return self.subject.representative(flash) if asked else flash
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,8 @@ class Expansion:
     segments: list[Segment]
     children: list[State]
     reruns: int = 0
+    represented: int = 0  # states in whose place another one is booted
+    compared: int = 0  # of those: booted side by side with it
     echoes: list[Segment] = field(default_factory=list)
     hung: bool = False  # the boot never comes to rest, and had to be interrupted
     left_out: bool = False  # units that it looked at are not flipped in every combination

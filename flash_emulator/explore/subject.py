@@ -54,7 +54,13 @@ class Boot(Protocol):
 
 
 class Subject(Protocol):
-    """Makes boots. Must be picklable where an executor of other processes is used."""
+    """Makes boots. Must be picklable where an executor of other processes is used.
+
+    *promise*: what ``representative`` relies on, in a few words for the verdict, such as
+    "representatives of journal trailers".
+    """
+
+    promise: str = ""
 
     def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot: ...
 
@@ -65,6 +71,8 @@ class Subject(Protocol):
         and that what the same cut leaves of them is again as good as each other. What is known of
         *flash* may be less than all; the answer must be right for whatever the rest holds. As it
         stands, nothing is as good as something else.
+
+        Every search boots a sample of states and their representatives side by side.
         """
         return flash
 
@@ -77,6 +85,19 @@ class Subject(Protocol):
         """
         del rest
         return flash
+
+    def canonical(self, flash: EmulatedFlash) -> Hashable:
+        """A value that two flashes share which ``representative`` takes for as good as each other.
+
+        It is asked of representatives, when boots are held side by side: for what the promise
+        leaves different in them as well, such as the place of a record.
+        """
+        return flash.digest()
+
+    def kind(self, one: EmulatedFlash, other: EmulatedFlash) -> Hashable:  # noqa: ARG002
+        """In what way *one* differs from *other*, its representative, as far as the promise has
+        cases: some of each kind are booted side by side."""
+        return None
 
 
 class Violation(Exception):

@@ -23,6 +23,7 @@ from functools import partial
 
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.path import Cut
+from flash_emulator.explore.side_by_side import CutNeverFired, Pair, Sample
 from flash_emulator.explore.states import Job, Key, state_key
 from flash_emulator.explore.subject import Rest
 from flash_emulator.explore.watchdog import beat
@@ -102,21 +103,18 @@ class Successor:
     merged: bool
 
 
-class CutNeverFired(BaseException):
-    """The supply was told to cut in this operation, and the operation returned. A bug of ours.
-
-    No Exception, so that the subject's own handlers cannot hide it.
-    """
-
-
 @dataclass(frozen=True, slots=True)
 class Successors:
-    """Of what *flash* is about to do. *ways*: what survives beside it, by how power comes back."""
+    """Of what *flash* is about to do. *ways*: what survives beside it, by how power comes back.
+
+    *sample* is offered every state for which a representative is booted.
+    """
 
     job: Job
     looks: Looks
     flash: EmulatedFlash
     ways: Sequence[tuple[str, Rest]]
+    sample: Sample
 
     def of(self, operation: Operation) -> Iterator[Successor]:
         if self.job.options_at_risk and self.flash.part.options_at_risk:
@@ -149,7 +147,7 @@ class Successors:
         for successor in alone.still() if operation is None else alone.of(operation):
             if self.job.merge:
                 successor.flash.cells.fade()
-                twin = self.job.subject.representative(successor.flash)
+                twin = self.job.represented(successor.flash)
                 key = state_key(twin, successor.rest)
                 yield replace(successor, key=key, flash=twin)
             else:
@@ -328,12 +326,13 @@ class Successors:
         spoils_options: bool = False,
     ) -> Iterator[Successor]:
         flash.interrupted = None  # FLASH_OPSR is not part of a state: no boot may read it
-        if self.job.merge:
-            flash = self.job.subject.representative(flash)
+        standing = self.job.represented(flash)
         for way, rest in self.ways:
-            returned = self.job.subject.returned(flash, rest)
-            twin, key = self._without_dead(returned, rest)
             cut = Cut(operation, outcome, way=way, spoils_options=spoils_options)
+            if standing is not flash:
+                self.sample.offer(Pair(state_key(flash, rest), flash, standing, rest, cut))
+            returned = self.job.subject.returned(standing, rest)
+            twin, key = self._without_dead(returned, rest)
             yield Successor(key, twin, rest, cut, merged)
 
     def _without_dead(self, flash: EmulatedFlash, rest: Rest) -> tuple[EmulatedFlash, Key]:

@@ -158,6 +158,11 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
     "--brute-force", is_flag=True, help="Tell every unit apart: take nothing for unknown."
 )
 @click.option(
+    "--no-representatives",
+    is_flag=True,
+    help="Boot every state, also where the journal takes another one for as good. Slower.",
+)
+@click.option(
     "--options-at-risk",
     is_flag=True,
     help="Let a cut plain write corrupt option bytes, too: F4, F7, one unconfirmed report.",
@@ -228,7 +233,8 @@ def command(
     if list_scenarios:
         show_scenarios(as_json=given["as_json"])
     elif replay is not None:
-        replay_path(image, replay, shrink=shrink, as_json=given["as_json"])
+        options = _request(image, **given).options
+        replay_path(image, replay, options, shrink=shrink, as_json=given["as_json"])
     elif check is not None:
         check_certificate(image, check, check_sample, given["seed"], as_json=given["as_json"])
     else:
@@ -246,6 +252,7 @@ def _request(
     states: int,
     time_s: float | None,
     brute_force: bool,
+    no_representatives: bool,
     seed: int,
     options_at_risk: bool,
     **given: Any,
@@ -258,7 +265,12 @@ def _request(
             then="Leave one out: certificates are checked without corrupted option bytes",
         )
     limits = Limits(cuts=cuts, states=states, time_s=time_s)
-    options = Options(limits=limits, merge=not brute_force, options_at_risk=options_at_risk)
+    options = Options(
+        limits=limits,
+        merge=not brute_force,
+        representatives=not (brute_force or no_representatives),
+        options_at_risk=options_at_risk,
+    )
     return Request(image=image, seed=seed, options=options, **given)
 
 
@@ -359,11 +371,18 @@ def _campaign(request: Request, results: list[Result]) -> Campaign:
         "Power loss, explored",
         tuple(results),
         datetime.now(UTC).isoformat(timespec="seconds"),
-        f"mcu-updater powerloss{image} --replay",
+        f"mcu-updater powerloss{image}{_how(request.options)} --replay",
         f"mcu-updater {version('mcu-updater')}",
         shlex.join(["mcu-updater", *sys.argv[1:]]),
         request.strict,
     )
+
+
+def _how(options: Options) -> str:
+    """What a replay must be told, too: which states stand for others."""
+    if not options.merge:
+        return " --brute-force"
+    return "" if options.representatives else " --no-representatives"
 
 
 def _reports(request: Request) -> dict[Path, Callable[[Campaign], str]]:

@@ -10,7 +10,7 @@ import click
 
 from flash_emulator import load_part
 from flash_emulator.certificate_check import NotACertificate, NotConfirmed, Verdict, confirm
-from flash_emulator.explore import PathLeft, tag_of
+from flash_emulator.explore import Options, PathLeft, tag_of
 from flash_emulator.explore.campaign import parse_replay_id
 from flash_emulator.explore.render import film_lines
 from mcu_updater.board.strategies import hazard
@@ -68,14 +68,19 @@ def _world_of(name: str) -> dict[str, str]:
     return dict(zip(keys, [*words[:-1], words[-1][1:]], strict=True))
 
 
-def replay_path(image: Path | None, text: str, *, shrink: bool, as_json: bool = False) -> None:
-    """Print what happens on the path of this ID; with *shrink*, on one with fewer cuts."""
+def replay_path(
+    image: Path | None, text: str, options: Options, *, shrink: bool, as_json: bool = False
+) -> None:
+    """Print what happens on the path of this ID; with *shrink*, on one with fewer cuts.
+
+    *options* are those of the search that found it.
+    """
     try:
         name, path = parse_replay_id(text)
         subject = BoardSubject(_scenario_of(image, _world_of(name)))
         if shrink:
-            path = campaign.shrink(subject, path)
-        film = campaign.film(subject, path)
+            path = campaign.shrink(subject, path, options)
+        film = campaign.film(subject, path, options)
     except (ValueError, PathLeft) as error:
         raise UsageError("this path cannot be run", where=text, found=str(error)) from error
     lines = list(film_lines(film))

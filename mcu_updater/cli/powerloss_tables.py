@@ -31,6 +31,9 @@ def show_results(campaign: Campaign) -> None:
     else:
         for line in _narrow(campaign):
             click.echo(line)
+    for result in campaign.results:
+        if result.report is not None and result.report.rests_on:
+            click.echo(f"{result.name}: {result.words}")
     for line in findings(campaign):
         click.echo(line)
     click.echo(str(campaign))

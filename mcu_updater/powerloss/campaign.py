@@ -61,7 +61,7 @@ def explore(
         report, head = _search(subject, _with_time(terms, until_s), progress)
     except SelfCheckFailed as error:
         return Result(scenario.id, None, array, facts, error=str(error))
-    films = tuple(_films(subject, report, until_s))
+    films = tuple(_films(subject, report, terms.options, until_s))
     expected = expectation(scenario, report)
     return Result(scenario.id, report, array, facts, films, expected, certificate=head)
 
@@ -74,12 +74,14 @@ def _with_time(terms: Terms, until_s: float | None) -> Terms:
     return replace(terms, options=replace(terms.options, limits=limits))
 
 
-def _films(subject: BoardSubject, report: Report, until_s: float | None) -> Iterator[Film]:
+def _films(
+    subject: BoardSubject, report: Report, options: Options, until_s: float | None
+) -> Iterator[Film]:
     """Of the first counterexamples; the first one in any case."""
     for index, found in enumerate(report.violations[:FILMS]):
         if index and until_s is not None and time.monotonic() > until_s:
             return
-        yield film(subject, found.path)
+        yield film(subject, found.path, options)
 
 
 def _search(
@@ -147,14 +149,17 @@ def certificate_file(folder: File, scenario: Scenario) -> File:
     return folder / f"{scenario.id.replace('/', '_')}.certificate.gz"
 
 
-def film(subject: BoardSubject, path: Path) -> Film:
-    """Run *path* again. Raises PathLeft where it does not fit the scenario."""
-    return replay_path(subject, subject.flash, subject.rest, path)
+def film(subject: BoardSubject, path: Path, options: Options | None = None) -> Film:
+    """Run *path* again; *options* are those of the search that found it.
+
+    Raises PathLeft where it does not fit the scenario.
+    """
+    return replay_path(subject, subject.flash, subject.rest, path, options)
 
 
-def shrink(subject: BoardSubject, path: Path) -> Path:
+def shrink(subject: BoardSubject, path: Path, options: Options | None = None) -> Path:
     """The same finding with as few cuts as can be left of *path*."""
-    return shrink_path(subject, subject.flash, subject.rest, path)
+    return shrink_path(subject, subject.flash, subject.rest, path, options)
 
 
 # --- what a report says of a scenario

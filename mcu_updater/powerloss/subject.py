@@ -33,7 +33,7 @@ from mcu_updater.events import (
     Progress,
     Work,
 )
-from mcu_updater.powerloss.alike import representative, trailers_of
+from mcu_updater.powerloss.alike import canonical, kind, representative, trailers_of
 from mcu_updater.powerloss.questions import Questions, World
 from mcu_updater.powerloss.questions.thrift import slots_of
 from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
@@ -96,6 +96,8 @@ class MillisecondClock(VirtualClock):
 class BoardSubject(Subject):
     """Boots boards of one scenario."""
 
+    promise = "representatives of journal trailers"
+
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.part = load_part(scenario.part)
@@ -129,6 +131,12 @@ class BoardSubject(Subject):
         twin = flash.fork()
         twin.keep_power()
         return twin
+
+    def canonical(self, flash: EmulatedFlash) -> Hashable:
+        return canonical(flash, self.trailers)
+
+    def kind(self, one: EmulatedFlash, other: EmulatedFlash) -> Hashable:
+        return kind(one, other, self.trailers)
 
     def board(self, flash: EmulatedFlash, rest: ModuleRest) -> Board:
         """A board with this flash, module and cloud; its clock begins at 0."""

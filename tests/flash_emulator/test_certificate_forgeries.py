@@ -236,7 +236,9 @@ def test_a_line_has_a_bound(made: dict[str, Lines], file: Path, monkeypatch: Any
 NEUTRAL = """Edits that leave a true certificate, and why:
 header operations    any limit that no boot meets
 header readings      one more or less, where no boot looks at a metastable unit; the verdict says it
+header representatives   these toys have none: each state is its own
 world                facts that the factory of these toys does not ask for
+path                 another one of as many cuts, which leads to the same state: it is run again
 edges "*"            says that the search tried fewer cuts than it lists; the checker tries all
 """
 
@@ -270,9 +272,12 @@ def canonical(lines: Lines) -> Lines:
     twin = copy.deepcopy(twin)
     header = twin[0]
     header["operations"] = header["operations"] > 100
+    header["representatives"] = None
     header["world"] = {key: header["world"].get(key) for key in ("toy", "ecc", "seed")}
     if not any(entry["flips"] for entry in twin[1:-1]):
         header["readings"] = None
+    for entry in twin[1:-1]:
+        entry["path"] = entry["path"].count(".")
     for segment in forged.segments(twin):
         segment["edges"] = {k: cuts.replace("*", "") for k, cuts in segment["edges"].items()}
     return twin

@@ -9,9 +9,11 @@ steps, each with its own reasons:
 * ``rotation``: a trailer stands in half 0, with turn 0.
 
 The first needs no promise: who looks at what is forgotten is found out. The others are promises of
-the code that is explored; ``tests/powerloss/alike/test_side_by_side.py`` boots states and what
-stands for them, and explores one closure with and without all of it. Seeded faults (``make
-mutants``) are explored without.
+the code that is explored. Every search boots a sample of states and what stands for them side by
+side (``flash_emulator.explore.side_by_side``; ``same`` says what must be equal), and says that its
+answer rests on them; with ``--no-representatives`` it does without.
+``tests/powerloss/alike/test_side_by_side.py`` compares more states and more outcomes, and explores
+one closure with and without all of it. Seeded faults (``make mutants``) are explored without.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from collections.abc import Sequence
 from flash_emulator import EmulatedFlash
 from mcu_updater.powerloss.alike.records import blanked
 from mcu_updater.powerloss.alike.rotation import turned_back
+from mcu_updater.powerloss.alike.same import canonical, kind
 from mcu_updater.powerloss.alike.trailers import Trailer, trailers_of
 from mcu_updater.powerloss.alike.unread import without_unread
 
-__all__ = ["Trailer", "representative", "trailers_of"]
+__all__ = ["Trailer", "canonical", "kind", "representative", "trailers_of"]
 
 
 def representative(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFlash:

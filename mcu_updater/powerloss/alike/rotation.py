@@ -64,13 +64,13 @@ def turned_back(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFl
 def _only_half(flash: EmulatedFlash, trailer: Trailer) -> int | None:
     """The half that counts, if any does: half 0 when it is settled, whatever the other one reads;
     else the one beside a half that has no header for sure."""
-    if _is_settled(flash, trailer[0]):
+    if is_settled(flash, trailer[0]):
         return 0
     void = [is_void(flash, half) for half in trailer]
     return 1 - void.index(True) if void[0] != void[1] else None
 
 
-def _is_settled(flash: EmulatedFlash, half: Half) -> bool:
+def is_settled(flash: EmulatedFlash, half: Half) -> bool:
     """Whether every reading of the half gives a header and SETTLED: all units are whole."""
     raw = flash.cells.raw_data(half.offset, HEADER_SIZE)
     snapshot = decode_header(raw)

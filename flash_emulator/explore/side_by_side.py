@@ -1,0 +1,287 @@
+"""A state and the representative that is booted in its place, booted side by side.
+
+``Subject.representative`` is a promise: every boot does the same with both. Every search compares a
+sample of them. Both are booted; and where their operations differ in place, what the same cuts in
+both leave is booted, too, with metastable bits as they last read, and the other way. The two must
+
+* do the same operations, and end in the same way;
+* leave the same beside the flash whenever power goes (``Boot.surviving``);
+* leave flashes that stand for each other (``Subject.canonical``).
+
+Places may differ, and nothing is asked of what a torn unit holds: that is drawn by place. Where one
+of the two comes to content of which a search knows nothing, what comes is not compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from flash_emulator.device import EmulatedFlash
+from flash_emulator.errors import UnknownContent
+from flash_emulator.explore.path import Cut
+from flash_emulator.explore.reads import Reads, powered
+from flash_emulator.explore.report import SelfCheckFailed
+from flash_emulator.explore.states import Key
+from flash_emulator.explore.subject import Boot, Rest, Subject, Violation, ended_in
+from flash_emulator.explore.watchdog import beat, beat_if_new
+from flash_emulator.pages import Slice
+from flash_emulator.power import CutAt, Outcome, PowerLoss
+from flash_emulator.sensing import Reading
+from flash_emulator.trace import Operation
+
+_EVERY = 256  # states, by two bytes of their key; and the first of each kind in a batch
+_GONE_INTO = 3  # programs of one boot: what cuts in them leave is booted again, both times
+_RECORD = 512  # bytes of a program: behind larger ones cells are not compared
+_BEGINNING = 3  # steps of those boots that are compared
+
+_Left = tuple[EmulatedFlash, Rest]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What *cut* left, and the representative that is explored in its place."""
+
+    key: Key
+    one: EmulatedFlash
+    other: EmulatedFlash
+    rest: Rest
+    cut: Cut
+
+
+class Sample:
+    """Which pairs of a batch are compared: the first of each kind, and others by their keys."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._met: set[Key] = set()
+        self._kinds: set[Hashable] = set()
+        self._waiting: list[Pair] = []
+        self._offered = 0
+
+    def offer(self, pair: Pair) -> None:
+        """*pair* is about to be explored as its representative."""
+        self._offered += 1
+        if pair.key in self._met:
+            return
+        self._met.add(pair.key)
+        kind = self._subject.kind(pair.one, pair.other)
+        if kind not in self._kinds or int.from_bytes(pair.key[:2]) % _EVERY == 0:
+            self._waiting.append(pair)
+        self._kinds.add(kind)
+
+    def take(self) -> tuple[int, list[Pair]]:
+        """How many were offered since this was asked last, and those chosen. The boot is over."""
+        offered, waiting = self._offered, self._waiting
+        self._waiting, self._offered = [], 0
+        return offered, waiting
+
+
+def compare(subject: Subject, pair: Pair, most: int, where: object) -> None:
+    """Boot both; each does *most* operations at most. *where* says which cuts lead to them.
+
+    Raises SelfCheckFailed where they do not do the same.
+    """
+    one, other = (pair.one, pair.rest), (pair.other, pair.rest)
+    found = _differ(subject, one, other, most, deep=True)
+    if found:
+        raise SelfCheckFailed(
+            f"a state and its representative do not do the same: state {pair.key.hex()}, after "
+            f"{where}, and what stands for it: {found}. So the subject's promise does not hold "
+            f"({subject.promise or 'Subject.representative'}); search without representatives"
+        )
+
+
+class CutNeverFired(BaseException):
+    """The supply was told to cut in this operation, and the operation returned. A bug of ours.
+
+    No Exception, so that the subject's own handlers cannot hide it.
+    """
+
+
+class _Endless(BaseException):
+    """The boot does more operations than it may."""
+
+
+class _Enough(BaseException):
+    """A boot behind a cut has shown how it begins."""
+
+
+def _differ(subject: Subject, one: _Left, other: _Left, most: int, *, deep: bool) -> str:
+    """What differs; empty where nothing does. Not *deep*: only how both begin is compared."""
+    for reads in (Reads(), Reads(Reading.FLIPPED)):
+        short = None if deep else _BEGINNING
+        here, there = (_Following(subject, *each, reads, most, short) for each in (one, other))
+        here.run()
+        there.run()
+        if found := _first_difference(subject, here, there):
+            return f"{found}{_read(reads)}"
+        for what, left, its in _gone_into(subject, here, there) if deep else ():
+            if found := _differ(subject, left, its, most, deep=False):
+                return f"behind a cut {what}{_read(reads)}: {found}"
+        if not here.flickered and not there.flickered:
+            break
+    return ""
+
+
+def _is_moved(one: _Step, other: _Step) -> bool:
+    """Whether the two do the same at different places, and cells are kept of it."""
+    ours, theirs = one.operation, other.operation
+    if one.flash is None or other.flash is None:
+        return False
+    return ours is not None and theirs is not None and ours.address != theirs.address
+
+
+def _read(reads: Reads) -> str:
+    return "" if reads == Reads() else ", metastable bits read the opposite"
+
+
+def _first_difference(subject: Subject, here: _Following, there: _Following) -> str:
+    """Cells are compared where the two program different places, and at the end."""
+    last = min(len(here.steps), len(there.steps))
+    for number, (one, other) in enumerate(zip_longest(here.steps, there.steps), 1):
+        if one is None or other is None:
+            is_cut_short = here.blind if one is None else there.blind
+            return "" if is_cut_short else _told(number, one, other)
+        if (one.what, one.rests) != (other.what, other.rests):
+            return _told(number, one, other)
+        is_last = number == last and one.flash is not None and other.flash is not None
+        is_asked = is_last or (_is_moved(one, other) and one.what != "erase")
+        if is_asked and _canonical(subject, one.left()) != _canonical(subject, other.left()):
+            return f"step {number}, {one.what}: a cut before it leaves something else in flash"
+    return ""
+
+
+def _told(number: int, one: _Step | None, other: _Step | None) -> str:
+    if one is None or other is None or one.what != other.what:
+        ours, theirs = (step.what if step else "nothing more" for step in (one, other))
+        return f"step {number}: {ours}, and {theirs}"
+    return f"step {number}, {one.what}: a cut before it leaves something else beside the flash"
+
+
+def _gone_into(
+    subject: Subject, here: _Following, there: _Following
+) -> Iterator[tuple[str, _Left, _Left]]:
+    """What cuts leave in programs that one of the two does elsewhere, where both leave the same.
+
+    A unit that is weak is drawn as if both were at one place; what differs all the same, since the
+    data do, is not compared.
+    """
+    both = zip(here.steps, there.steps, strict=False)
+    moved = [pair for pair in both if _is_moved(*pair) and pair[0].what != "erase"]
+    for one, other in moved[-_GONE_INTO:]:
+        left, its = one.left(Outcome.WEAK), other.left(Outcome.WEAK)
+        if _canonical(subject, left) == _canonical(subject, its):
+            what = f"in {one.operation} or {other.operation}, outcome weak"
+            yield what, (left, one.rest), (its, other.rest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An operation that is about to be done, or the end; and all that a cut there would leave.
+
+    *rests*: digests of what survives beside the flash, in every way; *rest* is the first of them.
+    """
+
+    what: str
+    rests: tuple[bytes, ...]
+    rest: Rest
+    flash: EmulatedFlash | None  # None before programs of more than a record
+    operation: Operation | None
+
+    def left(self, outcome: Outcome = Outcome.BEFORE) -> EmulatedFlash:
+        """What a cut in its last unit leaves; BEFORE: nothing of it was done."""
+        assert self.flash is not None
+        twin = self.flash.fork()
+        if self.operation is not None and outcome is not Outcome.BEFORE:
+            twin.supply = CutAt(self.operation.done, outcome, place=0)
+            with suppress(PowerLoss):
+                twin.repeat(self.operation)
+                raise CutNeverFired(f"{self.operation}, outcome {outcome}")
+        twin.interrupted = None
+        twin.cells.fade()
+        return twin
+
+
+@dataclass(slots=True)
+class _Following:
+    """One boot: its steps; only so many as are *wanted*, where that is said. *blind*: it came to
+    content of which nothing is known."""
+
+    subject: Subject
+    flash: EmulatedFlash
+    rest: Rest
+    reads: Reads
+    most: int
+    wanted: int | None = None
+    steps: list[_Step] = field(default_factory=list)
+    blind: bool = False
+    _boot: Boot = field(init=False)
+    _done: set[Operation] = field(default_factory=set)
+
+    def run(self) -> None:
+        beat()
+        self.flash = powered(self.subject.returned(self.flash, self.rest), self.reads)
+        self._boot = self.subject.boot(self.flash, self.rest)
+        self.flash.watch = self
+        try:
+            end = self._ended()
+        except UnknownContent:
+            self.blind = True
+            return
+        except _Enough:
+            return
+        finally:
+            self.flash.watch = None
+        with suppress(_Enough):
+            self._note(end)
+
+    def _ended(self) -> str:
+        run = self._boot.run()
+        try:
+            while True:
+                next(run)
+        except StopIteration as stop:
+            return f"the end: {stop.value}"
+        except Violation as violation:
+            return f"a violation of {violation.question}"
+        except _Endless:
+            return "no end"
+        except (Exception, SystemExit) as error:
+            return ended_in(error)
+
+    @property
+    def flickered(self) -> bool:
+        return self.flash.flickers > 0
+
+    def operation(self, operation: Operation) -> None:
+        self.most -= operation.done
+        if self.most < 0:
+            raise _Endless
+        beat_if_new(operation, self._done)
+        units = f", {operation.done} units" if operation.kind == "program" else ""
+        self._note(f"{operation.kind}{units}", operation)
+
+    def _note(self, what: str, operation: Operation | None = None) -> None:
+        ways = self._boot.surviving()
+        rests = tuple(rest.digest for _, rest in ways)
+        is_kept = operation is None or len(operation.data) <= _RECORD
+        flash = self.flash.fork() if is_kept else None
+        self.steps.append(_Step(what, rests, ways[0][1], flash, operation))
+        if len(self.steps) == self.wanted:
+            raise _Enough
+
+    def moment(self) -> None:
+        """No step."""
+
+    def read(self, offset: int, size: int) -> None:
+        """Whoever looks at what is unknown is told so by the device."""
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        """As ``read``."""
+
+
+def _canonical(subject: Subject, flash: EmulatedFlash) -> Hashable:
+    return subject.canonical(subject.representative(flash))
