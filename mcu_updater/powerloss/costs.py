@@ -34,4 +34,11 @@ COSTS: dict[str, Cost] = {
     "trial-changed": Cost(49, 28_512, 2),
     "signed-damaged": Cost(175, 194_850, 11),
     "signed-floor": Cost(175, 204_624, 11),
+    "fail": Cost(218, 201_810, 11),
+    "crash": Cost(299, 250_908, 17),
+    "never": Cost(299, 250_908, 18),
+    "corrupt": Cost(152, 120_546, 5),
+    "revoked": Cost(74, 52_392, 4),
+    "unsigned": Cost(74, 52_392, 4),
+    "delta-pieces": Cost(279, 547_440, 16),
 }
