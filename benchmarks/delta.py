@@ -31,7 +31,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from mcu_updater.powerloss.thrift import slots_of  # noqa: E402
 from released import HUBS, altos_firmware, pybricks_firmware  # noqa: E402
 
 from flash_emulator import CutAt, Outcome, PowerLoss, Trace, load_part  # noqa: E402
@@ -40,6 +39,7 @@ from mcu_updater.delta import Algorithm, DeltaDecoder, Filter, parse_header  # n
 from mcu_updater.delta.make import make_delta, pack_stream  # noqa: E402
 from mcu_updater.delta.makers import available, pack_covers  # noqa: E402
 from mcu_updater.delta.shifts import Shifts  # noqa: E402
+from mcu_updater.powerloss.questions.thrift import slots_of  # noqa: E402
 from mcu_updater.quectel.center import Package, Plan  # noqa: E402
 from mcu_updater.quectel.client import AtClient  # noqa: E402
 from mcu_updater.quectel.options import ModuleOptions  # noqa: E402

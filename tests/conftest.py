@@ -9,6 +9,8 @@ Neither fails a test because the machine was busy.
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import HealthCheck, settings
 from judges import Plugin
@@ -18,6 +20,10 @@ BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "prin
 settings.register_profile("ordinary", derandomize=True, database=None, **BUSY)
 settings.register_profile("random", derandomize=False, database=None, **BUSY)
 settings.load_profile("ordinary")  # --hypothesis-profile overrules it
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell runs behind
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # processes under test get it, too
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -27,7 +27,7 @@ from mcu_updater.board import load_board
 from mcu_updater.board.chip_store import ChipStore
 from mcu_updater.cli import exits
 from mcu_updater.cli.entry import COMMANDS, cli
-from mcu_updater.cli.paths import InputFile, KeptFile, OutputFile
+from mcu_updater.cli.paths import Folder, InputFile, KeptFile, OutputFile
 from mcu_updater.storage import hold
 
 HERE = Path(__file__).parent
@@ -491,7 +491,7 @@ def test_files_are_of_a_known_kind(name: str) -> None:
         assert isinstance(command, click.Group)
         command = command.get_command(click.Context(command), word) or cli
     files = [one for one in command.params if isinstance(one.type, click.Path)]
-    known = InputFile | OutputFile | KeptFile
+    known = InputFile | OutputFile | KeptFile | Folder
     assert [
         one.name for one in files if not isinstance(one.type, known) and one.type.file_okay
     ] == []

@@ -11,7 +11,6 @@ from functools import cache
 
 import pytest
 import worlds
-from mcu_updater.powerloss.thrift import slots_of
 from pairs import PROFILES, fixtures
 
 from flash_emulator import CutAt, Outcome, PowerLoss, Trace, load_part
@@ -24,6 +23,7 @@ from mcu_updater.errors import ImageRejected
 from mcu_updater.events import Problem
 from mcu_updater.image import open_decoder, sniff
 from mcu_updater.journal import Phase, Reason
+from mcu_updater.powerloss.questions.thrift import slots_of
 from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.options import ModuleOptions
 from mcu_updater.strategy import Strategy
