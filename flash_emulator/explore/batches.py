@@ -163,6 +163,8 @@ class _Process:
     def __init__(self) -> None:
         self.sign = lifeline.new_sign()
         self.executor = ProcessPoolExecutor(1, initializer=_begin_work, initargs=(self.sign,))
+        with lifeline.undisturbed():
+            self.executor.submit(int)  # so that it is forked now
         self.under_way: dict[Future[Booted], Batch] = {}
         self.told = 0  # how many news it knows
         self.pulse = lifeline.Pulse(self.sign)

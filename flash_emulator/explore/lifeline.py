@@ -11,7 +11,8 @@ import os
 import signal
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from ctypes import Array, c_longlong
 from multiprocessing import connection, parent_process
 from multiprocessing.sharedctypes import RawArray
@@ -25,7 +26,28 @@ _PID, _TICKS, _IN_VAIN, _STATE = range(4)
 _MOST_IN_VAIN = 10  # kicks of the watchdog; then nothing but the end of the process helps
 _SILENT_S = 5.0  # longer than any machine keeps a thread waiting
 
+_ENDS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
 _sign: Sign | None = None
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Signals that end the process wait for the end of the block, where the system can do that.
+
+    For forks: what a handler raises in the middle of one is lost, for Python's own hooks swallow
+    it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def new_sign() -> Sign:
@@ -51,9 +73,8 @@ def follow_parent(sign: Sign) -> None:
     global _sign
     _sign = sign
     sign[_PID] = os.getpid()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)
     watchdog.on_tick = _ticked
     parent = parent_process()
     if parent is not None:
