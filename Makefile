@@ -76,8 +76,8 @@ powerloss: $(STAMP)  ## explore every scenario on one part of each class; format
 	$(BIN)/mcu-updater powerloss --strategy all
 	$(BIN)/mcu-updater powerloss --part each --size full --html $(CAMPAIGN)/slots.html
 
-mutants: $(STAMP) ## are seeded faults found? one table, some minutes
-	PYTHONPATH=tests $(BIN)/python -m mutants.run
+mutants: $(STAMP) ## are seeded faults found, and by what? into docs/mutants.md, some minutes
+	PYTHONPATH=tests $(BIN)/python -m mutants.run --table docs/mutants.md
 
 mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/mutation.md
 	$(BIN)/python -m pip install --quiet --editable '.[mutation]'

@@ -14,8 +14,10 @@ from flash_emulator.cells import Cells
 from mcu_updater.bank import open_banks
 from mcu_updater.board import Board, Trial
 from mcu_updater.decide import Module, Step
-from mcu_updater.events import Booted, Decided, Event, JournalWritten
+from mcu_updater.events import Booted, Decided, Event, JournalWritten, Progress, Resumed, Work
 from mcu_updater.journal import Phase, Reason
+from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
+from mcu_updater.quectel.faults import Faults
 from mcu_updater.updater import Outcome
 
 WORLDS: list[tuple[worlds.Format, int | None]] = [
@@ -178,6 +180,26 @@ def test_a_sector_that_changes_after_it_was_recorded_is_found_before_it_is_belie
     assert board.result.outcome is Outcome.REJECTED
     worlds.run(board)  # the plan comes again, and nothing of the damage is left behind
     check_updated(board, already=False)
+
+
+def test_another_package_of_the_same_version_and_length_begins_at_the_first_sector() -> None:
+    """The platform replaces a package under its name while its first sectors are written."""
+    board = worlds.board()
+    for event in board.run():
+        if isinstance(event, Progress) and event.work is Work.PROGRAM:
+            break
+    data = worlds.image("2.0.0")
+    other = data[:100] + bytes(byte ^ 0x55 for byte in data[100:116]) + data[116:]
+    center = DeveloperCenter([Plan(worlds.COMPONENT, "2.0.0", Package(other))])
+    board.connect(center, board.module.options, Faults())  # a module that knows of no upgrade
+    worlds.run(board)  # it learns the version that runs, without which it is offered nothing
+    events = worlds.run(board)
+    assert [event.sectors_done for event in events if isinstance(event, Resumed)] == [1]
+    assert board.result.outcome is Outcome.UPDATED
+    written = [event.phase for event in events if isinstance(event, JournalWritten)]
+    assert "FAILED" not in written
+    bank = board.banks()[board.would_boot().bank or 0]
+    assert bank.slot.read(0, len(other)) == other
 
 
 def test_every_step_of_an_update_is_one_of_the_table() -> None:

@@ -1,4 +1,4 @@
-"""Seeded faults: what ``faults.toml`` lists, and how it is put into a copy of the packages."""
+"""Seeded faults: what ``faults.toml`` lists, and how one is put into a copy of the packages."""
 
 from __future__ import annotations
 
@@ -30,15 +30,26 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One mistake. *caught_by*: the check or the tests that are expected to find it."""
+    """One mistake, and the cheapest thing that finds it.
+
+    *command*: arguments of ``mcu-updater powerloss``, without the switch ``--scenario``; *check*: a
+    stricter check of ``scenarios.checks``, or the command with one of ``hold.STRICTER``; *tests*:
+    arguments of pytest. One of the three is named. *why*: why the command does not find it.
+    *without_cut*: why it need not wait for a power cut. *growth*: why more states than there may be
+    are what it is about. *promise*: why it breaks what the updater promises of its states.
+    """
 
     name: str
     origin: str
     what: str
     edits: tuple[Edit, ...]
-    caught_by: str = ""
-    tests: tuple[str, ...] = ()  # arguments of pytest
-    why_tests: str = ""
+    command: str = ""
+    check: str = ""
+    tests: tuple[str, ...] = ()
+    why: str = ""
+    without_cut: str = ""
+    growth: str = ""
+    promise: str = ""
 
 
 def load() -> list[Fault]:
@@ -52,16 +63,13 @@ def load() -> list[Fault]:
 
 
 def _fault(entry: dict[str, Any]) -> Fault:
-    edits = [entry, *entry.get("more", [])]
-    return Fault(
-        entry["name"],
-        entry["origin"],
-        entry["what"],
-        tuple(Edit(e.get("file", entry["file"]), e["old"], e["new"]) for e in edits),
-        entry.get("caught_by", ""),
-        tuple(entry.get("tests", ())),
-        entry.get("why_tests", ""),
-    )
+    first, more = dict(entry), entry.get("more", [])
+    first.pop("more", None)
+    file, old, new = first.pop("file"), first.pop("old"), first.pop("new")
+    edits = [Edit(file, old, new)]
+    edits += [Edit(each.get("file", file), each["old"], each["new"]) for each in more]
+    texts = {key: value.strip() for key, value in first.items() if isinstance(value, str)}
+    return Fault(**texts, edits=tuple(edits), tests=tuple(first.get("tests", ())))
 
 
 def mutated(fault: Fault) -> dict[str, str]:
