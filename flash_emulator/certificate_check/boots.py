@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from flash_emulator import EmulatedFlash, Reading
+from flash_emulator import EmulatedFlash, Reading, SteadySupply, VirtualClock
 
 _CODES = {"f": Reading.FLIPPED, "d": Reading.DRAWN, "t": Reading.TURNING}
 
@@ -40,13 +40,16 @@ def most_flipped(among: int) -> int:
 
 def powered(flash: EmulatedFlash, reads: Reads) -> EmulatedFlash:
     """A twin that gets power as if for the first time."""
-    twin = flash.for_boot(reads.reading, reads.flips)
+    twin = flash.fork()
+    twin.clock, twin.supply = VirtualClock(), SteadySupply()
+    twin.reading, twin.flips = reads.reading, reads.flips
+    twin.forget_history()
     twin.power_on()
     return twin
 
 
 def state_key(flash: EmulatedFlash, rest: Any) -> str:
-    return blake2b(flash.state_digest() + rest.digest, digest_size=16).hexdigest()
+    return blake2b(flash.digest() + rest.digest, digest_size=16).hexdigest()
 
 
 def ended(run: Any, point: Callable[[object], None] | None = None) -> tuple[str, list[str] | None]:

@@ -39,8 +39,6 @@ class Checker:
         self.readings = [Reading(reading) for reading in certificate.header["readings"]]
         self.cuts = 0
         self.left_out = 0
-        if certificate.header["opsr"] and not flash.part.opsr:
-            raise NotConfirmed(f"states are told apart by FLASH_OPSR: {flash.part.name} has none")
         self._start = flash.fork(), rest
         self._start[0].draws_by_place = True
         self.state = lru_cache(4096)(self._state)
@@ -79,10 +77,9 @@ class Checker:
 
     def left(self, flash: EmulatedFlash) -> EmulatedFlash:
         """What a cut leaves of *flash*, as far as the search goes."""
+        flash.interrupted = None
         if not self.certificate.header["merge"]:
             return flash
-        if not self.certificate.header["opsr"]:
-            flash.forget_interrupted()
         flash.cells.fade()
         if not self.certificate.header["representatives"]:
             return flash
@@ -116,11 +113,7 @@ class Checker:
         if operation:
             flash.supply = CutAt(int(operation), self._outcome(code, path))
         try:
-            try:
-                found = ended(boot.run())
-                flash.check_power()
-            finally:
-                flash.cells.halt.check()  # what the subject has hidden
+            found = ended(boot.run())
         except (PowerLoss, _Moment):
             pass
         else:
@@ -130,7 +123,7 @@ class Checker:
         ways = dict(boot.surviving())
         if (way or "") not in ways:
             raise NotConfirmed(f"{path}: power never comes back in the way {way or ''!r}")
-        left = self.left(flash.alone())
+        left = self.left(flash if shadow is None else flash.fork())
         if shadow is not None:
             shadow.cut(flash, left, merge=self.certificate.header["merge"])
         rest = ways[way or ""]
