@@ -71,7 +71,14 @@ def load_board(path: Path) -> Board:
             "no such board file", where=str(path), then="Make one: mcu-updater board new"
         ) from error
     except _DAMAGE as error:
-        raise _unusable(path, "is no readable board file", str(error)) from error
+        raise _unusable(path, "is no readable board file", _found(path, error)) from error
+
+
+def _found(path: Path, error: Exception) -> str:
+    """What stands there instead of a board file, or what is wrong with it."""
+    if zipfile.is_zipfile(path):
+        return str(error)
+    return "a file of another kind, or one whose end is missing (a board file is a ZIP archive)"
 
 
 def _unusable(path: Path, what: str, found: str) -> PortError:

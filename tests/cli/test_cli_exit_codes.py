@@ -181,7 +181,9 @@ def test_a_damaged_board_file_never_ends_in_a_traceback(board: Path):
 def test_update_on_a_bad_board_file(tmp_path: Path):
     bad = tmp_path / "bad.board"
     bad.write_bytes(b"no board")
-    assert update("--board", bad).exit_code == 4
+    result = update("--board", bad)
+    assert result.exit_code == 4
+    assert "found a file of another kind, or one whose end is missing" in result.stderr
     assert update("--board", tmp_path / "none" / "x.board").exit_code == 4
 
 

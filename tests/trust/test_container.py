@@ -322,8 +322,12 @@ def test_a_private_key_is_refused() -> None:
 
 
 def test_what_is_no_key(tmp_path) -> None:
-    for pem in (b"", b"hello", signing.public_pem("p256")[:60]):
-        with pytest.raises(ImageRejected, match="no public key"):
+    for pem, found in (
+        (b"", "found a file that is not PEM"),
+        (b"hello", "found a file that is not PEM"),
+        (signing.public_pem("p256")[:60], "found PEM that holds no key"),
+    ):
+        with pytest.raises(ImageRejected, match=f"no public key.*{found}"):
             load_key(pem)
     for key in (ec.generate_private_key(ec.SECP521R1()), x25519.X25519PrivateKey.generate()):
         pem = key.public_key().public_bytes(
