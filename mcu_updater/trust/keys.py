@@ -85,7 +85,7 @@ def load_key(pem: bytes, name: str = "key") -> PublicKey:
     try:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:
-        found = "PEM that holds no key of a known kind" if b"-----BEGIN" in pem else "a file that is not PEM"
+        found = "PEM that holds no known key" if b"-----BEGIN" in pem else "a file that is not PEM"
         raise ImageRejected(
             "no public key", where=name, expected="a public key in PEM", found=found
         ) from error

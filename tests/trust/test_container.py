@@ -325,7 +325,7 @@ def test_what_is_no_key(tmp_path) -> None:
     for pem, found in (
         (b"", "found a file that is not PEM"),
         (b"hello", "found a file that is not PEM"),
-        (signing.public_pem("p256")[:60], "found PEM that holds no key"),
+        (signing.public_pem("p256")[:60], "found PEM that holds no known key"),
     ):
         with pytest.raises(ImageRejected, match=f"no public key.*{found}"):
             load_key(pem)
