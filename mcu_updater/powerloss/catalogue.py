@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flash_emulator import Part, load_part
@@ -165,7 +165,10 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A part with a strategy, and the images for it. *tag* names the images in replay IDs."""
+    """A part with a strategy, and the images for it. *tag* names the images in replay IDs.
+
+    *unpublished*: as in ``Scenario``.
+    """
 
     part: Part
     strategy: Strategy
@@ -173,6 +176,7 @@ class Target:
     packages: Mapping[str, bytes]
     format: Format
     tag: str
+    unpublished: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def slot_of(part: Part, strategy: Strategy) -> tuple[int, int, tuple[int, ...]]:
@@ -241,8 +245,8 @@ def _signed(target: Target) -> Target:
     packages = {
         version: as_file(image, address, target.format) for version, image in images.items()
     }
-    published = {version: image for version, image in images.items() if version not in signed.NEVER}
-    return replace(target, images=published, packages=packages)
+    never = {version: images.pop(version) for version in signed.NEVER}
+    return replace(target, images=images, packages=packages, unpublished=never)
 
 
 def _packed(target: Target, kind: Kind) -> dict[str, bytes]:
@@ -343,6 +347,7 @@ def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
         target.format,
         target.images,
         target.packages,
+        target.unpublished,
         seed=seed,
         image=target.tag,
         **changes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from hashlib import sha256
 
@@ -131,6 +131,8 @@ _BEGINNINGS: Mapping[Beginning, Callable[[Scenario, Board], None]] = {
 class Scenario:
     """One world to explore. Images are as they stand in flash, by version; packages as files.
 
+    *images*: those that were published, and may run. *unpublished*: those that are offered all the
+    same, and may come to flash until they are refused.
     *plans*: version and package of each upgrade that the cloud has, in their order; those in
     *before* are carried out, uncut, before the search begins. *retries*: how often the cloud offers
     an upgrade again that failed; None: for ever. *final*: the version that must run in the end.
@@ -152,6 +154,7 @@ class Scenario:
     format: Format
     images: Mapping[str, bytes]
     packages: Mapping[str, bytes]
+    unpublished: Mapping[str, bytes] = field(default_factory=dict)
     final: str = "2.0.0"
     first: str = "1.0.0"
     before: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from flash_emulator.explore.campaign import Result, Verdict
 from mcu_updater.board import Board
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.errors import UsageError
-from mcu_updater.events import Event
+from mcu_updater.events import Event, JournalWritten
 from mcu_updater.journal import Phase
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import (
@@ -28,8 +28,10 @@ from mcu_updater.powerloss.catalogue import (
     with_file,
 )
 from mcu_updater.powerloss.questions import OPTIONS_LOST
+from mcu_updater.powerloss.questions.running import Running
+from mcu_updater.powerloss.questions.truth import Truth
 from mcu_updater.powerloss.scenario import Way
-from mcu_updater.powerloss.subject import BoardBoot, BoardSubject
+from mcu_updater.powerloss.subject import BoardSubject
 from mcu_updater.strategy import Strategy
 from mcu_updater.updater import Updater
 
@@ -191,13 +193,19 @@ def test_damage_that_the_image_does_not_reach_is_no_scenario(name: str) -> None:
 
 
 def test_the_subject_finds_what_is_wrong() -> None:
-    """The three questions can be answered with no."""
-    good = scenario("good", filled("STM32L476xG", SMALL, "bin"))
+    """What is expected of a whole run: each can be answered with no. The other questions are about
+    single moments."""
+    target = filled("STM32L476xG", SMALL, "bin")
+    good, fail, second = (scenario(name, target) for name in ("good", "fail", "second"))
+    another = {**good.images, "2.0.0": b"another"}
     for changed, question in (
-        (replace(good, final="1.0.0"), "live"),
-        (replace(good, images={**good.images, "2.0.0": b"another"}), "safe"),
+        (replace(good, final="1.0.0"), "told"),  # the cloud is told of a success
+        (replace(fail, final="2.0.0"), "live"),
+        (replace(good, images=another), "true"),
+        (replace(second, images=another), "safe"),  # 2.0.0 runs already
     ):
-        result = campaign.explore(changed, campaign.Terms(Options(limits=Limits(cuts=1))))
+        limits = Limits(cuts=1, violations=1)
+        result = campaign.explore(changed, campaign.Terms(Options(limits=limits)))
         assert report_of(result).violations[0].question == question
 
 
@@ -228,8 +236,9 @@ def test_the_signed_scenario_finds_a_cut_between_confirmation_and_floor() -> Non
 def test_a_cut_between_confirmation_and_floor_lets_the_revoked_image_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What that would come to, if nobody looked at the floor itself."""
-    monkeypatch.setattr(BoardBoot, "_check_floor", lambda boot, booted: None)
+    """What that would come to, if nobody looked at the floor itself, or at what is verified."""
+    monkeypatch.setattr(Running, "_check_floor", lambda asked, booted: None)
+    monkeypatch.setattr(Truth, "_check_complete", lambda asked, bank, phase: None)
     result = explored(name="signed-revoked", cuts=1, size=SIGNED, violations=1)
     first = report_of(result).violations[0]
     assert first.question == "safe"
@@ -266,12 +275,24 @@ def test_an_image_of_ones_own_is_what_runs() -> None:
     assert board.banks()[0].slot.link_address == address
 
 
-def test_what_survives_depends_on_the_way() -> None:
-    subject = BoardSubject(scenario("module", filled("STM32L476xG", SMALL, "bin")))
+@pytest.mark.parametrize("name", ["good", "module", "reset", "replaced", "pieces-module"])
+def test_what_survives_depends_on_the_way(name: str) -> None:
+    """All ways of the scenario, and no others: each leaves something of its own."""
+    made = scenario(name, filled("STM32L476xG", SMALL, "bin"))
+    subject = BoardSubject(made)
     board = subject.board(subject.flash.fork(), subject.rest)
+    for event in board.run(made.policy):  # on to where the module waits for something
+        if isinstance(event, JournalWritten) and event.phase == Phase.LOADING.name:
+            break
     ways = dict(subject.surviving(board))
-    assert set(ways) == {way.value for way in Way}
-    assert ways[Way.MODULE.value].digest != ways[Way.SOON.value].digest
+    assert set(ways) == set(made.ways)
+    assert len({rest.digest for _, rest in ways.items()}) == len(made.ways)
+
+
+def test_every_way_is_that_of_a_scenario() -> None:
+    target = filled("STM32L476xG", SMALL, "bin")
+    offered = [scenario(name, target).ways for name in ("module", "reset", "replaced")]
+    assert {way for ways in offered for way in ways} == set(Way)
 
 
 def test_outcomes_are_all_tried() -> None:

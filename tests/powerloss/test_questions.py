@@ -219,7 +219,8 @@ def test_a_floor_that_is_lost_with_the_bank_that_had_it_is_found(
     """The bank that runs has the lower floor, and a new plan is journaled over the higher one."""
     monkeypatch.setattr(Updater, "_floor", lambda self: self._read[0].snapshot.floor)
     first = explored("signed-floor", size=600, cuts=1, violations=1).violations[0]
-    assert (first.question, first.path.cuts) == ("true", ())  # 1.0.5 is written
+    assert (first.question, first.path.cuts) == ("true", ())
+    assert first.text == "bank B is VERIFIED with version 1.0.5, which nobody published"
 
 
 def test_what_the_list_says_that_a_scenario_costs_is_what_it_costs() -> None:

@@ -4,7 +4,8 @@ An updater with a single fault is often rescued by its next line of defence: an 
 for good unread is refused by the bootloader, and all ends well. Here it is found at the line that
 failed.
 
-* What the journal calls written, verified or confirmed stands in flash.
+* What the journal calls written stands in flash; and if it calls an image verified or confirmed,
+  that was published, and stands there whole.
 * An image with which nothing is wrong is never called FAILED.
 """
 
@@ -56,16 +57,19 @@ class Truth:
         bank, scenario = self._world.other(self._bank), self._world.scenario
         if scenario.corrupt or not done:
             return
-        editions = self._world.editions(bank.journal.read().version)
+        editions = self._world.written(bank.journal.read().version)
         found = bank.slot.peek(0, min(done, max(map(len, editions), default=0)))
         if not any(found == image[:done] for image in editions):
             raise Violation("true", f"the journal calls {what}, and flash holds something else")
 
     def _check_complete(self, bank: Bank, phase: str) -> None:
-        if self._world.scenario.is_damaged:
-            return
         version = bank.journal.read().version
         editions = self._world.editions(version)
+        if not editions:
+            why = f"bank {bank.name} is {phase} with version {version}, which nobody published"
+            raise Violation("true", why)
+        if self._world.scenario.is_damaged:
+            return
         if not any(bank.slot.peek(0, len(image)) == image for image in editions):
             raise Violation("true", f"bank {bank.name} is {phase}, and does not hold its image")
 

@@ -26,8 +26,13 @@ class World:
     def other(self, name: str) -> Bank:
         return next(bank for bank in self.board.banks() if bank.name != name)
 
+    def written(self, version: str) -> tuple[bytes, ...]:
+        """All images that may come to flash as *version*, whole or the beginning of it."""
+        never = self.scenario.unpublished.get(version)
+        return (*self.editions(version), *(() if never is None else (never,)))
+
     def editions(self, version: str) -> tuple[bytes, ...]:
-        """All images that may come to flash as *version*."""
+        """All images that were published as *version*."""
         image, scenario = self.scenario.images.get(version), self.scenario
         more = scenario.replacement if version == scenario.target else None
         return tuple(one for one in (image, more) if one is not None)
