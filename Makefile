@@ -106,9 +106,8 @@ for what in (killed, ended):
 endef
 export COUNT_KILLS
 
-thorough: $(STAMP) ## the contract on every part, and boots of every state that is taken for another; some minutes
-	MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q -n auto --dist worksteal --timeout 3600 \
-	  tests/flash_emulator/test_contract.py tests/powerloss/alike/test_alike_boots.py
+thorough: $(STAMP) ## all tests, each with all that it can try; half an hour and more
+	MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q -n auto --dist worksteal --timeout 3600 $(TESTS)
 
 line: $(STAMP)   ## change, lose and double every byte of the AT line in turn, some minutes
 	MCU_UPDATER_LINE=all $(BIN)/pytest -q tests/attached/test_line_bytes.py

@@ -14,6 +14,7 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 from judges import Plugin
+from thorough import THOROUGH
 
 BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
 
@@ -28,3 +29,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shel
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Plugin(), "judges")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if THOROUGH:
+        return
+    left = [item for item in items if item.get_closest_marker("thorough")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]

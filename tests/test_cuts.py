@@ -1,4 +1,6 @@
-"""Power is cut at every flash operation of an update, with every outcome; then it goes on.
+"""Power is cut at the flash operations of an update, with every outcome; then it goes on.
+
+An ordinary run cuts each operation with some of the outcomes, ``make thorough`` with all of them.
 
 Each run is checked three times: right after the cut a complete image can be booted (safe), left
 alone the board comes to rest with the new version (live), and the module has been told so (told).
@@ -10,6 +12,7 @@ from functools import cache
 
 import pytest
 import worlds
+from thorough import one_in
 
 from flash_emulator import CutAt, Outcome, PowerLoss
 from mcu_updater.bank import open_banks
@@ -61,7 +64,8 @@ def check_carried_on(board: Board, expected: str) -> None:
 def test_every_operation(fmt: worlds.Format, outcome: Outcome) -> None:
     total = operations(fmt)
     assert total > 150
-    for operation in range(1, total + 1):
+    turn = FORMATS.index(fmt) + ALL_OUTCOMES.index(outcome)
+    for operation in one_in(len(ALL_OUTCOMES), range(1, total + 1), turn):
         board = worlds.board(fmt, seed=operation)
         cut(board, operation, outcome)
         check_carried_on(board, "2.0.0")
@@ -69,7 +73,7 @@ def test_every_operation(fmt: worlds.Format, outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.TORN, Outcome.METASTABLE, Outcome.WEAK])
 def test_every_operation_with_the_module_cut_too(outcome: Outcome) -> None:
-    for operation in range(1, operations("bin") + 1):
+    for operation in one_in(7, range(1, operations("bin") + 1), ALL_OUTCOMES.index(outcome)):
         board = worlds.board("bin", seed=operation)
         cut(board, operation, outcome)
         board.cut_module()
@@ -81,7 +85,7 @@ def test_several_pieces(fmt: worlds.Format) -> None:
     """Earlier pieces are gone for good, so what they left must be in the checkpoint."""
     total = operations(fmt, 3000)
     assert total > operations(fmt) + 80
-    for operation in range(1, total + 1, 5):
+    for operation in one_in(29, range(1, total + 1), FORMATS.index(fmt)):
         board = worlds.board(fmt, piece_size=3000, seed=operation)
         cut(board, operation, Outcome.TORN)
         check_carried_on(board, "2.0.0")
@@ -90,7 +94,7 @@ def test_several_pieces(fmt: worlds.Format) -> None:
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_several_pieces_with_the_module_cut_too(fmt: worlds.Format) -> None:
     """The module starts over at package offset 0."""
-    for operation in range(1, operations(fmt, 3000) + 1, 11):
+    for operation in one_in(61, range(1, operations(fmt, 3000) + 1), FORMATS.index(fmt)):
         board = worlds.board(fmt, piece_size=3000, seed=operation)
         cut(board, operation, Outcome.WEAK)
         board.cut_module()
@@ -104,7 +108,7 @@ def test_an_image_that_fails_its_trial_is_reverted_whatever_is_cut(trial: Trial)
     assert board.result.outcome is Ended.REVERTED
     total = board.device.supply.taken
     for operation in range(total - 90, total + 1):
-        for outcome in ALL_OUTCOMES:
+        for outcome in one_in(6, ALL_OUTCOMES, operation):
             board = worlds.board("bin", seed=operation)
             cut(board, operation, outcome, trial)
             assert bootable(board) in ("1.0.0", "2.0.0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from flash_emulator import Outcome, Reading
 from flash_emulator.certificate_check import Verdict
 from mcu_updater.cli import powerloss_path
 from mcu_updater.cli.entry import cli
+from mcu_updater.powerloss import campaign
+from mcu_updater.powerloss.scenario import Scenario
 
 TINY = ["--size", "300", "--jobs", "1", "--quiet"]
 
@@ -33,18 +36,27 @@ def test_a_limit_is_no_pass() -> None:
     assert "not everything was explored" in result.output
 
 
-def test_a_pass_with_all_its_evidence(tmp_path: Path) -> None:
-    files = {name: tmp_path / f"report.{name}" for name in ("html", "json", "junit")}
-    names = {"html": "--html", "json": "--json-file", "junit": "--junit"}
-    options = [word for name, file in files.items() for word in (names[name], str(file))]
-    result = run(*TINY, *options, "--certificates", str(tmp_path / "certificates"))
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    """A search with all its evidence: r.json, r.html, r.xml and a certificate."""
+    folder = tmp_path_factory.mktemp("passed")
+    return run(*TINY, *_reports(folder), "--certificates", str(folder / "certificates")), folder
+
+
+def _reports(folder: Path) -> list[str]:
+    options = ["--json-file", "r.json", "--html", "r.html", "--junit", "r.xml"]
+    return [word if word.startswith("--") else str(folder / word) for word in options]
+
+
+def test_a_pass_with_all_its_evidence(passed: tuple[Result, Path]) -> None:
+    result, folder = passed
     assert result.exit_code == 0, result.output
     assert "passed" in result.output
-    values = json.loads(files["json"].read_text())
+    values = json.loads((folder / "r.json").read_text())
     assert "STM32L476xG/remap/good/bin/300b/s0" in json.dumps(values)
-    assert ElementTree.parse(files["junit"]).getroot().tag in ("testsuites", "testsuite")
-    assert files["html"].read_text().startswith("<!")
-    (certificate,) = (tmp_path / "certificates").iterdir()
+    assert ElementTree.parse(folder / "r.xml").getroot().tag in ("testsuites", "testsuite")
+    assert (folder / "r.html").read_text().startswith("<!")
+    (certificate,) = (folder / "certificates").iterdir()
     checked = run("--check", str(certificate), "--check-sample", "3")
     assert checked.exit_code == 14, checked.output
     assert "sample of 3 of" in checked.output and "not confirmed" in checked.output
@@ -87,11 +99,12 @@ def test_what_a_check_comes_to(found: Verdict, code: int, monkeypatch: Any, tmp_
     assert found.summary in result.output
 
 
-def test_a_certificate_of_another_world_is_refused(tmp_path: Path) -> None:
+def test_a_certificate_of_another_world_is_refused(
+    passed: tuple[Result, Path], tmp_path: Path
+) -> None:
     """Made with one image, and said to be of another."""
-    run(*TINY, "--certificates", str(tmp_path))
-    (file,) = tmp_path.iterdir()
-    text = gzip.decompress(file.read_bytes())
+    (made,) = (passed[1] / "certificates").iterdir()
+    file, text = tmp_path / made.name, gzip.decompress(made.read_bytes())
     assert _checked(file, text).exit_code == 14
     for old, new, code, said in (
         (b'"seed":"0"}', b'"seed":"1"}', 7, "another subject: seed"),
@@ -136,9 +149,9 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path, content: bytes) -> No
 
 
 def test_options_at_risk_is_off_unless_asked_for() -> None:
-    f407 = ["--part", "STM32F429xI", "--strategy", "copy", *TINY, "--cuts", "1"]
-    assert "passed" in run(*f407).output or "incomplete" in run(*f407).output
-    result = run(*f407, "--options-at-risk")
+    f429 = ["--part", "STM32F429xI", "--scenario", "unsigned", *TINY, "--cuts", "1"]
+    assert "incomplete (cuts)" in run(*f429).output
+    result = run(*f429, "--options-at-risk")
     assert result.exit_code == 7, result.output
     assert "safe: option bytes lost" in result.output
     (path, *_) = (word for word in result.output.split() if "/s0:" in word and word[-1] != ":")
@@ -205,14 +218,30 @@ def test_an_unknown_part_is_refused() -> None:
 
 # --- a known hazard is no pass
 
+HAZARDOUS = [*TINY, "--part", "STM32U575xI"]
+
 
 @pytest.fixture(scope="module")
-def hazard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+def once() -> Iterator[None]:
+    """The same scenario is explored once for all who ask for it: they are about how it is told."""
+    known: dict[str, campaign.Result] = {}
+    explore = campaign.explore
+
+    def remembered(scenario: Scenario, *more: Any) -> campaign.Result:
+        if scenario.id not in known:
+            known[scenario.id] = explore(scenario, *more)
+        return known[scenario.id]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(campaign, "explore", remembered)
+        yield
+
+
+@pytest.fixture(scope="module")
+def hazard(once: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     """All reports of a search that finds nothing but the known hazard."""
     folder = tmp_path_factory.mktemp("hazard")
-    options = ["--json-file", "r.json", "--html", "r.html", "--junit", "r.xml"]
-    options = [word if word.startswith("--") else str(folder / word) for word in options]
-    return run(*TINY, "--strategy", "option-toggle", *options), folder
+    return run(*HAZARDOUS, *_reports(folder)), folder
 
 
 def test_a_known_hazard_is_counted_apart(hazard: tuple[Result, Path]) -> None:
@@ -235,14 +264,15 @@ def test_a_known_hazard_is_counted_apart(hazard: tuple[Result, Path]) -> None:
     assert "known hazard, unsafe: option bytes lost" in (skipped.get("message") or "")
 
 
+@pytest.mark.usefixtures("once")
 def test_with_strict_it_is_a_failure(tmp_path: Path) -> None:
     junit = tmp_path / "r.xml"
-    result = run(*TINY, "--strategy", "option-toggle", "--strict", "--junit", str(junit))
+    result = run(*HAZARDOUS, "--strict", "--junit", str(junit))
     assert result.exit_code == 7
     assert "found known hazard" in result.output
     suites = ElementTree.parse(junit).getroot()
     assert [suites.get(kind) for kind in ("tests", "failures", "errors", "skipped")] == list("1100")
-    assert "replay: STM32L476xG/option-toggle" in (suites.findtext(".//failure") or "")
+    assert "replay: STM32U575xI/swap-option" in (suites.findtext(".//failure") or "")
 
 
 def test_reports_say_what_made_them_and_of_what(hazard: tuple[Result, Path]) -> None:

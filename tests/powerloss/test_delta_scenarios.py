@@ -39,6 +39,7 @@ def test_images_of_ones_own_have_no_delta() -> None:
         scenario("delta", own)
 
 
+@pytest.mark.thorough
 def test_a_loader_that_forgets_what_is_done_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every image would be right in the end, and each cut would cost all sectors."""
     opened = Intake._open_loader

@@ -57,9 +57,13 @@ CASES = [
         (subjects.mark_first, installed, True),
         (subjects.trust_what_reads_right, installed, True),
         (subjects.trust_blank, None, True),
-        (subjects.two_sectors, None, True),
-        (subjects.two_sectors, None, False),
     ]
+]
+MORE = [
+    pytest.param(
+        subjects.two_sectors, None, ecc, id=f"two_sectors-{name}", marks=pytest.mark.thorough
+    )
+    for ecc, name in ((True, "ecc"), (False, "plain"))
 ]
 
 
@@ -120,7 +124,7 @@ def test_a_sector_whose_erase_was_cut_may_read_zeros_again_later(ecc: bool, merg
             assert "w" in str(violation.path)
 
 
-@pytest.mark.parametrize(("boot", "verdict", "ecc"), CASES)
+@pytest.mark.parametrize(("boot", "verdict", "ecc"), [*CASES, *MORE])
 def test_merging_finds_what_brute_force_finds(boot: Boot, verdict: Boot | None, ecc: bool) -> None:
     subject = FunctionSubject(boot, verdict)
     brute, concrete = states_of(tiny(ecc=ecc), subject, BRUTE)

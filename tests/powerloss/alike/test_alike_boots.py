@@ -157,6 +157,7 @@ def test_boots_of_what_is_taken_for_alike_do_the_same(
     assert compared > 5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("part", ["STM32L476xG"])
 def test_the_closure_without_it_comes_to_the_same_and_is_larger(part: str) -> None:
     target = scenario("good", filled(part, SMALL, "bin"))

@@ -39,6 +39,7 @@ def test_code_that_prefers_a_half_breaks_the_promise(tmp_path: Path) -> None:
     assert "representatives of journal trailers" in done.stdout
 
 
+@pytest.mark.thorough
 def test_code_that_compares_turns_the_wrong_way_is_found(tmp_path: Path) -> None:
     done = _mutated(tmp_path, "newer of two unsettled headers counts", "--size", "700")
     assert done.returncode == 7, done.stdout + done.stderr
@@ -59,7 +60,7 @@ def test_the_verdict_names_the_promise_wherever_it_is_told(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("option", ["--no-representatives", "--brute-force"])
 def test_without_representatives_the_verdict_rests_on_nothing(option: str) -> None:
-    more = ["--scenario", "unsigned", "--cuts", "1", "--json"]
+    more = ["--scenario", "unsigned", "--size", "300", "--cuts", "1", "--json"]
     done = CliRunner().invoke(command, [*_SMALL, option, *more])
     report = json.loads(done.stdout.splitlines()[0])["results"][0]["report"]
     assert report["stopped_by"] == "cuts"
