@@ -65,8 +65,8 @@ if TYPE_CHECKING:
     )
     from flash_emulator.power import CutAt, Outcome, PowerLoss, PowerSupply, SteadySupply
     from flash_emulator.sensing import Reading
-    from flash_emulator.timekeeping import Usage
     from flash_emulator.trace import Operation, Trace, Watch
+    from flash_emulator.usage import Usage
 
 _HOMES = {
     "clock": ("VirtualClock",),
@@ -102,7 +102,7 @@ _HOMES = {
         "SteadySupply",
     ),
     "sensing": ("Reading",),
-    "timekeeping": ("Usage",),
+    "usage": ("Usage",),
     "trace": (
         "Operation",
         "Trace",

@@ -64,15 +64,15 @@ class Banks(Sensing):
 
     def _become(self, other: Part) -> None:
         """Wear and write protection of old sectors are those of the new ones in their place."""
-        wear = _counts_by_place(self.part, self.erase_counts)
+        wear = _counts_by_place(self.part, self._erase_counts)
         protected = self.options.protected
         self.part = other
         self.options.take_model(other.options)
         self.options.unprotect_sectors()
-        self.erase_counts = []
+        self._erase_counts = []
         for start, size in other.sector_starts.items():
             here = [(at, count) for at, end, count in wear if at < start + size and start < end]
-            self.erase_counts.append(max(count for _, count in here))
+            self._erase_counts.append(max(count for _, count in here))
             if any(at in protected for at, _ in here):
                 self.options.protect({start})
         self._set_up()
@@ -95,6 +95,7 @@ class Banks(Sensing):
         offset = self.part.bank_size
         if self.options.read_protected:
             return False
+        self._look_at(offset, 4)
         data, raw_units = self.cells.raw_data(offset, 4), self.cells.raw_units(offset, 4)
         try:
             word = self._decoded(data, self._address(offset), offset, raw_units)
@@ -140,10 +141,10 @@ class Banks(Sensing):
         self._alive()
         self.options.check(fields)
         data = json.dumps(fields, sort_keys=True).encode()
-        if self.watch is not None:
-            self.watch.operation(Operation("options", self._base, data))
-        if self.supply.take(1) < 1:
-            self.options.cut(fields, self.supply.outcome)
+        if self._watch is not None:
+            self._watch.operation(Operation("options", self._base, data))
+        if self._supply.take(1) < 1:
+            self.options.cut(fields, self._supply.outcome)
             self._die("options", 0)
         self.options.program(fields)
         self._note(Operation("options", self._base, data))

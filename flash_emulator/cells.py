@@ -10,12 +10,15 @@ import re
 from collections.abc import Callable, Iterator
 
 from flash_emulator.ecc import Code, Decoded, Verdict
+from flash_emulator.errors import UnknownContent
+from flash_emulator.halt import Halt
 from flash_emulator.pages import (
     ERASED,
     Mark,
     NotHeld,
     Page,
     RawUnit,
+    Slice,
     forgotten_digest,
     forgotten_page,
 )
@@ -31,6 +34,10 @@ class Cells:
     """*size* bytes in units of *unit* bytes, none of them in more than one sector.
 
     *code* is None on parts without ECC. Offsets and sizes of sectors are page multiples.
+
+    Nothing that tells what cells hold gets past the mark UNKNOWN: it raises UnknownContent, which
+    *halt* keeps. Only ``peek`` and the marks themselves do, for whoever has forgotten it; where
+    *is_open*, no boot is under way, and all that is called raw does.
     """
 
     __slots__ = (
@@ -46,6 +53,8 @@ class Cells:
         "_unknown",
         "_word_bits",
         "code",
+        "halt",
+        "is_open",
         "size",
         "unit",
     )
@@ -66,6 +75,8 @@ class Cells:
         self._total = 0
         self._unknown = 0
         self._fading: frozenset[int] = frozenset()  # pages that may hold weak bits
+        self.halt = Halt()
+        self.is_open = False
 
     def fork(self) -> Cells:
         """The same cells, to go another way. Pages are shared until either side writes."""
@@ -79,6 +90,7 @@ class Cells:
         self._owned = bytearray(len(self._owned))
         twin._dirty, twin._total = self._dirty.copy(), self._total
         twin._unknown, twin._fading = self._unknown, self._fading
+        twin.halt, twin.is_open = self.halt, self.is_open
         return twin
 
     def digest(self) -> int:
@@ -123,8 +135,22 @@ class Cells:
 
     # --- reading
 
+    def look(self, offset: int, size: int, wanted: Slice | None = None) -> None:
+        """Somebody looks at these bytes: raises UnknownContent where one is in an UNKNOWN unit.
+
+        *wanted*: only whether one unit holds this.
+        """
+        if self._unknown and size and not self.is_known(offset, size):
+            self.halt.stop(UnknownContent(offset, size, wanted))
+
     def raw_data(self, offset: int, size: int) -> bytes:
         """Data as the cells' last stable state has them; no ECC, no chance, no error."""
+        if self._unknown and not self.is_open:
+            self.look(offset, size)
+        return self.peek(offset, size)
+
+    def peek(self, offset: int, size: int) -> bytes:
+        """``raw_data``, where UNKNOWN units read as erased ones. Never on behalf of a boot."""
         index, begin = divmod(offset, self._page_size)
         if begin + size <= self._page_size:  # most reads
             return bytes(self._pages[index].data[begin : begin + size]) if size else b""
@@ -133,6 +159,8 @@ class Cells:
 
     def raw_units(self, offset: int, size: int) -> list[int]:
         """Units within the range that are not plain, in ascending order; most often none."""
+        if self._unknown and not self.is_open:
+            self.look(offset, size)
         index, begin = divmod(offset, self._page_size)
         if size and begin + size <= self._page_size and not self._pages[index].raw:  # most reads
             return []
@@ -182,6 +210,7 @@ class Cells:
 
     def sha256(self, offset: int, size: int) -> bytes:
         """Of ``raw_data``. Remembered by the digests of the pages, whoever holds them."""
+        self.look(offset, size)
         first, last = offset // self._page_size, (offset + size - 1) // self._page_size
         pages = tuple([self._digest_of(index) for index in range(first, last + 1)])
         found = _sums.get((offset, size, pages))
@@ -205,6 +234,9 @@ class Cells:
         return spans
 
     def raw(self, unit: int) -> RawUnit | None:
+        """The unit bit by bit, where it is not plain."""
+        if self._unknown and not self.is_open:
+            self.look(unit * self.unit, self.unit)
         index, within = divmod(unit, self._units_per_page)
         return self._pages[index].raw.get(within)
 
@@ -228,12 +260,24 @@ class Cells:
         data = int.from_bytes(self.raw_data(unit * self.unit, self.unit), "little")
         return self.code.encode(data) if self.code else data
 
+    def is_virgin(self, unit: int) -> bool:
+        """Whether nothing was programmed since a completed erase."""
+        if self._unknown:
+            self.look(unit * self.unit, self.unit)
+        return self.mark(unit) is Mark.VIRGIN
+
     def mark(self, unit: int) -> Mark:
+        """Never on behalf of a boot: UNKNOWN is an answer, too."""
         index, within = divmod(unit, self._units_per_page)
         return _MARKS[self._pages[index].marks[within]]
 
+    def is_unknown(self, unit: int) -> bool:
+        """Whether it is marked UNKNOWN. That tells nothing of what it holds."""
+        index, within = divmod(unit, self._units_per_page)
+        return self._unknown > 0 and self._pages[index].marks[within] == Mark.UNKNOWN
+
     def marks(self, first: int, count: int) -> bytes:
-        """The marks of *count* units from *first* on."""
+        """The marks of *count* units from *first* on, as ``mark``."""
         spans = self._spans(first * self.unit, count * self.unit)
         unit = self.unit
         return b"".join(self._pages[i].marks[a // unit : b // unit] for i, a, b in spans)
@@ -245,7 +289,9 @@ class Cells:
             marks = self._pages[index].marks
             begin, stop = begin // self.unit, stop // self.unit
             if marks.count(Mark.VIRGIN, begin, stop) < stop - begin:
-                return run + next(i for i in range(stop - begin) if marks[begin + i])
+                run += next(i for i in range(stop - begin) if marks[begin + i])
+                self.look((first + run) * self.unit, self.unit)
+                return run
             run += stop - begin
         return run
 
@@ -372,6 +418,7 @@ class Cells:
 
     def export(self) -> tuple[bytes, bytes, dict[int, RawUnit]]:
         """Data and marks of the whole array, and its raw units."""
+        self.look(0, self.size)
         data = b"".join([page.data for page in self._pages])
         marks = b"".join([page.marks for page in self._pages])
         raw = {

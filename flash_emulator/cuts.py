@@ -29,7 +29,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from flash_emulator.cells import Cells
-from flash_emulator.pages import Mark, RawUnit
+from flash_emulator.pages import RawUnit
 from flash_emulator.power import Outcome
 
 Draw = tuple[int, int, float]
@@ -134,7 +134,7 @@ def _erased(
     else:
         draws = _remembered_draws(seed, len(units), bits, unsure)
     for unit, (moved, quarter, one) in zip(units, draws, strict=True):
-        if cells.mark(unit) is Mark.UNKNOWN:
+        if cells.is_unknown(unit):
             continue  # nothing is known of what part of it is left
         old = cells.word(unit)
         word = old | moved
@@ -149,7 +149,7 @@ def _weakly_erased(
     bits = cells.word_bits
     draws = _weak_draws(dice, len(units), bits) if seed is None else _kept(seed, len(units), bits)
     for unit, draw in zip(units, draws, strict=True):
-        if cells.mark(unit) is not Mark.UNKNOWN:  # of those nobody knows what may come back
+        if not cells.is_unknown(unit):  # of those nobody knows what may come back
             yield unit, _weakly_erased_unit(cells, unit, draw)
 
 

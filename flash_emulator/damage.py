@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flash_emulator.errors import AlignmentError
-from flash_emulator.ground import Ground
-from flash_emulator.pages import Mark, RawUnit
+from flash_emulator.pages import RawUnit
+from flash_emulator.sensing import Sensing
 
 
-class Damage(Ground):
+class Damage(Sensing):
     """The part of the device that a test reaches into: no operation, no time, no trace."""
 
     def preload(self, address: int, data: bytes) -> None:
@@ -19,7 +19,10 @@ class Damage(Ground):
         """
         begin = self._offset(address, len(data))
         first, last = begin // self._unit, -(-(begin + len(data)) // self._unit)
-        units = bytearray(self.cells.raw_data(first * self._unit, (last - first) * self._unit))
+        for unit in {first, last - 1} if data else ():  # what stays of a unit is content
+            if begin > unit * self._unit or begin + len(data) < (unit + 1) * self._unit:
+                self._look_at(unit * self._unit, self._unit)
+        units = bytearray(self.cells.peek(first * self._unit, (last - first) * self._unit))
         within = begin - first * self._unit
         units[within : within + len(data)] = data
         for index in range(last - first):
@@ -41,7 +44,8 @@ class Damage(Ground):
         unit = self._offset(address, self._unit) // self._unit
         if not 0 <= bit < self.cells.word_bits:
             raise AlignmentError(f"bit {bit}: a unit has {self.cells.word_bits} cells")
-        spent = self.cells.mark(unit) is not Mark.VIRGIN
+        self._look_at(unit * self._unit, self._unit)
+        spent = not self.cells.is_virgin(unit)
         raw = self.cells.raw(unit) or RawUnit(self.cells.word(unit), spent=spent)
         word = raw.word ^ 1 << bit
         ones = (1 << self.cells.word_bits) - 1

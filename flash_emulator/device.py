@@ -22,17 +22,17 @@ from flash_emulator.ecc import code_for
 from flash_emulator.errors import AlignmentError, EnduranceWarning, ProgramError, ReadProtected
 from flash_emulator.ground import Interrupted
 from flash_emulator.holding import Holding
+from flash_emulator.keyed import Keyed
 from flash_emulator.options import Options
-from flash_emulator.pages import Mark
 from flash_emulator.part import Part
 from flash_emulator.power import Outcome, PowerSupply, SteadySupply
 from flash_emulator.sensing import Reading
-from flash_emulator.timekeeping import Usage
 from flash_emulator.trace import Operation
 from flash_emulator.traits import Kind, Mode, Overwrite
+from flash_emulator.usage import Usage
 
 
-class EmulatedFlash(Banks, Holding, Damage):
+class EmulatedFlash(Banks, Holding, Damage, Keyed):
     """Flash of one part, with power, time and the marks of its past.
 
     Addresses are those that the CPU uses now. All randomness comes from *seed*. *timing* chooses
@@ -51,24 +51,27 @@ class EmulatedFlash(Banks, Holding, Damage):
         energy_uj: dict[str, float] | None = None,
     ) -> None:
         self.part = part
-        self.clock = clock or VirtualClock()
-        self.supply = supply or SteadySupply()
+        self._clock = clock or VirtualClock()
+        self._supply = supply or SteadySupply()
         self.seed = seed
         self.timing = timing
         self.energy_uj = energy_uj or {}
-        self.usage = Usage()
+        self._usage = Usage()
         self.trace = None
-        self.watch = None
+        self._watch = None
         self.draws_by_place = False
         self.reading = Reading.DRAWN
         self.flips = frozenset()
         self.background = False
-        self.interrupted = None
+        self._interrupted = None
+        self._opsr_forgotten = False
         self.options = Options(part.options)
         self.stuck = {}
         code = code_for(part.ecc.data_bits, part.ecc.modelled_check_bits) if part.ecc else None
         self.cells = Cells(part.size, part.program_unit, code, min(part.sector_sizes))
-        self.erase_counts = [0] * (len(part.sector_sizes) * part.bank_count)
+        self.leave_search()
+        self.cells.is_open = False
+        self._erase_counts = [0] * (len(part.sector_sizes) * part.bank_count)
         self._busy_until_us = [0] * part.bank_count
         self._powered = True
         self._keeps_power = self.kept_power = False
@@ -108,14 +111,22 @@ class EmulatedFlash(Banks, Holding, Damage):
         data = self.cells.raw_data(offset, size)
         return self._decoded(data, address, offset, raw_units) if raw_units else data
 
+    def read_and_verdict(self, address: int, size: int) -> tuple[bytes, bool]:
+        """``read``, and whether the ECC has corrected a single wrong bit in it."""
+        before = self._usage.corrected
+        data = self.read(address, size)
+        return data, self._usage.corrected > before
+
     def sha256(self, address: int, size: int) -> bytes:
         """SHA-256 of what ``read`` gives; raises what that raises."""
-        offset = self._offset(address, size)
-        if size == 0 or self.options.read_protected or self.cells.raw_units(offset, size):
-            return hashlib.sha256(self.read(address, size)).digest()
         self._alive()
-        self._wait_for_read(offset, size)
+        offset = self._offset(address, size)
+        if size == 0 or self.options.read_protected:
+            return hashlib.sha256(self.read(address, size)).digest()
         self._look_at(offset, size)
+        if self.cells.raw_units(offset, size):
+            return hashlib.sha256(self.read(address, size)).digest()
+        self._wait_for_read(offset, size)
         return self.cells.sha256(offset, size)
 
     # --- programming
@@ -154,10 +165,10 @@ class EmulatedFlash(Banks, Holding, Damage):
         """Virgin units."""
         unit = self._unit
         count = len(data) // unit
-        if self.watch is not None:
+        if self._watch is not None:
             place = self._address(first * unit)
-            self.watch.operation(Operation("program", place, data, count, fast=fast))
-        granted = self.supply.take(count)
+            self._watch.operation(Operation("program", place, data, count, fast=fast))
+        granted = self._supply.take(count)
         self.cells.program(first, data[: granted * unit])
         if self.stuck:
             self._keep_stuck(range(first, first + granted))
@@ -175,9 +186,9 @@ class EmulatedFlash(Banks, Holding, Damage):
         place = self._address(unit * self._unit)
         if self.trace is not None:
             self.trace.overwritten.append(place)
-        if self.watch is not None:
-            self.watch.operation(Operation("program", place, data, fast=fast))
-        if self.supply.take(1) < 1:
+        if self._watch is not None:
+            self._watch.operation(Operation("program", place, data, fast=fast))
+        if self._supply.take(1) < 1:
             self._cut_program(unit, data)
         old, new = cuts.held(self.cells, unit), self._word(data)
         result = cuts.programmed(old, new, self.cells.word_bits, self._dice(unit))
@@ -187,10 +198,10 @@ class EmulatedFlash(Banks, Holding, Damage):
         return 1
 
     def _cut_program(self, unit: int, data: bytes) -> None:
-        word, outcome = self._word(data), self.supply.outcome
+        word, outcome = self._word(data), self._supply.outcome
         cuts.cut_program(self.cells, unit, word, outcome, self._dice(unit))
         self._keep_stuck(range(unit, unit + 1))
-        if self.part.options_at_risk and getattr(self.supply, "spoils_options", False):
+        if self.part.options_at_risk and getattr(self._supply, "spoils_options", False):
             self.options.spoil()
         self._die("program", unit * self._unit)
 
@@ -202,7 +213,7 @@ class EmulatedFlash(Banks, Holding, Damage):
         raw = self.cells.raw(unit)
         if raw is not None and not raw.spent and rule is not Overwrite.CLEAR_BITS:
             return rules.Effect.REPLACES  # frail: it looks erased to the controller
-        virgin = self.cells.mark(unit) is Mark.VIRGIN
+        virgin = self.cells.is_virgin(unit)
         return rules.overwrite(rule, rules.UnitView(virgin, self._reads_erased(unit)), data)
 
     def _reads_erased(self, unit: int) -> bool:
@@ -210,7 +221,7 @@ class EmulatedFlash(Banks, Holding, Damage):
         return self.cells.code is None and self.cells.word(unit) == ones
 
     def _programmed(self, first: int, data: bytes, units: int, fast: bool) -> None:
-        self.usage.programs += units
+        self._usage.programs += units
         self._spend("program_us", first * self._unit, self._program_us, units)
         if units:
             self.interrupted = None
@@ -230,10 +241,13 @@ class EmulatedFlash(Banks, Holding, Damage):
         size = self.part.row_bytes or self.part.burst_bytes
         if size is None or len(data) != size or address % size:
             raise AlignmentError(f"{self.part.name}: a row is {size} bytes, on such an address")
-        first, units = self._offset(address, size) // self._unit, size // self._unit
+        self._alive()
+        offset, units = self._offset(address, size), size // self._unit
         forbidden = self._rule(fast=True) is Overwrite.FORBIDDEN
-        if forbidden and self.cells.virgin_run(first, units) < units:
-            raise ProgramError("PGSERR", "the burst is not erased", address)
+        if forbidden:
+            self._look_at(offset, size)
+            if self.cells.virgin_run(offset // self._unit, units) < units:
+                raise ProgramError("PGSERR", "the burst is not erased", address)
         self._program(address, data, fast=not forbidden)
 
     def program_in_row(self, address: int, data: bytes) -> None:
@@ -259,11 +273,11 @@ class EmulatedFlash(Banks, Holding, Damage):
         size = self.part.sector_starts[offset]
         self._wait_for_write(address)
         self._check_protection(offset, size, address)
-        if self.watch is not None:
-            self.watch.operation(Operation("erase", self._address(offset)))
-        if self.supply.take(1) < 1:
-            dice, seed = self._dice(offset), self._seed_of(offset)
-            cuts.cut_erase(self.cells, offset, size, self.supply.outcome, dice, seed)
+        if self._watch is not None:
+            self._watch.operation(Operation("erase", self._address(offset)))
+        if self._supply.take(1) < 1:
+            dice, seed = self._dice(offset), self.draw_seed(offset)
+            cuts.cut_erase(self.cells, offset, size, self._supply.outcome, dice, seed)
             self._die("erase", offset)
         self._erased(index, offset, size)
         time_us = self.part.timing.of("sector_erase", size=size, mode=self.timing)
@@ -272,13 +286,14 @@ class EmulatedFlash(Banks, Holding, Damage):
 
     def _erased(self, index: int, offset: int, size: int) -> None:
         self.cells.erase(offset, size)
-        self.erase_counts[index] += 1
-        self.usage.erases += 1
+        self._erase_counts[index] += 1
+        self._usage.erases += 1
         endurance = self.part.endurance
-        if endurance is not None and self.erase_counts[index] == endurance.cycles + 1:
-            place = f"0x{self._address(offset):08X}"
-            text = f"{self.part.name}: sector at {place} erased {endurance.cycles + 1} times"
-            warnings.warn(f"{text}; guaranteed are {endurance.cycles}", EnduranceWarning, 3)
+        worn = endurance is not None and self._erase_counts[index] == endurance.cycles + 1
+        if worn and not self._explored:  # a search adds up the erases of all boots
+            place, cycles = f"0x{self._address(offset):08X}", self._erase_counts[index] - 1
+            text = f"{self.part.name}: sector at {place} erased {cycles + 1} times"
+            warnings.warn(f"{text}; guaranteed are {cycles}", EnduranceWarning, 3)
 
     def erase_bank(self, bank: int) -> None:
         """Erase physical bank *bank* (MER1, MER2 name physical banks). One operation.
@@ -304,9 +319,9 @@ class EmulatedFlash(Banks, Holding, Damage):
             if protected:
                 self._check_protection(start, self.part.bank_size, self._address(start))
         start = self._address(banks.start * self.part.bank_size)
-        if self.watch is not None:
-            self.watch.operation(Operation(kind.replace("_", " "), start))
-        if self.supply.take(1) < 1:
+        if self._watch is not None:
+            self._watch.operation(Operation(kind.replace("_", " "), start))
+        if self._supply.take(1) < 1:
             for bank in banks:
                 self._cut_bank_erase(bank)
             self._die(kind.replace("_", " "), banks.start * self.part.bank_size)
@@ -320,7 +335,7 @@ class EmulatedFlash(Banks, Holding, Damage):
         self._note(Operation(kind.replace("_", " "), start))
 
     def _cut_bank_erase(self, bank: int) -> None:
-        outcome, start = self.supply.outcome, bank * self.part.bank_size
+        outcome, start = self._supply.outcome, bank * self.part.bank_size
         dice = self._dice(start)
         per_bank = len(self.part.sector_sizes)
         sectors = list(self.part.sector_starts.items())[bank * per_bank :][:per_bank]
@@ -344,7 +359,12 @@ class EmulatedFlash(Banks, Holding, Damage):
     # --- forks, state
 
     def save(self) -> bytes:
-        """All of the device but its clock, its supply and its trace; see ``saved.py``."""
+        """All of the device but its clock, its supply and its trace; see ``saved.py``.
+
+        Wear is in it: OutsideKey in a search.
+        """
+        self._not_in_key("save")
+        self._look_at(0, self.part.size)
         return saved.pack(self)
 
     @classmethod
@@ -365,23 +385,26 @@ class EmulatedFlash(Banks, Holding, Damage):
         twin = object.__new__(EmulatedFlash)
         twin.__dict__.update(self.__dict__)
         twin.cells = self.cells.fork()
-        twin.clock = VirtualClock(self.clock.now_us)
-        twin.supply = SteadySupply()
-        twin.usage = copy(self.usage)
+        twin._clock = VirtualClock(self._clock.now_us)
+        twin._supply = SteadySupply()
+        twin._usage = copy(self._usage)
         twin.options = self.options.copy()
-        twin.erase_counts = self.erase_counts.copy()
+        twin._erase_counts = self._erase_counts.copy()
         twin._busy_until_us = self._busy_until_us.copy()
         twin.trace = None
-        twin.watch = None
+        twin._watch = None
+        if self.cells.halt.is_watching:
+            twin.leave_search()
         return twin
 
     def give_state(self) -> dict[str, object]:
         """All that is not in the cells, as JSON values; for ``save``."""
+        self._not_in_key("give_state")
         return {
             "options": self.options.save(),
-            "erase_counts": self.erase_counts,
-            "usage": asdict(self.usage),
-            "interrupted": asdict(self.interrupted) if self.interrupted else None,
+            "erase_counts": self._erase_counts,
+            "usage": asdict(self._usage),
+            "interrupted": asdict(self._interrupted) if self._interrupted else None,
             "mapped_bank": self._mapped,
             "power_ons": self._power_ons,
             "powered": self._powered,
@@ -392,20 +415,13 @@ class EmulatedFlash(Banks, Holding, Damage):
     def take_state(self, state: dict[str, Any]) -> None:
         """What ``give_state`` gave."""
         self.options.restore(state["options"])
-        self.erase_counts = list(state["erase_counts"])
-        self.usage = Usage(**state["usage"])
+        self._erase_counts = list(state["erase_counts"])
+        self._usage = Usage(**state["usage"])
         self.interrupted = Interrupted(**state["interrupted"]) if state["interrupted"] else None
         self._power_ons, self._powered = state["power_ons"], state["powered"]
         self._keeps_power = state.get("keeps_power", False)
         self._mapped = state["mapped_bank"]
         self.stuck = dict(state.get("stuck", ()))
-
-    def digest(self) -> bytes:
-        """32 bytes over all that survives a cut: cells, option bytes, OPSR. Not wear, not time."""
-        more = repr(self.interrupted) if self.interrupted else ""
-        if self._keeps_power:
-            more += f"reset, {sorted(self.options.loaded.items())}"
-        return self.cells.digest().to_bytes(16, "little") + self.options.digest(more)
 
     def repeat(self, operation: Operation) -> None:
         """Do *operation* of a trace; its address is physical."""

@@ -53,6 +53,13 @@ class UnknownTiming(ValueError):
     """Somebody asks for time, and no document says how long the operation takes."""
 
 
+class OutsideKey(BaseException):
+    """A boot of a search reads what the search does not tell states apart by.
+
+    No error of the device: an answer would make the search unsound, so it ends it.
+    """
+
+
 class UnknownContent(BaseException):
     """Somebody looked at, or programmed, a unit of which nothing is assumed (``forget``).
 
@@ -66,3 +73,6 @@ class UnknownContent(BaseException):
         self.size = size
         self.wanted = wanted
         super().__init__(f"unknown content matters: {size} bytes at offset 0x{offset:X}")
+
+    def __reduce__(self) -> tuple[type[UnknownContent], tuple[object, ...]]:
+        return UnknownContent, (self.offset, self.size, self.wanted)

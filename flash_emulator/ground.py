@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 
 from flash_emulator import cuts
 from flash_emulator.cells import Cells
-from flash_emulator.clock import VirtualClock
 from flash_emulator.errors import AlignmentError
+from flash_emulator.guarded import Guarded
 from flash_emulator.options import Options
-from flash_emulator.pages import Mark
 from flash_emulator.part import Part
-from flash_emulator.power import Outcome, PowerLoss, PowerSupply
-from flash_emulator.trace import Operation, Trace, Watch
+from flash_emulator.power import Outcome, PowerLoss
+from flash_emulator.trace import Operation, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +28,13 @@ class Interrupted:
     address: int
 
 
-class Ground:
+class Ground(Guarded):
     """The fields that all parts of the device use, and what each of its operations needs."""
 
     part: Part
-    clock: VirtualClock
-    supply: PowerSupply
     seed: int
     trace: Trace | None
-    watch: Watch | None
     draws_by_place: bool  # what a cut leaves depends on seed and place alone
-    interrupted: Interrupted | None
     options: Options
     stuck: dict[int, int]  # by unit: cells that no program moves
     cells: Cells
@@ -51,10 +46,15 @@ class Ground:
     _keeps_power: bool
     kept_power: bool  # the last start was a reset, see ``keep_power``
 
+    def check_power(self) -> None:
+        """Raises PowerLoss where power is gone, also where the boot has hidden that."""
+        self._alive()
+
     def _alive(self) -> None:
+        self.cells.halt.check()
         if not self._powered:
             raise PowerLoss(
-                self.supply.taken, self.supply.outcome, "none: power is off", self._base
+                self._supply.taken, self._supply.outcome, "none: power is off", self._base
             )
 
     def _offset(self, address: int, size: int) -> int:
@@ -87,13 +87,14 @@ class Ground:
 
     def _dice(self, place: int) -> random.Random:
         """The same seed, place and operation number give the same silicon."""
-        return random.Random(self._seed_of(place))  # noqa: S311
+        return random.Random(self.draw_seed(place))  # noqa: S311
 
-    def _seed_of(self, place: int) -> str:
-        number = self.supply.taken
+    def draw_seed(self, place: int) -> str:
+        """What the draws of a cut at *place* (unit, or offset of a sector) are made of."""
+        number = self._supply.taken
         if self.draws_by_place:
-            number = getattr(self.supply, "draw", 0)
-            elsewhere = getattr(self.supply, "place", None)
+            number = getattr(self._supply, "draw", 0)
+            elsewhere = getattr(self._supply, "place", None)
             place = place if elsewhere is None else elsewhere
         return f"{self.seed}/{place}/{number}"
 
@@ -104,7 +105,7 @@ class Ground:
 
     def _keep_stuck(self, units: range) -> None:
         for unit, cells in self.stuck.items():
-            if unit in units and self.cells.mark(unit) is not Mark.VIRGIN:
+            if unit in units and not self.cells.is_virgin(unit):
                 held = cuts.held(self.cells, unit)
                 self.cells.set_word(unit, replace(held, word=held.word | cells))
 
@@ -115,10 +116,10 @@ class Ground:
 
     def _die(self, kind: str, offset: int) -> None:
         """Power is gone. On parts with OPSR the next start can see what was under way."""
-        address, outcome = self._address(offset), self.supply.outcome
+        address, outcome = self._address(offset), self._supply.outcome
         if self.trace is not None:
             self.trace.operations.append(Operation(kind, address, done=0, outcome=outcome))
         if self.part.opsr and outcome not in (Outcome.BEFORE, Outcome.AFTER):
             self.interrupted = Interrupted(kind, address)
         self._powered = False
-        raise PowerLoss(self.supply.taken, outcome, kind, address)
+        raise PowerLoss(self._supply.taken, outcome, kind, address)

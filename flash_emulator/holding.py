@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from flash_emulator import cuts
 from flash_emulator.ecc import Decoded, Verdict
-from flash_emulator.errors import UnknownContent
-from flash_emulator.pages import Mark, RawUnit, Slice
-from flash_emulator.power import Outcome
+from flash_emulator.pages import Slice
+from flash_emulator.possible import may_hold
 from flash_emulator.sensing import Sensing
 
 
@@ -43,20 +41,22 @@ class Holding(Sensing):
         same = size if expected.startswith(data) else _same(data, expected)
         if same < len(expected):
             same -= (offset + same) % unit
-        if self.watch is not None and same > 0:
-            self.watch.read(offset, same)
+        if self._watch is not None and same > 0:
+            self._watch.read(offset, same)
         return max(0, same)
 
     def _holds(self, unit: int, wanted: Slice) -> bool:
         """Whether *unit* holds this slice."""
-        if self.cells.mark(unit) is Mark.UNKNOWN:
+        if self.cells.is_unknown(unit):
             if wanted not in self.cells.not_held(unit):
-                raise UnknownContent(unit * self._unit, self._unit, wanted)
+                self.cells.look(unit * self._unit, self._unit, wanted)
             held = False
         else:
             held = self._reads_as(unit, wanted)
-        if self.watch is not None:
-            self.watch.compared(unit, wanted, never=not held and not self.may_hold(unit, wanted))
+        if self._watch is not None:
+            self._watch.compared(
+                unit, wanted, never=not held and not may_hold(self.cells, unit, wanted)
+            )
         return held
 
     def _reads_as(self, unit: int, wanted: Slice) -> bool:
@@ -72,39 +72,8 @@ class Holding(Sensing):
             return right and decoded.verdict is not Verdict.DETECTED
 
         decoded = self._sensed(unit, raw, holds)
-        self.usage.corrected += decoded.verdict is Verdict.CORRECTED
+        self._usage.corrected += decoded.verdict is Verdict.CORRECTED
         return holds(decoded)
-
-    def may_hold(self, unit: int, wanted: Slice) -> bool:
-        """Whether a read may ever give this slice, as long as no operation touches the unit.
-
-        Not where more bits differ for good than the ECC corrects.
-        """
-        if self.cells.mark(unit) is Mark.UNKNOWN:
-            return False
-        return self._cells_may_hold(cuts.held(self.cells, unit), wanted)
-
-    def may_hold_after_erase(
-        self, address: int, unit: int, outcome: Outcome, wanted: Slice
-    ) -> bool:
-        """The same of a *unit* in the sector at physical *address*, whose erase is cut so."""
-        if self.cells.mark(unit) is Mark.UNKNOWN and outcome not in (
-            Outcome.BLANK,
-            Outcome.AFTER,
-        ):
-            return True
-        offset = self.array_offset(address)
-        size = self.part.sector_starts[offset]
-        units = range(offset // self._unit, (offset + size) // self._unit)
-        raw = cuts.erased_unit(self.cells, units, unit, outcome, self._seed_of(offset))
-        return self._cells_may_hold(raw, wanted)
-
-    def _cells_may_hold(self, raw: RawUnit, wanted: Slice) -> bool:
-        begin, part = wanted
-        unsure = raw.metastable | raw.fading[0] | raw.fading[1] | raw.fading[2]
-        mask = ((1 << 8 * len(part)) - 1) << 8 * begin
-        differs = (raw.word ^ int.from_bytes(part, "little") << 8 * begin) & mask & ~unsure
-        return differs.bit_count() <= (1 if self.cells.code else 0)
 
 
 def _same(one: bytes, other: bytes) -> int:

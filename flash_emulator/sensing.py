@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from flash_emulator.ecc import Decoded, Verdict
-from flash_emulator.errors import BusFault, EccNmi, UnknownContent, UnreadableUnit
+from flash_emulator.errors import BusFault, EccNmi, UnreadableUnit
 from flash_emulator.pages import RawUnit
 from flash_emulator.timekeeping import Timekeeping
 from flash_emulator.traits import BadRead
@@ -131,11 +131,13 @@ class Sensing(Timekeeping):
         return random.Random(text).getrandbits(self.cells.word_bits)  # noqa: S311
 
     def _look_at(self, offset: int, size: int) -> None:
-        """Raises UnknownContent where the range touches a unit that was forgotten."""
-        if self.watch is not None:
-            self.watch.read(offset, size)
-        if self.cells.has_unknown and size and not self.cells.is_known(offset, size):
-            raise UnknownContent(offset, size)
+        """The door of all reads: whoever reads cells on behalf of the chip comes through here.
+
+        Raises UnknownContent where the range touches a unit that was forgotten.
+        """
+        if self._watch is not None:
+            self._watch.read(offset, size)
+        self.cells.look(offset, size)
 
     def _decoded(self, data: bytes, address: int, offset: int, units: list[int]) -> bytes:
         """*data* with its raw *units* as the ECC gives them."""
@@ -153,7 +155,7 @@ class Sensing(Timekeeping):
         decoded = self._sensed(unit, raw)
         if decoded.verdict is Verdict.DETECTED:
             raise self._unreadable(address)
-        self.usage.corrected += decoded.verdict is Verdict.CORRECTED
+        self._usage.corrected += decoded.verdict is Verdict.CORRECTED
         return decoded.data.to_bytes(self._unit, "little")
 
     def _unreadable(self, address: int) -> UnreadableUnit:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from flash_emulator.power import Outcome
 
 if TYPE_CHECKING:
     from flash_emulator.device import EmulatedFlash
+    from flash_emulator.halt import Halt
     from flash_emulator.pages import Slice
 
 
@@ -52,6 +54,55 @@ class Watch(Protocol):
 
     def moment(self) -> None:
         """Nothing happens in the array; whoever drives the device says that power may go now."""
+
+
+class Halted:
+    """A watch, as the device has it: what ends the boot is kept in the boot's *halt*, too.
+
+    No Exception is: those are the subject's business as well as the watch's.
+    """
+
+    __slots__ = ("_halt", "_watch")
+
+    def __init__(self, watch: Watch, halt: Halt) -> None:
+        self._watch = watch
+        self._halt = halt
+
+    def read(self, offset: int, size: int) -> None:
+        try:
+            self._watch.read(offset, size)
+        except BaseException as error:
+            self._raise(error)
+
+    def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        try:
+            self._watch.compared(unit, wanted, never=never)
+        except BaseException as error:
+            self._raise(error)
+
+    def operation(self, operation: Operation) -> None:
+        with self._at_work():
+            self._watch.operation(operation)
+
+    def moment(self) -> None:
+        self._halt.check()
+        with self._at_work():
+            self._watch.moment()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        self._halt.is_watching = True
+        try:
+            yield
+        except BaseException as error:
+            self._raise(error)
+        finally:
+            self._halt.is_watching = False
+
+    def _raise(self, error: BaseException) -> NoReturn:
+        if isinstance(error, Exception):
+            raise error
+        self._halt.stop(error)
 
 
 class Trace:

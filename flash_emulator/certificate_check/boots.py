@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from flash_emulator import EmulatedFlash, Reading, SteadySupply, VirtualClock
+from flash_emulator import EmulatedFlash, Reading
 
 _CODES = {"f": Reading.FLIPPED, "d": Reading.DRAWN, "t": Reading.TURNING}
 
@@ -40,23 +40,35 @@ def most_flipped(among: int) -> int:
 
 def powered(flash: EmulatedFlash, reads: Reads) -> EmulatedFlash:
     """A twin that gets power as if for the first time."""
-    twin = flash.fork()
-    twin.clock, twin.supply = VirtualClock(), SteadySupply()
-    twin.reading, twin.flips = reads.reading, reads.flips
-    twin.forget_history()
+    twin = flash.for_boot(reads.reading, reads.flips)
     twin.power_on()
     return twin
 
 
 def state_key(flash: EmulatedFlash, rest: Any) -> str:
-    return blake2b(flash.digest() + rest.digest, digest_size=16).hexdigest()
+    return blake2b(flash.state_digest() + rest.digest, digest_size=16).hexdigest()
 
 
-def ended(run: Any, point: Callable[[object], None] | None = None) -> tuple[str, list[str] | None]:
-    """How a run left alone ends: the subject's word, or what is violated."""
+def ended(
+    flash: EmulatedFlash, run: Any, point: Callable[[object], None] | None = None
+) -> tuple[str, list[str] | None]:
+    """How a run on *flash*, left alone, ends: the subject's word, or what is violated.
+
+    Raises what has ended the boot from outside, also where the subject has hidden it.
+    """
+    try:
+        return _ended(flash, run, point)
+    finally:
+        flash.cells.halt.check()
+
+
+def _ended(
+    flash: EmulatedFlash, run: Any, point: Callable[[object], None] | None
+) -> tuple[str, list[str] | None]:
     try:
         while True:
             memory = next(run)
+            flash.cells.halt.check()
             if point is not None:
                 point(memory)
     except StopIteration as stop:

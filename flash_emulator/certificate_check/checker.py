@@ -39,6 +39,8 @@ class Checker:
         self.readings = [Reading(reading) for reading in certificate.header["readings"]]
         self.cuts = 0
         self.left_out = 0
+        if certificate.header["opsr"] and not flash.part.opsr:
+            raise NotConfirmed(f"states are told apart by FLASH_OPSR: {flash.part.name} has none")
         self._start = flash.fork(), rest
         self._start[0].draws_by_place = True
         self.state = lru_cache(4096)(self._state)
@@ -77,9 +79,10 @@ class Checker:
 
     def left(self, flash: EmulatedFlash) -> EmulatedFlash:
         """What a cut leaves of *flash*, as far as the search goes."""
-        flash.interrupted = None
         if not self.certificate.header["merge"]:
             return flash
+        if not self.certificate.header["opsr"]:
+            flash.forget_interrupted()
         flash.cells.fade()
         if not self.certificate.header["representatives"]:
             return flash
@@ -113,7 +116,8 @@ class Checker:
         if operation:
             flash.supply = CutAt(int(operation), self._outcome(code, path))
         try:
-            found = ended(boot.run())
+            found = ended(flash, boot.run())
+            flash.check_power()
         except (PowerLoss, _Moment):
             pass
         else:
@@ -123,7 +127,7 @@ class Checker:
         ways = dict(boot.surviving())
         if (way or "") not in ways:
             raise NotConfirmed(f"{path}: power never comes back in the way {way or ''!r}")
-        left = self.left(flash if shadow is None else flash.fork())
+        left = self.left(flash.alone())
         if shadow is not None:
             shadow.cut(flash, left, merge=self.certificate.header["merge"])
         rest = ways[way or ""]
@@ -139,8 +143,9 @@ class Checker:
         state = self._start
         for prefix in _way(path)[1:]:
             state = self._cut(state, prefix)
-        boot = self.subject.boot(powered(state[0], reads), state[1])
-        if (found := ended(boot.run())) != expected:
+        flash = powered(state[0], reads)
+        boot = self.subject.boot(flash, state[1])
+        if (found := ended(flash, boot.run())) != expected:
             raise NotConfirmed(f"{path}: really ends in {found}, expected {expected}")
 
     def replay(self, path: str, shadow: Shadow) -> None:
@@ -162,14 +167,14 @@ class Checker:
         been: set[tuple[bytes, bytes, str]] = set()
 
         def point(memory: object) -> None:
-            here = flash.digest(), boot.volatile(), repr((memory, flash.senses()))
+            here = flash.state_digest(), boot.volatile(), repr((memory, flash.boot_state()))
             if here in been:
                 raise _Moment
             been.add(here)
 
         flash.supply = CutAt(self.certificate.header["operations"] + 1, Outcome.BEFORE)
         try:
-            ended(boot.run(), point)
+            ended(flash, boot.run(), point)
         except (PowerLoss, _Moment):
             """It has come as far as it is followed."""
 

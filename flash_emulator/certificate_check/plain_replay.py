@@ -133,11 +133,11 @@ class Shadowed(EmulatedFlash):
         if not self._powered:
             super()._program(address, data, fast=fast)
             return
-        taken, size = self.supply.taken, self._unit
+        taken, size = self._supply.taken, self._unit
         try:
             super()._program(address, data, fast=fast)
         except PowerLoss:
-            done = self.supply.taken - taken - 1
+            done = self._supply.taken - taken - 1
             self._programmed_plainly(address, data[: done * size], fast=fast)
             self._cut_plainly(address + done * size, data[done * size : (done + 1) * size])
             raise
@@ -170,7 +170,7 @@ class Shadowed(EmulatedFlash):
     def _cut_plainly(self, address: int, data: bytes) -> None:
         ((index, each),) = self._pieces(address, data)
         self.compared[0] += 1
-        self.plain.cut_program(index, each, self.supply.outcome, plain_unit(self, index))
+        self.plain.cut_program(index, each, self._supply.outcome, plain_unit(self, index))
 
     def _pieces(self, address: int, data: bytes) -> list[tuple[int, bytes]]:
         first, size = self._place(address) // self._unit, self._unit
@@ -187,7 +187,7 @@ class Shadowed(EmulatedFlash):
         try:
             super().erase(address)
         except PowerLoss:
-            self._each_unit_of(start, self._cut_erase_plainly(self.supply.outcome))
+            self._each_unit_of(start, self._cut_erase_plainly(self._supply.outcome))
             raise
         self._each_unit_of(start, self.plain.erase)
 
@@ -207,7 +207,7 @@ class Shadowed(EmulatedFlash):
         try:
             super()._erase_banks(banks, kind, protected=protected)
         except PowerLoss:
-            self._each_unit_in(banks, self._cut_bank_plainly(self.supply.outcome))
+            self._each_unit_in(banks, self._cut_bank_plainly(self._supply.outcome))
             raise
         self._each_unit_in(banks, self.plain.erase)
 

@@ -23,10 +23,10 @@ OUTCOMES = {
 }
 
 FORMULAS = {
-    "state": "blake2b-128(flash.digest() + rest.digest)",
+    "state": "blake2b-128(flash.state_digest() + rest.digest)",
     "start": "blake2b-136(state + reading as in a path, such as !d or !1f20+1f21)",
-    "point": "blake2b-136(flash.digest() + boot.volatile() + "
-    "repr((flash.mapped_bank, memory, *flash.senses())))",
+    "point": "blake2b-136(flash.state_digest() + boot.volatile() + "
+    "repr((memory, *flash.boot_state())))",
     "signature": "blake2b-128 of, for each operation, '{kind} {address:x} {len(data)} ' + data",
 }
 
@@ -216,6 +216,7 @@ HEADER: dict[str, Check] = {
     "operations": is_count,
     "merge": is_bool,
     "representatives": is_bool,
+    "opsr": is_bool,
     "formulas": lambda value: value == FORMULAS and list(value) == list(FORMULAS),
     "chain": _CHAIN,
 }

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.pages import Mark
 
 Slice = tuple[int, bytes]  # of a unit: where it begins, and what it is
 
@@ -57,7 +56,7 @@ class Unseen:
 def may_hold(flash: EmulatedFlash, unit: int, wanted: Slice) -> bool:
     """Whether a read may ever give this slice: not if more bits differ than the ECC corrects."""
     cells, (begin, data) = flash.cells, wanted
-    if cells.mark(unit) is Mark.UNKNOWN:
+    if cells.is_unknown(unit):
         return wanted not in cells.not_held(unit)
     raw = cells.raw(unit)
     unsure = raw.metastable | raw.fading[0] | raw.fading[1] | raw.fading[2] if raw else 0

@@ -44,11 +44,13 @@ class Walk:
     """
 
     def __init__(self, checker: Checker, path: str, state: Left, reads: Reads) -> None:
-        self.flash = powered(state[0], reads)
-        self._reads = reads
+        self._path, self._reads = path, reads
+        try:
+            self.flash = powered(state[0], reads)
+        except UnknownContent as unknown:
+            raise self._not(f"a power-on that looks at nothing unknown; {unknown}") from unknown
         self._boot = checker.subject.boot(self.flash, state[1])
         self._checker = checker
-        self._path = path
         self._visited: set[str] = set()
         self._left: int = checker.certificate.header["operations"]
         self._done = self._moments = 0
@@ -59,11 +61,14 @@ class Walk:
         """How it ends; None where it comes back to where it was. Raises NotConfirmed."""
         self.flash.watch = self
         try:
-            end, violation = ended(self._boot.run(), self._point)
+            end, violation = ended(self.flash, self._boot.run(), self._point)
             if violation is None:
-                self._closed(self.flash.fork(), "at rest", "z")
+                self._closed(self.flash.alone(), "at rest", "z")
         except _Loop:
-            return None
+            if self._checker.certificate.header["merge"]:
+                return None
+            text = "the run comes back to a state where it was before: it never comes to rest"
+            end, violation = "", ["live", text]
         except _Endless:
             most = self._checker.certificate.header["operations"]
             end, violation = "", ["live", f"no rest after {most} operations of one boot"]
@@ -117,19 +122,25 @@ class Walk:
         return {flicker.unit for flicker in self.flash.flickered}
 
     def _point(self, memory: object) -> None:
-        bank, before = self.flash.mapped_bank, self.flash.digest() + self._boot.volatile()
+        before = self.flash.state_digest() + self._boot.volatile()
 
         def name(like: Reads) -> str:
             twin = self.flash if like == self._reads else self.flash.fork()
             twin.reading, twin.flips = like.reading, like.flips
-            text = repr((bank, memory, *twin.senses())).encode()
+            text = repr((memory, *twin.boot_state())).encode()
             return blake2b(before + text, digest_size=17).hexdigest()
 
+        if not self._checker.certificate.header["merge"]:  # a brute search has one segment a boot
+            self._visit(name(self._reads))
+            return
         self._leave(name, "", None)
         self._enter(name)
-        if self._node in self._visited:
+        self._visit(self._node)
+
+    def _visit(self, node: str) -> None:
+        if node in self._visited:
             raise _Loop
-        self._visited.add(self._node)
+        self._visited.add(node)
 
     def _leave(
         self, name: Callable[[Reads], str] | None, end: str, violation: list[str] | None
@@ -166,7 +177,7 @@ class Walk:
         head = f"{operation.kind} {operation.address:x} {len(operation.data)} "
         self._signature.update(head.encode() + operation.data)
         self._operations += operation.done
-        twin, size = self.flash.fork(), self.flash.part.program_unit
+        twin, size = self.flash.alone(), self.flash.part.program_unit
         for at in range(operation.done):
             piece = operation
             if operation.kind == "program":
@@ -181,7 +192,7 @@ class Walk:
 
     def moment(self) -> None:
         self._moments += 1
-        self._closed(self.flash.fork(), "at a moment", f"@{self._moments}")
+        self._closed(self.flash.alone(), "at a moment", f"@{self._moments}")
 
     def read(self, offset: int, size: int) -> None:
         """Who looks at what is unknown is told so by the device."""
@@ -190,7 +201,7 @@ class Walk:
         """As ``read``."""
 
     def _try(self, flash: EmulatedFlash, operation: Operation, outcome: Outcome, cut: str) -> None:
-        twin = flash.fork()
+        twin = flash.alone()
         twin.supply = CutAt(1, outcome)
         try:
             twin.repeat(operation)

@@ -18,6 +18,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from flash_emulator.errors import OutsideKey
 from flash_emulator.explore import lifeline
 from flash_emulator.explore.boots import Worker, hung_expansion
 from flash_emulator.explore.probes import Prober
@@ -121,6 +122,8 @@ def _boot(prober: Prober, batch: Batch, known: bytes) -> Booted:
                     break
     except OutOfTime:
         return Booted(found, cut_short=True)
+    except OutsideKey as error:
+        raise SelfCheckFailed(str(error)) from error
     except CutNeverFired as error:
         raise SelfCheckFailed(f"a planned cut did not fire: {error}") from error
     return Booted(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Protocol
@@ -11,11 +11,12 @@ from typing import Protocol
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.blame import trace_of
+from flash_emulator.explore.hidden import what_is_hidden
 from flash_emulator.explore.looker import Endless
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.probes import Prober
 from flash_emulator.explore.reads import Looked, Reads, Ways, powered
-from flash_emulator.explore.report import SelfCheckFailed
+from flash_emulator.explore.report import COMES_BACK, SelfCheckFailed
 from flash_emulator.explore.side_by_side import Sample, compare
 from flash_emulator.explore.states import (
     Edge,
@@ -27,16 +28,16 @@ from flash_emulator.explore.states import (
     point_node,
     start_node,
 )
-from flash_emulator.explore.subject import Boot, Run, Violation, ended_in
+from flash_emulator.explore.subject import Boot, Rest, Run, Subject, Violation, ended_in
 from flash_emulator.explore.successors import Successor, Successors
-from flash_emulator.explore.watchdog import Hung, beat, beat_if_new, calm
+from flash_emulator.explore.watchdog import Hung, beat, beat_if_new, calm, calm_if_hung
 from flash_emulator.pages import Slice
 from flash_emulator.trace import Operation
 
 _RERUN_EVERY = 32  # states, by the first byte of their key; and the first state of all
 _ECHO_EVERY = 16  # points at which runs are joined, by the last byte of theirs
 
-Place = tuple[bytes, tuple[bytes, ...], Operation | None]
+Place = tuple[bytes, tuple[object, ...], tuple[bytes, ...], Operation | None]
 
 
 class Joined(BaseException):
@@ -98,19 +99,17 @@ class Worker:
                 expansion.segments.append(alone.segment)
                 return Looked()
         beat()
-        flash = powered(state.flash, reads)
-        boot = self.job.subject.boot(flash, state.rest)
-        Recorder(self, flash, boot, expansion, node).run()
+        recorder = Recorder(self, expansion, node)
+        recorder.run(state, reads)
         if state.key[0] % _RERUN_EVERY == 0 or not state.path.cuts:
             self._compare(expansion, alone or self._alone(state, reads, node))
-        return Looked.by(flash)
+        return Looked.by(recorder.flash)
 
     def _alone(self, state: State, reads: Reads, node: Node) -> Echo:
-        """The same boot without any cut, up to its first point."""
+        """The same boot without any cut, up to its first point; in a brute search to its end."""
         beat()
-        flash = powered(state.flash, reads)
-        echo = Echo(flash, self.job.subject.boot(flash, state.rest), node, self.job.operations)
-        echo.run()
+        echo = Echo(node, self.job.operations, to_end=not self.job.merge)
+        echo.start(self.job.subject, state, reads)
         return echo
 
     def _hung(self, expansion: Expansion, node: Node, hung: Hung) -> Expansion:
@@ -133,29 +132,20 @@ class Worker:
             for reads in ways:
                 beat()
                 expansion = Expansion(state.key, reads, state.path, -1, [], [])
-                twin, node = powered(state.flash, reads), start_node(state.key, reads)
+                node = start_node(state.key, reads)
+                echo = Echo(node, 1 << 60)
                 try:
-                    Echo(twin, self.job.subject.boot(twin, state.rest), node, 1 << 60).run()
+                    echo.start(self.job.subject, state, reads)
                 except Hung as hung:
                     raise HungBehind(self._hung(expansion, node, hung)) from None
-                ways.looked(reads, Looked.by(twin))
+                ways.looked(reads, Looked.by(echo.flash))
 
     def _compare(self, first: Expansion, echo: Echo) -> None:
         """The same state again, without its cuts: it must do the same up to the first point."""
         if first.looked:
             return
-        segment, again = first.segments[0], echo.segment
-        if (again.operations, again.signature, again.next, again.end) != (
-            segment.operations,
-            segment.signature,
-            segment.next,
-            segment.end,
-        ):
-            raise SelfCheckFailed(
-                f"the same state does not do the same twice, after {first.path}: "
-                f"{segment.operations} operations, then {again.operations}; the subject keeps "
-                "something beside flash and rest, or draws lots"
-            )
+        if not _is_same(first.segments[0], echo.segment):
+            raise _keeps_something(first.path, first.segments[0], echo.segment)
         first.reruns += 1
 
     def _compare_pairs(self, expansion: Expansion) -> None:
@@ -167,22 +157,38 @@ class Worker:
             compare(self.job.subject, pair, self.job.operations, at)
             expansion.compared += 1
 
+    def again(self, state: State, first: Stretch) -> None:
+        """Boot *state* once more, long after it was booted *first*. Raises SelfCheckFailed."""
+        echo = self._alone(state, Reads(), start_node(state.key, Reads()))
+        if not _is_same(first, echo.segment) and not echo.endless:
+            raise _keeps_something(state.path, first, echo.segment)
+
     def edges(
         self, flash: EmulatedFlash, boot: Boot, operation: Operation | None, expansion: Expansion
     ) -> tuple[Edge, ...]:
         """All cuts in *operation* (None: before it); new states go into *expansion*.
 
-        The same flash with the same rest has the same successors, so they are worked out once.
+        The same flash with the same rest has the same successors, so they are worked out once: all
+        that decides what a cut leaves is in the place.
         """
         ways = boot.surviving()
-        place = (flash.digest(), tuple(rest.digest for _, rest in ways), operation)
+        rests = tuple(rest.digest for _, rest in ways)
+        place = (flash.state_digest(), flash.settings(), rests, operation)
         edges = self._edges.get(place)
         if edges is None:
-            successors = Successors(self.job, self._prober.looks, flash, ways, self.sample)
-            found = successors.still() if operation is None else successors.of(operation)
-            edges = tuple(self._edge(successor, expansion) for successor in found)
-            self._edges[place] = edges
+            edges = self._edges[place] = self._found(flash, ways, operation, expansion)
         return edges
+
+    def _found(
+        self,
+        flash: EmulatedFlash,
+        ways: Sequence[tuple[str, Rest]],
+        operation: Operation | None,
+        expansion: Expansion,
+    ) -> tuple[Edge, ...]:
+        successors = Successors(self.job, self._prober.looks, flash, ways, self.sample)
+        found = successors.still() if operation is None else successors.of(operation)
+        return tuple(self._edge(successor, expansion) for successor in found)
 
     def _edge(self, successor: Successor, expansion: Expansion) -> Edge:
         beat()
@@ -190,6 +196,36 @@ class Worker:
             self._sent.add(successor.key)
             expansion.children.append(State(successor.key, successor.flash, successor.rest, Path()))
         return Edge(successor.key, successor.cut, successor.merged)
+
+
+class Stretch(Protocol):
+    """What a run did up to its first point."""
+
+    @property
+    def operations(self) -> int: ...
+    @property
+    def signature(self) -> bytes: ...
+    @property
+    def next(self) -> Node | None: ...
+    @property
+    def end(self) -> str: ...
+
+
+def _is_same(first: Stretch, again: Stretch) -> bool:
+    return (first.operations, first.signature, first.next, first.end) == (
+        again.operations,
+        again.signature,
+        again.next,
+        again.end,
+    )
+
+
+def _keeps_something(path: Path, first: Stretch, again: Stretch) -> SelfCheckFailed:
+    return SelfCheckFailed(
+        f"the same state does not do the same twice, after {path}: "
+        f"{first.operations} operations, then {again.operations}; the subject keeps "
+        "something beside flash and rest, or draws lots"
+    )
 
 
 class HungBehind(BaseException):
@@ -221,32 +257,63 @@ def _placed(cut: Cut, at: Cut, operation: Operation | None, reads: Reads) -> Cut
 class Echo:
     """Follows a boot to its next point or its end, without any cut."""
 
-    def __init__(self, flash: EmulatedFlash, boot: Boot, node: Node, most: int) -> None:
-        self._flash = flash
-        self._boot = boot
+    flash: EmulatedFlash
+
+    def __init__(self, node: Node, most: int, *, to_end: bool = False) -> None:
         self._most = most
+        self._to_end = to_end
         self.segment = Segment(node)
         self.endless = False
         self._done: set[Operation] = set()
         self._signature = blake2b(digest_size=16)
 
-    def run(self, run: Run | None = None) -> Segment:
-        """From the start, or on with a *run* that has stopped at a point."""
-        self._flash.watch = self
-        run = run or self._boot.run()
+    def start(self, subject: Subject, state: State, reads: Reads) -> None:
+        """Follow a boot of *state* from its power-on."""
+        self.flash = state.flash  # until there is its twin
+
+        def run() -> None:
+            boot = subject.boot(powered(state.flash, reads, self._attach), state.rest)
+            self._to_point(boot, boot.run())
+
+        self._guarded(run)
+
+    def go_on(self, flash: EmulatedFlash, boot: Boot, run: Run) -> Segment:
+        """Follow a *run* on that has stopped at a point."""
+        flash.watch = self._attach(flash)
+        self._guarded(lambda: self._to_point(boot, run))
+        return self.segment
+
+    def _attach(self, flash: EmulatedFlash) -> Echo:
+        self.flash = flash
+        return self
+
+    def _guarded(self, run: Callable[[], None]) -> None:
         try:
-            memory = next(run)
-            self.segment.next = point_node(self._flash, self._boot.volatile(), memory)
-        except StopIteration as stop:
-            self.segment.end = str(stop.value)
+            with what_is_hidden(self):
+                run()
         except Endless:
             self.endless = True
         except (Exception, SystemExit, UnknownContent):
-            self.segment.end = ""
+            self.segment.next, self.segment.end = None, ""
         finally:
-            self._flash.watch = None
+            self.flash.watch = None
         self.segment.signature = self._signature.digest()
-        return self.segment
+
+    def _to_point(self, boot: Boot, run: Run) -> None:
+        passed: set[Node] = set()
+        while True:
+            try:
+                memory = next(run)
+            except StopIteration as stop:
+                self.segment.end = str(stop.value)
+                return
+            node = point_node(self.flash, boot.volatile(), memory)
+            if not self._to_end:
+                self.segment.next = node
+                return
+            if node in passed:
+                raise Violation("live", COMES_BACK)
+            passed.add(node)
 
     def operation(self, operation: Operation) -> None:
         if self.segment.operations + operation.done > self._most:
@@ -274,13 +341,13 @@ def sign(signature: Signature, operation: Operation) -> None:
 class Recorder:
     """Follows one boot: its operations, the cuts in each of them, the points where it can join."""
 
-    def __init__(
-        self, worker: Worker, flash: EmulatedFlash, boot: Boot, expansion: Expansion, node: Node
-    ) -> None:
+    flash: EmulatedFlash
+    _boot: Boot | None = None
+
+    def __init__(self, worker: Worker, expansion: Expansion, node: Node) -> None:
         self._worker = worker
-        self._flash = flash
-        self._boot = boot
         self._expansion = expansion
+        self._passed: set[Node] = set()
         self._operations = 0
         self._moments = 0
         self._segment = Segment(node)
@@ -289,17 +356,17 @@ class Recorder:
         self._joined = False
         self._no_room = False
         self._done: set[Operation] = set()
-        self._starts = list(flash.part.sector_starts)
 
-    def run(self) -> None:
-        self._flash.watch = self
-        run = self._boot.run()
+    def run(self, state: State, reads: Reads) -> None:
+        self.flash = state.flash  # until there is its twin
         try:
-            self._follow(run)
+            with what_is_hidden(self):
+                self._start(state, reads)
         except Joined:
             if self._joined:
-                self._echo(run)
+                self._echo()
         except UnknownContent as unknown:
+            calm_if_hung()
             looked = (unknown.offset, unknown.offset + unknown.size)
             self._expansion.looked = frozenset({looked})
         except Endless:
@@ -311,31 +378,48 @@ class Recorder:
             self._violated("live", ended_in(error))
             self._segment.trace = trace_of(error)
         finally:
-            self._flash.watch = None
+            self.flash.watch = None
             self._close()
         if self._no_room and self._segment.violation is None:
             raise Broken("the subject hides a RecursionError: its last operation was not cut")
 
-    def _follow(self, run: Run) -> None:
+    def _start(self, state: State, reads: Reads) -> None:
+        flash = powered(state.flash, reads, self._attach)
+        self._boot = self._worker.job.subject.boot(flash, state.rest)
+        self._run = self._boot.run()
         while True:
             try:
-                memory = next(run)
+                memory = next(self._run)
             except StopIteration as stop:
+                self.flash.cells.halt.check()
                 self._segment.end = str(stop.value)
                 self._cut(None, Cut())
                 return
-            self._point(memory)
+            self.flash.cells.halt.check()
+            self._point(self._boot, memory)
 
-    def _echo(self, run: Run) -> None:
+    def _attach(self, flash: EmulatedFlash) -> Recorder:
+        self.flash = flash
+        return self
+
+    def _echo(self) -> None:
         beat()
         node, most = self._segment.next, self._worker.job.operations
-        assert node is not None
-        echo = Echo(self._flash, self._boot, node, most).run(run)
+        assert node is not None and self._boot is not None
+        echo = Echo(node, most).go_on(self.flash, self._boot, self._run)
         self._expansion.echoes.append(echo)
 
-    def _point(self, memory: object) -> None:
-        """The run can be joined here: with an earlier one, or a later one with it."""
-        node = point_node(self._flash, self._boot.volatile(), memory)
+    def _point(self, boot: Boot, memory: object) -> None:
+        """The run can be joined here: with an earlier one, or a later one with it.
+
+        A brute search joins nothing: only where a run comes back to itself, it is left.
+        """
+        node = point_node(self.flash, boot.volatile(), memory)
+        if not self._worker.job.merge:
+            if node in self._passed:
+                raise Violation("live", COMES_BACK)
+            self._passed.add(node)
+            return
         self._segment.next = node
         if node in self._worker.known:
             self._joined = node[-1] % _ECHO_EVERY == 0
@@ -347,7 +431,7 @@ class Recorder:
 
     def _judge(self) -> None:
         """Whether the last operation changed anything."""
-        self._segment.idle += self._before == self._flash.digest()
+        self._segment.idle += self._before == self.flash.state_digest()
         self._before = b""
 
     def _close(self) -> None:
@@ -372,7 +456,7 @@ class Recorder:
         beat_if_new(operation, self._done)
         self._count(operation)
         self._judge()
-        self._before = self._flash.digest()
+        self._before = self.flash.state_digest()
         self._cut(operation, Cut(self._operations))
         self._operations += operation.done
         self._segment.operations += operation.done
@@ -390,21 +474,26 @@ class Recorder:
 
     def _cut(self, operation: Operation | None, at: Cut) -> None:
         """Note all edges; *at* is where they are, but for the unit."""
+        if self._boot is None:
+            raise Broken("the subject does operations in boot(), before run(): they are not cut")
         try:
-            self._note_edges(operation, at)
+            self._note_edges(self._boot, operation, at)
+        except UnknownContent as unknown:
+            text = f"the subject's representative looks at what is forgotten: {unknown}"
+            raise Broken(text) from unknown
         except RecursionError:  # the subject's: there is no room left to cut on top of it
             self._no_room = True
             raise
         except Hung:
-            self._worker.hung_behind(self._flash, self._boot, operation, self._expansion.path, at)
+            self._worker.hung_behind(self.flash, self._boot, operation, self._expansion.path, at)
             raise
         except Exception as error:
             raise Broken(f"{type(error).__name__}: {error}") from error
 
-    def _note_edges(self, operation: Operation | None, at: Cut) -> None:
+    def _note_edges(self, boot: Boot, operation: Operation | None, at: Cut) -> None:
         first, edges = len(self._expansion.children), self._segment.edges
-        begin, reads = len(edges), Reads.of(self._flash)
-        for edge in self._worker.edges(self._flash, self._boot, operation, self._expansion):
+        begin, reads = len(edges), Reads.of(self.flash)
+        for edge in self._worker.edges(self.flash, boot, operation, self._expansion):
             cut = _placed(edge.cut, at, operation, reads)
             edges.append(Edge(edge.key, cut, edge.merged))
         cuts = {edge.key: edge.cut for edge in reversed(edges[begin:])}
@@ -414,5 +503,5 @@ class Recorder:
             child.sector = sector
 
     def _sector_of(self, operation: Operation) -> int:
-        offset = operation.address - self._flash.part.base
-        return self._starts[bisect_right(self._starts, offset) - 1]
+        starts = list(self.flash.part.sector_starts)
+        return starts[bisect_right(starts, self.flash.array_offset(operation.address)) - 1]

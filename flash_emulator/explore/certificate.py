@@ -25,6 +25,7 @@ First line, the header::
     merge                whether the search merges; then weak bits are metastable after a cut,
                          and, with *representatives*, the state is what
     representatives      ``Subject.representative`` makes of what is left
+    opsr                 whether states are told apart by FLASH_OPSR: then some boot reads it
     formulas             how states, points and signatures are named
 
 Then one line for each boot, level by level: those of the states that need fewest cuts first. The
@@ -74,10 +75,10 @@ VERSION = 3
 MOST_BYTES = 1 << 26  # of a line
 
 FORMULAS = {
-    "state": "blake2b-128(flash.digest() + rest.digest)",
+    "state": "blake2b-128(flash.state_digest() + rest.digest)",
     "start": "blake2b-136(state + reading as in a path, such as !d or !1f20+1f21)",
-    "point": "blake2b-136(flash.digest() + boot.volatile() + "
-    "repr((flash.mapped_bank, memory, *flash.senses())))",
+    "point": "blake2b-136(flash.state_digest() + boot.volatile() + "
+    "repr((memory, *flash.boot_state())))",
     "signature": "blake2b-128 of, for each operation, '{kind} {address:x} {len(data)} ' + data",
 }
 
@@ -121,6 +122,7 @@ class CertificateWriter:
                 "operations": job.operations,
                 "merge": job.merge,
                 "representatives": job.representatives,
+                "opsr": job.opsr,
                 "formulas": FORMULAS,
             }
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from flash_emulator.explore.path import Path
-from flash_emulator.explore.report import Counterexample
+from flash_emulator.explore.report import COMES_BACK, Counterexample
 from flash_emulator.explore.states import Expansion, Key, Node, Segment, start_node
 from flash_emulator.power import Outcome
 
@@ -122,8 +122,7 @@ class Graph:
             place = min(self._cycle(start))
             if place not in found or len(path.cuts) < len(found[place][0].cuts):
                 found[place] = (path, sector)
-        text = "the run comes back to a state where it was before: it never comes to rest"
-        return [Counterexample("live", text, path) for path, _ in found.values()]
+        return [Counterexample("live", COMES_BACK, path) for path, _ in found.values()]
 
     def _cycle(self, start: Node) -> list[Node]:
         """The nodes that an endless run comes back to."""

@@ -23,8 +23,7 @@ class Looker:
         """*done*: the operations that this boot has done before; they are added to it."""
         self._done = done
         self._unit = flash.part.program_unit
-        self._array_offset = flash.array_offset
-        self._sizes = flash.part.sector_starts
+        self._flash = flash
         self._left = job.operations
         self._reads: list[Span] = list(job.look)
         self._compared: dict[int, set[Slice]] = {}
@@ -50,11 +49,11 @@ class Looker:
         if self._left < 0:
             raise Endless
         beat_if_new(operation, self._done)
-        offset = self._array_offset(operation.address)
+        offset = self._flash.array_offset(operation.address)
         if operation.kind == "program":
             self._reads.append((offset, offset + len(operation.data)))
         elif operation.kind == "erase":
-            sector = (offset, offset + self._sizes[offset])
+            sector = (offset, offset + self._flash.part.sector_starts[offset])
             if sector not in self._erased:
                 self._erase(sector)
 

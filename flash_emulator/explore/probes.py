@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.looker import Endless, Looker
-from flash_emulator.explore.reads import Looked, Ways, powered
+from flash_emulator.explore.reads import Looked, Reads, Ways, powered
 from flash_emulator.explore.states import Job, Key, Node, point_node
-from flash_emulator.explore.subject import Rest
+from flash_emulator.explore.subject import Boot, Rest
 from flash_emulator.explore.successors import Look, both_of
-from flash_emulator.explore.watchdog import beat
+from flash_emulator.explore.watchdog import beat, calm_if_hung
 from flash_emulator.trace import Operation
 
 
@@ -51,53 +51,77 @@ class Prober:
     def _all_looks(self, flash: EmulatedFlash, rest: Rest) -> Iterator[Look]:
         ways = Ways(self.job.readings)
         for reads in ways:
-            seen = self._look(powered(flash, reads), rest)
+            seen = self._look(flash, reads, rest)
             ways.looked(reads, seen.looked)
             yield seen.look
 
-    def _look(self, flash: EmulatedFlash, rest: Rest) -> Seen:
+    def _look(self, flash: EmulatedFlash, reads: Reads, rest: Rest) -> Seen:
         """What one boot looks at; from a point on that another has passed, as that one did."""
         beat()
-        boot = self.job.subject.boot(flash, rest)
-        done: set[Operation] = set()
-        stretches = [Looker(flash, self.job, done)]
-        flickered: list[Looked] = []
-        passed: list[Node] = []
-        flash.watch = stretches[0]
+        probe = _Probe(self.job, self._after)
         try:
-            # what is wrong is found when the state is booted
-            with suppress(Endless, Exception, SystemExit):
-                for memory in boot.run():
-                    node = point_node(flash, boot.volatile(), memory)
-                    passed.append(node)
-                    if node in self._after or node in passed[:-1]:
-                        break
-                    flickered.append(Looked.by(flash))
-                    stretches.append(Looker(flash, self.job, done))
-                    flash.watch = stretches[-1]
+            probe.boot(flash, reads, rest)
         except UnknownContent as unknown:
+            calm_if_hung()
             span = (unknown.offset, unknown.offset + unknown.size)
             return Seen(Look(span, wanted=unknown.wanted))
-        return self._fold(stretches, passed, flickered, Looked.by(flash))
+        return self._fold(probe)
 
-    def _fold(
-        self,
-        stretches: list[Looker],
-        passed: list[Node],
-        flickered: list[Looked],
-        own: Looked,
-    ) -> Seen:
+    def _fold(self, probe: _Probe) -> Seen:
         """From the last stretch to the first; what is seen from each point is remembered."""
+        passed = probe.passed
         after = self._after.get(passed[-1], Seen()) if passed else Seen()
-        look, looked = after.look, after.looked | own
-        for index in range(len(stretches) - 1, -1, -1):
-            look = stretches[index].followed_by(look)
+        look, looked = after.look, after.looked | Looked.by(probe.flash)
+        for index in range(len(probe.stretches) - 1, -1, -1):
+            look = probe.stretches[index].followed_by(look)
             if index:
-                later = looked - flickered[index - 1]
+                later = looked - probe.flickered[index - 1]
                 node, seen = passed[index - 1], Seen(look, later)
                 if node not in self._after:
                     self._after[node] = self._news.after[node] = seen
         return Seen(look, looked)
+
+
+class _Probe:
+    """One boot that is only followed: its stretches, from each point that it passes to the next."""
+
+    flash: EmulatedFlash
+
+    def __init__(self, job: Job, after: Collection[Node]) -> None:
+        self.stretches: list[Looker] = []
+        self.flickered: list[Looked] = []  # up to each point
+        self.passed: list[Node] = []
+        self._job = job
+        self._after = after
+        self._done: set[Operation] = set()
+
+    def boot(self, flash: EmulatedFlash, reads: Reads, rest: Rest) -> None:
+        """Raises UnknownContent, also where the subject hides it."""
+        self.flash = flash  # until there is its twin
+        try:
+            # what is wrong is found when the state is booted
+            with suppress(Endless, Exception, SystemExit):
+                self._follow(self._job.subject.boot(powered(flash, reads, self._begin), rest))
+        finally:
+            with suppress(Endless):
+                self.flash.cells.halt.check()
+
+    def _follow(self, boot: Boot) -> None:
+        flash = self.flash
+        for memory in boot.run():
+            flash.cells.halt.check()
+            node = point_node(flash, boot.volatile(), memory)
+            self.passed.append(node)
+            if node in self._after or node in self.passed[:-1]:
+                return
+            self.flickered.append(Looked.by(flash))
+            flash.watch = self._begin(flash)
+
+    def _begin(self, flash: EmulatedFlash) -> Looker:
+        """The next stretch."""
+        self.flash = flash
+        self.stretches.append(Looker(flash, self._job, self._done))
+        return self.stretches[-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from flash_emulator.clock import VirtualClock
 from flash_emulator.device import EmulatedFlash
-from flash_emulator.power import SteadySupply
 from flash_emulator.sensing import Flicker, Reading
+from flash_emulator.trace import Watch
 
 # How many units are flipped at a time, by how many were looked at before the last of them.
 _MOST = ((4, 4), (6, 1))  # beyond: none by itself, only all of them, turning, and drawn
@@ -61,13 +60,16 @@ class Reads:
         return cls(flips=frozenset(int(unit, 16) for unit in code.split("+") if unit))
 
 
-def powered(flash: EmulatedFlash, reads: Reads) -> EmulatedFlash:
-    """A twin that has just been powered on, as if for the first time."""
-    twin = flash.fork()
-    twin.clock = VirtualClock()
-    twin.supply = SteadySupply()
-    twin.reading, twin.flips = reads.reading, reads.flips
-    twin.forget_history()
+def powered(
+    flash: EmulatedFlash, reads: Reads, watch: Callable[[EmulatedFlash], Watch] | None = None
+) -> EmulatedFlash:
+    """A twin that has just been powered on, as if for the first time.
+
+    *watch* makes who is told what happens to the twin, from power-on on: the boot ROM may look at
+    the array. Raises UnknownContent where it does, and that is not known.
+    """
+    twin = flash.for_boot(reads.reading, reads.flips)
+    twin.watch = None if watch is None else watch(twin)
     twin.power_on()
     return twin
 

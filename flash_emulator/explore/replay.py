@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from flash_emulator.device import EmulatedFlash
+from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.blame import trace_of
 from flash_emulator.explore.boots import hung_text
+from flash_emulator.explore.hidden import what_is_hidden
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.reads import Reads, powered
-from flash_emulator.explore.report import tag_of
+from flash_emulator.explore.report import COMES_BACK, tag_of
 from flash_emulator.explore.search import Options
 from flash_emulator.explore.states import Node, point_node
 from flash_emulator.explore.subject import Boot, Rest, Subject, Violation, ended_in
-from flash_emulator.explore.watchdog import Hung, beat_if_new, watching
+from flash_emulator.explore.watchdog import Hung, beat_if_new, calm_if_hung, watching
 from flash_emulator.pages import Mark, Slice
-from flash_emulator.power import CutAt, Outcome, PowerLoss, SteadySupply
+from flash_emulator.power import CutAt, Outcome, PowerLoss
 from flash_emulator.sensing import Reading
 from flash_emulator.trace import Operation
 
@@ -71,19 +73,18 @@ def replay(
     state.draws_by_place = True
     frames: list[Frame] = []
     for number, cut in enumerate(path.cuts, 1):
-        shot = _Shot(subject, powered(state, cut.reads), rest, number, cut, options)
+        shot = _Shot(subject, state, cut.reads, rest, number, cut, options)
         shot.run()
         frames += shot.frames
         if shot.survived is None:
             raise PathLeft(f"cut {number} of {path}, {cut}: not reached; {shot.frames[-1].text}")
-        state, rest = shot.flash, shot.survived
-        state.interrupted = None
+        state, rest = shot.flash.alone(), shot.survived
         if options.merge:
             state.cells.fade()
             state = subject.representative(state) if options.representatives else state
         state = subject.returned(state, rest)
     number = len(path.cuts) + 1
-    last = _Shot(subject, powered(state, path.reads), rest, number, None, options)
+    last = _Shot(subject, state, path.reads, rest, number, None, options)
     last.run()
     return Film(path, (*frames, *last.frames), last.end, last.violation, last.flash, last.trace)
 
@@ -175,13 +176,16 @@ class _Shot:
     def __init__(
         self,
         subject: Subject,
-        flash: EmulatedFlash,
+        state: EmulatedFlash,
+        reads: Reads,
         rest: Rest,
         number: int,
         cut: Cut | None,
         options: Options,
     ) -> None:
-        self.flash = flash
+        self._subject = subject
+        self._state, self._reads, self._rest = state, reads, rest
+        self.flash = state
         self.frames: list[Frame] = []
         self.end = ""
         self.violation: tuple[str, str] | None = None
@@ -193,20 +197,18 @@ class _Shot:
         self._cut = cut
         self._operation = 0
         self._moment = 0
-        self._boot: Boot = subject.boot(flash, rest)
-        flash.supply = SteadySupply()
-        if cut is not None and cut.operation:
-            spoils = cut.spoils_options
-            flash.supply = CutAt(cut.operation, cut.outcome, spoils_options=spoils)
+        self._boot: Boot | None = None
 
     def run(self) -> None:
-        self._note("boot", f"power-on {self._number}")
-        self.flash.watch = self
         try:
-            with watching(self._limits.patience_s):
-                self._follow()
+            with watching(self._limits.patience_s), what_is_hidden(self):
+                self._follow(self._started())
         except PowerLoss as loss:
             self._died(f"CUT: {loss}", loss.address)
+        except UnknownContent as unknown:
+            calm_if_hung()
+            text = f"boot {self._number}: {unknown}, which the subject's representative forgets"
+            raise PathLeft(text) from unknown
         except _MomentCut:
             self._died(f"CUT at moment {self._moment}, between two operations")
         except _Loop:
@@ -223,20 +225,33 @@ class _Shot:
         finally:
             self.flash.watch = None
 
-    def _follow(self) -> None:
-        run = self._boot.run()
+    def _started(self) -> Boot:
+        flash = powered(self._state, self._reads, self._attach)
+        self._boot = self._subject.boot(flash, self._rest)
+        if self._cut is not None and self._cut.operation:
+            cut = self._cut
+            flash.supply = CutAt(cut.operation, cut.outcome, spoils_options=cut.spoils_options)
+        return self._boot
+
+    def _attach(self, flash: EmulatedFlash) -> _Shot:
+        self.flash = flash
+        self._note("boot", f"power-on {self._number}")
+        return self
+
+    def _follow(self, boot: Boot) -> None:
+        run = boot.run()
         seen: set[Node] = set()
         while True:
             try:
                 memory = next(run)
             except StopIteration as stop:
+                self.flash.check_power()
                 self.end = str(stop.value)
                 break
             self._words()
-            here = point_node(self.flash, self._boot.volatile(), memory)
+            here = point_node(self.flash, boot.volatile(), memory)
             if here in seen:
-                text = "the run comes back to a state where it was before: it never comes to rest"
-                raise Violation("live", text)
+                raise Violation("live", COMES_BACK)
             seen.add(here)
         self._words()
         self._note("end", self.end)
@@ -250,7 +265,7 @@ class _Shot:
             self._note("word", text)
 
     def _died(self, text: str, address: int | None = None) -> None:
-        assert self._cut is not None
+        assert self._cut is not None and self._boot is not None
         self._words()
         self._note("cut", text, address)
         ways = dict(self._boot.surviving())

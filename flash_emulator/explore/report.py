@@ -10,6 +10,8 @@ from flash_emulator.explore.path import Path
 from flash_emulator.power import Outcome
 
 _LEAST_PATIENCE_S = 0.5
+COMES_BACK = "the run comes back to a state where it was before: it never comes to rest"
+
 KEPT = 1000  # counterexamples in a report
 
 Stop = Literal["", "states", "cuts", "time", "interrupted", "violations"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -19,9 +19,11 @@ from uuid import uuid4
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore import checks
 from flash_emulator.explore.batches import SIZE, Booted, boot_all
+from flash_emulator.explore.boots import Worker
 from flash_emulator.explore.graph import Graph
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.probes import Prober
+from flash_emulator.explore.reads import Reads
 from flash_emulator.explore.report import (
     KEPT,
     Counterexample,
@@ -37,14 +39,16 @@ from flash_emulator.explore.states import (
     Key,
     Look,
     State,
+    start_node,
     state_key,
 )
 from flash_emulator.explore.subject import Nothing, Rest, Subject
-from flash_emulator.explore.watchdog import OutOfTime
+from flash_emulator.explore.watchdog import OutOfTime, watching
 from flash_emulator.fingerprints import fingerprints
 from flash_emulator.power import Outcome
 from flash_emulator.sensing import Reading
 
+_SAMPLE, _SAMPLE_EVERY = 64, 32  # states that are booted again at the end: the first, some others
 _REFINEMENTS = 64  # searches begun anew, at most
 
 ALL_OUTCOMES = tuple(Outcome)
@@ -94,6 +98,7 @@ class _Tally:
     seen: set[Key] = field(default_factory=set)
     chain: bytes = bytes(32)
     boots: int = 0
+    sample: list[State] = field(default_factory=list)  # to be booted once more at the end
 
 
 class Search:
@@ -145,6 +150,7 @@ class Search:
                 self._began(job)
             stopped = self._search(job, tally)
             if not tally.look:
+                self._boot_again(job, tally)
                 return self._report(tally, stopped, refinements)
             if tally.look <= look:  # it was known in this search, until the subject forgot it
                 raise SelfCheckFailed(_forgot(tally.look))
@@ -165,6 +171,7 @@ class Search:
             None if left_s is None else time.time() + left_s,
             options.options_at_risk,
             options.representatives,
+            opsr=any(low >= self._flash.part.size for low, _ in look),
             made_of=self._made_of,
         )
 
@@ -196,6 +203,7 @@ class Search:
             for size, booted in batches:
                 for expansion in booted.expansions:
                     children += self._take(tally, expansion)
+                self._keep(tally, frontier[done : done + size])
                 done += size
                 self._tell(tally, level, done, len(frontier), began_s)
                 self._check_limits(tally, booted)
@@ -216,6 +224,24 @@ class Search:
         new = [child for child in expansion.children if child.key not in tally.seen]
         tally.seen |= {child.key for child in new}
         return new
+
+    # --- the same again
+
+    def _keep(self, tally: _Tally, states: Iterable[State]) -> None:
+        """For ``_boot_again``."""
+        for state in states:
+            if len(tally.sample) < _SAMPLE or state.key[1] % _SAMPLE_EVERY == 0:
+                tally.sample.append(state)
+
+    def _boot_again(self, job: Job, tally: _Tally) -> None:
+        """At the very end, here, some states are booted once more, and must do the same: a subject
+        that counts its boots, or keeps anything else between them, does not."""
+        worker = Worker(tally.prober, ())
+        with watching(job.boot_s):
+            for state in tally.sample:
+                known = tally.graph.entries.get(start_node(state.key, Reads()))
+                if known is not None and not known.violated:
+                    worker.again(state, known)
 
     # --- batches
 

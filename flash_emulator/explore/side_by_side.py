@@ -21,6 +21,7 @@ from itertools import zip_longest
 
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
+from flash_emulator.explore.hidden import what_is_hidden
 from flash_emulator.explore.path import Cut
 from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.report import SelfCheckFailed
@@ -194,13 +195,13 @@ class _Step:
     def left(self, outcome: Outcome = Outcome.BEFORE) -> EmulatedFlash:
         """What a cut in its last unit leaves; BEFORE: nothing of it was done."""
         assert self.flash is not None
-        twin = self.flash.fork()
+        twin = self.flash.alone()
         if self.operation is not None and outcome is not Outcome.BEFORE:
             twin.supply = CutAt(self.operation.done, outcome, place=0)
             with suppress(PowerLoss):
                 twin.repeat(self.operation)
                 raise CutNeverFired(f"{self.operation}, outcome {outcome}")
-        twin.interrupted = None
+        twin.forget_interrupted()
         twin.cells.fade()
         return twin
 
@@ -223,11 +224,11 @@ class _Following:
 
     def run(self) -> None:
         beat()
-        self.flash = powered(self.subject.returned(self.flash, self.rest), self.reads)
-        self._boot = self.subject.boot(self.flash, self.rest)
-        self.flash.watch = self
+        state = self.subject.returned(self.flash, self.rest)
         try:
-            end = self._ended()
+            with what_is_hidden(self):
+                self._boot = self.subject.boot(powered(state, self.reads, self._attach), self.rest)
+                end = self._ended()
         except UnknownContent:
             self.blind = True
             return
@@ -237,6 +238,10 @@ class _Following:
             self.flash.watch = None
         with suppress(_Enough):
             self._note(end)
+
+    def _attach(self, flash: EmulatedFlash) -> _Following:
+        self.flash = flash
+        return self
 
     def _ended(self) -> str:
         run = self._boot.run()
@@ -268,7 +273,7 @@ class _Following:
         ways = self._boot.surviving()
         rests = tuple(rest.digest for _, rest in ways)
         is_kept = operation is None or len(operation.data) <= _RECORD
-        flash = self.flash.fork() if is_kept else None
+        flash = self.flash.alone() if is_kept else None
         self.steps.append(_Step(what, rests, ways[0][1], flash, operation))
         if len(self.steps) == self.wanted:
             raise _Enough

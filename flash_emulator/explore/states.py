@@ -38,6 +38,7 @@ class Job:
     *look*: content of these ranges is never taken for unknown, since somebody looks at it.
     *name*: no other search has it. *boot_s*: how long a boot may do nothing new; *until*: when the
     search is out of time, as ``time.time()`` tells it, for other processes know no other clock.
+    *opsr*: some boot reads FLASH_OPSR, so that states are told apart by that, too.
     *made_of*: for a certificate; empty where nobody writes one.
     """
 
@@ -52,6 +53,7 @@ class Job:
     until: float | None = None
     options_at_risk: bool = False
     representatives: bool = True
+    opsr: bool = False
     made_of: Fingerprints = field(default_factory=dict)
 
     def represented(self, flash: EmulatedFlash) -> EmulatedFlash:
@@ -118,7 +120,7 @@ class Expansion:
 
 
 def state_key(flash: EmulatedFlash, rest: Rest) -> Key:
-    return blake2b(flash.digest() + rest.digest, digest_size=16).digest()
+    return blake2b(flash.state_digest() + rest.digest, digest_size=16).digest()
 
 
 def start_node(key: Key, reads: Reads) -> Node:
@@ -126,7 +128,7 @@ def start_node(key: Key, reads: Reads) -> Node:
 
 
 def point_node(flash: EmulatedFlash, volatile: bytes, memory: object) -> Node:
-    """A point of a run.
+    """A point of a run: flash, all that else decides what comes of it, and the subject's memory.
 
     The way of reading is part of it, as far as it concerns units that are metastable still; also
     where none was looked at yet, for what comes may look at one. So is which of them were looked
@@ -134,5 +136,5 @@ def point_node(flash: EmulatedFlash, volatile: bytes, memory: object) -> Node:
     where bits are drawn, since they depend on it. Not elsewhere: a run that only waits, and reads
     on and on, must be seen to come back.
     """
-    text = repr((flash.mapped_bank, memory, *flash.senses())).encode()
-    return blake2b(flash.digest() + volatile + text, digest_size=NODE_SIZE).digest()
+    text = repr((memory, *flash.boot_state())).encode()
+    return blake2b(flash.state_digest() + volatile + text, digest_size=NODE_SIZE).digest()

@@ -28,6 +28,7 @@ from flash_emulator.explore.states import Job, Key, state_key
 from flash_emulator.explore.subject import Rest
 from flash_emulator.explore.watchdog import beat
 from flash_emulator.pages import NotHeld, Slice
+from flash_emulator.possible import may_hold, may_hold_after_erase
 from flash_emulator.power import CutAt, Outcome, PowerLoss
 from flash_emulator.trace import Operation
 
@@ -119,12 +120,18 @@ class Successors:
     def of(self, operation: Operation) -> Iterator[Successor]:
         if self.job.options_at_risk and self.flash.part.options_at_risk:
             yield from self._spoilt(operation)
-        if not self.job.merge or operation.kind not in ("program", "erase"):
+        if self._tells_all(operation):
             yield from self.apart(operation, 0, operation.done)
         elif operation.kind == "program":
             yield from self._program(operation, 0, operation.done)
         else:
             yield from self._erase(operation)
+
+    def _tells_all(self, operation: Operation) -> bool:
+        """Whether every unit and outcome makes a state of its own: also where FLASH_OPSR, which
+        names the unit, is looked at."""
+        opsr = self.job.opsr and self.flash.part.opsr
+        return not self.job.merge or opsr or operation.kind not in ("program", "erase")
 
     def _spoilt(self, operation: Operation) -> Iterator[Successor]:
         """A cut of a program that corrupts the option bytes: once for all its units, for whatever
@@ -135,7 +142,7 @@ class Successors:
 
     def still(self) -> Iterator[Successor]:
         """Power goes while no operation is under way."""
-        twin = self.flash.fork()
+        twin = self.flash.alone()
         if self.job.merge:
             twin.cells.fade()
         yield from self._ways(twin, 0, Outcome.BEFORE)
@@ -181,7 +188,7 @@ class Successors:
 
     def _unknown(self, operation: Operation, begin: int, end: int) -> EmulatedFlash:
         """Units before *begin* programmed, those up to *end* unknown, those behind untouched."""
-        twin, unit = self.flash.fork(), self.flash.part.program_unit
+        twin, unit = self.flash.alone(), self.flash.part.program_unit
         if begin:
             twin.repeat(replace(operation, data=operation.data[: begin * unit], done=begin))
         twin.forget(operation.address + begin * unit, (end - begin) * unit)
@@ -193,7 +200,7 @@ class Successors:
         for unit in range(begin, end):
             last = unit == operation.done - 1
             outcomes = tuple(o for o in self.job.outcomes if last or o is not Outcome.AFTER)
-            if not self.job.merge or operation.kind != "program":
+            if self._tells_all(operation) or operation.kind != "program":
                 yield from self._unit(operation, unit, outcomes)
                 continue
             unknown = self._unknown(operation, unit, unit + 1)
@@ -241,14 +248,14 @@ class Successors:
             return True
         questions = [(index, one) for index in asked for one in asked[index]]
         if operation.kind == "erase":
-            may = partial(self.flash.may_hold_after_erase, operation.address)
+            may = partial(may_hold_after_erase, self.flash, operation.address)
             return not any(may(index, outcome, one) for index, one in questions)
         cut = self._cut(operation, unit, outcome)
-        return not any(cut.may_hold(index, one) for index, one in questions)
+        return not any(may_hold(cut.cells, index, one) for index, one in questions)
 
     def _first_look(self, flash: EmulatedFlash, span: Span) -> Look | None:
         """The first that boots in any of the ways look at within *span*."""
-        flash.interrupted = None
+        self._drop_opsr(flash)
         for _, rest in self.ways:
             here = self.job.subject.returned(flash, rest)
             look = self.looks(here, rest, state_key(here, rest))
@@ -269,7 +276,7 @@ class Successors:
         """A sector: one state where nobody looks, else one for each outcome."""
         offset = operation.address - self.flash.part.base
         span = (offset, offset + self.flash.part.sector_starts[offset])
-        merged = self.flash.fork()
+        merged = self.flash.alone()
         merged.forget(operation.address, span[1] - span[0])
         merged.cells.fade()
         outcomes = yield from self._never(operation, 0, self.job.outcomes, merged, span)
@@ -306,7 +313,7 @@ class Successors:
     ) -> EmulatedFlash:
         """A twin that loses power in this unit of the operation."""
         beat()
-        twin = self.flash.fork()
+        twin = self.flash.alone()
         twin.supply = CutAt(unit + 1, outcome, spoils_options=spoils_options)
         try:
             twin.repeat(operation)
@@ -325,7 +332,7 @@ class Successors:
         merged: bool = False,
         spoils_options: bool = False,
     ) -> Iterator[Successor]:
-        flash.interrupted = None  # FLASH_OPSR is not part of a state: no boot may read it
+        self._drop_opsr(flash)
         standing = self.job.represented(flash)
         for way, rest in self.ways:
             cut = Cut(operation, outcome, way=way, spoils_options=spoils_options)
@@ -334,6 +341,11 @@ class Successors:
             returned = self.job.subject.returned(standing, rest)
             twin, key = self._without_dead(returned, rest)
             yield Successor(key, twin, rest, cut, merged)
+
+    def _drop_opsr(self, flash: EmulatedFlash) -> None:
+        """What FLASH_OPSR says is unknown as long as no boot reads it: each cut has its own."""
+        if self.job.merge and not self.job.opsr:
+            flash.forget_interrupted()
 
     def _without_dead(self, flash: EmulatedFlash, rest: Rest) -> tuple[EmulatedFlash, Key]:
         """*flash* with all unknown that its next boot erases and does not look at before."""
@@ -355,7 +367,7 @@ class Successors:
     def _looked_at(self, flash: EmulatedFlash, span: Span) -> Span | None:
         """What boots in any of the ways look at within *span*."""
         found = []
-        flash.interrupted = None
+        self._drop_opsr(flash)
         for _, rest in self.ways:
             here = self.job.subject.returned(flash, rest)
             seen = self.looks(here, rest, state_key(here, rest)).seen

@@ -138,6 +138,13 @@ def calm() -> None:
         _here.watch.calm()
 
 
+def calm_if_hung() -> None:
+    """As ``calm``, where what was raised hides behind something else; not when time is up."""
+    watch = _here.watch
+    if watch is not None and watch.due is Hung:
+        watch.calm()
+
+
 class watching:  # noqa: N801 - it is used as a function is
     """Watch this thread. Hung or OutOfTime is raised in it when it is overdue."""
 

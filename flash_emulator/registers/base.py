@@ -102,16 +102,15 @@ class Front(ABC):
 
     def load(self, address: int, width: int = 4) -> int:
         """What a read of the array gives. Raises Nmi or BusError for a double ECC error."""
-        corrected = self.flash.usage.corrected
         try:
-            data = self.flash.read(address, width)
+            data, corrected = self.flash.read_and_verdict(address, width)
         except UnreadableUnit as error:
             return self._met_double_error(error)
         except ReadProtected:
             return self._met_read_protection(address)
         except AlignmentError as error:
             raise BusError(str(error), address) from error
-        if self.flash.usage.corrected > corrected:
+        if corrected:
             self._met_single_error(address)
         return int.from_bytes(data, "little")
 
@@ -151,7 +150,7 @@ class Front(ABC):
         """Whether a status register shows BSY; looking takes time while it does."""
         busy = self.flash.is_busy(bank)
         if busy:
-            self.flash.clock.advance_us(self.poll_us)
+            self.flash.pass_time(self.poll_us)
         return busy
 
     def _aliased(self, offset: int) -> int:

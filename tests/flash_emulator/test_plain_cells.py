@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from evidence_toys import certified, world
+from evidence_toys import DONE, certified, world
 from tiny_silicon import BASE, SECTOR, UNIT, flash, part
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, Reading, cuts, load_part
@@ -20,7 +20,8 @@ from flash_emulator.certificate_check.plain_cells import Mismatch
 from flash_emulator.certificate_check.plain_replay import Shadow
 from flash_emulator.ecc import Code, Decoded, Verdict
 from flash_emulator.errors import ProgramError, UnreadableUnit
-from flash_emulator.explore import Options
+from flash_emulator.explore import FunctionSubject, Nothing, Options, Search
+from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.pages import RawUnit
 from flash_emulator.traits import Overwrite
 
@@ -197,6 +198,46 @@ def test_the_check_replays_boots_on_both(tmp_path: Path) -> None:
     verdict = confirm(str(tmp_path / "one"), world)
     assert verdict.replayed >= 16
     assert f"agreed in {verdict.replayed} boots, {verdict.compared} times" in str(verdict)
+
+
+class NeverRead(FunctionSubject):
+    """Nobody reads the second sector, so all that it may hold is one to the search."""
+
+    def representative(self, flash: EmulatedFlash) -> EmulatedFlash:
+        twin = flash.fork()
+        twin.forget(BASE + SECTOR, SECTOR)
+        return twin
+
+
+def scribbles(device: EmulatedFlash) -> Iterator[str]:
+    """Waits at points for nobody, before and behind its operations."""
+    if device.match(BASE, DONE) == UNIT:
+        return
+    yield "not done"
+    device.erase(BASE + SECTOR)
+    yield "erased"
+    device.program(BASE + SECTOR, DONE)
+    yield "written"
+    device.erase(BASE)
+    device.program(BASE, DONE)
+
+
+def test_it_replays_what_a_representative_forgets_from_point_to_point(tmp_path: Path) -> None:
+    def here(_: object) -> Any:
+        return NeverRead(scribbles), flash(), Nothing()
+
+    with (tmp_path / "one").open("wb") as file:
+        writer = CertificateWriter(file, {"toy": "scribbles"})
+        search = Search(*here({}), observer=writer, began=writer.begin)
+        writer.finish(search.run())
+    verdict = confirm(str(tmp_path / "one"), here)
+    assert verdict.replayed >= verdict.states
+
+
+def test_a_boot_that_never_rests_is_replayed_up_to_where_it_was(tmp_path: Path) -> None:
+    certified(tmp_path / "one", {"toy": "waiting"})
+    verdict = confirm(str(tmp_path / "one"), world)
+    assert verdict.replayed >= verdict.states
 
 
 def test_a_wrong_device_is_refused_though_the_search_had_the_same(

@@ -38,17 +38,17 @@ def blanked(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFlash:
             continue
         for half in trailer:
             for at in _not_written(flash, half):
-                if flash.cells.virgin_run(at // unit, units) == units:
+                if not any(flash.cells.marks(at // unit, units)):
                     continue
                 if twin is flash:
-                    twin = flash.fork()
+                    twin = flash.alone()
                 twin.cells.erase(at, size)
     return twin
 
 
 def _not_written(flash: EmulatedFlash, half: Half) -> Iterator[int]:
     """Where in the array the records stand that are surely not written behind this header."""
-    snapshot = decode_header(flash.cells.raw_data(half.offset, HEADER_SIZE))
+    snapshot = decode_header(flash.cells.peek(half.offset, HEADER_SIZE))
     if snapshot is None:
         return
     asked = [placed(flash, half, Record.SETTLED, 0, snapshot)]

@@ -54,7 +54,7 @@ def turned_back(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> EmulatedFl
         if header is None or (half == 0 and header[TURN_AT] == 0) or is_stuck(twin, trailer):
             continue
         if twin is flash:
-            twin = flash.fork()
+            twin = flash.alone()
         if half == 1:
             twin.cells.exchange(trailer[0].offset, trailer[1].offset, sum(trailer[0].sector_sizes))
         _write_turn(twin, trailer[0].offset, header)
@@ -72,7 +72,7 @@ def _only_half(flash: EmulatedFlash, trailer: Trailer) -> int | None:
 
 def is_settled(flash: EmulatedFlash, half: Half) -> bool:
     """Whether every reading of the half gives a header and SETTLED: all units are whole."""
-    raw = flash.cells.raw_data(half.offset, HEADER_SIZE)
+    raw = flash.cells.peek(half.offset, HEADER_SIZE)
     snapshot = decode_header(raw)
     return (
         snapshot is not None
@@ -84,7 +84,7 @@ def is_settled(flash: EmulatedFlash, half: Half) -> bool:
 def _header(flash: EmulatedFlash, half: Half) -> bytes | None:
     """A valid header, as far as its last stable state says; its turn and its CRC are whole."""
     cells, size = flash.cells, flash.part.program_unit
-    raw = cells.raw_data(half.offset, HEADER_SIZE)
+    raw = cells.peek(half.offset, HEADER_SIZE)
     if not raw.endswith(END_MARK) or decode_header(raw) is None:
         return None
     turn, crc = half.offset + TURN_AT, half.offset + CRC_AT

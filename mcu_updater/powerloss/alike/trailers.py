@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.pages import Mark
+from flash_emulator.possible import may_hold
 from mcu_updater.journal import (
     END_MARK,
     HEADER_SIZE,
@@ -88,7 +88,7 @@ def unsure_sectors(
     start = half.offset + record_offset(Record.SECTOR, 0, size)
     count = (half.checkpoint - start) // size
     wanted = sector_records(snapshot.generation, count, size)
-    held = _in_common(flash.cells.raw_data(start, len(wanted)), wanted)
+    held = _in_common(flash.cells.peek(start, len(wanted)), wanted)
     for index in range(min(held, flash.cells.plain_size(start, len(wanted))) // size, count):
         yield start + index * size, wanted[index * size : (index + 1) * size]
 
@@ -102,7 +102,7 @@ def _in_common(one: bytes, other: bytes) -> int:
 def surely_holds(flash: EmulatedFlash, offset: int, wanted: bytes) -> bool:
     """Whether every reading gives *wanted*: all units are whole, and known."""
     cells, size = flash.cells, len(wanted)
-    return cells.raw_data(offset, size) == wanted and cells.plain_size(offset, size) == size
+    return cells.peek(offset, size) == wanted and cells.plain_size(offset, size) == size
 
 
 def never_holds(flash: EmulatedFlash, offset: int, wanted: bytes) -> bool:
@@ -112,11 +112,7 @@ def never_holds(flash: EmulatedFlash, offset: int, wanted: bytes) -> bool:
         unit, begin = divmod(at, flash.part.program_unit)
         size = min(flash.part.program_unit - begin, end - at)
         part = begin, wanted[at - offset : at - offset + size]
-        if flash.cells.mark(unit) is Mark.UNKNOWN:
-            never = part in flash.cells.not_held(unit)
-        else:
-            never = not flash.may_hold(unit, part)
-        if never:
+        if not may_hold(flash.cells, unit, part):
             return True
         at += size
     return False

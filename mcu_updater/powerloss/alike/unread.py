@@ -50,7 +50,7 @@ def without_unread(flash: EmulatedFlash, trailers: Sequence[Trailer]) -> Emulate
             spans = [(half.offset, half.end)] if void else _unread(flash, half)
             known = [span for span in spans if not _is_forgotten(flash, half, span, void=void)]
             if known and twin is flash:
-                twin = flash.fork()
+                twin = flash.alone()
             for low, high in known:
                 twin.forget(flash.part.base + low, high - low)
             if known and void:
@@ -82,7 +82,7 @@ def _exclude_header(twin: EmulatedFlash, half: Half) -> None:
 
 def _unread(flash: EmulatedFlash, half: Half) -> Iterator[Span]:
     """Of a half with a header."""
-    snapshot = decode_header(flash.cells.raw_data(half.offset, HEADER_SIZE))
+    snapshot = decode_header(flash.cells.peek(half.offset, HEADER_SIZE))
     if snapshot is None:  # its end is weak, and it may have one
         return
     unit = flash.part.program_unit
