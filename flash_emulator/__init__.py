@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         other_size_names,
         part_names,
     )
-    from flash_emulator.power import CutAt, Outcome, PowerLoss, PowerSupply, SteadySupply
+    from flash_emulator.power import CutAt, Decay, Outcome, PowerLoss, PowerSupply, SteadySupply
     from flash_emulator.sensing import Reading
     from flash_emulator.trace import Operation, Trace, Watch
     from flash_emulator.usage import Usage
@@ -96,6 +96,7 @@ _HOMES = {
     ),
     "power": (
         "CutAt",
+        "Decay",
         "Outcome",
         "PowerLoss",
         "PowerSupply",
@@ -127,6 +128,7 @@ __all__ = [
     "BusFault",
     "BusyError",
     "CutAt",
+    "Decay",
     "EccNmi",
     "EmulatedFlash",
     "EnduranceWarning",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 
+from flash_emulator.decay import Decaying
 from flash_emulator.errors import AlignmentError, UnreadableUnit, WriteProtected
 from flash_emulator.part import Part, packaged_part
 from flash_emulator.sensing import Sensing
@@ -14,7 +15,7 @@ from flash_emulator.traits import Aliasing, BankSelect
 _SRAM = range(0x2000_0000, 0x4000_0000)  # Armv7-M, DDI 0403, table B3-1
 
 
-class Banks(Sensing):
+class Banks(Sensing, Decaying):
     """The part of the device that starts, and that the option bytes rule."""
 
     @abstractmethod
@@ -25,6 +26,7 @@ class Banks(Sensing):
         """After a cut or at the start of a session: registers reset, weak units a step weaker."""
         self.kept_power, self._keeps_power = self._keeps_power, False
         self._powered = True
+        self.forget_completed()
         self._power_ons += 1
         self._forget_flickers()
         if not self.kept_power:
@@ -144,9 +146,11 @@ class Banks(Sensing):
         if self._watch is not None:
             self._watch.operation(Operation("options", self._base, data))
         if self._supply.take(1) < 1:
+            self._decay_at_cut()
             self.options.cut(fields, self._supply.outcome)
             self._die("options", 0)
         self.options.program(fields)
+        self.forget_completed()
         self._note(Operation("options", self._base, data))
 
     def launch_options(self) -> None:

@@ -161,6 +161,28 @@ def _weakly_erased_unit(cells: Cells, unit: int, draw: Draw) -> RawUnit:
     return RawUnit(ones, fading=(0, drifting & early, drifting & ~early), spent=False, frail=True)
 
 
+def weaken_erase(cells: Cells, before: Cells, units: range, seed: str) -> None:
+    """The complete erase of *units* was weak after all; *before*: what they were."""
+    draws = _kept(seed, len(units), cells.word_bits)
+    for unit, draw in zip(units, draws, strict=True):
+        if before.is_unknown(unit):  # as in ``_weakly_erased``: it is as it was
+            cells.forget(unit * cells.unit, cells.unit)
+            cells.exclude(unit, before.not_held(unit))
+        else:
+            cells.set_word(unit, _weakly_erased_unit(before, unit, draw))
+
+
+def drift(cells: Cells, units: range, seed: str) -> None:
+    """Of *units* that are virgin, some cells drift back to 0, whatever they were before."""
+    bits, draws = cells.word_bits, _kept(seed, len(units), cells.word_bits)
+    ones = (1 << bits) - 1
+    for unit, (quarter, early, one) in zip(units, draws, strict=True):
+        if not cells.is_unknown(unit) and cells.is_virgin(unit):
+            drifting = _some(ones, quarter, one)
+            fading = (0, drifting & early, drifting & ~early)
+            cells.set_word(unit, RawUnit(ones, fading=fading, spent=False, frail=True))
+
+
 def erased_unit(cells: Cells, units: range, unit: int, outcome: Outcome, seed: str) -> RawUnit:
     """What ``cut_erase`` of the sector of *units*, with the same draws, leaves of one *unit*."""
     ones = (1 << cells.word_bits) - 1

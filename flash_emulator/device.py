@@ -57,6 +57,8 @@ class EmulatedFlash(Banks, Holding, Damage, Keyed):
         self.timing = timing
         self.energy_uj = energy_uj or {}
         self._usage = Usage()
+        self.recalls = frozenset()
+        self.forget_completed()
         self.trace = None
         self._watch = None
         self.draws_by_place = False
@@ -172,6 +174,8 @@ class EmulatedFlash(Banks, Holding, Damage, Keyed):
         self.cells.program(first, data[: granted * unit])
         if self.stuck:
             self._keep_stuck(range(first, first + granted))
+        if granted:
+            self._completed_program(first + granted - 1, None)
         self._programmed(first, data, granted, fast)
         if granted < count:
             self._cut_program(first + granted, data[granted * unit : (granted + 1) * unit])
@@ -194,10 +198,12 @@ class EmulatedFlash(Banks, Holding, Damage, Keyed):
         result = cuts.programmed(old, new, self.cells.word_bits, self._dice(unit))
         self.cells.set_word(unit, result)
         self._keep_stuck(range(unit, unit + 1))
+        self._completed_program(unit, old)
         self._programmed(unit, data, 1, fast)
         return 1
 
     def _cut_program(self, unit: int, data: bytes) -> None:
+        self._decay_at_cut()
         word, outcome = self._word(data), self._supply.outcome
         cuts.cut_program(self.cells, unit, word, outcome, self._dice(unit))
         self._keep_stuck(range(unit, unit + 1))
@@ -276,9 +282,11 @@ class EmulatedFlash(Banks, Holding, Damage, Keyed):
         if self._watch is not None:
             self._watch.operation(Operation("erase", self._address(offset)))
         if self._supply.take(1) < 1:
+            self._decay_at_cut()
             dice, seed = self._dice(offset), self.draw_seed(offset)
             cuts.cut_erase(self.cells, offset, size, self._supply.outcome, dice, seed)
             self._die("erase", offset)
+        self._completes_erase(offset, size)
         self._erased(index, offset, size)
         time_us = self.part.timing.of("sector_erase", size=size, mode=self.timing)
         self._spend("erase_us", offset, time_us, 1)
@@ -322,9 +330,11 @@ class EmulatedFlash(Banks, Holding, Damage, Keyed):
         if self._watch is not None:
             self._watch.operation(Operation(kind.replace("_", " "), start))
         if self._supply.take(1) < 1:
+            self._decay_at_cut()
             for bank in banks:
                 self._cut_bank_erase(bank)
             self._die(kind.replace("_", " "), banks.start * self.part.bank_size)
+        self.forget_completed()
         sectors = list(self.part.sector_starts.items())
         for index in range(banks.start * per_bank, banks.stop * per_bank):
             self._erased(index, *sectors[index])

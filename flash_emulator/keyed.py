@@ -8,13 +8,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+from flash_emulator.decay import Decaying
 from flash_emulator.sensing import Reading, Sensing
 
 if TYPE_CHECKING:
     from flash_emulator.device import EmulatedFlash
 
 
-class Keyed(Sensing):
+class Keyed(Sensing, Decaying):
     """The part of the device that says what it is, in short."""
 
     @abstractmethod
@@ -49,7 +50,7 @@ class Keyed(Sensing):
         """What the chip is set to in this boot: with ``state_digest``, all that decides what an
         operation leaves."""
         loaded = tuple(self.options.loaded.items())
-        return self.part.name, self._mapped, self.kept_power, loaded
+        return self.part.name, self._mapped, self.kept_power, loaded, *self.decayed_key()
 
     def alone(self) -> EmulatedFlash:
         """A fork that is no part of any boot: what a cut leaves, to be booted or looked into."""

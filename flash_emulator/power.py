@@ -26,6 +26,19 @@ class Outcome(StrEnum):
     AFTER = "after"  # P4, E4: complete, but nobody lived to see it
 
 
+class Decay(StrEnum):
+    """What a slow decay of the supply does to operations that were complete; see ``decay``."""
+
+    LAST = "last"  # the last complete one is weak
+    DRIFT = "drift"  # what is still blank of the sector erased last drifts back
+
+
+DECAYS = {
+    Decay.LAST: "the last complete operation is weak",
+    Decay.DRIFT: "what is still blank of the sector erased last drifts back",
+}
+
+
 class PowerLoss(BaseException):
     """Power is gone. Only the bench may catch this.
 
@@ -78,7 +91,8 @@ class CutAt:
 
     *spoils_options*: where that is a program on a part of which it was reported
     (``Part.options_at_risk``), the option bytes are corrupted too. *draw*: which of the random
-    outcomes, on a device that draws by place; *place*: as if it happened there.
+    outcomes, on a device that draws by place; *place*: as if it happened there. *decay*: what else
+    becomes of what was complete before.
     """
 
     operation: int
@@ -87,6 +101,7 @@ class CutAt:
     spoils_options: bool = False
     draw: int = 0
     place: int | None = None
+    decay: Decay | None = None
 
     def __post_init__(self) -> None:
         if self.operation < 1:

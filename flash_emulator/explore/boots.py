@@ -469,8 +469,9 @@ class Recorder:
     def _count(self, operation: Operation) -> None:
         sign(self._signature, operation)
         sector = self._sector_of(operation)
+        times = 1 + len(self._worker.job.decays)
         for outcome in self._worker.job.outcomes:
-            self._segment.heat[sector, outcome] += operation.done
+            self._segment.heat[sector, outcome] += operation.done * times
 
     def _cut(self, operation: Operation | None, at: Cut) -> None:
         """Note all edges; *at* is where they are, but for the unit."""

@@ -11,6 +11,7 @@ from flash_emulator.explore.path import Path
 from flash_emulator.explore.replay import Film
 from flash_emulator.explore.report import Report
 from flash_emulator.part import Part
+from flash_emulator.power import DECAYS
 
 
 class Expectation(StrEnum):
@@ -85,9 +86,15 @@ class Result:
 
     @property
     def words(self) -> str:
-        """The verdict, and what it rests on beside the model."""
-        rests_on = self.report.rests_on if self.report else ()
-        return f"{self.verdict}; rests on: {', '.join(rests_on)}" if rests_on else str(self.verdict)
+        """The verdict, what it was tried with and what it rests on beside the model."""
+        words = [str(self.verdict)]
+        if self.report and self.report.decays:
+            words.append(
+                f"at each cut also: {', '.join(DECAYS[each] for each in self.report.decays)}"
+            )
+        if self.report and self.report.rests_on:
+            words.append(f"rests on: {', '.join(self.report.rests_on)}")
+        return "; ".join(words)
 
     @property
     def as_expected(self) -> bool:

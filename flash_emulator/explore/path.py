@@ -7,6 +7,8 @@
     600t.13w!1f20   in the second boot the metastable bits of unit 0x1F20 read the opposite of what
                     they last were; !1f20+1f21 of both units, !f of all
     600t.13w!d      in the second boot they are drawn; !t: each unit turns whenever it was read
+    600t^last       and the last operation that was complete before is weak; 600t^drift: what is
+                    blank of the sector erased last drifts back (``flash_emulator.decay``)
     @7              cut between operations, at the seventh moment that the subject offers
     z               cut when all was at rest
     600t.!1f20      as 600t; and then, in the last boot, bits read so
@@ -20,7 +22,7 @@ import re
 from dataclasses import dataclass, field
 
 from flash_emulator.explore.reads import CODE, Reads
-from flash_emulator.power import Outcome
+from flash_emulator.power import Decay, Outcome
 
 OUTCOME_CODES = {
     Outcome.BEFORE: "b",
@@ -32,7 +34,11 @@ OUTCOME_CODES = {
 }
 
 _OUTCOMES = {code: outcome for outcome, code in OUTCOME_CODES.items()}
-_CUT = re.compile(rf"(?:([1-9]\d*)([btmkwa])(o?)|@([1-9]\d*)|(z))(?:~([^\s.!~]+))?(?:!({CODE}))?")
+_DECAY = "|".join(Decay)
+_CUT = re.compile(
+    rf"(?:([1-9]\d*)([btmkwa])(o?)|@([1-9]\d*)|(z))(?:\^({_DECAY}))?"
+    rf"(?:~([^\s.!~]+))?(?:!({CODE}))?"
+)
 _LAST = re.compile(f"!({CODE})")
 
 
@@ -46,6 +52,7 @@ class Cut:
     way: str = ""  # in which power came back
     reads: Reads = field(default_factory=Reads)  # in the boot that was cut
     spoils_options: bool = False
+    decay: Decay | None = None
 
     def __str__(self) -> str:
         if self.operation:
@@ -54,7 +61,8 @@ class Cut:
         else:
             place = f"@{self.moment}" if self.moment else "z"
         way = f"~{self.way}" if self.way else ""
-        return f"{place}{way}{self.reads}"
+        decay = f"^{self.decay}" if self.decay else ""
+        return f"{place}{decay}{way}{self.reads}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ def _parse_cut(text: str) -> Cut:
     found = _CUT.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no cut: expected such as 600t, 600t~way!f, @7 or z")
-    operation, outcome, spoils, moment, _, way, reads = found.groups()
+    operation, outcome, spoils, moment, _, decay, way, reads = found.groups()
     return Cut(
         int(operation or 0),
         _OUTCOMES[outcome or "b"],
@@ -94,4 +102,5 @@ def _parse_cut(text: str) -> Cut:
         way or "",
         Reads.parse(reads or ""),
         bool(spoils),
+        Decay(decay) if decay else None,
     )

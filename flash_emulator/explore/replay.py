@@ -18,7 +18,7 @@ from flash_emulator.explore.states import Node, point_node
 from flash_emulator.explore.subject import Boot, Rest, Subject, Violation, ended_in
 from flash_emulator.explore.watchdog import Hung, beat_if_new, calm_if_hung, watching
 from flash_emulator.pages import Mark, Slice
-from flash_emulator.power import CutAt, Outcome, PowerLoss
+from flash_emulator.power import DECAYS, CutAt, Outcome, PowerLoss
 from flash_emulator.sensing import Reading
 from flash_emulator.trace import Operation
 
@@ -71,6 +71,7 @@ def replay(
     options = options or Options()
     state = flash.fork()
     state.draws_by_place = True
+    state.recalls = {cut.decay for cut in path.cuts if cut.decay is not None}
     frames: list[Frame] = []
     for number, cut in enumerate(path.cuts, 1):
         shot = _Shot(subject, state, cut.reads, rest, number, cut, options)
@@ -121,6 +122,10 @@ def _simpler(path: Path) -> Iterator[Path]:
     for index, cut in enumerate(path.cuts):
         if cut.operation and cut.outcome is not Outcome.BEFORE:
             plain = replace(cut, outcome=Outcome.BEFORE)
+            yield replace(path, cuts=(*path.cuts[:index], plain, *path.cuts[index + 1 :]))
+    for index, cut in enumerate(path.cuts):
+        if cut.decay is not None:
+            plain = replace(cut, decay=None)
             yield replace(path, cuts=(*path.cuts[:index], plain, *path.cuts[index + 1 :]))
     for index, cut in enumerate(path.cuts):
         for reads in _fewer(cut.reads):
@@ -230,7 +235,12 @@ class _Shot:
         self._boot = self._subject.boot(flash, self._rest)
         if self._cut is not None and self._cut.operation:
             cut = self._cut
-            flash.supply = CutAt(cut.operation, cut.outcome, spoils_options=cut.spoils_options)
+            flash.supply = CutAt(
+                cut.operation,
+                cut.outcome,
+                spoils_options=cut.spoils_options,
+                decay=cut.decay,
+            )
         return self._boot
 
     def _attach(self, flash: EmulatedFlash) -> _Shot:
@@ -267,6 +277,10 @@ class _Shot:
     def _died(self, text: str, address: int | None = None) -> None:
         assert self._cut is not None and self._boot is not None
         self._words()
+        if self._cut.decay is not None:
+            text += f"; {DECAYS[self._cut.decay]}"
+            if not self._cut.operation:  # else the device has done it
+                self.flash.decay(self._cut.decay)
         self._note("cut", text, address)
         ways = dict(self._boot.surviving())
         if self._cut.way not in ways:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flash_emulator.explore.path import Path
-from flash_emulator.power import Outcome
+from flash_emulator.power import Decay, Outcome
 
 _LEAST_PATIENCE_S = 0.5
 COMES_BACK = "the run comes back to a state where it was before: it never comes to rest"
@@ -118,6 +118,7 @@ class Report:
     checks: tuple[Check, ...]
     elapsed_s: float
     chain: str = ""  # of the certificate: one digest over all states, in order
+    decays: tuple[Decay, ...] = ()  # tried with every cut, beside its outcomes
     rests_on: tuple[str, ...] = ()  # promises of the subject, and how often each was checked
 
     @property

@@ -45,7 +45,7 @@ from flash_emulator.explore.states import (
 from flash_emulator.explore.subject import Nothing, Rest, Subject
 from flash_emulator.explore.watchdog import OutOfTime, watching
 from flash_emulator.fingerprints import fingerprints
-from flash_emulator.power import Outcome
+from flash_emulator.power import Decay, Outcome
 from flash_emulator.sensing import Reading
 
 _SAMPLE, _SAMPLE_EVERY = 64, 32  # states that are booted again at the end: the first, some others
@@ -67,6 +67,7 @@ class Options:
     counted by each of them, so this number is part of what a search is.
     *representatives*: with *merge*, boot of the states that the subject takes for as good as each
     other only one; without it, all of them.
+    *decays*: also let each cut make something weak that was complete; see ``flash_emulator.decay``.
     *options_at_risk*: also let a cut of a plain program corrupt the option bytes, on parts of which
     that was reported.
     """
@@ -78,6 +79,7 @@ class Options:
     ahead: int = 4
     options_at_risk: bool = False
     representatives: bool = True
+    decays: tuple[Decay, ...] = ()
 
 
 class _Stopped(Exception):
@@ -127,6 +129,7 @@ class Search:
         self._subject = subject
         self._flash = flash.fork()
         self._flash.draws_by_place = True
+        self._flash.recalls = frozenset(self._options.decays)
         self._rest: Rest = rest if rest is not None else Nothing()
         self._executor = executor
         self._progress = progress
@@ -172,6 +175,7 @@ class Search:
             options.options_at_risk,
             options.representatives,
             opsr=any(low >= self._flash.part.size for low, _ in look),
+            decays=options.decays,
             made_of=self._made_of,
         )
 
@@ -321,6 +325,7 @@ class Search:
             elapsed_s=time.monotonic() - self._began_s,
             chain=tally.chain.hex(),
             rests_on=self._rests_on(graph),
+            decays=self._options.decays,
         )
 
     def _rests_on(self, graph: Graph) -> tuple[str, ...]:

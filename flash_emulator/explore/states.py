@@ -11,7 +11,7 @@ from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.reads import Reads
 from flash_emulator.explore.subject import Rest, Subject
 from flash_emulator.fingerprints import Fingerprints
-from flash_emulator.power import Outcome
+from flash_emulator.power import Decay, Outcome
 from flash_emulator.sensing import Reading
 
 Key = bytes  # 16 bytes
@@ -54,6 +54,7 @@ class Job:
     options_at_risk: bool = False
     representatives: bool = True
     opsr: bool = False
+    decays: tuple[Decay, ...] = ()
     made_of: Fingerprints = field(default_factory=dict)
 
     def represented(self, flash: EmulatedFlash) -> EmulatedFlash:

@@ -29,7 +29,7 @@ from flash_emulator.explore.subject import Rest
 from flash_emulator.explore.watchdog import beat
 from flash_emulator.pages import NotHeld, Slice
 from flash_emulator.possible import may_hold, may_hold_after_erase
-from flash_emulator.power import CutAt, Outcome, PowerLoss
+from flash_emulator.power import CutAt, Decay, Outcome, PowerLoss
 from flash_emulator.trace import Operation
 
 _FEW = 2  # units that are told apart at once
@@ -116,8 +116,17 @@ class Successors:
     flash: EmulatedFlash
     ways: Sequence[tuple[str, Rest]]
     sample: Sample
+    decay: Decay | None = None
 
     def of(self, operation: Operation) -> Iterator[Successor]:
+        """Of all cuts in *operation*, and of them again with each decay that is asked for."""
+        yield from self.of_one(operation)
+        for decay in self.job.decays:
+            if operation.done > 1 or self.flash.may_decay(decay):
+                yield from replace(self, decay=decay).of_one(operation)
+
+    def of_one(self, operation: Operation) -> Iterator[Successor]:
+        """Of all cuts in *operation*, with this decay or with none."""
         if self.job.options_at_risk and self.flash.part.options_at_risk:
             yield from self._spoilt(operation)
         if self._tells_all(operation):
@@ -142,7 +151,12 @@ class Successors:
 
     def still(self) -> Iterator[Successor]:
         """Power goes while no operation is under way."""
-        twin = self.flash.alone()
+        for decay in (None, *filter(self.flash.may_decay, self.job.decays)):
+            yield from replace(self, decay=decay).still_one()
+
+    def still_one(self) -> Iterator[Successor]:
+        """The same, with this decay or with none."""
+        twin = self._decayed()
         if self.job.merge:
             twin.cells.fade()
         yield from self._ways(twin, 0, Outcome.BEFORE)
@@ -191,6 +205,8 @@ class Successors:
         twin, unit = self.flash.alone(), self.flash.part.program_unit
         if begin:
             twin.repeat(replace(operation, data=operation.data[: begin * unit], done=begin))
+        if self.decay is not None:
+            twin.decay(self.decay)
         twin.forget(operation.address + begin * unit, (end - begin) * unit)
         twin.cells.fade()
         return twin
@@ -248,7 +264,7 @@ class Successors:
             return True
         questions = [(index, one) for index in asked for one in asked[index]]
         if operation.kind == "erase":
-            may = partial(may_hold_after_erase, self.flash, operation.address)
+            may = partial(may_hold_after_erase, self._decayed(), operation.address)
             return not any(may(index, outcome, one) for index, one in questions)
         cut = self._cut(operation, unit, outcome)
         return not any(may_hold(cut.cells, index, one) for index, one in questions)
@@ -276,7 +292,7 @@ class Successors:
         """A sector: one state where nobody looks, else one for each outcome."""
         offset = operation.address - self.flash.part.base
         span = (offset, offset + self.flash.part.sector_starts[offset])
-        merged = self.flash.alone()
+        merged = self._decayed()
         merged.forget(operation.address, span[1] - span[0])
         merged.cells.fade()
         outcomes = yield from self._never(operation, 0, self.job.outcomes, merged, span)
@@ -308,13 +324,20 @@ class Successors:
 
     # --- cutting and looking
 
+    def _decayed(self) -> EmulatedFlash:
+        """A twin in which the decay has happened to what was complete before the operation."""
+        twin = self.flash.alone()
+        if self.decay is not None:
+            twin.decay(self.decay)
+        return twin
+
     def _cut(
         self, operation: Operation, unit: int, outcome: Outcome, *, spoils_options: bool = False
     ) -> EmulatedFlash:
         """A twin that loses power in this unit of the operation."""
         beat()
         twin = self.flash.alone()
-        twin.supply = CutAt(unit + 1, outcome, spoils_options=spoils_options)
+        twin.supply = CutAt(unit + 1, outcome, spoils_options=spoils_options, decay=self.decay)
         try:
             twin.repeat(operation)
         except PowerLoss:
@@ -335,7 +358,7 @@ class Successors:
         self._drop_opsr(flash)
         standing = self.job.represented(flash)
         for way, rest in self.ways:
-            cut = Cut(operation, outcome, way=way, spoils_options=spoils_options)
+            cut = Cut(operation, outcome, way=way, spoils_options=spoils_options, decay=self.decay)
             if standing is not flash:
                 self.sample.offer(Pair(state_key(flash, rest), flash, standing, rest, cut))
             returned = self.job.subject.returned(standing, rest)

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from flash_emulator import Part, load_part
+from flash_emulator import Decay, Part, load_part
 from flash_emulator.explore import Limits, Options, Processes
 from flash_emulator.explore.campaign import Campaign, Result
 from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit
@@ -167,6 +167,14 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
     is_flag=True,
     help="Let a cut plain write corrupt option bytes, too: F4, F7, one unconfirmed report.",
 )
+@click.option(
+    "--decay",
+    "decays",
+    multiple=True,
+    type=NameChoice([*Decay, "all"]),
+    help="A supply that decays slowly: 'last', the last complete operation is weak, too; 'drift', "
+    "what is blank of the sector erased last drifts back. Beside the model: no document says.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what cuts leave.")
 @click.option(
     "--jobs",
@@ -255,21 +263,25 @@ def _request(
     no_representatives: bool,
     seed: int,
     options_at_risk: bool,
+    decays: tuple[str, ...],
     **given: Any,
 ) -> Request:
-    if options_at_risk and given["certificates"] is not None:
-        raise UsageError(
-            "a certificate cannot be written with --options-at-risk",
-            expected="--certificates or --options-at-risk",
-            found="both",
-            then="Leave one out: certificates are checked without corrupted option bytes",
-        )
+    beside = {"--options-at-risk": options_at_risk, "--decay": bool(decays)}
+    for switch, is_given in beside.items():
+        if is_given and given["certificates"] is not None:
+            raise UsageError(
+                f"a certificate cannot be written with {switch}",
+                expected=f"--certificates or {switch}",
+                found="both",
+                then="Leave one out: certificates are checked by what the model does by itself",
+            )
     limits = Limits(cuts=cuts, states=states, time_s=time_s)
     options = Options(
         limits=limits,
         merge=not brute_force,
         representatives=not (brute_force or no_representatives),
         options_at_risk=options_at_risk,
+        decays=tuple(each for each in Decay if each in decays or "all" in decays),
     )
     return Request(image=image, seed=seed, options=options, **given)
 

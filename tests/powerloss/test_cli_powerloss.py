@@ -160,10 +160,11 @@ def test_options_at_risk_is_off_unless_asked_for() -> None:
     assert "option bytes lost" in replayed.output
 
 
-def test_options_at_risk_has_no_certificate(tmp_path: Path) -> None:
-    result = run(*TINY, "--options-at-risk", "--certificates", str(tmp_path))
+@pytest.mark.parametrize("switch", [["--options-at-risk"], ["--decay", "last"]], ids=" ".join)
+def test_what_is_beside_the_model_has_no_certificate(switch: list[str], tmp_path: Path) -> None:
+    result = run(*TINY, *switch, "--certificates", str(tmp_path))
     assert result.exit_code == 2
-    assert "--options-at-risk" in result.output
+    assert switch[0] in result.output
 
 
 def test_a_finding_is_shown_and_replayed() -> None:

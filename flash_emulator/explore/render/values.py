@@ -94,6 +94,7 @@ def _report(report: Report) -> dict[str, Any]:
         ],
         "elapsed_s": round(report.elapsed_s, 3),
         "chain": report.chain,
+        "decays": report.decays,
         "rests_on": report.rests_on,
     }
 

@@ -75,6 +75,7 @@ def _properties(result: Result) -> Iterator[tuple[str, str]]:
         "chain",
     ):
         yield name, str(getattr(report, name))
+    yield "decays", ", ".join(report.decays) or "none"
     yield "rests on", ", ".join(report.rests_on) or "nothing beside the model"
     yield "levels", " ".join(map(str, report.levels))
     for check in report.checks:
