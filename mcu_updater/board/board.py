@@ -87,6 +87,7 @@ class Board:
         self.attachment: Attachment | None = None  # a module behind a port, instead of ``module``
         self.uid: bytes | None = None  # of the chip, as its boot ROM tells it; None: of its seed
         self.checks_limits = False  # battery and signal, against what a plan asks for
+        self.tells_cause = True  # to the bootloader: else somebody has cleared the reset flags
         self.trust: Trust | None = None  # the application's: whose images it takes
         self.boot_trust: Trust | None = None  # the bootloader's: whose images it runs
         self._result: Result | None = None
@@ -214,6 +215,7 @@ class Board:
         self, cause: ResetCause, policy: Policy, trial: Trial, attempts: int
     ) -> Generator[Event, None, ResetCause | None]:
         """One start of the MCU. Returns the cause of the next one, or None when all is done."""
+        cause = cause if self.tells_cause else ResetCause.UNKNOWN
         decision = start_boot(
             self.device, self.strategy, self.layout, cause, attempts, self.boot_trust
         )

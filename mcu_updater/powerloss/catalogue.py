@@ -72,6 +72,10 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
         "the new image crashes on trial; the watchdog resets the MCU",
         {"trial": Trial.CRASH, "final": "1.0.0", "retries": 0},
     ),
+    "crash-unknown": (
+        "the same, and the bootloader is never told why it starts: each start counts",
+        {"trial": Trial.CRASH, "tells_cause": False, "final": "1.0.0", "retries": 0},
+    ),
     "never": (
         "the new image runs and never confirms; somebody resets the device",
         {"trial": Trial.NEVER, "final": "1.0.0", "retries": 0},
@@ -79,6 +83,10 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "corrupt": (
         "one bit of the package is wrong",
         {"corrupt": True, "final": "1.0.0", "retries": 0},
+    ),
+    "corrupt-md5": (
+        "the same, and the MD5 that the cloud announces fits the wrong package",
+        {"corrupt": True, "md5_fits": True, "final": "1.0.0", "retries": 0},
     ),
     "stuck": (
         "two cells of the slot that is written stay 1",
@@ -112,6 +120,14 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
         "the same, and the wrong unit reads without any error on all parts",
         _SECOND | {"begin": Beginning.CHANGED_ACTIVE},
     ),
+    "installed-damaged": (
+        "two cells of what the CPU runs have flipped: of the copy, where images are copied",
+        _SECOND | {"begin": Beginning.DAMAGED_INSTALLED},
+    ),
+    "verified-alone": (
+        "two cells of the only confirmed image have flipped; an update was verified before",
+        {"begin": Beginning.VERIFIED_ALONE},
+    ),
     "trial-damaged": (
         "two cells of the image on trial have flipped since it was verified",
         {"begin": Beginning.DAMAGED_TRIAL, "final": "1.0.0", "retries": 0},
@@ -127,6 +143,10 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "signed": (
         "signed images only; behind the good one comes an older version",
         {"keys": KEYS, "refused": (signed.OLDER,)},
+    ),
+    "signed-fail": (
+        "signed images only; the self-test of the new one says no",
+        {"keys": KEYS, "trial": Trial.FAIL, "final": "1.0.0", "retries": 0},
     ),
     "revoked": (
         "after a signed update that was confirmed, a higher version with a revoked counter",

@@ -63,6 +63,8 @@ class Beginning(StrEnum):
     DAMAGED_ACTIVE = "damaged active"  # two cells of the confirmed image that runs have flipped
     CHANGED_ACTIVE = "changed active"  # a unit of it reads as another, without any error
     DAMAGED_EXECUTION = "damaged execution"  # of what was installed; its storage slot is whole
+    DAMAGED_INSTALLED = "damaged installed"  # the same where images are copied, else what runs
+    VERIFIED_ALONE = "verified alone"  # the update was verified; then the image that runs flipped
 
 
 def _switched(scenario: Scenario, board: Board) -> None:
@@ -96,6 +98,17 @@ def _damaged_execution(_: Scenario, board: Board) -> None:
     _flip(board, bank)
 
 
+def _damaged_installed(_: Scenario, board: Board) -> None:
+    _flip(board, board.execution_of(board.device) or _running(board))
+
+
+def _verified_alone(scenario: Scenario, board: Board) -> None:
+    for event in board.run(scenario.policy, trial=scenario.trial):
+        if isinstance(event, JournalWritten) and event.phase == "VERIFIED":
+            break
+    _flip(board, _running(board))
+
+
 _UNDAMAGED = (Beginning.NOTHING, Beginning.SWITCHED)
 
 
@@ -124,6 +137,8 @@ _BEGINNINGS: Mapping[Beginning, Callable[[Scenario, Board], None]] = {
     Beginning.DAMAGED_ACTIVE: _damaged_active,
     Beginning.CHANGED_ACTIVE: _changed_active,
     Beginning.DAMAGED_EXECUTION: _damaged_execution,
+    Beginning.DAMAGED_INSTALLED: _damaged_installed,
+    Beginning.VERIFIED_ALONE: _verified_alone,
 }
 
 
@@ -139,6 +154,8 @@ class Scenario:
     *refused*: versions of further plans, which must not come to run; they stand behind that of the
     target, with *refused_first* before it. *keys*: in PEM, of those whose
     signed images the device takes, and no others; none: images need not be signed.
+    *corrupt*: one bit of the package is wrong; with *md5_fits*, the MD5 is of the wrong one.
+    *tells_cause*: the bootloader knows why it starts.
     *source*: the version that the upgrade is offered to, empty: any. *full*: the package that is
     offered behind it, for the same version. *begin*: what else has happened before the search.
     *falls_back_to*: the version that may run though a higher one was confirmed, whose flash is
@@ -163,6 +180,8 @@ class Scenario:
     piece_size: int | None = None
     retries: int | None = None
     corrupt: bool = False
+    md5_fits: bool = False
+    tells_cause: bool = True
     damage: Damage = Damage.NONE
     ways: tuple[Way, ...] = (Way.SOON,)
     link: bool = False
@@ -267,7 +286,9 @@ class Scenario:
         if corrupt:  # the cloud tells the digests of the whole one
             broken = bytearray(data)
             broken[len(data) * 3 // 4] ^= 1
-            package = Package(bytes(broken), package.md5, package.sha256)
+            whole, package = package, Package(bytes(broken))
+            md5 = package.md5 if self.md5_fits else whole.md5
+            package = Package(bytes(broken), md5, whole.sha256)
         source = self.source if version == self.target else ""
         return Plan(COMPONENT, version, package, source, retry_times=retries)
 

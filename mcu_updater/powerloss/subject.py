@@ -150,6 +150,7 @@ class BoardSubject(Subject):
             options=self.options,
         )
         board.trust = board.boot_trust = self.trust
+        board.tells_cause = scenario.tells_cause
         board.center = self._center(rest.center, is_replaced=rest.is_replaced)
         board.module = EmulatedModule.load(rest.module, board.center, self.options)
         return board
