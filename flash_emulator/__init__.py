@@ -30,8 +30,9 @@ operation number give the same silicon.
   and is counted as untimed; ``elapsed_us`` then refuses to answer.
 
 **Not modelled**: disturbed neighbours, the pre-program phase of an erase, a supply that sags over
-several operations, temperature, retention over time (inject it: ``flip``), caches and prefetch, ECC
-of option bytes, flash words that sit in the write buffer of an H7, secure and privileged areas.
+several operations (``decay`` has what may be asked for), temperature, retention over time (inject
+it: ``flip``), caches and prefetch, ECC of option bytes, flash words that sit in the write buffer of
+an H7, secure and privileged areas.
 """
 
 from importlib import import_module

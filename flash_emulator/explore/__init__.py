@@ -35,6 +35,8 @@ booted, and the verdict was asked of each.
 * Bits of one unit that read differently from one another are drawn, in one boot of each state that
   looks at any; and in one boot every unit turns whenever it was read: right when it is checked,
   wrong when it is used. Other orders of turning within a boot are not tried.
+* An operation that was complete holds. ``Options.decays`` lets each cut make something of that
+  weak, too (``flash_emulator.decay``).
 * FLASH_OPSR, wear and time are not part of a state; ``Rest`` may hold time.
 * Two states with equal digests of 128 bits are equal.
 """

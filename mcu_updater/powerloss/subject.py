@@ -182,10 +182,11 @@ class BoardSubject(Subject):
         is_replaced = self.is_replaced(board) or way is Way.REPLACED
         center = self._center(_just_offered(board.center.save(now_s)), is_replaced=is_replaced)
         saved = board.module.save(now_s)
+        is_booting = "boot" in saved["timers"]  # that begins anew: as if power had gone just now
         saved["timers"] = _set_back(saved["timers"])
         module = EmulatedModule.load(saved, center, self.options)
         now_s = 0.0
-        if way in (Way.MODULE, Way.REPLACED):
+        if way in (Way.MODULE, Way.REPLACED) or (is_booting and way is not Way.LATE):
             module.power_cut(now_s)
         elif way is Way.LATE:
             now_s = LATE_S
