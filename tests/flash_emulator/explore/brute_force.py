@@ -7,10 +7,11 @@ and way of reading, and told apart by all that the device holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
-from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, Reading, SteadySupply
+from flash_emulator import CutAt, Decay, EmulatedFlash, Outcome, PowerLoss, Reading, SteadySupply
 from flash_emulator.clock import VirtualClock
 from flash_emulator.explore import Violation
 from flash_emulator.trace import Operation
@@ -37,6 +38,7 @@ class Watch:
 
     def __init__(self, flash: EmulatedFlash) -> None:
         self.flash, self.unit = flash, flash.part.program_unit
+        self.decays = (None, *sorted(flash.recalls))
         self.looked: set[int] = set()
         self.cut: list[EmulatedFlash] = []
 
@@ -51,9 +53,9 @@ class Watch:
 
     def operation(self, operation: Operation) -> None:
         for number in range(operation.done):
-            for outcome in Outcome:
+            for outcome, decay in product(Outcome, self.decays):
                 twin = self.flash.fork()
-                twin.supply = CutAt(number + 1, outcome)
+                twin.supply = CutAt(number + 1, outcome, decay=decay)
                 try:
                     twin.repeat(operation)
                 except PowerLoss:
@@ -74,13 +76,16 @@ def brute_force(
     fade: bool,
     most: int = 3000,
     cuts: int | None = None,
+    decays: Sequence[Decay] = (),
 ) -> Found:
     """All states that cuts can come to from *flash*. *fade*: weak bits are metastable at once.
+    *decays*: each cut also with these.
 
     Raises TooLarge where there are more than *most*.
     """
     first = flash.fork()
     first.draws_by_place = True
+    first.recalls = frozenset(decays)
     level, seen, found, depth = [first], {key_of(first)}, Found(), 0
     while level and (cuts is None or depth <= cuts):
         children = []
@@ -126,6 +131,10 @@ def expand(
         question = judge(flash, boot, verdict)
         flash.watch = None
         yield question, None if question else flash
+        for decay in () if question else sorted(flash.recalls):
+            twin = flash.fork()
+            twin.decay(decay)
+            yield "", twin
         for left in watch.cut:
             yield "", left
         for more in other_ways(reads, watch.looked):

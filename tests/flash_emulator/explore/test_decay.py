@@ -7,7 +7,11 @@ from dataclasses import replace
 
 import pytest
 import subjects
+from bootloaders import SILICON, Grammar, silicon
+from bootloaders import device as random_device
+from brute_force import brute_force
 from protocols import DONE, read
+from thorough import one_in
 from tiny_silicon import BASE, ERASED, SECTOR, UNIT, units
 from tiny_silicon import flash as tiny
 
@@ -125,6 +129,28 @@ def test_a_decay_finds_who_trusts_what_was_complete(
         subject = FunctionSubject(wrong, asked)
         film = replay(subject, device_of(ecc), Nothing(), found.path, options)
         assert film.violation == (found.question, found.text)
+
+
+@pytest.mark.parametrize("silicon_class", SILICON)
+@pytest.mark.parametrize("seed", one_in(12, range(6, 30)))
+def test_random_bootloaders_fare_as_in_a_brute_search(seed: int, silicon_class: str) -> None:
+    """Every single cut, with both decays: the same questions violated, after as many cuts."""
+    program, part = Grammar(seed).program(), silicon(silicon_class)
+    flash = random_device(seed, part)
+    truth = brute_force(
+        flash,
+        lambda chip: [*program.boot(chip)],
+        program.verdict,
+        fade=True,
+        cuts=1,
+        decays=[*Decay],
+    )
+    options = Options(limits=Limits(cuts=1), decays=tuple(Decay))
+    report = Search(FunctionSubject(program.boot, program.verdict), flash, options=options).run()
+    shortest: dict[str, int] = {}
+    for found in report.violations:
+        shortest.setdefault(found.question, len(found.path.cuts))
+    assert shortest == truth.shortest
 
 
 # --- the device
