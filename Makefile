@@ -153,7 +153,7 @@ bench-serial: $(STAMP) ## the same by the clock, on a machine with nothing else 
 	$(BIN)/python benchmarks/stm32_serial.py
 
 stub: $(STAMP)   ## the loader stub: 25 bad lines of each kind, and its figures, some minutes
-	MCU_UPDATER_STUB_SEEDS=25 $(BIN)/pytest -q tests/loader_stub
+	MCU_UPDATER_STUB_SEEDS=25 MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q tests/loader_stub
 	$(BIN)/python benchmarks/loader_stub_figures.py
 
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)

@@ -70,6 +70,7 @@ def test_every_outcome_with_another_seed(file: Path) -> None:
     assert "sample of 40 of" in str(confirm(str(file), world, sample=40, seed=2))
 
 
+@pytest.mark.thorough
 def test_who_joins_before_a_metastable_bit_is_read_in_all_ways_too(file: Path) -> None:
     """Behind the point, another one that had read such a bit before it had been already."""
     certified(file, {"toy": "three copies"})

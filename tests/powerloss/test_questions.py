@@ -194,16 +194,6 @@ def test_ways_of_a_scenario_are_in_its_rests() -> None:
     assert rest.digest != ways[""].digest
 
 
-DAMAGED = [name for name, (_, how) in SCENARIOS.items() if "begin" in how]
-
-
-@pytest.mark.parametrize("name", DAMAGED)
-def test_damaged_flash_survives_every_single_cut(name: str) -> None:
-    report = explored(name, size=600, cuts=1)
-    assert not report.violations
-    assert report.states > 10
-
-
 def test_a_boot_that_runs_a_damaged_image_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcu_updater.boot.objection", lambda *_: "")
     found: dict[str, list[str]] = {
