@@ -8,7 +8,7 @@ FUZZ_S := 120
 TESTS := tests
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lint types imports format pytest detools random powerloss mutants mutation kills serial-kills thorough line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
+.PHONY: demo test lint types imports format pytest detools random powerloss mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -108,6 +108,9 @@ export COUNT_KILLS
 
 thorough: $(STAMP) ## all tests, each with all that it can try; half an hour and more
 	MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q -n auto --dist worksteal --timeout 3600 $(TESTS)
+
+bootloaders: $(STAMP) ## random bootloaders, searched as usual and by brute force; FROM=0 TO=2000 repeats a run
+	@$(BIN)/python tests/flash_emulator/explore/compare_bootloaders.py $${FROM:-0} $${TO:-2000} $(CLASSES)
 
 line: $(STAMP)   ## change, lose and double every byte of the AT line in turn, some minutes
 	MCU_UPDATER_LINE=all $(BIN)/pytest -q tests/attached/test_line_bytes.py

@@ -97,8 +97,7 @@ class Banks(Sensing, Decaying):
         offset = self.part.bank_size
         if self.options.read_protected:
             return False
-        self._look_at(offset, 4)
-        data, raw_units = self.cells.raw_data(offset, 4), self.cells.raw_units(offset, 4)
+        data, raw_units = self._cells_seen(offset, 4)
         try:
             word = self._decoded(data, self._address(offset), offset, raw_units)
         except UnreadableUnit:

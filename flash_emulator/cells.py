@@ -161,6 +161,10 @@ class Cells:
         """Units within the range that are not plain, in ascending order; most often none."""
         if self._unknown and not self.is_open:
             self.look(offset, size)
+        return self.peek_raw_units(offset, size)
+
+    def peek_raw_units(self, offset: int, size: int) -> list[int]:
+        """``raw_units``, for whoever has looked. Never on behalf of a boot that has not."""
         index, begin = divmod(offset, self._page_size)
         if size and begin + size <= self._page_size and not self._pages[index].raw:  # most reads
             return []

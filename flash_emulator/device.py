@@ -108,9 +108,7 @@ class EmulatedFlash(Banks, Holding, Damage, Keyed):
         self._wait_for_read(offset, size)
         if self.options.read_protected:
             raise ReadProtected("RDERR", "protected against reads (PCROP)", address)
-        self._look_at(offset, size)
-        raw_units = self.cells.raw_units(offset, size) if size else []
-        data = self.cells.raw_data(offset, size)
+        data, raw_units = self._cells_seen(offset, size)
         return self._decoded(data, address, offset, raw_units) if raw_units else data
 
     def read_and_verdict(self, address: int, size: int) -> tuple[bytes, bool]:

@@ -139,6 +139,11 @@ class Sensing(Timekeeping):
             self._watch.read(offset, size)
         self.cells.look(offset, size)
 
+    def _cells_seen(self, offset: int, size: int) -> tuple[bytes, list[int]]:
+        """Through the door: the bytes of a range, and its units that are not plain."""
+        self._look_at(offset, size)
+        return self.cells.peek(offset, size), self.cells.peek_raw_units(offset, size)
+
     def _decoded(self, data: bytes, address: int, offset: int, units: list[int]) -> bytes:
         """*data* with its raw *units* as the ECC gives them."""
         result = bytearray(data)

@@ -150,7 +150,9 @@ def _elsewhere_told(job: Job, batch: Batch, known: bytes, news: Sequence[bytes])
 def _prober_of(job: Job) -> Prober:
     if job.name not in _probers:
         _probers.clear()
-    return _probers.setdefault(job.name, Prober(job))
+    prober = _probers.setdefault(job.name, Prober(job))
+    prober.job = job  # a later round of the same search
+    return prober
 
 
 def _begin_work(sign: lifeline.Sign) -> None:

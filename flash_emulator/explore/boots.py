@@ -24,6 +24,7 @@ from flash_emulator.explore.states import (
     Key,
     Node,
     Segment,
+    Span,
     State,
     point_node,
     start_node,
@@ -37,6 +38,7 @@ from flash_emulator.trace import Operation
 _RERUN_EVERY = 32  # states, by the first byte of their key; and the first state of all
 _ECHO_EVERY = 16  # points at which runs are joined, by the last byte of theirs
 
+_Found = tuple[tuple[Edge, ...], frozenset[Key]]  # edges, and what was dissolved
 Place = tuple[bytes, tuple[object, ...], tuple[bytes, ...], Operation | None]
 
 
@@ -61,7 +63,7 @@ class Worker:
         self.job = prober.job
         self.known = set(known)
         self._prober = prober
-        self._edges: dict[Place, tuple[Edge, ...]] = {}
+        self._edges: dict[Place, _Found] = {}
         self._sent: set[Key] = set()
         self.sample = Sample(prober.job.subject)
 
@@ -174,9 +176,11 @@ class Worker:
         ways = boot.surviving()
         rests = tuple(rest.digest for _, rest in ways)
         place = (flash.state_digest(), flash.settings(), rests, operation)
-        edges = self._edges.get(place)
-        if edges is None:
-            edges = self._edges[place] = self._found(flash, ways, operation, expansion)
+        found = self._edges.get(place)
+        if found is None:
+            found = self._edges[place] = self._found(flash, ways, operation, expansion)
+        edges, dissolved = found
+        expansion.dissolved |= dissolved
         return edges
 
     def _found(
@@ -185,17 +189,19 @@ class Worker:
         ways: Sequence[tuple[str, Rest]],
         operation: Operation | None,
         expansion: Expansion,
-    ) -> tuple[Edge, ...]:
+    ) -> _Found:
+        unknown = tuple(flash.cells.unknown_spans())
         successors = Successors(self.job, self._prober.looks, flash, ways, self.sample)
         found = successors.still() if operation is None else successors.of(operation)
-        return tuple(self._edge(successor, expansion) for successor in found)
+        edges = tuple(self._edge(successor, expansion, unknown) for successor in found)
+        return edges, frozenset(successors.dissolved)
 
-    def _edge(self, successor: Successor, expansion: Expansion) -> Edge:
+    def _edge(self, successor: Successor, expansion: Expansion, unknown: tuple[Span, ...]) -> Edge:
         beat()
         if successor.key not in self._sent:
             self._sent.add(successor.key)
             expansion.children.append(State(successor.key, successor.flash, successor.rest, Path()))
-        return Edge(successor.key, successor.cut, successor.merged)
+        return Edge(successor.key, successor.cut, successor.merged, unknown)
 
 
 class Stretch(Protocol):
@@ -496,7 +502,7 @@ class Recorder:
         begin, reads = len(edges), Reads.of(self.flash)
         for edge in self._worker.edges(self.flash, boot, operation, self._expansion):
             cut = _placed(edge.cut, at, operation, reads)
-            edges.append(Edge(edge.key, cut, edge.merged))
+            edges.append(replace(edge, cut=cut))
         cuts = {edge.key: edge.cut for edge in reversed(edges[begin:])}
         sector = -1 if operation is None else self._sector_of(operation)
         for child in self._expansion.children[first:]:

@@ -114,7 +114,7 @@ class Report:
     heat: Mapping[int, Mapping[Outcome, int]]  # cuts by offset of the sector, and outcome
     hot: Mapping[int, int]  # violations by offset of the sector that the last cut hit
     merged: int  # cuts whose content nobody looks at
-    refinements: int  # searches begun anew since somebody looked after all
+    refinements: int  # rounds before the last one: somebody looked after all
     checks: tuple[Check, ...]
     elapsed_s: float
     chain: str = ""  # of the certificate: one digest over all states, in order

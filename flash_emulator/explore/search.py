@@ -24,6 +24,7 @@ from flash_emulator.explore.graph import Graph
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.probes import Prober
 from flash_emulator.explore.reads import Reads
+from flash_emulator.explore.refining import Refining, Walked
 from flash_emulator.explore.report import (
     KEPT,
     Counterexample,
@@ -38,6 +39,7 @@ from flash_emulator.explore.states import (
     Job,
     Key,
     Look,
+    Span,
     State,
     start_node,
     state_key,
@@ -49,7 +51,7 @@ from flash_emulator.power import Decay, Outcome
 from flash_emulator.sensing import Reading
 
 _SAMPLE, _SAMPLE_EVERY = 64, 32  # states that are booted again at the end: the first, some others
-_REFINEMENTS = 64  # searches begun anew, at most
+_ROUNDS = 2000  # of one search, at most
 
 ALL_OUTCOMES = tuple(Outcome)
 ALL_READINGS = (Reading.STABLE, Reading.FLIPPED, Reading.TURNING, Reading.DRAWN)
@@ -96,7 +98,9 @@ class _Tally:
     levels: list[int] = field(default_factory=list)
     violations: list[Counterexample] = field(default_factory=list)
     hot: Counter[int] = field(default_factory=Counter)
-    look: set[tuple[int, int]] = field(default_factory=set)
+    looks: list[tuple[State, Span]] = field(default_factory=list)
+    expansions: list[Expansion] = field(default_factory=list)  # where it *keeps* them
+    keeps: bool = False
     seen: set[Key] = field(default_factory=set)
     chain: bytes = bytes(32)
     boots: int = 0
@@ -120,7 +124,7 @@ class Search:
     ) -> None:
         """*observer* gets every expansion in its order; *began* is told when a search begins.
 
-        A search may begin anew; then all that was observed before is void.
+        A search may go through its states once more; what was observed before is void then.
         Raises TypeError for a subclass of EmulatedFlash: a fork does not keep what it adds.
         """
         if type(flash) is not EmulatedFlash:
@@ -145,22 +149,40 @@ class Search:
         Raises SelfCheckFailed when the search cannot be believed.
         """
         self._began_s = time.monotonic()
-        look: Look = frozenset()
-        for refinements in range(_REFINEMENTS):
-            job = self._job(look)
-            tally = _Tally(Prober(job))
+        job, refining = self._job(), Refining()
+        prober = Prober(job)
+        for refinements in range(_ROUNDS):
+            if job.name != prober.job.name:
+                prober = Prober(job)
+            prober.job, tally = job, _Tally(prober, keeps=refining.is_on)
             if self._began is not None:
                 self._began(job)
-            stopped = self._search(job, tally)
-            if not tally.look:
+            stopped = self._search(job, tally, refining)
+            if not tally.looks or stopped in ("time", "interrupted"):
                 self._boot_again(job, tally)
                 return self._report(tally, stopped, refinements)
-            if tally.look <= look:  # it was known in this search, until the subject forgot it
-                raise SelfCheckFailed(_forgot(tally.look))
-            look |= frozenset(tally.look)
-        raise SelfCheckFailed(f"content is looked at ever anew, after {_REFINEMENTS} searches")
+            job = self._refined(job, tally, refining)
+        raise SelfCheckFailed(f"content is looked at ever anew, after {_ROUNDS} rounds")
 
-    def _job(self, look: Look) -> Job:
+    def _refined(self, job: Job, tally: _Tally, refining: Refining) -> Job:
+        """The job of the next round: what was looked at in this one is kept apart. Raises
+        SelfCheckFailed where it was, until the subject forgot it."""
+        size = self._flash.part.size
+        if not refining.is_on:
+            refining.is_on = True
+            return job
+        if any(low >= size for _, (low, _) in tally.looks) and not job.opsr:
+            refining.forget()
+            return replace(job, name=uuid4().hex, opsr=True)
+        if refining.refine(tally.looks, Walked(tally.expansions)):
+            return replace(job, keep=dict(refining.keep))
+        look = frozenset(span for _, span in tally.looks)
+        if look <= job.look:
+            raise SelfCheckFailed(_forgot(look))
+        refining.forget()
+        return replace(job, name=uuid4().hex, look=job.look | look)
+
+    def _job(self) -> Job:
         options, left_s = self._options, self._left_s()
         return Job(
             self._subject,
@@ -168,24 +190,23 @@ class Search:
             options.readings,
             options.limits.operations,
             options.merge,
-            look,
+            frozenset(),
             uuid4().hex,
             options.limits.patience_s,
             None if left_s is None else time.time() + left_s,
             options.options_at_risk,
             options.representatives,
-            opsr=any(low >= self._flash.part.size for low, _ in look),
             decays=options.decays,
             made_of=self._made_of,
         )
 
-    def _search(self, job: Job, tally: _Tally) -> Stop:
+    def _search(self, job: Job, tally: _Tally, refining: Refining) -> Stop:
         frontier = [State(state_key(self._flash, self._rest), self._flash, self._rest, Path())]
         tally.seen.add(frontier[0].key)
         try:
-            while frontier and not tally.look:
+            while frontier and not tally.looks:
                 tally.levels.append(len(frontier))
-                frontier = self._level(job, tally, frontier)
+                frontier = self._level(job, tally, refining, frontier)
         except _Stopped as stopped:
             return stopped.by
         except OutOfTime:
@@ -195,27 +216,42 @@ class Search:
             return "interrupted"
         return ""
 
-    def _level(self, job: Job, tally: _Tally, frontier: list[State]) -> list[State]:
+    def _level(
+        self, job: Job, tally: _Tally, refining: Refining, frontier: list[State]
+    ) -> list[State]:
         """Boot one level; return the next one. Raises _Stopped at a limit."""
         limits, level = self._options.limits, len(tally.levels) - 1
         if limits.cuts is not None and level > limits.cuts:
             tally.levels.pop()
             raise _Stopped("cuts")
         children: list[State] = []
-        done, began_s = 0, time.monotonic()
-        with closing(self._batches(job, tally, frontier)) as batches:
+        began_s, anew = time.monotonic(), list[State]()
+        for state in frontier:
+            known = refining.known(state, tally.graph.entries)
+            if known is None:
+                anew.append(state)
+                continue
+            for expansion in known:
+                expansion.children = list(refining.children(expansion, tally.seen))
+                children += self._take(tally, state, expansion)
+            self._keep(tally, (state,))
+        done, of = 0, {state.key: state for state in anew}
+        with closing(self._batches(job, tally, anew)) as batches:
             for size, booted in batches:
                 for expansion in booted.expansions:
-                    children += self._take(tally, expansion)
-                self._keep(tally, frontier[done : done + size])
+                    children += self._take(tally, of[expansion.state], expansion)
+                refining.note(booted.expansions)
+                self._keep(tally, anew[done : done + size])
                 done += size
-                self._tell(tally, level, done, len(frontier), began_s)
+                self._tell(tally, level, len(frontier) - len(anew) + done, len(frontier), began_s)
                 self._check_limits(tally, booted)
         return children
 
-    def _take(self, tally: _Tally, expansion: Expansion) -> list[State]:
+    def _take(self, tally: _Tally, state: State, expansion: Expansion) -> list[State]:
         tally.boots += 1
-        tally.look |= expansion.looked
+        tally.looks += [(state, span) for span in sorted(expansion.looked)]
+        if tally.keeps:
+            tally.expansions.append(expansion)
         for segment in tally.graph.add(expansion):
             tally.chain = sha256(tally.chain + segment.digest()).digest()
             if segment.violation is not None:
@@ -336,7 +372,7 @@ class Search:
         return (f"{promise} (checked side by side in {graph.compared:,} states)",)
 
 
-def _forgot(look: set[tuple[int, int]]) -> str:
+def _forgot(look: Look) -> str:
     low, high = min(look)
     return (
         f"a boot looks at bytes {low:#x} to {high - 1:#x} of the array, which the subject's "

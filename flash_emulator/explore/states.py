@@ -17,6 +17,10 @@ from flash_emulator.sensing import Reading
 Key = bytes  # 16 bytes
 Node = bytes  # the start of a state's boot, or a point of a run where it can be joined
 NODE_SIZE = 17
+Span = tuple[int, int]  # of the array: first byte, behind the last one
+Keep = dict[Key, tuple[Span, ...]]
+"""By the key of a state that must not come to be: what must not be forgotten where it would."""
+
 Look = frozenset[tuple[int, int]]  # ranges of the array, (first byte, behind the last one)
 
 
@@ -38,7 +42,8 @@ class Job:
     *look*: content of these ranges is never taken for unknown, since somebody looks at it.
     *name*: no other search has it. *boot_s*: how long a boot may do nothing new; *until*: when the
     search is out of time, as ``time.time()`` tells it, for other processes know no other clock.
-    *opsr*: some boot reads FLASH_OPSR, so that states are told apart by that, too.
+    *keep*: see ``refining``. *opsr*: some boot reads FLASH_OPSR, so that states are told apart by
+    that, too.
     *made_of*: for a certificate; empty where nobody writes one.
     """
 
@@ -55,6 +60,7 @@ class Job:
     representatives: bool = True
     opsr: bool = False
     decays: tuple[Decay, ...] = ()
+    keep: Keep = field(default_factory=dict)
     made_of: Fingerprints = field(default_factory=dict)
 
     def represented(self, flash: EmulatedFlash) -> EmulatedFlash:
@@ -65,11 +71,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A cut, and the state that it came to. A *merged* one stands for many units and outcomes."""
+    """A cut, and the state that it came to. A *merged* one stands for many units and outcomes.
+
+    *unknown*: what was unknown in the boot when it was cut.
+    """
 
     key: Key
     cut: Cut
     merged: bool
+    unknown: tuple[Span, ...] = ()
 
 
 @dataclass(slots=True)
@@ -118,6 +128,7 @@ class Expansion:
     hung: bool = False  # the boot never comes to rest, and had to be interrupted
     left_out: bool = False  # units that it looked at are not flipped in every combination
     looked: Look = frozenset()  # somebody looked at what had been taken for unknown before
+    dissolved: set[Key] = field(default_factory=set)  # states that ``Job.keep`` has kept from being
 
 
 def state_key(flash: EmulatedFlash, rest: Rest) -> Key:

@@ -8,7 +8,7 @@ and it is tried again. So a merged state stands for every content that the units
 for those that the model of torn cells would never draw.
 
 In the same way all else becomes unknown that the next boot erases and does not look at before. If a
-later boot looks at it after all, the search begins anew and takes it for known. Of a unit that was
+later boot looks at it after all, it is told apart there (``refining``). Of a unit that was
 only compared with something (``EmulatedFlash.match``) it stays known that it does not hold that.
 
 A weak bit is taken for metastable as soon as power goes: it reads right in one boot and may read
@@ -24,7 +24,7 @@ from functools import partial
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.path import Cut
 from flash_emulator.explore.side_by_side import CutNeverFired, Pair, Sample
-from flash_emulator.explore.states import Job, Key, state_key
+from flash_emulator.explore.states import Job, Key, Span, state_key
 from flash_emulator.explore.subject import Rest
 from flash_emulator.explore.watchdog import beat
 from flash_emulator.pages import NotHeld, Slice
@@ -34,8 +34,6 @@ from flash_emulator.trace import Operation
 
 _FEW = 2  # units that are told apart at once
 _TRIES = 12  # of a cut erase, before all of it is told apart
-
-Span = tuple[int, int]  # of the array: first byte, behind the last one
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,8 @@ class Successor:
 class Successors:
     """Of what *flash* is about to do. *ways*: what survives beside it, by how power comes back.
 
-    *sample* is offered every state for which a representative is booted.
+    *sample* is offered every state for which a representative is booted. *dissolved* are states
+    that would have come of it, but for ``Job.keep``.
     """
 
     job: Job
@@ -117,6 +116,7 @@ class Successors:
     ways: Sequence[tuple[str, Rest]]
     sample: Sample
     decay: Decay | None = None
+    dissolved: set[Key] = field(default_factory=set)
 
     def of(self, operation: Operation) -> Iterator[Successor]:
         """Of all cuts in *operation*, and of them again with each decay that is asked for."""
@@ -194,8 +194,8 @@ class Successors:
         unit = self.flash.part.program_unit
         offset = operation.address - self.flash.part.base
         span = (offset + begin * unit, offset + end * unit)
-        seen = self._must_look(span)
-        seen = seen or self._looked_at(self._unknown(operation, begin, end), span)
+        seen, merged = self._must_look(span), self._unknown(operation, begin, end)
+        seen = seen or self._looked_at(merged, span) or self._kept(merged, span)
         if seen is None:
             return None
         return range((seen[0] - offset) // unit, -(-(seen[1] - offset) // unit))
@@ -250,7 +250,7 @@ class Successors:
             twin.cells.exclude(index, frozenset(asked[index]))
         else:
             return outcomes
-        if look is not None or self._must_look(span):
+        if look is not None or self._must_look(span) or self._kept(twin, span):
             return outcomes
         alike = tuple(o for o in outcomes if self._never_holds(operation, unit, o, asked))
         if alike:
@@ -298,7 +298,8 @@ class Successors:
         outcomes = yield from self._never(operation, 0, self.job.outcomes, merged, span)
         if not outcomes:
             return
-        seen = self._must_look(span) or self._looked_at(merged, span) or span
+        seen = self._must_look(span) or self._looked_at(merged, span)
+        seen = seen or self._kept(merged, span) or span
         for outcome in outcomes:
             twin = self._seen_only(self._cut(operation, 0, outcome), span, seen)
             yield from self._ways(twin, 1, outcome)
@@ -307,7 +308,7 @@ class Successors:
         """*flash* with what nobody looks at unknown; where somebody does is found by trying."""
         for _ in range(_TRIES):
             twin = self._but(flash, span, seen)
-            more = self._looked_at(twin, span)
+            more = self._looked_at(twin, span) or self._kept(twin, span)
             if more is None:
                 return twin
             seen = (min(seen[0], more[0]), max(seen[1], more[1]))
@@ -378,14 +379,34 @@ class Successors:
         look = self.looks(flash, rest, key)
         if not look.dead and not look.compared:
             return flash, key
-        twin, base, unit = flash.fork(), flash.part.base, flash.part.program_unit
-        for low, high in look.dead:
-            twin.forget(base + low, high - low)
-        for index, slices in look.compared.items():
-            known = twin.cells.not_held(index)
-            twin.forget(base + index * unit, unit)
-            twin.cells.exclude(index, slices | known)
-        return twin, state_key(twin, rest)
+        kept: set[Span] = set()
+        while True:
+            twin = _without(flash, look, kept)
+            key = state_key(twin, rest)
+            more = set(self.job.keep.get(key, ())) - kept
+            if not any(_is_forgotten(look, span, flash.part.program_unit) for span in more):
+                return twin, key
+            self.dissolved.add(key)
+            kept |= more
+
+    def _kept(self, flash: EmulatedFlash, span: Span) -> Span | None:
+        """What of *span* must be kept apart, though the next boot does not look at it: a later one
+        does. All of it, where the representative has it elsewhere."""
+        if not self.job.keep:
+            return None
+        found: list[Span] = []
+        self._drop_opsr(flash)
+        standing = self.job.represented(flash)
+        for _, rest in self.ways:
+            _, key = self._without_dead(self.job.subject.returned(standing, rest), rest)
+            kept = self.job.keep.get(key, ())
+            here = [s for s in kept if s[0] < span[1] and span[0] < s[1]]
+            if standing is not flash and kept:
+                here = [span]
+            if here:
+                self.dissolved.add(key)
+            found += [(max(low, span[0]), min(high, span[1])) for low, high in here]
+        return _hull(found)
 
     def _looked_at(self, flash: EmulatedFlash, span: Span) -> Span | None:
         """What boots in any of the ways look at within *span*."""
@@ -405,6 +426,39 @@ class Successors:
             for low, high in self.job.look
             if low < span[1] and span[0] < high
         )
+
+
+def _without(flash: EmulatedFlash, look: Look, kept: Iterable[Span]) -> EmulatedFlash:
+    """A twin in which all is unknown that the boot does not look at, but for what is *kept*."""
+    twin, base, unit = flash.fork(), flash.part.base, flash.part.program_unit
+    for span in look.dead:
+        for low, high in _outside(span, kept):
+            twin.forget(base + low, high - low)
+    for index, slices in look.compared.items():
+        if not any(low < (index + 1) * unit and index * unit < high for low, high in kept):
+            known = twin.cells.not_held(index)
+            twin.forget(base + index * unit, unit)
+            twin.cells.exclude(index, slices | known)
+    return twin
+
+
+def _outside(span: Span, others: Iterable[Span]) -> Iterator[Span]:
+    at, end = span
+    for low, high in sorted(others):
+        if high <= at or low >= end:
+            continue
+        if low > at:
+            yield at, low
+        at = max(at, high)
+    if at < end:
+        yield at, end
+
+
+def _is_forgotten(look: Look, span: Span, unit: int) -> bool:
+    """Whether a state is made by forgetting some of *span*."""
+    low, high = span
+    dead = any(low < end and begin < high for begin, end in look.dead)
+    return dead or any(low < (at + 1) * unit and at * unit < high for at in look.compared)
 
 
 def _hull(spans: Iterable[Span]) -> Span | None:

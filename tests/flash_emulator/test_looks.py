@@ -249,13 +249,24 @@ def test_a_chip_that_has_forgotten_opsr_says_so_until_the_next_operation() -> No
 
 # --- who goes past the marks
 
-PAST = ("peek", "mark", "marks", "excluded", "not_held", "unknown_spans", "plain_size")
+PAST = (
+    "peek",
+    "peek_raw_units",
+    "mark",
+    "marks",
+    "excluded",
+    "not_held",
+    "unknown_spans",
+    "plain_size",
+)
 MAY = {
-    "cells.py", "holding.py", "pages.py", "possible.py", "damage.py",
-    "explore/replay.py", "explore/certificate.py", "explore/successors.py",
+    "cells.py", "holding.py", "pages.py", "possible.py", "sensing.py", "damage.py",
+    "explore/replay.py", "explore/certificate.py", "explore/successors.py", "explore/boots.py",
+    "explore/refining.py",
     "certificate_check/unseen.py", "certificate_check/plain_replay.py",
 }  # fmt: skip
-"""``holding`` asks which units are plain and known; ``damage`` rewrites what it looked at."""
+"""``sensing`` is the door; ``holding`` asks which units are plain and known; ``damage`` rewrites
+what it looked at."""
 
 
 def test_only_searches_go_past_the_marks() -> None:

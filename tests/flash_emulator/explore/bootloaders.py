@@ -43,7 +43,9 @@ _TOGGLE = {
 SILICON: dict[str, dict[str, Any]] = {
     "ecc": {
         "program_unit": 8,
+        "row_bytes": 8,
         "overwrite": Overwrite.ONLY_ALL_ZERO,
+        "fast_overwrite": Overwrite.EXECUTES,
         "ecc": Ecc(64, 8),
         "aliasing": Aliasing.FB_MODE,
         "options": OptionModel("erase_then_program", "option_load", _TOGGLE),
@@ -64,7 +66,10 @@ SILICON: dict[str, dict[str, Any]] = {
     },
     "flash-word": {
         "program_unit": 16,
+        "burst_bytes": 16,
+        "opsr": True,
         "overwrite": Overwrite.EXECUTES,
+        "fast_overwrite": Overwrite.FORBIDDEN,
         "ecc": Ecc(128, 9),
         "aliasing": Aliasing.SWAP_OPTION,
         "options": OptionModel("atomic", "reset", _SWAP),
@@ -103,6 +108,11 @@ class Program:
         for number, (given, wanted) in enumerate(self.rules):
             if run.holds(given) and not run.holds(wanted):
                 raise Violation(f"rule{number}", f"{given} and not {wanted}")
+
+    @property
+    def asks_opsr(self) -> bool:
+        """Whether it reads FLASH_OPSR: else a cut need not be remembered there."""
+        return "('broken'," in repr(self)
 
     def __str__(self) -> str:
         return "\n".join([*_lines(self.block, ""), *(f"rule {a} => {b}" for a, b in self.rules)])
@@ -146,6 +156,10 @@ class _Run:
             offset += size if offset < size else -size
         return BASE + offset
 
+    def physical(self, cell: Cell) -> int:
+        sector, unit = cell
+        return BASE + (sector * UNITS + unit) * self.unit
+
     def read(self, cell: Cell) -> bytes | None:
         try:
             return self.flash.read(self.address(cell), self.unit)
@@ -157,6 +171,13 @@ class _Run:
         try:
             return self.flash.read(self.address(cell), self.unit)
         except BaseException:
+            return None
+
+    def sum(self, cell: Cell) -> bytes | None:
+        """The SHA-256 of a cell, by a twin of the device."""
+        try:
+            return self.flash.fork().sha256(self.address(cell), self.unit)
+        except FlashError:
             return None
 
     def block(self, block: Block) -> Iterator[object]:
@@ -173,6 +194,16 @@ class _Run:
                 cell, values = words
                 data = b"".join(word(self.unit, value) for value in values)
                 self.flash.program(self.address(cell), data)
+            case "fast":
+                cell, value = words
+                self.fast(self.address(cell), word(self.unit, value))
+            case "reset":
+                self.flash.reset()
+            case "count":
+                held = self.registers.get(words[0])
+                self.registers[words[0]] = held + 1 if isinstance(held, int) else 1
+            case "sum":
+                self.registers[words[0]] = self.sum(words[1])
             case "if":
                 if self.holds(words[0]):
                     yield from self.block(words[1])
@@ -204,7 +235,14 @@ class _Run:
             case _:
                 raise ValueError(verb)
 
-    def holds(self, condition: Statement) -> bool:
+    def fast(self, address: int, data: bytes) -> None:
+        part = self.flash.part
+        if part.row_bytes or part.burst_bytes:
+            self.flash.program_fast(address, data)
+        else:
+            self.flash.program(address, data)
+
+    def holds(self, condition: Statement) -> bool:  # noqa: C901 - a table
         match condition:
             case ("is", cell, value):
                 return self.read(cell) == word(self.unit, value)
@@ -222,6 +260,17 @@ class _Run:
                 return self.registers.get(number) == word(self.unit, value)
             case ("bank", bank):
                 return self.flash.mapped_bank == bank
+            case ("counted", number, count):
+                return self.registers.get(number) == count
+            case ("loaded", name, value):
+                return self.flash.options.loaded.get(name) == value
+            case ("broken", cell):
+                broken = self.flash.interrupted
+                return broken is not None and broken.address == self.physical(cell)
+            case ("tail", cell, value):
+                half = self.unit // 2
+                wanted = word(self.unit, value)[half:]
+                return self.flash.match(self.address(cell) + half, wanted) == len(wanted)
             case ("not", inner):
                 return not self.holds(inner)
             case ("and", *inner):
@@ -389,14 +438,19 @@ def _value(dice: random.Random) -> int:
 
 
 def _condition(dice: random.Random) -> Statement:
-    kind = dice.choice(("is", "match", "half", "unreadable", "same", "register", "bank", "not"))
+    kinds = ["is", "match", "half", "unreadable", "same", "register", "bank", "not", "not"]
+    kind = dice.choice([*kinds, "counted", "loaded", "broken", "tail"])
     match kind:
-        case "is" | "half":
+        case "is" | "half" | "tail":
             return (kind, _cell(dice), _value(dice))
         case "match":
             return (kind, (dice.randrange(2 * SECTORS), 0), (_value(dice), _value(dice)))
-        case "unreadable":
+        case "unreadable" | "broken":
             return (kind, _cell(dice))
+        case "counted":
+            return (kind, dice.randrange(2), dice.randint(1, 2))
+        case "loaded":
+            return (kind, "TOGGLE", dice.randrange(2))
         case "same":
             return (kind, _cell(dice), _cell(dice))
         case "register":
@@ -408,7 +462,7 @@ def _condition(dice: random.Random) -> Statement:
 
 def _statement(dice: random.Random, depth: int) -> Statement:
     kinds = ["erase", "program", "program", "load", "quiet", "point", "map", "swap", "options"]
-    kinds.append("launch")
+    kinds += ["launch", "reset", "fast", "count", "sum"]
     kind = dice.choice(kinds + ["if", "if", "if", "try"] * (depth > 0))
     match kind:
         case "erase":
@@ -417,7 +471,11 @@ def _statement(dice: random.Random, depth: int) -> Statement:
             sector, unit = _cell(dice)
             count = dice.randint(1, UNITS - unit)
             return ("try", ((kind, (sector, unit), tuple(_value(dice) for _ in range(count))),))
-        case "load" | "quiet":
+        case "fast":
+            return ("try", ((kind, _cell(dice), _value(dice)),))
+        case "count":
+            return (kind, dice.randrange(2))
+        case "load" | "quiet" | "sum":
             return (kind, dice.randrange(2), _cell(dice))
         case "map" | "swap":
             return (kind, dice.randrange(2))

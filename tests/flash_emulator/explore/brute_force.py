@@ -59,7 +59,6 @@ class Watch:
                 try:
                     twin.repeat(operation)
                 except PowerLoss:
-                    twin.interrupted = None
                     self.cut.append(twin)
                     continue
                 raise AssertionError(f"{operation} was not cut")
@@ -77,11 +76,13 @@ def brute_force(
     most: int = 3000,
     cuts: int | None = None,
     decays: Sequence[Decay] = (),
+    opsr: bool = False,
 ) -> Found:
     """All states that cuts can come to from *flash*. *fade*: weak bits are metastable at once.
     *decays*: each cut also with these.
 
-    Raises TooLarge where there are more than *most*.
+    *opsr*: the boot reads FLASH_OPSR; else every cut would leave another state for nothing. Raises
+    TooLarge where there are more than *most*.
     """
     first = flash.fork()
     first.draws_by_place = True
@@ -97,12 +98,14 @@ def brute_force(
                     continue
                 if fade:
                     child.cells.fade()
+                if not opsr:
+                    child.interrupted = None
                 key = key_of(child)
                 if key not in seen:
                     seen.add(key)
                     children.append(child)
-        if len(seen) > most:
-            raise TooLarge(f"{len(seen)} states")
+                if len(seen) > most:
+                    raise TooLarge(f"more than {most} states")
         level, depth = children, depth + 1
     found.states = len(seen)
     return found
@@ -113,7 +116,7 @@ def key_of(flash: EmulatedFlash) -> Key:
     data, marks, raw = flash.cells.export()
     options = flash.options.save()
     del options["loaded"]  # power-on loads them
-    return data, marks, tuple(sorted(raw.items())), repr(options)
+    return data, marks, tuple(sorted(raw.items())), repr(options), repr(flash.interrupted)
 
 
 def expand(
