@@ -224,22 +224,14 @@ class Search:
         if limits.cuts is not None and level > limits.cuts:
             tally.levels.pop()
             raise _Stopped("cuts")
-        children: list[State] = []
-        began_s, anew = time.monotonic(), list[State]()
-        for state in frontier:
-            known = refining.known(state, tally.graph.entries)
-            if known is None:
-                anew.append(state)
-                continue
-            for expansion in known:
-                expansion.children = list(refining.children(expansion, tally.seen))
-                children += self._take(tally, state, expansion)
-            self._keep(tally, (state,))
+        began_s, (children, anew) = time.monotonic(), self._taken_over(tally, refining, frontier)
         done, of = 0, {state.key: state for state in anew}
         with closing(self._batches(job, tally, anew)) as batches:
             for size, booted in batches:
                 for expansion in booted.expansions:
-                    children += self._take(tally, of[expansion.state], expansion)
+                    children += self._take(tally, expansion)
+                    looked = sorted(expansion.looked)
+                    tally.looks += [(of[expansion.state], span) for span in looked]
                 refining.note(booted.expansions)
                 self._keep(tally, anew[done : done + size])
                 done += size
@@ -247,9 +239,24 @@ class Search:
                 self._check_limits(tally, booted)
         return children
 
-    def _take(self, tally: _Tally, state: State, expansion: Expansion) -> list[State]:
+    def _taken_over(
+        self, tally: _Tally, refining: Refining, frontier: list[State]
+    ) -> tuple[list[State], list[State]]:
+        """What earlier rounds came to, and the states of *frontier* that are to be booted."""
+        children, anew = list[State](), list[State]()
+        for state in frontier:
+            known = refining.known(state, tally.graph.entries)
+            if known is None:
+                anew.append(state)
+                continue
+            for expansion in known:
+                expansion.children = list(refining.children(expansion, tally.seen))
+                children += self._take(tally, expansion)
+            self._keep(tally, (state,))
+        return children, anew
+
+    def _take(self, tally: _Tally, expansion: Expansion) -> list[State]:
         tally.boots += 1
-        tally.looks += [(state, span) for span in sorted(expansion.looked)]
         if tally.keeps:
             tally.expansions.append(expansion)
         for segment in tally.graph.add(expansion):

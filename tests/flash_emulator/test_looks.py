@@ -19,6 +19,7 @@ import flash_emulator
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, UnknownContent
 from flash_emulator.errors import OutsideKey
 from flash_emulator.part import OptionField, OptionModel, OptionRole, Overwrite
+from flash_emulator.power import Decay
 from flash_emulator.sensing import Reading
 from flash_emulator.trace import Operation
 
@@ -72,6 +73,9 @@ INDIFFERENT: dict[str, Call] = {
     "settings": lambda f: f.settings(),
     "boot_state": lambda f: f.boot_state(),
     "elapsed_us": lambda f: f.elapsed_us(),
+    "decay": lambda f: [f.decay(each) for each in erased(f).recalls],
+    "may_decay": lambda f: [f.may_decay(each) for each in sorted(erased(f).recalls)],
+    "forget_completed": lambda f: f.forget_completed(),
     "take_state": lambda f: None,  # what was packed, by ``load``
     "load": lambda f: None,  # makes another device
 }
@@ -81,7 +85,7 @@ PROPERTIES = (
 )  # fmt: skip
 FIELDS = (
     "background", "draws_by_place", "energy_uj", "flips", "kept_power", "options", "part",
-    "reading", "seed", "stuck", "timing", "trace",
+    "reading", "recalls", "seed", "stuck", "timing", "trace",
 )  # fmt: skip
 OUTSIDE_KEY: dict[str, Call] = {
     "usage": lambda f: f.usage,
@@ -94,12 +98,20 @@ OUTSIDE_KEY: dict[str, Call] = {
 }
 FOR_SEARCHES = {
     "state_digest": "tells forgotten units from all else, not what they hold",
+    "decayed_key": "the same, of what was there before the last erase",
     "cells": "``Cells`` raises by itself; ``peek`` and marks: see the test of who calls them",
     "fork": "a twin, which looks as the device does",
     "alone": "the same", "for_boot": "the same",
     "enter_search": "sets what is guarded", "leave_search": "the same",
     "unprotect_readout": "erases all; part without read-out protection here",
 }  # fmt: skip
+
+
+def erased(flash: EmulatedFlash) -> EmulatedFlash:
+    """With its first sector erased, and all that a decay needs remembered."""
+    flash.recalls = frozenset(Decay)
+    flash.erase(BASE)
+    return flash
 
 
 def held(flash: EmulatedFlash) -> object:
