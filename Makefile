@@ -8,7 +8,7 @@ FUZZ_S := 120
 TESTS := tests
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lint types imports format pytest detools random powerloss mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
+.PHONY: demo test lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -76,7 +76,10 @@ powerloss: $(STAMP)  ## explore every scenario on one part of each class; format
 	$(BIN)/mcu-updater powerloss --strategy all
 	$(BIN)/mcu-updater powerloss --part each --size full --html $(CAMPAIGN)/slots.html
 
-mutants: $(STAMP) ## are seeded faults found, and by what? into docs/mutants.md, some minutes
+costs: $(STAMP)  ## what each power-loss scenario costs, into costs.py and docs/powerloss.md (takes an hour)
+	$(BIN)/python benchmarks/powerloss_costs.py
+
+mutants: $(STAMP) ## are seeded faults found, and by what? into docs/mutants.md; an hour, and an interrupted run goes on
 	PYTHONPATH=tests $(BIN)/python -m mutants.run --table docs/mutants.md
 
 mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/mutation.md

@@ -24,7 +24,7 @@ from mutants.hold import (
     is_slip,
     judged,
 )
-from mutants.run import counts
+from mutants.run import counts, find
 from mutants.scenarios import checks
 
 from mcu_updater.powerloss.catalogue import SCENARIOS
@@ -131,7 +131,21 @@ def _command(folder: Path, scenario: str, size: int) -> tuple[int, list[dict[str
 def fault_of(new: str, **more: str) -> Fault:
     """A fault of the bootloader's table that is found by what it names, if at all."""
     edit = Edit("boot.py", "    spent = view.reading.attempts\n", new)
-    return Fault("made up", "https://example.org", "", (edit,), "good --size 700 --cuts 1", **more)
+    return Fault(
+        "made up", "https://example.org", "", (edit,), "trial-damaged --size 700 --cuts 1", **more
+    )
+
+
+def test_an_edit_that_is_no_program_is_broken_and_not_found() -> None:
+    caught = find(fault_of("    spent = view.reading.attempts()\n"))
+    assert (caught.by, caught.finding.kind) == (By.NOTHING, Kind.BROKEN)
+    assert caught.is_defect
+
+
+def test_an_edit_that_changes_nothing_survives() -> None:
+    caught = find(fault_of("    spent = int(view.reading.attempts)\n"))
+    assert (caught.by, caught.finding.kind) == (By.NOTHING, Kind.NOTHING)
+    assert not caught.is_defect
 
 
 def found(path: str, text: str = "at rest version 1.0.0 runs", trace: str = "") -> dict[str, str]:

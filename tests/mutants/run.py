@@ -9,8 +9,10 @@ as it is shipped, stricter checks, tests.
 A fault is found by a violation that takes a power cut; by one that takes none, or by a search that
 says that a promise of the updater does not hold, where the fault says why that counts; by a test
 that fails. It is never found by an error that a wrong Python program makes (TypeError and the like:
-the edit is broken), nor by a limit that ends a search. Exit code 1 where a fault survives, 3 where
-the control does not pass, 4 where an edit is broken or an unmarked finding takes no cut.
+the edit is broken), nor by a limit that ends a search. What a run has found is remembered as long
+as neither the packages nor the tests change: a run that was interrupted goes on. Exit code 1 where
+a fault survives, 3 where the control does not pass, 4 where an edit is broken or an unmarked
+finding takes no cut.
 """
 
 from __future__ import annotations
@@ -25,14 +27,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from mutants.faults import COPIED, ROOT, Fault, copy_to, load
 from mutants.hold import By, Finder, Finding, Kind, everything, finders_of, hold
 from mutants.table import write_table
 
 CONTROLS = ROOT / ".cache" / "mutants" / "controls.json"
+RESULTS = CONTROLS.with_name("results.json")
 SURVIVED, CONTROL_FAILED, DEFECT = 1, 3, 4
 DEFECTS = (Kind.BROKEN, Kind.AT_ONCE, Kind.GROWTH)
 """What ends the search for a finder: the fault must be mended, or say why that counts."""
@@ -91,13 +95,12 @@ def control(finders: Sequence[Finder], jobs: int) -> list[str]:
 
     What has passed is remembered as long as neither the packages nor this folder change.
     """
-    key, known = _state_of_the_code(), _remembered()
+    key, known = _state_of_the_code(), _remembered(CONTROLS)
     left = [finder for finder in finders if known.get(str(finder)) != key]
     with ThreadPoolExecutor(jobs) as pool:
         found = dict(zip(left, pool.map(_without_fault, left), strict=True))
     passed = {str(f): key for f, finding in found.items() if finding.kind is Kind.NOTHING}
-    CONTROLS.parent.mkdir(parents=True, exist_ok=True)
-    CONTROLS.write_text(json.dumps(known | passed, indent=1))
+    _remember(CONTROLS, known | passed)
     return [
         f"{finder}: {finding.kind}: {finding.question} {finding.text} {finding.replay}"
         for finder, finding in found.items()
@@ -111,11 +114,14 @@ def _without_fault(finder: Finder) -> Finding:
         return hold(Path(folder), finder)
 
 
-def _remembered() -> dict[str, str]:
-    if not CONTROLS.exists():
-        return {}
-    known: dict[str, str] = json.loads(CONTROLS.read_text())
+def _remembered(file: Path) -> dict[str, Any]:
+    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     return known
+
+
+def _remember(file: Path, known: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(known, indent=1))
 
 
 def _state_of_the_code() -> str:
@@ -162,11 +168,31 @@ def _needed(faults: Sequence[Fault], scope: str) -> list[Finder]:
 
 
 def _results(faults: Sequence[Fault], scope: str, jobs: int) -> Iterator[Caught]:
+    """Those that are remembered first. Each of the others is remembered when it is done."""
+    key, known = f"{scope} {_state_of_the_code()}", _remembered(RESULTS)
+    left = []
+    for fault in faults:
+        caught = _caught_before(fault, known.get(fault.name), key)
+        if caught is None:
+            left.append(fault)
+        else:
+            print(f"{line_of(caught)}  (remembered)", flush=True)
+            yield caught
     with ThreadPoolExecutor(jobs) as pool:
-        under_way = [pool.submit(find, fault, scope) for fault in faults]
-        for done in as_completed(under_way):
-            print(line_of(done.result()), flush=True)
-            yield done.result()
+        for done in as_completed([pool.submit(find, fault, scope) for fault in left]):
+            caught = done.result()
+            known[caught.fault.name] = {**asdict(caught), "fault": "", "key": key}
+            _remember(RESULTS, known)
+            print(line_of(caught), flush=True)
+            yield caught
+
+
+def _caught_before(fault: Fault, entry: dict[str, Any] | None, key: str) -> Caught | None:
+    if entry is None or entry["key"] != key:
+        return None
+    finder = Finder(By(entry["finder"]["by"]), entry["finder"]["what"])
+    finding = Finding(**{**entry["finding"], "kind": Kind(entry["finding"]["kind"])})
+    return Caught(fault, By(entry["by"]), finder, finding, entry["elapsed_s"])
 
 
 def _sum_of(results: Sequence[Caught]) -> str:
