@@ -37,6 +37,7 @@ COSTS: dict[str, Cost] = {
     "trial-changed": Cost(49, 28_512, 2),
     "package": Cost(235, 470_280, 12),
     "signed": Cost(191, 203_298, 11),
+    "signed-fail": Cost(218, 201_132, 13),
     "revoked": Cost(74, 52_392, 4),
     "unsigned": Cost(74, 52_392, 4),
     "signed-damaged": Cost(175, 194_850, 11),

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from shutil import copytree
+from shutil import copy, copytree
 from typing import Any
 
 from mutants.faults import ROOT, Fault
@@ -190,9 +190,10 @@ def _no_answer(done: subprocess.CompletedProcess[str]) -> Finding:
 
 def _by_tests(folder: Path, tests: list[str]) -> Finding:
     """The first of *tests* that fails in *folder*."""
-    for part in ("tests", "fixtures"):
+    for part in ("tests", "fixtures", "docs"):
         copytree(ROOT / part, folder / part, dirs_exist_ok=True)
-    (folder / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    for file in (ROOT / "pyproject.toml", *ROOT.glob("*.md")):  # some hold a page against the code
+        copy(file, folder)
     options = ["-x", "-q", "-n0", "-p", "no:cacheprovider", f"--rootdir={folder}", "--tb=no"]
     done = _run(folder, "pytest", *options, *tests)
     if done.returncode not in (0, 1):
