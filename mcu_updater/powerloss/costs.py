@@ -24,6 +24,7 @@ COSTS: dict[str, Cost] = {
     "reset": Cost(885, 444_780, 36),
     "fail": Cost(218, 201_810, 11),
     "crash": Cost(299, 250_908, 17),
+    "crash-unknown": Cost(299, 250_908, 18),
     "never": Cost(299, 250_908, 18),
     "corrupt": Cost(152, 120_546, 5),
     "corrupt-md5": Cost(152, 120_546, 9),
