@@ -6,6 +6,7 @@ module cannot be asked for its state, so what it still holds is found out by rea
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 
 from mcu_updater.decide import Module, fit
@@ -27,6 +28,7 @@ from mcu_updater.ota import (
 )
 
 OFFERS = (Module.OFFERED_ONCE, Module.OFFERED)
+_OF_A_DOWNLOAD = (DownloadStarted, Downloading, PieceReady)
 
 
 class Listener:
@@ -52,14 +54,15 @@ class Listener:
         self.plan: PlanOffered | None = None
         self.started: DownloadStarted | None = None
         self.piece: PieceReady | None = None
+        self._waiting: deque[OtaEvent] = deque()  # received before a probe, and to be heard yet
 
     def hear(self, timeout_s: float, silence: Module) -> Iterator[Event]:
         """Take the next event that says something; *silence* is what it means when none comes."""
         try:
-            event = self._link.next_event(timeout_s)
+            event = self._next_event(timeout_s)
             while event is not None and not self._concerns(event):
                 yield ModuleSaid(_code(event), in_words(event))
-                event = self._link.next_event(timeout_s)
+                event = self._next_event(timeout_s)
         except LinkError as error:
             yield Problem(error.message)
             self.module = Module.UNKNOWN  # something has changed: find out what
@@ -69,6 +72,9 @@ class Listener:
             return
         yield ModuleSaid(_code(event), in_words(event))
         self.module = self._understand(event)
+
+    def _next_event(self, timeout_s: float) -> OtaEvent | None:
+        return self._waiting.popleft() if self._waiting else self._link.next_event(timeout_s)
 
     def _concerns(self, event: OtaEvent) -> bool:
         """Whether it changes anything here. A message may offer upgrades of several components.
@@ -139,7 +145,24 @@ class Listener:
                 start = wanted if offset == wanted else 0
                 yield ModuleTold(f"what do you hold? package bytes up to {end}")
                 self.module = self._hold(PieceReady(snapshot.component, length, start, end - start))
+                yield from self._pass_over_what_is_older()
                 return
+
+    def _pass_over_what_is_older(self) -> Iterator[Event]:
+        """What the module said of the download before it answered a probe is older than the answer.
+
+        It stands in the line's buffer when the MCU was busy or without power while the module went
+        on. Heard later, it would be taken for what follows the next request.
+        """
+        try:
+            while (event := self._link.next_event(0.0)) is not None:
+                if isinstance(event, _OF_A_DOWNLOAD):
+                    yield ModuleSaid(_code(event), f"{in_words(event)} (before it was asked)")
+                else:
+                    self._waiting.append(event)
+        except LinkError as error:
+            yield Problem(error.message)
+            self.module = Module.UNKNOWN
 
     def memory(self) -> Hashable:
         """What is known of the module, and what it said as long as a step to come needs it.
@@ -148,13 +171,14 @@ class Listener:
         """
         match self.module:
             case Module.OFFERED | Module.OFFERED_ONCE:
-                return self.module, self.plan
+                said: object = self.plan
             case Module.STARTED:
-                return self.module, self.started
+                said = self.started
             case Module.HOLDS_NEXT | Module.HOLDS_FIRST:
-                return self.module, self.piece
+                said = self.piece
             case _:
-                return self.module, None
+                said = None
+        return self.module, said, tuple(self._waiting)
 
     def _find_end(self, inside: int, length: int) -> int:
         """The end of the piece that holds offset *inside*."""

@@ -6,6 +6,7 @@ So runs that are equal there may be joined: whatever became of one becomes of th
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +21,7 @@ from mcu_updater.board import Board, Trial
 from mcu_updater.decide import Module
 from mcu_updater.errors import PackageDamaged, VerificationFailed
 from mcu_updater.events import Decided, Event, Progress, Work
-from mcu_updater.ota import DownloadStarted, PieceReady, PlanOffered
+from mcu_updater.ota import DownloadStarted, PieceReady, PlanOffered, UpdateFailed
 from mcu_updater.quectel.at import Urc
 from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Package, Plan
 from mcu_updater.quectel.client import AtClient
@@ -245,6 +246,7 @@ OTHER_STATES: list[Callable[[Updater], None]] = [
     setting("_link._link._extra_s", 0.5),
     setting("_link._link._parser._ends_cr", False),
     setting("_link._link._unanswered_s", 0.5),
+    setting("_heard._waiting", deque([UpdateFailed()])),
     filed(Urc(7, 10702, "")),
     filed(Urc(7, 10706, "")),
     arrived(b"\r\n+QIOTEVT: 7,10702\r\n"),
@@ -329,7 +331,7 @@ FIXED_OR_COUNTED = {
 }
 IN_MEMORY = {
     "Updater": {"_connected", "_asked", "_asked_again", "_link", "_heard", "_keeper", "_intake"},
-    "Listener": {"module", "plan", "started", "piece"},
+    "Listener": {"module", "plan", "started", "piece", "_waiting"},
     "Keeper": {"_written", "_known"},
     "Intake": {"_offset", "_sector", "error"},
     "AtClient": {"_reader", "_link"},

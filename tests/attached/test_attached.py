@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mcu_updater.admission import Judgement
 from mcu_updater.errors import ImageRejected
+from mcu_updater.events import JournalWritten, ModuleSaid
 from mcu_updater.ota import PlanOffered
 from mcu_updater.quectel.center import ComponentState, Package, Plan
 from mcu_updater.quectel.checks import Checks
@@ -151,6 +152,22 @@ def test_a_reset_of_the_mcu_is_found_out_by_reading():
     events = bench.run()
     assert any(text.startswith("what do you hold?") for text in told(events))
     assert bench.board.result.outcome is Outcome.UPDATED
+
+
+def test_what_the_module_said_before_it_was_probed_is_not_heard_after_it():
+    """The first piece gets ready while the MCU, after a reset, renews its journal. Its 10703 stands
+    in the line's buffer when a probe has found that piece already."""
+    bench = Bench(options=ModuleOptions(piece_size=1000))
+    for event in bench.board.run(bench.policy):
+        if isinstance(event, JournalWritten) and event.phase == "LOADING":
+            break
+    bench.board.device.clock = SlowFlash(bench.clock, 2000.0)
+    events = bench.run()
+    assert any(text.startswith("what do you hold?") for text in told(events))
+    said = [event.text for event in events if isinstance(event, ModuleSaid)]
+    assert any("bytes 0 to 999" in text and "before it was asked" in text for text in said)
+    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.center.failures_of(bench.plan) == 0
 
 
 def test_a_reset_after_the_modules_patience_is_an_honest_failure_and_a_new_attempt():
