@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from flash_emulator import CutAt, Outcome, Part, load_part
 from flash_emulator.bootrom import fresh_uid
@@ -29,6 +28,7 @@ from mcu_updater.cli.screen import Screen, open_screen, show
 from mcu_updater.cli.session import Session, Terms
 from mcu_updater.cli.signatures import signature_options, trust_of
 from mcu_updater.cli.target import target_options, update_target
+from mcu_updater.cli.unused import refuse
 from mcu_updater.errors import UsageError
 from mcu_updater.journal import MAX_ATTEMPTS
 from mcu_updater.quectel.center import Package, Plan
@@ -84,10 +84,11 @@ _screen_options = together(
 _file = click.argument("file", type=paths.KEPT)
 
 
-def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
+def _terms(ctx: click.Context, policy: Policy) -> Terms:
+    given = ctx.params
     cut_at = given["cut_at"]
-    if cut_at is None and given["cut_module"]:
-        raise UsageError("--cut-module says what a cut does", expected="--cut-at N with it")
+    if cut_at is None:
+        refuse(ctx, ("outcome", "cut_module"), "without --cut-at")
     return Terms(
         policy=policy,
         cut=CutAt(cut_at, Outcome(given["outcome"])) if cut_at else None,
@@ -120,7 +121,7 @@ def _terms(policy: Policy, given: dict[str, Any]) -> Terms:
     default=Policy().plan_s,
     show_default=True,
     metavar="S",
-    help="With --module: how long to wait for a plan, asked for or not.",
+    help="How long to wait for a plan, asked for or not.",
 )
 @click.option(
     "--from",
@@ -185,9 +186,8 @@ def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **give
         verdict_s=given["verdict_wait"],
         plan_once=given["plan_once"],
     )
-    terms = _terms(policy, given)
-    if given["target_port"] is not None:
-        _check_target(given)
+    _refuse_unused(ctx)
+    terms = _terms(ctx, policy)
     if given["module"] is not None:
         ctx.exit(_update_attached(ctx, image, file, terms, screen))
     if image is None or given["any_package"]:
@@ -210,13 +210,35 @@ def _kept(file: Path | None) -> AbstractContextManager[None]:
     return nullcontext() if file is None else hold(file)
 
 
-def _check_target(given: dict[str, Any]) -> None:
-    """What cannot be had together with --target is said, never ignored."""
-    if given["module"] is not None:
-        raise UsageError("--module and --target cannot be had together", then="Leave one out")
-
-
+_OF_A_PORT = (
+    *("baud", "echo", "line_end", "timeout", "register", "battery"),
+    *("read_ahead", "usb_packet", "flash_time"),
+)
+_OF_A_CHIP = ("target_baud", "target_reset")
+_OF_AN_EMULATED_BOARD = ("file", "piece_size", "cut_at", "outcome", "cut_module")
 _OF_THE_EMULATED_MODULE = ("target", "piece_size", "md5", "sha256")
+
+
+def _refuse_unused(ctx: click.Context) -> None:
+    """Of module, board and chip, each is emulated or real: what belongs to the other is refused."""
+    given = ctx.params
+    if given["module"] is not None and given["target_port"] is not None:
+        raise UsageError("--module and --target are mutually exclusive", then="Leave one out")
+    if given["module"] is None:
+        refuse(ctx, _OF_A_PORT, "without --module")
+    if given["target_port"] is None:
+        refuse(ctx, _OF_A_CHIP, "without --target")
+    else:
+        refuse(ctx, _OF_AN_EMULATED_BOARD, "with --target")
+        if given["trial"] not in _TRIALS_OF_A_HOST:
+            raise UsageError(
+                f"--trial {given['trial']} has no effect with --target: the host judges the trial, "
+                "for it cannot run the image",
+                expected=f"--trial {' or '.join(_TRIALS_OF_A_HOST)}",
+            )
+
+
+_TRIALS_OF_A_HOST = (Trial.PASS.value, Trial.FAIL.value)
 
 
 def _update_attached(
@@ -225,10 +247,7 @@ def _update_attached(
     given = ctx.params
     if (image is None) is not given["any_package"]:
         raise UsageError("what shall come from the module?", expected="either IMAGE or --any")
-    for name in _OF_THE_EMULATED_MODULE:
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            option = next(p.opts[0] for p in ctx.command.params if p.name == name)
-            raise UsageError(f"{option} is for the Developer Center to say", then="Leave it out")
+    refuse(ctx, _OF_THE_EMULATED_MODULE, "with --module: the Developer Center sets it")
     ctx.with_resource(_kept(file))
     exists = file is not None and file.exists()
     board = _existing(file, given) if file and exists else _fresh(file, given)
@@ -380,7 +399,7 @@ def board_boot(ctx: click.Context, /, file: Path, **given: Any) -> None:
     screen = open_screen(**_screen_of(given))
     ctx.with_resource(hold(file))
     loaded = load_board(file)
-    terms = _terms(Policy(loaded.component), given)
+    terms = _terms(ctx, Policy(loaded.component))
     ctx.exit(Session(loaded, file, terms, screen).boot())
 
 

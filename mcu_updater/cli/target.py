@@ -82,8 +82,9 @@ def update_target(given: dict[str, Any], plan: Plan, terms: Terms, screen: Scree
         "merge": False,
         **dict.fromkeys(("geometry", "program_unit", "full_packets", "cache")),
     }
+    trust = trust_of(given)
     with opened(link) as bench:
-        target = Target(bench.flasher, given["strategy"], trust_of(given), given["part"])
+        target = Target(bench.flasher, given["strategy"], trust, given["part"])
         began_s = time.monotonic()
         try:
             for event in target.upgrade(plan, terms):
