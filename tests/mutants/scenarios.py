@@ -82,7 +82,7 @@ class Check:
     scenario: Scenario
     cuts: int = 1
     slow: bool = False  # more than five seconds: only for faults that name it
-    time_s: float = 200.0  # on a busy machine; none takes a tenth of it when that is idle
+    time_s: float = 900.0  # on a busy machine; none takes a tenth of it when that is idle
 
     def run(self, violations: int = 1) -> Report:
         """Stops at so many *violations*. Raises SelfCheckFailed, see ``Search``."""
