@@ -17,6 +17,8 @@ The model, with all its chances:
   has moved, at least one in each unit, is fading too: later reads may show the old zeros again.
 * An erase that was cut decides what was metastable or fading: such a cell has moved, or holds its
   last stable state. (The model's choice; no document says.)
+* Where a word is given for a unit that is left torn or metastable, that takes the place of the draw
+  of which cells have moved. It must be one that the draw could come to.
 * A unit of a sector whose erase was cut is frail where all its cells read 1, whatever it was
   before. Only an erase that completes makes it virgin.
 """
@@ -24,9 +26,10 @@ The model, with all its chances:
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 
 from flash_emulator.cells import Cells
 from flash_emulator.pages import RawUnit
@@ -34,12 +37,24 @@ from flash_emulator.power import Outcome
 
 Draw = tuple[int, int, float]
 
+_NONE: Mapping[int, int] = MappingProxyType({})
 SHARES = range(5, 252)  # of 256: evenly from 2 to 98 percent
 WEAK_SHARE = 64  # of 256: one in four
 
 
-def cut_program(cells: Cells, unit: int, new: int, outcome: Outcome, dice: random.Random) -> None:
-    """Leave of programming the word *new* (check bits included) into *unit* what *outcome* says."""
+def cut_program(
+    cells: Cells,
+    unit: int,
+    new: int,
+    outcome: Outcome,
+    dice: random.Random,
+    words: Mapping[int, int] = _NONE,
+) -> None:
+    """Leave of programming the word *new* (check bits included) into *unit* what *outcome* says.
+
+    *words*: those given, by unit. ValueError where that cannot be left of this.
+    """
+    _check_words(words, outcome, range(unit, unit + 1))
     old = held(cells, unit)
     moving = old.word & ~new
     bits = cells.word_bits
@@ -48,6 +63,8 @@ def cut_program(cells: Cells, unit: int, new: int, outcome: Outcome, dice: rando
             pass
         case Outcome.TORN | Outcome.METASTABLE:
             moved = moving & chance(dice, bits, dice.choice(SHARES))
+            if unit in words:
+                moved = _moved_to(unit, old.word, moving, words[unit])
             unsure = some(dice, moving, bits) if outcome is Outcome.METASTABLE else 0
             torn = cleared(old, moved)
             cells.set_word(unit, replace(torn, metastable=torn.metastable | unsure))
@@ -60,6 +77,21 @@ def cut_program(cells: Cells, unit: int, new: int, outcome: Outcome, dice: rando
             cells.set_word(unit, weak(old, moving, bits, dice))
         case Outcome.AFTER:
             cells.set_word(unit, programmed(old, new, bits, dice))
+
+
+def _check_words(words: Mapping[int, int], outcome: Outcome, units: range) -> None:
+    if words and outcome not in (Outcome.TORN, Outcome.METASTABLE):
+        raise ValueError(f"outcome {outcome} leaves no word of one's own choice")
+    for unit in words:
+        if unit not in units:
+            raise ValueError(f"unit {unit:x} is not cut: expected one of {units.start:x} on")
+
+
+def _moved_to(unit: int, old: int, moving: int, word: int) -> int:
+    """Which cells have moved where *old* has become *word*."""
+    if (moved := old ^ word) & ~moving:
+        raise ValueError(f"unit {unit:x}: of {old:x} a cut does not leave {word:x}")
+    return moved
 
 
 def held(cells: Cells, unit: int) -> RawUnit:
@@ -99,24 +131,31 @@ def cut_erase(
     outcome: Outcome,
     dice: random.Random,
     seed: str | None = None,
+    words: Mapping[int, int] = _NONE,
 ) -> None:
     """Leave of erasing a sector what *outcome* says, over its whole length.
 
     *seed*: what *dice* were made of; where the same sector is cut again and again, its draws are
-    remembered by it.
+    remembered by it. *words*: those given, by unit. ValueError where that cannot be left of this.
     """
+    units = range(offset // cells.unit, (offset + size) // cells.unit)
+    _check_words(words, outcome, units)
     if outcome is Outcome.BEFORE:
         return
     if outcome is Outcome.AFTER:
         cells.erase(offset, size)
         return
-    units = range(offset // cells.unit, (offset + size) // cells.unit)
-    for unit, raw in _erased(cells, units, outcome, dice, seed):
+    for unit, raw in _erased(cells, units, outcome, dice, seed, words):
         cells.set_word(unit, raw)
 
 
 def _erased(
-    cells: Cells, units: range, outcome: Outcome, dice: random.Random, seed: str | None
+    cells: Cells,
+    units: range,
+    outcome: Outcome,
+    dice: random.Random,
+    seed: str | None,
+    words: Mapping[int, int],
 ) -> Iterator[tuple[int, RawUnit]]:
     bits = cells.word_bits
     ones = (1 << bits) - 1
@@ -135,9 +174,13 @@ def _erased(
         draws = _remembered_draws(seed, len(units), bits, unsure)
     for unit, (moved, quarter, one) in zip(units, draws, strict=True):
         if cells.is_unknown(unit):
+            if unit in words:
+                raise ValueError(f"unit {unit:x}: nothing is known of what it held")
             continue  # nothing is known of what part of it is left
         old = cells.word(unit)
         word = old | moved
+        if unit in words:
+            word = old | _moved_to(unit, old, ones & ~old, words[unit])
         doubtful = _some(ones & ~old, quarter, one) if unsure else 0
         clean = word == ones and not doubtful
         yield unit, RawUnit(word, metastable=doubtful, spent=not clean, frail=clean)

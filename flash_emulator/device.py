@@ -109,7 +109,8 @@ class EmulatedFlash(Banks, Holding, Damage, Keyed):
         if self.options.read_protected:
             raise ReadProtected("RDERR", "protected against reads (PCROP)", address)
         data, raw_units = self._cells_seen(offset, size)
-        return self._decoded(data, address, offset, raw_units) if raw_units else data
+        data = self._decoded(data, address, offset, raw_units) if raw_units else data
+        return self._noting(offset, data)
 
     def read_and_verdict(self, address: int, size: int) -> tuple[bytes, bool]:
         """``read``, and whether the ECC has corrected a single wrong bit in it."""
@@ -203,7 +204,7 @@ class EmulatedFlash(Banks, Holding, Damage, Keyed):
     def _cut_program(self, unit: int, data: bytes) -> None:
         self._decay_at_cut()
         word, outcome = self._word(data), self._supply.outcome
-        cuts.cut_program(self.cells, unit, word, outcome, self._dice(unit))
+        cuts.cut_program(self.cells, unit, word, outcome, self._dice(unit), self._given_words())
         self._keep_stuck(range(unit, unit + 1))
         if self.part.options_at_risk and getattr(self._supply, "spoils_options", False):
             self.options.spoil()
@@ -282,7 +283,8 @@ class EmulatedFlash(Banks, Holding, Damage, Keyed):
         if self._supply.take(1) < 1:
             self._decay_at_cut()
             dice, seed = self._dice(offset), self.draw_seed(offset)
-            cuts.cut_erase(self.cells, offset, size, self._supply.outcome, dice, seed)
+            outcome, words = self._supply.outcome, self._given_words()
+            cuts.cut_erase(self.cells, offset, size, outcome, dice, seed, words)
             self._die("erase", offset)
         self._completes_erase(offset, size)
         self._erased(index, offset, size)
@@ -349,12 +351,18 @@ class EmulatedFlash(Banks, Holding, Damage, Keyed):
         sectors = list(self.part.sector_starts.items())[bank * per_bank :][:per_bank]
         if self.part.bulk_erase == "parallel" or outcome in (Outcome.BEFORE, Outcome.AFTER):
             for offset, size in sectors:
-                cuts.cut_erase(self.cells, offset, size, outcome, dice)
+                words = self._words_within(offset, size)
+                cuts.cut_erase(self.cells, offset, size, outcome, dice, words=words)
             return
         reached = dice.randrange(per_bank)
         for offset, size in sectors[:reached]:
             self.cells.erase(offset, size)
-        cuts.cut_erase(self.cells, *sectors[reached], outcome, dice)
+        words = self._words_within(start, self.part.bank_size)
+        cuts.cut_erase(self.cells, *sectors[reached], outcome, dice, words=words)
+
+    def _words_within(self, offset: int, size: int) -> dict[int, int]:
+        units = range(offset // self._unit, (offset + size) // self._unit)
+        return {unit: word for unit, word in self._given_words().items() if unit in units}
 
     def unprotect_readout(self) -> None:
         """RDP level 1 to 0: erases all banks. Options keep their values, but for PCROP."""

@@ -8,6 +8,7 @@ written in parts, a concern each: this one, ``timekeeping``, ``sensing``, ``hold
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from flash_emulator import cuts
@@ -89,11 +90,19 @@ class Ground(Guarded):
         """The same seed, place and operation number give the same silicon."""
         return random.Random(self.draw_seed(place))  # noqa: S311
 
-    def draw_seed(self, place: int) -> str:
-        """What the draws of a cut at *place* (unit, or offset of a sector) are made of."""
+    def _given_words(self) -> Mapping[int, int]:
+        """What the cut leaves of units, where the supply says so."""
+        words: Mapping[int, int] = getattr(self._supply, "words", {})
+        return words
+
+    def draw_seed(self, place: int, draw: int | None = None) -> str:
+        """What the draws of a cut at *place* (unit, or offset of a sector) are made of.
+
+        *draw*: of that number, on a device that draws by place.
+        """
         number = self._supply.taken
         if self.draws_by_place:
-            number = getattr(self._supply, "draw", 0)
+            number = getattr(self._supply, "draw", 0) if draw is None else draw
             elsewhere = getattr(self._supply, "place", None)
             place = place if elsewhere is None else elsewhere
         return f"{self.seed}/{place}/{number}"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from weakref import WeakMethod
+
+from flash_emulator.comparing import ReadBytes
 from flash_emulator.ecc import Decoded, Verdict
 from flash_emulator.pages import Slice
 from flash_emulator.possible import may_hold
 from flash_emulator.sensing import Sensing
+
+_MOST_NOTED = 256  # bytes that are read at once and note what they are compared with
 
 
 class Holding(Sensing):
@@ -30,6 +35,24 @@ class Holding(Sensing):
                 break
             done += len(part)
         return done
+
+    def _noting(self, offset: int, data: bytes) -> bytes:
+        """*data*, which a boot has read there; in a search they note what it compares them with."""
+        if self._watch is None or not self._explored or not 0 < len(data) <= _MOST_NOTED:
+            return data
+        return ReadBytes.of(data, offset, WeakMethod(self._note_compared))
+
+    def _note_compared(self, offset: int, data: bytes, expected: bytes) -> None:
+        """The first unit that differs, as ``match`` does. Nothing is noted of what is the same:
+        a table that finds something by its content compares it with itself."""
+        if self._watch is None or data == expected:
+            return
+        same = _same(data, expected)
+        unit, begin = divmod(offset + same, self._unit)
+        first = max(0, same - begin)
+        begin = (offset + first) % self._unit
+        piece = slice(first, first + self._unit - begin)
+        self._watch.compared(unit, (begin, expected[piece]), never=False)
 
     def _plainly_held(self, offset: int, expected: bytes) -> int:
         """How many bytes of *expected* stand in whole plain units from *offset* on."""

@@ -28,7 +28,7 @@ def may_hold(cells: Cells, unit: int, wanted: Slice) -> bool:
 
 
 def may_hold_after_erase(
-    flash: EmulatedFlash, address: int, unit: int, outcome: Outcome, wanted: Slice
+    flash: EmulatedFlash, address: int, unit: int, outcome: Outcome, wanted: Slice, draw: int = 0
 ) -> bool:
     """The same of a *unit* in the sector at physical *address*, whose erase is cut so."""
     cells = flash.cells
@@ -37,7 +37,7 @@ def may_hold_after_erase(
     offset = flash.array_offset(address)
     size = flash.part.sector_starts[offset]
     units = range(offset // cells.unit, (offset + size) // cells.unit)
-    raw = cuts.erased_unit(cells, units, unit, outcome, flash.draw_seed(offset))
+    raw = cuts.erased_unit(cells, units, unit, outcome, flash.draw_seed(offset, draw))
     return _may_hold(cells, raw, wanted)
 
 

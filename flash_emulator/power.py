@@ -7,7 +7,8 @@ under test can touch flash after the cut.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -92,7 +93,9 @@ class CutAt:
     *spoils_options*: where that is a program on a part of which it was reported
     (``Part.options_at_risk``), the option bytes are corrupted too. *draw*: which of the random
     outcomes, on a device that draws by place; *place*: as if it happened there. *decay*: what else
-    becomes of what was complete before.
+    becomes of what was complete before. *words*: of units that it leaves torn or metastable, what
+    their cells hold last, check bits above the data; ValueError where the operation cannot leave
+    that.
     """
 
     operation: int
@@ -102,6 +105,7 @@ class CutAt:
     draw: int = 0
     place: int | None = None
     decay: Decay | None = None
+    words: Mapping[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.operation < 1:

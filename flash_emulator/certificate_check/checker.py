@@ -14,7 +14,7 @@ from flash_emulator.certificate_check.container import NotConfirmed
 from flash_emulator.certificate_check.file import Certificate, read
 from flash_emulator.certificate_check.plain_cells import Mismatch
 from flash_emulator.certificate_check.plain_replay import Shadow
-from flash_emulator.certificate_check.schema import CUT, OUTCOMES
+from flash_emulator.certificate_check.schema import CUT, OUTCOMES, words_of
 from flash_emulator.certificate_check.unseen import Slice, Unseen
 from flash_emulator.certificate_check.verdict import Verdict
 from flash_emulator.certificate_check.walk import Left, Walk
@@ -37,6 +37,9 @@ class Checker:
         self.subject = subject
         self.outcomes = {OUTCOMES[code]: code for code in certificate.header["outcomes"]}
         self.readings = [Reading(reading) for reading in certificate.header["readings"]]
+        self.draws: int = certificate.header["draws"]
+        self.compared = _compared(certificate)
+        self.torn: dict[str, tuple[int, int]] = {}  # units, by the path whose last cut it was
         self.cuts = 0
         self.left_out = 0
         if certificate.header["opsr"] and not flash.part.opsr:
@@ -107,19 +110,25 @@ class Checker:
         """Boot *state* up to the last cut of *path*; with *shadow*, beside the plain model."""
         parsed = CUT.fullmatch(path.rpartition(".")[2])
         assert parsed is not None  # the file was read
-        operation, code, moment, _, way, reads = parsed.groups()
+        operation, code, draw, words, moment, _, way, reads = parsed.groups()
         flash = powered(state[0], Reads.parse(reads))
         if shadow is not None:
             flash = shadow.powered(flash)
         boot = self.subject.boot(flash, state[1])
         flash.watch = _AtMoment(int(moment or 0))
         if operation:
-            flash.supply = CutAt(int(operation), self._outcome(code, path))
+            outcome, given = self._outcome(code, path), words_of(words)
+            if (number := int(draw or 0)) >= self.draws:
+                raise NotConfirmed(f"{path}: the search did not try draw {number}")
+            flash.supply = CutAt(int(operation), outcome, draw=number, words=given)
         try:
             found = ended(flash, boot.run())
             flash.check_power()
-        except (PowerLoss, _Moment):
+        except _Moment:
             pass
+        except PowerLoss as loss:
+            if self.certificate.header["merge"]:
+                self.torn[path] = _units(flash, loss)
         else:
             if operation or moment or found[1]:
                 raise NotConfirmed(f"{path}: the last cut is never reached, found {found}")
@@ -177,6 +186,27 @@ class Checker:
             ended(flash, boot.run(), point)
         except (PowerLoss, _Moment):
             """It has come as far as it is followed."""
+
+
+def _units(flash: EmulatedFlash, loss: PowerLoss) -> tuple[int, int]:
+    """What was cut: the first unit, and behind the last."""
+    size, part = flash.part.program_unit, flash.part
+    at = flash.array_offset(loss.address)
+    sizes = {
+        "program": size,
+        "erase": part.sector_starts.get(at, 0),
+        "bank erase": part.bank_size,
+        "mass erase": part.size,
+    }
+    return at // size, (at + sizes.get(loss.kind, 0)) // size
+
+
+def _compared(certificate: Certificate) -> dict[int, set[Slice]]:
+    """What the file says that boots compare units with."""
+    return {
+        unit: {(begin, bytes.fromhex(data)) for begin, data in slices}
+        for unit, slices in certificate.totals["compared"]
+    }
 
 
 def _way(path: str) -> list[str]:
@@ -274,6 +304,8 @@ def _verdict(checker: Checker, checked: int, shadow: Shadow) -> Verdict:
         represents=header["merge"] and header["representatives"],
         outcomes=tuple(checker.outcomes),
         readings=tuple(checker.readings),
+        draws=checker.draws,
+        erased_values=header["erased_values"],
         left_out=checker.left_out,
         replayed=shadow.boots,
         compared=shadow.compared[0],

@@ -11,7 +11,7 @@ from typing import Any
 from flash_emulator import Outcome, Reading
 from flash_emulator.certificate_check.container import NotACertificate
 
-FORMAT, VERSION = "flash power-loss certificate", 3
+FORMAT, VERSION = "flash power-loss certificate", 4
 
 OUTCOMES = {
     "b": Outcome.BEFORE,
@@ -38,7 +38,10 @@ MADE_OF = {
 }
 
 _READS = r"(?:[fdt]|(?:[1-9a-f][0-9a-f]+|0[0-9a-f])(?:\+(?:[1-9a-f][0-9a-f]+|0[0-9a-f]))*)"
-CUT = re.compile(rf"(?:([1-9]\d*)([btmkwa])|@([1-9]\d*)|(z))(?:~([^\s.!~]+))?(?:!({_READS}))?")
+_WORDS = r"[0-9a-f]+-[0-9a-f]+(?:\+[0-9a-f]+-[0-9a-f]+)*"
+_OPERATION = rf"([1-9]\d*)([btmkwa])([1-9]\d*)?(?:=({_WORDS}))?"
+CUT = re.compile(rf"(?:{_OPERATION}|@([1-9]\d*)|(z))(?:~([^\s.!~]+))?(?:!({_READS}))?")
+"""Operation, outcome, draw, words; moment; at rest; way; reads."""
 
 Check = Callable[[Any], bool]
 
@@ -143,8 +146,17 @@ def is_cut(text: str) -> bool:
     found = CUT.fullmatch(text)
     if found is None:
         return False
-    reads = found[6] or ""
+    words = words_of(found[4])
+    if found[4] and found[4] != "+".join(f"{u:02x}-{w:02x}" for u, w in sorted(words.items())):
+        return False
+    reads = found[8] or ""
     return reads in ("", "f", "d", "t") or _is_ascending(int(u, 16) for u in reads.split("+"))
+
+
+def words_of(text: str | None) -> dict[int, int]:
+    """Cells that a cut leaves, by unit."""
+    pairs = (each.split("-") for each in (text or "").split("+") if each)
+    return {int(unit, 16): int(word, 16) for unit, word in pairs}
 
 
 def _is_ascending(numbers: Iterable[int]) -> bool:
@@ -213,6 +225,8 @@ HEADER: dict[str, Check] = {
     "made_of": _is_made_of,
     "outcomes": _is_outcomes,
     "readings": _is_readings,
+    "draws": lambda value: is_count(value) and value > 0,
+    "erased_values": is_bool,
     "operations": is_count,
     "merge": is_bool,
     "representatives": is_bool,
@@ -249,5 +263,6 @@ TOTALS: dict[str, Check] = {
     "boots": is_count,
     "edges": is_count,
     "violations": is_count,
+    "compared": _is_excluded,
     "chain": _CHAIN,
 }

@@ -31,6 +31,8 @@ class Verdict:
     represents: bool  # one state is booted for those that the subject calls as good
     outcomes: tuple[Outcome, ...]
     readings: tuple[Reading, ...]
+    draws: int
+    erased_values: bool
     left_out: int
     replayed: int
     compared: int
@@ -76,7 +78,11 @@ class Verdict:
             "the emulated flash is as its model says: cells, cuts, ECC, options, banks; a second "
             f"model of the cells agreed in {self.replayed} boots, {self.compared} times"
         )
-        draws = f"of each place and outcome one draw was tried, that of seed {self.seed}"
+        where = "" if self.erased_values else " in programs"
+        draws = (
+            f"of each place and outcome {self.draws} of all draws were tried, of seed {self.seed}; "
+            f"and every value compared with{where}"
+        )
         memory = "where the subject says that it has the same memory, it goes on in the same way"
         found = [digests, device, draws, memory]
         if self.represents:

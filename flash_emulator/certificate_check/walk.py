@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
@@ -20,7 +21,9 @@ from flash_emulator import (
 from flash_emulator.certificate_check.boots import Reads, ended, powered, state_key
 from flash_emulator.certificate_check.container import NotConfirmed
 from flash_emulator.certificate_check.file import Listed
+from flash_emulator.certificate_check.schema import words_of
 from flash_emulator.certificate_check.unseen import Slice
+from flash_emulator.torn import reads_as, torn_word
 
 if TYPE_CHECKING:
     from flash_emulator.certificate_check.checker import Checker
@@ -186,7 +189,7 @@ class Walk:
                 piece = replace(operation, address=address, data=data, done=1)
             self._done += 1
             for outcome, code in self._checker.outcomes.items():
-                self._try(twin, piece, outcome, f"{self._done}{code}")
+                self._try_all(twin, piece, outcome, f"{self._done}{code}")
             if operation.done > 1:
                 twin.repeat(piece)
 
@@ -198,17 +201,86 @@ class Walk:
         """Who looks at what is unknown is told so by the device."""
 
     def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
-        """As ``read``."""
+        """What a boot asks of a unit must be listed, so that all cuts are asked; but for units that
+        the last cut has torn."""
+        del never
+        low, high = self._checker.torn.get(self._path, (0, 0))
+        is_listed = wanted in self._checker.compared.get(unit, ())
+        if not is_listed and not low <= unit < high:
+            what = f"{wanted[1].hex()} at byte {wanted[0]} of unit {unit:x}"
+            raise self._not(f"all that boots compare with to be listed; {what} is not")
 
-    def _try(self, flash: EmulatedFlash, operation: Operation, outcome: Outcome, cut: str) -> None:
-        twin = flash.alone()
-        twin.supply = CutAt(1, outcome)
+    def _try_all(
+        self, flash: EmulatedFlash, operation: Operation, outcome: Outcome, cut: str
+    ) -> None:
+        """Every draw; every content that is listed beside them; and every value compared with."""
+        left_to_chance = outcome not in (Outcome.BEFORE, Outcome.AFTER)
+        for draw in range(self._checker.draws if left_to_chance else 1):
+            name = f"{cut}{draw or ''}"
+            self._try(flash, operation, CutAt(1, outcome, draw=draw), name)
+            given = self._words_named(f"{name}=")
+            for text in given:
+                words = words_of(text)
+                supply = CutAt(1, outcome, draw=draw, words=words)
+                self._try(flash, operation, supply, f"{name}={text}")
+            if outcome is Outcome.TORN:
+                self._try_values(flash, operation, draw)
+
+    def _words_named(self, begin: str) -> list[str]:
+        found = {
+            re.split("[~!]", cut.removeprefix(begin), maxsplit=1)[0]
+            for cut in self._named
+            if cut.startswith(begin)
+        }
+        return sorted(found)
+
+    def _try_values(
+        self,
+        flash: EmulatedFlash,
+        operation: Operation,
+        draw: int,
+    ) -> None:
+        """What boots compare these units with, and the operation may leave, must be left."""
+        if operation.kind != "program" and not (
+            operation.kind == "erase" and self._checker.certificate.header["erased_values"]
+        ):
+            return
+        cells, size = flash.cells, flash.part.program_unit
+        first = flash.array_offset(operation.address) // size
+        count = 1 if operation.kind == "program" else flash.part.sector_starts[first * size] // size
+        units = self._checker.compared.keys() & set(range(first, first + count))
+        units = {unit for unit in units if not cells.is_unknown(unit)}
+        if not units:
+            return
+        drawn = _cut(flash, operation, CutAt(1, Outcome.TORN, draw=draw)).cells
+        for unit in units:
+            old, new = cells.word(unit), _new_word(flash, operation)
+            moving = (old & ~new) if operation.kind == "program" else (new & ~old)
+            for wanted in self._checker.compared[unit]:
+                if any(reads_as(cells.code, word, wanted) for word in self._words_of(unit)):
+                    continue
+                word = torn_word(cells.code, drawn.word(unit), moving, [wanted])
+                if word is None or (operation.kind == "program" and word in (old & new, old)):
+                    continue
+                supply = CutAt(1, Outcome.TORN, draw=draw, words={unit: word})
+                self._try(flash, operation, supply, "")
+
+    def _words_of(self, unit: int) -> set[int]:
+        """Contents of the unit that this stretch of the boot is listed with."""
+        found = (
+            words_of(text)
+            for _, segment in self._listed
+            for cuts in segment.edges.values()
+            for text in _WORDS.findall(cuts)
+        )
+        return {words[unit] for words in found if unit in words}
+
+    def _try(self, flash: EmulatedFlash, operation: Operation, supply: CutAt, cut: str) -> None:
         try:
-            twin.repeat(operation)
-        except PowerLoss:
-            self._closed(twin, f"{operation}, {outcome}", cut)
-        else:
-            raise self._not(f"power to be lost in {operation}, found it complete")
+            twin = _cut(flash, operation, supply)
+        except ValueError as error:
+            raise self._not(f"a cut {cut} that can be; {error}") from error
+        self._closed(twin, f"{operation}, {supply.outcome}{_given(supply)}", cut)
 
     def _closed(self, flash: EmulatedFlash, what: str, cut: str) -> None:
         """What a *cut* left must be listed; where this cut is named, for the state named so."""
@@ -239,3 +311,31 @@ class Walk:
                 self._classes.insert(0, self._classes.pop(index))  # most likely the next one, too
                 return True
         return state_key(flash, rest) in self._edges
+
+
+_WORDS = re.compile(r"=([0-9a-f+-]+)")
+
+
+def _cut(flash: EmulatedFlash, operation: Operation, supply: CutAt) -> EmulatedFlash:
+    """What is left of *operation*. Raises ValueError where it cannot leave what *supply* says."""
+    twin = flash.alone()
+    twin.supply = supply
+    try:
+        twin.repeat(operation)
+    except PowerLoss:
+        return twin
+    raise ValueError(f"power is not lost in {operation}")
+
+
+def _new_word(flash: EmulatedFlash, operation: Operation) -> int:
+    """The cells of a unit that is programmed whole; all ones of an erase."""
+    code = flash.cells.code
+    if operation.kind != "program":
+        return (1 << flash.cells.word_bits) - 1
+    data = int.from_bytes(operation.data, "little")
+    return code.encode(data) if code else data
+
+
+def _given(supply: CutAt) -> str:
+    words = ", ".join(f"unit {unit:x} left as {word:x}" for unit, word in supply.words.items())
+    return f", {words}" if words else ""

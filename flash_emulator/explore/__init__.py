@@ -15,9 +15,12 @@ booted, and the verdict was asked of each.
 
 * The subject is deterministic in flash and rest. Checked: one state in 32 is booted twice.
 * What it yields as memory is all that it holds in RAM. Checked: one join in 16 is followed on.
-* What a cut leaves of a unit is drawn once for each place and outcome, from the device's seed;
-  other seeds are other searches. Where nobody looks at what it left (found by trying), the state
-  stands for every content, drawn or not.
+* What a cut leaves of a unit is drawn once for each place and outcome, from the device's seed
+  (``Options.draws``: more often); other seeds are other searches. A torn unit is also left as each
+  value that a boot compares it with, where its program may leave that, and as one that differs
+  from it (``contents``). What is used otherwise than by equality depends on the draws, and
+  ``Report.tried`` says how many cuts that concerns. Where nobody looks at what it left (found by
+  trying), the state stands for every content, drawn or not.
 * With ``merge``, a weak bit is metastable as soon as power goes, and its last stable state is the
   right one: it reads right in one boot, wrong in the next, in any order. The silicon's model lets
   it read right for the first boot at least, so a fault may be found a cut sooner, or one that

@@ -11,6 +11,7 @@ from typing import Protocol
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.blame import trace_of
+from flash_emulator.explore.contents import DRAWN, Told
 from flash_emulator.explore.hidden import what_is_hidden
 from flash_emulator.explore.looker import Endless
 from flash_emulator.explore.path import Cut, Path
@@ -66,6 +67,7 @@ class Worker:
         self._edges: dict[Place, _Found] = {}
         self._sent: set[Key] = set()
         self.sample = Sample(prober.job.subject)
+        self.told = Told()
 
     def expand(self, state: State) -> Iterator[Expansion]:
         """Boot *state*; again in other ways of reading where metastable bits were looked at."""
@@ -85,6 +87,7 @@ class Worker:
                 yield behind.expansion
                 return
             ways.looked(reads, looked)
+            expansion.told, self.told = self.told, Told()
             expansion.left_out = looked.left_out
             self._compare_pairs(expansion)
             yield expansion
@@ -126,7 +129,8 @@ class Worker:
     ) -> None:
         """A probe hung behind a cut in *operation*: raises HungBehind for the first that does."""
         calm()
-        successors = Successors(self.job, self._prober.looks, flash, boot.surviving(), self.sample)
+        looks, told, surviving = self._prober.looks, self.told, boot.surviving()
+        successors = Successors(self.job, looks, flash, surviving, self.sample, told=told)
         for successor in successors.each(operation):
             cut = _placed(successor.cut, at, operation, Reads.of(flash))
             state = State(successor.key, successor.flash, successor.rest, path.then(cut))
@@ -191,9 +195,17 @@ class Worker:
         expansion: Expansion,
     ) -> _Found:
         unknown = tuple(flash.cells.unknown_spans())
-        successors = Successors(self.job, self._prober.looks, flash, ways, self.sample)
+        successors = Successors(
+            self.job, self._prober.looks, flash, ways, self.sample, told=self.told
+        )
         found = successors.still() if operation is None else successors.of(operation)
-        edges = tuple(self._edge(successor, expansion, unknown) for successor in found)
+        edges = tuple(
+            replace(
+                self._edge(successor, expansion, unknown),
+                units=successors.units_of(operation, successor.cut),
+            )
+            for successor in found
+        )
         return edges, frozenset(successors.dissolved)
 
     def _edge(self, successor: Successor, expansion: Expansion, unknown: tuple[Span, ...]) -> Edge:
@@ -454,7 +466,9 @@ class Recorder:
         """Whoever looks at what is unknown is told so by the device."""
 
     def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
-        """As ``read``."""
+        """It is noted: cuts must leave what boots ask for."""
+        del never
+        self._segment.asked.add((unit, wanted))
 
     def operation(self, operation: Operation) -> None:
         if self._operations + operation.done > self._worker.job.operations:
@@ -477,7 +491,8 @@ class Recorder:
         sector = self._sector_of(operation)
         times = 1 + len(self._worker.job.decays)
         for outcome in self._worker.job.outcomes:
-            self._segment.heat[sector, outcome] += operation.done * times
+            draws = self._worker.job.draws if outcome in DRAWN else 1
+            self._segment.heat[sector, outcome] += operation.done * times * draws
 
     def _cut(self, operation: Operation | None, at: Cut) -> None:
         """Note all edges; *at* is where they are, but for the unit."""

@@ -88,6 +88,8 @@ class Result:
     def words(self) -> str:
         """The verdict, what it was tried with and what it rests on beside the model."""
         words = [str(self.verdict)]
+        if self.report:
+            words.append(f"tried: {self.report.tried}")
         if self.report and self.report.decays:
             words.append(
                 f"at each cut also: {', '.join(DECAYS[each] for each in self.report.decays)}"

@@ -15,12 +15,14 @@ cut short, and worth nothing. Another field, order or notation than this is refu
 
 First line, the header::
 
-    format, version      "flash power-loss certificate", 3
+    format, version      "flash power-loss certificate", 4
     world                what was explored, as the caller describes it: text by name
     made_of              digests of program, part, subject, and of what the search began from:
                          see ``flash_emulator/fingerprints.py``
     outcomes, readings   those that were tried, in the order of their enumerations; outcomes by
                          their letter in a path
+    draws                of each place and outcome that leaves something to chance
+    erased_values        whether cut erases, too, leave units as boots ask for them
     operations           of one boot; more is a violation of "live"
     merge                whether the search merges; then weak bits are metastable after a cut,
                          and, with *representatives*, the state is what
@@ -51,14 +53,15 @@ metastable bits, in other ways, too, as ``reads.py`` has it::
 
 A run that came to a point that stands in the file already is not followed any further: what comes
 stands there. Last line: the totals of all lines, whether the search is complete, else what stopped
-it.
+it; and *compared*: [unit, slices] of what boots compared units with that their last cut has not
+torn, as *excluded*.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from errno import EFBIG
 from hashlib import sha256
 from typing import Any, BinaryIO
@@ -67,11 +70,12 @@ from flash_emulator.cells import Cells
 from flash_emulator.explore.path import OUTCOME_CODES, Path
 from flash_emulator.explore.report import Report
 from flash_emulator.explore.states import Expansion, Job, Key, Node, Segment
+from flash_emulator.pages import Slice
 from flash_emulator.power import Outcome
 from flash_emulator.sensing import Reading
 
 FORMAT = "flash power-loss certificate"
-VERSION = 3
+VERSION = 4
 MOST_BYTES = 1 << 26  # of a line
 
 FORMULAS = {
@@ -119,6 +123,8 @@ class CertificateWriter:
                 "made_of": job.made_of,
                 "outcomes": {OUTCOME_CODES[o]: o for o in Outcome if o in job.outcomes},
                 "readings": [reading for reading in Reading if reading in job.readings],
+                "draws": job.draws,
+                "erased_values": job.erased_values,
                 "operations": job.operations,
                 "merge": job.merge,
                 "representatives": job.representatives,
@@ -160,6 +166,7 @@ class CertificateWriter:
                 "boots": report.boots,
                 "edges": report.edges,
                 "violations": report.violation_count,
+                "compared": _slices(report.asked_late),
             }
         )
         if self._zip is not None:
@@ -179,11 +186,14 @@ class CertificateWriter:
 
 
 def _unseen(cells: Cells) -> _Unseen:
-    excluded = [
-        [unit, [[begin, data.hex()] for begin, data in sorted(slices)]]
-        for unit, slices in cells.excluded().items()
+    return {"unknown": list(cells.unknown_spans()), "excluded": _slices(cells.excluded())}
+
+
+def _slices(by_unit: Mapping[int, Iterable[Slice]]) -> list[Any]:
+    return [
+        [unit, [[begin, data.hex()] for begin, data in sorted(by_unit[unit])]]
+        for unit in sorted(by_unit)
     ]
-    return {"unknown": list(cells.unknown_spans()), "excluded": excluded}
 
 
 def _segment(segment: Segment) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def check(graph: Graph, seen: AbstractSet[Key], *, complete: bool) -> tuple[Chec
         *((_closed(graph, seen),) if complete else ()),
         *((_represented(graph),) if graph.represented else ()),
         *((_left_out(graph),) if graph.left_out else ()),
+        *((_values_left_out(graph),) if graph.told.left_out else ()),
     )
 
 
@@ -55,6 +56,11 @@ def _repeatable(graph: Graph) -> Check:
 def _left_out(graph: Graph) -> Check:
     text = "boots that looked at more metastable units than are flipped in every combination"
     return Check("readings left out", graph.left_out, text)
+
+
+def _values_left_out(graph: Graph) -> Check:
+    text = "values that boots ask for, in cuts that leave more of them than are tried"
+    return Check("values left out", graph.told.left_out, text)
 
 
 def _represented(graph: Graph) -> Check:

@@ -7,12 +7,14 @@ uninterrupted runs is a function, and a run that never ends is a cycle in it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from flash_emulator.explore.contents import Question, Told
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.report import COMES_BACK, Counterexample
 from flash_emulator.explore.states import Expansion, Key, Node, Segment, start_node
+from flash_emulator.pages import Slice
 from flash_emulator.power import Outcome
 
 
@@ -25,6 +27,7 @@ class Entry:
     next: Node | None
     end: str
     violated: bool
+    asked: frozenset[Question]  # what units were compared with
 
 
 @dataclass(slots=True)
@@ -44,6 +47,9 @@ class Graph:
     reruns: int = 0
     represented: int = 0  # states in whose place another one was booted
     compared: int = 0  # of those: booted side by side with it
+    told: Told = field(default_factory=Told)
+    torn: dict[Key, tuple[int, int]] = field(default_factory=dict)  # units, by all cuts to a state
+    enumerated: int = 0  # cuts that left what a boot asks for, where the draw had not
     left_out: int = 0  # boots that looked at too many metastable units to flip them in every way
     echoes: list[Segment] = field(default_factory=list)
 
@@ -54,9 +60,12 @@ class Graph:
         self.compared += expansion.compared
         self.echoes += expansion.echoes
         self.left_out += expansion.left_out
+        self.told.update(expansion.told)
         start = start_node(expansion.state, expansion.reads)
         path = replace(expansion.path, reads=expansion.reads)
         self.starts[start] = (expansion.state, path, expansion.sector)
+        if not path.cuts:
+            self.torn[expansion.state] = 0, 0
         for segment in expansion.segments:
             if segment.node not in self.entries:
                 self._add(segment)
@@ -69,6 +78,7 @@ class Graph:
             segment.next,
             segment.end,
             segment.violation is not None,
+            frozenset(segment.asked),
         )
         self.operations += segment.operations
         self.idle += segment.idle
@@ -76,9 +86,43 @@ class Graph:
         self.heat.update(segment.heat)
         self.edges += len(segment.edges)
         self.merged += sum(edge.merged for edge in segment.edges)
+        self.enumerated += sum(bool(edge.cut.words) for edge in segment.edges)
         self.children.update(edge.key for edge in segment.edges)
+        for edge in segment.edges:
+            low, high = self.torn.get(edge.key, edge.units)
+            self.torn[edge.key] = max(low, edge.units[0]), min(high, edge.units[1])
         if segment.end:
             self.ends[segment.end] += 1
+
+    def asked(self) -> dict[int, set[Slice]]:
+        """What boots compare units with."""
+        return _by_unit(question for entry in self.entries.values() for question in entry.asked)
+
+    def asked_late(self) -> dict[int, set[Slice]]:
+        """The same of units that not every last cut before such a boot has torn."""
+        found: set[Question] = set()
+        known: dict[Node, frozenset[Question]] = {}
+        for start, (key, _, _) in self.starts.items():
+            low, high = self.torn.get(key, (0, 0))
+            asked = self._asked_from(start, known)
+            found.update(question for question in asked if not low <= question[0] < high)
+        return _by_unit(found)
+
+    def _asked_from(
+        self, start: Node, known: dict[Node, frozenset[Question]]
+    ) -> frozenset[Question]:
+        """By a run from there on, to its end, or to where it comes back to itself."""
+        way: dict[Node, None] = {}
+        node: Node | None = start
+        while node is not None and node in self.entries and node not in known and node not in way:
+            way[node] = None
+            node = self.entries[node].next
+        asked = known.get(node, frozenset()) if node is not None else frozenset[Question]()
+        if node in way:
+            asked = asked.union(*(self.entries[each].asked for each in way))
+        for each in reversed(way):
+            asked = known[each] = asked | self.entries[each].asked
+        return asked
 
     def heat_by_sector(self) -> dict[int, dict[Outcome, int]]:
         """Cuts by offset of the sector, and outcome."""
@@ -134,3 +178,10 @@ class Graph:
             assert following is not None
             node = following
         return list(order)[order[node] :]
+
+
+def _by_unit(questions: Iterable[Question]) -> dict[int, set[Slice]]:
+    found: dict[int, set[Slice]] = {}
+    for unit, wanted in questions:
+        found.setdefault(unit, set()).add(wanted)
+    return found

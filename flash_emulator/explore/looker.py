@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from flash_emulator.device import EmulatedFlash
+from flash_emulator.explore.contents import Question
 from flash_emulator.explore.states import Job, Span
 from flash_emulator.explore.successors import Look, covers
 from flash_emulator.explore.watchdog import beat_if_new
@@ -27,6 +28,7 @@ class Looker:
         self._left = job.operations
         self._reads: list[Span] = list(job.look)
         self._compared: dict[int, set[Slice]] = {}
+        self._asked: set[Question] = set()
         self._erased: list[Span] = []
         self._dead: list[Span] = []
         self._not_held: dict[int, NotHeld] = {}
@@ -35,6 +37,7 @@ class Looker:
         self._reads.append((offset, offset + size))
 
     def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
+        self._asked.add((unit, wanted))
         at = unit * self._unit
         if not never:
             self._reads.append((at, at + self._unit))
@@ -78,7 +81,8 @@ class Looker:
                 not_held[at] = frozenset(self._compared.get(at, ())) | after.compared.get(
                     at, frozenset()
                 )
-        return Look(None, _joined([*self._dead, *dead]), not_held)
+        asked = after.asked.union(self._asked) if self._asked else after.asked
+        return Look(None, _joined([*self._dead, *dead]), not_held, None, asked)
 
     def _span(self, unit: int) -> Span:
         return unit * self._unit, (unit + 1) * self._unit

@@ -2,6 +2,9 @@
 
     600t            operation 600 of the first boot, torn
     600t.13w        and operation 13 of the boot that follows, weak
+    600t2           the third draw of what that leaves; the first one has no number
+    600t=1f20-0ff0  torn so that the cells of unit 0x1F20 hold 0x0FF0, check bits above the data;
+                    of several units: 600t=1f20-0ff0+1f21-ffff
     600to           and the option bytes are corrupted, though they were not being written
     600t~module     power came back in the way called "module"
     600t.13w!1f20   in the second boot the metastable bits of unit 0x1F20 read the opposite of what
@@ -34,17 +37,21 @@ OUTCOME_CODES = {
 }
 
 _OUTCOMES = {code: outcome for outcome, code in OUTCOME_CODES.items()}
+WORDS = r"[0-9a-f]+-[0-9a-f]+(?:\+[0-9a-f]+-[0-9a-f]+)*"
+_OPERATION = rf"([1-9]\d*)([btmkwa])(o?)([1-9]\d*)?(?:=({WORDS}))?"
 _DECAY = "|".join(Decay)
 _CUT = re.compile(
-    rf"(?:([1-9]\d*)([btmkwa])(o?)|@([1-9]\d*)|(z))(?:\^({_DECAY}))?"
-    rf"(?:~([^\s.!~]+))?(?:!({CODE}))?"
+    rf"(?:{_OPERATION}|@([1-9]\d*)|(z))(?:\^({_DECAY}))?(?:~([^\s.!~]+))?(?:!({CODE}))?"
 )
 _LAST = re.compile(f"!({CODE})")
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One loss of power. *operation* is 0 for a cut at a moment or at rest."""
+    """One loss of power. *operation* is 0 for a cut at a moment or at rest.
+
+    *draw* and *words* as ``CutAt`` has them; words by unit, in ascending order.
+    """
 
     operation: int = 0
     outcome: Outcome = Outcome.BEFORE
@@ -53,11 +60,15 @@ class Cut:
     reads: Reads = field(default_factory=Reads)  # in the boot that was cut
     spoils_options: bool = False
     decay: Decay | None = None
+    draw: int = 0
+    words: tuple[tuple[int, int], ...] = ()
 
     def __str__(self) -> str:
         if self.operation:
             spoils = "o" if self.spoils_options else ""
-            place = f"{self.operation}{OUTCOME_CODES[self.outcome]}{spoils}"
+            place = f"{self.operation}{OUTCOME_CODES[self.outcome]}{spoils}{self.draw or ''}"
+            words = "+".join(f"{unit:02x}-{word:02x}" for unit, word in self.words)
+            place += f"={words}" if words else ""
         else:
             place = f"@{self.moment}" if self.moment else "z"
         way = f"~{self.way}" if self.way else ""
@@ -94,7 +105,7 @@ def _parse_cut(text: str) -> Cut:
     found = _CUT.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no cut: expected such as 600t, 600t~way!f, @7 or z")
-    operation, outcome, spoils, moment, _, decay, way, reads = found.groups()
+    operation, outcome, spoils, draw, words, moment, _, decay, way, reads = found.groups()
     return Cut(
         int(operation or 0),
         _OUTCOMES[outcome or "b"],
@@ -103,4 +114,11 @@ def _parse_cut(text: str) -> Cut:
         Reads.parse(reads or ""),
         bool(spoils),
         Decay(decay) if decay else None,
+        int(draw or 0),
+        _parse_words(words or ""),
     )
+
+
+def _parse_words(text: str) -> tuple[tuple[int, int], ...]:
+    pairs = (each.split("-") for each in text.split("+") if each)
+    return tuple(sorted((int(unit, 16), int(word, 16)) for unit, word in pairs))

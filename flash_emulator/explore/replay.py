@@ -240,6 +240,8 @@ class _Shot:
                 cut.outcome,
                 spoils_options=cut.spoils_options,
                 decay=cut.decay,
+                draw=cut.draw,
+                words=dict(cut.words),
             )
         return self._boot
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
 from flash_emulator.explore.path import Path
+from flash_emulator.pages import Slice
 from flash_emulator.power import Decay, Outcome
 
 _LEAST_PATIENCE_S = 0.5
@@ -113,6 +115,12 @@ class Report:
     violation_count: int
     heat: Mapping[int, Mapping[Outcome, int]]  # cuts by offset of the sector, and outcome
     hot: Mapping[int, int]  # violations by offset of the sector that the last cut hit
+    draws: int  # of each place and outcome
+    enumerated: int  # cuts that left what a boot asks for, where the draw had not
+    erased_values: bool  # whether cut erases leave that, too
+    drawn: int  # places and outcomes of which only draws are tried: a boot does more than compare
+    asked_late: Mapping[int, AbstractSet[Slice]]  # for a certificate: see there
+    values_left_out: int  # that boots ask for, in cuts that leave too many of them
     merged: int  # cuts whose content nobody looks at
     refinements: int  # rounds before the last one: somebody looked after all
     checks: tuple[Check, ...]
@@ -125,6 +133,18 @@ class Report:
     def passed(self) -> bool:
         """Complete, and nothing was found."""
         return self.complete and not self.violation_count
+
+    @property
+    def tried(self) -> str:
+        """What contents cuts left, in words for the verdict."""
+        draws = f"{self.draws} draw{'' if self.draws == 1 else 's'} per place and outcome"
+        where = "" if self.erased_values else " in programs"
+        text = f"{draws}, and every value compared with{where}"
+        if self.values_left_out:
+            text += f" but {self.values_left_out:,}"
+        if self.drawn:
+            text += f"; draws alone decide in {self.drawn:,} cuts whose units are also read"
+        return text
 
     @property
     def boots_per_s(self) -> float:

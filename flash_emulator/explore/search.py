@@ -20,6 +20,7 @@ from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore import checks
 from flash_emulator.explore.batches import SIZE, Booted, boot_all
 from flash_emulator.explore.boots import Worker
+from flash_emulator.explore.contents import Question
 from flash_emulator.explore.graph import Graph
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.probes import Prober
@@ -70,6 +71,9 @@ class Options:
     *representatives*: with *merge*, boot of the states that the subject takes for as good as each
     other only one; without it, all of them.
     *decays*: also let each cut make something weak that was complete; see ``flash_emulator.decay``.
+    *draws*: how many are tried of each place and outcome that leaves something to chance.
+    *erased_values*: let units of a sector whose erase is cut hold what boots compare them with,
+    too, each by itself; without it, only units whose program is cut.
     *options_at_risk*: also let a cut of a plain program corrupt the option bytes, on parts of which
     that was reported.
     """
@@ -82,6 +86,12 @@ class Options:
     options_at_risk: bool = False
     representatives: bool = True
     decays: tuple[Decay, ...] = ()
+    draws: int = 1
+    erased_values: bool = False
+
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise ValueError(f"{self.draws} draws of each place and outcome; expected 1 or more")
 
 
 class _Stopped(Exception):
@@ -158,11 +168,23 @@ class Search:
             if self._began is not None:
                 self._began(job)
             stopped = self._search(job, tally, refining)
-            if not tally.looks or stopped in ("time", "interrupted"):
+            unasked = set() if stopped else self._unasked(job, tally)
+            if not unasked and (not tally.looks or stopped in ("time", "interrupted")):
                 self._boot_again(job, tally)
                 return self._report(tally, stopped, refinements)
-            job = self._refined(job, tally, refining)
+            if unasked:
+                refining.forget()
+                job = replace(job, name=uuid4().hex, keep={}, asked=job.asked | unasked)
+            else:
+                job = self._refined(job, tally, refining)
         raise SelfCheckFailed(f"content is looked at ever anew, after {_ROUNDS} rounds")
+
+    def _unasked(self, job: Job, tally: _Tally) -> set[Question]:
+        """What boots ask of units that cuts have torn, and that not every cut was tried with."""
+        graph, cells = tally.graph, self._flash.cells
+        if not graph.told.unasked(cells, graph.asked()) - job.asked:
+            return set()
+        return graph.told.unasked(cells, graph.asked_late()) - job.asked
 
     def _refined(self, job: Job, tally: _Tally, refining: Refining) -> Job:
         """The job of the next round: what was looked at in this one is kept apart. Raises
@@ -197,6 +219,8 @@ class Search:
             options.options_at_risk,
             options.representatives,
             decays=options.decays,
+            draws=options.draws,
+            erased_values=options.erased_values,
             made_of=self._made_of,
         )
 
@@ -204,7 +228,7 @@ class Search:
         frontier = [State(state_key(self._flash, self._rest), self._flash, self._rest, Path())]
         tally.seen.add(frontier[0].key)
         try:
-            while frontier and not tally.looks:
+            while frontier and not tally.looks and not self._unasked(job, tally):
                 tally.levels.append(len(frontier))
                 frontier = self._level(job, tally, refining, frontier)
         except _Stopped as stopped:
@@ -363,6 +387,12 @@ class Search:
             heat=graph.heat_by_sector(),
             hot=dict(tally.hot),
             merged=graph.merged,
+            draws=self._options.draws,
+            enumerated=graph.enumerated,
+            erased_values=self._options.erased_values,
+            drawn=graph.told.read,
+            values_left_out=graph.told.left_out,
+            asked_late=graph.asked_late() if self._began is not None else {},
             refinements=refinements,
             checks=checks.check(graph, tally.seen, complete=complete),
             elapsed_s=time.monotonic() - self._began_s,

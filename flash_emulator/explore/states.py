@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 
 from flash_emulator.device import EmulatedFlash
+from flash_emulator.explore.contents import Question, Told
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.reads import Reads
 from flash_emulator.explore.subject import Rest, Subject
@@ -43,7 +44,9 @@ class Job:
     *name*: no other search has it. *boot_s*: how long a boot may do nothing new; *until*: when the
     search is out of time, as ``time.time()`` tells it, for other processes know no other clock.
     *keep*: see ``refining``. *opsr*: some boot reads FLASH_OPSR, so that states are told apart by
-    that, too.
+    that, too. *draws*: of each place and outcome; *asked*: what units are compared with, by boots
+    that do it later than right after the cut. *erased_values*: cut erases, too, leave what boots
+    ask for.
     *made_of*: for a certificate; empty where nobody writes one.
     """
 
@@ -61,6 +64,9 @@ class Job:
     opsr: bool = False
     decays: tuple[Decay, ...] = ()
     keep: Keep = field(default_factory=dict)
+    draws: int = 1
+    asked: frozenset[Question] = frozenset()
+    erased_values: bool = False
     made_of: Fingerprints = field(default_factory=dict)
 
     def represented(self, flash: EmulatedFlash) -> EmulatedFlash:
@@ -80,6 +86,7 @@ class Edge:
     cut: Cut
     merged: bool
     unknown: tuple[Span, ...] = ()
+    units: tuple[int, int] = (0, 0)  # that the cut may have torn: first, behind the last
 
 
 @dataclass(slots=True)
@@ -95,6 +102,7 @@ class Segment:
     next: Node | None = None
     end: str = ""  # the subject's word; where the run went to its end
     violation: tuple[str, str] | None = None
+    asked: set[Question] = field(default_factory=set)  # what units were compared with
     trace: str = ""  # of the violation, where the subject raised it; no part of the digest
 
     def digest(self) -> bytes:
@@ -129,6 +137,7 @@ class Expansion:
     left_out: bool = False  # units that it looked at are not flipped in every combination
     looked: Look = frozenset()  # somebody looked at what had been taken for unknown before
     dissolved: set[Key] = field(default_factory=set)  # states that ``Job.keep`` has kept from being
+    told: Told = field(default_factory=Told)  # what was told apart, of the cuts in it
 
 
 def state_key(flash: EmulatedFlash, rest: Rest) -> Key:

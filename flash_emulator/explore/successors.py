@@ -17,11 +17,12 @@ wrong in the next, and right again after that. That is more than the silicon's m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from flash_emulator.device import EmulatedFlash
+from flash_emulator.explore.contents import DRAWN, TORN, Cutting, Question, Told, Words
 from flash_emulator.explore.path import Cut
 from flash_emulator.explore.side_by_side import CutNeverFired, Pair, Sample
 from flash_emulator.explore.states import Job, Key, Span, state_key
@@ -43,13 +44,14 @@ class Look:
     *seen*: unknown content that it looked at, and where it ended therefore; *wanted*: what it only
     compared that with. *dead*: what it erased
     and had not looked at before. *compared*: units that it erased too, and of which it only found
-    out that they do not hold what it wanted.
+    out that they do not hold what it wanted. *asked*: all that it compared units with.
     """
 
     seen: Span | None = None
     dead: tuple[Span, ...] = ()
     compared: Mapping[int, NotHeld] = field(default_factory=dict)
     wanted: Slice | None = None
+    asked: frozenset[Question] = frozenset()
 
 
 def both_of(looks: Iterable[Look], unit: int) -> Look:
@@ -74,7 +76,7 @@ def _common(one: Look, other: Look, unit: int) -> Look:
         for index in {**one.compared, **other.compared}
         if _erased_by(one, index, unit) and _erased_by(other, index, unit)
     }
-    return Look(None, dead, compared)
+    return Look(None, dead, compared, None, one.asked | other.asked)
 
 
 def _erased_by(look: Look, index: int, unit: int) -> bool:
@@ -86,6 +88,24 @@ def covers(spans: Iterable[Span], at: int) -> bool:
 
 
 Looks = Callable[[EmulatedFlash, Rest, Key], Look]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What boots make of a cut, as far as *flash* tells, which stands for all that they do not.
+
+    *alike*: outcomes that it stands for; *asked*: what units of it never hold, though boots ask for
+    it. *is_read*: some boot looks at more than whether a unit holds something.
+    """
+
+    flash: EmulatedFlash
+    alike: tuple[Outcome, ...] = ()
+    asked: tuple[Question, ...] = ()
+    is_read: bool = False
+
+
+def _itself(flash: EmulatedFlash) -> EmulatedFlash:
+    return flash
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +126,8 @@ class Successor:
 class Successors:
     """Of what *flash* is about to do. *ways*: what survives beside it, by how power comes back.
 
-    *sample* is offered every state for which a representative is booted. *dissolved* are states
-    that would have come of it, but for ``Job.keep``.
+    *sample* is offered every state for which a representative is booted; *told* is what was told
+    apart. *dissolved* are states that would have come of it, but for ``Job.keep``.
     """
 
     job: Job
@@ -117,6 +137,7 @@ class Successors:
     sample: Sample
     decay: Decay | None = None
     dissolved: set[Key] = field(default_factory=set)
+    told: Told = field(default_factory=Told)
 
     def of(self, operation: Operation) -> Iterator[Successor]:
         """Of all cuts in *operation*, and of them again with each decay that is asked for."""
@@ -146,8 +167,8 @@ class Successors:
         """A cut of a program that corrupts the option bytes: once for all its units, for whatever
         they are left with, nobody sees it."""
         if operation.kind == "program":
-            twin = self._cut(operation, 0, Outcome.TORN, spoils_options=True)
-            yield from self._ways(twin, 1, Outcome.TORN, spoils_options=True)
+            cut = Cut(1, Outcome.TORN, spoils_options=True)
+            yield from self._ways(self._cut(operation, 0, cut), cut)
 
     def still(self) -> Iterator[Successor]:
         """Power goes while no operation is under way."""
@@ -159,7 +180,7 @@ class Successors:
         twin = self._decayed()
         if self.job.merge:
             twin.cells.fade()
-        yield from self._ways(twin, 0, Outcome.BEFORE)
+        yield from self._ways(twin, Cut())
 
     def each(self, operation: Operation | None) -> Iterator[Successor]:
         """Every cut by itself, with nothing taken for unknown; but as the search has it otherwise:
@@ -181,7 +202,7 @@ class Successors:
         seen = self._seen_of(operation, begin, end) if end - begin > _FEW else range(begin, end)
         if seen is None:
             merged = self._unknown(operation, begin, end)
-            yield from self._ways(merged, begin + 1, self.job.outcomes[0], merged=True)
+            yield from self._ways(merged, Cut(begin + 1, self.job.outcomes[0]), merged=True)
             return
         if seen.start > begin:
             yield from self._program(operation, begin, seen.start)
@@ -222,21 +243,22 @@ class Successors:
             unknown = self._unknown(operation, unit, unit + 1)
             at = operation.address - self.flash.part.base + unit * self.flash.part.program_unit
             span = (at, at + self.flash.part.program_unit)
-            outcomes = yield from self._never(operation, unit, outcomes, unknown, span)
-            yield from self._unit(operation, unit, outcomes)
+            found = self._compared(operation, unit, outcomes, unknown, span)
+            yield from self._alike(unit, found)
+            yield from self._unit(operation, unit, outcomes, found)
 
-    def _never(
+    def _compared(
         self,
         operation: Operation,
         unit: int,
         outcomes: tuple[Outcome, ...],
         unknown: EmulatedFlash,
         span: Span,
-    ) -> Generator[Successor, None, tuple[Outcome, ...]]:
-        """One state for all outcomes that boots cannot tell from one another.
+    ) -> Compared:
+        """Which outcomes boots cannot tell from one another.
 
-        *unknown*: with nothing known of *span*. Where boots look at one unit of it only to compare
-        it with something, those outcomes are one that will never hold that. Returns the others.
+        *unknown*: with nothing known of *span*. Where boots look at units of it only to compare
+        them with something, those outcomes are one that will never hold that.
         """
         twin = unknown
         asked: dict[int, set[Slice]] = {}
@@ -249,25 +271,44 @@ class Successors:
             twin = twin.fork()
             twin.cells.exclude(index, frozenset(asked[index]))
         else:
-            return outcomes
-        if look is not None or self._must_look(span) or self._kept(twin, span):
-            return outcomes
-        alike = tuple(o for o in outcomes if self._never_holds(operation, unit, o, asked))
-        if alike:
-            yield from self._ways(twin, unit + 1, alike[0], merged=len(alike) > 1)
-        return tuple(o for o in outcomes if o not in alike)
+            return Compared(twin)
+        if look is not None or self._must_look(span):
+            return Compared(twin, is_read=True)
+        if self._kept(twin, span):
+            return Compared(twin)
+        questions = tuple((index, one) for index in sorted(asked) for one in sorted(asked[index]))
+        alike = tuple(o for o in outcomes if self._never_holds(operation, unit, o, questions))
+        return Compared(twin, alike, questions)
+
+    def _alike(self, unit: int, found: Compared) -> Iterator[Successor]:
+        """One state for all outcomes that are alike."""
+        if found.alike:
+            cut = Cut(unit + 1, found.alike[0])
+            yield from self._ways(found.flash, cut, merged=len(found.alike) > 1)
 
     def _never_holds(
-        self, operation: Operation, unit: int, outcome: Outcome, asked: Mapping[int, set[Slice]]
+        self, operation: Operation, unit: int, outcome: Outcome, asked: Sequence[Question]
     ) -> bool:
-        if not asked:
-            return True
-        questions = [(index, one) for index in asked for one in asked[index]]
+        return not any(
+            self._may_hold(operation, unit, outcome, draw, asked) for draw in self._draws(outcome)
+        )
+
+    def _may_hold(
+        self,
+        operation: Operation,
+        unit: int,
+        outcome: Outcome,
+        draw: int,
+        asked: Sequence[Question],
+    ) -> bool:
         if operation.kind == "erase":
-            may = partial(may_hold_after_erase, self._decayed(), operation.address)
-            return not any(may(index, outcome, one) for index, one in questions)
-        cut = self._cut(operation, unit, outcome)
-        return not any(may_hold(cut.cells, index, one) for index, one in questions)
+            at = self._decayed(), operation.address
+            return any(may_hold_after_erase(*at, index, outcome, o, draw) for index, o in asked)
+        cut = self._cut(operation, unit, Cut(1, outcome, draw=draw))
+        return any(may_hold(cut.cells, index, one) for index, one in asked)
+
+    def _draws(self, outcome: Outcome) -> range:
+        return range(self.job.draws if outcome in DRAWN else 1)
 
     def _first_look(self, flash: EmulatedFlash, span: Span) -> Look | None:
         """The first that boots in any of the ways look at within *span*."""
@@ -280,11 +321,89 @@ class Successors:
         return None
 
     def _unit(
-        self, operation: Operation, unit: int, outcomes: tuple[Outcome, ...]
+        self,
+        operation: Operation,
+        unit: int,
+        outcomes: tuple[Outcome, ...],
+        found: Compared | None = None,
+        seen: Span | None = None,
     ) -> Iterator[Successor]:
+        """Each outcome and draw by itself, but for those that are *found* alike; and all that boots
+        ask units for. Of an erase only what is *seen* of it is told apart, where that is said."""
+        found = found or Compared(self.flash)
+        span, unit_size = self._span_of(operation, unit), self.flash.part.program_unit
+        known = self._within(self.job.asked, span)
+        shaped = partial(self._seen_only, span=span, seen=seen) if seen else _itself
         for outcome in outcomes:
-            twin = self._cut(operation, unit, outcome)
-            yield from self._ways(twin, unit + 1, outcome)
+            is_alike = outcome in found.alike
+            self.told.read += found.is_read and outcome in TORN
+            for draw in self._draws(outcome) if not is_alike or outcome in TORN else ():
+                cut = Cut(unit + 1, outcome, draw=draw)
+                cutting = Cutting(
+                    operation,
+                    outcome,
+                    self._decayed().cells,
+                    partial(self._left, operation, unit, cut),
+                    shaped,
+                    partial(self._asked, span=span),
+                    self._new_word(operation, unit),
+                    range(span[0] // unit_size, span[1] // unit_size),
+                    self.job.erased_values,
+                )
+                first = (*found.asked, *known) if is_alike else None
+                for words, twin in cutting.contents(self.told, first):
+                    yield from self._ways(twin, replace(cut, words=tuple(sorted(words.items()))))
+
+    def _left(self, operation: Operation, unit: int, cut: Cut, words: Words) -> EmulatedFlash:
+        return self._cut(operation, unit, replace(cut, words=tuple(words.items())))
+
+    def _span_of(self, operation: Operation, unit: int) -> Span:
+        """What a cut of that unit touches."""
+        part, size = self.flash.part, self.flash.part.program_unit
+        match operation.kind:
+            case "program":
+                at = self.flash.array_offset(operation.address) + unit * size
+                return at, at + size
+            case "erase":
+                at = self.flash.array_offset(operation.address)
+                return at, at + part.sector_starts[at]
+            case "bank erase":
+                at = self.flash.array_offset(operation.address)
+                return at, at + part.bank_size
+            case "mass erase":
+                return 0, part.size
+        return 0, 0
+
+    def units_of(self, operation: Operation | None, cut: Cut) -> tuple[int, int]:
+        """Units of which the next boot was asked what it compares them with."""
+        if operation is None or not self.job.merge or not cut.operation:
+            return 0, 0
+        low, high = self._span_of(operation, cut.operation - 1)
+        unit = self.flash.part.program_unit
+        return low // unit, high // unit
+
+    def _new_word(self, operation: Operation, unit: int) -> int:
+        cells, size = self.flash.cells, self.flash.part.program_unit
+        if operation.kind != "program":
+            return (1 << cells.word_bits) - 1
+        data = int.from_bytes(operation.data[unit * size : (unit + 1) * size], "little")
+        return cells.code.encode(data) if cells.code else data
+
+    def _asked(self, flash: EmulatedFlash, span: Span) -> set[Question]:
+        """What boots compare units of *span* with: the next one; of others what is known."""
+        found = set(self.job.asked)
+        if self.job.merge:
+            self._drop_opsr(flash)
+            for _, rest in self.ways:
+                here = self.job.subject.returned(flash, rest)
+                found |= self.looks(here, rest, state_key(here, rest)).asked
+        return self._within(found, span)
+
+    def _within(self, asked: Iterable[Question], span: Span) -> set[Question]:
+        return {question for question in asked if self._is_within(question[0], span)}
+
+    def _is_within(self, index: int, span: Span) -> bool:
+        return span[0] <= index * self.flash.part.program_unit < span[1]
 
     # --- erases
 
@@ -295,14 +414,14 @@ class Successors:
         merged = self._decayed()
         merged.forget(operation.address, span[1] - span[0])
         merged.cells.fade()
-        outcomes = yield from self._never(operation, 0, self.job.outcomes, merged, span)
-        if not outcomes:
+        found = self._compared(operation, 0, self.job.outcomes, merged, span)
+        yield from self._alike(0, found)
+        outcomes = self.job.outcomes
+        if set(outcomes) == set(found.alike) and not found.asked:
             return
         seen = self._must_look(span) or self._looked_at(merged, span)
         seen = seen or self._kept(merged, span) or span
-        for outcome in outcomes:
-            twin = self._seen_only(self._cut(operation, 0, outcome), span, seen)
-            yield from self._ways(twin, 1, outcome)
+        yield from self._unit(operation, 0, outcomes, found, seen)
 
     def _seen_only(self, flash: EmulatedFlash, span: Span, seen: Span) -> EmulatedFlash:
         """*flash* with what nobody looks at unknown; where somebody does is found by trying."""
@@ -332,39 +451,36 @@ class Successors:
             twin.decay(self.decay)
         return twin
 
-    def _cut(
-        self, operation: Operation, unit: int, outcome: Outcome, *, spoils_options: bool = False
-    ) -> EmulatedFlash:
-        """A twin that loses power in this unit of the operation."""
+    def _cut(self, operation: Operation, unit: int, cut: Cut) -> EmulatedFlash:
+        """A twin that loses power in this unit of the operation, as *cut* says."""
         beat()
         twin = self.flash.alone()
-        twin.supply = CutAt(unit + 1, outcome, spoils_options=spoils_options, decay=self.decay)
+        twin.supply = CutAt(
+            unit + 1,
+            cut.outcome,
+            spoils_options=cut.spoils_options,
+            decay=self.decay,
+            draw=cut.draw,
+            words=dict(cut.words),
+        )
         try:
             twin.repeat(operation)
         except PowerLoss:
             if self.job.merge:
                 twin.cells.fade()
             return twin
-        raise CutNeverFired(f"{operation}: unit {unit}, outcome {outcome}")
+        raise CutNeverFired(f"{operation}: unit {unit}, {cut}")
 
-    def _ways(
-        self,
-        flash: EmulatedFlash,
-        operation: int,
-        outcome: Outcome,
-        *,
-        merged: bool = False,
-        spoils_options: bool = False,
-    ) -> Iterator[Successor]:
+    def _ways(self, flash: EmulatedFlash, cut: Cut, *, merged: bool = False) -> Iterator[Successor]:
         self._drop_opsr(flash)
         standing = self.job.represented(flash)
         for way, rest in self.ways:
-            cut = Cut(operation, outcome, way=way, spoils_options=spoils_options, decay=self.decay)
+            here = replace(cut, way=way, decay=self.decay)
             if standing is not flash:
-                self.sample.offer(Pair(state_key(flash, rest), flash, standing, rest, cut))
+                self.sample.offer(Pair(state_key(flash, rest), flash, standing, rest, here))
             returned = self.job.subject.returned(standing, rest)
             twin, key = self._without_dead(returned, rest)
-            yield Successor(key, twin, rest, cut, merged)
+            yield Successor(key, twin, rest, here, merged)
 
     def _drop_opsr(self, flash: EmulatedFlash) -> None:
         """What FLASH_OPSR says is unknown as long as no boot reads it: each cut has its own."""

@@ -163,6 +163,18 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
     help="Boot every state, also where the journal takes another one for as good. Slower.",
 )
 @click.option(
+    "--draws",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Random contents of each torn place and outcome.",
+)
+@click.option(
+    "--erased-values",
+    is_flag=True,
+    help="Let cut erases, too, leave every value that is compared with. Some ten times slower.",
+)
+@click.option(
     "--options-at-risk",
     is_flag=True,
     help="Let a cut plain write corrupt option bytes, too: F4, F7, one unconfirmed report.",
@@ -261,6 +273,8 @@ def _request(
     time_s: float | None,
     brute_force: bool,
     no_representatives: bool,
+    draws: int,
+    erased_values: bool,
     seed: int,
     options_at_risk: bool,
     decays: tuple[str, ...],
@@ -282,6 +296,8 @@ def _request(
         representatives=not (brute_force or no_representatives),
         options_at_risk=options_at_risk,
         decays=tuple(each for each in Decay if each in decays or "all" in decays),
+        draws=draws,
+        erased_values=erased_values,
     )
     return Request(image=image, seed=seed, options=options, **given)
 

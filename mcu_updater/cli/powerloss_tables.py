@@ -32,7 +32,7 @@ def show_results(campaign: Campaign) -> None:
         for line in _narrow(campaign):
             click.echo(line)
     for result in campaign.results:
-        if result.report is not None and result.report.rests_on:
+        if result.report is not None:
             click.echo(f"{result.name}: {result.words}")
     for line in findings(campaign):
         click.echo(line)

@@ -108,25 +108,31 @@ def test_both_agree_on_real_geometries(name: str) -> None:
 # --- devices that are wrong
 
 
-def torn_moves_another(cells: Cells, unit: int, new: int, outcome: Outcome, dice: Any) -> None:
+def torn_moves_another(
+    cells: Cells, unit: int, new: int, outcome: Outcome, dice: Any, *given: Any
+) -> None:
     """A cell that does not move goes from 0 to 1."""
-    RIGHT(cells, unit, new, outcome, dice)
+    RIGHT(cells, unit, new, outcome, dice, *given)
     raw = cuts.held(cells, unit)
     cells.set_word(unit, replace(raw, word=raw.word | ~raw.word & -~raw.word))
 
 
-def weak_leaves_one(cells: Cells, unit: int, new: int, outcome: Outcome, dice: Any) -> None:
+def weak_leaves_one(
+    cells: Cells, unit: int, new: int, outcome: Outcome, dice: Any, *given: Any
+) -> None:
     old = cuts.held(cells, unit)
-    RIGHT(cells, unit, new, outcome, dice)
+    RIGHT(cells, unit, new, outcome, dice, *given)
     if outcome is Outcome.WEAK:
         moved = old.word & ~cells.word(unit)
         raw = cuts.held(cells, unit)
         cells.set_word(unit, replace(raw, word=raw.word | moved & -moved))
 
 
-def strong_for_weak(cells: Cells, unit: int, new: int, outcome: Outcome, dice: Any) -> None:
+def strong_for_weak(
+    cells: Cells, unit: int, new: int, outcome: Outcome, dice: Any, *given: Any
+) -> None:
     """All cells have moved, and none is weak."""
-    RIGHT(cells, unit, new, outcome, dice)
+    RIGHT(cells, unit, new, outcome, dice, *given)
     if outcome is Outcome.WEAK:
         cells.set_word(unit, RawUnit(cells.word(unit)))
 

@@ -68,7 +68,7 @@ def verdict(**fields: Any) -> Verdict:
     world = {"part": "STM32L476xG", "strategy": "remap"}
     known: dict[str, Any] = {"checked": 9, "states": 9, "cuts": 1, "violations": 0, "kinds": ()}
     known |= {"world": world, "subject": "s", "seed": "0", "represents": True, "left_out": 0}
-    known |= {"replayed": 0, "compared": 0}
+    known |= {"replayed": 0, "compared": 0, "draws": 1, "erased_values": False}
     known |= {"outcomes": tuple(Outcome), "readings": tuple(Reading), "head": "0f"}
     return Verdict(**{**known, **fields})
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flash_emulator import EmulatedFlash
+from flash_emulator.ecc import Verdict
 from flash_emulator.possible import may_hold
 from mcu_updater.journal import (
     END_MARK,
@@ -13,6 +14,7 @@ from mcu_updater.journal import (
     Record,
     Snapshot,
     checkpoint_offset,
+    decode_header,
     record_bytes,
     record_offset,
     record_size,
@@ -62,7 +64,26 @@ def is_stuck(flash: EmulatedFlash, trailer: Trailer) -> bool:
 
 def is_void(flash: EmulatedFlash, half: Half) -> bool:
     """Whether no reading of the half gives a header."""
-    return never_holds(flash, *end_of_header(flash, half))
+    return never_holds(flash, *end_of_header(flash, half)) or _is_no_header(flash, half)
+
+
+def _is_no_header(flash: EmulatedFlash, half: Half) -> bool:
+    """Whether a unit of the header is surely unreadable; or all surely read as they do, and what
+    they read is no header."""
+    cells, size = flash.cells, flash.part.program_unit
+    read, is_sure = bytearray(), True
+    for unit in range(half.offset // size, -(-(half.offset + HEADER_SIZE) // size)):
+        raw = None if cells.is_unknown(unit) else cells.raw(unit)
+        if cells.is_unknown(unit) or (raw is not None and (raw.metastable or any(raw.fading))):
+            is_sure = False
+        elif raw is None:
+            read += cells.peek(unit * size, size)
+        else:
+            decoded = cells.decode(raw, 0)
+            if decoded.verdict is Verdict.DETECTED:
+                return True
+            read += decoded.data.to_bytes(size, "little")
+    return is_sure and decode_header(bytes(read[:HEADER_SIZE])) is None
 
 
 def end_of_header(flash: EmulatedFlash, half: Half) -> tuple[int, bytes]:

@@ -50,8 +50,12 @@ def test_the_verdict_names_the_promise_wherever_it_is_told(tmp_path: Path) -> No
     files = ["--junit", str(junit), "--html", str(html), "--json-file", str(values)]
     done = CliRunner().invoke(command, [*_SMALL, "--scenario", "unsigned", *files])
     assert done.exit_code == 0, done.output
-    assert f"passed; rests on: {_PROMISE}" in done.output
-    assert f"passed; rests on: {_PROMISE}" in html.read_text()
+    assert f"; rests on: {_PROMISE}" in done.output
+    assert (
+        "passed; tried: 1 draw per place and outcome, and every value compared with" in done.output
+    )
+    assert f"; rests on: {_PROMISE}" in html.read_text()
+    assert "tried: 1 draw per place and outcome" in html.read_text()
     (said,) = json.loads(values.read_text())["results"][0]["report"]["rests_on"]
     assert said.startswith(_PROMISE)
     properties = ET.parse(junit).getroot().iter("property")

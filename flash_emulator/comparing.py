@@ -1,0 +1,103 @@
+"""What a boot of a search has read: bytes that tell what they are compared with.
+
+A torn unit may hold one of many words. Which of them matter is known by whoever asks: so what a
+boot gets from ``read`` is a ``bytes`` that notes every ``==``, ``!=``, ``in``, ``startswith`` and
+``endswith``, also of its slices and single bytes. Whatever else is done with it (``<``, ``struct``,
+``int.from_bytes``, a table looked up by it) is not noted: there the draws decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, SupportsIndex
+
+Tell = Callable[[], Callable[[int, bytes, bytes], object] | None]
+"""Whom to tell where in the array bytes stand, what they were read as, and what they are compared
+with. A weak reference: a table of the subject's may keep what was read longer than the device."""
+
+
+def _told(tell: Tell, offset: int, data: bytes, expected: bytes) -> None:
+    if (note := tell()) is not None:
+        note(offset, data, expected)
+
+
+class ReadBytes(bytes):
+    """Bytes at *offset* of the array. They are what ``bytes`` are, and pickle as such."""
+
+    _offset: int
+    _tell: Tell
+
+    @classmethod
+    def of(cls, data: bytes, offset: int, tell: Tell) -> ReadBytes:
+        found = cls(data)
+        found._offset, found._tell = offset, tell
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        self._compared(other)
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        self._compared(other)
+        return super().__ne__(other)
+
+    __hash__ = bytes.__hash__
+
+    def _compared(self, other: object) -> None:
+        if isinstance(other, bytes | bytearray) and len(other) == len(self):
+            _told(self._tell, self._offset, bytes(self), bytes(other))
+
+    def startswith(self, prefix: Any, *place: Any) -> bool:
+        if not place:
+            for each in prefix if isinstance(prefix, tuple) else (prefix,):
+                if len(each) <= len(self):
+                    _told(self._tell, self._offset, bytes(self)[: len(each)], bytes(each))
+        return super().startswith(prefix, *place)
+
+    def endswith(self, suffix: Any, *place: Any) -> bool:
+        if not place:
+            for each in suffix if isinstance(suffix, tuple) else (suffix,):
+                if (begin := len(self) - len(each)) >= 0:
+                    _told(self._tell, self._offset + begin, bytes(self)[begin:], bytes(each))
+        return super().endswith(suffix, *place)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        if isinstance(index, slice):
+            begin, _, step = index.indices(len(self))
+            place = self._offset + begin
+            return ReadBytes.of(found, place, self._tell) if step == 1 else found
+        return ReadByte.of(found, self._offset + range(len(self))[index], self._tell)
+
+    def __reduce__(self) -> tuple[type[bytes], tuple[bytes]]:
+        return bytes, (bytes(self),)
+
+
+class ReadByte(int):
+    """One of them."""
+
+    _offset: int
+    _tell: Tell
+
+    @classmethod
+    def of(cls, value: SupportsIndex, offset: int, tell: Tell) -> ReadByte:
+        found = cls(value)
+        found._offset, found._tell = offset, tell
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        self._compared(other)
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        self._compared(other)
+        return super().__ne__(other)
+
+    __hash__ = int.__hash__
+
+    def _compared(self, other: object) -> None:
+        if isinstance(other, int) and 0 <= other <= 0xFF:
+            _told(self._tell, self._offset, bytes([int(self)]), bytes([int(other)]))
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        return int, (int(self),)
