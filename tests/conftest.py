@@ -23,8 +23,11 @@ settings.register_profile("random", derandomize=False, database=None, **BUSY)
 settings.load_profile("ordinary")  # --hypothesis-profile overrules it
 
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell runs behind
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # processes under test get it, too
+# As a shell has it for a job behind it, and nohup: processes under test would ignore it, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_configure(config: pytest.Config) -> None:

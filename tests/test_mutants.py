@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -231,5 +232,9 @@ def test_the_command_is_the_one_that_is_shipped() -> None:
 
 
 def test_finders_are_what_a_fault_names() -> None:
-    assert finders_of(fault_of("")) == [Finder(By.COMMAND, "good --size 700 --cuts 1")]
+    fault = replace(fault_of(""), command="good --cuts 1", check="", tests=("tests/a.py", "-x"))
+    assert finders_of(fault) == [
+        Finder(By.COMMAND, "good --cuts 1"),
+        Finder(By.TESTS, "tests/a.py -x"),
+    ]
     assert (Path(ROOT) / PACKAGE).is_dir()

@@ -74,11 +74,14 @@ class Commands(click.Group):
         except click.ClickException as error:  # click itself tells it
             answers.note_complaint(error.format_message())
             answers.end(error.exit_code, "")
+            interrupts.let_pass()
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
         code = _code_of(partial(super().invoke, ctx))
-        ctx.exit(_code_of(partial(answers.end, code, exits.MEANINGS.get(code, ""))) or code)
+        code = _code_of(partial(answers.end, code, exits.MEANINGS.get(code, ""))) or code
+        interrupts.let_pass()
+        ctx.exit(code)
 
 
 def _code_of(work: Callable[[], object]) -> int:

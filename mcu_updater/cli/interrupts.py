@@ -41,10 +41,19 @@ def raise_at_signals() -> None:
             signal.signal(number, _raiser(os.getpid()))
 
 
+def let_pass() -> None:
+    """How the command ended has been said, and the process is about to leave with that code: a
+    signal has nothing to end any more."""
+    for number in start.SIGNALS:
+        if getattr(signal.getsignal(number), "raises_interrupted", False):
+            signal.signal(number, signal.SIG_IGN)
+
+
 def _raiser(owner: int) -> Callable[[int, FrameType | None], None]:
     def handle(number: int, _: FrameType | None) -> None:
         if os.getpid() != owner:  # a child that was forked has nothing to put away
             os._exit(128 + number)
         raise Interrupted(start.WORDS[signal.Signals(number).name], 128 + number)
 
+    handle.raises_interrupted = True  # type: ignore[attr-defined]
     return handle
