@@ -6,6 +6,8 @@ STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 TESTS := tests
+# One more than processors: tests of ports and processes wait most of their time.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
 .PHONY: demo test lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
@@ -55,7 +57,7 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 pytest: $(STAMP) detools
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 random: $(STAMP) ## the tests that try random examples, with another seed; SEED=N repeats a run
 	@seed=$${SEED:-$$($(BIN)/python -c 'import secrets; print(secrets.randbits(32))')}; \
