@@ -20,6 +20,7 @@ Code of the search itself is not interrupted: it calls ``beat``.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -158,6 +159,8 @@ class watching:  # noqa: N801 - it is used as a function is
             self._watch.by_signal = True
             self._before = signal.signal(_SIGNAL, _kicked)
             self._begin_timer()
+            # Others' callbacks of the collector: Python swallows what is raised in them.
+            self._collected, gc.callbacks[:] = list(gc.callbacks), []
         _here.watch = self._watch
         _begin(self._watch)
 
@@ -167,6 +170,7 @@ class watching:  # noqa: N801 - it is used as a function is
         if self._watch.by_signal:
             assert _SIGNAL is not None
             self._end_timer()
+            gc.callbacks[:0] = self._collected
             signal.signal(_SIGNAL, self._before if self._before is not None else signal.SIG_DFL)
         if sys.gettrace() is not self._tracing:
             sys.settrace(self._tracing)

@@ -219,7 +219,7 @@ def test_an_unknown_part_is_refused() -> None:
 
 # --- a known hazard is no pass
 
-HAZARDOUS = [*TINY, "--part", "STM32U575xI"]
+HAZARDOUS = [*TINY, "--part", "STM32U575xI", "--scenario", "second"]
 
 
 @pytest.fixture(scope="module")

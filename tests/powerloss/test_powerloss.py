@@ -122,7 +122,7 @@ def test_every_scenario_survives_every_single_cut(
     """In the ordinary run with the first states that a cut leaves, of several hundred."""
     for module in ("catalogue", "signed"):
         monkeypatch.setattr(f"mcu_updater.powerloss.{module}.filler", hollow)
-    states = {} if THOROUGH else {"states": 40}
+    states = {} if THOROUGH else {"states": 15}
     report = report_of(explored(name=name, cuts=1, size=2150, **states))
     assert not report.violations
     assert report.cuts > 1000
@@ -175,12 +175,8 @@ def test_copying_is_harmless_where_the_swap_is_not() -> None:
     assert not report_of(explored("STM32U575xI", strategy=Strategy.COPY, cuts=1)).violations
 
 
-@pytest.mark.parametrize(
-    ("part", "name"),
-    [("STM32L476xG", "good"), ("STM32F103x8", "unsigned")]
-    if THOROUGH
-    else [("STM32L476xG", "unsigned")],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize(("part", "name"), [("STM32L476xG", "good"), ("STM32F103x8", "unsigned")])
 def test_brute_force_and_merging_agree(part: str, name: str) -> None:
     """Every unit told apart, against what is taken for unknown or alike: the same verdicts."""
     merged = report_of(explored(part, name, size=300, cuts=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -179,3 +180,25 @@ def test_an_exception_shows_where_it_was_raised() -> None:
 def test_a_boot_that_wants_to_leave_python_is_a_finding() -> None:
     report = explore(tiny(), hanging.leave, options=SOON)
     assert [text for _, text, _ in found(report)] == ["the boot ended in SystemExit: 3"]
+
+
+def test_callbacks_of_the_collector_do_not_swallow_it() -> None:
+    """Python drops what is raised in them; while a boot is watched there are none."""
+    seen: list[bool] = []
+
+    def callback(phase: str, info: dict[str, int]) -> None:
+        """Somebody's."""
+
+    def collect_on_and_on(_: EmulatedFlash) -> None:
+        seen.append(callback in gc.callbacks)
+        while True:
+            gc.collect(0)
+
+    gc.callbacks.append(callback)
+    try:
+        report = explore(tiny(), collect_on_and_on, options=SOON)
+        assert found(report) == [("live", TEXT, "-")]
+        assert seen and not any(seen)
+        assert callback in gc.callbacks
+    finally:
+        gc.callbacks.remove(callback)

@@ -62,7 +62,10 @@ def test_the_verdict_names_the_promise_wherever_it_is_told(tmp_path: Path) -> No
     assert [each.get("value") for each in properties if each.get("name") == "rests on"] == [said]
 
 
-@pytest.mark.parametrize("option", ["--no-representatives", "--brute-force"])
+@pytest.mark.parametrize(
+    "option",
+    ["--no-representatives", pytest.param("--brute-force", marks=pytest.mark.thorough)],
+)
 def test_without_representatives_the_verdict_rests_on_nothing(option: str) -> None:
     more = ["--scenario", "unsigned", "--size", "300", "--cuts", "1", "--json"]
     done = CliRunner().invoke(command, [*_SMALL, option, *more])
