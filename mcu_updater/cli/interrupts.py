@@ -45,7 +45,8 @@ def let_pass() -> None:
     """How the command ended has been said, and the process is about to leave with that code: a
     signal has nothing to end any more."""
     for number in start.SIGNALS:
-        if getattr(signal.getsignal(number), "raises_interrupted", False):
+        handler = signal.getsignal(number)
+        if handler is start.leave or getattr(handler, "raises_interrupted", False):
             signal.signal(number, signal.SIG_IGN)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -21,6 +22,21 @@ HEAVY = (
     "mcu_updater.board",
     "flash_emulator.device",
 )
+BEHIND_THE_LAST_WORD = """
+import os, signal, sys
+from mcu_updater import start
+from mcu_updater.cli import interrupts
+
+let_pass = interrupts.let_pass
+
+def and_a_signal():
+    let_pass()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+interrupts.let_pass = and_a_signal
+sys.argv = ["mcu-updater", *sys.argv[1:]]
+start.main()
+"""
 LOADED = """
 import sys
 from mcu_updater.cli.entry import cli
@@ -47,3 +63,18 @@ def test_flash_imports_nothing_that_it_does_not_use():
     loaded = done.stdout.split()
     assert "mcu_updater.stm32.flasher" in loaded
     assert [name for name in HEAVY if name in loaded] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(("part", "list", "--json"), 0), (("part", "list", "--json", "--no"), 2), (("--no",), 2)],
+)
+def test_a_signal_behind_the_last_word_changes_nothing(words, code):
+    """What was said of the exit code stays true."""
+    done = subprocess.run(
+        [sys.executable, "-c", BEHIND_THE_LAST_WORD, *words], capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stderr
+    assert "Aborted" not in done.stderr and "terminated" not in done.stderr
+    if "--json" in words:
+        assert json.loads(done.stdout.splitlines()[-1])["exit_code"] == code

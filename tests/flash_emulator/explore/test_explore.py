@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import subjects
+from compare_bootloaders import shortest
 from judges import need
 from protocols import DONE, exponential
 from subjects import installed, tiny
@@ -98,15 +99,6 @@ def without(flash: EmulatedFlash, units: frozenset[int]) -> bytes:
     for unit in units:
         twin.forget(BASE + unit * UNIT, UNIT)
     return twin.digest()
-
-
-def shortest(report: Report) -> dict[str, int]:
-    """Least number of cuts by the question that they violate."""
-    lengths: dict[str, int] = {}
-    for found in report.violations:
-        cuts = len(found.path.cuts)
-        lengths[found.question] = min(cuts, lengths.get(found.question, cuts))
-    return lengths
 
 
 @pytest.mark.parametrize("ecc", [True, False])

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from brute_force import brute_force
+from compare_bootloaders import shortest
 from tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units
 
 from flash_emulator import EmulatedFlash, FlashError, ProgramError
@@ -22,7 +23,6 @@ from flash_emulator.explore import (
     Limits,
     Nothing,
     Options,
-    Report,
     Rest,
     Search,
     SelfCheckFailed,
@@ -51,14 +51,6 @@ def quiet(flash: EmulatedFlash, address: int) -> bytes:
         return flash.read(address, UNIT)
     except FlashError:
         return b"unreadable"
-
-
-def shortest(report: Report) -> dict[str, int]:
-    lengths: dict[str, int] = {}
-    for found in report.violations:
-        cuts = len(found.path.cuts)
-        lengths[found.question] = min(cuts, lengths.get(found.question, cuts))
-    return lengths
 
 
 def nothing(_: EmulatedFlash) -> None:
