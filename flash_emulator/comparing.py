@@ -9,7 +9,7 @@ boot gets from ``read`` is a ``bytes`` that notes every ``==``, ``!=``, ``in``, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, SupportsIndex
+from typing import Any, Self
 
 Tell = Callable[[], Callable[[int, bytes, bytes], object] | None]
 """Whom to tell where in the array bytes stand, what they were read as, and what they are compared
@@ -21,15 +21,15 @@ def _told(tell: Tell, offset: int, data: bytes, expected: bytes) -> None:
         note(offset, data, expected)
 
 
-class ReadBytes(bytes):
-    """Bytes at *offset* of the array. They are what ``bytes`` are, and pickle as such."""
+class _Noting:
+    """Notes what it is compared with. Before ``bytes`` or ``int`` in the list of bases."""
 
     _offset: int
     _tell: Tell
 
     @classmethod
-    def of(cls, data: bytes, offset: int, tell: Tell) -> ReadBytes:
-        found = cls(data)
+    def of(cls, value: Any, offset: int, tell: Tell) -> Self:
+        found = cls(value)  # type: ignore[call-arg]  # of bytes and int
         found._offset, found._tell = offset, tell
         return found
 
@@ -41,11 +41,24 @@ class ReadBytes(bytes):
         self._compared(other)
         return super().__ne__(other)
 
-    __hash__ = bytes.__hash__
-
     def _compared(self, other: object) -> None:
-        if isinstance(other, bytes | bytearray) and len(other) == len(self):
-            _told(self._tell, self._offset, bytes(self), bytes(other))
+        here, there = _as_bytes(self), _as_bytes(other)
+        alike = isinstance(self, int) is isinstance(other, int)  # else they are never equal
+        if alike and here is not None and there is not None and len(here) == len(there):
+            _told(self._tell, self._offset, here, there)
+
+
+def _as_bytes(value: object) -> bytes | None:
+    """Of bytes and of single ones; None where it is neither."""
+    if isinstance(value, int):
+        return bytes([value]) if 0 <= value <= 0xFF else None
+    return bytes(value) if isinstance(value, bytes | bytearray) else None
+
+
+class ReadBytes(_Noting, bytes):
+    """Bytes at *offset* of the array. They are what ``bytes`` are, and pickle as such."""
+
+    __hash__ = bytes.__hash__
 
     def startswith(self, prefix: Any, *place: Any) -> bool:
         if not place:
@@ -73,31 +86,10 @@ class ReadBytes(bytes):
         return bytes, (bytes(self),)
 
 
-class ReadByte(int):
+class ReadByte(_Noting, int):
     """One of them."""
 
-    _offset: int
-    _tell: Tell
-
-    @classmethod
-    def of(cls, value: SupportsIndex, offset: int, tell: Tell) -> ReadByte:
-        found = cls(value)
-        found._offset, found._tell = offset, tell
-        return found
-
-    def __eq__(self, other: object) -> bool:
-        self._compared(other)
-        return super().__eq__(other)
-
-    def __ne__(self, other: object) -> bool:
-        self._compared(other)
-        return super().__ne__(other)
-
     __hash__ = int.__hash__
-
-    def _compared(self, other: object) -> None:
-        if isinstance(other, int) and 0 <= other <= 0xFF:
-            _told(self._tell, self._offset, bytes([int(self)]), bytes([int(other)]))
 
     def __reduce__(self) -> tuple[type[int], tuple[int]]:
         return int, (int(self),)
