@@ -17,7 +17,7 @@ from brute_force import brute_force
 from compare_bootloaders import shortest
 from tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units
 
-from flash_emulator import EmulatedFlash, FlashError, ProgramError
+from flash_emulator import EmulatedFlash, FlashError, Outcome, ProgramError
 from flash_emulator.explore import (
     FunctionSubject,
     Limits,
@@ -71,6 +71,8 @@ def found(flash: EmulatedFlash, boot: Boot, verdict: Boot = nothing) -> dict[str
 
 
 BRUTE = replace(ALL, merge=False)
+STEADY = replace(ALL, outcomes=(Outcome.BEFORE, Outcome.TORN, Outcome.AFTER))
+"""Nothing is metastable, so boots differ in nothing but what a test is about."""
 
 
 # --- looks that nobody notices
@@ -290,6 +292,7 @@ def forgets_what_it_loaded(flash: EmulatedFlash) -> Iterator[object]:
 def test_options_that_are_loaded_are_part_of_a_point() -> None:
     flash = EmulatedFlash(part(options=BFB2))
     assert found(flash, forgets_what_it_loaded)["safe"] == 1
+    assert shortest(explore(flash, forgets_what_it_loaded, options=STEADY))["safe"] == 1
 
 
 def maps_and_asks(flash: EmulatedFlash) -> Iterator[object]:
@@ -308,6 +311,7 @@ def maps_and_asks(flash: EmulatedFlash) -> Iterator[object]:
 
 def test_what_is_under_way_is_part_of_a_point() -> None:
     assert found(EmulatedFlash(part()), maps_and_asks)["safe"] == 1
+    assert shortest(explore(EmulatedFlash(part()), maps_and_asks, options=STEADY))["safe"] == 1
 
 
 def after_a_point(ask: Boot) -> Boot:
