@@ -18,6 +18,10 @@ def address_text(address: int) -> str:
     return f"0x{address >> 16:04X}_{address & 0xFFFF:04X}"
 
 
+class InternalError(Exception):
+    """A fault of this program, whatever it was given: nobody but its authors can mend it."""
+
+
 class UpdaterError(Exception):
     """Base of all errors that a user may see. Fields are public; the message is made from them."""
 

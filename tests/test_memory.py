@@ -51,27 +51,21 @@ class Run:
         return self.events[events:], self.operations[operations:]
 
 
-def watch(board: Board) -> list[Updater]:
-    """The updaters that *board* makes from now on; the list grows."""
-    made: list[Updater] = []
-    make = board._application
-
-    def noted(*args: Any) -> Updater:
-        made.append(make(*args))
-        return made[-1]
-
-    board._application = noted  # type: ignore[method-assign]
-    return made
+def running(board: Board) -> Updater:
+    """The application that runs on *board*."""
+    assert board._mcu is not None
+    assert board._mcu._updater is not None
+    return board._mcu._updater
 
 
 def observed(board: Board, trial: Trial) -> Run:
     """Run *board* to its end."""
     board.device.trace = Trace()
-    updaters, run = watch(board), Run()
+    run = Run()
     for event in board.run(trial=trial):
         if is_boundary(event):
             device = board.device
-            memories = updaters[-1].memory(), board.module.memory(board.clock.now_s())
+            memories = board.memory(), board.module.memory(board.clock.now_s())
             key = (device.digest(), device.mapped_bank, *memories)
             run.marks.append((key, len(run.events), len(device.trace)))
         run.events.append(event)
@@ -154,11 +148,10 @@ def test_what_is_equal_at_a_boundary_goes_on_alike(
 def updater() -> Updater:
     """One that has been stopped in the middle of its package."""
     board = worlds.board("hex")
-    made = watch(board)
     for event in board.run():
         if isinstance(event, Progress) and event.work is Work.PROGRAM:
             break
-    return made[-1]
+    return running(board)
 
 
 PLAN = PlanOffered("STM32", "", "2.0.0", 30, -113, 4500)

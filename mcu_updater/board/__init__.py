@@ -5,7 +5,7 @@ Protocols of ``flash.py``, ``ports.py`` and ``ota.py``, and would run on silicon
 """
 
 from mcu_updater.board.attachment import Attachment, RealTimeClock
-from mcu_updater.board.board import Board, Trial, TrialCrash
+from mcu_updater.board.board import Board, Trial
 from mcu_updater.board.file import load_board, save_board
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Board",
     "RealTimeClock",
     "Trial",
-    "TrialCrash",
     "load_board",
     "save_board",
 ]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import replace
 from enum import StrEnum
 
 from flash_emulator import EmulatedFlash, Part, PowerSupply, SteadySupply, VirtualClock
-from mcu_updater.admission import ADMIT_ALL, Admission
-from mcu_updater.bank import NAMES, Bank, open_banks, open_execution
+from mcu_updater.bank import Bank, open_banks, open_execution
 from mcu_updater.board.attachment import PACKAGE_PER_SLOT, Attachment, RealTimeClock
 from mcu_updater.board.layout import factory_image, layout_of, vector_table
 from mcu_updater.board.strategies import default_strategy
-from mcu_updater.board.switch import start as start_boot
-from mcu_updater.board.switch import switch_of
+from mcu_updater.board.switch import EmulatedChip, switch_of
 from mcu_updater.boot import ATTEMPTS, Decision, ResetCause
-from mcu_updater.errors import ImageRejected, UsageError, VerificationFailed
-from mcu_updater.events import Booted, Event, Problem
+from mcu_updater.core.mcu import ApplicationStopped, Firmware, Mcu, Surroundings, start
+from mcu_updater.errors import ImageRejected, UsageError
+from mcu_updater.events import Event
 from mcu_updater.journal import COMPONENT_SIZE, VERSION_SIZE, Phase, Snapshot
 from mcu_updater.journal import Package as PackageIdentity
 from mcu_updater.loader import Loader
@@ -34,9 +33,7 @@ from mcu_updater.slot import CopyLayout
 from mcu_updater.strategy import Strategy
 from mcu_updater.tend import TendedFlash
 from mcu_updater.trust import Place, Trust
-from mcu_updater.updater import Outcome, Policy, Result, Updater
-
-MOST_STARTS = 32  # of the MCU in one session; more is a loop that nobody wants to watch
+from mcu_updater.updater import Policy, Result
 
 
 class Trial(StrEnum):
@@ -46,14 +43,6 @@ class Trial(StrEnum):
     FAIL = "fail"  # its self-test says no
     CRASH = "crash"  # it never gets to a verdict: the watchdog bites
     NEVER = "never"  # it runs and never gives a verdict, until somebody resets the device
-
-
-class TrialCrash(Exception):
-    """The trial image died; the watchdog will reset the MCU."""
-
-
-class TrialSilent(Exception):
-    """The trial image ran and gave no verdict; the MCU is reset."""
 
 
 class Board:
@@ -91,7 +80,7 @@ class Board:
         self.trust: Trust | None = None  # the application's: whose images it takes
         self.boot_trust: Trust | None = None  # the bootloader's: whose images it runs
         self._result: Result | None = None
-        self._updater: Updater | None = None  # of the start at hand
+        self._mcu: Mcu | None = None  # of the session at hand
         self._links: list[AtClient] = []  # one for each start of the MCU
 
     @classmethod
@@ -182,98 +171,68 @@ class Board:
         supply: PowerSupply | None = None,
         trial: Trial = Trial.PASS,
         attempts: int = ATTEMPTS,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, Result]:
         """Power on; boot, run the application, and again after every reset, until it is done.
 
-        Afterwards ``result`` says how it ended. Raises PowerLoss where the MCU's *supply* cuts
-        (None: it never does), and what ``Updater.run`` raises.
+        Returns how it ended, as ``result`` says afterwards. Raises PowerLoss where the MCU's
+        *supply* cuts (None: it never does), and what ``Mcu.session`` raises.
         """
         self.device.supply = supply or SteadySupply()
         self.device.power_on()
         self.module.power_on(self.clock.now_s())
-        yield from self.start(ResetCause.POWER, policy, trial=trial, attempts=attempts)
+        return (yield from self.start(ResetCause.POWER, policy, trial=trial, attempts=attempts))
 
     def start(
         self,
-        cause: ResetCause | None,
+        cause: ResetCause,
         policy: Policy | None = None,
         *,
         trial: Trial = Trial.PASS,
         attempts: int = ATTEMPTS,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, Result]:
         """``run`` for a device that has power already, and starts because of *cause*."""
         policy = policy or Policy(component=self.component)
-        policy = replace(policy, part=policy.part or self.part.name)
-        starts = 0
-        while cause is not None:
-            starts += 1
-            if starts > MOST_STARTS:
-                raise VerificationFailed("the MCU does not come to rest", found=f"{starts} starts")
-            cause = yield from self._start(cause, policy, trial, attempts)
-
-    def _start(
-        self, cause: ResetCause, policy: Policy, trial: Trial, attempts: int
-    ) -> Generator[Event, None, ResetCause | None]:
-        """One start of the MCU. Returns the cause of the next one, or None when all is done."""
-        cause = cause if self.tells_cause else ResetCause.UNKNOWN
-        decision = start_boot(
-            self.device, self.strategy, self.layout, cause, attempts, self.boot_trust
+        firmware = Firmware(
+            replace(policy, part=policy.part or self.part.name),
+            lambda: _self_test(trial),
+            attempts,
+            self.trust,
+            self.boot_trust,
+            self.tells_cause,
         )
-        yield self._booted(decision, cause)
-        updater = self._updater = self._application(decision, policy, trial)
-        try:
-            yield from updater.run()
-        except TrialSilent:
-            yield Problem("the trial image gives no verdict; somebody resets the MCU")
-            self.device.reset()
-            return ResetCause.SOFTWARE
-        except TrialCrash:
-            yield Problem("the trial image hangs; the watchdog resets the MCU")
-            self.device.reset()
-            return ResetCause.WATCHDOG
-        if updater.result.outcome is Outcome.RESET:
-            self.device.reset()
-            return ResetCause.SOFTWARE
-        self._result = updater.result
-        return None
+        mcu = self._mcu = Mcu(self._chip(self.device), firmware, self._connect)
+        self._result = yield from mcu.session(cause)
+        return self._result
 
-    def _booted(self, decision: Decision, cause: ResetCause) -> Booted:
-        if decision.bank is None:
-            raise VerificationFailed(
-                "nothing can be booted", where=self.part.name, found="; ".join(decision.reasons)
-            )
-        name = NAMES[decision.bank]
-        return Booted(name, decision.version, decision.mode, cause, decision.reasons)
+    def _chip(self, device: EmulatedFlash) -> EmulatedChip:
+        return EmulatedChip(device, self.strategy, self.layout)
 
     def memory(self) -> Hashable:
         """See ``Updater.memory``; of the application that runs."""
-        return None if self._updater is None else self._updater.memory()
+        return None if self._mcu is None else self._mcu.memory()
 
-    def _application(self, decision: Decision, policy: Policy, trial: Trial) -> Updater:
-        assert decision.bank is not None
-        link, banks, admission = self._attached() if self.attachment else self._on_board()
-        self._links.append(link)
-        active, inactive = banks[decision.bank], banks[1 - decision.bank]
-        return Updater(
-            active, inactive, link, policy, lambda: _self_test(trial), admission, self.trust
-        )
+    def _connect(self) -> Surroundings:
+        """The module that an application finds when it starts."""
+        return self._attached() if self.attachment else self._on_board()
 
-    def _on_board(self) -> tuple[AtClient, tuple[Bank, Bank], Admission]:
+    def _on_board(self) -> Surroundings:
         self.module.transmit()  # what the module said to a CPU in reset is lost
         dialect = replace(DEFAULT_DIALECT, max_read=self.module.options.max_read)
         pipe = ModulePipe(self.module, self.clock, on_write=self.on_write)
-        link, banks = AtClient(pipe, self.clock, dialect), self.banks()
-        largest = PACKAGE_PER_SLOT * banks[0].slot.size
-        checks = Checks(link, max_package=largest) if self.checks_limits else ADMIT_ALL
-        return link, banks, checks
+        link = AtClient(pipe, self.clock, dialect)
+        self._links.append(link)
+        if not self.checks_limits:
+            return Surroundings(link)
+        largest = PACKAGE_PER_SLOT * self.banks()[0].slot.size
+        return Surroundings(link, Checks(link, max_package=largest))
 
-    def _attached(self) -> tuple[AtClient, tuple[Bank, Bank], Admission]:
+    def _attached(self) -> Surroundings:
         """The module behind the port, which is looked after while the flash is busy."""
         assert self.attachment is not None
         link = self.attachment.client()
-        switch = switch_of(self.device, self.strategy, self.layout)
-        banks = open_banks(TendedFlash(self.device, link.tend), switch, self.layout)
-        return link, banks, self.attachment.checks(link, banks[0].slot.size)
+        self._links.append(link)
+        checks = self.attachment.checks(link, self.banks()[0].slot.size)
+        return Surroundings(link, checks, TendedFlash(self.device, link.tend))
 
     @property
     def result(self) -> Result:
@@ -314,15 +273,16 @@ class Board:
         """The next start after a power-on, on a twin of the device; and the twin after it."""
         twin = self.device.fork()
         twin.power_on()
-        cause, trust = ResetCause.POWER, self.boot_trust
-        return twin, start_boot(twin, self.strategy, self.layout, cause, attempts, trust)
+        return twin, start(self._chip(twin), ResetCause.POWER, attempts, self.boot_trust)
 
 
 def _self_test(trial: Trial) -> bool:
     if trial is Trial.CRASH:
-        raise TrialCrash
+        hangs = "the trial image hangs; the watchdog resets the MCU"
+        raise ApplicationStopped(hangs, ResetCause.WATCHDOG)
     if trial is Trial.NEVER:
-        raise TrialSilent
+        silent = "the trial image gives no verdict; somebody resets the MCU"
+        raise ApplicationStopped(silent, ResetCause.SOFTWARE)
     return trial is Trial.PASS
 
 

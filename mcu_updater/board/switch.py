@@ -1,17 +1,15 @@
-"""What brings a bank to the CPU, strategy by strategy, and a start of the MCU with it."""
+"""What brings a bank to the CPU of an emulated part, strategy by strategy."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 from flash_emulator import EmulatedFlash
 from mcu_updater.board.strategies import boot_bank_option
-from mcu_updater.boot import ATTEMPTS, MOST_SWAPS, Decision, ResetCause, boot
 from mcu_updater.flash import BankSwitch
 from mcu_updater.install import Installer
 from mcu_updater.slot import AnyLayout, CopyLayout
 from mcu_updater.strategy import Strategy
-from mcu_updater.trust import Trust
 
 
 class OptionToggle:
@@ -48,38 +46,27 @@ def switch_of(device: EmulatedFlash, strategy: Strategy, layout: AnyLayout) -> B
     return OptionToggle(device) if strategy is Strategy.OPTION_TOGGLE else device
 
 
-def start(
-    device: EmulatedFlash,
-    strategy: Strategy,
-    layout: AnyLayout,
-    cause: ResetCause,
-    attempts: int = ATTEMPTS,
-    trust: Trust | None = None,
-) -> Decision:
-    """The bootloader, from a reset to the bank that runs, through the resets that it needs itself.
+@dataclass(frozen=True, slots=True)
+class EmulatedChip:
+    """*flash* of an emulated part as the MCU has it: see ``core.mcu.Chip``."""
 
-    *trust*: its own keys, if it has any.
+    flash: EmulatedFlash
+    strategy: Strategy
+    layout: AnyLayout
 
-    A cut leaves what ``boot`` says, and the next start decides anew.
-    """
-    told: tuple[str, ...] = ()
-    for swaps in range(MOST_SWAPS + 1):
-        switch = switch_of(device, strategy, layout)
-        decision = boot(device, switch, layout, cause, attempts, swaps=swaps, trust=trust)
-        told += decision.reasons
-        if not decision.needs_reset:
-            break
-        told += ("the option that maps it was programmed, and the MCU reset",)
-        restart(device)
-    assert not decision.needs_reset, "the bootloader swaps for ever"
-    if isinstance(switch, Installer) and switch.sectors_written:
-        told += (f"its image was installed: sectors written: {switch.sectors_written}",)
-    return replace(decision, reasons=told)
+    @property
+    def name(self) -> str:
+        return self.flash.part.name
 
+    def switch(self) -> BankSwitch:
+        return switch_of(self.flash, self.strategy, self.layout)
 
-def restart(device: EmulatedFlash) -> None:
-    """The reset that makes a change of options count: OBL_LAUNCH, or any reset where that does."""
-    if device.part.options.effective == "reset":
-        device.reset()
-    else:
-        device.launch_options()
+    def reset(self) -> None:
+        self.flash.reset()
+
+    def load_options(self) -> None:
+        """OBL_LAUNCH, or any reset where that does."""
+        if self.flash.part.options.effective == "reset":
+            self.flash.reset()
+        else:
+            self.flash.launch_options()

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from flash_emulator import CutAt, Part, PowerLoss, PowerSupply, SteadySupply, load_part
+from flash_emulator import CutAt, Part, PowerLoss, SteadySupply, load_part
 from mcu_updater.bank import Bank
 from mcu_updater.board import Board
 from mcu_updater.board.layout import factory_image
@@ -29,22 +29,16 @@ from mcu_updater.center.model import (
 from mcu_updater.center.reading import CenterFile
 from mcu_updater.center.rules import FOR_GOOD, Why
 from mcu_updater.center.store import Ended, Ending, Store
-from mcu_updater.center.trouble import LONGEST_OUTAGE_S, Terms, Trouble, draw
+from mcu_updater.center.trouble import LONGEST_OUTAGE_S, Cut, Terms, Trouble, draw
+from mcu_updater.core.mcu import NotAtRest, Session, until_rest
 from mcu_updater.delta import DeltaRejected, apply_delta
-from mcu_updater.errors import (
-    ImageRejected,
-    LinkError,
-    ModuleRefused,
-    PortError,
-    UpdaterError,
-    UsageError,
-)
+from mcu_updater.errors import ImageRejected, UpdaterError, UsageError
 from mcu_updater.events import Event
 from mcu_updater.image import sniff_size
 from mcu_updater.package import Wanted, open_any
 from mcu_updater.quectel.center import ComponentState
 from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.updater import Outcome, Policy
+from mcu_updater.updater import Outcome, Policy, Result
 
 MOST_SESSIONS = 60  # more is a device that never comes to rest
 AGAIN_S = 3600.0  # between two sessions: when the application asks for a plan again
@@ -189,41 +183,46 @@ class Member:
 
     def _run(self) -> None:
         cuts = iter(self.trouble.cuts)
-        while self.sessions < MOST_SESSIONS:
-            self.sessions += 1
-            cut = next(cuts, None)
-            supply: PowerSupply = SteadySupply()
-            if cut is not None:
-                supply = CutAt(cut.operation, cut.outcome)
-            try:
-                if self._session(supply) and (self._gave_up or self._rests()):
-                    return
-            except PowerLoss:
-                assert cut is not None
-                self.cuts += 1
-                if cut.module_too:
-                    self.board.cut_module()
-                self.board.clock.sleep(cut.pause_s)
-        state = ", ".join(f"{plan} {state.value}" for plan, state in self._states().items())
-        raise Dishonest(f"not at rest after {MOST_SESSIONS} sessions; the center says {state}")
-
-    def _session(self, supply: PowerSupply) -> bool:
-        """Whether it ended so that the device may be at rest."""
-        policy, clock = Policy(component=self.component), self.board.clock
+        sessions = until_rest(
+            lambda: self._session(next(cuts, None)),
+            self._is_rest,
+            most=MOST_SESSIONS,
+            unreachable=self._unreachable,
+        )
         try:
-            for event in self.board.run(policy, supply=supply, trial=self.trouble.trial):
+            for event in sessions:
                 self._digest.update(repr(event).encode())
-                self.watch(event, clock.now_us)
-        except (LinkError, ModuleRefused, PortError) as error:
-            self.error = error.message
-            clock.sleep(AFTER_ERROR_S)
-            return False
+                self.watch(event, self.board.clock.now_us)
+        except NotAtRest as error:
+            state = ", ".join(f"{plan} {state.value}" for plan, state in self._states().items())
+            raise Dishonest(f"not at rest after {error.found}; the center says {state}") from error
         except UpdaterError as error:
             raise Dishonest(f"the session ended in an error: {error.message}") from error
-        clock.sleep(AGAIN_S)
-        result = self.board.result
+
+    def _session(self, cut: Cut | None) -> Session:
+        """Until it ends, or power does."""
+        self.sessions += 1
+        policy = Policy(component=self.component)
+        supply = SteadySupply() if cut is None else CutAt(cut.operation, cut.outcome)
+        try:
+            return (yield from self.board.run(policy, supply=supply, trial=self.trouble.trial))
+        except PowerLoss:
+            assert cut is not None
+            self.cuts += 1
+            if cut.module_too:
+                self.board.cut_module()
+            self.board.clock.sleep(cut.pause_s)
+            return None
+
+    def _unreachable(self, error: UpdaterError) -> None:
+        self.error = error.message
+        self.board.clock.sleep(AFTER_ERROR_S)
+
+    def _is_rest(self, result: Result) -> bool:
+        """Whether no plan comes after a session that ended so, and none will."""
+        self.board.clock.sleep(AGAIN_S)
         if result.outcome is Outcome.NO_PLAN:
-            return True
+            return self._gave_up or self._rests()
         if result.outcome is Outcome.REFUSED:
             self._gave_up = self._refused()
             return self._gave_up

@@ -12,6 +12,7 @@ from mcu_updater.cli import look
 from mcu_updater.cli.link import BoardSaver, LinkOptions
 from mcu_updater.cli.screen import Screen
 from mcu_updater.cli.session import MOST_SESSIONS, Ending, Session, Terms
+from mcu_updater.core.mcu import NotAtRest
 from mcu_updater.errors import ImageRejected, ModuleRefused, UpdaterError
 from mcu_updater.events import Decided, Event, Progress
 from mcu_updater.host.stop import Stop, StopRequested
@@ -66,26 +67,28 @@ class AttachedSession(Session):
             port.close()
 
     def _sessions(self) -> None:
-        for _ in range(MOST_SESSIONS):
-            result = self._run()
-            if result.outcome is Outcome.UPDATED and self._runs_wanted():
-                return
-            if result.outcome is Outcome.NO_PLAN and self._wanted and self._runs_wanted():
-                self._outcome = f"already runs version {look.running(self._board).version}"
-                return
-            if result.error is not None:
-                raise result.error
-        raise ModuleRefused(
-            "the board does not get to the package asked for",
-            found=str(look.running(self._board)),
-            then=f"There were {MOST_SESSIONS} upgrades; look at the plans in the Developer Center",
-        )
-
-    def _run(self) -> Result:
         try:
-            return super()._run()
+            self._until(self._is_followed, MOST_SESSIONS)
+        except NotAtRest as error:
+            raise ModuleRefused(
+                "the board does not get to the package asked for",
+                found=str(look.running(self._board)),
+                then=f"There were {MOST_SESSIONS} upgrades; look at the plans in the Developer "
+                "Center",
+            ) from error
         except StopRequested:
             raise KeyboardInterrupt from None
+
+    def _is_followed(self, result: Result) -> bool:
+        """Whether the session that ended so was the last one. Raises what became of it else."""
+        if result.outcome is Outcome.UPDATED and self._runs_wanted():
+            return True
+        if result.outcome is Outcome.NO_PLAN and self._wanted and self._runs_wanted():
+            self._outcome = f"already runs version {look.running(self._board).version}"
+            return True
+        if result.error is not None:
+            raise result.error
+        return False
 
     def _show(self, event: Event) -> None:
         super()._show(event)

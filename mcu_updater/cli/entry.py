@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 
 from mcu_updater import start
-from mcu_updater.cli import answers, exits, interrupts, streams
+from mcu_updater.cli import answers, exits, interrupts, leaf, streams
 
 COMMANDS: Final = {
     "board": "main:board",
@@ -58,7 +58,7 @@ class Commands(click.Group):
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(f"mcu_updater.cli.{module}"), name)
-        return command
+        return leaf.note(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -15,13 +15,13 @@ from mcu_updater.bank import NAMES, open_banks
 from mcu_updater.board import Board
 from mcu_updater.board.first_install import FirstInstallation
 from mcu_updater.board.layout import layout_of
+from mcu_updater.board.rom_target import can_be_updated, part_of
 from mcu_updater.cli import names, paths, values
 from mcu_updater.cli.confirm import ask, yes_option
 from mcu_updater.cli.options import component_option
 from mcu_updater.cli.reading import package_options, read_file
 from mcu_updater.cli.signatures import signature_options, trust_of
 from mcu_updater.cli.stm32_link import Bench, opened, port_options
-from mcu_updater.cli.target import can_be_updated, part_of
 from mcu_updater.errors import ChipRefused, address_text
 from mcu_updater.journal import Snapshot
 from mcu_updater.stm32.chip import WORD

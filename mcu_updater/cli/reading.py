@@ -26,7 +26,6 @@ from mcu_updater.image.memory import FLASH, region_of
 from mcu_updater.package import Wanted, open_any
 
 _READING: Final = f"{__name__}.reading"
-_LEAF: Final = f"{__name__}.leaf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +44,7 @@ def reading() -> Reading:
     return Reading(**found)
 
 
-def leaf(meta: dict[str, Any]) -> click.Context | None:
-    """The command's own context, also after it ended; None where it reads no image."""
-    found: click.Context | None = meta.get(_LEAF)
-    return found
-
-
 def _note(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    ctx.meta[_LEAF] = ctx
     ctx.meta.setdefault(_READING, {})[str(param.name).removesuffix("_file")] = value
 
 

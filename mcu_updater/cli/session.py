@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mcu_updater.cli.exits import complain
 from mcu_updater.cli.interrupts import text_and_code
 from mcu_updater.cli.screen import Screen
 from mcu_updater.cli.switches import told
+from mcu_updater.core.mcu import NotAtRest, until_rest
 from mcu_updater.errors import ModuleRefused, PortError, UpdaterError, UsageError
 from mcu_updater.events import Event
 from mcu_updater.quectel.center import ComponentState, Plan
@@ -79,20 +80,25 @@ class Session:
             self._outcome = f"already runs version {target}"
             return
         self._board.offer(plan)
-        for _ in range(MOST_SESSIONS):
-            result = self._run()
-            done = look.is_confirmed(self._board, target)
-            if done and result.outcome in (Outcome.UPDATED, Outcome.NO_PLAN):
-                return
-            if result.outcome is Outcome.NO_PLAN:
-                raise _no_plan(self._board, plan)
-            if result.error is not None:
-                raise _earlier(result.error) if self._is_waiting(plan) else result.error
-        raise ModuleRefused(
-            "the board does not get to the version asked for",
-            expected=f"version {target} within {MOST_SESSIONS} upgrades",
-            found=str(look.running(self._board)),
-        )
+        try:
+            self._until(lambda result: self._is_upgraded(result, plan), MOST_SESSIONS)
+        except NotAtRest as error:
+            raise ModuleRefused(
+                "the board does not get to the version asked for",
+                expected=f"version {target} within {MOST_SESSIONS} upgrades",
+                found=str(look.running(self._board)),
+            ) from error
+
+    def _is_upgraded(self, result: Result, plan: Plan) -> bool:
+        """Whether the session that ended so was the last one. Raises what became of it else."""
+        done = look.is_confirmed(self._board, plan.target_version)
+        if done and result.outcome in (Outcome.UPDATED, Outcome.NO_PLAN):
+            return True
+        if result.outcome is Outcome.NO_PLAN:
+            raise _no_plan(self._board, plan)
+        if result.error is not None:
+            raise _earlier(result.error) if self._is_waiting(plan) else result.error
+        return False
 
     def _is_waiting(self, plan: Plan) -> bool:
         """The cloud has offered another plan instead."""
@@ -106,18 +112,23 @@ class Session:
         return known and idle and look.is_confirmed(self._board, version)
 
     def _boot(self) -> None:
-        result = self._run()
+        self._until(lambda _: True)
+        result = self._board.result
         if result.error is not None and result.outcome is not Outcome.NO_PLAN:
             raise result.error
 
-    def _run(self) -> Result:
-        terms = self._terms
-        for event in self._board.run(
-            terms.policy, supply=terms.cut, trial=terms.trial, attempts=terms.attempts
-        ):
+    def _until(self, is_rest: Callable[[Result], bool], most: int | None = None) -> None:
+        """Run sessions and show their events; see ``until_rest``."""
+        for event in until_rest(self._run, is_rest, most=most):
             self._show(event)
-        self._outcome = self._board.result.outcome
-        return self._board.result
+
+    def _run(self) -> Generator[Event, None, Result]:
+        terms = self._terms
+        result = yield from self._board.run(
+            terms.policy, supply=terms.cut, trial=terms.trial, attempts=terms.attempts
+        )
+        self._outcome = result.outcome
+        return result
 
     def _show(self, event: Event) -> None:
         self._screen.event(event, self._elapsed_us())

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import click
 
-from mcu_updater.cli.reading import leaf
+from mcu_updater.cli.leaf import leaf
+from mcu_updater.core.mcu import NothingBoots
 from mcu_updater.errors import UpdaterError
 from mcu_updater.image import Allow, Rule
 
@@ -31,6 +32,10 @@ _OF_ALLOW: Final = {
     Allow.VIRTUAL: "takes the virtual addresses",
 }
 _CONVERT: Final = "mcu-updater image convert"
+_FIRST_IMAGE: Final = (
+    "The chip needs a first image with its journal: mcu-updater install IMAGE --port PORT "
+    "--version V (docs/first-installation.md)"
+)
 
 Has = Callable[[str], bool]
 
@@ -40,9 +45,12 @@ def hint(error: UpdaterError, meta: dict[str, Any]) -> str:
 
     *meta*: of the context that the command ran in.
     """
+    command = leaf(meta)
+    if isinstance(error, NothingBoots):
+        params = {} if command is None else command.params
+        return _FIRST_IMAGE if params.get("target_port") else ""
     if not error.rule:
         return ""
-    command = leaf(meta)
     has = _has(command)
     if error.rule in list(Allow):
         rule = Allow(error.rule)

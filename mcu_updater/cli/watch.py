@@ -7,6 +7,7 @@ program has left is found in flash and module, as after a reset.
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from mcu_updater.cli.link import PORT_HELP, BoardSaver, LinkOptions, module_opti
 from mcu_updater.cli.options import read_size_option
 from mcu_updater.cli.signatures import signature_options, trust_of
 from mcu_updater.cli.watchlog import JsonLog, Log, TextLog
-from mcu_updater.errors import LinkError, ModuleRefused, PortError, UpdaterError
-from mcu_updater.events import Decided, Progress
+from mcu_updater.core.mcu import until_rest
+from mcu_updater.errors import LinkError, PortError, UpdaterError
+from mcu_updater.events import Decided, Event, Progress
 from mcu_updater.host.serial_port import SerialPort
 from mcu_updater.host.stop import Stop, StopRequested
 from mcu_updater.storage import hold
-from mcu_updater.updater import Outcome, Policy
+from mcu_updater.updater import Outcome, Policy, Result
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
@@ -63,8 +65,11 @@ class Watch:
         """Until it is stopped. Returns the exit code. Raises PortError for the board's file."""
         with self._stop.on_signals():
             try:
-                while not self._stop.requested:
-                    self._round()
+                sessions = until_rest(self._session, self._ended, unreachable=self._unreachable)
+                for event in sessions:
+                    self._log.event(event)
+                    if self._stop.requested and isinstance(event, Decided | Progress):
+                        raise StopRequested
             except StopRequested:
                 pass
             finally:
@@ -74,20 +79,26 @@ class Watch:
         self._log.say("stopped", f"stopped; the board runs {running}", version=running.version)
         return exits.STOPPED
 
-    def _round(self) -> None:
-        """One session with the module, or one attempt to get to it."""
-        try:
-            if self._port is None:
-                self._open()
-            self._session()
-        except PortError as error:
-            self._close()
-            self._wait("port-lost", error)
-        except LinkError as error:
-            self._close()  # over a network, silence may be all that is left of a connection
-            self._wait("no-answer", error)
-        except ModuleRefused as error:
-            self._wait("not-ready", error)
+    def _session(self) -> Generator[Event, None, Result]:
+        """One session with the module, once it can be reached."""
+        if self._stop.requested:
+            raise StopRequested
+        if self._port is None:
+            self._open()
+        result = yield from self._board.run(self._policy)
+        save_board(self._board, self._path)
+        return result
+
+    def _unreachable(self, error: UpdaterError) -> None:
+        match error:
+            case PortError():
+                self._close()
+                self._wait("port-lost", error)
+            case LinkError():
+                self._close()  # over a network, silence may be all that is left of a connection
+                self._wait("no-answer", error)
+            case _:
+                self._wait("not-ready", error)
 
     def _open(self) -> None:
         self._port = self._link.open()
@@ -99,20 +110,16 @@ class Watch:
             self._port.close()
             self._port = None
 
-    def _session(self) -> None:
-        for event in self._board.run(self._policy):
-            self._log.event(event)
-            if self._stop.requested and isinstance(event, Decided | Progress):
-                raise StopRequested
-        save_board(self._board, self._path)
-        result = self._board.result
+    def _ended(self, result: Result) -> bool:
+        """Note how a session ended. No end is the last one, unless somebody asks for it."""
         if result.outcome in (Outcome.UPDATED, Outcome.NO_PLAN):
             self._pause.reset()
             if result.outcome is Outcome.UPDATED:
                 version = look.running(self._board).version
                 self._log.say("upgraded", f"version {version} runs", version=version)
-            return
-        self._wait(result.outcome, result.error)
+        else:
+            self._wait(result.outcome, result.error)
+        return self._stop.requested
 
     def _wait(self, name: str, error: UpdaterError | None) -> None:
         pause_s = self._pause.take()

@@ -16,7 +16,7 @@ What is asked of each state:
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Iterator, Sequence
+from collections.abc import Generator, Hashable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b, sha256
 from typing import Any
@@ -25,7 +25,8 @@ from flash_emulator import EmulatedFlash, VirtualClock, load_part
 from flash_emulator.explore import Boot, Rest, Run, Subject, Violation
 from mcu_updater.board import Board
 from mcu_updater.boot import ResetCause
-from mcu_updater.errors import LinkError, ModuleRefused, PortError, UpdaterError
+from mcu_updater.core.mcu import until_rest
+from mcu_updater.errors import UpdaterError
 from mcu_updater.events import (
     Decided,
     Event,
@@ -40,7 +41,7 @@ from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
 from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.report.lines import line_of
-from mcu_updater.updater import Outcome
+from mcu_updater.updater import Outcome, Result
 
 PATIENCE_S = 30.0  # half of what the module waits between two reads
 LATE_S = 100_000.0
@@ -226,6 +227,10 @@ def _set_back(timers: dict[str, float]) -> dict[str, float]:
     return {name: PATIENCE_S if name == "limit" else 1.0 + at for at, name in enumerate(order)}
 
 
+def _is_rest(result: Result) -> bool:
+    return result.outcome is Outcome.NO_PLAN
+
+
 class BoardBoot(Boot):
     """One start of the MCU, and on to rest."""
 
@@ -238,47 +243,45 @@ class BoardBoot(Boot):
         self._events: list[Event] = []
         self._fuse = rest.fuse
         self._cause = ResetCause.WATCHDOG if rest.is_reset else ResetCause.POWER
-        self._at_start = False
+        self._at_start = self._has_started = False
         self._is_first = rest == subject.rest
         self._board.on_write = self._command
 
     def run(self) -> Run:
-        board, cause = self._board, self._cause
+        board = self._board
         if self._scenario.alone and self._is_first:
             self._at_start = True
             self._moment()
             self._at_start = False
         board.module.power_on(board.clock.now_s())
-        while True:
-            events = board.start(cause, self._scenario.policy, trial=self._scenario.trial)
-            ended = yield from self._session(events)
-            if ended and board.result.outcome is Outcome.NO_PLAN:
-                return self._questions.at_rest()
-            board.clock.sleep(AGAIN_S)
-            board.device.reset()
-            cause = ResetCause.SOFTWARE
-
-    def _session(self, events: Iterator[Event]) -> Generator[Hashable, None, bool]:
-        """Yield memory wherever the application says that it can be told.
-
-        False where the module could not be reached: the application tries again later. Whether
-        that goes on for ever, the search finds out.
-        """
-        self._questions.power_on()
+        sessions = until_rest(self._session, _is_rest, unreachable=self._unreachable)
         try:
-            for event in events:
+            for event in sessions:
                 if not isinstance(event, Progress):
                     self._events.append(event)
                 self._questions.event(event)
                 match event:
                     case Decided() | Progress(Work.PROGRAM):
-                        yield self._board.memory()
-        except (LinkError, ModuleRefused, PortError) as error:
-            self._events.append(Problem(error.message))
-            return False
+                        yield board.memory()
         except UpdaterError as error:
             raise Violation("live", f"the session ended in an error: {error}") from error
-        return True
+        return self._questions.at_rest()
+
+    def _session(self) -> Generator[Event, None, Result]:
+        """The first one begins with what started this boot, each other one with a reset."""
+        board = self._board
+        if self._has_started:
+            board.clock.sleep(AGAIN_S)
+            board.device.reset()
+        cause = ResetCause.SOFTWARE if self._has_started else self._cause
+        self._has_started = True
+        self._questions.power_on()
+        return board.start(cause, self._scenario.policy, trial=self._scenario.trial)
+
+    def _unreachable(self, error: UpdaterError) -> None:
+        """The application tries again later. Whether that goes on for ever, the search finds
+        out."""
+        self._events.append(Problem(error.message))
 
     def surviving(self) -> Sequence[tuple[str, Rest]]:
         ways = self._subject.surviving(self._board)

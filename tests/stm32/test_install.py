@@ -16,15 +16,15 @@ from flash_emulator.power import SteadySupply
 from mcu_updater.board import Board
 from mcu_updater.board.first_install import FirstInstallation
 from mcu_updater.board.layout import factory_image, layout_of
+from mcu_updater.board.rom_target import Target, can_be_updated
 from mcu_updater.board.strategies import strategies_of
-from mcu_updater.board.switch import start
+from mcu_updater.board.switch import EmulatedChip
 from mcu_updater.boot import ResetCause
 from mcu_updater.cli.chips import chip_of
 from mcu_updater.cli.install import Installation
-from mcu_updater.cli.session import Terms
 from mcu_updater.cli.stm32_link import Bench
 from mcu_updater.cli.stm32_screen import QuietScreen
-from mcu_updater.cli.target import Target, can_be_updated
+from mcu_updater.core.mcu import start
 from mcu_updater.errors import ChipRefused, ImageRejected, LinkError, UpdaterError
 from mcu_updater.quectel.center import Package, Plan
 from mcu_updater.stm32.firmware import Firmware, Segment
@@ -59,7 +59,7 @@ def boots(made: World, board: Board) -> tuple[str, int | None]:
     """What the chip's bootloader would start."""
     twin = made.chip.device.fork()
     twin.power_on()
-    decision = start(twin, board.strategy, board.layout, ResetCause.POWER)
+    decision = start(EmulatedChip(twin, board.strategy, board.layout), ResetCause.POWER)
     return decision.version, decision.bank
 
 
@@ -78,7 +78,7 @@ def test_the_updates_that_follow_work(part: str) -> None:
     for version, bank in (("2.0.0", 1), ("3.0.0", 0)):
         image = contents_of_slot(board, version)
         target = Target(made.connect())
-        list(target.upgrade(Plan("STM32", version, Package(image), ""), Terms(Policy())))
+        list(target.upgrade(Plan("STM32", version, Package(image), ""), Policy()))
         assert target.result.error is None
         assert boots(made, board) == (version, bank)
 
@@ -139,7 +139,7 @@ def test_an_updated_chip_is_not_thrown_back_by_its_first_image() -> None:
     made, board = world(L476), first_of(L476)
     install(made, board)
     plan = Plan("STM32", "2.0.0", Package(contents_of_slot(board, "2.0.0")), "")
-    list(Target(made.connect()).upgrade(plan, Terms(Policy())))
+    list(Target(made.connect()).upgrade(plan, Policy()))
     with pytest.raises(ChipRefused, match=r"bank B.*2\.0\.0"):
         install(made, board)
     install(made, board, force=True)

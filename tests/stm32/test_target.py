@@ -12,8 +12,7 @@ from flash_emulator import CutAt, Outcome
 from flash_emulator.bootrom import Chip as EmulatedChip
 from mcu_updater.board import Board, Trial
 from mcu_updater.board.layout import factory_image
-from mcu_updater.cli.session import Terms
-from mcu_updater.cli.target import Target
+from mcu_updater.board.rom_target import Target
 from mcu_updater.errors import (
     ChipRefused,
     LinkError,
@@ -44,7 +43,7 @@ def board_and_world(part: str) -> tuple[Board, World]:
 
 def upgrade(made: World, plan: Plan = PLAN, trial: Trial = Trial.PASS) -> Target:
     target = Target(made.connect())
-    list(target.upgrade(plan, Terms(Policy(), trial=trial)))
+    list(target.upgrade(plan, Policy(), passes=trial is Trial.PASS))
     return target
 
 
@@ -103,14 +102,14 @@ def test_where_the_rom_cannot_do_what_it_takes_it_is_refused(part):
 
 
 def test_a_blank_chip_has_nothing_to_update():
-    with pytest.raises(UpdaterError, match="first image"):
+    with pytest.raises(UpdaterError, match="nothing can be booted"):
         upgrade(world())
 
 
 def signed_upgrade(made: World, version: str, image: bytes, *, keys: bool = True) -> Target:
     trust = Trust((load_key(signing.public_pem("ed25519")),)) if keys else None
     target = Target(made.connect(), trust=trust)
-    list(target.upgrade(Plan("STM32", version, Package(image), ""), Terms(Policy())))
+    list(target.upgrade(Plan("STM32", version, Package(image), ""), Policy()))
     return target
 
 
@@ -139,3 +138,12 @@ def test_on_the_command_line(tmp_path):
         assert served.end() == 0
     shown = run("board", "status", board, "--json").stdout
     assert '"2.0.0"' in shown
+
+
+def test_a_blank_chip_is_sent_to_the_command_that_helps(tmp_path):
+    link = tmp_path / "tty"
+    with serving("STM32L476xG", "--link", link):
+        done = run("update", NEW["bin"], "--target", link)
+    assert done.exit_code == 7
+    assert "nothing can be booted" in done.stderr
+    assert "needs a first image with its journal: mcu-updater install IMAGE" in done.stderr
