@@ -10,20 +10,37 @@ TESTS := tests
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
+.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-$(STAMP): pyproject.toml
+# Development tools are installed as pinned in requirements/, by hash; the project itself without its
+# dependencies, for the pins have them.
+PINNED := $(BIN)/python -m pip install --quiet --require-hashes --requirement
+
+$(STAMP): pyproject.toml mcu_updater/__init__.py requirements/dev.txt
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,judges,cluster]'
+	$(PINNED) requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Of each group of pyproject.toml one file, with what the tests have in the same release.
+PINS := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
+WHEELS := --only-binary :all:
+
+lock: $(STAMP)   ## renew the pinned releases in requirements/ from pyproject.toml
+	$(PINS) $(WHEELS) --group dev --group interop --extra cluster --output-file requirements/dev.txt
+	$(PINS) --constraint requirements/dev.txt --extra delta --output-file requirements/delta.txt
+	for group in bench docs fuzz mutation; do \
+	  $(PINS) $(WHEELS) --constraint requirements/dev.txt --group $$group --output-file requirements/$$group.txt || exit 1; \
+	done
 
 # detools has no wheels. Tried again in every run until a compiler is there.
 detools: $(STAMP)
 	@$(BIN)/python -c 'import detools' 2>/dev/null || \
-	  { command -v cc >/dev/null && $(BIN)/python -m pip install --quiet --editable '.[delta]'; } || \
+	  { command -v cc >/dev/null && $(PINNED) requirements/delta.txt; } || \
 	  echo "detools cannot be built here (C compiler? make apt): tests that ask it are skipped"
 
 demo: $(STAMP)   ## a whole upgrade on the emulated board, cut once and carried on
@@ -85,7 +102,7 @@ mutants: $(STAMP) ## are seeded faults found, and by what? into docs/mutants.md;
 	PYTHONPATH=tests $(BIN)/python -m mutants.run --table docs/mutants.md
 
 mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/mutation.md
-	$(BIN)/python -m pip install --quiet --editable '.[mutation]'
+	$(PINNED) requirements/mutation.txt
 	rm -rf .mutation && mkdir .mutation
 	cp -r mcu_updater flash_emulator tests pyproject.toml .mutation
 	cd .mutation && ../$(BIN)/mutmut run && ../$(BIN)/mutmut results
@@ -130,7 +147,7 @@ damage: $(STAMP) ## 10,000 random damages of delta packages of each profile, som
 	MCU_UPDATER_DAMAGES=10000 $(BIN)/pytest -q tests/delta/test_delta_damage.py
 
 fuzz: $(STAMP)   ## coverage-guided fuzzing of both AT grammars, all formats, packages and signed images; FUZZ_S seconds each
-	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	$(PINNED) requirements/fuzz.txt
 	for each in module client; do \
 	  $(BIN)/python tests/fuzz/at.py $$each .cache/fuzz/at-$$each -max_total_time=$(FUZZ_S) -max_len=4096 || exit 1; \
 	done
@@ -143,7 +160,7 @@ flips: $(STAMP)  ## 10,000 single-bit flips and all truncations of signed images
 	MCU_UPDATER_FLIPS=10000 $(BIN)/pytest -q tests/trust/test_campaign.py
 
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(PINNED) requirements/bench.txt
 	$(BIN)/python benchmarks/update.py
 	$(BIN)/python benchmarks/update.py --profile hex
 	$(BIN)/python benchmarks/flash.py

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mcu_updater.board import Attachment, Board, save_board
+from mcu_updater.cli import line_log
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.options import together
 from mcu_updater.host.clock import WallClock
@@ -59,6 +60,7 @@ class LinkOptions:
 
     def open(self) -> SerialPort:
         """Open the port and let go by what waits there. Raises PortError."""
+        line_log.start()
         port = open_port(self.name, self.baud)
         port.drain()
         return port
@@ -106,6 +108,7 @@ class BoardSaver:
 
 # All but ``--module`` itself, which one command needs and the other may have.
 module_options = together(
+    line_log.line_log_option,
     click.option(
         "--baud",
         type=click.IntRange(min=1),

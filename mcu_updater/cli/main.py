@@ -13,7 +13,7 @@ from flash_emulator import CutAt, Outcome, Part, load_part
 from flash_emulator.bootrom import fresh_uid
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
-from mcu_updater.cli import answers, look, names, paths, values
+from mcu_updater.cli import answers, line_log, look, names, paths, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
 from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
 from mcu_updater.cli.options import (
@@ -226,6 +226,8 @@ def _refuse_unused(ctx: click.Context) -> None:
         raise UsageError("--module and --target are mutually exclusive", then="Leave one out")
     if given["module"] is None:
         refuse(ctx, _OF_A_PORT, "without --module")
+        if given["target_port"] is None:
+            refuse(ctx, (line_log.NAME,), "without --module or --target")
     if given["target_port"] is None:
         refuse(ctx, _OF_A_CHIP, "without --target")
     else:

@@ -13,7 +13,7 @@ from mcu_updater.cli.confirm import ask, yes_option
 from mcu_updater.cli.stm32_link import Bench, bit_reader, opened, port_options
 from mcu_updater.errors import ChipRefused, UsageError, address_text
 from mcu_updater.stm32 import protection
-from mcu_updater.stm32.connect import Connection
+from mcu_updater.stm32.connection import Connection
 from mcu_updater.stm32.protection import read_option_bytes, write_option_bytes
 
 

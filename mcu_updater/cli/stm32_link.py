@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from flash_emulator.an3155 import FIRST_RESERVED
-from mcu_updater.cli import answers, paths
+from mcu_updater.cli import answers, line_log, paths
 from mcu_updater.cli.chips import BitReader, chip_of, chips_with, choose_chip, confirm_chip
 from mcu_updater.cli.names import PART, PART_METAVAR
 from mcu_updater.cli.options import together
@@ -29,7 +29,7 @@ from mcu_updater.stm32.chip import (
     chip_of_banks,
     chip_of_geometry,
 )
-from mcu_updater.stm32.connect import (
+from mcu_updater.stm32.connection import (
     DEFAULT_BAUD,
     LADDER,
     Connection,
@@ -79,6 +79,7 @@ def opened(given: dict[str, Any], *, needs_chip: bool = True) -> Iterator[Bench]
     screen = open_flasher_screen(as_json=given["as_json"], quiet=given["quiet"])
     by_hand = _given_chip(given)
     options = _connect_options(given)
+    line_log.start()
     line = open_rom_line(given["port"], options.bauds[0], full_packets=given["full_packets"])
     try:
         for note in line.notes:
@@ -298,6 +299,7 @@ port_options = together(
         metavar="FOLDER",
         help="What is remembered of chips.  [default: mcu-updater/chips in the user's cache]",
     ),
+    line_log.line_log_option,
     answers.json_option("JSON lines instead of text."),
     click.option("--quiet", is_flag=True, help="Print nothing but errors."),
 )

@@ -100,7 +100,7 @@ def check_libraries() -> Iterator[Check]:
         extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", marker)
         if extra is None:
             yield check_library(requirement.strip())
-        elif extra[1] != "dev":
+        else:
             yield check_library(requirement.strip(), extra=extra[1])
 
 

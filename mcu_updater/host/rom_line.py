@@ -18,7 +18,7 @@ from pathlib import Path
 import serial
 
 from mcu_updater.errors import PortError
-from mcu_updater.host.serial_port import SerialPort, open_port
+from mcu_updater.host.serial_port import ROM_LOG, SerialPort, open_port
 from mcu_updater.host.usb import is_ftdi, list_usb_ports
 from mcu_updater.stm32.line import LineName
 
@@ -101,7 +101,7 @@ def open_rom_line(name: str, baud: int, *, full_packets: bool | None = None) -> 
         line.notes += [note] if note else []
         line.notes.append("rfc2217: each change of speed or modem line takes about 0.1 s")
         return line
-    port = open_port(name, baud)
+    port = open_port(name, baud, log=ROM_LOG)
     is_pty = scheme != "socket" and not _has_modem_lines(port)
     if full_packets is None:
         full_packets = is_pty or is_ftdi(os.path.realpath(name), list_usb_ports())
@@ -131,9 +131,9 @@ def _set_parity(port: SerialPort) -> None:
 def _open_remote(name: str, baud: int) -> tuple[SerialPort, str]:
     """A server in front of a pty refuses parity; then there is none to be had."""
     try:
-        return open_port(name, baud, parity=serial.PARITY_EVEN), ""
+        return open_port(name, baud, parity=serial.PARITY_EVEN, log=ROM_LOG), ""
     except PortError:
-        port = open_port(name, baud)
+        port = open_port(name, baud, log=ROM_LOG)
         return port, "rfc2217: the server takes no even parity; going on with 8N1"
 
 

@@ -3,11 +3,15 @@
 What pyserial leaves to do: TCP_NODELAY on ``socket://`` (without it a command may wait 40 ms for
 the other end's delayed ACK), reads of all that has arrived, and errors that say what to do.
 Nothing is set on a port after it was opened: on a pty that may fail, over RFC 2217 it takes 0.1 s.
+
+Every byte that crosses is logged, at level DEBUG: ``mcu_updater.line.at`` and ``.rom``, ``>`` what
+was sent, ``<`` what came. Nobody hears it unless a program asks for that logger.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import select
 import socket
@@ -21,6 +25,8 @@ from mcu_updater.errors import PortError
 from mcu_updater.host.usb import PortLister, find_module_port, list_usb_ports
 
 DEFAULT_BAUD = 115_200  # of QuecThing modules
+AT_LOG = logging.getLogger("mcu_updater.line.at")
+ROM_LOG = logging.getLogger("mcu_updater.line.rom")
 _READ_SIZE = 4096
 _POLL_S = 0.05  # of ports that cannot be waited for as a file
 _WRITE_TIMEOUT_S = 5.0  # no frame is longer than some 100 bytes
@@ -30,13 +36,17 @@ _QUIET_S, _LONGEST_DRAIN_S = 0.3, 3.0
 class SerialPort:
     """``BytePort`` over an open pyserial port. *polled*: it has no file to wait for."""
 
-    def __init__(self, port: serial.Serial, name: str, *, polled: bool) -> None:
+    def __init__(
+        self, port: serial.Serial, name: str, *, polled: bool, log: logging.Logger = AT_LOG
+    ) -> None:
         self.name = name
+        self._log = log
         self.settings = port  # baud rate, parity and modem lines
         self._port = port
         self._fd = None if polled else port.fileno()
 
     def write(self, data: bytes) -> None:
+        self._note(">", data)
         try:
             self._port.write(data)
         except (OSError, ValueError) as error:  # SerialException is an OSError
@@ -49,7 +59,13 @@ class SerialPort:
             raise self._gone(error) from error
         if data is None:
             raise self._gone("end of file")
+        self._note("<", data)
         return data
+
+    def _note(self, direction: str, data: bytes) -> None:
+        if data and self._log.isEnabledFor(logging.DEBUG):
+            shown = data.hex(" ") if self._log is ROM_LOG else repr(data)[2:-1]
+            self._log.debug("%s %s", direction, shown)
 
     def _wait(self, fd: int, timeout_s: float) -> bytes | None:
         """None at the end of the file: a file that can be read and holds nothing."""
@@ -96,8 +112,12 @@ def open_port(
     lister: PortLister = list_usb_ports,
     *,
     parity: str = serial.PARITY_NONE,
+    log: logging.Logger = AT_LOG,
 ) -> SerialPort:
-    """The port *name*: a path, ``auto``, or a URL of pyserial. Raises PortError."""
+    """The port *name*: a path, ``auto``, or a URL of pyserial. Raises PortError.
+
+    *log* gets what crosses the line.
+    """
     name = find_module_port(lister()) if name == "auto" else name
     scheme = name.partition("://")[0] if "://" in name else ""
     try:
@@ -116,7 +136,8 @@ def open_port(
     else:
         with suppress(AttributeError, OSError, ValueError):  # only some drivers have it
             port.set_low_latency_mode(True)
-    return SerialPort(port, name, polled=os.name != "posix" or scheme in ("rfc2217", "spy"))
+    polled = os.name != "posix" or scheme in ("rfc2217", "spy")
+    return SerialPort(port, name, polled=polled, log=log)
 
 
 def _send_at_once(port: serial.Serial) -> None:

@@ -34,7 +34,7 @@ from mcu_updater.stm32.compare import (
     read_frame,
     without,
 )
-from mcu_updater.stm32.connect import Connection, checksum_works
+from mcu_updater.stm32.connection import Connection, checksum_works
 from mcu_updater.stm32.events import (
     FlasherEvent,
     Planned,

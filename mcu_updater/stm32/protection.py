@@ -12,7 +12,7 @@ from typing import Final
 from flash_emulator.an3155 import Command
 from mcu_updater.errors import ChipRefused, NoBootloader, UsageError, VerificationFailed
 from mcu_updater.stm32.chip import FRAME_SIZE
-from mcu_updater.stm32.connect import is_protected
+from mcu_updater.stm32.connection import is_protected
 from mcu_updater.stm32.events import FlasherEvent, Problem
 from mcu_updater.stm32.flasher import Flasher
 from mcu_updater.stm32.line import START_S

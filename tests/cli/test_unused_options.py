@@ -29,6 +29,7 @@ VALUES = {
     "--part": "STM32L476xG",
     "--strategy": "remap",
     "--base": "0x08008000",
+    "--line-log": "-",
     "--md5": "0" * 32,
     "--sha256": "0" * 64,
     "--trial": "pass",
@@ -53,6 +54,7 @@ REFUSED = {
     "emulated": {
         *ALONE,
         *OF_A_MODULE,
+        "--line-log",
         "--target-baud",
         "--target-reset",
         "--outcome",

@@ -18,7 +18,7 @@ from mcu_updater.cli.chips import chip_of, chips_with, choose_chip, confirm_chip
 from mcu_updater.cli.stm32_link import bit_reader
 from mcu_updater.errors import ChipRefused, ImageRejected, UpdaterError, UsageError
 from mcu_updater.stm32.chip import Chip, GivenBank, Sector, chip_of_banks, chip_of_geometry
-from mcu_updater.stm32.connect import ConnectOptions, connect, look
+from mcu_updater.stm32.connection import ConnectOptions, connect, look
 from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, holes_in
 from mcu_updater.stm32.flasher import Flasher, FlashOptions
 from mcu_updater.stm32.memory import Memory

@@ -11,7 +11,7 @@ from served_chip import serving
 from flash_emulator.bootrom import RomOptions
 from mcu_updater.errors import ChipRefused
 from mcu_updater.stm32.chip import ERASED_TO_ZERO, chip_of_geometry
-from mcu_updater.stm32.connect import ConnectOptions, connect, look
+from mcu_updater.stm32.connection import ConnectOptions, connect, look
 from mcu_updater.stm32.flasher import Flasher, FlashOptions
 
 SHAPE = ("--geometry", "0x0800_0000:1536x128", "--program-unit", 4)

@@ -15,7 +15,7 @@ from mcu_updater.errors import (
     UsageError,
 )
 from mcu_updater.stm32.compare import DiffMethod
-from mcu_updater.stm32.connect import LADDER, ConnectOptions
+from mcu_updater.stm32.connection import LADDER, ConnectOptions
 from mcu_updater.stm32.events import Planned, Problem, Progress, Stage, Started, Verified
 from mcu_updater.stm32.firmware import Firmware, Segment
 from mcu_updater.stm32.flasher import FlashOptions

@@ -10,7 +10,7 @@ from flash_emulator.an3155 import Command
 from flash_emulator.bootrom.memory import Memory
 from mcu_updater.cli.stm32_link import _timeouts
 from mcu_updater.errors import ChipRefused, LinkError, NoBootloader
-from mcu_updater.stm32.connect import ConnectOptions, connect
+from mcu_updater.stm32.connection import ConnectOptions, connect
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.line import WIRINGS
 from mcu_updater.stm32.rom import Timeouts
