@@ -6,7 +6,6 @@ Each check looks at one thing, changes nothing but a temporary file, and says wh
 from __future__ import annotations
 
 import codecs
-import grp
 import importlib.metadata
 import os
 import re
@@ -63,7 +62,8 @@ def checks() -> Iterator[Check]:
     yield from check_libraries()
     yield from check_programs()
     yield from check_ports(list_ports())
-    yield check_groups(os.getgroups(), is_root=os.geteuid() == 0)
+    if hasattr(os, "getgroups"):
+        yield check_groups(os.getgroups(), is_root=os.geteuid() == 0)
     yield check_modem_manager(PROC)
     yield check_encoding(getattr(sys.stdout, "encoding", None) or "")
     yield check_time_zones()
@@ -179,6 +179,8 @@ def check_ports(ports: list[PortFacts]) -> Iterator[Check]:
 
 def check_groups(groups: list[int], *, is_root: bool) -> Check:
     """Whether this user is in the group that owns serial ports here."""
+    import grp  # where there are groups
+
     for name in _GROUPS:
         with suppress(KeyError):
             if is_root:
@@ -234,6 +236,9 @@ def check_cache(folder: Path) -> Check:
 
 
 def check_pty() -> Check:
+    if not hasattr(os, "openpty"):
+        advice = "run servers on Linux or macOS, and use their socket:// here"
+        return Check("pty", "pty", State.NOTE, "this system has none: nothing is served", advice)
     try:
         ends = os.openpty()
     except OSError as error:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -98,9 +96,13 @@ def _permissions(device: str) -> dict[str, Any]:
 
 
 def _name_of(number: int, *, users: bool) -> str:
+    """The number itself where it has no name, or the system (Windows) has no such names."""
     try:
+        import grp
+        import pwd
+
         return pwd.getpwuid(number).pw_name if users else grp.getgrgid(number).gr_name
-    except KeyError:
+    except (ImportError, KeyError):
         return str(number)
 
 

@@ -8,10 +8,8 @@ takes all three without a word; the user is told.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
-import termios
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +22,17 @@ from mcu_updater.stm32.line import LineName
 
 _SYSFS_TIMER = "/sys/class/tty/{}/device/latency_timer"  # linux, drivers/usb/serial/ftdi_sio.c
 _DRAIN_S = 0.002
+
+_REFUSALS: tuple[type[Exception], ...] = (OSError, ValueError)
+"""What pyserial raises where a port does not take a setting."""
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows: it has no pty, and every port has modem lines
+    _CAN_ASK = False
+else:
+    _CAN_ASK = True
+    _REFUSALS += (termios.error,)
 
 
 class SerialRomLine:
@@ -70,7 +79,7 @@ class SerialRomLine:
             return
         try:
             self._port.settings.baudrate = baud
-        except (OSError, ValueError, termios.error) as error:
+        except _REFUSALS as error:
             raise self._cannot(f"{baud} baud: {error}", "Give another --baud") from error
 
     def set_modem_line(self, name: LineName, asserted: bool) -> None:
@@ -121,7 +130,7 @@ def open_rom_line(name: str, baud: int, *, full_packets: bool | None = None) -> 
 def _set_parity(port: SerialPort) -> None:
     try:
         port.settings.parity = serial.PARITY_EVEN
-    except (OSError, ValueError, termios.error) as error:
+    except _REFUSALS as error:
         port.close()
         raise PortError(
             "the port takes no parity", where=port.name, expected="8E1", found=str(error)
@@ -139,6 +148,8 @@ def _open_remote(name: str, baud: int) -> tuple[SerialPort, str]:
 
 def _has_modem_lines(port: SerialPort) -> bool:
     """A pty answers ENOTTY; so does anything else that is no serial device."""
+    if not _CAN_ASK:
+        return True
     try:
         fcntl.ioctl(port.settings.fileno(), termios.TIOCMGET, struct.pack("I", 0))
     except (OSError, ValueError, AttributeError):

@@ -15,7 +15,7 @@ from mcu_updater.quectel.cloud import KeptCloud
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.transcript import Conversation, Recorder, Side
 from mcu_updater.serve.keep import StateFile
-from mcu_updater.serve.wires import Wire
+from mcu_updater.serve.wires import Wire, check_system
 
 LONGEST_WAIT_S = 3600.0  # poll takes milliseconds as an int; a look once an hour costs nothing
 
@@ -43,6 +43,7 @@ class Stopper:
     _RING = 0xFF  # no signal
 
     def __init__(self) -> None:
+        check_system()
         self.fileno, self._bell = os.pipe()
         for end in (self.fileno, self._bell):
             os.set_blocking(end, False)

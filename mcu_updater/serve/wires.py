@@ -7,12 +7,11 @@ A wire never blocks on a client that does not read: what it cannot take waits, u
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import socket
 import struct
-import tty
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
@@ -21,9 +20,23 @@ from mcu_updater.errors import PortError
 from mcu_updater.storage import hold
 
 MAX_WAITING_SIZE = 1 << 16  # bytes; ours: many answers, and no memory to speak of
-_TCGETS2 = 0x802C_542A  # linux, asm-generic/ioctls.h
+_TCGETS2 = 0x802C_542A  # linux, asm-generic/ioctls.h; elsewhere no speed is known
 _TERMIOS2 = struct.Struct("=4IB19s2I")  # asm-generic/termbits.h; last: c_ospeed
 CHUNK_SIZE = 4096  # bytes; what a pty gives at once
+
+
+def check_system() -> None:
+    """Raise PortError where nothing can be served: poll and pipes that it can wait for are missing.
+
+    Windows has neither; whatever else there is works without them.
+    """
+    if not hasattr(select, "poll"):
+        raise PortError(
+            "modules and chips cannot be served on this system",
+            expected="Linux or macOS",
+            found=sys.platform,
+            then="Run the server there (WSL will do), with --tcp, and use its socket:// here",
+        )
 
 
 class Wire(ABC):
@@ -107,6 +120,9 @@ class PtyWire(Wire):
     """
 
     def __init__(self, link: Path | None = None, once: bool = False) -> None:
+        check_system()
+        import tty
+
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -131,7 +147,9 @@ class PtyWire(Wire):
         return data
 
     def baud(self) -> int:
-        """Exact, also where it is none of the usual speeds."""
+        """Exact, also where it is none of the usual speeds; 0 where the system does not tell."""
+        import fcntl
+
         with contextlib.suppress(OSError):
             settings = fcntl.ioctl(self._master, _TCGETS2, bytes(_TERMIOS2.size))
             return int(_TERMIOS2.unpack(settings)[-1])
