@@ -95,13 +95,13 @@ powerloss: $(STAMP)  ## explore every scenario on one part of each class; format
 	$(BIN)/mcu-updater powerloss --strategy all
 	$(BIN)/mcu-updater powerloss --part each --size full --html $(CAMPAIGN)/slots.html
 
-costs: $(STAMP)  ## what each power-loss scenario costs, into costs.py and docs/powerloss.md (takes an hour)
+costs: $(STAMP)  ## what each power-loss scenario costs, into costs.py and docs/explanation/powerloss.md (takes an hour)
 	$(BIN)/python benchmarks/powerloss_costs.py
 
-mutants: $(STAMP) ## are seeded faults found, and by what? into docs/mutants.md; an hour, and an interrupted run goes on
-	PYTHONPATH=tests $(BIN)/python -m mutants.run --table docs/mutants.md
+mutants: $(STAMP) ## are seeded faults found, and by what? into docs/explanation/mutants.md; an hour, and an interrupted run goes on
+	PYTHONPATH=tests $(BIN)/python -m mutants.run --table docs/explanation/mutants.md
 
-mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/mutation.md
+mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/explanation/mutation.md
 	$(PINNED) requirements/mutation.txt
 	rm -rf .mutation && mkdir .mutation
 	cp -r mcu_updater flash_emulator tests pyproject.toml .mutation

@@ -1,6 +1,6 @@
 """Sizes of delta packages, and what it takes to apply them, beside other programs in one run.
 
-    python benchmarks/delta.py sizes     table for docs/delta.md: every maker and profile, per pair
+    python benchmarks/delta.py sizes     table of docs/how-to/delta.md: makers, profiles, pairs
     python benchmarks/delta.py apply     throughput and peak memory, ours and detools' own
     python benchmarks/delta.py state     bytes that the decoder keeps, by profile
     python benchmarks/delta.py resume    what cuts cost: reading again, against saving the state

@@ -1,4 +1,4 @@
-"""What each power-loss scenario costs, measured: into ``costs.py`` and ``docs/powerloss.md``.
+"""What each power-loss scenario costs, measured: into ``costs.py`` and the docs.
 
     python benchmarks/powerloss_costs.py [SECONDS] [SCENARIO ...]
 
@@ -21,7 +21,10 @@ from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario
 from mcu_updater.powerloss.costs import COSTS, Cost
 
 ROOT = Path(__file__).parent.parent
-CODE, PAGE = ROOT / "mcu_updater" / "powerloss" / "costs.py", ROOT / "docs" / "powerloss.md"
+CODE, PAGE = (
+    ROOT / "mcu_updater" / "powerloss" / "costs.py",
+    ROOT / "docs" / "explanation" / "powerloss.md",
+)
 PART, SIZE = "STM32L476xG", 700
 HEAD = "| scenario | states | cuts tried | s |\n|---|---|---|---|\n"
 

@@ -1,4 +1,4 @@
-"""The published SOTA example, step by step, over AT commands: docs/quectel-example.md.
+"""The published SOTA example, step by step, over AT commands: docs/how-to/quectel-example.md.
 
     python examples/quectel_sota.py PORT COMPONENT VERSION FILE
 

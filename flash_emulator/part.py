@@ -137,11 +137,11 @@ def _unknown(name: str) -> str:
     if not near:
         return (
             f"unknown part {name!r}; known: {', '.join(part_names())}; "
-            "or the path of a part file (docs/part-files.md)"
+            "or the path of a part file (docs/reference/part-files.md)"
         )
     return (
         f"unknown part {name!r}; near: {'; '.join(map(str, near))}. "
-        "Name one of these, or the path of a part file (docs/part-files.md)"
+        "Name one of these, or the path of a part file (docs/reference/part-files.md)"
     )
 
 

@@ -1,6 +1,6 @@
 """Seeded faults, in small: all of them still fit the code, and a few are found.
 
-``make mutants`` finds them all; docs/mutants.md has what it said last.
+``make mutants`` finds them all; docs/explanation/mutants.md has what it said last.
 """
 
 import ast
@@ -31,7 +31,7 @@ from mutants.scenarios import checks
 from mcu_updater.powerloss.catalogue import SCENARIOS
 
 FAULTS = load()
-PAGE = ROOT / "docs" / "mutants.md"
+PAGE = ROOT / "docs" / "explanation" / "mutants.md"
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

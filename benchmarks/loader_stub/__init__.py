@@ -1,1 +1,4 @@
-"""An experiment: STM32L476 flash written by a stub of our own in RAM. See docs/loader-stub.md."""
+"""An experiment: STM32L476 flash written by a stub of our own in RAM.
+
+See docs/explanation/loader-stub.md.
+"""

@@ -4,7 +4,7 @@
     chip.receive(b"\\x7f")
     assert chip.transmit() == b"\\x79"
 
-``docs/bootrom.md`` states the model, and each assumption with its source.
+``docs/reference/bootrom.md`` states the model, and each assumption with its source.
 """
 
 from flash_emulator.bootrom.chip import Chip, State, fresh_uid

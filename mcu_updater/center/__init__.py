@@ -15,5 +15,5 @@
 ======================  ==========================================================================
 
 The format of the file, the states, and what the real platform does that this one does not:
-``docs/center.md``.
+``docs/how-to/center.md``.
 """

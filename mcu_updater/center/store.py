@@ -11,7 +11,7 @@ change is one transaction: who reads never sees half a report.
 ``log``      every status that a device reported, and what the owner did, in order of arrival
 ``ending``   one row a device of a fleet: how it ended
 
-Times are seconds since 1970. docs/center.md shows queries.
+Times are seconds since 1970. docs/how-to/center.md shows queries.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ def install_command(image: bytes, **given: Any) -> None:
     """Put IMAGE, version V, on a chip that holds none yet, so that update --target can follow.
 
     Writes slot A and its journal, and blanks the other journals; with --bootloader the boot region
-    too. The bootloader must be yours: docs/first-installation.md says what it has to do. Run it
-    again after whatever went wrong; where all of it is there already, nothing is done.
+    too. The bootloader must be yours: docs/how-to/first-installation.md says what it has to do.
+    Run it again after whatever went wrong; where all of it is there already, nothing is done.
     """
     if given["force"]:
         ask("This forgets what is installed on the chip. Go on?", yes=given["yes"])
@@ -199,7 +199,7 @@ class Installation:
             yield (
                 f"The boot region at {address_text(self.first.boot_regions[0].start)} is blank: "
                 "the chip does not start until a bootloader stands there (--bootloader FILE; "
-                "docs/first-installation.md)"
+                "docs/how-to/first-installation.md)"
             )
         if can_be_updated(self.first.part, self.first.strategy):
             yield "From now on: mcu-updater update IMAGE --target PORT"

@@ -63,7 +63,9 @@ def _of_file(path: str, error: PartError) -> UpdaterError:
     if isinstance(error.__cause__, OSError):
         found = error.__cause__.strerror or str(error.__cause__)
         return PortError("cannot be read", where=path, expected="a part file", found=found.lower())
-    return ImageRejected("is no sound part file", found=str(error), then="See docs/part-files.md")
+    return ImageRejected(
+        "is no sound part file", found=str(error), then="See docs/reference/part-files.md"
+    )
 
 
 class ManifestPart(PartName):

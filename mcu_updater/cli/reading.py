@@ -76,7 +76,7 @@ _allow = click.option(
     expose_value=False,
     callback=_note_rules,
     type=NameChoice([rule.value for rule in Allow]),
-    help="Relax this rule (docs/formats.md); may be repeated.",
+    help="Relax this rule (docs/reference/formats.md); may be repeated.",
 )
 _only = click.option(
     "--only",

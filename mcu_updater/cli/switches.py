@@ -34,7 +34,7 @@ _OF_ALLOW: Final = {
 _CONVERT: Final = "mcu-updater image convert"
 _FIRST_IMAGE: Final = (
     "The chip needs a first image with its journal: mcu-updater install IMAGE --port PORT "
-    "--version V (docs/first-installation.md)"
+    "--version V (docs/how-to/first-installation.md)"
 )
 
 Has = Callable[[str], bool]

@@ -21,7 +21,7 @@ WINDOW_BITS: Final[Mapping[Algorithm, range]] = {
     Algorithm.LZMA: range(12, 21),
 }
 WINDOW_DEFAULT: Final[Mapping[Algorithm, int]] = {Algorithm.HEATSHRINK: 8, Algorithm.LZMA: 12}
-"""Bits of a window's size. More pays little: docs/delta.md has the sizes."""
+"""Bits of a window's size. More pays little: docs/how-to/delta.md has the sizes."""
 
 Sign = Callable[[Header], Header]
 

@@ -9,7 +9,7 @@ A number: 7 bits a byte, the lowest first, bit 7 set when more follow; in the fi
 the sign, and only 6 bits are left.
 
 detools's data formats are not taken: to apply one, the whole old image is taken apart in memory.
-docs/delta.md says what they would save.
+docs/how-to/delta.md says what they would save.
 
 Source: eerimoq/detools 0.53.0, README, "Algorithms" and "Patch layout".
 """

@@ -1,7 +1,8 @@
 """Rules that a reader may be asked to relax, one by one. What comes over the air is read strictly.
 
-docs/formats.md says what each rule stops. A rule without a switch here cannot be relaxed. An error
-carries its rule (``UpdaterError.rule``); how a user asks for it is the command line's to say.
+docs/reference/formats.md says what each rule stops. A rule without a switch here cannot be relaxed.
+An error carries its rule (``UpdaterError.rule``); how a user asks for it is the command line's
+matter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What a package may hold: names, numbers and sizes. The rules are those of docs/formats.md.
+"""What a package may hold: names, numbers and sizes.
+
+The rules are those of docs/reference/formats.md.
 
 A package is unpacked on its way into flash, by a device that trusts nobody yet. So a rule must be
 told by what came so far, and nothing may make the memory grow.

@@ -19,7 +19,7 @@ the SDK's own thread                ``QuecThing.process``
 ==================================  =========================================
 
 TRUE and FALSE are True and False. What cannot happen inside a module is an exception: LinkError
-when it does not answer, PortError when the port is gone. ``docs/quectel-example.md`` has the
+when it does not answer, PortError when the port is gone. ``docs/how-to/quectel-example.md`` has the
 example in both languages, with what is wrong in the published one.
 """
 

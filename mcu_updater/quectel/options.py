@@ -1,8 +1,8 @@
 """What one module differs in from another: the dialect table.
 
-Every field carries its meaning and its source; docs/module-dialect.md is made of them. Where no
-document says what a module does, the default is what the sources make likely, and the field is
-marked as unknown.
+Every field carries its meaning and its source; docs/reference/module-dialect.md is made of them.
+Where no document says what a module does, the default is what the sources make likely, and the
+field is marked as unknown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Signed images: MCUboot's format, keys, and what a device takes.
 
 ``container`` has the header and the stream, ``tlv`` what stands behind the image, ``keys`` and
-``verify`` the cryptography, ``policy`` the decision. docs/security.md says what each check stops.
+``verify`` the cryptography, ``policy`` the decision.
+docs/explanation/security.md says what each check stops.
 """
 
 from mcu_updater.trust.keys import PublicKey, load_key

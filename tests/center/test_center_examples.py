@@ -37,7 +37,7 @@ def test_the_example_ends_some_day_and_then_offers_nothing() -> None:
 
 
 def pages() -> list[Path]:
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *EXAMPLES]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *EXAMPLES]
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda path: path.name)

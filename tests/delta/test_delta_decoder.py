@@ -11,7 +11,7 @@ from mcu_updater.delta.make import make_delta
 from mcu_updater.delta.makers import available
 
 # Measured on our own firmware with both versions named in at most 5 characters; what FORMAT.md
-# and docs/delta.md say.
+# and docs/how-to/delta.md say.
 STATE_MAX = {Algorithm.HEATSHRINK: 256 + 260 + 1028, Algorithm.LZMA: 4096 + 2 * 2615 + 400 + 1028}
 
 

@@ -1,4 +1,4 @@
-"""docs/part-files.md and the loader of part files: every key that one knows, the other knows."""
+"""The page on part files and their loader: every key that one knows, the other knows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flash_emulator.part import load_part, parse_part, part_names
 from flash_emulator.part_file import package_toml
 from flash_emulator.part_tables import Table
 
-PAGE = Path(__file__).parents[2] / "docs" / "part-files.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "part-files.md"
 EVERYWHERE = "In every table"
 _HEADINGS = {"At the top": "", EVERYWHERE: EVERYWHERE}
 
@@ -96,7 +96,7 @@ def test_every_key_of_the_loader_is_on_the_page_and_no_other(
     known = asked[table] - everywhere
     page = documented()[table] - {"x8", "x16", "x32", "x64"}
     known -= {"x8", "x16", "x32", "x64"}
-    assert page == known, f"docs/part-files.md, {table or 'At the top'}"
+    assert page == known, f"docs/reference/part-files.md, {table or 'At the top'}"
 
 
 def test_what_is_in_every_table_is_asked_in_every_table(asked: dict[str, set[str]]) -> None:

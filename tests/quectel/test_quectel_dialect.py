@@ -1,4 +1,4 @@
-"""docs/module-dialect.md is what the code has, and what the code has can be assigned."""
+"""docs/reference/module-dialect.md is what the code has, and what the code has can be assigned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mcu_updater.quectel.options import (
     parse_options,
 )
 
-DOC = Path(__file__).resolve().parent.parent.parent / "docs" / "module-dialect.md"
+DOC = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "module-dialect.md"
 
 
 def tables() -> list[list[list[str]]]:

@@ -1,6 +1,6 @@
 """Whole updates of a board that takes signed images only: what runs, what is refused, what is kept.
 
-Each claim of docs/security.md has its test here or in test_container.py.
+Each claim of docs/explanation/security.md has its test here or in test_container.py.
 """
 
 from __future__ import annotations
@@ -387,7 +387,7 @@ def test_a_bootloader_with_keys_believes_no_journal() -> None:
 
 
 def test_a_bootloader_without_keys_believes_the_journal() -> None:
-    """Why docs/security.md says that it needs them where the application is not trusted."""
+    """Why security.md says that it needs them where the application is not trusted."""
     board = worlds.factory_board()
     board.boot_trust = None
     forge(board, signing.body("9.9.9", header_size=0))
