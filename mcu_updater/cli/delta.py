@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import click
 from flash_emulator import Part
 from flash_emulator.traits import Kind
 from mcu_updater.cli import answers, paths, values
+from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.reading import image_options, read_file
 from mcu_updater.cli.screen import show
@@ -45,6 +46,26 @@ def _signer(_: click.Context, __: click.Parameter, path: Path | None) -> Sign | 
 @click.group("delta")
 def commands() -> None:
     """Make, apply and look at delta packages: what changed between two images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeOptions:
+    """Of ``delta make``."""
+
+    old: ImageFile
+    new: ImageFile
+    output: Path
+    profile: str
+    window_bits: int | None
+    base: int | None
+    sign: Sign | None
+    source: str | None
+    target: str | None
+    part: Part
+    air_rate: float  # kbit/s
+    baud: int
+    force: bool
+    as_json: bool
 
 
 @commands.command("make")
@@ -115,29 +136,31 @@ def commands() -> None:
     help="Replace FILE if it exists; and write it even when the full package is no larger.",
 )
 @_json
-def delta_make(old: ImageFile, new: ImageFile, output: Path, as_json: bool, **given: Any) -> None:
+@given_as(MakeOptions)
+def delta_make(given: MakeOptions) -> None:
     """Make a delta package that turns OLD into NEW, images of any format.
 
     OLD is what the devices run, NEW what they shall run, both as they stand in the slot. Every
     maker that is installed is tried; the smallest package is applied before it is written.
     """
-    if as_json and output == STDOUT:
+    output = given.output
+    if given.as_json and output == STDOUT:
         raise UsageError("--json and -o -: both want standard output", then="Leave one out")
-    paths.claim(output, force=given["force"])
-    base = _common_base((old, new), given["base"])
-    base_image, target_image = (_in_slot(file, base) for file in (old, new))
+    paths.claim(output, force=given.force)
+    base = _common_base((given.old, given.new), given.base)
+    base_image, target_image = (_in_slot(file, base) for file in (given.old, given.new))
     made = make_delta(
         base_image,
         target_image,
-        algorithm=PROFILES[given["profile"]],
-        window_bits=given["window_bits"],
-        base_version=given["source"] or "",
-        target_version=given["target"] or "",
-        sign=given["sign"],
+        algorithm=PROFILES[given.profile],
+        window_bits=given.window_bits,
+        base_version=given.source or "",
+        target_version=given.target or "",
+        sign=given.sign,
     )
     full = len(target_image)
     costs = Costs(full=_cost(full, full, given), delta=_cost(len(made.package), full, given))
-    if len(made.package) >= full and not given["force"]:
+    if len(made.package) >= full and not given.force:
         raise UsageError(
             "delta package would be no smaller than the full one",
             expected=f"less than {full} bytes",
@@ -145,7 +168,7 @@ def delta_make(old: ImageFile, new: ImageFile, output: Path, as_json: bool, **gi
             then="Send the full package, or insist with --force",
         )
     write_whole(output, made.package)
-    if as_json:
+    if given.as_json:
         answers.result(_made_json(made, costs))
     elif output != STDOUT:
         show(makers_table(made), costs_table(costs))
@@ -221,13 +244,13 @@ def _in_slot(file: ImageFile, base: int | None) -> bytes:
     return b"\xff" * (image.start - start) + image.flat()
 
 
-def _cost(package_size: int, image_size: int, given: dict[str, Any]) -> Cost:
+def _cost(package_size: int, image_size: int, given: MakeOptions) -> Cost:
     """Either package writes the whole image: on flash a delta saves nothing."""
     return Cost(
         size=package_size,
-        air_s=package_size * 8 / (given["air_rate"] * 1000),
-        serial_s=package_size * _BITS_PER_BYTE / given["baud"],
-        flash_s=_flash_s(given["part"], image_size),
+        air_s=package_size * 8 / (given.air_rate * 1000),
+        serial_s=package_size * _BITS_PER_BYTE / given.baud,
+        flash_s=_flash_s(given.part, image_size),
     )
 
 

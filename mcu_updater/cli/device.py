@@ -6,7 +6,9 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import click
 
@@ -29,6 +31,7 @@ from mcu_updater.board.chip_store import ChipStore
 from mcu_updater.cli import exits, paths, values
 from mcu_updater.cli.device_control import Control
 from mcu_updater.cli.device_pins import Pins, Wiring
+from mcu_updater.cli.given import given_as
 from mcu_updater.cli.module import wire_address
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.options import cut_options, together
@@ -60,9 +63,11 @@ def _noise(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dic
     return rates
 
 
-def _baud(_: click.Context, __: click.Parameter, text: str | None) -> int | str | None:
-    if text is None or text == "auto":
-        return text
+def _baud(_: click.Context, __: click.Parameter, text: str | None) -> int | Literal["auto"] | None:
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
     if not text.isdecimal() or not 0 < int(text) <= 10_000_000:
         raise click.BadParameter(f"{text!r} is neither auto nor a number of bits per second")
     return int(text)
@@ -196,6 +201,44 @@ _options = together(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """Of ``device serve``."""
+
+    part: Part
+    link: Path | None
+    tcp: str | None
+    once: bool
+    file: Path | None
+    seed: int | None
+    baud: int | Literal["auto"] | None
+    latency_ms: float
+    packet_size: int
+    timing: Literal["none", "typ", "max"]
+    program_us: float | None
+    erase_us: float | None
+    mass_erase_us: float | None
+    cut_at: int | None
+    outcome: str
+    after_cut: Literal["exit", "on", "off"]
+    fault: list[Fault]
+    noise: dict[str, float]
+    boot0: Literal["high", "low"]
+    lines: Path | None
+    wiring: Wiring
+    control: bool
+    rom_version: int | None
+    flash_size: int | None
+    pid: int | None
+    checksum_dialect: Literal["an3155", "private"]
+    short_writes: Literal["drop", "pad"]
+    refused_writes: Literal["ack", "nack"]
+    bad_read: Literal["hang", "nack", "reset"]
+    bad_pages: Literal["nack", "ignore"]
+    double_ack: bool
+    max_baud: int | None
+
+
 @click.group("device")
 def commands() -> None:
     """An emulated STM32 behind its USART boot ROM."""
@@ -205,7 +248,8 @@ def commands() -> None:
 @click.argument("part", type=PART, metavar=PART_METAVAR)
 @_options
 @click.pass_context
-def serve_command(context: click.Context, /, **given: Any) -> None:
+@given_as(ServeOptions)
+def serve_command(given: ServeOptions, context: click.Context) -> None:
     """Serve an emulated chip, until it is interrupted.
 
     Prints one line: what a client opens, a device path or a socket:// address. SIGUSR1 takes the
@@ -214,19 +258,19 @@ def serve_command(context: click.Context, /, **given: Any) -> None:
     _check(given)
     with ExitStack() as stack, Stopper().at_signals() as stopper:
         store, chip = _chip(given, stack)
-        noise = Noise(**given["noise"], seed=given["seed"] or 0)
+        noise = Noise(**given.noise, seed=given.seed or 0)
         line = Line(chip, _speed(given), noise)
         wire = _wire(given)
         stack.callback(wire.close)
         desk = Desk(
             keep=store.keep if store else lambda: None,
             is_over=lambda: False,
-            follows_baud=given["baud"] == "auto",
+            follows_baud=given.baud == "auto",
         )
-        served = _Served(chip, desk, given["after_cut"])
-        served.listen(line, stack, wants_control=given["control"])
-        if given["lines"] is not None:
-            pins = Pins(line, given["wiring"], given["lines"])
+        served = _Served(chip, desk, given.after_cut)
+        served.listen(line, stack, wants_control=given.control)
+        if given.lines is not None:
+            pins = Pins(line, given.wiring, given.lines)
             stack.callback(pins.close)
             desk.commands[pins.fileno] = pins.read
         click.echo(wire.where)
@@ -286,43 +330,43 @@ class _Served:
 # --- from options to values
 
 
-def _check(given: dict[str, Any]) -> None:
-    if given["link"] and given["tcp"]:
+def _check(given: ServeOptions) -> None:
+    if given.link and given.tcp:
         raise UsageError("a chip has one line", expected="one of them", found="--link and --tcp")
-    if given["baud"] == "auto" and given["tcp"]:
+    if given.baud == "auto" and given.tcp:
         raise UsageError("a socket has no speed", expected="--baud N", found="--baud auto")
-    if (given["pid"] or 0) > 0xFFFF:
-        raise UsageError("--pid is two bytes", found=f"{given['pid']:#x}")
-    if given["max_baud"] and given["baud"] != "auto":
+    if (given.pid or 0) > 0xFFFF:
+        raise UsageError("--pid is two bytes", found=f"{given.pid:#x}")
+    if given.max_baud and given.baud != "auto":
         raise UsageError("--max-baud needs the client's speed", expected="--baud auto with it")
 
 
-def _chip(given: dict[str, Any], stack: ExitStack) -> tuple[ChipStore | None, Chip]:
-    mode: Mode = "max" if given["timing"] == "max" else "typ"
+def _chip(given: ServeOptions, stack: ExitStack) -> tuple[ChipStore | None, Chip]:
+    mode: Mode = "max" if given.timing == "max" else "typ"
     part, untimed = with_times(
-        _of_size(given["part"], given["flash_size"]),
+        _of_size(given.part, given.flash_size),
         mode,
-        program_unit_us=given["program_us"],
-        sector_erase_us=given["erase_us"],
-        mass_erase_us=given["mass_erase_us"],
+        program_unit_us=given.program_us,
+        sector_erase_us=given.erase_us,
+        mass_erase_us=given.mass_erase_us,
     )
-    if untimed and given["timing"] != "none":
+    if untimed and given.timing != "none":
         text = f"no document says how long this takes, so it takes no time: {', '.join(untimed)}"
         click.echo(f"{part.name}: {text}", err=True)
-    options, faults = _rom_options(given), Faults(*given["fault"])
+    options, faults = _rom_options(given), Faults(*given.fault)
     _check_rom(part, options)
     store = None
-    seed, uid = given["seed"] or 0, fresh_uid() if given["seed"] is None else None
-    if given["file"] is None:
+    seed, uid = given.seed or 0, fresh_uid() if given.seed is None else None
+    if given.file is None:
         chip = Chip(EmulatedFlash(part, seed=seed), options, uid=uid, faults=faults)
     else:
-        store = ChipStore(given["file"])
+        store = ChipStore(given.file)
         chip = store.open(part, options, faults, seed=seed, uid=uid)
         stack.callback(store.close)
-    chip.boot0 = given["boot0"] == "high"
+    chip.boot0 = given.boot0 == "high"
     chip.reset()
-    if given["cut_at"] is not None:
-        chip.device.supply = CutAt(given["cut_at"], Outcome(given["outcome"]))
+    if given.cut_at is not None:
+        chip.device.supply = CutAt(given.cut_at, Outcome(given.outcome))
     return store, chip
 
 
@@ -354,31 +398,31 @@ def _of_size(part: Part, size: int | None) -> Part:
     )
 
 
-def _rom_options(given: dict[str, Any]) -> RomOptions:
+def _rom_options(given: ServeOptions) -> RomOptions:
     return RomOptions(
-        version=given["rom_version"],
-        checksum_dialect=given["checksum_dialect"],
-        short_writes=given["short_writes"],
-        refused_writes=given["refused_writes"],
-        bad_read=given["bad_read"],
-        bad_pages=given["bad_pages"],
-        double_ack=given["double_ack"] or None,
-        pid=given["pid"],
-        max_baud=given["max_baud"] or 0,
+        version=given.rom_version,
+        checksum_dialect=given.checksum_dialect,
+        short_writes=given.short_writes,
+        refused_writes=given.refused_writes,
+        bad_read=given.bad_read,
+        bad_pages=given.bad_pages,
+        double_ack=given.double_ack or None,
+        pid=given.pid,
+        max_baud=given.max_baud or 0,
     )
 
 
-def _speed(given: dict[str, Any]) -> Speed:
-    baud = given["baud"]
+def _speed(given: ServeOptions) -> Speed:
+    baud = given.baud
     return Speed(
         baud=115_200 if baud == "auto" else baud or 0,
-        latency_ms=given["latency_ms"],
-        packet_size=given["packet_size"],
-        flash=given["timing"] != "none",
+        latency_ms=given.latency_ms,
+        packet_size=given.packet_size,
+        flash=given.timing != "none",
     )
 
 
-def _wire(given: dict[str, Any]) -> Wire:
-    if given["tcp"] is not None:
-        return TcpWire(*wire_address(given["tcp"]), given["once"])
-    return PtyWire(given["link"], given["once"])
+def _wire(given: ServeOptions) -> Wire:
+    if given.tcp is not None:
+        return TcpWire(*wire_address(given.tcp), given.once)
+    return PtyWire(given.link, given.once)

@@ -6,9 +6,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -23,6 +22,7 @@ from mcu_updater.center.store import Ending, Store
 from mcu_updater.center.trouble import Terms
 from mcu_updater.cli import answers, paths, values
 from mcu_updater.cli.center import db_option, file_argument
+from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.screen import console, show
 from mcu_updater.errors import UsageError, VerificationFailed
@@ -33,6 +33,27 @@ from mcu_updater.storage import hold
 
 _MEAN = click.FloatRange(0, trouble.MOST)
 _SHOWN = 20  # endings that are told one by one
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetOptions:
+    """Of ``fleet``."""
+
+    file: Path
+    count: int | None
+    seed: int
+    cuts: float
+    faults: float
+    kinds: tuple[str, ...]
+    bad_trials: float
+    weak: float
+    part: Part | None
+    version: str
+    jobs: int | None
+    force: bool
+    replayed: str | None
+    db: Path | None
+    as_json: bool
 
 
 @click.command("fleet", short_help="Upgrade many emulated devices against one center.")
@@ -86,7 +107,8 @@ _SHOWN = 20  # endings that are told one by one
 @db_option
 @answers.json_option("One JSON object at the end.")
 @click.pass_context
-def command(ctx: click.Context, /, file: Path, db: Path | None, **given: Any) -> None:
+@given_as(FleetOptions)
+def command(given: FleetOptions, ctx: click.Context) -> None:
     """Upgrade the devices of the center FILE, with power cuts and link faults, until all rest.
 
     Every device must end upgraded, or with a failure that is true: the center, the module and the
@@ -94,23 +116,24 @@ def command(ctx: click.Context, /, file: Path, db: Path | None, **given: Any) ->
     meanwhile: mcu-updater center monitor. What happens to a device depends on the seed and its
     name alone, so --replay with the same options shows it again.
     """
-    read = with_devices(read_center(file), given["count"])
+    file = given.file
+    read = with_devices(read_center(file), given.count)
     terms = _terms(given)
-    if given["replayed"] is not None:
-        _replay(read, terms, given["replayed"], as_json=given["as_json"])
+    if given.replayed is not None:
+        _replay(read, terms, given.replayed, as_json=given.as_json)
         return
-    path = db or access.state_path(file)
-    paths.claim(path, force=given["force"])
+    path = given.db or access.state_path(file)
+    paths.claim(path, force=given.force)
     ctx.with_resource(hold(path))
-    if given["force"] and path.exists():
+    if given.force and path.exists():
         Store.remove(path)
     begun_s = time.perf_counter()
-    endings = run_fleet(read, path, terms, given["jobs"])
-    ended = list(_tracked(endings, len(read.center.devices), quiet=given["as_json"]))
+    endings = run_fleet(read, path, terms, given.jobs)
+    ended = list(_tracked(endings, len(read.center.devices), quiet=given.as_json))
     wall_s = time.perf_counter() - begun_s
     with closing(Store.open(path, read_only=True)) as store:
         seen = monitor(read.center, store)
-    if given["as_json"]:
+    if given.as_json:
         answers.result({**report.monitoring_json(seen), "wall_s": round(wall_s, 3)})
     else:
         show(*report.monitoring_tables(seen, everyone=False))
@@ -118,17 +141,17 @@ def command(ctx: click.Context, /, file: Path, db: Path | None, **given: Any) ->
     _conclude(ended)
 
 
-def _terms(given: dict[str, Any]) -> Terms:
-    part: Part | None = given["part"]
+def _terms(given: FleetOptions) -> Terms:
+    part = given.part
     return Terms(
-        seed=given["seed"],
-        cuts=given["cuts"],
-        faults=given["faults"],
-        bad_trials=given["bad_trials"],
-        weak=given["weak"],
+        seed=given.seed,
+        cuts=given.cuts,
+        faults=given.faults,
+        bad_trials=given.bad_trials,
+        weak=given.weak,
         part=part.spec if part is not None else trouble.DEFAULT_PART,
-        version=given["version"],
-        kinds=given["kinds"] or trouble.KINDS,
+        version=given.version,
+        kinds=given.kinds or trouble.KINDS,
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,6 +14,7 @@ from mcu_updater.board.strategies import default_strategy
 from mcu_updater.cli import answers, paths, values
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.fits import areas_of, fit, fits, image_size, link_address, sector_ranges
+from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART, PART_METAVAR, STRATEGY, NameChoice
 from mcu_updater.cli.options import together
 from mcu_updater.cli.reading import (
@@ -67,20 +68,72 @@ def commands() -> None:
     """Look at image files and packages, convert, compare and check them."""
 
 
-def _read(paths: tuple[Path, ...], given: dict[str, Any], base: int | None = None) -> ImageFile:
-    part: Part | None = given.get("part")
-    wanted = Wanted(given["component"], part=part.name if part else "")
-    where = given["base"] if given["base"] is not None else base
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """Of all these commands."""
+
+    base: int | None
+    component: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedOptions(ReadingOptions):
+    """Of those that know the part that an image is for."""
+
+    part: Part | None
+    strategy: Strategy | None
+
+    @property
+    def chosen(self) -> tuple[Part, Strategy] | None:
+        if self.part is None:
+            if self.strategy is not None:
+                raise UsageError("--strategy is one of a part", expected="--part with it")
+            return None
+        return self.part, self.strategy or default_strategy(self.part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectOptions(PlacedOptions):
+    """Of ``inspect``."""
+
+    files: tuple[Path, ...]
+    as_json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions(ReadingOptions):
+    """Of ``convert``."""
+
+    file: Path
+    out: Path
+    kind: str | None
+    fill: int
+    force: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffOptions(PlacedOptions):
+    """Of ``diff``."""
+
+    first: Path
+    second: Path
+    equal: bool
+    as_json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions(PlacedOptions):
+    """Of ``check``."""
+
+    files: tuple[Path, ...]
+    annotate: bool
+
+
+def _read(paths: tuple[Path, ...], given: ReadingOptions, base: int | None = None) -> ImageFile:
+    part = given.part if isinstance(given, PlacedOptions) else None
+    wanted = Wanted(given.component, part=part.name if part else "")
+    where = given.base if given.base is not None else base
     return read_file(paths, base=where, wanted=wanted)
-
-
-def _of_part(given: dict[str, Any]) -> tuple[Part, Strategy] | None:
-    part: Part | None = given["part"]
-    if part is None:
-        if given["strategy"] is not None:
-            raise UsageError("--strategy is one of a part", expected="--part with it")
-        return None
-    return part, given["strategy"] or default_strategy(part)
 
 
 def _base_of(chosen: tuple[Part, Strategy] | None) -> int | None:
@@ -96,17 +149,18 @@ def _base_of(chosen: tuple[Part, Strategy] | None) -> int | None:
 @_strategy
 @_reading
 @_json
-def inspect(files: tuple[Path, ...], as_json: bool, **given: Any) -> None:
+@given_as(InspectOptions)
+def inspect(given: InspectOptions) -> None:
     """Show what FILE holds: segments, vectors, version, hashes, where it fits, what is erased.
 
     Numbered parts (.bin_1, .bin_2) are joined, a package is unpacked.
     """
-    chosen = _of_part(given)
-    file = _read(files, given, _base_of(chosen))
-    placed = file.inner is not ImageFormat.BIN or chosen is not None or given["base"] is not None
+    chosen = given.chosen
+    file = _read(given.files, given, _base_of(chosen))
+    placed = file.inner is not ImageFormat.BIN or chosen is not None or given.base is not None
     found = (fit(file, *chosen),) if chosen else tuple(fits(file))
-    report = _report(file, placed, found, areas_of(given["part"]))
-    if as_json:
+    report = _report(file, placed, found, areas_of(given.part))
+    if given.as_json:
         answers.result(image_json(report))
     else:
         show(*image_view(report))
@@ -171,13 +225,15 @@ def _report(
 )
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @_reading
-def convert(file: Path, out: Path, kind: str | None, fill: int, force: bool, **given: Any) -> None:
+@given_as(ConvertOptions)
+def convert(given: ConvertOptions) -> None:
     """Write the image in FILE to OUT (-: standard output, with --to) in another format."""
-    fmt = ImageFormat(kind) if kind else format_of(out.name)
+    out = given.out
+    fmt = ImageFormat(given.kind) if given.kind else format_of(out.name)
     if fmt is None:
         raise UsageError("the suffix says no format", where=str(out), then="Say it with --to")
-    paths.claim(out, force=force)
-    data = write_image(_read((file,), given).image, fmt, fill)
+    paths.claim(out, force=given.force)
+    data = write_image(_read((given.file,), given).image, fmt, given.fill)
     write_whole(out, data)
     paths.say(out, f"{out}: {fmt.value}, {len(data)} bytes")
 
@@ -193,12 +249,13 @@ def convert(file: Path, out: Path, kind: str | None, fill: int, force: bool, **g
 @_strategy
 @_reading
 @_json
-def diff(first: Path, second: Path, equal: bool, as_json: bool, **given: Any) -> None:
+@given_as(DiffOptions)
+def diff(given: DiffOptions) -> None:
     """Compare what two files put at which addresses, whatever their formats.
 
     A raw binary has no addresses: give --base or --part where the other file has.
     """
-    chosen = _of_part(given)
+    chosen, first, second = given.chosen, given.first, given.second
     one, two = (_read((path,), given, _base_of(chosen)) for path in (first, second))
     found = difference(one.image, two.image)
     names = (first.name, second.name) if first.name != second.name else (str(first), str(second))
@@ -210,7 +267,7 @@ def diff(first: Path, second: Path, equal: bool, as_json: bool, **given: Any) ->
         f"only in {names[1]}": found.only_second,
     }
     sectors = _sectors(kinds.values(), chosen) if chosen else None
-    if as_json:
+    if given.as_json:
         listed = {
             name: [[one.start, one.stop] for one in ranges]
             for name, ranges in zip(
@@ -222,7 +279,7 @@ def diff(first: Path, second: Path, equal: bool, as_json: bool, **given: Any) ->
     else:
         text = "" if sectors is None else f"sectors of the slot that differ: {sectors}"
         show(*difference_view(names, kinds, text))
-    if equal and not found.is_none:
+    if given.equal and not found.is_none:
         raise ImageRejected("the images differ", where=f"{first}, {second}")
 
 
@@ -245,15 +302,16 @@ def _sectors(kinds: Iterable[Sequence[range]], chosen: tuple[Part, Strategy]) ->
 @_strategy
 @_reading
 @click.pass_context
-def check(ctx: click.Context, /, files: tuple[Path, ...], annotate: bool, **given: Any) -> None:
+@given_as(CheckOptions)
+def check(given: CheckOptions, ctx: click.Context) -> None:
     """Exit with 0 when every FILE is a sound image, else with 3.
 
     Sound: its format keeps every rule, it begins with a vector table, and with --part it fits the
     slot. Numbered parts are checked by their first.
     """
-    chosen = _of_part(given)
+    chosen = given.chosen
     bad = 0
-    for path in files:
+    for path in given.files:
         try:
             file = _read((path,), given, _base_of(chosen))
             with naming(path):
@@ -261,7 +319,7 @@ def check(ctx: click.Context, /, files: tuple[Path, ...], annotate: bool, **give
         except ImageRejected as error:
             bad += 1
             complain(told(error))
-            if annotate:
+            if given.annotate:
                 click.echo(annotation(path, error))
         else:
             segments = len(file.image.segments)
@@ -270,8 +328,8 @@ def check(ctx: click.Context, /, files: tuple[Path, ...], annotate: bool, **give
         ctx.exit(ImageRejected.exit_code)
 
 
-def _check(file: ImageFile, chosen: tuple[Part, Strategy] | None, given: dict[str, Any]) -> None:
-    placed = file.inner is not ImageFormat.BIN or chosen is not None or given["base"] is not None
+def _check(file: ImageFile, chosen: tuple[Part, Strategy] | None, given: CheckOptions) -> None:
+    placed = file.inner is not ImageFormat.BIN or chosen is not None or given.base is not None
     table = vectors(file.image, placed=placed)
     if table is None:
         raise ImageRejected("image is shorter than its vector table", expected="8 bytes or more")

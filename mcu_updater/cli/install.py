@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,10 +17,11 @@ from mcu_updater.board.layout import layout_of
 from mcu_updater.board.rom_target import can_be_updated, part_of
 from mcu_updater.cli import names, paths, values
 from mcu_updater.cli.confirm import ask, yes_option
+from mcu_updater.cli.given import given_as
 from mcu_updater.cli.options import component_option
 from mcu_updater.cli.reading import package_options, read_file
-from mcu_updater.cli.signatures import signature_options, trust_of
-from mcu_updater.cli.stm32_link import Bench, opened, port_options
+from mcu_updater.cli.signatures import SignatureOptions, signature_options, trust_of
+from mcu_updater.cli.stm32_link import Bench, PortOptions, opened, port_options
 from mcu_updater.errors import ChipRefused, address_text
 from mcu_updater.journal import Snapshot
 from mcu_updater.stm32.chip import WORD
@@ -30,6 +30,21 @@ from mcu_updater.stm32.events import Planned
 from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, blank_firmware
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.target import RomFlash
+from mcu_updater.strategy import Strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstallOptions(PortOptions, SignatureOptions):
+    """Of ``install``."""
+
+    image: bytes
+    version: str
+    strategy: Strategy | None
+    component: str
+    base: int | None
+    bootloader: Path | None
+    force: bool
+    yes: bool
 
 
 @click.command("install", short_help="Put the first image and its journal on an STM32.")
@@ -62,30 +77,31 @@ from mcu_updater.stm32.target import RomFlash
 @signature_options
 @click.option("--force", is_flag=True, help="Replace another installation; asks first.")
 @yes_option
-def install_command(image: bytes, **given: Any) -> None:
+@given_as(InstallOptions)
+def install_command(given: InstallOptions) -> None:
     """Put IMAGE, version V, on a chip that holds none yet, so that update --target can follow.
 
     Writes slot A and its journal, and blanks the other journals; with --bootloader the boot region
     too. The bootloader must be yours: docs/how-to/first-installation.md says what it has to do.
     Run it again after whatever went wrong; where all of it is there already, nothing is done.
     """
-    if given["force"]:
-        ask("This forgets what is installed on the chip. Go on?", yes=given["yes"])
+    if given.force:
+        ask("This forgets what is installed on the chip. Go on?", yes=given.yes)
     with opened(given) as bench:
-        first = _first(image, given["part"] or part_of(bench.flasher), given)
-        Installation(bench, first, _bootloader(given["bootloader"], first)).carry_out(
-            force=given["force"]
+        first = _first(given.part or part_of(bench.flasher), given)
+        Installation(bench, first, _bootloader(given.bootloader, first)).carry_out(
+            force=given.force
         )
 
 
-def _first(image: bytes, part: Part, given: dict[str, Any]) -> FirstInstallation:
+def _first(part: Part, given: InstallOptions) -> FirstInstallation:
     board = Board.new(
         part,
-        given["version"],
-        image,
-        strategy=given["strategy"],
-        component=given["component"],
-        base=given["base"],
+        given.version,
+        given.image,
+        strategy=given.strategy,
+        component=given.component,
+        base=given.base,
         trust=trust_of(given),
     )
     return FirstInstallation.of(board)

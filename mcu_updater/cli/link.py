@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -32,6 +31,23 @@ PORT_HELP = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModuleOptions:
+    """Of ``module_options``. Times in seconds."""
+
+    baud: int
+    echo: bool
+    line_end: str
+    timeout: float
+    verdict_wait: float
+    plan_once: bool
+    register: int
+    battery: int | None  # percent
+    read_ahead: bool
+    usb_packet: int | None  # bytes
+    flash_time: bool
+
+
 @dataclass(frozen=True, slots=True)
 class LinkOptions:
     """How to get to a module, and how to speak to it."""
@@ -43,20 +59,21 @@ class LinkOptions:
     flash_time: bool
 
     @classmethod
-    def of(cls, given: dict[str, Any]) -> LinkOptions:
+    def of(cls, port: str, given: ModuleOptions, read_size: int) -> LinkOptions:
+        """*read_size*: bytes of one AT+QIOTOTARD."""
         dialect = replace(
             DEFAULT_DIALECT,
-            line_end=_LINE_ENDS[given["line_end"]],
-            echo=given["echo"],
-            max_read=given["read_size"],
+            line_end=_LINE_ENDS[given.line_end],
+            echo=given.echo,
+            max_read=read_size,
             request_before_confirm=True,
             error_doubts=_ERROR_DOUBTS,
-            usb_packet=given["usb_packet"],
-            read_ahead=given["read_ahead"],
-            registration_mode=given["register"],
-            response_timeout_s=given["timeout"],
+            usb_packet=given.usb_packet,
+            read_ahead=given.read_ahead,
+            registration_mode=given.register,
+            response_timeout_s=given.timeout,
         )
-        return cls(given["module"], given["baud"], dialect, given["battery"], given["flash_time"])
+        return cls(port, given.baud, dialect, given.battery, given.flash_time)
 
     def open(self) -> SerialPort:
         """Open the port and let go by what waits there. Raises PortError."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,7 +14,8 @@ from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.boot import ATTEMPTS
 from mcu_updater.cli import answers, line_log, look, names, paths, values
 from mcu_updater.cli.attached import AttachedSession, wanted_package
-from mcu_updater.cli.link import PORT_HELP, LinkOptions, module_options
+from mcu_updater.cli.given import given_as
+from mcu_updater.cli.link import PORT_HELP, LinkOptions, ModuleOptions, module_options
 from mcu_updater.cli.options import (
     component_option,
     cut_options,
@@ -26,8 +26,8 @@ from mcu_updater.cli.options import (
 from mcu_updater.cli.reading import package_options
 from mcu_updater.cli.screen import Screen, open_screen, show
 from mcu_updater.cli.session import Session, Terms
-from mcu_updater.cli.signatures import signature_options, trust_of
-from mcu_updater.cli.target import target_options, update_target
+from mcu_updater.cli.signatures import SignatureOptions, signature_options, trust_of
+from mcu_updater.cli.target import TargetOptions, target_options, update_target
 from mcu_updater.cli.unused import refuse
 from mcu_updater.errors import UsageError
 from mcu_updater.journal import MAX_ATTEMPTS
@@ -84,17 +84,83 @@ _screen_options = together(
 _file = click.argument("file", type=paths.KEPT)
 
 
-def _terms(ctx: click.Context, policy: Policy) -> Terms:
-    given = ctx.params
-    cut_at = given["cut_at"]
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Of a command that runs a board: what cuts it, how a trial ends, what is printed."""
+
+    cut_at: int | None
+    outcome: str
+    cut_module: bool
+    trial: str
+    attempts: int
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateOptions(RunOptions, ModuleOptions, TargetOptions, SignatureOptions):
+    """Of ``update``."""
+
+    image: bytes | None
+    file: Path | None
+    module: str | None
+    any_package: bool
+    wait: float  # seconds
+    source: str | None
+    target: str
+    component: str
+    part: Part | None
+    strategy: Strategy | None
+    base: int | None
+    read_size: int
+    piece_size: int | None
+    md5: bytes
+    sha256: bytes
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(
+            self.component,
+            self.read_size,
+            self.base,
+            plan_s=self.wait,
+            verdict_s=self.verdict_wait,
+            plan_once=self.plan_once,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOptions(SignatureOptions):
+    """Of ``board new``."""
+
+    file: Path
+    version: str
+    part: Part | None
+    strategy: Strategy | None
+    image: bytes | None
+    component: str
+    seed: int | None
+    force: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootOptions(RunOptions):
+    """Of ``board boot``."""
+
+    file: Path
+
+
+def _terms(ctx: click.Context, given: RunOptions, policy: Policy) -> Terms:
+    cut_at = given.cut_at
     if cut_at is None:
         refuse(ctx, ("outcome", "cut_module"), "without --cut-at")
     return Terms(
         policy=policy,
-        cut=CutAt(cut_at, Outcome(given["outcome"])) if cut_at else None,
-        cut_module=given["cut_module"],
-        trial=Trial(given["trial"]),
-        attempts=given["attempts"],
+        cut=CutAt(cut_at, Outcome(given.outcome)) if cut_at else None,
+        cut_module=given.cut_module,
+        trial=Trial(given.trial),
+        attempts=given.attempts,
     )
 
 
@@ -167,7 +233,8 @@ def _terms(ctx: click.Context, policy: Policy) -> Terms:
 @_trial_options
 @_screen_options
 @click.pass_context
-def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **given: Any) -> None:
+@given_as(UpdateOptions)
+def update(given: UpdateOptions, ctx: click.Context) -> None:
     """Upgrade to IMAGE (.bin, .hex, .s19): cloud, module, flash, trial, version.
 
     A board that another command left in the middle of an upgrade finishes that one first.
@@ -177,32 +244,25 @@ def update(ctx: click.Context, /, image: bytes | None, file: Path | None, **give
 
     With --require-signature IMAGE must be signed, and --to must name the version that was signed.
     """
-    screen = open_screen(**_screen_of(given))
-    policy = Policy(
-        given["component"],
-        given["read_size"],
-        given["base"],
-        plan_s=given["wait"],
-        verdict_s=given["verdict_wait"],
-        plan_once=given["plan_once"],
-    )
-    _refuse_unused(ctx)
-    terms = _terms(ctx, policy)
-    if given["module"] is not None:
-        ctx.exit(_update_attached(ctx, image, file, terms, screen))
-    if image is None or given["any_package"]:
+    screen = _screen_of(given)
+    _refuse_unused(ctx, given)
+    terms = _terms(ctx, given, given.policy)
+    if given.module is not None:
+        ctx.exit(_update_attached(ctx, given, given.module, terms, screen))
+    if given.image is None or given.any_package:
         raise UsageError("no IMAGE to upgrade to", expected="IMAGE, or --any with --module PORT")
-    package = Package(image, given["md5"], given["sha256"])
-    if given["target_port"] is not None:
-        plan = Plan(given["component"], given["target"], package, given["source"] or "")
-        ctx.exit(update_target(given, plan, terms, screen))
-    ctx.with_resource(_kept(file))
-    exists = file is not None and file.exists()
-    board = _existing(file, given) if file and exists else _fresh(file, given)
-    source = (given["source"] or "") if exists else ""
-    plan = Plan(given["component"], given["target"], package, source)
+    package = Package(given.image, given.md5, given.sha256)
+    chip = given.chip(given.part)
+    if chip is not None:
+        plan = Plan(given.component, given.target, package, given.source or "")
+        trust = trust_of(given)
+        ctx.exit(update_target(chip, given.strategy, trust, plan, terms, screen))
+    ctx.with_resource(_kept(given.file))
+    exists, board = _board_of(given)
+    source = (given.source or "") if exists else ""
+    plan = Plan(given.component, given.target, package, source)
     terms = replace(terms, policy=replace(terms.policy, component=board.component))
-    ctx.exit(Session(board, file, terms, screen).upgrade(plan))
+    ctx.exit(Session(board, given.file, terms, screen).upgrade(plan))
 
 
 def _kept(file: Path | None) -> AbstractContextManager[None]:
@@ -219,22 +279,21 @@ _OF_AN_EMULATED_BOARD = ("file", "piece_size", "cut_at", "outcome", "cut_module"
 _OF_THE_EMULATED_MODULE = ("target", "piece_size", "md5", "sha256")
 
 
-def _refuse_unused(ctx: click.Context) -> None:
+def _refuse_unused(ctx: click.Context, given: UpdateOptions) -> None:
     """Of module, board and chip, each is emulated or real: what belongs to the other is refused."""
-    given = ctx.params
-    if given["module"] is not None and given["target_port"] is not None:
+    if given.module is not None and given.target_port is not None:
         raise UsageError("--module and --target are mutually exclusive", then="Leave one out")
-    if given["module"] is None:
+    if given.module is None:
         refuse(ctx, _OF_A_PORT, "without --module")
-        if given["target_port"] is None:
+        if given.target_port is None:
             refuse(ctx, (line_log.NAME,), "without --module or --target")
-    if given["target_port"] is None:
+    if given.target_port is None:
         refuse(ctx, _OF_A_CHIP, "without --target")
     else:
         refuse(ctx, _OF_AN_EMULATED_BOARD, "with --target")
-        if given["trial"] not in _TRIALS_OF_A_HOST:
+        if given.trial not in _TRIALS_OF_A_HOST:
             raise UsageError(
-                f"--trial {given['trial']} has no effect with --target: the host judges the trial, "
+                f"--trial {given.trial} has no effect with --target: the host judges the trial, "
                 "for it cannot run the image",
                 expected=f"--trial {' or '.join(_TRIALS_OF_A_HOST)}",
             )
@@ -244,34 +303,41 @@ _TRIALS_OF_A_HOST = (Trial.PASS.value, Trial.FAIL.value)
 
 
 def _update_attached(
-    ctx: click.Context, image: bytes | None, file: Path | None, terms: Terms, screen: Screen
+    ctx: click.Context, given: UpdateOptions, port: str, terms: Terms, screen: Screen
 ) -> int:
-    given = ctx.params
-    if (image is None) is not given["any_package"]:
+    image = given.image
+    if (image is None) is not given.any_package:
         raise UsageError("what shall come from the module?", expected="either IMAGE or --any")
     refuse(ctx, _OF_THE_EMULATED_MODULE, "with --module: the Developer Center sets it")
-    ctx.with_resource(_kept(file))
-    exists = file is not None and file.exists()
-    board = _existing(file, given) if file and exists else _fresh(file, given)
+    ctx.with_resource(_kept(given.file))
+    _, board = _board_of(given)
     terms = replace(terms, policy=replace(terms.policy, component=board.component))
     wanted = None if image is None else wanted_package(image)
-    link = LinkOptions.of(given)
-    return AttachedSession(board, file, terms, screen, link, wanted, image).follow()
+    link = LinkOptions.of(port, given, given.read_size)
+    return AttachedSession(board, given.file, terms, screen, link, wanted, image).follow()
 
 
-def _screen_of(given: dict[str, Any]) -> dict[str, bool]:
-    return {name: given[name] for name in ("as_json", "quiet", "verbose")}
+def _screen_of(given: RunOptions) -> Screen:
+    return open_screen(as_json=given.as_json, quiet=given.quiet, verbose=given.verbose)
 
 
-def _existing(file: Path, given: dict[str, Any]) -> Board:
+def _board_of(given: UpdateOptions) -> tuple[bool, Board]:
+    """The board, and whether it existed before."""
+    file = given.file
+    if file is not None and file.exists():
+        return True, _existing(file, given)
+    return False, _fresh(file, given)
+
+
+def _existing(file: Path, given: UpdateOptions) -> Board:
     board = load_board(file)
     board.trust = trust_of(given) or board.trust
-    part: Part | None = given["part"]
+    part = given.part
     if part is not None and part.name != board.part.name:
         raise UsageError(
             "the board has another part", where=str(file), expected=part.name, found=board.part.name
         )
-    strategy: Strategy | None = given["strategy"]
+    strategy = given.strategy
     if strategy not in (None, board.strategy):
         raise UsageError(
             "the board has another strategy",
@@ -279,21 +345,21 @@ def _existing(file: Path, given: dict[str, Any]) -> Board:
             expected=str(strategy),
             found=board.strategy,
         )
-    _set_sizes(board, given["piece_size"], given["read_size"])
+    _set_sizes(board, given.piece_size, given.read_size)
     return board
 
 
-def _fresh(file: Path | None, given: dict[str, Any]) -> Board:
-    part = given["part"] or load_part(PART)
+def _fresh(file: Path | None, given: UpdateOptions) -> Board:
+    part = given.part or load_part(PART)
     board = Board.new(
         part,
-        given["source"] or VERSION,
-        strategy=given["strategy"],
-        component=given["component"],
+        given.source or VERSION,
+        strategy=given.strategy,
+        component=given.component,
     )
     board.trust = trust_of(given)
     board.uid = fresh_uid()
-    _set_sizes(board, given["piece_size"], given["read_size"])
+    _set_sizes(board, given.piece_size, given.read_size)
     if file is not None:
         save_board(board, file)  # before anything runs, so that a bad path is found now
     return board
@@ -344,36 +410,26 @@ def board() -> None:
 @signature_options
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.pass_context
-def board_new(
-    ctx: click.Context,
-    /,
-    file: Path,
-    version: str,
-    part: Part | None,
-    strategy: Strategy | None,
-    image: bytes | None,
-    component: str,
-    seed: int | None,
-    force: bool,
-    **given: Any,
-) -> None:
+@given_as(NewOptions)
+def board_new(given: NewOptions, ctx: click.Context) -> None:
     """Make FILE: a board as it leaves the factory, with version V in bank A.
 
     With --require-signature IMAGE must be signed, and the bootloader has the keys, too.
     """
+    file, version, component = given.file, given.version, given.component
     ctx.with_resource(hold(file))
-    paths.claim(file, force=force)
-    chip = part or load_part(PART)
+    paths.claim(file, force=given.force)
+    chip = given.part or load_part(PART)
     made = Board.new(
         chip,
         version,
-        image,
-        strategy=strategy,
+        given.image,
+        strategy=given.strategy,
         component=component,
-        seed=seed or 0,
+        seed=given.seed or 0,
         trust=trust_of(given),
     )
-    made.uid = fresh_uid() if seed is None else None
+    made.uid = fresh_uid() if given.seed is None else None
     save_board(made, file)
     click.echo(f"{file}: {chip.name}, {made.strategy}, {component} {version} in bank A")
 
@@ -396,13 +452,14 @@ def board_status(file: Path, as_json: bool) -> None:
 @_trial_options
 @_screen_options
 @click.pass_context
-def board_boot(ctx: click.Context, /, file: Path, **given: Any) -> None:
+@given_as(BootOptions)
+def board_boot(given: BootOptions, ctx: click.Context) -> None:
     """Power the board on and let it do what it has to, until it rests."""
-    screen = open_screen(**_screen_of(given))
-    ctx.with_resource(hold(file))
-    loaded = load_board(file)
-    terms = _terms(ctx, Policy(loaded.component))
-    ctx.exit(Session(loaded, file, terms, screen).boot())
+    screen = _screen_of(given)
+    ctx.with_resource(hold(given.file))
+    loaded = load_board(given.file)
+    terms = _terms(ctx, given, Policy(loaded.component))
+    ctx.exit(Session(loaded, given.file, terms, screen).boot())
 
 
 @board.command("why")

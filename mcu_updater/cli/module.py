@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.table import Table
@@ -14,6 +13,7 @@ from rich.table import Table
 from mcu_updater.center.access import DeviceCenter, device_of, open_state, state_path
 from mcu_updater.center.reading import read_center
 from mcu_updater.cli import paths, values
+from mcu_updater.cli.given import given_as
 from mcu_updater.cli.options import component_option, piece_size_option
 from mcu_updater.cli.reading import package_options
 from mcu_updater.cli.screen import show
@@ -44,6 +44,47 @@ PUSH_INTERVAL_S = 600.0  # the platform pushes plans about every 10 min
 @click.group("module")
 def commands() -> None:
     """The emulated Quectel module."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WireOptions:
+    """Where modules are served."""
+
+    link: Path | None
+    tcp: str | None
+    stdio: bool
+    once: bool = True
+    count: int = 1  # of modules
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(WireOptions):
+    """Of ``module serve``. *package*, *full*: the bytes of these files."""
+
+    package: bytes | None
+    component: str
+    center: Path | None
+    devices: tuple[str, ...]
+    db: Path | None
+    target_version: str | None
+    source_version: str | None
+    full: bytes | None
+    piece_size: int | None
+    state: Path | None
+    paused: bool
+    assignments: tuple[str, ...]
+    faults: tuple[str, ...]
+    seed: int
+    record: Path | None
+    force: bool
+    speed: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayOptions(WireOptions):
+    """Of ``module play``."""
+
+    file: Path
 
 
 @commands.command("serve", short_help="Serve a module on a pty, a TCP port, or standard input.")
@@ -146,12 +187,13 @@ def commands() -> None:
     metavar="X",
     help="Let the module's time run X times as fast.",
 )
-def serve_command(**given: Any) -> None:
+@given_as(ServeOptions)
+def serve_command(given: ServeOptions) -> None:
     """Serve an emulated module with one upgrade plan, or a center's, until it is interrupted.
 
     Prints one line for each module: what a client opens, a device path or a socket:// address.
     """
-    given["count"] = max(given["count"], len(given["devices"]))
+    given = replace(given, count=max(given.count, len(given.devices)))
     _check(given)
     with ExitStack() as stack, Stopper().at_signals() as stopper:
         clouds = _clouds(given, stack)
@@ -162,66 +204,63 @@ def serve_command(**given: Any) -> None:
             instances.append(_instance(cloud, wire, at, given, stack))
         for instance in instances:
             click.echo(instance.wire.where, err=instance.wire.carries_output)
-        serve(instances, RealClock(given["speed"]), stopper)
+        serve(instances, RealClock(given.speed), stopper)
 
 
-def _clouds(given: dict[str, Any], stack: ExitStack) -> list[KeptCloud]:
+def _clouds(given: ServeOptions, stack: ExitStack) -> list[KeptCloud]:
     """One for each module."""
-    if given["center"] is None:
-        return [DeveloperCenter(_plans(given)) for _ in range(given["count"])]
-    file = read_center(given["center"])
-    devices = [device_of(file.center, name) for name in given["devices"]]
-    path = given["db"] or state_path(given["center"])
-    store = open_state(file, path, simulated=given["speed"] != 1)
+    if given.center is None:
+        return [DeveloperCenter(_plans(given)) for _ in range(given.count)]
+    file = read_center(given.center)
+    devices = [device_of(file.center, name) for name in given.devices]
+    path = given.db or state_path(given.center)
+    store = open_state(file, path, simulated=given.speed != 1)
     stack.callback(store.close)
     now_s = time.time()
     return [DeviceCenter(file, store, device, now_s) for device in devices]
 
 
-def _plans(given: dict[str, Any]) -> list[Plan]:
+def _plans(given: ServeOptions) -> list[Plan]:
     """One; or a delta's, which is tried once, and that of the full package behind it."""
-    plan = Plan(
-        component=given["component"],
-        target_version=given["target_version"],
-        package=Package(given["package"]),
-        source_version=given["source_version"] or "",
-    )
-    if not given["package"].startswith(DELTA_MAGIC):
-        if given["full"] is not None:
+    package, version = given.package, given.target_version
+    assert package is not None and version is not None, "see _check_cloud"
+    plan = Plan(given.component, version, Package(package), given.source_version or "")
+    if not package.startswith(DELTA_MAGIC):
+        if given.full is not None:
             raise UsageError(
                 "--full stands behind a delta package", expected="a delta package as --package"
             )
         return [plan]
-    source = given["source_version"] or parse_header(given["package"]).base_version
+    source = given.source_version or parse_header(package).base_version
     if not source:
         raise UsageError(
             "a delta package is for devices at one version, and does not say which",
             expected="--source-version V",
         )
     delta = replace(plan, source_version=source)
-    if given["full"] is None:
+    if given.full is None:
         return [delta]
     return [
         replace(delta, retry_times=0),
-        replace(plan, package=Package(given["full"]), source_version=""),
+        replace(plan, package=Package(given.full), source_version=""),
     ]
 
 
 def _instance(
-    center: KeptCloud, wire: Wire, at: int, given: dict[str, Any], stack: ExitStack
+    center: KeptCloud, wire: Wire, at: int, given: ServeOptions, stack: ExitStack
 ) -> Instance:
-    options, faults = _options(given), parse_faults(given["faults"], given["seed"])
+    options, faults = _options(given), parse_faults(given.faults, given.seed)
     state = None
     module = EmulatedModule(center, options, faults)
-    if given["state"] is not None:
-        state = StateFile(_numbered(given["state"], at, given["count"]))
-        module, center = state.open(center, options, faults, given["paused"])
+    if given.state is not None:
+        state = StateFile(_numbered(given.state, at, given.count))
+        module, center = state.open(center, options, faults, given.paused)
         stack.callback(state.close)
     return Instance(module, wire, _recorder(given, at, stack), state, center)
 
 
-def _options(given: dict[str, Any]) -> ModuleOptions:
-    pairs = [text.partition("=") for text in given["assignments"]]
+def _options(given: ServeOptions) -> ModuleOptions:
+    pairs = [text.partition("=") for text in given.assignments]
     try:
         assigned = parse_options({name: value for name, _, value in pairs})
         return ModuleOptions(**{"push_interval_s": PUSH_INTERVAL_S, **_sizes(given), **assigned})
@@ -230,15 +269,15 @@ def _options(given: dict[str, Any]) -> ModuleOptions:
         raise UsageError(str(error), where="--set", then=then) from error
 
 
-def _sizes(given: dict[str, Any]) -> dict[str, int]:
-    return {} if given["piece_size"] is None else {"piece_size": given["piece_size"]}
+def _sizes(given: ServeOptions) -> dict[str, int]:
+    return {} if given.piece_size is None else {"piece_size": given.piece_size}
 
 
-def _recorder(given: dict[str, Any], at: int, stack: ExitStack) -> Recorder | None:
-    if given["record"] is None:
+def _recorder(given: ServeOptions, at: int, stack: ExitStack) -> Recorder | None:
+    if given.record is None:
         return None
-    path = _numbered(given["record"], at, given["count"])
-    paths.claim(path, force=given["force"])
+    path = _numbered(given.record, at, given.count)
+    paths.claim(path, force=given.force)
     try:
         file = path.open("w", encoding="ascii", buffering=1)
     except OSError as error:
@@ -257,43 +296,43 @@ def _remove_empty(path: Path) -> None:
         path.unlink()
 
 
-def _wire(given: dict[str, Any], at: int) -> Wire:
-    if given["stdio"]:
+def _wire(given: WireOptions, at: int) -> Wire:
+    if given.stdio:
         return StdioWire()
-    if given["tcp"] is not None:
-        host, port = wire_address(given["tcp"])
-        return TcpWire(host, port + at - 1 if port else 0, given["once"])
-    link = given["link"]
-    return PtyWire(link and _numbered(link, at, given["count"]), given["once"])
+    if given.tcp is not None:
+        host, port = wire_address(given.tcp)
+        return TcpWire(host, port + at - 1 if port else 0, given.once)
+    link = given.link
+    return PtyWire(link and _numbered(link, at, given.count), given.once)
 
 
-def _check(given: dict[str, Any]) -> None:
+def _check(given: ServeOptions) -> None:
     _check_wire(given)
     _check_cloud(given)
-    if given["stdio"] and given["count"] > 1:
-        raise UsageError("only one module can have standard input", found=f"{given['count']}")
-    if given["paused"] and given["state"] is None:
+    if given.stdio and given.count > 1:
+        raise UsageError("only one module can have standard input", found=f"{given.count}")
+    if given.paused and given.state is None:
         raise UsageError("--paused says how to go on", expected="--state FILE with it")
 
 
-def _check_cloud(given: dict[str, Any]) -> None:
-    one, many = ("package", "target_version"), ("center", "devices")
-    if given["full"] is not None and given["package"] is None:
+def _check_cloud(given: ServeOptions) -> None:
+    one = {"package": given.package, "target-version": given.target_version}
+    many = {"center": given.center, "device": given.devices}
+    if given.full is not None and given.package is None:
         raise UsageError("--full stands behind a delta package", expected="--package with it")
-    found = ", ".join(
-        f"--{name.rstrip('s').replace('_', '-')}" for name in one + many if given[name]
-    )
-    if all(given[name] for name in one) and not any(given[name] for name in (*many, "db")):
+    found = ", ".join(f"--{name}" for name, value in {**one, **many}.items() if value)
+    if all(one.values()) and not any(many.values()) and given.db is None:
         return
-    if not all(given[name] for name in many) or any(given[name] for name in one):
+    if not all(many.values()) or any(one.values()):
         expected = "--package and --target-version, or --center and --device"
         raise UsageError("a module has one cloud", expected=expected, found=found or "neither")
-    if given["count"] != len(given["devices"]):
+    if given.count != len(given.devices):
         raise UsageError("one module for each device", expected="no --count with --device")
 
 
-def _check_wire(given: dict[str, Any]) -> None:
-    chosen = [name for name in ("link", "tcp", "stdio") if given[name]]
+def _check_wire(given: WireOptions) -> None:
+    wires = {"link": given.link, "tcp": given.tcp, "stdio": given.stdio}
+    chosen = [name for name, value in wires.items() if value]
     if len(chosen) > 1:
         names = " and ".join(f"--{name}" for name in chosen)
         raise UsageError("a module has one wire", expected="one of them", found=names)
@@ -315,11 +354,13 @@ def _numbered(path: Path, at: int, count: int) -> Path:
 @click.option("--link", type=paths.OUTPUT, metavar="PATH", help="A stable name for the pty.")
 @click.option("--tcp", metavar="HOST:PORT", help="Listen there instead; port 0: any free one.")
 @click.option("--stdio", is_flag=True, help="Standard input and output instead.")
-def play_command(file: Path, **given: Any) -> None:
+@given_as(PlayOptions)
+def play_command(given: PlayOptions) -> None:
     """Answer as the module in FILE did, to a client that says what the host in FILE said.
 
     Ends when that client leaves. One that says something else, or less, is an error.
     """
+    file = given.file
     try:
         entries = parse_transcript(file.read_text(encoding="ascii"))
         if not entries:
@@ -329,7 +370,6 @@ def play_command(file: Path, **given: Any) -> None:
         raise PortError("cannot be read", where=str(file), found=str(error.strerror)) from error
     except ValueError as error:
         raise ImageRejected("is no transcript", where=str(file), found=str(error)) from error
-    given |= {"count": 1, "once": True}
     _check_wire(given)
     with ExitStack() as stack, Stopper().at_signals() as stopper:
         wire = _wire(given, 1)

@@ -11,9 +11,9 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -23,6 +23,7 @@ from flash_emulator.explore.campaign import Campaign, Result
 from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit
 from mcu_updater.board.strategies import default_strategy, strategies_of
 from mcu_updater.cli import answers, paths
+from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART_METAVAR, NameChoice, PartName
 from mcu_updater.cli.powerloss_end import Ran, conclude
 from mcu_updater.cli.powerloss_list import show_scenarios
@@ -65,9 +66,9 @@ COMPARED = (
 """Parts in the table of ``--strategy all``, where none is named."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked for. *size*: of made-up images: "small", "full", or bytes."""
+    """Of ``powerloss``. *size*: of made-up images: "small", "full", or bytes."""
 
     image: Path | None
     parts: tuple[str, ...]
@@ -77,7 +78,15 @@ class Request:
     size: str
     seed: int
     jobs: int
-    options: Options
+    cuts: int | None
+    states: int
+    time_s: float | None
+    brute_force: bool
+    no_representatives: bool
+    draws: int
+    erased_values: bool
+    options_at_risk: bool
+    decays: tuple[str, ...]
     html: Path | None
     junit: Path | None
     json_file: Path | None
@@ -85,6 +94,34 @@ class Request:
     certificates: Path | None
     quiet: bool
     strict: bool
+    replay: str | None
+    shrink: bool
+    check: Path | None
+    check_sample: int | None
+    option_change_us: int | None
+    list_scenarios: bool
+
+    @cached_property
+    def options(self) -> Options:
+        """Of the search. Raises UsageError for those of which no certificate can be written."""
+        beside = {"--options-at-risk": self.options_at_risk, "--decay": bool(self.decays)}
+        for switch, is_given in beside.items():
+            if is_given and self.certificates is not None:
+                raise UsageError(
+                    f"a certificate cannot be written with {switch}",
+                    expected=f"--certificates or {switch}",
+                    found="both",
+                    then="Leave one out: certificates are checked by what the model does by itself",
+                )
+        return Options(
+            limits=Limits(cuts=self.cuts, states=self.states, time_s=self.time_s),
+            merge=not self.brute_force,
+            representatives=not (self.brute_force or self.no_representatives),
+            options_at_risk=self.options_at_risk,
+            decays=tuple(each for each in Decay if each in self.decays or "all" in self.decays),
+            draws=self.draws,
+            erased_values=self.erased_values,
+        )
 
 
 def _size(_: click.Context, __: click.Parameter, text: str) -> str:
@@ -232,16 +269,8 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
 )
 @click.option("--strict", is_flag=True, help="A known hazard is a failure, too: exit code 7.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-def command(
-    image: Path | None,
-    replay: str | None,
-    shrink: bool,
-    check: Path | None,
-    check_sample: int | None,
-    option_change_us: int | None,
-    list_scenarios: bool,
-    **given: Any,
-) -> None:
+@given_as(Request)
+def command(given: Request) -> None:
     """Cut power at every flash operation, with every outcome, any number of times.
 
     IMAGE is the firmware to upgrade to; without it one is made up. Every state that cuts can come
@@ -250,56 +279,18 @@ def command(
     something was found that is no known hazard, or with --strict any; 2 when a limit stopped a
     search. What is known so far is shown and written when a search is interrupted, too.
     """
-    if list_scenarios:
-        show_scenarios(as_json=given["as_json"])
-    elif replay is not None:
-        options = _request(image, **given).options
-        replay_path(image, replay, options, shrink=shrink, as_json=given["as_json"])
-    elif check is not None:
-        check_certificate(image, check, check_sample, given["seed"], as_json=given["as_json"])
+    if given.list_scenarios:
+        show_scenarios(as_json=given.as_json)
+    elif given.replay is not None:
+        options, image = given.options, given.image
+        replay_path(image, given.replay, options, shrink=given.shrink, as_json=given.as_json)
+    elif given.check is not None:
+        sample, seed = given.check_sample, given.seed
+        check_certificate(given.image, given.check, sample, seed, as_json=given.as_json)
+    elif given.strategy == "all":
+        _compare(given)
     else:
-        request = _request(image, **given)
-        if request.strategy == "all":
-            _compare(request, option_change_us)
-        else:
-            _explore(request)
-
-
-def _request(
-    image: Path | None,
-    *,
-    cuts: int | None,
-    states: int,
-    time_s: float | None,
-    brute_force: bool,
-    no_representatives: bool,
-    draws: int,
-    erased_values: bool,
-    seed: int,
-    options_at_risk: bool,
-    decays: tuple[str, ...],
-    **given: Any,
-) -> Request:
-    beside = {"--options-at-risk": options_at_risk, "--decay": bool(decays)}
-    for switch, is_given in beside.items():
-        if is_given and given["certificates"] is not None:
-            raise UsageError(
-                f"a certificate cannot be written with {switch}",
-                expected=f"--certificates or {switch}",
-                found="both",
-                then="Leave one out: certificates are checked by what the model does by itself",
-            )
-    limits = Limits(cuts=cuts, states=states, time_s=time_s)
-    options = Options(
-        limits=limits,
-        merge=not brute_force,
-        representatives=not (brute_force or no_representatives),
-        options_at_risk=options_at_risk,
-        decays=tuple(each for each in Decay if each in decays or "all" in decays),
-        draws=draws,
-        erased_values=erased_values,
-    )
-    return Request(image=image, seed=seed, options=options, **given)
+        _explore(given)
 
 
 # --- what to explore
@@ -447,7 +438,7 @@ def _write_reports(request: Request, done: Campaign) -> list[UpdaterError]:
 # --- the table of strategies
 
 
-def _compare(request: Request, option_change_us: int | None) -> None:
+def _compare(request: Request) -> None:
     parts = request.parts or COMPARED
     chosen = EACH if "each" in parts else parts
     scenarios = [
@@ -462,6 +453,6 @@ def _compare(request: Request, option_change_us: int | None) -> None:
     if request.as_json:
         answers.result(json.loads(campaign_json(done)))
     else:
-        show_unfolded(comparison_table(scenarios, ran.results, option_change_us))
+        show_unfolded(comparison_table(scenarios, ran.results, request.option_change_us))
         click.echo(str(done))
     conclude(done, ran)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
@@ -60,14 +61,20 @@ flash_signature_options = together(
 )
 
 
-def trust_of(given: dict[str, Any]) -> Trust | None:
+@dataclass(frozen=True, kw_only=True)
+class SignatureOptions:
+    """Of ``signature_options`` and ``flash_signature_options``."""
+
+    keys: tuple[PublicKey, ...]
+    class_id: bytes | None
+
+
+def trust_of(given: SignatureOptions) -> Trust | None:
     """What the options ask for; None: nothing, so that what the board keeps counts."""
-    keys: tuple[PublicKey, ...] = given["keys"]
-    class_id: bytes | None = given["class_id"]
-    if keys:
+    if given.keys:
         from mcu_updater.trust import Trust
 
-        return Trust(keys, class_id)
-    if class_id is not None:
+        return Trust(given.keys, given.class_id)
+    if given.class_id is not None:
         raise UsageError("nobody vouches for the class", expected="--require-signature KEY with it")
     return None

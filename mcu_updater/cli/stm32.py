@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mcu_updater.cli import paths, values
 from mcu_updater.cli.confirm import ask, yes_option
+from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.options import together
 from mcu_updater.cli.reading import component_of_package, image_options, read_file
-from mcu_updater.cli.signatures import flash_signature_options
-from mcu_updater.cli.stm32_link import Bench, opened, port_options
+from mcu_updater.cli.signatures import SignatureOptions, flash_signature_options
+from mcu_updater.cli.stm32_link import Bench, PortOptions, opened, port_options
 from mcu_updater.cli.stm32_signed import check_signature, refuse_unread
 from mcu_updater.errors import UsageError, address_text
 from mcu_updater.package import Wanted
@@ -73,29 +76,88 @@ _flash_options = together(
 )
 
 
-def _options(given: dict[str, Any]) -> FlashOptions:
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions(PortOptions):
+    """An image, and the chip that it is for."""
+
+    image: Path
+    component: str
+    base: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteOptions(ImageOptions, SignatureOptions):
+    """How the image is written."""
+
+    diff: str
+    erase_chip: bool
+    go: int | None
+    no_verify: bool
+    force_vectors: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlashCommandOptions(WriteOptions):
+    """Of ``flash``."""
+
+    dry_run: bool
+    yes: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions(PortOptions):
+    """Of ``read``."""
+
+    file: Path
+    start: int | None
+    size: int | None
+    once: bool
+    force: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class EraseOptions(PortOptions):
+    """Of ``erase``."""
+
+    everything: bool
+    start: int | None
+    size: int | None
+    no_verify: bool
+    yes: bool
+
+    @property
+    def span(self) -> range | None:
+        """What is named; None: everything. Raises UsageError for neither, or both."""
+        if self.everything and self.start is None and self.size is None:
+            return None
+        if self.everything or self.start is None or self.size is None:
+            raise UsageError("what to erase?", expected="--all, or --start ADDR and --size N")
+        return range(self.start, self.start + self.size)
+
+
+def _options(given: WriteOptions) -> FlashOptions:
     options = FlashOptions(
-        diff=DiffMethod(given["diff"]),
-        verify=not given["no_verify"],
-        erase_chip=given["erase_chip"],
-        go=given["go"],
+        diff=DiffMethod(given.diff),
+        verify=not given.no_verify,
+        erase_chip=given.erase_chip,
+        go=given.go,
     )
     refuse_unread(given, options)
     return options
 
 
-def _firmware(given: dict[str, Any]) -> Firmware:
-    wanted = Wanted(given["component"])
-    image = read_file((given["image"],), base=given["base"], wanted=wanted).image
+def _firmware(given: ImageOptions) -> Firmware:
+    wanted = Wanted(given.component)
+    image = read_file((given.image,), base=given.base, wanted=wanted).image
     return Firmware(tuple(Segment(*segment) for segment in image.segments))
 
 
 @contextmanager
-def _checked(given: dict[str, Any], firmware: Firmware) -> Iterator[Bench]:
+def _checked(given: WriteOptions, firmware: Firmware) -> Iterator[Bench]:
     """A connected chip for which *firmware* is made, and signed where that is asked for."""
     check_signature(given, firmware)
     with opened(given) as bench:
-        if not given["force_vectors"]:
+        if not given.force_vectors:
             check_starts(firmware)
         signed = check_signature(given, firmware, bench.flasher.chip.sectors[-1].stop)
         if signed is not None:
@@ -122,17 +184,18 @@ def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | N
 @_flash_options
 @click.option("--dry-run", is_flag=True, help="As plan: change nothing.")
 @yes_option
-def flash_command(**given: Any) -> None:
+@given_as(FlashCommandOptions)
+def flash_command(given: FlashCommandOptions) -> None:
     """Erase what differs from IMAGE (.bin, .hex, .s19, .elf ...), write it, verify it.
 
     Run it again after whatever went wrong: what is there already is not written twice.
     """
     firmware, options = _firmware(given), _options(given)
-    if options.erase_chip and not given["dry_run"]:
-        ask(_ERASES_ALL, yes=given["yes"])
+    if options.erase_chip and not given.dry_run:
+        ask(_ERASES_ALL, yes=given.yes)
     with _checked(given, firmware) as bench:
         began_s = time.monotonic()
-        if given["dry_run"]:
+        if given.dry_run:
             _dry_run(bench, firmware, options)
             return
         plan = _show(bench, bench.flasher.flash(firmware, options))
@@ -145,7 +208,8 @@ def flash_command(**given: Any) -> None:
 @port_options
 @_base
 @_flash_options
-def plan_command(**given: Any) -> None:
+@given_as(WriteOptions)
+def plan_command(given: WriteOptions) -> None:
     """Print what ``flash`` would erase, write and skip. Does not change the chip."""
     firmware, options = _firmware(given), _options(given)
     with _checked(given, firmware) as bench:
@@ -224,7 +288,8 @@ def _done(bench: Bench, plan: FlashPlan | None, took_s: float, *, verified: bool
 @_reading
 @port_options
 @_base
-def verify_command(**given: Any) -> None:
+@given_as(ImageOptions)
+def verify_command(given: ImageOptions) -> None:
     """Compare IMAGE with flash, by the ROM's CRC or by reading. Changes nothing."""
     firmware = _firmware(given)
     with opened(given) as bench:
@@ -242,20 +307,21 @@ def verify_command(**given: Any) -> None:
     help="Do not read everything twice where the ROM has no CRC: reads carry no checksum.",
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-def read_command(**given: Any) -> None:
+@given_as(ReadOptions)
+def read_command(given: ReadOptions) -> None:
     """Read memory into FILE (-: standard output), which appears when all of it has come."""
-    if given["file"] == STDOUT:
-        given["quiet"] = _quiet_for_bytes(given)
-    paths.claim(given["file"], force=given["force"])
+    if given.file == STDOUT:
+        given = _quiet_for_bytes(given)
+    paths.claim(given.file, force=given.force)
     with opened(given) as bench:
         chip = bench.flasher.chip
-        start = chip.base if given["start"] is None else given["start"]
-        size = given["size"] or chip.stop - start
+        start = chip.base if given.start is None else given.start
+        size = given.size or chip.stop - start
         if size < 1:
             raise UsageError("nothing to read there", where=address_text(start))
-        data = _read(bench, range(start, start + size), twice=not given["once"])
-        write_whole(given["file"], bytes(data))
-        text = f"{given['file']}: {size} bytes from {address_text(start)}"
+        data = _read(bench, range(start, start + size), twice=not given.once)
+        write_whole(given.file, bytes(data))
+        text = f"{given.file}: {size} bytes from {address_text(start)}"
         bench.screen.result({"event": "read", "address": start, "bytes": size}, text)
 
 
@@ -277,11 +343,11 @@ def _read(bench: Bench, span: range, *, twice: bool) -> bytearray:
     return data
 
 
-def _quiet_for_bytes(given: dict[str, Any]) -> bool:
+def _quiet_for_bytes(given: ReadOptions) -> ReadOptions:
     """Standard output is for memory alone."""
-    if given["as_json"]:
+    if given.as_json:
         raise UsageError("--json and FILE -: both want standard output", then="Leave one out")
-    return True
+    return replace(given, quiet=True)
 
 
 @click.command("erase", short_help="Erase sectors of an STM32, or all.")
@@ -291,26 +357,25 @@ def _quiet_for_bytes(given: dict[str, Any]) -> bool:
 @click.option("--size", type=click.IntRange(min=1), metavar="N", help="Whole sectors.")
 @click.option("--no-verify", is_flag=True, help="Do not look whether it is blank.")
 @yes_option
-def erase_command(**given: Any) -> None:
+@given_as(EraseOptions)
+def erase_command(given: EraseOptions) -> None:
     """Erase what is named, and look whether it is blank. --all asks first."""
-    ranged = given["start"] is not None and given["size"] is not None
-    if given["everything"] == ranged or (given["start"] is None) != (given["size"] is None):
-        raise UsageError("what to erase?", expected="--all, or --start ADDR and --size N")
-    if given["everything"]:
-        ask(_ERASES_ALL, yes=given["yes"])
+    span = given.span
+    if span is None:
+        ask(_ERASES_ALL, yes=given.yes)
     with opened(given) as bench:
-        sectors = _sectors(bench, given)
-        verify = not given["no_verify"]
-        _show(bench, bench.flasher.erase(sectors, everything=given["everything"], verify=verify))
+        sectors = _sectors(bench, span)
+        verify = not given.no_verify
+        _show(bench, bench.flasher.erase(sectors, everything=span is None, verify=verify))
         fields = {"event": "erased", "sectors": [sector.number for sector in sectors]}
         bench.screen.result(fields, f"erased {len(sectors)} sectors")
 
 
-def _sectors(bench: Bench, given: dict[str, Any]) -> tuple[Sector, ...]:
+def _sectors(bench: Bench, span: range | None) -> tuple[Sector, ...]:
     chip = bench.flasher.chip
-    if given["everything"]:
+    if span is None:
         return chip.sectors
-    start, stop = given["start"], given["start"] + given["size"]
+    start, stop = span.start, span.stop
     sectors = chip.sectors_of(start, stop)
     if not chip.covers(start, stop) or sectors[0].start != start or sectors[-1].stop != stop:
         near = (
@@ -321,7 +386,7 @@ def _sectors(bench: Bench, given: dict[str, Any]) -> tuple[Sector, ...]:
         raise UsageError(
             "not whole sectors",
             expected=near,
-            found=f"{address_text(start)}, {given['size']} bytes",
+            found=f"{address_text(start)}, {len(span)} bytes",
             then="Nothing was changed",
         )
     return sectors

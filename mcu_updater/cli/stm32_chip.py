@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -10,16 +11,44 @@ import click
 from flash_emulator.an3155 import Command as RomCommand
 from mcu_updater.cli.chips import chips_with, choose_chip
 from mcu_updater.cli.confirm import ask, yes_option
-from mcu_updater.cli.stm32_link import Bench, bit_reader, opened, port_options
+from mcu_updater.cli.given import given_as
+from mcu_updater.cli.stm32_link import Bench, PortOptions, bit_reader, opened, port_options
 from mcu_updater.errors import ChipRefused, UsageError, address_text
 from mcu_updater.stm32 import protection
 from mcu_updater.stm32.connection import Connection
 from mcu_updater.stm32.protection import read_option_bytes, write_option_bytes
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProtectOptions(PortOptions):
+    """Of ``protect``. *codes*: of sectors, as they were typed."""
+
+    readout: bool
+    codes: str | None
+    yes: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnprotectOptions(PortOptions):
+    """Of ``unprotect``."""
+
+    readout: bool
+    write: bool
+    yes: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionBytesOptions(PortOptions):
+    """Of ``option-bytes``. *digits*: what to write, as it was typed; None: show them."""
+
+    digits: str | None
+    yes: bool
+
+
 @click.command("info", short_help="Which STM32 answers, and what its boot ROM can do.")
 @port_options
-def info_command(**given: Any) -> None:
+@given_as(PortOptions)
+def info_command(given: PortOptions) -> None:
     """Ask the chip who it is. Changes nothing."""
     with opened(given, needs_chip=False) as bench:
         bench.screen.result(*_info(bench))
@@ -85,22 +114,23 @@ def _options_if_any(bench: Bench, connection: Connection) -> str:
     help="Write protection of the sectors with these codes, and of no other.",
 )
 @yes_option
-def protect_command(**given: Any) -> None:
+@given_as(ProtectOptions)
+def protect_command(given: ProtectOptions) -> None:
     """Protect the chip. Level 1 is lifted by erasing everything, write protection at once."""
-    if given["readout"] == (given["codes"] is not None):
+    if given.readout == (given.codes is not None):
         raise UsageError("protect from what?", expected="--readout, or --write N,N,...")
-    codes = _codes(given["codes"])
-    if given["readout"]:
-        ask("Only erasing the whole chip lifts it. Protect it?", yes=given["yes"])
+    codes = _codes(given.codes)
+    if given.readout:
+        ask("Only erasing the whole chip lifts it. Protect it?", yes=given.yes)
     with opened(given) as bench:
         events = (
             protection.protect_readout(bench.flasher)
-            if given["readout"]
+            if given.readout
             else protection.protect_writing(bench.flasher, codes)
         )
         for event in events:
             bench.screen.event(event)
-        what = "readout" if given["readout"] else "write"
+        what = "readout" if given.readout else "write"
         bench.screen.result({"event": "protected", "what": what}, f"{what} protection is set")
 
 
@@ -121,17 +151,18 @@ def _codes(text: str | None) -> list[int]:
 @click.option("--readout", is_flag=True, help="Level 1 to 0: ERASES ALL FLASH.")
 @click.option("--write", is_flag=True, help="Write protection of all sectors.")
 @yes_option
-def unprotect_command(**given: Any) -> None:
+@given_as(UnprotectOptions)
+def unprotect_command(given: UnprotectOptions) -> None:
     """Lift read-out protection, which erases the whole chip, or write protection."""
-    if given["readout"] == given["write"]:
+    if given.readout == given.write:
         raise UsageError("lift which protection?", expected="--readout or --write")
-    if given["readout"]:
-        ask("This erases all flash of the chip. Go on?", yes=given["yes"])
+    if given.readout:
+        ask("This erases all flash of the chip. Go on?", yes=given.yes)
     with opened(given) as bench:
-        lift = protection.unprotect_readout if given["readout"] else protection.unprotect_writing
+        lift = protection.unprotect_readout if given.readout else protection.unprotect_writing
         for event in lift(bench.flasher):
             bench.screen.event(event)
-        what = "readout" if given["readout"] else "write"
+        what = "readout" if given.readout else "write"
         text = f"{what} protection is lifted"
         bench.screen.result({"event": "unprotected", "what": what}, text)
 
@@ -142,14 +173,15 @@ def unprotect_command(**given: Any) -> None:
     "--write", "digits", metavar="HEX", help="All of them, as they are shown; the chip resets."
 )
 @yes_option
-def option_bytes_command(**given: Any) -> None:
+@given_as(OptionBytesOptions)
+def option_bytes_command(given: OptionBytesOptions) -> None:
     """Show the option bytes, or write all of them at once.
 
     A power cut during the write may lock some parts for good. Level 2 is never written.
     """
-    data = _digits(given["digits"])
+    data = _digits(given.digits)
     if data is not None:
-        ask("A power cut now may lock the chip. Write the option bytes?", yes=given["yes"])
+        ask("A power cut now may lock the chip. Write the option bytes?", yes=given.yes)
     with opened(given) as bench:
         if data is not None:
             for event in write_option_bytes(bench.flasher, data):

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from pathlib import Path
 
 import click
 
+from flash_emulator import Part
 from flash_emulator.an3155 import FIRST_RESERVED
 from mcu_updater.cli import answers, line_log, paths
 from mcu_updater.cli.chips import BitReader, chip_of, chips_with, choose_chip, confirm_chip
@@ -70,17 +71,35 @@ class Bench:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PortOptions:
+    """Of ``port_options``. *baud*: auto, or bits per second."""
+
+    port: str
+    baud: int | str = DEFAULT_BAUD
+    reset: str | None = None
+    part: Part | None = None
+    geometry: Sequence[GivenBank] | None = None
+    program_unit: int | None = None
+    timeout: float | None = None  # seconds
+    merge: bool = False
+    full_packets: bool | None = None
+    cache: Path | None = None
+    as_json: bool = False
+    quiet: bool = False
+
+
 @contextmanager
-def opened(given: dict[str, Any], *, needs_chip: bool = True) -> Iterator[Bench]:
+def opened(given: PortOptions, *, needs_chip: bool = True) -> Iterator[Bench]:
     """Everything from the options of ``port_options`` to a connected chip; closes the port.
 
     *needs_chip*: the command has no use for a chip whose geometry nobody knows.
     """
-    screen = open_flasher_screen(as_json=given["as_json"], quiet=given["quiet"])
+    screen = open_flasher_screen(as_json=given.as_json, quiet=given.quiet)
     by_hand = _given_chip(given)
     options = _connect_options(given)
     line_log.start()
-    line = open_rom_line(given["port"], options.bauds[0], full_packets=given["full_packets"])
+    line = open_rom_line(given.port, options.bauds[0], full_packets=given.full_packets)
     try:
         for note in line.notes:
             screen.note(note)
@@ -88,8 +107,8 @@ def opened(given: dict[str, Any], *, needs_chip: bool = True) -> Iterator[Bench]
         known = _known(by_hand, identity.pid)
         connection = look(rom, identity, wiring, known)
         chip = _chip(by_hand, known, connection, needs_chip=needs_chip)
-        keeper = FolderKeeper(given["cache"] or default_folder())
-        if given["merge"] and not connection.is_protected:
+        keeper = FolderKeeper(given.cache or default_folder())
+        if given.merge and not connection.is_protected:
             try_merged(rom, chip.base, screen.note)
         screen.event(_connected(connection, chip, line))
         yield Bench(Flasher(connection, chip, keeper), line, screen, rom.rom.traffic_now())
@@ -98,11 +117,11 @@ def opened(given: dict[str, Any], *, needs_chip: bool = True) -> Iterator[Bench]
         line.close()
 
 
-def _connect_options(given: dict[str, Any]) -> ConnectOptions:
+def _connect_options(given: PortOptions) -> ConnectOptions:
     return ConnectOptions(
-        bauds=LADDER if given["baud"] == _AUTO else (given["baud"],),
-        wirings=_wirings(given["reset"]),
-        timeouts=_timeouts(given["timeout"]),
+        bauds=(given.baud,) if isinstance(given.baud, int) else LADDER,
+        wirings=_wirings(given.reset),
+        timeouts=_timeouts(given.timeout),
     )
 
 
@@ -119,14 +138,14 @@ def _wirings(name: str | None) -> Sequence[Wiring]:
     return tuple(WIRINGS.values()) if name == _AUTO else (wiring_named(name),)
 
 
-def _given_chip(given: dict[str, Any]) -> Chip | None:
-    if given["part"] is not None:
-        return chip_of(given["part"])
-    if given["geometry"] is None:
-        if given["program_unit"] is not None:
+def _given_chip(given: PortOptions) -> Chip | None:
+    if given.part is not None:
+        return chip_of(given.part)
+    if given.geometry is None:
+        if given.program_unit is not None:
             raise UsageError("--program-unit describes a chip", expected="--geometry with it")
         return None
-    return chip_of_banks(None, given["geometry"], given["program_unit"] or 8)
+    return chip_of_banks(None, given.geometry, given.program_unit or 8)
 
 
 def _known(by_hand: Chip | None, pid: int) -> Sequence[Chip]:

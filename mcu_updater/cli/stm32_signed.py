@@ -6,9 +6,9 @@ chip that then answers, whose flash ends somewhere.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from mcu_updater.cli.signatures import trust_of
+from mcu_updater.cli.signatures import SignatureOptions, trust_of
 from mcu_updater.errors import UntrustedImage, UsageError, address_text
 from mcu_updater.stm32.compare import DiffMethod
 from mcu_updater.stm32.firmware import Firmware
@@ -17,7 +17,7 @@ from mcu_updater.stm32.flasher import FlashOptions
 ANYWHERE: Final = 1 << 32
 
 
-def refuse_unread(given: dict[str, Any], options: FlashOptions) -> None:
+def refuse_unread(given: SignatureOptions, options: FlashOptions) -> None:
     """A signature is of all bytes, so all have to be seen in flash: neither believed nor left."""
     if trust_of(given) is None:
         return
@@ -31,7 +31,9 @@ def refuse_unread(given: dict[str, Any], options: FlashOptions) -> None:
             )
 
 
-def check_signature(given: dict[str, Any], firmware: Firmware, stop: int = ANYWHERE) -> str | None:
+def check_signature(
+    given: SignatureOptions, firmware: Firmware, stop: int = ANYWHERE
+) -> str | None:
     """What was signed, in words; None where nobody asked. *stop*: where flash ends.
 
     Raises UntrustedImage, or ImageRejected for one that is not for this place.

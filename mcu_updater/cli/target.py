@@ -6,18 +6,45 @@ When all is done, reset the chip with BOOT0 low: its own bootloader finds the sa
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import dataclass
 
 import click
 
+from flash_emulator import Part
 from mcu_updater.board import Trial
 from mcu_updater.board.rom_target import Target
 from mcu_updater.cli.options import together
 from mcu_updater.cli.screen import Screen
 from mcu_updater.cli.session import Terms
-from mcu_updater.cli.signatures import trust_of
-from mcu_updater.cli.stm32_link import opened
+from mcu_updater.cli.stm32_link import PortOptions, opened
 from mcu_updater.quectel.center import Plan
+from mcu_updater.strategy import Strategy
+from mcu_updater.trust import Trust
+
+TIMEOUT_S = 1.0  # longest silence of the chip that is no fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetOptions:
+    """Of ``target_options``."""
+
+    target_port: str | None
+    target_baud: int
+    target_reset: str | None
+
+    def chip(self, part: Part | None) -> PortOptions | None:
+        """How to get to the chip, which is expected to be *part*; None: none was named."""
+        if self.target_port is None:
+            return None
+        return PortOptions(
+            port=self.target_port,
+            baud=self.target_baud,
+            reset=self.target_reset,
+            part=part,
+            timeout=TIMEOUT_S,
+            quiet=True,
+        )
+
 
 target_options = together(
     click.option(
@@ -33,22 +60,17 @@ target_options = together(
 )
 
 
-def update_target(given: dict[str, Any], plan: Plan, terms: Terms, screen: Screen) -> int:
-    """The whole upgrade to *plan*. Returns the exit code; raises UpdaterError."""
-    link = {
-        "port": given["target_port"],
-        "baud": given["target_baud"],
-        "reset": given["target_reset"],
-        "part": given["part"],
-        "timeout": 1.0,
-        "as_json": False,
-        "quiet": True,
-        "merge": False,
-        **dict.fromkeys(("geometry", "program_unit", "full_packets", "cache")),
-    }
-    trust = trust_of(given)
-    with opened(link) as bench:
-        target = Target(bench.flasher, given["strategy"], trust, given["part"])
+def update_target(
+    chip: PortOptions,
+    strategy: Strategy | None,
+    trust: Trust | None,
+    plan: Plan,
+    terms: Terms,
+    screen: Screen,
+) -> int:
+    """The whole upgrade of *chip* to *plan*. Returns the exit code; raises UpdaterError."""
+    with opened(chip) as bench:
+        target = Target(bench.flasher, strategy, trust, chip.part)
         began_s = time.monotonic()
         try:
             passes = terms.trial is Trial.PASS

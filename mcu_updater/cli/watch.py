@@ -10,15 +10,15 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from mcu_updater.board import Board, load_board, save_board
 from mcu_updater.cli import answers, exits, look, paths
-from mcu_updater.cli.link import PORT_HELP, BoardSaver, LinkOptions, module_options
+from mcu_updater.cli.given import given_as
+from mcu_updater.cli.link import PORT_HELP, BoardSaver, LinkOptions, ModuleOptions, module_options
 from mcu_updater.cli.options import read_size_option
-from mcu_updater.cli.signatures import signature_options, trust_of
+from mcu_updater.cli.signatures import SignatureOptions, signature_options, trust_of
 from mcu_updater.cli.watchlog import JsonLog, Log, TextLog
 from mcu_updater.core.mcu import until_rest
 from mcu_updater.errors import LinkError, PortError, UpdaterError
@@ -128,6 +128,18 @@ class Watch:
         self._stop.wait(pause_s, time.sleep)
 
 
+@dataclass(frozen=True, kw_only=True)
+class WatchOptions(ModuleOptions, SignatureOptions):
+    """Of ``watch``."""
+
+    module: str
+    file: Path
+    ask_every: float  # seconds
+    read_size: int
+    as_json: bool
+    verbose: bool
+
+
 @click.command("watch", short_help="Stay with a module, and upgrade whenever it offers something.")
 @click.option("--module", required=True, metavar="PORT", help=PORT_HELP)
 @click.option(
@@ -152,21 +164,27 @@ class Watch:
 @answers.json_option("JSON lines instead of text.")
 @click.option("--verbose", is_flag=True, help="Also log each step that was decided.")
 @click.pass_context
-def command(ctx: click.Context, /, file: Path, **given: Any) -> None:
+@given_as(WatchOptions)
+def command(given: WatchOptions, ctx: click.Context) -> None:
     """Stay with the module at PORT and carry out upgrades as they are offered.
 
     Comes back when the port goes away and returns. SIGINT and SIGTERM end it between two steps,
     with exit code 12; the upgrade goes on with the next start.
     """
+    file = given.file
     ctx.with_resource(hold(file))
     board = load_board(file)
     board.trust = trust_of(given) or board.trust
-    log = (JsonLog if given["as_json"] else TextLog)(verbose=given["verbose"])
+    log = (JsonLog if given.as_json else TextLog)(verbose=given.verbose)
     policy = Policy(
         board.component,
-        given["read_size"],
-        plan_s=given["ask_every"],
-        verdict_s=given["verdict_wait"],
-        plan_once=given["plan_once"],
+        given.read_size,
+        plan_s=given.ask_every,
+        verdict_s=given.verdict_wait,
+        plan_once=given.plan_once,
     )
-    ctx.exit(Watch(board, file, LinkOptions.of(given), policy, log, Stop()).run())
+    ctx.exit(
+        Watch(
+            board, file, LinkOptions.of(given.module, given, given.read_size), policy, log, Stop()
+        ).run()
+    )

@@ -68,13 +68,20 @@ MAY_BE_NEW = frozenset({"device serve", "module serve", "update"})
 """Commands that make a kept file that is not there."""
 
 
-def leaves(command: click.Command = cli, words: tuple[str, ...] = ()) -> Iterator[str]:
-    """Every command that there is."""
+def commands(
+    command: click.Command = cli, words: tuple[str, ...] = ()
+) -> Iterator[tuple[str, click.Command]]:
+    """Every command that there is, by its name."""
     if not isinstance(command, click.Group):
-        yield " ".join(words)
+        yield " ".join(words), command
         return
     context = click.Context(command)
     for name in command.list_commands(context):
         found = command.get_command(context, name)
         assert found is not None
-        yield from leaves(found, (*words, name))
+        yield from commands(found, (*words, name))
+
+
+def leaves() -> Iterator[str]:
+    """The names of all of them."""
+    return (name for name, _ in commands())
