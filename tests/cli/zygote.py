@@ -96,7 +96,8 @@ def _run() -> int:
 
 
 if __name__ == "__main__":
-    for module in ("encodings.ascii", "encodings.cp437", *sys.argv[1:]):  # not for nobody
+    late = "encodings.ascii", "encodings.cp437", "fcntl", "tty"  # user nobody could not find them
+    for module in (*late, *sys.argv[1:]):
         import_module(module)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     print("ready", flush=True)
