@@ -11,7 +11,7 @@ from typing import Protocol
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.blame import trace_of
-from flash_emulator.explore.contents import DRAWN, Told
+from flash_emulator.explore.contents import DRAWN, Question, Told
 from flash_emulator.explore.hidden import what_is_hidden
 from flash_emulator.explore.looker import Endless
 from flash_emulator.explore.path import Cut, Path
@@ -25,7 +25,6 @@ from flash_emulator.explore.states import (
     Key,
     Node,
     Segment,
-    Span,
     State,
     point_node,
     start_node,
@@ -39,7 +38,8 @@ from flash_emulator.trace import Operation
 _RERUN_EVERY = 32  # states, by the first byte of their key; and the first state of all
 _ECHO_EVERY = 16  # points at which runs are joined, by the last byte of theirs
 
-_Found = tuple[tuple[Edge, ...], frozenset[Key]]  # edges, and what was dissolved
+_Found = tuple[tuple[Edge, ...], frozenset[Key], frozenset[Question]]
+"""Edges, what was dissolved, and what boots behind them ask of units that were not cut there."""
 Place = tuple[bytes, tuple[object, ...], tuple[bytes, ...], Operation | None]
 
 
@@ -58,15 +58,18 @@ class Signature(Protocol):
 
 
 class Worker:
-    """Boots the states of one batch. *known* are the nodes that need not be gone through again."""
+    """Boots the states of one batch. *known* are the nodes that need not be gone through again.
 
-    def __init__(self, prober: Prober, known: Iterable[Node]) -> None:
+    *kinds*: of each kind of states in whose place another is booted, one is compared with it.
+    """
+
+    def __init__(self, prober: Prober, known: Iterable[Node], *, kinds: bool = False) -> None:
         self.job = prober.job
         self.known = set(known)
         self._prober = prober
         self._edges: dict[Place, _Found] = {}
         self._sent: set[Key] = set()
-        self.sample = Sample(prober.job.subject)
+        self.sample = Sample(prober.job.subject, kinds=kinds)
         self.told = Told()
 
     def expand(self, state: State) -> Iterator[Expansion]:
@@ -183,8 +186,9 @@ class Worker:
         found = self._edges.get(place)
         if found is None:
             found = self._edges[place] = self._found(flash, ways, operation, expansion)
-        edges, dissolved = found
+        edges, dissolved, late = found
         expansion.dissolved |= dissolved
+        expansion.late |= late
         return edges
 
     def _found(
@@ -199,21 +203,19 @@ class Worker:
             self.job, self._prober.looks, flash, ways, self.sample, told=self.told
         )
         found = successors.still() if operation is None else successors.of(operation)
-        edges = tuple(
-            replace(
-                self._edge(successor, expansion, unknown),
-                units=successors.units_of(operation, successor.cut),
-            )
-            for successor in found
-        )
-        return edges, frozenset(successors.dissolved)
+        edges, late = list[Edge](), set[Question]()
+        for successor in found:
+            low, high = units = successors.units_of(operation, successor.cut)
+            self._send(successor, expansion)
+            edges.append(Edge(successor.key, successor.cut, successor.merged, unknown, units))
+            late.update(asked for asked in successor.asked if not low <= asked[0] < high)
+        return tuple(edges), frozenset(successors.dissolved), frozenset(late)
 
-    def _edge(self, successor: Successor, expansion: Expansion, unknown: tuple[Span, ...]) -> Edge:
+    def _send(self, successor: Successor, expansion: Expansion) -> None:
         beat()
         if successor.key not in self._sent:
             self._sent.add(successor.key)
             expansion.children.append(State(successor.key, successor.flash, successor.rest, Path()))
-        return Edge(successor.key, successor.cut, successor.merged, unknown)
 
 
 class Stretch(Protocol):

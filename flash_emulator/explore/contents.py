@@ -5,8 +5,9 @@ not drawn, each unit is also left as boots ask for it: whenever one compares a u
 there is a state in which it reads so, and one in which it does not, wherever the operation can
 leave that (``torn``). Boots of these states ask for more, and that is held beside it.
 
-A question that only a later boot asks is found when all is over; then the search begins anew, and
-asks it everywhere from the start (``Asked``).
+A question that only a later boot asks is found when a level is done, most often the first, since
+probes of what comes next have seen it; then the search begins anew, and asks it everywhere from the
+start (``Job.asked``).
 """
 
 from __future__ import annotations

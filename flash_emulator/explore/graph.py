@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from flash_emulator.explore.contents import Question, Told
 from flash_emulator.explore.path import Path
@@ -48,6 +49,7 @@ class Graph:
     represented: int = 0  # states in whose place another one was booted
     compared: int = 0  # of those: booted side by side with it
     told: Told = field(default_factory=Told)
+    late: set[Question] = field(default_factory=set)  # that boots will ask, say their probes
     torn: dict[Key, tuple[int, int]] = field(default_factory=dict)  # units, by all cuts to a state
     enumerated: int = 0  # cuts that left what a boot asks for, where the draw had not
     left_out: int = 0  # boots that looked at too many metastable units to flip them in every way
@@ -61,6 +63,7 @@ class Graph:
         self.echoes += expansion.echoes
         self.left_out += expansion.left_out
         self.told.update(expansion.told)
+        self.late |= expansion.late
         start = start_node(expansion.state, expansion.reads)
         path = replace(expansion.path, reads=expansion.reads)
         self.starts[start] = (expansion.state, path, expansion.sector)
@@ -96,11 +99,12 @@ class Graph:
 
     def asked(self) -> dict[int, set[Slice]]:
         """What boots compare units with."""
-        return _by_unit(question for entry in self.entries.values() for question in entry.asked)
+        asked = (question for entry in self.entries.values() for question in entry.asked)
+        return _by_unit(chain(self.late, asked))
 
     def asked_late(self) -> dict[int, set[Slice]]:
         """The same of units that not every last cut before such a boot has torn."""
-        found: set[Question] = set()
+        found = set(self.late)
         known: dict[Node, frozenset[Question]] = {}
         for start, (key, _, _) in self.starts.items():
             low, high = self.torn.get(key, (0, 0))

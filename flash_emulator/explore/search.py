@@ -174,7 +174,8 @@ class Search:
                 return self._report(tally, stopped, refinements)
             if unasked:
                 refining.forget()
-                job = replace(job, name=uuid4().hex, keep={}, asked=job.asked | unasked)
+                asked = job.asked | unasked | tally.graph.late  # also what no cut has torn so far
+                job = replace(job, name=uuid4().hex, keep={}, asked=asked)
             else:
                 job = self._refined(job, tally, refining)
         raise SelfCheckFailed(f"content is looked at ever anew, after {_ROUNDS} rounds")

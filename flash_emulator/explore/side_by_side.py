@@ -33,7 +33,7 @@ from flash_emulator.power import CutAt, Outcome, PowerLoss
 from flash_emulator.sensing import Reading
 from flash_emulator.trace import Operation
 
-_EVERY = 256  # states, by two bytes of their key; and the first of each kind in a batch
+_EVERY = 256  # states, by two bytes of their key; and the first of each kind in some batches
 _GONE_INTO = 3  # programs of one boot: what cuts in them leave is booted again, both times
 _RECORD = 512  # bytes of a program: behind larger ones cells are not compared
 _BEGINNING = 3  # steps of those boots that are compared
@@ -53,10 +53,12 @@ class Pair:
 
 
 class Sample:
-    """Which pairs of a batch are compared: the first of each kind, and others by their keys."""
+    """Which pairs of a batch are compared: some by their keys, and with *kinds* the first of each
+    kind, too."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, *, kinds: bool) -> None:
         self._subject = subject
+        self._by_kind = kinds
         self._met: set[Key] = set()
         self._kinds: set[Hashable] = set()
         self._waiting: list[Pair] = []
@@ -68,10 +70,16 @@ class Sample:
         if pair.key in self._met:
             return
         self._met.add(pair.key)
-        kind = self._subject.kind(pair.one, pair.other)
-        if kind not in self._kinds or int.from_bytes(pair.key[:2]) % _EVERY == 0:
+        if int.from_bytes(pair.key[:2]) % _EVERY == 0 or self._is_new_kind(pair):
             self._waiting.append(pair)
+
+    def _is_new_kind(self, pair: Pair) -> bool:
+        if not self._by_kind:
+            return False
+        kind = self._subject.kind(pair.one, pair.other)
+        is_new = kind not in self._kinds
         self._kinds.add(kind)
+        return is_new
 
     def take(self) -> tuple[int, list[Pair]]:
         """How many were offered since this was asked last, and those chosen. The boot is over."""

@@ -120,7 +120,8 @@ class Expansion:
     """All that came of booting one state in one way of reading.
 
     *echoes* are stretches behind a point at which the run was joined with an earlier one, for
-    comparison with what was found there.
+    comparison with what was found there. *late*: what boots of the children ask of units that the
+    last cut has not torn, as far as probes have seen.
     """
 
     state: Key
@@ -138,6 +139,7 @@ class Expansion:
     looked: Look = frozenset()  # somebody looked at what had been taken for unknown before
     dissolved: set[Key] = field(default_factory=set)  # states that ``Job.keep`` has kept from being
     told: Told = field(default_factory=Told)  # what was told apart, of the cuts in it
+    late: set[Question] = field(default_factory=set)
 
 
 def state_key(flash: EmulatedFlash, rest: Rest) -> Key:

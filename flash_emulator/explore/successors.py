@@ -112,7 +112,8 @@ def _itself(flash: EmulatedFlash) -> EmulatedFlash:
 class Successor:
     """One state, and the cut that leads to it. A *merged* one stands for many units or outcomes.
 
-    ``cut.operation`` counts from the operation that was cut: 1 is its first unit.
+    ``cut.operation`` counts from the operation that was cut: 1 is its first unit. *asked*: what
+    its boots compare units with, as far as that is known already.
     """
 
     key: Key
@@ -120,6 +121,7 @@ class Successor:
     rest: Rest
     cut: Cut
     merged: bool
+    asked: frozenset[Question] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,29 +481,32 @@ class Successors:
             if standing is not flash:
                 self.sample.offer(Pair(state_key(flash, rest), flash, standing, rest, here))
             returned = self.job.subject.returned(standing, rest)
-            twin, key = self._without_dead(returned, rest)
-            yield Successor(key, twin, rest, here, merged)
+            twin, key, asked = self._without_dead(returned, rest)
+            yield Successor(key, twin, rest, here, merged, asked)
 
     def _drop_opsr(self, flash: EmulatedFlash) -> None:
         """What FLASH_OPSR says is unknown as long as no boot reads it: each cut has its own."""
         if self.job.merge and not self.job.opsr:
             flash.forget_interrupted()
 
-    def _without_dead(self, flash: EmulatedFlash, rest: Rest) -> tuple[EmulatedFlash, Key]:
-        """*flash* with all unknown that its next boot erases and does not look at before."""
+    def _without_dead(
+        self, flash: EmulatedFlash, rest: Rest
+    ) -> tuple[EmulatedFlash, Key, frozenset[Question]]:
+        """*flash* with all unknown that its next boot erases and does not look at before; and what
+        that boot compares units with."""
         key = state_key(flash, rest)
         if not self.job.merge:
-            return flash, key
+            return flash, key, frozenset()
         look = self.looks(flash, rest, key)
         if not look.dead and not look.compared:
-            return flash, key
+            return flash, key, look.asked
         kept: set[Span] = set()
         while True:
             twin = _without(flash, look, kept)
             key = state_key(twin, rest)
             more = set(self.job.keep.get(key, ())) - kept
             if not any(_is_forgotten(look, span, flash.part.program_unit) for span in more):
-                return twin, key
+                return twin, key, look.asked
             self.dissolved.add(key)
             kept |= more
 
@@ -514,7 +519,7 @@ class Successors:
         self._drop_opsr(flash)
         standing = self.job.represented(flash)
         for _, rest in self.ways:
-            _, key = self._without_dead(self.job.subject.returned(standing, rest), rest)
+            _, key, _ = self._without_dead(self.job.subject.returned(standing, rest), rest)
             kept = self.job.keep.get(key, ())
             here = [s for s in kept if s[0] < span[1] and span[0] < s[1]]
             if standing is not flash and kept:

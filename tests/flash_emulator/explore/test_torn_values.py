@@ -35,6 +35,7 @@ from flash_emulator.explore import (
     replay,
 )
 from flash_emulator.explore.certificate import CertificateWriter
+from flash_emulator.explore.states import Expansion
 
 SEEDS = range(64) if THOROUGH else range(0, 64, 4)
 CODE = code_for(64, 8)
@@ -230,6 +231,21 @@ def test_what_a_torn_unit_may_read_is_found(boot: Boot, cuts: int, ecc: bool) ->
     for seed in (0, 1, 2):
         report = explore(EmulatedFlash(part(ecc=ecc), seed=seed), boot, options=ERASED_TOO)
         assert shortest(report)["safe"] == cuts
+
+
+def test_what_later_boots_ask_is_known_before_they_are_booted() -> None:
+    """Probes have seen it: the search begins anew before much is done."""
+    flash, subject = EmulatedFlash(part(ecc=False)), FunctionSubject(asks_two_boots_later)
+    booted = list[Expansion]()
+    begun = list[int]()  # how much was booted before
+    Search(
+        subject,
+        flash,
+        options=ALL,
+        observer=booted.append,
+        began=lambda _: begun.append(len(booted)),
+    ).run()
+    assert begun == [0, 1]  # behind the first state, none of whose cuts was booted yet
 
 
 def test_a_short_checksum_that_a_torn_record_fits_is_found() -> None:
