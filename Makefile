@@ -10,7 +10,7 @@ TESTS := tests
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz bench bench-replay bench-serial stub firmware apt clean help
+.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz bench bench-replay bench-serial stub docs firmware apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -61,7 +61,7 @@ sys.exit(0 if found == ("B", "2.0.0", "CONFIRMED") else f"demo: expected 2.0.0 i
 endef
 export RUNS_NEW
 
-test: lint types imports pytest  ## everything that must be green
+test: lint types imports docs pytest  ## everything that must be green
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -180,6 +180,13 @@ bench-serial: $(STAMP) ## the same by the clock, on a machine with nothing else 
 stub: $(STAMP)   ## the loader stub: 25 bad lines of each kind, and its figures, some minutes
 	MCU_UPDATER_STUB_SEEDS=25 MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q tests/loader_stub
 	$(BIN)/python benchmarks/loader_stub_figures.py
+
+$(VENV)/.docs: $(STAMP) requirements/docs.txt
+	$(PINNED) requirements/docs.txt
+	@touch $@
+
+docs: $(VENV)/.docs ## the site, in .cache/site: every link checked, every warning an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from flash_emulator import Outcome, load_part, part_names
 from flash_emulator.part_file import package_toml
@@ -26,7 +27,10 @@ from mcu_updater.slot import Layout
 from mcu_updater.strategy import Strategy
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / name for name in ("README.md", "DESIGN.md", "FORMAT.md")]
+PAGES = [
+    ROOT / name
+    for name in ("README.md", "DESIGN.md", "FORMAT.md", "CHANGELOG.md", "CONTRIBUTING.md")
+]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -35,12 +39,10 @@ def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
-README = text_of(PAGES[0])
-
-
-def section(title: str) -> str:
-    """What stands below a heading of the README, up to the next."""
-    return re.split(r"^## ", README.split(f"## {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+def page_text(name: str) -> str:
+    """The text of the one page below docs/ of that name."""
+    (found,) = (ROOT / "docs").rglob(f"{name}.md")
+    return text_of(found)
 
 
 # --- figures
@@ -99,22 +101,23 @@ def test_the_layout_in_the_format_is_that_of_the_part() -> None:
 # --- lists
 
 
-def test_the_readmes_exit_codes_are_those_of_the_program() -> None:
-    rows = re.findall(r"^\| ([\d, ]+) \|", section("Commands"), flags=re.MULTILINE)
+def test_the_exit_codes_of_the_page_are_those_of_the_program() -> None:
+    rows = re.findall(r"^\| ([\d, ]+) \|", page_text("commands"), flags=re.MULTILINE)
     said = {int(code) for row in rows for code in row.split(",")}
     assert said == set(exits.MEANINGS)
 
 
-def test_the_readme_has_all_scenarios() -> None:
-    row = re.search(r"^\| `--scenario NAME`, `all` \| (.*) \|$", README, flags=re.MULTILINE)
+def test_a_page_has_all_scenarios() -> None:
+    text = page_text("search-power-loss")
+    row = re.search(r"^\| `--scenario NAME`, `all` \| (.*) \|$", text, flags=re.MULTILINE)
     assert row is not None
     assert set(re.findall(r"`([^`]+)`", row[1])) == set(SCENARIOS)
 
 
-def test_the_readme_has_all_strategies_and_outcomes() -> None:
-    rows = re.findall(r"^\| `([a-z][a-z-]*)` \|", section("Boot strategies"), flags=re.MULTILINE)
+def test_pages_have_all_strategies_and_outcomes() -> None:
+    rows = re.findall(r"^\| `([a-z][a-z-]*)` \|", page_text("boot-strategies"), flags=re.MULTILINE)
     assert set(rows) == {strategy.value for strategy in Strategy}
-    outcomes = re.search(r"--outcome\s+([a-z|]+)`", README)
+    outcomes = re.search(r"--outcome\s+([a-z|]+)`", page_text("commands"))
     assert outcomes is not None
     assert outcomes[1].split("|") == [outcome.value for outcome in Outcome]
 
@@ -158,11 +161,11 @@ def named_in(table: str) -> set[tuple[str, ...]]:
     return found
 
 
-def test_the_readmes_table_has_all_commands_and_no_other() -> None:
-    said = named_in(section("Commands").split("| exit code")[0])
-    also = {path for path in COMMANDS if path[:1] == ("part",)}  # in the section on the emulator
+def test_the_table_has_all_commands_and_no_other() -> None:
+    said = named_in(page_text("commands").split("| exit code")[0])
+    also = {path for path in COMMANDS if path[:1] == ("part",)}  # on the page on the emulator
     assert said | also == set(COMMANDS)
-    assert all(f"mcu-updater {' '.join(path)}" in README for path in also)
+    assert all(f"mcu-updater {' '.join(path)}" in page_text("emulate-flash") for path in also)
 
 
 def shown_commands() -> list[tuple[str, str]]:
@@ -204,7 +207,7 @@ OF_OTHERS = {
 """Options that are not of ``mcu-updater`` alone; what stands beside another tool's name is no
 matter."""
 _TOOLS = re.compile(
-    r"imgtool|pip |pytest|stm32flash|stm32loader|make |python |srec_cat|objcopy|detools|hdiff"
+    r"imgtool|pipx? |pytest|stm32flash|stm32loader|make |python |srec_cat|objcopy|detools|hdiff"
     r"|bsdiff|xz|lzma|gcc|git |run\.py|benchmarks|mutmut|examples/|littlefs"
 )
 
@@ -257,3 +260,56 @@ def test_every_file_that_a_page_names_is_there() -> None:
             if not (page.parent / link).exists():
                 wrong.add((page.name, link))
     assert wrong == set()
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Of its headings, as GitHub and the site make them."""
+    text = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    plain = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title).lower() for title in titles)
+    return {re.sub(r"[^\w -]", "", title).strip().replace(" ", "-") for title in plain}
+
+
+def test_every_anchor_that_a_page_names_is_there() -> None:
+    wrong = {
+        (page.name, f"{link}#{anchor}")
+        for page in PAGES
+        for link, anchor in re.findall(r"\]\((?!\w+:)([^)#]*)#([^)]*)\)", text_of(page))
+        if anchor not in anchors_of(page.parent / link if link else page)
+    }
+    assert wrong == set()
+
+
+# --- the way in
+
+
+def test_the_front_door_is_short_and_leads_everywhere() -> None:
+    """One click to what *passed* means, and to the list of all pages."""
+    front = text_of(ROOT / "README.md")
+    assert len(front.splitlines()) <= 150
+    links = set(re.findall(r"\]\(([^)#]+)", front))
+    assert {"docs/explanation/passed.md", "docs/pages.md"} <= links
+    full = page_text("passed")
+    for word in ("any number of cuts at any points with every modelled outcome", "*incomplete*"):
+        assert word in full
+    for question in ("safe", "live", "told", "lost", "true", "tried", "erased"):
+        assert f"**{question}**" in full
+
+
+def test_every_page_is_listed_and_in_the_site() -> None:
+    """In docs/pages.md for readers of the repository, in the navigation of the site."""
+    docs = ROOT / "docs"
+    written = {str(page.relative_to(docs)) for page in docs.rglob("*.md")}
+    listed = set(re.findall(r"\]\(([\w/-]+\.md)\)", page_text("pages")))
+    assert listed | {"pages.md"} == written
+    site = yaml.safe_load(text_of(ROOT / "mkdocs.yml"))
+    places = set(re.findall(r"[\w/-]+\.md", str(site["nav"])))
+    elsewhere = {"index.md", "explanation/design.md", "reference/format.md"}
+    assert places - written == elsewhere | {"changelog.md", "contributing.md"}
+    assert written <= places
+
+
+def test_the_picture_is_in_the_repository_and_has_two_coats() -> None:
+    picture = text_of(ROOT / "docs" / "assets" / "data-path.svg")
+    assert "prefers-color-scheme: dark" in picture and "<title" in picture and "<desc" in picture
+    assert "http" not in picture.replace('xmlns="http://www.w3.org/2000/svg"', "")

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from command_line import FIXTURES, NEW, OLD, run, runs, status, update
+from command_line import NEW, OLD, run, runs, status, update
 
 from flash_emulator import EmulatedFlash
 from mcu_updater import errors
@@ -28,13 +28,6 @@ def test_the_table_is_the_documented_one():
     help_text = run("--help").stdout
     for code, meaning in exits.MEANINGS.items():
         assert f"{code:>3}  {meaning}" in help_text
-
-
-def test_the_readme_has_the_table():
-    text = (FIXTURES.parent / "README.md").read_text(encoding="utf-8")
-    rows = text.partition("| exit code | meaning |")[2].partition("\n\n")[0].splitlines()[2:]
-    codes = [int(code) for row in rows for code in row.split("|")[1].split(",")]
-    assert sorted(codes) == sorted(exits.MEANINGS)
 
 
 @pytest.mark.parametrize(

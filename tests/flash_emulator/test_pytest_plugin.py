@@ -135,35 +135,6 @@ def test_it_works_under_xdist(toy: pytest.Pytester) -> None:
     assert "--powerloss-replay 9w" in out
 
 
-def readme_section() -> str:
-    text = (EXAMPLE.parents[1] / "README.md").read_text("utf-8")
-    return text.partition("## Test your own bootloader under every cut\n")[2].partition("\n## ")[0]
-
-
-def test_the_readme_shows_the_code_of_the_example() -> None:
-    files = "\n".join(file.read_text("utf-8") for file in EXAMPLE.glob("*.py"))
-    blocks = re.findall(r"```python\n(.*?)```", readme_section(), re.DOTALL)
-    assert len(blocks) == 3
-    for block in blocks:
-        for piece in block.split("\n\n\n"):
-            assert piece.strip() in files
-
-
-def test_the_readme_shows_what_is_printed(toy: pytest.Pytester) -> None:
-    """All but the shell's line, what stands for an ellipsis, and how many states there were."""
-    _, out = run(toy)
-    _, film = run(toy, "-k", "first_try", "--powerloss-replay", "9w")
-    prose = re.sub(r"```python\n.*?```", "", readme_section(), flags=re.DOTALL)
-    lines = re.findall(r"^ {4}(?!\$)(.+)$", prose, re.MULTILINE)
-    assert len(lines) == 13
-    for line in lines:
-        assert without_counts(line.removesuffix(", ...")) in without_counts(out + film)
-
-
-def without_counts(text: str) -> str:
-    return re.sub(r"[\d,]+ (states|boots|cuts)", r"N \1", text)
-
-
 SEEDED = {
     "mark first": (
         "flash.program(RUN, staged)\n        flash.program(MARK, mark_of(staged))",
