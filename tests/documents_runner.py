@@ -94,7 +94,8 @@ class Reader:
         self._code = 0
         self._names: dict[str, Any] = {"__name__": "page"}
         self._servers = ExitStack()
-        (folder / "fixtures").symlink_to(ROOT / "fixtures")
+        for name in ("fixtures", "pyproject.toml"):
+            (folder / name).symlink_to(ROOT / name)
         shutil.copytree(
             ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -171,6 +172,9 @@ class Reader:
         return server.stdout.readline()
 
     def _env(self) -> dict[str, str]:
+        """Of a reader, who has pytest and none of the plugins that our own tests use."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        quiet = "-p no:cacheprovider -p no:xdist -p no:hypothesispytest"
-        return {**os.environ, "PATH": path, "COLUMNS": str(COLUMNS), "PYTEST_ADDOPTS": quiet}
+        only = (
+            "-p no:cacheprovider -p no:hypothesispytest -p no:timeout -p no:xdist"  # pytest alone
+        )
+        return {**os.environ, "PATH": path, "COLUMNS": str(COLUMNS), "PYTEST_ADDOPTS": only}

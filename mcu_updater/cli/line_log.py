@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mcu_updater.cli import paths
 from mcu_updater.errors import PortError
 from mcu_updater.storage import STDOUT
+
+if TYPE_CHECKING:
+    import logging
 
 NAME = "line_log"
 LINE = "mcu_updater.line"  # parent of the loggers in host/serial_port.py
@@ -41,8 +44,12 @@ def start() -> None:
     """
     context = click.get_current_context()
     path: Path | None = context.meta.get(_GIVEN)
+    if path is None:
+        return
+    import logging
+
     logger = logging.getLogger(LINE)
-    if path is None or logger.handlers:
+    if logger.handlers:
         return
     handler = _handler(path)
     handler.setFormatter(logging.Formatter(_FORMAT, "%H:%M:%S"))
@@ -61,6 +68,8 @@ def start() -> None:
 
 
 def _handler(path: Path) -> logging.Handler:
+    import logging
+
     if path == STDOUT:
         return logging.StreamHandler(sys.stderr)
     paths.claim(path, force=True)

@@ -5,16 +5,17 @@ the other end's delayed ACK), reads of all that has arrived, and errors that say
 Nothing is set on a port after it was opened: on a pty that may fail, over RFC 2217 it takes 0.1 s.
 
 Every byte that crosses is logged, at level DEBUG: ``mcu_updater.line.at`` and ``.rom``, ``>`` what
-was sent, ``<`` what came. Nobody hears it unless a program asks for that logger.
+was sent, ``<`` what came. Nobody hears it unless a program asks for that logger; it has imported
+``logging`` then, which is not done here for those who do not.
 """
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import select
 import socket
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -25,8 +26,7 @@ from mcu_updater.errors import PortError
 from mcu_updater.host.usb import PortLister, find_module_port, list_usb_ports
 
 DEFAULT_BAUD = 115_200  # of QuecThing modules
-AT_LOG = logging.getLogger("mcu_updater.line.at")
-ROM_LOG = logging.getLogger("mcu_updater.line.rom")
+AT_LOG, ROM_LOG = "mcu_updater.line.at", "mcu_updater.line.rom"  # loggers
 _READ_SIZE = 4096
 _POLL_S = 0.05  # of ports that cannot be waited for as a file
 _WRITE_TIMEOUT_S = 5.0  # no frame is longer than some 100 bytes
@@ -36,9 +36,7 @@ _QUIET_S, _LONGEST_DRAIN_S = 0.3, 3.0
 class SerialPort:
     """``BytePort`` over an open pyserial port. *polled*: it has no file to wait for."""
 
-    def __init__(
-        self, port: serial.Serial, name: str, *, polled: bool, log: logging.Logger = AT_LOG
-    ) -> None:
+    def __init__(self, port: serial.Serial, name: str, *, polled: bool, log: str = AT_LOG) -> None:
         self.name = name
         self._log = log
         self.settings = port  # baud rate, parity and modem lines
@@ -63,9 +61,13 @@ class SerialPort:
         return data
 
     def _note(self, direction: str, data: bytes) -> None:
-        if data and self._log.isEnabledFor(logging.DEBUG):
-            shown = data.hex(" ") if self._log is ROM_LOG else repr(data)[2:-1]
-            self._log.debug("%s %s", direction, shown)
+        logging = sys.modules.get("logging")
+        if not data or logging is None:
+            return
+        logger = logging.getLogger(self._log)
+        if logger.isEnabledFor(logging.DEBUG):
+            shown = data.hex(" ") if self._log == ROM_LOG else repr(data)[2:-1]
+            logger.debug("%s %s", direction, shown)
 
     def _wait(self, fd: int, timeout_s: float) -> bytes | None:
         """None at the end of the file: a file that can be read and holds nothing."""
@@ -112,11 +114,11 @@ def open_port(
     lister: PortLister = list_usb_ports,
     *,
     parity: str = serial.PARITY_NONE,
-    log: logging.Logger = AT_LOG,
+    log: str = AT_LOG,
 ) -> SerialPort:
     """The port *name*: a path, ``auto``, or a URL of pyserial. Raises PortError.
 
-    *log* gets what crosses the line.
+    *log*: the logger that gets what crosses the line.
     """
     name = find_module_port(lister()) if name == "auto" else name
     scheme = name.partition("://")[0] if "://" in name else ""
