@@ -18,6 +18,7 @@ from mcu_updater.errors import (
     ImageRejected,
     ModuleRefused,
     PackageDamaged,
+    Remedy,
     RolledBack,
     UntrustedImage,
     UpdaterError,
@@ -175,7 +176,8 @@ class Intake:
                 "this device has confirmed a signed image and is given no key to check one by",
                 where=f"bank {self._bank.name}",
                 expected=f"signed images, {snapshot.floor} or higher",
-                then="Nothing of the package was written. Give the key: --require-signature KEY",
+                then="Nothing of the package was written",
+                remedies=[Remedy.KEY],
             )
         return None
 

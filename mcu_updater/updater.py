@@ -18,6 +18,7 @@ from mcu_updater.decide import Module, Observed, Step, decide, judge
 from mcu_updater.errors import (
     ImageRejected,
     ModuleRefused,
+    Remedy,
     Reverted,
     UpdaterError,
     VerificationFailed,
@@ -82,6 +83,8 @@ class Result:
     outcome: Outcome
     error: UpdaterError | None = None
 
+
+NO_KEY = "this device has confirmed a signed image, and is given no key to check one by"
 
 REVERTS = frozenset({Reason.SELF_TEST, Reason.ATTEMPTS, Reason.NOT_INTACT})
 """Reasons of a trial; the others are found before the image could boot."""
@@ -327,7 +330,10 @@ class Updater:
             yield ModuleTold(f"the plan is refused: {why}")
             with suppress(ModuleRefused):  # the plan is gone already
                 self._link.refuse()
-            error = ImageRejected("the plan was refused", found=why, then="Nothing was changed")
+            remedies = [Remedy.KEY] if why == NO_KEY else []
+            error = ImageRejected(
+                "the plan was refused", found=why, then="Nothing was changed", remedies=remedies
+            )
             self._result = Result(Outcome.REFUSED, error)
             return
         yield from self._note_plan(plan)
@@ -349,10 +355,7 @@ class Updater:
         if self._trust is not None:
             return self._trust.judge_plan(plan.target_version, self._floor())
         if self._floor() != NO_FLOOR:
-            return (
-                "this device has confirmed a signed image, and is given no key to check one by: "
-                "--require-signature KEY"
-            )
+            return NO_KEY
         return None
 
     def _note_plan(self, plan: PlanOffered) -> Iterator[Event]:
@@ -436,8 +439,9 @@ def _not_said_twice(plan: PlanOffered | None) -> ModuleRefused:
         where="event 10700",
         expected="two that are alike, one for each AT+QIOTOTAREQ",
         found="none" if plan is None else f"one to version {plan.target_version!r}",
-        then="Nothing was changed. Check the line; if the platform never repeats a plan, have it "
-        "believed at once (--plan-once)",
+        then="Nothing was changed. Check the line; a platform that never repeats a plan has to be "
+        "believed at once",
+        remedies=[Remedy.BELIEVE_ONE_PLAN],
     )
 
 

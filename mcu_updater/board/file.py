@@ -22,7 +22,7 @@ from flash_emulator import EmulatedFlash, Part, VirtualClock
 from flash_emulator.part import packaged_part, part_of_text
 from mcu_updater.board.board import Board
 from mcu_updater.board.strategies import default_strategy
-from mcu_updater.errors import ImageRejected, PortError
+from mcu_updater.errors import ImageRejected, PortError, Remedy
 from mcu_updater.quectel.center import DeveloperCenter, Package
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions
@@ -68,7 +68,7 @@ def load_board(path: Path) -> Board:
             return _board(state, archive)
     except FileNotFoundError as error:
         raise PortError(
-            "no such board file", where=str(path), then="Make one: mcu-updater board new"
+            "no such board file", where=str(path), remedies=[Remedy.NEW_BOARD]
         ) from error
     except _DAMAGE as error:
         raise _unusable(path, "is no readable board file", _found(path, error)) from error

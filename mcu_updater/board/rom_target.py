@@ -16,7 +16,7 @@ from mcu_updater.board.layout import has_layout, layout_of, parts_with_layout
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.boot import ATTEMPTS, Mode, ResetCause
 from mcu_updater.core.mcu import Firmware, Mcu, Surroundings, until_rest
-from mcu_updater.errors import ChipRefused, InternalError
+from mcu_updater.errors import ChipRefused, InternalError, Remedy
 from mcu_updater.events import Event
 from mcu_updater.flash import BankSwitch
 from mcu_updater.install import Installer
@@ -151,7 +151,8 @@ def part_of(flasher: Flasher) -> Part:
         raise ChipRefused(
             "an update needs a part whose banks are known",
             found=flasher.chip.name,
-            then="Name it with --part, if it is one. Nothing was changed",
+            then="Nothing was changed",
+            remedies=[Remedy.NAME_PART],
         ) from error
     return part
 
@@ -171,7 +172,8 @@ def check_layout(part: Part, strategy: Strategy) -> None:
         raise ChipRefused(
             f"no layout for two images is known for {part.name}",
             expected=f"one of {', '.join(parts_with_layout(strategy))}",
-            then="mcu-updater flash writes an image to it. Nothing was changed",
+            then="Nothing was changed",
+            remedies=[Remedy.FLASH],
         )
 
 
@@ -181,7 +183,8 @@ def check_strategy(part: Part, strategy: Strategy) -> None:
         raise ChipRefused(
             f"{part.name} cannot be updated through its boot ROM: journals there are written in "
             f"units of {part.program_unit} bytes, and the ROM writes {WORD} at once",
-            then="mcu-updater flash writes an image to it. Nothing was changed",
+            then="Nothing was changed",
+            remedies=[Remedy.FLASH],
         )
     if strategy in (Strategy.REMAP, Strategy.COPY):
         return
@@ -194,6 +197,7 @@ def check_strategy(part: Part, strategy: Strategy) -> None:
     )
     raise ChipRefused(
         f"{part.name} cannot be updated through its boot ROM: {_WHY_NOT[strategy]} {reason}",
-        expected="a part with a run-time alias (L4, G4, F42x, F76x), or --strategy copy",
-        then="mcu-updater flash writes an image to it. Nothing was changed",
+        expected="a part with a run-time alias (L4, G4, F42x, F76x), or the strategy copy",
+        then="Nothing was changed",
+        remedies=[Remedy.FLASH],
     )

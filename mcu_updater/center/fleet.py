@@ -25,7 +25,7 @@ from mcu_updater.center.model import MAX_DEVICES, Center, Device
 from mcu_updater.center.reading import CenterFile
 from mcu_updater.center.store import Ending, Store, exists_already
 from mcu_updater.center.trouble import Terms
-from mcu_updater.errors import UsageError
+from mcu_updater.errors import Remedy, UsageError
 from mcu_updater.storage import disturb_again, undisturbed
 
 DAY_S = 86_400.0
@@ -47,7 +47,10 @@ def with_devices(file: CenterFile, count: int | None) -> CenterFile:
         center = replace(center, devices=devices)
     if not center.devices:
         raise UsageError(
-            "the fleet has no devices", where=str(file.path), expected="[[devices]], or --devices N"
+            "the fleet has no devices",
+            where=str(file.path),
+            expected="[[devices]]",
+            remedies=[Remedy.ADD_DEVICES],
         )
     for device in center.devices:
         component_of(center, device)

@@ -28,7 +28,7 @@ from mcu_updater.center.model import (
     UpgradePlan,
     VersionPackage,
 )
-from mcu_updater.errors import UpdaterError
+from mcu_updater.errors import InputRejected, Remedy
 
 _FOUND_SIZE = 60  # characters of a value in a message
 
@@ -48,10 +48,8 @@ class Fault:
         return text + (f", found {self.found}" if self.found else "")
 
 
-class BadCenterFile(UpdaterError):
+class BadCenterFile(InputRejected):
     """*Them*: the center file, or a package that it names, is not what it must be."""
-
-    exit_code = 3
 
     def __init__(self, path: Path, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
@@ -59,7 +57,7 @@ class BadCenterFile(UpdaterError):
             f"{len(self.faults)} faults" if len(self.faults) > 1 else "a fault",
             where=str(path),
             found="; ".join(str(fault) for fault in self.faults[:3]),
-            then="mcu-updater center check lists them all" if len(self.faults) > 3 else "",
+            remedies=[Remedy.CHECK_CENTER] if len(self.faults) > 3 else (),
         )
 
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from mcu_updater.center.lifecycle import PlanState
 from mcu_updater.center.rules import Entry, Key
-from mcu_updater.errors import PortError
+from mcu_updater.errors import PortError, Remedy
 from mcu_updater.quectel.center import ComponentState
 
 APPLICATION_ID = 0x4D43_5543  # "MCUC", in the file's header
@@ -319,7 +319,7 @@ class Store:
 
 
 def exists_already(path: Path) -> PortError:
-    return PortError("exists already", where=str(path), then="Replace it with --force")
+    return PortError("exists already", where=str(path), remedies=[Remedy.REPLACE])
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

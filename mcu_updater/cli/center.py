@@ -15,7 +15,7 @@ from mcu_updater.center.monitoring import monitor
 from mcu_updater.center.reading import BadCenterFile, CenterFile, read_center
 from mcu_updater.center.store import Store
 from mcu_updater.cli import answers, paths
-from mcu_updater.cli.exits import complain
+from mcu_updater.cli.exits import code_for, complain
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.screen import console, show
 from mcu_updater.cli.values import component as check_component
@@ -67,7 +67,7 @@ def check(ctx: click.Context, /, file: Path) -> None:
     except BadCenterFile as error:
         for fault in error.faults:
             complain(f"{file}: {fault}")
-        ctx.exit(error.exit_code)
+        ctx.exit(code_for(error))
     center = read.center
     sizes = {name: sum(map(len, files)) for name, files in read.contents.items()}
     show(report.center_table(center, sizes))
@@ -204,7 +204,7 @@ def _show(
         return
     if clear:
         console().clear()
-    show(*report.monitoring_tables(seen, everyone=everyone))
+    show(*report.monitoring_tables(seen, everyone=everyone, more="--all shows them"))
 
 
 def _show_log(store: Store, device_id: str, as_json: bool) -> None:

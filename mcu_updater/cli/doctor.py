@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 from rich.table import Table
@@ -16,6 +16,10 @@ from mcu_updater.host.checkup import Check, State, checks
 _STYLES = {State.OK: "green", State.NOTE: "dim", State.WARNING: "yellow", State.FAILED: "red"}
 
 
+_SWITCHES = {"cache": ", or give --cache FOLDER", "pty": ": --tcp 127.0.0.1:0"}
+"""By the subject of a check."""
+
+
 @click.command("doctor", short_help="Check this computer: libraries, ports, groups, locale, cache.")
 @answers.json_option("One JSON object instead of a table.")
 @click.pass_context
@@ -25,14 +29,14 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
     Changes nothing. Exit code 0 when nothing failed, also with notes (optional, not there) and
     warnings (something will not work); 4 when something that every command needs is missing.
     """
-    found = list(checks())
+    found = list(map(_with_switch, checks()))
     failed = any(check.state is State.FAILED for check in found)
     if as_json:
         rows = [asdict(check) for check in found]
         answers.result({"event": "doctor", "checks": rows})
     else:
         show(_table(found), Text(f"\n{_sum(found)}"))
-    ctx.exit(exits.NOT_USABLE if failed else exits.OK)
+    ctx.exit(exits.UNUSABLE if failed else exits.OK)
 
 
 def _table(found: list[Check]) -> Table:
@@ -50,6 +54,12 @@ def _table(found: list[Check]) -> Table:
 
 def _with_advice(check: Check) -> str:
     return f"{check.found}\n-> {check.advice}" if check.advice else check.found
+
+
+def _with_switch(check: Check) -> Check:
+    """Checks know what helps, and only here is known by which switch."""
+    switch = _SWITCHES.get(check.subject)
+    return replace(check, advice=f"{check.advice}{switch}") if check.advice and switch else check
 
 
 def _sum(found: list[Check]) -> str:

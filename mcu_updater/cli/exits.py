@@ -1,4 +1,4 @@
-"""Exit codes: the one table, which ``--help`` prints. Errors carry theirs in their class."""
+"""Exit codes: the one table, which ``--help`` prints. Errors do not know theirs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from mcu_updater.cli import answers, interrupts
 from mcu_updater.errors import (
     ChipRefused,
-    ImageRejected,
+    InputRejected,
     LinkError,
     ModuleRefused,
     NoBootloader,
@@ -22,29 +22,44 @@ from mcu_updater.errors import (
 )
 
 OK = 0
-NOT_USABLE = PortError.exit_code  # doctor: something that every command needs
-INTERRUPTED = interrupts.INTERRUPTED
 BUG = 1
+USAGE = 2
+REJECTED = 3
+UNUSABLE = 4  # doctor: something that every command needs
 POWER_CUT = 9
 STOPPED = 12
 DECLINED = 13
 SAMPLED = 14
 NARROWER = 15
 HUNG_UP, TERMINATED = 129, 143
+INTERRUPTED = interrupts.INTERRUPTED
+
+CODES: dict[type[UpdaterError], int] = {
+    UsageError: USAGE,
+    InputRejected: REJECTED,
+    PortError: UNUSABLE,
+    ModuleRefused: 5,
+    ChipRefused: 6,
+    VerificationFailed: 7,
+    LinkError: 8,
+    Reverted: 10,
+    NoBootloader: 11,
+}
+"""Of errors that a user may see. A class that is not here has the code of its base."""
 
 MEANINGS: dict[int, str] = {
     OK: "ok",
     BUG: "a fault of this program",
-    UsageError.exit_code: "usage: an option or argument that cannot be; a cut that never fired",
-    ImageRejected.exit_code: "image, plan or other input rejected; nothing of it will boot",
-    PortError.exit_code: "file or port cannot be used: missing, full, in use; doctor: so, too",
-    ModuleRefused.exit_code: "module refused or failed, or offered no plan",
-    ChipRefused.exit_code: "chip refused: its boot ROM said no, it is protected, or another one",
-    VerificationFailed.exit_code: "verification failed: flash does not hold what was written",
-    LinkError.exit_code: "link error after retries",
+    USAGE: "usage: an option or argument that cannot be; a cut that never fired",
+    REJECTED: "image, plan or other input rejected; nothing of it will boot",
+    UNUSABLE: "file or port cannot be used: missing, full, in use; doctor: so, too",
+    CODES[ModuleRefused]: "module refused or failed, or offered no plan",
+    CODES[ChipRefused]: "chip refused: its boot ROM said no, it is protected, or another one",
+    CODES[VerificationFailed]: "verification failed: flash does not hold what was written",
+    CODES[LinkError]: "link error after retries",
     POWER_CUT: "power cut as asked",
-    Reverted.exit_code: "reverted: the new image did not pass its trial, the old one runs",
-    NoBootloader.exit_code: "no boot ROM answers at the port",
+    CODES[Reverted]: "reverted: the new image did not pass its trial, the old one runs",
+    CODES[NoBootloader]: "no boot ROM answers at the port",
     STOPPED: "watch: stopped between two steps, as SIGINT or SIGTERM asked",
     DECLINED: "declined: a question was not answered with yes; nothing was changed",
     SAMPLED: "powerloss --check-sample: the sample holds; the rest was not looked at",
@@ -63,6 +78,11 @@ def epilog() -> str:
     """The table as click shows it: ``\\b`` keeps its lines."""
     rows = [f"  {code:>3}  {meaning}" for code, meaning in sorted(MEANINGS.items())]
     return "\b\nExit codes:\n" + "\n".join(rows)
+
+
+def code_for(error: UpdaterError) -> int:
+    """By the nearest class that the table has."""
+    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), BUG)
 
 
 def complain(message: str) -> None:
@@ -84,7 +104,7 @@ def code_of(error: BaseException) -> int:
             from mcu_updater.cli.switches import told  # knows images: not for every start
 
             complain(told(error))
-            return error.exit_code
+            return code_for(error)
         case click.Abort() if isinstance(error.__context__, KeyboardInterrupt):  # at a question
             return code_of(error.__context__)
         case click.Abort() | EOFError():
@@ -96,7 +116,7 @@ def code_of(error: BaseException) -> int:
             return code
         case OSError():
             complain(_system_said(error))
-            return PortError.exit_code
+            return UNUSABLE
         case _ if isinstance(cause := _began_with(error), KeyboardInterrupt):
             return code_of(cause)  # and putting things away failed
         case _:

@@ -136,7 +136,11 @@ def command(given: FleetOptions, ctx: click.Context) -> None:
     if given.as_json:
         answers.result({**report.monitoring_json(seen), "wall_s": round(wall_s, 3)})
     else:
-        show(*report.monitoring_tables(seen, everyone=False))
+        show(
+            *report.monitoring_tables(
+                seen, everyone=False, more="mcu-updater center monitor --all shows them"
+            )
+        )
         _tell(ended, file, terms, wall_s)
     _conclude(ended)
 

@@ -11,7 +11,7 @@ import click
 
 from flash_emulator import Part
 from mcu_updater.board.strategies import default_strategy
-from mcu_updater.cli import answers, paths, values
+from mcu_updater.cli import answers, exits, paths, values
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.fits import areas_of, fit, fits, image_size, link_address, sector_ranges
 from mcu_updater.cli.given import given_as
@@ -325,7 +325,7 @@ def check(given: CheckOptions, ctx: click.Context) -> None:
             segments = len(file.image.segments)
             click.echo(f"{path}: {file.format.value}, {file.image.size} bytes, {segments} segments")
     if bad:
-        ctx.exit(ImageRejected.exit_code)
+        ctx.exit(exits.REJECTED)
 
 
 def _check(file: ImageFile, chosen: tuple[Part, Strategy] | None, given: CheckOptions) -> None:

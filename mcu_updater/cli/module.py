@@ -23,6 +23,7 @@ from mcu_updater.image import DELTA_MAGIC
 from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.cloud import KeptCloud
 from mcu_updater.quectel.fault_text import KINDS, parse_faults
+from mcu_updater.quectel.faults import Faults
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import ModuleOptions, option_rows, parse_options
 from mcu_updater.quectel.transcript import Playback, Recorder, parse_transcript
@@ -249,7 +250,7 @@ def _plans(given: ServeOptions) -> list[Plan]:
 def _instance(
     center: KeptCloud, wire: Wire, at: int, given: ServeOptions, stack: ExitStack
 ) -> Instance:
-    options, faults = _options(given), parse_faults(given.faults, given.seed)
+    options, faults = _options(given), _faults(given)
     state = None
     module = EmulatedModule(center, options, faults)
     if given.state is not None:
@@ -267,6 +268,14 @@ def _options(given: ServeOptions) -> ModuleOptions:
     except ValueError as error:
         then = "'mcu-updater module options' lists them"
         raise UsageError(str(error), where="--set", then=then) from error
+
+
+def _faults(given: ServeOptions) -> Faults:
+    try:
+        return parse_faults(given.faults, given.seed)
+    except UsageError as error:
+        where, expected, found = "--fault", error.expected, error.found
+        raise UsageError(error.what, where=where, expected=expected, found=found) from error
 
 
 def _sizes(given: ServeOptions) -> dict[str, int]:

@@ -17,7 +17,7 @@ from mcu_updater.cli.interrupts import text_and_code
 from mcu_updater.cli.screen import Screen
 from mcu_updater.cli.switches import told
 from mcu_updater.core.mcu import NotAtRest, until_rest
-from mcu_updater.errors import ModuleRefused, PortError, UpdaterError, UsageError
+from mcu_updater.errors import ModuleRefused, PortError, UpdaterError
 from mcu_updater.events import Event
 from mcu_updater.quectel.center import ComponentState, Plan
 from mcu_updater.quectel.ota_states import OtaState
@@ -162,7 +162,7 @@ class Session:
         try:
             work()
         except UpdaterError as error:
-            return Ending(self._outcome, error.exit_code, told(error))
+            return Ending(self._outcome, exits.code_for(error), told(error))
         except PowerLoss as loss:
             return Ending("power cut", exits.POWER_CUT, cut=self._cut_made(loss))
         except KeyboardInterrupt as interrupt:
@@ -193,7 +193,7 @@ class Session:
         try:
             save_board(self._board, self._path)
         except PortError as error:
-            return Ending(ending.outcome, error.exit_code, told(error))
+            return Ending(ending.outcome, exits.code_for(error), told(error))
         return ending
 
     def _check_cut(self, ending: Ending) -> Ending:
@@ -205,7 +205,7 @@ class Session:
         message += f", {cut.operation} asked for"
         if ending.message:
             message = f"{ending.message}\nerror: {message}"
-        return Ending(ending.outcome, UsageError.exit_code, message)
+        return Ending(ending.outcome, exits.USAGE, message)
 
     def _say_what_next(self) -> None:
         if self._path is None:
@@ -231,7 +231,6 @@ class Session:
         )
         return Summary(
             outcome=ending.outcome,
-            exit_code=ending.exit_code,
             error=ending.message,
             before=self._before,
             after=look.running(self._board),
@@ -252,6 +251,8 @@ def _earlier(error: UpdaterError) -> UpdaterError:
         error.message,
         where="an earlier plan, which the cloud offers first",
         then="The plan asked for comes when that one is done or out of retries: run again",
+        remedies=error.remedies,
+        value=error.value,
     )
 
 

@@ -9,8 +9,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from mcu_updater.cli.exits import UNUSABLE
 from mcu_updater.cli.interrupts import PIPE_CLOSED, Interrupted
-from mcu_updater.errors import PortError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -89,7 +89,7 @@ class _Output(io.FileIO):
         if error.errno == errno.EPIPE:
             raise Interrupted("standard output was closed by its reader", PIPE_CLOSED)
         text = f"standard output: cannot be written; found {error.strerror}"
-        raise Interrupted(text, PortError.exit_code)
+        raise Interrupted(text, UNUSABLE)
 
 
 class _Errors(_Output):

@@ -19,6 +19,7 @@ from mcu_updater.cli.given import given_as
 from mcu_updater.cli.link import PORT_HELP, BoardSaver, LinkOptions, ModuleOptions, module_options
 from mcu_updater.cli.options import read_size_option
 from mcu_updater.cli.signatures import SignatureOptions, signature_options, trust_of
+from mcu_updater.cli.switches import told
 from mcu_updater.cli.watchlog import JsonLog, Log, TextLog
 from mcu_updater.core.mcu import until_rest
 from mcu_updater.errors import LinkError, PortError, UpdaterError
@@ -123,8 +124,8 @@ class Watch:
 
     def _wait(self, name: str, error: UpdaterError | None) -> None:
         pause_s = self._pause.take()
-        text = f"{error.message if error else name}. Again in {pause_s:g} s"
-        self._log.say(name, text, exit_code=error.exit_code if error else 0, again_s=pause_s)
+        text = f"{told(error) if error else name}. Again in {pause_s:g} s"
+        self._log.say(name, text, exit_code=exits.code_for(error) if error else 0, again_s=pause_s)
         self._stop.wait(pause_s, time.sleep)
 
 

@@ -15,7 +15,7 @@ from typing import Final, Self
 from mcu_updater.delta.container import Header, Limits
 from mcu_updater.delta.decoder import DeltaDecoder, Verify
 from mcu_updater.delta.errors import DeltaRejected
-from mcu_updater.errors import VerificationFailed, address_text
+from mcu_updater.errors import Remedy, VerificationFailed, address_text
 from mcu_updater.image import Extent
 from mcu_updater.slot import Window
 
@@ -148,6 +148,7 @@ class DeltaImage:
             where=f"algorithm {header.algorithm.name}, filter {header.filter.name}",
             expected=f"at most {room} bytes for decoder and sector, {PART_MAX} for each",
             found=f"up to {decoder} and {rest}",
-            then="Nothing was erased. Make it for a smaller decoder (--profile device, --window), "
-            "or let the module hold the whole package",
+            then="Nothing was erased. Make it for a smaller decoder, or let the module hold the "
+            "whole package",
+            remedies=[Remedy.SMALLER_DELTA],
         )

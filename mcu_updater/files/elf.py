@@ -131,5 +131,5 @@ def _check_no_headers(extents: list[Extent], data: bytes) -> None:
                 where=address_text(extent.address),
                 expected="code and data",
                 found="the file's first bytes",
-                then="Link with -n (--nmagic), so that headers are not loaded",
+                then="Link with -n (nmagic), so that headers are not loaded",
             )

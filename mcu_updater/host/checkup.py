@@ -229,8 +229,8 @@ def check_cache(folder: Path) -> Check:
             file.write(b"x")
             file.flush()
     except OSError as error:
-        found = f"{folder}: {error.strerror}; --diff cache remembers nothing"
-        advice = "make it writable, or set XDG_CACHE_HOME, or give --cache FOLDER"
+        found = f"{folder}: {error.strerror}; what is flashed is not remembered"
+        advice = "make it writable, or set XDG_CACHE_HOME"
         return Check("cache", "chip cache", State.WARNING, found, advice)
     return Check("cache", "chip cache", State.OK, str(folder))
 
@@ -243,7 +243,7 @@ def check_pty() -> Check:
         ends = os.openpty()
     except OSError as error:
         found = f"none to be had ({error.strerror}): device serve and module serve have no pty"
-        return Check("pty", "pty", State.WARNING, found, "use --tcp 127.0.0.1:0")
+        return Check("pty", "pty", State.WARNING, found, "serve on a socket")
     for end in ends:
         os.close(end)
     return Check("pty", "pty", State.OK, "can be opened")

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import serial
 
-from mcu_updater.errors import PortError
+from mcu_updater.errors import PortError, Remedy
 from mcu_updater.host.serial_port import ROM_LOG, SerialPort, open_port
 from mcu_updater.host.usb import is_ftdi, list_usb_ports
 from mcu_updater.stm32.line import LineName
@@ -80,7 +81,7 @@ class SerialRomLine:
         try:
             self._port.settings.baudrate = baud
         except _REFUSALS as error:
-            raise self._cannot(f"{baud} baud: {error}", "Give another --baud") from error
+            raise self._cannot(f"{baud} baud: {error}", remedies=[Remedy.OTHER_BAUD]) from error
 
     def set_modem_line(self, name: LineName, asserted: bool) -> None:
         if not self.can_reset:
@@ -93,8 +94,10 @@ class SerialRomLine:
     def close(self) -> None:
         self._port.close()
 
-    def _cannot(self, found: str, then: str) -> PortError:
-        return PortError("the port cannot do that", where=self.name, found=found, then=then)
+    def _cannot(self, found: str, then: str = "", remedies: Sequence[Remedy] = ()) -> PortError:
+        return PortError(
+            "the port cannot do that", where=self.name, found=found, then=then, remedies=remedies
+        )
 
 
 def open_rom_line(name: str, baud: int, *, full_packets: bool | None = None) -> SerialRomLine:

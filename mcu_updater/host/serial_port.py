@@ -22,7 +22,7 @@ from pathlib import Path
 
 import serial
 
-from mcu_updater.errors import PortError
+from mcu_updater.errors import PortError, Remedy
 from mcu_updater.host.usb import PortLister, find_module_port, list_usb_ports
 
 DEFAULT_BAUD = 115_200  # of QuecThing modules
@@ -153,7 +153,11 @@ def _send_at_once(port: serial.Serial) -> None:
 
 def _unopened(name: str, error: OSError | ValueError) -> PortError:
     return PortError(
-        "the port cannot be opened", where=name, found=str(error), then=_hint(name, error)
+        "the port cannot be opened",
+        where=name,
+        found=str(error),
+        then=_hint(name, error),
+        remedies=[Remedy.FIND_PORT],
     )
 
 
@@ -167,7 +171,7 @@ def _hint(name: str, error: OSError | ValueError) -> str:
         return f"Another program has it{_modem_manager()}"
     if "://" in name:
         return "Check host, port and spelling; known are socket, rfc2217, hwgrep and spy"
-    return "Check the cable and the name; --module auto lists what is plugged in"
+    return "Check the cable and the name"
 
 
 def _group_of(name: str) -> str:

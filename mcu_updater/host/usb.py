@@ -11,7 +11,7 @@ from typing import Protocol
 
 from serial.tools import list_ports
 
-from mcu_updater.errors import PortError
+from mcu_updater.errors import PortError, Remedy
 
 QUECTEL_VID = 0x2C7C  # USB vendor identity of Quectel: linux, drivers/usb/serial/option.c
 FTDI_VID = 0x0403
@@ -60,7 +60,7 @@ def find_module_port(ports: Iterable[UsbPort]) -> str:
             where="auto",
             expected="a USB port of Quectel (2C7C), FTDI, CP210x, CH34x or PL2303",
             found=_listed(known) or "no serial port at all",
-            then="Name the port: --module /dev/ttyS0, for instance",
+            remedies=[Remedy.NAME_PORT],
         )
     raise PortError(
         "more than one port may be the module's",

@@ -25,7 +25,7 @@ import re
 from collections.abc import Callable
 from typing import Final, NoReturn, assert_never
 
-from mcu_updater.errors import ImageRejected
+from mcu_updater.errors import ImageRejected, Remedy
 from mcu_updater.image.allow import STRICT, Allow, Allowed, Rule
 from mcu_updater.image.binary import BinaryDecoder
 from mcu_updater.image.extent import Decoder
@@ -339,7 +339,7 @@ def open_decoder(fmt: ImageFormat, base: int, allow: Allowed = STRICT) -> Decode
                 where="offset 0",
                 expected="a raw binary, Intel HEX, S-records or TI-TXT",
                 found="a delta package",
-                then="Look at it: mcu-updater delta info; apply it: mcu-updater delta apply",
+                remedies=[Remedy.LOOK_AT_DELTA],
             )
         case ImageFormat.ZIP | ImageFormat.TAR | ImageFormat.GZIP:
             raise ValueError(f"{fmt} is a package, no image")

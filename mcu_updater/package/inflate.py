@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from mcu_updater.errors import ImageRejected
+from mcu_updater.errors import ImageRejected, Remedy
 from mcu_updater.package.rules import damaged
 
 EXTRA_ID: Final = b"MU"
@@ -131,10 +131,10 @@ class Inflater:
             raise ImageRejected(
                 "the package comes in pieces, and compressed data cannot be carried on from one",
                 where=self._where,
-                expected="stored members, or restart points as `mcu-updater package build` makes "
-                "them",
+                expected="stored members, or restart points",
                 found="neither",
                 then="Build it so, or let it come in one piece",
+                remedies=[Remedy.RESTART_POINTS],
             )
         head = _STATE.pack(
             self._interval,

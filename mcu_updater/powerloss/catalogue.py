@@ -12,7 +12,7 @@ from flash_emulator import Part, load_part
 from mcu_updater.board import Board, Trial
 from mcu_updater.board.strategies import check_strategy, default_strategy
 from mcu_updater.delta.receiver import PART_MAX
-from mcu_updater.errors import UsageError
+from mcu_updater.errors import Remedy, UsageError
 from mcu_updater.image import ImageFormat, sniff, sniff_size
 from mcu_updater.loader import checkpoint_room
 from mcu_updater.package import Kind, Source, build
@@ -327,7 +327,7 @@ def _check_reaches_damage(name: str, target: Target) -> None:
             where=f"{target.part.name}, {target.strategy}",
             expected=f"an image of more than {first} bytes",
             found=f"{size}",
-            then="Give a larger --size, or leave it out",
+            remedies=[Remedy.LARGER_IMAGE],
         )
 
 

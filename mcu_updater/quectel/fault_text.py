@@ -80,7 +80,7 @@ def parse_faults(texts: Iterable[str], seed: int = 0) -> Faults:
 
 
 def _bad(text: str, expected: str) -> UsageError:
-    return UsageError("no such fault", where="--fault", expected=expected, found=text)
+    return UsageError("no such fault", expected=expected, found=text)
 
 
 def _fields(

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from mcu_updater.errors import LinkError
+from mcu_updater.errors import LinkError, Remedy
 from mcu_updater.ports import BytePort, Clock
 from mcu_updater.quectel.at import (
     UNREADABLE_URC_TYPE,
@@ -209,8 +209,8 @@ class AtLink:
             where=f"AT{name}",
             expected=f"OK or ERROR within {self._dialect.response_timeout_s + self._extra_s:g} s",
             found=f"none in {1 + self._dialect.retries} attempts",
-            then="Check the module's power, the cable and the baud rate, then run again; behind a "
-            "slow bridge with a longer --timeout",
+            then="Check the module's power, the cable and the baud rate, then run again",
+            remedies=[Remedy.MORE_TIME],
         )
 
     def _answer_to(self, name: str, wants_line: bool) -> Answer | None:

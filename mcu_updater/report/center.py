@@ -42,14 +42,17 @@ _WHOLE = frozenset({"state", "device", "time", "since", "component state", "devi
 # --- monitoring
 
 
-def monitoring_tables(seen: Monitoring, *, everyone: bool) -> list[RenderableType]:
-    """Plans, component states, devices; of these only who is not done well, unless *everyone*."""
+def monitoring_tables(seen: Monitoring, *, everyone: bool, more: str = "") -> list[RenderableType]:
+    """Plans, component states, devices; of these only who is not done well, unless *everyone*.
+
+    *more*: how to see those that are left out.
+    """
     zone = "simulated time" if seen.simulated else "UTC"
     parts: list[RenderableType] = [Text(f"At {moment(seen.at_s)} ({zone})"), "", _plans(seen.plans)]
     for plan in seen.plans:
         shown = [d for d in plan.devices if everyone or d.state not in _ORDINARY]
         parts += ["", _components(plan)] if plan.devices else []
-        parts += ["", _devices(plan, shown, everyone)] if shown else []
+        parts += ["", _devices(plan, shown, everyone, more)] if shown else []
     if seen.endings:
         parts += ["", endings_table(seen.endings)]
     return parts
@@ -72,7 +75,7 @@ def _components(plan: PlanView) -> Table:
     return table
 
 
-def _devices(plan: PlanView, shown: Sequence[DeviceView], everyone: bool) -> Table:
+def _devices(plan: PlanView, shown: Sequence[DeviceView], everyone: bool, more: str) -> Table:
     names = ("device", "state", "component", "component state", "version", "failures", "since")
     table = _table(*names, "last", title=f"Devices of plan {plan.name}")
     limit = len(shown) if everyone else _SHOWN
@@ -90,7 +93,7 @@ def _devices(plan: PlanView, shown: Sequence[DeviceView], everyone: bool) -> Tab
                 one.last,
             )
     if len(shown) > limit:
-        table.add_row(f"and {len(shown) - limit} more; --all shows them")
+        table.add_row(f"and {len(shown) - limit} more{more and f'; {more}'}")
     return table
 
 

@@ -53,7 +53,6 @@ class Summary:
     """All that is worth knowing when a command ends. Times without a unit in the name: none."""
 
     outcome: str
-    exit_code: int
     error: str
     before: Running
     after: Running
@@ -79,7 +78,7 @@ def summary_view(summary: Summary) -> RenderableType:
     """For people: a table; words for a cut, and where there was nothing to do."""
     if summary.cut is not None:
         return Text(cut_text(summary.cut))
-    if summary.exit_code == 0 and summary.simulated_us == 0:
+    if not summary.error and summary.simulated_us == 0:
         return Text(f"Nothing to do: the board {summary.outcome}.")
     return summary_table(summary)
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from mcu_updater.errors import PortError, UsageError
+from mcu_updater.errors import PortError, Remedy, UsageError
 from mcu_updater.quectel.cloud import KeptCloud
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.options import Faults, ModuleOptions
@@ -107,7 +107,7 @@ class StateFile:
                     where=str(self._path),
                     expected=json.dumps(given),
                     found=json.dumps(found),
-                    then="Name another --state file, or remove this one",
+                    remedies=[Remedy.OTHER_STATE],
                 )
 
     def _unusable(self, what: str, found: str) -> PortError:

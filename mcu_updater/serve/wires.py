@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from mcu_updater.errors import PortError
+from mcu_updater.errors import PortError, Remedy
 from mcu_updater.storage import hold
 
 MAX_WAITING_SIZE = 1 << 16  # bytes; ours: many answers, and no memory to speak of
@@ -35,7 +35,8 @@ def check_system() -> None:
             "modules and chips cannot be served on this system",
             expected="Linux or macOS",
             found=sys.platform,
-            then="Run the server there (WSL will do), with --tcp, and use its socket:// here",
+            then="Run the server there (WSL will do) on a socket, and use its socket:// here",
+            remedies=[Remedy.SOCKET],
         )
 
 
@@ -197,7 +198,7 @@ class StableName:
                 where=str(self._link),
                 expected="a free name, or the link of a server that has ended",
                 found=error.strerror or str(error),
-                then="Name another --link",
+                remedies=[Remedy.OTHER_LINK],
             ) from error
 
     def remove(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
-from mcu_updater.errors import ChipRefused, UsageError, address_text
+from mcu_updater.errors import ChipRefused, Remedy, UsageError, address_text
 
 FRAME_SIZE = 256  # AN3155: most that one Write or Read carries
 WORD = 4  # AN3155: a Write starts at a multiple of it and is as long as one
@@ -146,7 +146,8 @@ class Chip:
                 where=self.name,
                 expected=f"{self.size} bytes",
                 found=f"{size} bytes, as the chip says",
-                then="Give --geometry. Nothing was changed",
+                then="Nothing was changed",
+                remedies=[Remedy.GEOMETRY],
             )
         ends = accumulate(sector.size for sector in self.sectors)
         kept = tuple(s for s, end in zip(self.sectors, ends, strict=True) if end <= size)
@@ -195,7 +196,7 @@ def chip_of_banks(pid: int | None, banks: Sequence[GivenBank], unit: int) -> Chi
                 found=f"sector {other.number} at {address_text(other.start)} after {one.number}",
             )
     is_one = len(banks) == 1
-    name = "a chip by --geometry"
+    name = "a chip of the geometry given"
     return Chip(name, pid, unit, tuple(sectors), tuple(numbers), can_be_cut=is_one, is_whole=False)
 
 

@@ -17,12 +17,13 @@ from mcu_updater.errors import (
     LinkError,
     NoBootloader,
     PortError,
+    Remedy,
     UpdaterError,
     UsageError,
 )
 from mcu_updater.ports import Clock
 from mcu_updater.stm32.chip import FRAME_SIZE, WORD, BankOption, Chip
-from mcu_updater.stm32.line import WIRINGS, RomLine, Wiring, reset_chip
+from mcu_updater.stm32.line import RomLine, Wiring, reset_chip
 from mcu_updater.stm32.patient import PatientRom
 from mcu_updater.stm32.rom import BootRom, Refused, RomError, RomIdentity, Timeouts
 
@@ -157,8 +158,13 @@ class Connector:
             return NoBootloader(
                 "the boot ROM does not answer reliably",
                 where=self._where,
-                found=f"different or no answers at {bauds} baud",
-                then=self._reliability_hint(),
+                found=f"different or no answers at {bauds} baud"
+                + (f", as late as {self._rom.round_trip_s:.2f} s" if self._is_slow() else ""),
+                then="A link with less delay helps"
+                if self._is_slow()
+                else "Reset the chip, and check the ground wire",
+                remedies=[Remedy.MORE_TIME if self._is_slow() else Remedy.LOWER_BAUD],
+                value=f"{4 * self._rom.round_trip_s:.0f}" if self._is_slow() else "57600",
             )
         longest_s = self._options.timeouts.longest_s
         silent = not self._rom.traffic.received
@@ -169,23 +175,18 @@ class Connector:
             found=f"not a byte in {longest_s:g} s at {bauds} baud"
             if silent
             else f"nothing that makes sense at {bauds} baud",
-            then=self._entry_hint() + self._patience_hint(silent=silent),
+            then=self._entry_hint(),
+            remedies=[*self._entry_remedies(), *([Remedy.MORE_TIME] if silent else [])],
+            value=f"{self._patient_s():g}",
         )
 
-    def _reliability_hint(self) -> str:
+    def _is_slow(self) -> bool:
         """A slow link is not mended by a ground wire."""
-        if self._rom.round_trip_s > self._options.timeouts.resync_s:
-            return (
-                f"Answers came as late as {self._rom.round_trip_s:.2f} s: give a longer --timeout, "
-                f"such as {4 * self._rom.round_trip_s:.0f}, or a link with less delay"
-            )
-        return "Reset the chip and give a lower --baud, such as 57600; check the ground wire"
+        return self._rom.round_trip_s > self._options.timeouts.resync_s
 
-    def _patience_hint(self, *, silent: bool) -> str:
-        if not silent:
-            return ""
-        longer_s = max(4 * self._options.timeouts.longest_s, DEFAULT_TIMEOUTS.longest_s)
-        return f". If the link takes longer than that to answer: --timeout {longer_s:g}"
+    def _patient_s(self) -> float:
+        """A timeout to try next."""
+        return max(4 * self._options.timeouts.longest_s, DEFAULT_TIMEOUTS.longest_s)
 
     def _unidentified(self, refused: Refused) -> ChipRefused:
         return ChipRefused(
@@ -212,14 +213,15 @@ class Connector:
     def _where(self) -> str:
         return str(getattr(self._line, "name", ""))
 
+    def _entry_remedies(self) -> list[Remedy]:
+        by_hand = self._line.can_reset and not self._options.wirings
+        return [Remedy.RESET_BY_LINES] if by_hand else []
+
     def _entry_hint(self) -> str:
         if not self._line.can_reset:
             return "This port cannot reset the chip: set BOOT0 high, press reset, and run again"
         if not self._options.wirings:
-            return (
-                "Set BOOT0 high, press reset, and run again; or let DTR and RTS do it: --reset "
-                f"with one of {', '.join(WIRINGS)}, or auto"
-            )
+            return "Set BOOT0 high, press reset, and run again; or let DTR and RTS do it"
         tried = ", ".join(wiring.name for wiring in self._options.wirings)
         return (
             f"Tried {tried} for NRST and BOOT0. Are RX and TX crossed, is BOOT0 wired, does this "
@@ -235,8 +237,9 @@ def connect(
         raise PortError(
             "this port has no DTR and RTS",
             where=str(getattr(line, "name", "")),
-            expected="a serial port, for --reset",
-            then="Reset the chip into its ROM by hand and leave --reset out",
+            expected="a serial port, to reset the chip by its lines",
+            then="Reset the chip into its ROM by hand",
+            remedies=[Remedy.NO_RESET],
         )
     if not options.bauds:
         raise UsageError("no baud rate to try")

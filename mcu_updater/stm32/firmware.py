@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mcu_updater.errors import ImageRejected, address_text
+from mcu_updater.errors import ImageRejected, Remedy, address_text
 from mcu_updater.image import Extent, Rule, check_vector_table
 from mcu_updater.image.memory import FLASH, Region, region_of
 from mcu_updater.image.vectors import looks_like_vectors, place_of, signed_header_size
@@ -141,8 +141,9 @@ def check_fits(firmware: Firmware, chip: Chip) -> None:
         found=", ".join(_described(s, chip) for s in outside[:_LISTED]),
         then="Nothing was changed"
         if some_fits
-        else "Nothing was changed; is it built for this part, is --base right?",
+        else "Nothing was changed; is it built for this part, and for this address?",
         rule=Rule.OUTSIDE if some_fits else "",
+        remedies=() if some_fits else [Remedy.ADDRESS],
     )
 
 

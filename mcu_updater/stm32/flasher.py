@@ -19,6 +19,7 @@ from mcu_updater.errors import (
     ChipRefused,
     ImageRejected,
     LinkError,
+    Remedy,
     UsageError,
     VerificationFailed,
     address_text,
@@ -143,7 +144,7 @@ class Flasher:
             head = b"".join(p.data for p in firmware.within(options.go, options.go + 8))
             if len(head) < 8:
                 raise ImageRejected(
-                    "nothing to start at --go",
+                    "nothing to start there",
                     where=address_text(options.go),
                     expected="a vector table of the image",
                     then="Nothing was changed",
@@ -154,7 +155,7 @@ class Flasher:
                 "this ROM has no CRC",
                 where=self.chip.name,
                 expected="GET CHECKSUM as in AN3155",
-                then="Use --diff read",
+                remedies=[Remedy.READ_ALL],
             )
 
     def check_readable(self) -> None:
@@ -163,8 +164,8 @@ class Flasher:
             raise ChipRefused(
                 "the chip is read-out protected",
                 where=self.chip.name,
-                then="mcu-updater unprotect --readout lifts that, and erases the whole chip. "
-                "Nothing was changed",
+                then="Nothing was changed",
+                remedies=[Remedy.LIFT_READOUT],
             )
 
     def check_supported(self) -> None:
@@ -293,8 +294,9 @@ class Flasher:
         raise VerificationFailed(
             "the erase of a sector is acknowledged and changes nothing",
             where=f"{address_text(sector.start)}, sector {sector.number} of {self.chip.name}",
-            then="It may be write-protected: mcu-updater unprotect --write lifts that. Or the chip "
-            "numbers its sectors otherwise: name its part with --part. Nothing was written",
+            then="It may be write-protected, or the chip numbers its sectors otherwise. Nothing "
+            "was written",
+            remedies=[Remedy.LIFT_WRITE, Remedy.NAME_PART],
         )
 
     def _erased_at_once(self, plan: FlashPlan) -> Generator[FlasherEvent, None, bool]:
@@ -355,18 +357,19 @@ class Flasher:
         plan = make_plan(self.chip, firmware)
         bad = yield from self._verify(plan, {})
         if bad:
-            raise self._not_held(bad, "mcu-updater flash writes what differs")
+            raise self._not_held(bad, is_written=False)
         yield Verified(plan.firmware.size, "checksum" if self._uses_checksum(plan) else "read-back")
 
-    def _not_held(self, bad: dict[int, str], then: str = "") -> VerificationFailed:
+    def _not_held(self, bad: dict[int, str], *, is_written: bool = True) -> VerificationFailed:
         first = min(bad)
         return VerificationFailed(
             f"flash does not hold the image in {len(bad)} sectors",
             where=f"sector {first} of {self.chip.name}",
             found=bad[first],
-            then=then
-            or "The sector may be write-protected or worn: mcu-updater unprotect --write lifts "
-            "write protection. The image is not complete",
+            then="The sector may be write-protected or worn. The image is not complete"
+            if is_written
+            else "",
+            remedies=[Remedy.LIFT_WRITE if is_written else Remedy.FLASH],
         )
 
     # --- the rest
@@ -407,7 +410,8 @@ class Flasher:
             raise LinkError(
                 "what was read has another CRC than the chip's",
                 where=address_text(address),
-                then="There is noise on the line: try again with a lower --baud",
+                then="There is noise on the line",
+                remedies=[Remedy.LOWER_BAUD],
             )
 
     def start(self, address: int) -> Iterator[FlasherEvent]:
@@ -429,8 +433,8 @@ def erases_to_zero(pid: int) -> ChipRefused:
         f"the flash of this chip erases to 00, which is not supported: {ERASED_TO_ZERO[pid]}",
         expected="flash that erases to FF",
         found=f"PID {pid:#05x}",
-        then="info works, and read with --geometry; to write it take another program, such as "
-        "stm32flash. Nothing was changed",
+        then="To write it take another program, such as stm32flash. Nothing was changed",
+        remedies=[Remedy.READ_BY_GEOMETRY],
     )
 
 

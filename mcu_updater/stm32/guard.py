@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from mcu_updater.errors import VerificationFailed, address_text
+from mcu_updater.errors import Remedy, VerificationFailed, address_text
 from mcu_updater.stm32.chip import Chip, Sector
 from mcu_updater.stm32.firmware import ERASED
 from mcu_updater.stm32.patient import PatientRom
@@ -84,8 +84,8 @@ class Guard:
                     expected=held.hex(" "),
                     found=self._read(sector).hex(" "),
                     then=f"The chip is not laid out or numbered as {self._chip.name}, or an option "
-                    "has exchanged its banks: name its part with --part, or give --geometry. What "
-                    "was in that sector is lost; nothing was written",
+                    "has exchanged its banks. What was in that sector is lost; nothing was written",
+                    remedies=[Remedy.NAME_PART, Remedy.GEOMETRY],
                 )
 
     # --- which sectors another count would hit

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from flash_emulator.an3155 import Command
-from mcu_updater.errors import ChipRefused, LinkError, address_text
+from mcu_updater.errors import ChipRefused, LinkError, Remedy, address_text
 from mcu_updater.stm32.firmware import ERASED
 from mcu_updater.stm32.rom import BootRom, Lost, Refused, RomError, RomIdentity
 
@@ -75,7 +75,8 @@ class PatientRom:
         raise LinkError(
             "two reads of the same bytes never agree",
             where=address_text(address),
-            then="There is noise on the line, or the flash is marginal: try a lower --baud",
+            then="There is noise on the line, or the flash is marginal",
+            remedies=[Remedy.LOWER_BAUD],
         )
 
     def read_range(self, address: int, size: int, frame: int) -> bytes:
@@ -171,28 +172,28 @@ class PatientRom:
                 expected="ACK",
                 found="NACK",
                 then=_advice(error),
+                remedies=_remedies(error),
             )
+        silent = isinstance(error, Lost) and error.is_silence  # which is no noise
         return LinkError(
             f"no good answer in {self._tries} tries",
             where=where,
             found=str(error),
-            then=f"{_link_advice(error)}. {RUN_AGAIN}",
+            then=f"{'Is the chip powered, and the link up' if silent else 'Is the cable good'}? "
+            f"{RUN_AGAIN}",
+            remedies=[Remedy.MORE_TIME if silent else Remedy.LOWER_BAUD],
         )
-
-
-def _link_advice(error: RomError | None) -> str:
-    """Silence is no noise."""
-    if isinstance(error, Lost) and error.is_silence:
-        return "Is the chip powered, and the link up? One that is slow needs a longer --timeout"
-    return "Try a lower --baud or a better cable"
 
 
 def _advice(error: Refused) -> str:
     if error.step == "command":
-        return (
-            "The chip is read-out protected, or its ROM lacks the command. "
-            "mcu-updater unprotect --readout lifts the protection and erases everything"
-        )
+        return "The chip is read-out protected, or its ROM lacks the command"
     if error.step == "address":
         return "The chip has no such address for this command: is it the right part?"
-    return "Flash may be protected there; mcu-updater info shows what the chip says of itself"
+    return "Flash may be protected there"
+
+
+def _remedies(error: Refused) -> list[Remedy]:
+    if error.step == "command":
+        return [Remedy.LIFT_READOUT]
+    return [] if error.step == "address" else [Remedy.ASK_CHIP]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from flash_emulator.an3155 import Command
-from mcu_updater.errors import ChipRefused, NoBootloader, UsageError, VerificationFailed
+from mcu_updater.errors import ChipRefused, NoBootloader, Remedy, UsageError, VerificationFailed
 from mcu_updater.stm32.chip import FRAME_SIZE
 from mcu_updater.stm32.connection import is_protected
 from mcu_updater.stm32.events import FlasherEvent, Problem
@@ -120,7 +120,7 @@ def _carry_out(flasher: Flasher, command: Command, operation: Callable[[], None]
             f"{command.words} failed",
             where=flasher.chip.name,
             found=str(error),
-            then="See with mcu-updater info what the chip is now",
+            remedies=[Remedy.ASK_CHIP],
         ) from error
 
 

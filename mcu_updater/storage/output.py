@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from mcu_updater.errors import PortError, UsageError
+from mcu_updater.errors import PortError, Remedy, UsageError
 from mcu_updater.storage.undisturbed import undisturbed
 
 STDOUT = Path("-")
@@ -91,7 +91,7 @@ def check_output(path: Path, *, inputs: Iterable[Path] = (), force: bool = False
             where=str(path),
             expected="another file",
             found="the same file" if same == path else f"the same file as {same}",
-            then="Nothing was changed; --force does not allow it",
+            then="Nothing was changed; whatever is asked for, an input is not replaced",
         )
     try:
         _check_place(path, force)
@@ -121,7 +121,7 @@ def _check_place(path: Path, force: bool) -> None:
     if not stat.S_ISREG(found.st_mode):
         return
     if not force:
-        raise PortError("exists already", where=str(path), then="Replace it with --force")
+        raise PortError("exists already", where=str(path), remedies=[Remedy.REPLACE])
     if not os.access(path, os.W_OK):
         raise PermissionError(0, "the file is read-only")
 

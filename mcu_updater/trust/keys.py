@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from mcu_updater.errors import ImageRejected
+from mcu_updater.errors import ImageRejected, Remedy
 from mcu_updater.trust.tlv import Kind
 
 AnyKey = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
@@ -80,7 +80,7 @@ def load_key(pem: bytes, name: str = "key") -> PublicKey:
             "this is a private key, which a device must not have",
             where=name,
             expected="a public key",
-            then="Take it out: imgtool getpub --encoding pem",
+            remedies=[Remedy.PUBLIC_KEY],
         )
     try:
         key = serialization.load_pem_public_key(pem)

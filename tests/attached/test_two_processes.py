@@ -18,7 +18,8 @@ import pytest
 from served import serving, where
 
 from mcu_updater.board import load_board
-from mcu_updater.errors import ImageRejected, ModuleRefused, PortError
+from mcu_updater.cli import exits
+from mcu_updater.errors import InputRejected, ModuleRefused, PortError
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 PACKAGE = FIXTURES / "fixture-2.0.0.bin"
@@ -69,7 +70,7 @@ def test_another_package_then_any(module, tmp_path):
     file = tmp_path / "one.board"
     other = FIXTURES / "fixture-2.0.0.hex"
     refused = update(other, "--module", module, "--board", file)
-    assert refused.returncode == ImageRejected.exit_code
+    assert refused.returncode == exits.CODES[InputRejected]
     assert "the package offered is not the one given" in refused.stderr
     assert runs(file) == "1.0.0"
     assert update("--any", "--module", module, "--board", file).returncode == 0
@@ -88,7 +89,7 @@ def test_pyserials_spy(tmp_path):
 
 def test_a_port_that_is_not_there(tmp_path):
     done = update("--any", "--module", tmp_path / "tty", "--board", tmp_path / "one.board")
-    assert done.returncode == PortError.exit_code
+    assert done.returncode == exits.CODES[PortError]
     assert "cannot be opened" in done.stderr
 
 
@@ -153,10 +154,10 @@ def test_a_client_that_is_killed_ends_upgraded_or_hears_10706(
         last = update(*options, "--wait", 1)
     record_property("killed while it ran", killed)
     record_property("ended", (last.stderr or "upgraded by the last one").strip())
-    if last.returncode == ModuleRefused.exit_code and "offers no upgrade" in last.stderr:
+    if last.returncode == exits.CODES[ModuleRefused] and "offers no upgrade" in last.stderr:
         assert runs(file) == "2_0_0"  # a client was killed when all but the summary was done
         return
-    if last.returncode == ModuleRefused.exit_code:
+    if last.returncode == exits.CODES[ModuleRefused]:
         assert "10706" in last.stderr
         assert runs(file) == "1.0.0"
         return

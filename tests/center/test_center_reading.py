@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mcu_updater.center import reading
 from mcu_updater.center.reading import BadCenterFile, read_center
+from mcu_updater.cli import exits
 
 GOOD = """
 [[products]]
@@ -64,7 +65,7 @@ def read(folder: Path, text: str):
 def faults(folder: Path, text: str) -> list[str]:
     with pytest.raises(BadCenterFile) as caught:
         read(folder, text)
-    assert caught.value.exit_code == 3
+    assert exits.code_for(caught.value) == 3
     assert str(folder) in caught.value.message
     return [str(fault) for fault in caught.value.faults]
 

@@ -16,7 +16,13 @@ from flash_emulator import EmulatedFlash, load_part, other_size_names, part_name
 from flash_emulator.bootrom import Chip as EmulatedChip
 from mcu_updater.cli.chips import chip_of, chips_with, choose_chip, confirm_chip
 from mcu_updater.cli.stm32_link import bit_reader
-from mcu_updater.errors import ChipRefused, ImageRejected, UpdaterError, UsageError
+from mcu_updater.errors import (
+    ChipRefused,
+    ImageRejected,
+    Remedy,
+    UpdaterError,
+    UsageError,
+)
 from mcu_updater.stm32.chip import Chip, GivenBank, Sector, chip_of_banks, chip_of_geometry
 from mcu_updater.stm32.connection import ConnectOptions, connect, look
 from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, holes_in
@@ -255,8 +261,9 @@ def test_a_geometry_by_hand_is_never_erased_as_a_whole_unless_all_was_named() ->
     ("pid", "size"), [(0x415, 768), (0x469, 384), (0x450, 1536), (0x451, 512), (0x482, 512)]
 )
 def test_a_size_that_nobody_has_described_is_not_made_by_cutting_banks(pid, size) -> None:
-    with pytest.raises(ChipRefused, match="--geometry"):
+    with pytest.raises(ChipRefused, match="how less flash of this part is laid out") as caught:
         choose_chip(chips_with(pid), size * K)
+    assert caught.value.remedies == (Remedy.GEOMETRY,)
 
 
 @pytest.mark.parametrize(("pid", "size"), [(0x430, 768), (0x495, 320), (0x413, 256)])
@@ -325,8 +332,9 @@ def test_an_erase_that_hits_what_was_to_be_kept_is_told_from_a_worn_sector() -> 
     one = chip_of_data("STM32H743xI")
     flasher = recognized(one)
     flasher.chip = numbered(flasher.chip, lambda at, s: s.number + 1)
-    with pytest.raises(UpdaterError, match=r"another sector.*--part"):
+    with pytest.raises(UpdaterError, match="another sector") as caught:
         list(flasher.flash(image_in(0x0806_0000, 0x0808_0000), FlashOptions()))
+    assert Remedy.NAME_PART in caught.value.remedies
     assert lost(one) == {0x0808_0000}
 
 

@@ -10,6 +10,7 @@ from emulated_chip import PARTS, image, revive, world
 
 from flash_emulator import CutAt, Outcome
 from flash_emulator.bootrom import Noise
+from mcu_updater.cli import exits
 from mcu_updater.errors import (
     ChipRefused,
     LinkError,
@@ -29,7 +30,7 @@ def ends(one):
         events = one.flash(FIRMWARE)
     except UpdaterError as error:
         assert error.message
-        return error.exit_code
+        return exits.code_for(error)
     assert isinstance(events[-1], Verified)
     return 0
 

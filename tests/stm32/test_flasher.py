@@ -12,6 +12,7 @@ from mcu_updater.errors import (
     LinkError,
     NoBootloader,
     PortError,
+    Remedy,
     UsageError,
 )
 from mcu_updater.stm32.compare import DiffMethod
@@ -195,8 +196,9 @@ def test_a_plan_changes_nothing():
 
 
 def test_the_checksum_must_be_there_to_be_asked_for():
-    with pytest.raises(UsageError, match="--diff read"):
+    with pytest.raises(UsageError, match="this ROM has no CRC") as caught:
         world().flash(image(), FlashOptions(diff=DiffMethod.CRC))
+    assert caught.value.remedies == (Remedy.READ_ALL,)
 
 
 @pytest.mark.parametrize("wiring", WIRINGS.values(), ids=WIRINGS)
@@ -229,8 +231,9 @@ def test_protection_is_seen_before_anything_is_erased():
     one.chip.memory.protect_readout()
     one.chip.reload()
     before = one.chip.device.digest()
-    with pytest.raises(ChipRefused, match="unprotect --readout"):
+    with pytest.raises(ChipRefused, match="read-out protected") as caught:
         one.flash(image())
+    assert caught.value.remedies == (Remedy.LIFT_READOUT,)
     assert one.chip.device.digest() == before
 
 

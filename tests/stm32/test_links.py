@@ -9,7 +9,13 @@ from slow_line import EchoingLine, SlowLine, slow_world
 from flash_emulator.an3155 import Command
 from flash_emulator.bootrom.memory import Memory
 from mcu_updater.cli.stm32_link import _timeouts
-from mcu_updater.errors import ChipRefused, LinkError, NoBootloader
+from mcu_updater.errors import (
+    ChipRefused,
+    LinkError,
+    NoBootloader,
+    Remedy,
+    UpdaterError,
+)
 from mcu_updater.stm32.connection import ConnectOptions, connect
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.line import WIRINGS
@@ -18,12 +24,12 @@ from mcu_updater.stm32.rom import Timeouts
 DELAYS_S = (0.0, 0.05, 0.09, 0.1, 0.11, 0.15, 0.25, 0.4, 0.7, 1.0, 1.5, 2.5, 5.0)
 
 
-def nobody(one: World, timeouts: Timeouts | None = None) -> str:
+def nobody(one: World, timeouts: Timeouts | None = None) -> UpdaterError:
     """Why nobody is reached."""
     options = ConnectOptions(timeouts=timeouts or Timeouts())
     with pytest.raises((NoBootloader, ChipRefused, LinkError)) as caught:
         connect(one.line, one.clock, options, one.notes.append)
-    return str(caught.value.message)
+    return caught.value
 
 
 # --- slow
@@ -69,7 +75,8 @@ def test_answers_to_a_killed_run_are_not_taken_for_ours(delay_s):
 
 @pytest.mark.parametrize("delay_s", [8.0, 20.0])
 def test_a_timeout_that_is_given_covers_a_link_that_is_slower_still(delay_s):
-    assert "--timeout 24" in nobody(slow_world(delay_s))
+    error = nobody(slow_world(delay_s))
+    assert error.remedies[-1] is Remedy.MORE_TIME and error.value == "24"
     one = slow_world(delay_s)
     rom, identity, _ = connect(
         one.line, one.clock, ConnectOptions(timeouts=_timeouts(30.0)), one.notes.append
@@ -79,16 +86,16 @@ def test_a_timeout_that_is_given_covers_a_link_that_is_slower_still(delay_s):
 
 
 def test_a_short_timeout_is_heeded_and_the_advice_fits():
-    said = nobody(slow_world(2.5), _timeouts(0.5))
-    assert "--timeout" in said
-    assert "--baud" not in said and "ground" not in said
+    error = nobody(slow_world(2.5), _timeouts(0.5))
+    assert error.remedies[-1] is Remedy.MORE_TIME
+    assert Remedy.LOWER_BAUD not in error.remedies and "ground" not in error.message
 
 
 def test_a_dead_line_is_given_up_soon_and_silence_is_called_so():
     one = world()
     one.line.baud, one.line.best_baud = 115_200, 1
-    said = nobody(one)
-    assert "not a byte in 6 s" in said and "--timeout" in said
+    error = nobody(one)
+    assert "not a byte in 6 s" in error.message and error.remedies[-1] is Remedy.MORE_TIME
     assert one.clock.now < 10
 
 
@@ -135,7 +142,7 @@ def test_a_fast_link_is_as_fast_as_ever():
 def test_own_bytes_that_come_back_are_known_for_what_they_are(joined, delay_s):
     one = world()
     one.line = EchoingLine(one.chip, one.clock, delay_s, joined=joined)
-    said = nobody(one)
+    said = nobody(one).message
     assert "your own bytes come back" in said
     assert "TX joined to RX" in said and "echo" in said
     assert "--baud" not in said
@@ -150,7 +157,7 @@ def test_a_program_that_chatters_is_no_echo():
             return b"temperature 21\r\n"
 
     one.line = Chatter(one.chip, one.clock, 0.0)
-    said = nobody(one)
+    said = nobody(one).message
     assert "own bytes" not in said and "nothing that makes sense" in said
     assert one.clock.now < 120
 
@@ -187,7 +194,7 @@ def test_a_rom_that_refuses_uid_or_size_goes_on_without(monkeypatch, part, what)
 
 @pytest.mark.parametrize("command", [Command.GET, Command.GET_ID])
 def test_a_rom_that_refuses_to_say_what_it_is(command):
-    said = nobody(world(faults=[f"nack:{command.words}:1+"]))
+    said = nobody(world(faults=[f"nack:{command.words}:1+"])).message
     assert f"refuses {command.words}" in said
     assert "--baud" not in said
 

@@ -16,6 +16,7 @@ from mcu_updater.board.rom_target import Target
 from mcu_updater.errors import (
     ChipRefused,
     LinkError,
+    Remedy,
     Reverted,
     RolledBack,
     UntrustedImage,
@@ -95,8 +96,9 @@ def test_a_power_cut_of_the_chip_is_carried_on_from(outcome):
 def test_where_the_rom_cannot_do_what_it_takes_it_is_refused(part):
     made = world(part)
     before = made.chip.device.digest()
-    with pytest.raises(ChipRefused, match="mcu-updater flash") as caught:
+    with pytest.raises(ChipRefused) as caught:
         upgrade(made)
+    assert caught.value.remedies == (Remedy.FLASH,)
     assert ("no memory" in caught.value.message) is (part == "STM32H743xI")
     assert made.chip.device.digest() == before
 
@@ -123,7 +125,8 @@ def test_keys_count_on_a_chip_too_and_its_journal_keeps_the_floor():
     older = signed_upgrade(made, "2.5.0", signing.signed("2.5.0", counter=1))
     assert isinstance(older.result.error, RolledBack)
     without = signed_upgrade(made, "2.5.0", signing.signed("2.5.0", counter=3), keys=False)
-    assert "--require-signature KEY" in str(without.result.error)
+    assert without.result.error is not None
+    assert without.result.error.remedies == (Remedy.KEY,)
     assert runs(board) == ("2.0.0", 1)
 
 

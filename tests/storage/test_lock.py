@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mcu_updater.cli import exits
 from mcu_updater.errors import PortError
 from mcu_updater.storage import FileInUse, hold
 from mcu_updater.storage.lock import lock_file
@@ -73,7 +74,7 @@ def test_the_second_is_told_who_has_it(tmp_path):
         found = caught.value.holder
         assert found is not None and found.pid == process.pid
         assert f"process {process.pid}, since 20" in str(caught.value)
-        assert str(file) in found.command and caught.value.exit_code == 4
+        assert str(file) in found.command and exits.code_for(caught.value) == 4
     with hold(file):
         pass
     assert list(tmp_path.iterdir()) == []

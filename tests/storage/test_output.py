@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mcu_updater.errors import PortError, UsageError
+from mcu_updater.errors import PortError, Remedy, UsageError
 from mcu_updater.storage import check_output, new_file, write_whole
 
 FULL_DISK = """
@@ -99,8 +99,9 @@ def test_an_output_that_exists_needs_force(tmp_path):
     file = tmp_path / "file"
     check_output(file)
     file.write_bytes(b"")
-    with pytest.raises(PortError, match=r"exists already.*--force"):
+    with pytest.raises(PortError, match="exists already") as caught:
         check_output(file)
+    assert caught.value.remedies == (Remedy.REPLACE,)
     check_output(file, force=True)
 
 

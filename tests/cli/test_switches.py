@@ -1,0 +1,180 @@
+"""Switches and exit codes are the command line's matter: nothing below it names them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from command_line import FIXTURES, run
+from every_command import commands
+
+import mcu_updater
+from mcu_updater import errors
+from mcu_updater.cli import exits
+from mcu_updater.cli.leaf import note
+from mcu_updater.cli.switches import _OF_A_TARGET, _WITH_COMMAND, _WITH_OPTION, told
+from mcu_updater.core.mcu import NotAtRest, NothingBoots
+from mcu_updater.errors import Remedy, UpdaterError, UsageError
+
+PACKAGE = Path(mcu_updater.__file__).parent
+RIM = ("cli/", "start.py", "__main__.py")  # what a shell runs, and what it runs first
+SWITCH = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+BELOW = [
+    path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if not path.relative_to(PACKAGE).as_posix().startswith(RIM)
+]
+
+
+def docstrings(tree: ast.Module) -> set[int]:
+    """Of modules, classes and functions, and of the values that they explain."""
+    bodies = [
+        found for node in ast.walk(tree) if isinstance(found := getattr(node, "body", 0), list)
+    ]
+    return {
+        id(each.value)
+        for body in bodies
+        for each in body
+        if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
+    }
+
+
+def strings(tree: ast.Module) -> Iterator[ast.Constant]:
+    told = docstrings(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+            yield node
+
+
+def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """What is defined: variables, attributes of classes, functions."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield node.lineno, name
+            case ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, name
+            case ast.FunctionDef(name=name):
+                yield node.lineno, name
+
+
+def test_the_walk_sees_what_it_looks_for() -> None:
+    tree = ast.parse('def f():\n    """--x in words"""\n    exit_code = f"a {1} --force b"\n')
+    assert [each.value for each in strings(tree) if SWITCH.search(each.value)] == [" --force b"]
+    assert (3, "exit_code") in list(names(tree))
+    assert len(BELOW) > 150
+
+
+@pytest.mark.parametrize("path", BELOW, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_switch_and_no_exit_code_is_named_below_the_command_line(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    found = [f"{each.lineno}: {each.value}" for each in strings(tree) if SWITCH.search(each.value)]
+    assert not found
+    codes = [line for line, name in names(tree) if name == "exit_code"]
+    assert not codes
+
+
+def kinds(kind: type[UpdaterError] = UpdaterError) -> Iterator[type[UpdaterError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from kinds(each)
+
+
+def test_every_kind_of_error_has_an_exit_code() -> None:
+    for kind in kinds():
+        assert any(base in exits.CODES for base in kind.__mro__), kind
+    assert {*exits.CODES.values(), exits.OK, exits.BUG} <= set(exits.MEANINGS)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.UsageError("x"), 2),
+        (errors.ImageRejected("x"), 3),
+        (errors.RolledBack("x"), 3),
+        (errors.PortError("x"), 4),
+        (errors.ModuleRefused("x"), 5),
+        (errors.ChipRefused("x"), 6),
+        (NothingBoots("x"), 7),
+        (NotAtRest("x"), 7),
+        (errors.LinkError("x"), 8),
+        (errors.Reverted("x"), 10),
+        (errors.NoBootloader("x"), 11),
+    ],
+)
+def test_the_exit_codes_are_those_that_scripts_know(error: UpdaterError, code: int) -> None:
+    assert exits.code_for(error) == code
+
+
+# --- what helps
+
+
+def test_every_remedy_is_told_in_one_way() -> None:
+    assert set(_WITH_OPTION) | set(_WITH_COMMAND) == set(Remedy)
+    assert not set(_WITH_OPTION) & set(_WITH_COMMAND)
+
+
+def test_every_option_that_helps_is_one_of_some_command() -> None:
+    known = {each.name for _, command in commands() for each in command.params}
+    assert {name for name, _ in _WITH_OPTION.values()} <= known
+    assert set(_OF_A_TARGET.values()) <= known
+
+
+def test_every_switch_in_a_hint_is_one_of_the_command_that_it_names() -> None:
+    known = dict(commands())
+    for text in _WITH_COMMAND.values():
+        named = re.search(r"mcu-updater ([a-z]+(?: [a-z]+)?)", text)
+        if named is None:
+            continue  # another program
+        words = named[1]
+        command = known.get(words) or known[words.partition(" ")[0]]
+        switches = {switch for each in command.params for switch in each.opts}
+        assert set(SWITCH.findall(text)) - {"--geometry"} <= switches, text
+
+
+def context(name: str, *arguments: str) -> click.Context:
+    command = note(dict(commands())[name])
+    return command.make_context(name, list(arguments), resilient_parsing=True)
+
+
+ERROR = UsageError(
+    "no", then="Nothing was changed", remedies=[Remedy.LOWER_BAUD, Remedy.LIFT_WRITE]
+)
+
+
+def test_only_options_that_the_command_has_are_told() -> None:
+    has, lacks = context("flash", "x.bin", "--port", "p"), context("image inspect", "x.bin")
+    assert told(ERROR, has.meta) == (
+        "no. Nothing was changed. Try a lower --baud, such as 57600. "
+        "mcu-updater unprotect --write lifts write protection"
+    )
+    assert "--baud" not in told(ERROR, lacks.meta)
+    assert ERROR.message == "no. Nothing was changed"
+
+
+def test_of_a_target_the_options_of_the_target_are_told() -> None:
+    target = context("update", "x.bin", "--target", "p").meta
+    assert "lower --target-baud" in told(ERROR, target)
+    assert "--timeout" not in told(UsageError("no", remedies=[Remedy.MORE_TIME]), target)
+    module = context("update", "x.bin", "--module", "p").meta
+    assert "longer --timeout" in told(UsageError("no", remedies=[Remedy.MORE_TIME]), module)
+
+
+def test_a_value_that_the_error_knows_is_told() -> None:
+    error = UsageError("no", remedies=[Remedy.MORE_TIME], value="24")
+    assert told(error, context("info", "--port", "p").meta) == (
+        "no. If the link is slow, give a longer --timeout, such as 24"
+    )
+
+
+def test_it_reaches_the_user(tmp_path: Path) -> None:
+    image = FIXTURES / "fixture-1.0.0.bin"
+    done = run("image", "convert", image, tmp_path / "a.hex", "--base", "0x08008000")
+    assert done.exit_code == 0, done.output
+    again = run("image", "convert", image, tmp_path / "a.hex", "--base", "0x08008000")
+    assert again.exit_code == 4
+    assert again.stderr.endswith("exists already. Replace it with --force\n")
