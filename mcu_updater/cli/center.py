@@ -18,6 +18,7 @@ from mcu_updater.cli import answers, paths
 from mcu_updater.cli.exits import code_for, complain
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.screen import console, show
+from mcu_updater.cli.unused import refuse
 from mcu_updater.cli.values import component as check_component
 from mcu_updater.cli.values import version as check_version
 from mcu_updater.errors import UsageError
@@ -184,6 +185,11 @@ def monitor_command(
     as_json: bool,
 ) -> None:
     """Show plans, devices and components of FILE, while a campaign runs or afterwards."""
+    ctx = click.get_current_context()
+    if device_id is not None:
+        refuse(ctx, ("everyone", "every_s", "at_s"), "with --device: all of its log is shown")
+    if as_json:
+        refuse(ctx, ("everyone",), "with --json, which has all devices")
     center = read_center(file).center
     with closing(Store.open(db or access.state_path(file), read_only=True)) as store:
         if device_id is not None:

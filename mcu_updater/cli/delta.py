@@ -15,6 +15,7 @@ from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.reading import image_options, read_file
 from mcu_updater.cli.screen import show
+from mcu_updater.cli.unused import refuse
 from mcu_updater.delta import Algorithm, DeltaRejected, Header, Limits, apply_delta, parse_header
 from mcu_updater.delta.make import WINDOW_DEFAULT, Made, Sign, make_delta
 from mcu_updater.errors import UsageError, address_text
@@ -146,6 +147,9 @@ def delta_make(given: MakeOptions) -> None:
     output = given.output
     if given.as_json and output == STDOUT:
         raise UsageError("--json and -o -: both want standard output", then="Leave one out")
+    if output == STDOUT:
+        costs_alone = ("air_rate", "baud", "part")
+        refuse(click.get_current_context(), costs_alone, "with -o -: no costs are printed")
     paths.claim(output, force=given.force)
     base = _common_base((given.old, given.new), given.base)
     base_image, target_image = (_in_slot(file, base) for file in (given.old, given.new))

@@ -35,6 +35,7 @@ from mcu_updater.cli.given import given_as
 from mcu_updater.cli.module import wire_address
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.options import cut_options, together
+from mcu_updater.cli.unused import refuse
 from mcu_updater.errors import UsageError
 from mcu_updater.serve import PtyWire, RealClock, Stopper, TcpWire, Wire
 from mcu_updater.serve.chips import Desk, serve_chip
@@ -255,6 +256,7 @@ def serve_command(given: ServeOptions, context: click.Context) -> None:
     Prints one line: what a client opens, a device path or a socket:// address. SIGUSR1 takes the
     power away between two operations.
     """
+    _refuse_unused(context, given)
     _check(given)
     with ExitStack() as stack, Stopper().at_signals() as stopper:
         store, chip = _chip(given, stack)
@@ -328,6 +330,17 @@ class _Served:
 
 
 # --- from options to values
+
+
+def _refuse_unused(ctx: click.Context, given: ServeOptions) -> None:
+    if given.cut_at is None:
+        refuse(ctx, ("outcome",), "without --cut-at")
+    if given.lines is None:
+        refuse(ctx, ("wiring",), "without --lines")
+    if given.timing == "none":
+        refuse(ctx, ("program_us", "erase_us", "mass_erase_us"), "without --timing typ or max")
+    if not given.latency_ms and given.lines is None:  # a shim sets the bridge's timer, too
+        refuse(ctx, ("packet_size",), "without --latency-ms or --lines")
 
 
 def _check(given: ServeOptions) -> None:

@@ -25,6 +25,7 @@ from mcu_updater.cli.center import db_option, file_argument
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.screen import console, show
+from mcu_updater.cli.unused import refuse
 from mcu_updater.errors import UsageError, VerificationFailed
 from mcu_updater.events import Event
 from mcu_updater.report import center as report
@@ -114,12 +115,14 @@ def command(given: FleetOptions, ctx: click.Context) -> None:
     Every device must end upgraded, or with a failure that is true: the center, the module and the
     flash agree on it. The exit code is 7 where one does not. The state file can be looked at
     meanwhile: mcu-updater center monitor. What happens to a device depends on the seed and its
-    name alone, so --replay with the same options shows it again.
+    name alone, so --replay with the same options, but for --jobs
+    and --db, shows it again.
     """
     file = given.file
     read = with_devices(read_center(file), given.count)
     terms = _terms(given)
     if given.replayed is not None:
+        refuse(ctx, ("jobs", "db"), "with --replay: one device, and no state file")
         _replay(read, terms, given.replayed, as_json=given.as_json)
         return
     path = given.db or access.state_path(file)
@@ -175,7 +178,10 @@ def _tell(ended: list[Ending], file: Path, terms: Terms, wall_s: float) -> None:
     if len(rest) > _SHOWN:
         out.print(f"and {len(rest) - _SHOWN} more: see the state file")
     if rest:
-        out.print(f"See one of them again: the same command with --replay {rest[0].device}")
+        out.print(
+            "See one of them again: the same command with --replay "
+            f"{rest[0].device}, without --jobs and --db"
+        )
     out.print(f"{len(ended)} devices of {file}, seed {terms.seed}, in {wall_s:.1f} s")
 
 
@@ -207,7 +213,8 @@ def _conclude(ended: list[Ending]) -> None:
             where=liars[0].device,
             expected="an upgrade, or a failure, that center, module and flash agree on",
             found=liars[0].text,
-            then="Run the same command with --replay and the device to see what happens",
+            then="Run the same command with --replay and the device, without --jobs and --db, to "
+            "see what happens",
         )
     if not ended:
         raise UsageError("no device has run")

@@ -26,6 +26,7 @@ from mcu_updater.cli.reading import (
 )
 from mcu_updater.cli.screen import show
 from mcu_updater.cli.switches import told
+from mcu_updater.cli.unused import refuse
 from mcu_updater.errors import ImageRejected, UsageError, address_text
 from mcu_updater.files import ImageFile, MemoryImage
 from mcu_updater.files.facts import compressibility, difference, hashes, identities, vectors
@@ -232,6 +233,8 @@ def convert(given: ConvertOptions) -> None:
     fmt = ImageFormat(given.kind) if given.kind else format_of(out.name)
     if fmt is None:
         raise UsageError("the suffix says no format", where=str(out), then="Say it with --to")
+    if fmt is not ImageFormat.BIN:
+        refuse(click.get_current_context(), ("fill",), f"with {fmt.value}, which can have gaps")
     paths.claim(out, force=given.force)
     data = write_image(_read((given.file,), given).image, fmt, given.fill)
     write_whole(out, data)

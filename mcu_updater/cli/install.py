@@ -31,6 +31,7 @@ from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, blank_firmware
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.target import RomFlash
 from mcu_updater.strategy import Strategy
+from mcu_updater.trust import Trust
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,16 +86,17 @@ def install_command(given: InstallOptions) -> None:
     too. The bootloader must be yours: docs/how-to/first-installation.md says what it has to do.
     Run it again after whatever went wrong; where all of it is there already, nothing is done.
     """
+    trust = trust_of(given)
     if given.force:
         ask("This forgets what is installed on the chip. Go on?", yes=given.yes)
     with opened(given) as bench:
-        first = _first(given.part or part_of(bench.flasher), given)
+        first = _first(given.part or part_of(bench.flasher), given, trust)
         Installation(bench, first, _bootloader(given.bootloader, first)).carry_out(
             force=given.force
         )
 
 
-def _first(part: Part, given: InstallOptions) -> FirstInstallation:
+def _first(part: Part, given: InstallOptions, trust: Trust | None) -> FirstInstallation:
     board = Board.new(
         part,
         given.version,
@@ -102,7 +104,7 @@ def _first(part: Part, given: InstallOptions) -> FirstInstallation:
         strategy=given.strategy,
         component=given.component,
         base=given.base,
-        trust=trust_of(given),
+        trust=trust,
     )
     return FirstInstallation.of(board)
 

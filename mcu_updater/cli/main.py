@@ -28,7 +28,7 @@ from mcu_updater.cli.screen import Screen, open_screen, show
 from mcu_updater.cli.session import Session, Terms
 from mcu_updater.cli.signatures import SignatureOptions, signature_options, trust_of
 from mcu_updater.cli.target import TargetOptions, target_options, update_target
-from mcu_updater.cli.unused import refuse
+from mcu_updater.cli.unused import READING, refuse
 from mcu_updater.errors import UsageError
 from mcu_updater.journal import MAX_ATTEMPTS
 from mcu_updater.quectel.center import Package, Plan
@@ -151,10 +151,13 @@ class BootOptions(RunOptions):
     file: Path
 
 
-def _terms(ctx: click.Context, given: RunOptions, policy: Policy) -> Terms:
-    cut_at = given.cut_at
-    if cut_at is None:
+def _refuse_outcome(ctx: click.Context, given: RunOptions) -> None:
+    if given.cut_at is None:
         refuse(ctx, ("outcome", "cut_module"), "without --cut-at")
+
+
+def _terms(given: RunOptions, policy: Policy) -> Terms:
+    cut_at = given.cut_at
     return Terms(
         policy=policy,
         cut=CutAt(cut_at, Outcome(given.outcome)) if cut_at else None,
@@ -246,7 +249,7 @@ def update(given: UpdateOptions, ctx: click.Context) -> None:
     """
     screen = _screen_of(given)
     _refuse_unused(ctx, given)
-    terms = _terms(ctx, given, given.policy)
+    terms = _terms(given, given.policy)
     if given.module is not None:
         ctx.exit(_update_attached(ctx, given, given.module, terms, screen))
     if given.image is None or given.any_package:
@@ -283,6 +286,9 @@ def _refuse_unused(ctx: click.Context, given: UpdateOptions) -> None:
     """Of module, board and chip, each is emulated or real: what belongs to the other is refused."""
     if given.module is not None and given.target_port is not None:
         raise UsageError("--module and --target are mutually exclusive", then="Leave one out")
+    _refuse_outcome(ctx, given)
+    if given.image is None:
+        refuse(ctx, READING, "without IMAGE")
     if given.module is None:
         refuse(ctx, _OF_A_PORT, "without --module")
         if given.target_port is None:
@@ -310,7 +316,12 @@ def _update_attached(
         raise UsageError("what shall come from the module?", expected="either IMAGE or --any")
     refuse(ctx, _OF_THE_EMULATED_MODULE, "with --module: the Developer Center sets it")
     ctx.with_resource(_kept(given.file))
-    _, board = _board_of(given)
+    exists, board = _board_of(given)
+    if exists:
+        why = "with --module and a board that exists"
+        refuse(ctx, ("source",), why)
+        if given.component != board.component:
+            refuse(ctx, ("component",), f"{why}: it has {board.component}")
     terms = replace(terms, policy=replace(terms.policy, component=board.component))
     wanted = None if image is None else wanted_package(image)
     link = LinkOptions.of(port, given, given.read_size)
@@ -416,6 +427,9 @@ def board_new(given: NewOptions, ctx: click.Context) -> None:
 
     With --require-signature IMAGE must be signed, and the bootloader has the keys, too.
     """
+    if given.image is None:
+        refuse(ctx, READING, "without --image")
+    trust = trust_of(given)
     file, version, component = given.file, given.version, given.component
     ctx.with_resource(hold(file))
     paths.claim(file, force=given.force)
@@ -427,7 +441,7 @@ def board_new(given: NewOptions, ctx: click.Context) -> None:
         strategy=given.strategy,
         component=component,
         seed=given.seed or 0,
-        trust=trust_of(given),
+        trust=trust,
     )
     made.uid = fresh_uid() if given.seed is None else None
     save_board(made, file)
@@ -456,9 +470,10 @@ def board_status(file: Path, as_json: bool) -> None:
 def board_boot(given: BootOptions, ctx: click.Context) -> None:
     """Power the board on and let it do what it has to, until it rests."""
     screen = _screen_of(given)
+    _refuse_outcome(ctx, given)
     ctx.with_resource(hold(given.file))
     loaded = load_board(given.file)
-    terms = _terms(ctx, given, Policy(loaded.component))
+    terms = _terms(given, Policy(loaded.component))
     ctx.exit(Session(loaded, given.file, terms, screen).boot())
 
 

@@ -17,6 +17,7 @@ from mcu_updater.cli.given import given_as
 from mcu_updater.cli.options import component_option, piece_size_option
 from mcu_updater.cli.reading import package_options
 from mcu_updater.cli.screen import show
+from mcu_updater.cli.unused import READING, refuse
 from mcu_updater.delta import parse_header
 from mcu_updater.errors import ImageRejected, PortError, UsageError
 from mcu_updater.image import DELTA_MAGIC
@@ -194,6 +195,7 @@ def serve_command(given: ServeOptions) -> None:
 
     Prints one line for each module: what a client opens, a device path or a socket:// address.
     """
+    _refuse_unused(click.get_current_context(), given)
     given = replace(given, count=max(given.count, len(given.devices)))
     _check(given)
     with ExitStack() as stack, Stopper().at_signals() as stopper:
@@ -313,6 +315,16 @@ def _wire(given: WireOptions, at: int) -> Wire:
         return TcpWire(host, port + at - 1 if port else 0, given.once)
     link = given.link
     return PtyWire(link and _numbered(link, at, given.count), given.once)
+
+
+def _refuse_unused(ctx: click.Context, given: ServeOptions) -> None:
+    if given.center is not None:
+        one = ("component", "source_version", "full", *READING)
+        refuse(ctx, one, "with --center: its plans say it")
+    if not given.faults:
+        refuse(ctx, ("seed",), "without --fault")
+    if given.stdio:
+        refuse(ctx, ("once",), "with --stdio, which ends with its client")
 
 
 def _check(given: ServeOptions) -> None:

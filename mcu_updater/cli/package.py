@@ -9,6 +9,7 @@ import click
 from mcu_updater.cli import paths, values
 from mcu_updater.cli.names import PART_METAVAR, ManifestPart
 from mcu_updater.cli.reading import check_for_device, package_options, read_for_device
+from mcu_updater.cli.unused import refuse
 from mcu_updater.errors import UsageError
 from mcu_updater.image.names import NUMBERED
 from mcu_updater.package import RESTART, Kind, Source, build
@@ -60,6 +61,8 @@ def package_build(
         raise UsageError(
             "the suffix says no archive", where=str(out), expected=".zip, .tar, .tar.gz"
         )
+    if kind is Kind.TAR:
+        refuse(click.get_current_context(), ("restart",), "with .tar, which is not compressed")
     sources = [_source(text, component or "", version or "", part) for text in images]
     paths.claim(out, force=force)
     made = build(kind, sources, restart=restart)

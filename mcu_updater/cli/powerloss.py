@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ from mcu_updater.cli.powerloss_progress import ProgressLine
 from mcu_updater.cli.powerloss_tables import comparison_table, show_results
 from mcu_updater.cli.reading import package_options, read_for_device
 from mcu_updater.cli.screen import show_unfolded
+from mcu_updater.cli.unused import READING, refuse, refuse_all_but
 from mcu_updater.errors import PortError, UpdaterError, UsageError
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import (
@@ -279,6 +280,7 @@ def command(given: Request) -> None:
     something was found that is no known hazard, or with --strict any; 2 when a limit stopped a
     search. What is known so far is shown and written when a search is interrupted, too.
     """
+    _refuse_unused(click.get_current_context(), given)
     if given.list_scenarios:
         show_scenarios(as_json=given.as_json)
     elif given.replay is not None:
@@ -293,18 +295,48 @@ def command(given: Request) -> None:
         _explore(given)
 
 
+_OF_A_REPLAY = (
+    *("replay", "shrink", "as_json", "quiet", "brute_force", "no_representatives", "draws"),
+    *("erased_values", "options_at_risk", "decays", *READING),
+)
+_OF_A_CHECK = ("check", "check_sample", "as_json", "quiet", *READING)
+
+
+def _refuse_unused(ctx: click.Context, given: Request) -> None:
+    if given.list_scenarios:
+        refuse_all_but(ctx, ("list_scenarios", "as_json", "quiet"), "with --list")
+        refuse(ctx, ("image",), "with --list")
+    elif given.replay is not None:
+        refuse_all_but(ctx, _OF_A_REPLAY, "with --replay: the ID says what was explored")
+    elif given.check is not None:
+        seed = () if given.check_sample is None else ("seed",)
+        refuse_all_but(ctx, (*_OF_A_CHECK, *seed), "with --check: the certificate says it")
+    else:
+        refuse(ctx, ("shrink",), "without --replay")
+        refuse(ctx, ("check_sample",), "without --check")
+        if given.strategy != "all":
+            refuse(ctx, ("option_change_us",), "without --strategy all")
+    if given.image is None:
+        refuse(ctx, READING, "without IMAGE")
+    else:
+        refuse(ctx, ("formats", "size"), "with IMAGE: only images that are made up have one")
+
+
 # --- what to explore
 
 
 def _scenarios(request: Request) -> list[Scenario]:
     parts = request.parts or (DEFAULT_PART,)
-    names = request.scenarios or ("good",)
     return [
         scenario(name, target, seed=request.seed)
         for part in (EACH if "each" in parts else parts)
         for target in _targets(request, part, _strategy(request, part))
-        for name in (SCENARIOS if "all" in names else names)
+        for name in _names(request)
     ]
+
+
+def _names(request: Request) -> Collection[str]:
+    return SCENARIOS if "all" in request.scenarios else request.scenarios or ("good",)
 
 
 def _strategy(request: Request, part: str) -> Strategy:
@@ -446,13 +478,15 @@ def _compare(request: Request) -> None:
         for part in chosen
         for strategy in strategies_of(load_part(part))
         for target in _targets(request, part, strategy)
-        for name in request.scenarios or ("good",)
+        for name in _names(request)
     ]
+    _claim_reports(request)
     ran = _run(request, scenarios)
     done = _campaign(request, ran.results)
     if request.as_json:
         answers.result(json.loads(campaign_json(done)))
-    else:
+    elif STDOUT not in _reports(request):
         show_unfolded(comparison_table(scenarios, ran.results, request.option_change_us))
         click.echo(str(done))
+    ran.unwritten += _write_reports(request, done)
     conclude(done, ran)

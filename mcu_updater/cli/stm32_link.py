@@ -17,6 +17,7 @@ from mcu_updater.cli.chips import BitReader, chip_of, chips_with, choose_chip, c
 from mcu_updater.cli.names import PART, PART_METAVAR
 from mcu_updater.cli.options import together
 from mcu_updater.cli.stm32_screen import FlasherScreen, open_flasher_screen
+from mcu_updater.cli.unused import refuse
 from mcu_updater.cli.values import size_of
 from mcu_updater.errors import ChipRefused, UsageError
 from mcu_updater.host.chip_memory import FolderKeeper, default_folder
@@ -96,6 +97,8 @@ def opened(given: PortOptions, *, needs_chip: bool = True) -> Iterator[Bench]:
     *needs_chip*: the command has no use for a chip whose geometry nobody knows.
     """
     screen = open_flasher_screen(as_json=given.as_json, quiet=given.quiet)
+    if given.part is not None:
+        refuse(click.get_current_context(), ("geometry", "program_unit"), "with --part")
     by_hand = _given_chip(given)
     options = _connect_options(given)
     line_log.start()

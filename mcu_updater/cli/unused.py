@@ -1,4 +1,8 @@
-"""Options that mean nothing in the way a command is run: they are refused, never ignored."""
+"""Options that mean nothing in the way a command is run: they are refused, never ignored.
+
+``--yes``, ``--force`` and ``--quiet`` are none of them: leave to do something, or to say nothing,
+is kept also where there is nothing to do or to say.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,15 @@ import click
 from click.core import ParameterSource
 
 from mcu_updater.errors import UsageError
+
+READING = ("allow", "raw", "raw_file", "only")
+"""How an image file is read: of no effect where there is none."""
+
+
+def refuse_all_but(ctx: click.Context, names: Collection[str], why: str) -> None:
+    """``refuse`` every option but those in *names*."""
+    options = (each.name or "" for each in ctx.command.params if isinstance(each, click.Option))
+    refuse(ctx, [name for name in options if name not in names], why)
 
 
 def refuse(ctx: click.Context, names: Collection[str], why: str) -> None:

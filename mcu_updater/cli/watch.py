@@ -172,10 +172,11 @@ def command(given: WatchOptions, ctx: click.Context) -> None:
     Comes back when the port goes away and returns. SIGINT and SIGTERM end it between two steps,
     with exit code 12; the upgrade goes on with the next start.
     """
+    trust = trust_of(given)
     file = given.file
     ctx.with_resource(hold(file))
     board = load_board(file)
-    board.trust = trust_of(given) or board.trust
+    board.trust = trust or board.trust
     log = (JsonLog if given.as_json else TextLog)(verbose=given.verbose)
     policy = Policy(
         board.component,

@@ -172,8 +172,8 @@ def test_a_fleet_as_json(file: Path):
 
 
 def test_replay_shows_what_a_device_did(file: Path):
-    options = ("--seed", 4, "--devices", 5, "--cuts", 2, "--faults", 2, "--jobs", 1)
-    run("fleet", file, *options)
+    options = ("--seed", 4, "--devices", 5, "--cuts", 2, "--faults", 2)
+    run("fleet", file, *options, "--jobs", 1)
     with (store := Store.open(file.with_suffix(".db"), read_only=True)).snapshot():
         ending = store.endings()[0]
     result = run("fleet", file, *options, "--replay", ending.device)
