@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mcu_updater.host.clock import WallClock
+from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.host.serial_port import open_port
 from mcu_updater.quectel.api import EventType, OtaAction, OtaCode, QuecThing, split_value
 
@@ -91,7 +91,7 @@ class Application:
 def main(name: str, component: str, version: str, file: str) -> int:
     port = open_port(name)
     port.drain()
-    iot = QuecThing(port, WallClock())
+    iot = QuecThing(port, MonotonicClock())
     application = Application(iot, component, version, lambda data: _write(Path(file), data))
     application.start()
     while application.result is None and iot.process(60.0):

@@ -1,4 +1,6 @@
-"""Flash as the core sees it: Protocols only. The power-loss contract stands in the docstrings.
+"""Flash as the core sees it: Protocols, and how to compare by what a device can do.
+
+The power-loss contract stands in the docstrings.
 
 Addresses are those that the CPU uses *now*: the mapped bank at ``geometry.base``, the other one
 behind it. All sizes are in bytes.
@@ -6,8 +8,12 @@ behind it. All sizes are in bytes.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from typing import Protocol
+from functools import lru_cache
+from typing import Final, Protocol, cast
+
+_CHUNK: Final = 16 * 1024  # bytes read at a time while a digest is taken
 
 
 class Geometry(Protocol):
@@ -63,6 +69,61 @@ class FlashDevice(Protocol):
         Raises OSError when the device reports a failure. A cut leaves every unit of the sector
         in any state, reads of 0xFF included; only an erase that completes makes it virgin.
         """
+
+
+class ComparingFlash(FlashDevice, Protocol):
+    """A FlashDevice that compares where the data is, with no need to hand them over.
+
+    The answers are those that ``read`` would lead to, errors included.
+    """
+
+    def sha256(self, address: int, size: int) -> bytes:
+        """Of *size* bytes from *address*. Raises OSError when a unit cannot be read."""
+
+    def match(self, address: int, expected: bytes) -> int:
+        """How many bytes from *address* on read as *expected*, up to a unit that does not.
+
+        A unit that cannot be read holds nothing; none behind the first that differs is looked at.
+        """
+
+
+@lru_cache(maxsize=64)  # asked at every step of a boot
+def _compares(kind: type) -> bool:
+    return hasattr(kind, "sha256") and hasattr(kind, "match")
+
+
+def comparing(device: FlashDevice) -> ComparingFlash | None:
+    """*device*, where it can do more than read; None where it cannot."""
+    return cast("ComparingFlash", device) if _compares(type(device)) else None
+
+
+def sha256_of(device: FlashDevice, address: int, size: int) -> bytes:
+    """As ``ComparingFlash.sha256``, by whatever *device* can do."""
+    own = comparing(device)
+    if own is not None:
+        return own.sha256(address, size)
+    digest = hashlib.sha256()
+    for offset in range(0, size, _CHUNK):
+        digest.update(device.read(address + offset, min(_CHUNK, size - offset)))
+    return digest.digest()
+
+
+def match_of(device: FlashDevice, address: int, expected: bytes) -> int:
+    """As ``ComparingFlash.match``, by whatever *device* can do."""
+    own = comparing(device)
+    if own is not None:
+        return own.match(address, expected)
+    unit, base, done = device.geometry.program_unit, device.geometry.base, 0
+    while done < len(expected):
+        size = min(unit - (address - base + done) % unit, len(expected) - done)
+        try:
+            held = device.read(address + done, size)
+        except OSError:
+            break
+        if held != expected[done : done + size]:
+            break
+        done += size
+    return done
 
 
 class BankSwitch(Protocol):

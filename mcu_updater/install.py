@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mcu_updater.bank import Bank, open_banks, open_execution
-from mcu_updater.errors import VerificationFailed, address_text
+from mcu_updater.errors import InternalError, VerificationFailed, address_text
 from mcu_updater.flash import FlashDevice
 from mcu_updater.image import Extent
 from mcu_updater.journal import Phase, Reading, Record, Snapshot
@@ -58,7 +58,7 @@ def install(source: Bank, execution: Bank) -> Iterator[int]:
     """
     wanted = source.journal.read().snapshot
     if wanted is None:
-        raise ValueError(f"bank {source.name} holds no image to install")
+        raise InternalError(f"bank {source.name} holds no image to install")
     reading = execution.journal.read()
     if _holds(reading, wanted):
         if execution.is_intact(wanted):

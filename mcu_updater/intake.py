@@ -16,6 +16,7 @@ from mcu_updater.delta import BaseMismatch, DeltaRejected
 from mcu_updater.delta.receiver import DeltaTerms
 from mcu_updater.errors import (
     ImageRejected,
+    InternalError,
     ModuleRefused,
     PackageDamaged,
     Remedy,
@@ -128,7 +129,7 @@ class Intake:
         """Read one piece and write its sectors; then checkpoint, or verify the whole image."""
         piece, snapshot = self._heard.piece, self._keeper.current(self._bank)
         if piece is None or snapshot.package is None:
-            raise ValueError("no piece to load")
+            raise InternalError("no piece to load")
         try:
             yield from self._load(self._open_loader(snapshot, piece), piece, snapshot)
         except (ImageRejected, VerificationFailed) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 
 from mcu_updater.bank import Bank
+from mcu_updater.errors import InternalError
 from mcu_updater.events import Event, JournalWritten
 from mcu_updater.journal import Reading, Record, Snapshot
 
@@ -34,7 +35,7 @@ class Keeper:
         """``read(bank).current()`` where an upgrade is known to be there. ValueError: our bug."""
         snapshot = self.read(bank).current()
         if snapshot is None:
-            raise ValueError("no snapshot in the journal")
+            raise InternalError("no snapshot in the journal")
         return snapshot
 
     def is_renewed(self, bank: Bank, reading: Reading) -> bool:

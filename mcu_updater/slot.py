@@ -13,17 +13,15 @@ in two of them, and the one that is to run is copied to the third.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
 from mcu_updater.errors import UsageError
-from mcu_updater.flash import FlashDevice, Geometry
+from mcu_updater.flash import FlashDevice, Geometry, match_of, sha256_of
 
 ERASED = 0xFF
-_CHUNK = 16 * 1024  # bytes read at a time while a digest is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,32 +196,17 @@ class Window:
 
     def sha256(self, size: int) -> bytes | None:
         """Of the first *size* bytes; None where a unit is unreadable."""
-        shorter = getattr(self.device, "sha256", None)  # a device may have a shorter way
         try:
-            if shorter is not None:
-                return bytes(shorter(self.address, size))
-            digest = hashlib.sha256()
-            for offset in range(0, size, _CHUNK):
-                digest.update(self.read(offset, min(_CHUNK, size - offset)))
+            return sha256_of(self.device, self.address, size)
         except OSError:
             return None
-        return digest.digest()
 
     def match(self, offset: int, expected: bytes) -> int:
         """How many bytes from *offset* on read as *expected*, up to a unit that does not.
 
         A unit that cannot be read holds nothing; none behind the first that differs is looked at.
         """
-        match = getattr(self.device, "match", None)  # a device may have a shorter way
-        if match is not None:
-            return int(match(self.address + offset, expected))
-        done = 0
-        while done < len(expected):
-            size = min(self.unit - (offset + done) % self.unit, len(expected) - done)
-            if self.peek(offset + done, size) != expected[done : done + size]:
-                break
-            done += size
-        return done
+        return match_of(self.device, self.address + offset, expected)
 
     def holds(self, offset: int, expected: bytes) -> bool:
         """Whether the bytes from *offset* on read as *expected*."""

@@ -7,9 +7,10 @@ work, none of them longer than what the device does in one go, somebody is let i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
-from mcu_updater.flash import FlashDevice, Geometry
+from mcu_updater.flash import FlashDevice, Geometry, comparing, match_of, sha256_of
 
 STEP_SIZE = 4096  # bytes; at 9600 baud and 11 bits a byte, some 5 s
 
@@ -44,3 +45,25 @@ class TendedFlash:
         self._tend()
         self._device.erase(address)
         self._tend()
+
+    def sha256(self, address: int, size: int) -> bytes:
+        """See ``ComparingFlash``: the device's own where it has one, else read step by step."""
+        self._tend()
+        if comparing(self._device) is not None:
+            return sha256_of(self._device, address, size)
+        digest = hashlib.sha256()
+        for offset in range(0, size, STEP_SIZE):
+            digest.update(self.read(address + offset, min(STEP_SIZE, size - offset)))
+        return digest.digest()
+
+    def match(self, address: int, expected: bytes) -> int:
+        """See ``ComparingFlash``. A call of *tend* before every STEP_SIZE bytes."""
+        done = 0
+        for offset in range(0, len(expected), STEP_SIZE):
+            self._tend()
+            part = expected[offset : offset + STEP_SIZE]
+            same = match_of(self._device, address + offset, part)
+            done += same
+            if same < len(part):
+                break
+        return done

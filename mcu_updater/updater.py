@@ -17,6 +17,7 @@ from mcu_updater.bank import Bank
 from mcu_updater.decide import Module, Observed, Step, decide, judge
 from mcu_updater.errors import (
     ImageRejected,
+    InternalError,
     ModuleRefused,
     Remedy,
     Reverted,
@@ -197,7 +198,7 @@ class Updater:
     @property
     def result(self) -> Result:
         if self._result is None:
-            raise ValueError("the session has not ended")
+            raise InternalError("the session has not ended")
         return self._result
 
     # --- observe
@@ -221,7 +222,7 @@ class Updater:
         passed = self._self_test()
         yield SelfTested(passed)
         if reading.snapshot is None:
-            raise ValueError("a trial without a journal")
+            raise InternalError("a trial without a journal")
         if passed:
             # one header says both: there is no moment between confirmation and floor
             floor = reading.snapshot.floor.raised(reading.snapshot.seal)
@@ -249,7 +250,7 @@ class Updater:
     def _renew(self, bank: Bank, reading: Reading) -> Iterator[Event]:
         snapshot = reading.current()
         if snapshot is None:
-            raise ValueError("nothing to renew")
+            raise InternalError("nothing to renew")
         yield from self._keeper.write(bank, snapshot, "renewed after a reset")
 
     # --- versions and plans
@@ -320,7 +321,7 @@ class Updater:
     def _do_answer(self) -> Iterator[Event]:
         plan, self._asked_again = self._heard.plan, 0
         if plan is None:
-            raise ValueError("no plan to answer")
+            raise InternalError("no plan to answer")
         why = judge(plan, self._policy.component, self._version())
         if why is None:
             judgement = self._admission.judge_plan(plan)

@@ -18,7 +18,7 @@ from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.board.layout import default_layout, layout_of
 from mcu_updater.board.strategies import default_strategy, hazard, strategies_of
 from mcu_updater.boot import MOST_SWAPS, Mode, ResetCause, boot
-from mcu_updater.errors import UsageError
+from mcu_updater.errors import InternalError, UsageError
 from mcu_updater.events import Booted
 from mcu_updater.install import Installer, install
 from mcu_updater.journal import HEADER_SIZE, Phase, Record, Snapshot
@@ -610,7 +610,7 @@ def test_a_record_that_the_trailer_refuses_is_told_in_a_header() -> None:
 
 def test_there_must_be_an_image_to_install() -> None:
     made = board("STM32L476xG", Strategy.COPY)
-    with pytest.raises(ValueError, match="holds no image"):
+    with pytest.raises(InternalError, match="holds no image"):
         list(install(made.banks()[1], execution(made)))
 
 

@@ -4,14 +4,14 @@ The only room but the command line that knows the flash emulator: everything bel
 Protocols of ``flash.py``, ``ports.py`` and ``ota.py``, and would run on silicon as it runs here.
 """
 
-from mcu_updater.board.attachment import Attachment, RealTimeClock
+from mcu_updater.board.attachment import Attachment, PacedClock
 from mcu_updater.board.board import Board, Trial
 from mcu_updater.board.file import load_board, save_board
 
 __all__ = [
     "Attachment",
     "Board",
-    "RealTimeClock",
+    "PacedClock",
     "Trial",
     "load_board",
     "save_board",

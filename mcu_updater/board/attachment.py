@@ -46,7 +46,7 @@ class Attachment:
         )
 
 
-class RealTimeClock(VirtualClock):
+class PacedClock(VirtualClock):
     """A device's clock whose time takes as long as it says: erases are slow, as on silicon."""
 
     __slots__ = ("_owed_us",)

@@ -8,13 +8,13 @@ from enum import StrEnum
 
 from flash_emulator import EmulatedFlash, Part, PowerSupply, SteadySupply, VirtualClock
 from mcu_updater.bank import Bank, open_banks, open_execution
-from mcu_updater.board.attachment import PACKAGE_PER_SLOT, Attachment, RealTimeClock
+from mcu_updater.board.attachment import PACKAGE_PER_SLOT, Attachment, PacedClock
 from mcu_updater.board.layout import factory_image, layout_of, vector_table
 from mcu_updater.board.strategies import default_strategy
 from mcu_updater.board.switch import EmulatedChip, switch_of
 from mcu_updater.boot import ATTEMPTS, Decision, ResetCause
 from mcu_updater.core.mcu import ApplicationStopped, Firmware, Mcu, Surroundings, start
-from mcu_updater.errors import ImageRejected, UsageError
+from mcu_updater.errors import ImageRejected, InternalError, UsageError
 from mcu_updater.events import Event
 from mcu_updater.journal import COMPONENT_SIZE, VERSION_SIZE, Phase, Snapshot
 from mcu_updater.journal import Package as PackageIdentity
@@ -160,7 +160,7 @@ class Board:
 
     def let_time_pass(self) -> None:
         """From now on flash operations take the time that they take, for whoever waits."""
-        self.clock = self.device.clock = RealTimeClock(self.clock.now_us)
+        self.clock = self.device.clock = PacedClock(self.clock.now_us)
 
     # --- running
 
@@ -238,7 +238,7 @@ class Board:
     def result(self) -> Result:
         """How the last session ended."""
         if self._result is None:
-            raise ValueError("the board has not run to an end")
+            raise InternalError("the board has not run to an end")
         return self._result
 
     @property

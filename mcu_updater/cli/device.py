@@ -37,7 +37,8 @@ from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.options import cut_options, together
 from mcu_updater.cli.unused import refuse
 from mcu_updater.errors import UsageError
-from mcu_updater.serve import PtyWire, RealClock, Stopper, TcpWire, Wire
+from mcu_updater.host.clock import MonotonicClock
+from mcu_updater.serve import PtyWire, Stopper, TcpWire, Wire
 from mcu_updater.serve.chips import Desk, serve_chip
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -276,7 +277,7 @@ def serve_command(given: ServeOptions, context: click.Context) -> None:
             stack.callback(pins.close)
             desk.commands[pins.fileno] = pins.read
         click.echo(wire.where)
-        serve_chip(line, wire, desk, RealClock(), stopper)
+        serve_chip(line, wire, desk, MonotonicClock(), stopper)
     if served.was_cut:
         context.exit(exits.POWER_CUT)
 

@@ -12,7 +12,7 @@ from mcu_updater.board import Attachment, Board, save_board
 from mcu_updater.cli import line_log
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.options import together
-from mcu_updater.host.clock import WallClock
+from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.host.serial_port import DEFAULT_BAUD, SerialPort, open_port
 from mcu_updater.host.stop import Stop, StoppablePort
 from mcu_updater.host.usb import is_ftdi, list_usb_ports
@@ -90,7 +90,7 @@ class LinkOptions:
         if dialect.usb_packet is None and is_ftdi(port.name, list_usb_ports()):
             dialect = replace(dialect, usb_packet=_FTDI_PACKET)
         stoppable = StoppablePort(port, stop, dialect.response_timeout_s, saver.before_write)
-        board.attachment = Attachment(stoppable, WallClock(), dialect, wanted, self.battery)
+        board.attachment = Attachment(stoppable, MonotonicClock(), dialect, wanted, self.battery)
         if self.flash_time:
             board.let_time_pass()
 

@@ -20,6 +20,7 @@ from mcu_updater.cli.screen import show
 from mcu_updater.cli.unused import READING, refuse
 from mcu_updater.delta import parse_header
 from mcu_updater.errors import ImageRejected, PortError, UsageError
+from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.image import DELTA_MAGIC
 from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.cloud import KeptCloud
@@ -31,7 +32,6 @@ from mcu_updater.quectel.transcript import Playback, Recorder, parse_transcript
 from mcu_updater.serve import (
     Instance,
     PtyWire,
-    RealClock,
     StateFile,
     StdioWire,
     Stopper,
@@ -207,7 +207,7 @@ def serve_command(given: ServeOptions) -> None:
             instances.append(_instance(cloud, wire, at, given, stack))
         for instance in instances:
             click.echo(instance.wire.where, err=instance.wire.carries_output)
-        serve(instances, RealClock(given.speed), stopper)
+        serve(instances, MonotonicClock(given.speed), stopper)
 
 
 def _clouds(given: ServeOptions, stack: ExitStack) -> list[KeptCloud]:
@@ -396,7 +396,7 @@ def play_command(given: PlayOptions) -> None:
         wire = _wire(given, 1)
         stack.callback(wire.close)
         click.echo(wire.where, err=wire.carries_output)
-        serve([Instance(playback, wire)], RealClock(), stopper)
+        serve([Instance(playback, wire)], MonotonicClock(), stopper)
     playback.finish()
 
 

@@ -21,7 +21,7 @@ from mcu_updater.cli.unused import refuse
 from mcu_updater.cli.values import size_of
 from mcu_updater.errors import ChipRefused, UsageError
 from mcu_updater.host.chip_memory import FolderKeeper, default_folder
-from mcu_updater.host.clock import WallClock
+from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.host.rom_line import SerialRomLine, open_rom_line
 from mcu_updater.stm32.chip import (
     ERASED_TO_ZERO,
@@ -106,7 +106,7 @@ def opened(given: PortOptions, *, needs_chip: bool = True) -> Iterator[Bench]:
     try:
         for note in line.notes:
             screen.note(note)
-        rom, identity, wiring = connect(line, WallClock(), options, screen.note)
+        rom, identity, wiring = connect(line, MonotonicClock(), options, screen.note)
         known = _known(by_hand, identity.pid)
         connection = look(rom, identity, wiring, known)
         chip = _chip(by_hand, known, connection, needs_chip=needs_chip)

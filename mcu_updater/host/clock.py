@@ -5,11 +5,16 @@ from __future__ import annotations
 import time
 
 
-class WallClock:
-    """``Clock`` of a module that is really there."""
+class MonotonicClock:
+    """``Clock`` of what is really there: seconds since it was made, *speed* times as fast."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self.speed = speed
+        self._start_s = time.monotonic()
 
     def now_s(self) -> float:
-        return time.monotonic()
+        return (time.monotonic() - self._start_s) * self.speed
 
     def sleep(self, duration_s: float) -> None:
-        time.sleep(duration_s)
+        """*duration_s* as this clock counts them."""
+        time.sleep(duration_s / self.speed)

@@ -1,13 +1,12 @@
 """The emulated module behind real file descriptors, in real time."""
 
 from mcu_updater.serve.keep import StateFile
-from mcu_updater.serve.server import Instance, RealClock, Stopper, serve
+from mcu_updater.serve.server import Instance, Stopper, serve
 from mcu_updater.serve.wires import PtyWire, StdioWire, TcpWire, Wire
 
 __all__ = [
     "Instance",
     "PtyWire",
-    "RealClock",
     "StateFile",
     "StdioWire",
     "Stopper",

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mcu_updater.serve.server import LONGEST_WAIT_S, RealClock, Stopper
+from mcu_updater.host.clock import MonotonicClock
+from mcu_updater.serve.server import LONGEST_WAIT_S, Stopper
 from mcu_updater.serve.wires import Wire
 
 
@@ -37,7 +38,9 @@ class Desk:
     """Called when that file descriptor is readable. One may take itself out."""
 
 
-def serve_chip(line: ChipLine, wire: Wire, desk: Desk, clock: RealClock, stopper: Stopper) -> None:
+def serve_chip(
+    line: ChipLine, wire: Wire, desk: Desk, clock: MonotonicClock, stopper: Stopper
+) -> None:
     """Until the client has left for good, the desk is over, or the stopper rings."""
     while not (wire.gone or desk.is_over()):
         for ready in _wait(line, wire, desk, clock, stopper):
@@ -55,7 +58,9 @@ def serve_chip(line: ChipLine, wire: Wire, desk: Desk, clock: RealClock, stopper
         wire.flush()
 
 
-def _wait(line: ChipLine, wire: Wire, desk: Desk, clock: RealClock, stopper: Stopper) -> list[int]:
+def _wait(
+    line: ChipLine, wire: Wire, desk: Desk, clock: MonotonicClock, stopper: Stopper
+) -> list[int]:
     """File descriptors that have something, or none: it is time. Not poll, which counts in ms."""
     output = wire.output()
     due_us = line.next_due_us()

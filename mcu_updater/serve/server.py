@@ -7,10 +7,10 @@ import math
 import os
 import select
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.quectel.cloud import KeptCloud
 from mcu_updater.quectel.module import EmulatedModule
 from mcu_updater.quectel.transcript import Conversation, Recorder, Side
@@ -18,17 +18,6 @@ from mcu_updater.serve.keep import StateFile
 from mcu_updater.serve.wires import Wire, check_system
 
 LONGEST_WAIT_S = 3600.0  # poll takes milliseconds as an int; a look once an hour costs nothing
-
-
-class RealClock:
-    """Seconds since it was made, *speed* times as fast as the wall's."""
-
-    def __init__(self, speed: float = 1.0) -> None:
-        self.speed = speed
-        self._start_s = time.monotonic()
-
-    def now_s(self) -> float:
-        return (time.monotonic() - self._start_s) * self.speed
 
 
 class Stopper:
@@ -112,7 +101,7 @@ class Instance:
             self.state.keep(self.module, self.center, now_s, always)
 
 
-def serve(instances: Sequence[Instance], clock: RealClock, stopper: Stopper) -> None:
+def serve(instances: Sequence[Instance], clock: MonotonicClock, stopper: Stopper) -> None:
     """Until every instance has ended, or the stopper rings. Closes what it was given."""
     living = list(instances)
     try:
@@ -127,7 +116,7 @@ def serve(instances: Sequence[Instance], clock: RealClock, stopper: Stopper) -> 
             instance.close(clock.now_s())
 
 
-def _wait(instances: Sequence[Instance], clock: RealClock, stopper: Stopper) -> bool:
+def _wait(instances: Sequence[Instance], clock: MonotonicClock, stopper: Stopper) -> bool:
     """Until there is something to do. Whether it is to stop."""
     poll = select.poll()
     poll.register(stopper.fileno, select.POLLIN)

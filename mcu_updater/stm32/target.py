@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcu_updater.errors import ChipRefused, address_text
+from mcu_updater.errors import ChipRefused, InternalError, address_text
 from mcu_updater.flash import Geometry
 from mcu_updater.stm32.chip import FRAME_SIZE, WORD
 from mcu_updater.stm32.flasher import Flasher
@@ -88,7 +88,7 @@ class RomFlash:
         chip = self._flasher.chip
         sector = next((s for s in chip.sectors if s.start == physical), None)
         if sector is None:
-            raise ValueError(f"{address_text(address)} is not the start of a sector")
+            raise InternalError(f"{address_text(address)} is not the start of a sector")
         try:
             self._rom.erase_sectors(self._flasher.connection.info, [sector.number])
         except ChipRefused as error:
@@ -101,5 +101,5 @@ class RomFlash:
         """Where the ROM has what the CPU would have at *address*."""
         bank, offset = divmod(address - self.geometry.base, self._bank_size)
         if not 0 <= bank < len(self._starts):
-            raise ValueError(f"{address_text(address)} is not in the flash")
+            raise InternalError(f"{address_text(address)} is not in the flash")
         return self._starts[bank ^ self.mapped_bank] + offset

@@ -9,21 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 
 from mcu_updater.errors import UntrustedImage
 from mcu_updater.trust.keys import Algorithm, PublicKey
 from mcu_updater.trust.tlv import DIGESTS, Claims, Kind
-
-_PSS_SALT: Final = 32
-_LONGEST_ECDSA: Final = {Algorithm.ECDSA_P256: 72, Algorithm.ECDSA_P384: 104}
 
 
 def hashes_of(keys: Iterable[PublicKey]) -> tuple[str, ...]:
@@ -64,11 +53,10 @@ def verify(
         if hashlib.new(name, signed).digest() != claims.digest:
             raise _bad("the image reads differently from one time to the next",
                        claims.digest.hex(), "another digest")  # fmt: skip
-    try:
-        _check(key, claims.signature, signed)
-    except InvalidSignature as error:
-        raise _bad("the signature is wrong", f"one by the {algorithm.title} key",
-                   "another") from error  # fmt: skip
+    from mcu_updater.trust.openssl import has_signed_image
+
+    if not has_signed_image(key.key, algorithm, claims.signature, signed):
+        raise _bad("the signature is wrong", f"one by the {algorithm.title} key", "another")
     return key
 
 
@@ -84,26 +72,6 @@ def _digests(claims: Claims, algorithm: Algorithm) -> tuple[Kind, ...]:
     if not claims.is_pure:
         return algorithm.digests
     return (Kind.SHA512,) if algorithm is Algorithm.ED25519 else ()
-
-
-def _check(key: PublicKey, signature: bytes, signed: bytes) -> None:
-    match key.key:
-        case Ed25519PublicKey() as ed25519:
-            ed25519.verify(signature, signed)
-        case EllipticCurvePublicKey() as curve:
-            hashed = SHA256() if key.algorithm is Algorithm.ECDSA_P256 else SHA384()
-            curve.verify(_unpadded(signature, key.algorithm), signed, ECDSA(Prehashed(hashed)))
-        case rsa:
-            padding = PSS(MGF1(SHA256()), _PSS_SALT)
-            rsa.verify(signature, signed, padding, Prehashed(SHA256()))
-
-
-def _unpadded(signature: bytes, algorithm: Algorithm) -> bytes:
-    """The DER value alone: ``imgtool --pad-sig`` fills up with zeros to one length."""
-    end = 2 + signature[1] if len(signature) > 2 else 0
-    if len(signature) > _LONGEST_ECDSA[algorithm] or any(signature[end:]):
-        raise InvalidSignature
-    return signature[:end]
 
 
 def _bad(what: str, expected: str, found: str) -> UntrustedImage:

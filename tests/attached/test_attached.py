@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_updater.admission import Judgement
-from mcu_updater.errors import ImageRejected
+from mcu_updater.errors import ImageRejected, Remedy
 from mcu_updater.events import JournalWritten, ModuleSaid
 from mcu_updater.ota import PlanOffered
 from mcu_updater.quectel.center import ComponentState, Package, Plan
@@ -120,7 +120,7 @@ def test_a_plan_that_is_not_said_again_is_not_believed():
     assert set(codes(events)) == {10700}
     result = bench.board.result
     assert (result.outcome, bench.erases) == (Outcome.LOST, 0)
-    assert "--plan-once" in result.error.message
+    assert result.error.remedies == (Remedy.BELIEVE_ONE_PLAN,)
     assert bench.center.state_of(bench.plan) is ComponentState.RECEIVED
 
 

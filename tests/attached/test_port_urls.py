@@ -22,7 +22,7 @@ from serial.tools import list_ports, list_ports_common
 from served import serving, where
 
 from mcu_updater import ota
-from mcu_updater.host.clock import WallClock
+from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.host.serial_port import SerialPort, open_port
 from mcu_updater.quectel.client import AtClient
 
@@ -44,7 +44,7 @@ def plain(place: str, folder: Path) -> str:
 
 def upgrade(port: SerialPort) -> bytes:
     """All of it but the flash. Returns the package."""
-    client = AtClient(port, WallClock())
+    client = AtClient(port, MonotonicClock())
     client.connect()
     client.report_version("STM32", "1_0_0")
     client.request_plan()

@@ -9,7 +9,7 @@ from delaying_proxy import delayed
 from served import serving, where
 from test_port_urls import TRAPS, upgrade
 
-from mcu_updater.host.clock import WallClock
+from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.host.serial_port import open_port
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.link import Dialect
@@ -39,7 +39,7 @@ def test_a_link_that_is_slower_than_the_timeout_shows_how_slow_it_is(package):
         port_number = int(where(served).rpartition(":")[2])
         with delayed(port_number, 0.4) as relay:
             port = open_port(f"socket://127.0.0.1:{relay}")
-            client = AtClient(port, WallClock(), Dialect(response_timeout_s=0.5))
+            client = AtClient(port, MonotonicClock(), Dialect(response_timeout_s=0.5))
             client.connect()
             before = client.retries
             assert before > 0

@@ -19,7 +19,7 @@ from mcu_updater.board.strategies import default_strategy
 from mcu_updater.delta import Algorithm, BaseMismatch, DeltaRejected, Filter, parse_header
 from mcu_updater.delta.make import make_delta
 from mcu_updater.delta.makers import available
-from mcu_updater.errors import ImageRejected
+from mcu_updater.errors import ImageRejected, Remedy
 from mcu_updater.events import Problem
 from mcu_updater.image import open_decoder, sniff
 from mcu_updater.journal import Phase, Reason
@@ -229,8 +229,9 @@ def test_a_factory_has_no_image_to_apply_a_delta_to() -> None:
 
 def test_a_delta_is_no_image() -> None:
     package = delta(*fixtures())
-    with pytest.raises(ImageRejected, match="mcu-updater delta apply"):
+    with pytest.raises(ImageRejected, match="a delta package is no image") as caught:
         open_decoder(sniff(package), 0)
+    assert caught.value.remedies == (Remedy.LOOK_AT_DELTA,)
 
 
 # --- what is found later

@@ -8,7 +8,7 @@ from collections import deque
 import pytest
 from quectel_bench import Session
 
-from mcu_updater.errors import LinkError
+from mcu_updater.errors import LinkError, Remedy
 from mcu_updater.quectel.link import Dialect
 from mcu_updater.quectel.options import ModuleOptions
 
@@ -67,7 +67,7 @@ def test_a_whole_upgrade_over_a_slow_bridge(delay_s, jitter):
 def test_a_link_that_is_slower_still_needs_the_timeout_and_is_told_so():
     with pytest.raises(LinkError) as caught:
         far(20.0).client.connect()
-    assert "--timeout" in str(caught.value.message)
+    assert caught.value.remedies == (Remedy.MORE_TIME,)
     session = far(20.0, dialect=Dialect(response_timeout_s=50.0))
     session.client.connect()
     assert session.client.retries == 0

@@ -16,20 +16,13 @@ from test_module_serve import PACKAGE, TRAPS, package, read_all, start, upgrade
 
 from mcu_updater import ota
 from mcu_updater.cli.entry import cli
+from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.transcript import Said, Side, format_transcript, parse_transcript
 
 __all__ = ["package"]  # the fixture
 
 WIRES = [(), ("--tcp", "127.0.0.1:0")]
-
-
-class RealClock:
-    def now_s(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, duration_s: float) -> None:
-        time.sleep(duration_s)
 
 
 class LinePort:
@@ -93,7 +86,7 @@ def data_position(tmp_path_factory) -> int:
     (folder / "package.bin").write_bytes(PACKAGE)
     options = ("--package", folder / "package.bin", "--speed", 10, "--record", folder / "record")
     with serving(*options) as process, opened(where(process)) as client:
-        assert upgraded(AtClient(LinePort(client), RealClock())) == PACKAGE
+        assert upgraded(AtClient(LinePort(client), MonotonicClock())) == PACKAGE
     return first_data((folder / "record").read_text())
 
 
@@ -105,7 +98,7 @@ def test_hostile_data_cut_at_every_byte_of_the_traps(wire, package, data_positio
     options = ("--package", package, "--speed", 10, *cuts, *wire)
     with serving(*options) as process, opened(where(process)) as client:
         port = LinePort(client, cut=True)
-        assert upgraded(AtClient(port, RealClock())) == PACKAGE
+        assert upgraded(AtClient(port, MonotonicClock())) == PACKAGE
     assert port.reads > len(places) / 2
 
 
