@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from judges import EXCUSE, JUDGES, need
+from thorough import one_in
 
 ROOT = Path(__file__).resolve().parent.parent
 pytest_plugins = ["pytester"]
@@ -62,8 +63,10 @@ TOLD = (
 )
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
-@pytest.mark.parametrize("quiet", [[], ["-q", "-ra"]])
+@pytest.mark.parametrize(
+    ("workers", "quiet"),
+    one_in(2, [([], []), ([], ["-q"]), (["-n", "2"], []), (["-n", "2"], ["-q", "-ra"])], first=1),
+)
 def test_the_last_lines_tell_what_was_not_judged(
     pytester: pytest.Pytester, nothing_on_path: None, workers: list[str], quiet: list[str]
 ) -> None:
@@ -76,7 +79,7 @@ def test_the_last_lines_tell_what_was_not_judged(
     assert "1 passed, 8 skipped" in last[-1], "and then how many passed"
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+@pytest.mark.parametrize("workers", one_in(2, [[], ["-n", "2"]]))
 def test_with_ci_a_missing_judge_fails_the_run(
     pytester: pytest.Pytester,
     nothing_on_path: None,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import worlds
+from thorough import THOROUGH
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, load_part, part_names
 from flash_emulator.part import Aliasing, OptionRole
@@ -212,7 +213,7 @@ SWEPT: list[Case] = [
     ("STM32F103x8", Strategy.COPY),
     ("STM32L476xG", Strategy.COPY),
 ]
-CUTS_OF_A_SWEEP = 50  # operations, evenly spread
+CUTS_OF_A_SWEEP = 200 if THOROUGH else 25  # operations, evenly spread
 
 
 def is_between(loss: PowerLoss) -> bool:

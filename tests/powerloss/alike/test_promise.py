@@ -48,7 +48,7 @@ def test_code_that_compares_turns_the_wrong_way_is_found(tmp_path: Path) -> None
 def test_the_verdict_names_the_promise_wherever_it_is_told(tmp_path: Path) -> None:
     junit, html, values = (tmp_path / name for name in ("a.xml", "a.html", "a.json"))
     files = ["--junit", str(junit), "--html", str(html), "--json-file", str(values)]
-    done = CliRunner().invoke(command, [*_SMALL, "--scenario", "unsigned", *files])
+    done = CliRunner().invoke(command, [*_SMALL, "--size", "300", "--scenario", "unsigned", *files])
     assert done.exit_code == 0, done.output
     assert f"; rests on: {_PROMISE}" in done.output
     assert (
