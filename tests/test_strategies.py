@@ -18,7 +18,8 @@ from mcu_updater.bank import Bank
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.board.layout import default_layout, layout_of
 from mcu_updater.board.strategies import default_strategy, hazard, strategies_of
-from mcu_updater.boot import MOST_SWAPS, Mode, ResetCause, boot
+from mcu_updater.boot import MOST_SWAPS, Decision, Mode, ResetCause, boot
+from mcu_updater.core import mcu
 from mcu_updater.errors import InternalError, UsageError
 from mcu_updater.events import Booted
 from mcu_updater.install import Installer, install
@@ -435,16 +436,34 @@ def execution(made: Board, device: EmulatedFlash | None = None) -> Bank:
     return found
 
 
-def switched(name: str = "STM32L476xG") -> Board:
-    """A board on which version 2.0.0 is about to be installed."""
-    made = board(name, Strategy.COPY)
-    total = operations(name, Strategy.COPY)
+def switched(name: str = "STM32L476xG", strategy: Strategy = Strategy.COPY) -> Board:
+    """A board on which version 2.0.0 is about to be installed, or tried."""
+    made = board(name, strategy)
+    total = operations(name, strategy)
     for operation in range(total // 2, total):
-        trial = board(name, Strategy.COPY)
+        trial = board(name, strategy)
         cut(trial, operation, Outcome.BEFORE)
         if trial.would_boot().mode is Mode.TRIAL:
             return trial
     raise AssertionError(f"never on trial: {made}")
+
+
+def test_a_switch_that_the_bootloader_has_not_read_costs_no_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SWITCHED fades: the bootloader of one start reads none, the application behind it does."""
+    made = switched(strategy=Strategy.REMAP)
+    starts = iter([Decision(0, Mode.RUN, (), version="1.0.0")])
+    start = mcu.start
+
+    def first_blind(*arguments, **more) -> Decision:
+        return next(starts, None) or start(*arguments, **more)
+
+    monkeypatch.setattr(mcu, "start", first_blind)
+    worlds.run(made)
+    assert next(starts, None) is None
+    assert made.result.outcome is Ended.UPDATED
+    assert bootable(made) == "2.0.0"
 
 
 def installer(made: Board, device: EmulatedFlash) -> Installer:
