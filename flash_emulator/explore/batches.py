@@ -20,7 +20,8 @@ from itertools import islice
 
 from flash_emulator.errors import OutsideKey
 from flash_emulator.explore import lifeline
-from flash_emulator.explore.boots import Worker, hung_expansion
+from flash_emulator.explore.boots import Worker
+from flash_emulator.explore.hanging import hung_expansion
 from flash_emulator.explore.probes import Prober
 from flash_emulator.explore.report import SelfCheckFailed
 from flash_emulator.explore.side_by_side import CutNeverFired

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.looker import Endless, Looker
+from flash_emulator.explore.looks import Look, both_of
 from flash_emulator.explore.reads import Looked, Reads, Ways, powered
 from flash_emulator.explore.states import Job, Key, Node, point_node
 from flash_emulator.explore.subject import Boot, Rest
-from flash_emulator.explore.successors import Look, both_of
 from flash_emulator.explore.watchdog import beat, calm_if_hung
 from flash_emulator.trace import Operation
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.blame import trace_of
-from flash_emulator.explore.boots import hung_text
+from flash_emulator.explore.hanging import hung_text
 from flash_emulator.explore.hidden import what_is_hidden
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.reads import Reads, powered

@@ -17,77 +17,25 @@ wrong in the next, and right again after that. That is more than the silicon's m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from flash_emulator.device import EmulatedFlash
 from flash_emulator.explore.contents import DRAWN, TORN, Cutting, Question, Told, Words
+from flash_emulator.explore.next_boots import NextBoots, within
 from flash_emulator.explore.path import Cut
 from flash_emulator.explore.side_by_side import CutNeverFired, Pair, Sample
 from flash_emulator.explore.states import Job, Key, Span, state_key
 from flash_emulator.explore.subject import Rest
 from flash_emulator.explore.watchdog import beat
-from flash_emulator.pages import NotHeld, Slice
+from flash_emulator.pages import Slice
 from flash_emulator.possible import may_hold, may_hold_after_erase
 from flash_emulator.power import CutAt, Decay, Outcome, PowerLoss
 from flash_emulator.trace import Operation
 
 _FEW = 2  # units that are told apart at once
 _TRIES = 12  # of a cut erase, before all of it is told apart
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a boot from a state looks at.
-
-    *seen*: unknown content that it looked at, and where it ended therefore; *wanted*: what it only
-    compared that with. *dead*: what it erased
-    and had not looked at before. *compared*: units that it erased too, and of which it only found
-    out that they do not hold what it wanted. *asked*: all that it compared units with.
-    """
-
-    seen: Span | None = None
-    dead: tuple[Span, ...] = ()
-    compared: Mapping[int, NotHeld] = field(default_factory=dict)
-    wanted: Slice | None = None
-    asked: frozenset[Question] = frozenset()
-
-
-def both_of(looks: Iterable[Look], unit: int) -> Look:
-    """What any of them has seen, or else what they have in common. Stops at the first that saw."""
-    both: Look | None = None
-    for look in looks:
-        if look.seen is not None:
-            return look
-        both = look if both is None else _common(both, look, unit)
-    return both or Look()
-
-
-def _common(one: Look, other: Look, unit: int) -> Look:
-    dead = tuple(
-        (max(low, begin), min(high, end))
-        for low, high in one.dead
-        for begin, end in other.dead
-        if begin < high and low < end
-    )
-    compared = {
-        index: one.compared.get(index, frozenset()) | other.compared.get(index, frozenset())
-        for index in {**one.compared, **other.compared}
-        if _erased_by(one, index, unit) and _erased_by(other, index, unit)
-    }
-    return Look(None, dead, compared, None, one.asked | other.asked)
-
-
-def _erased_by(look: Look, index: int, unit: int) -> bool:
-    return index in look.compared or covers(look.dead, index * unit)
-
-
-def covers(spans: Iterable[Span], at: int) -> bool:
-    return any(low <= at < high for low, high in spans)
-
-
-Looks = Callable[[EmulatedFlash, Rest, Key], Look]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +74,21 @@ class Successor:
 
 @dataclass(frozen=True, slots=True)
 class Successors:
-    """Of what *flash* is about to do. *ways*: what survives beside it, by how power comes back.
+    """Of what *flash* is about to do; *boots* are those behind the cuts.
 
     *sample* is offered every state for which a representative is booted; *told* is what was told
-    apart. *dissolved* are states that would have come of it, but for ``Job.keep``.
+    apart.
     """
 
-    job: Job
-    looks: Looks
     flash: EmulatedFlash
-    ways: Sequence[tuple[str, Rest]]
+    boots: NextBoots
     sample: Sample
     decay: Decay | None = None
-    dissolved: set[Key] = field(default_factory=set)
     told: Told = field(default_factory=Told)
+
+    @property
+    def job(self) -> Job:
+        return self.boots.job
 
     def of(self, operation: Operation) -> Iterator[Successor]:
         """Of all cuts in *operation*, and of them again with each decay that is asked for."""
@@ -187,7 +136,8 @@ class Successors:
     def each(self, operation: Operation | None) -> Iterator[Successor]:
         """Every cut by itself, with nothing taken for unknown; but as the search has it otherwise:
         weak bits metastable, and the subject's representative."""
-        alone = replace(self, job=replace(self.job, merge=False))
+        brute = replace(self.boots, job=replace(self.job, merge=False))
+        alone = replace(self, boots=brute)
         for successor in alone.still() if operation is None else alone.of(operation):
             if self.job.merge:
                 successor.flash.cells.fade()
@@ -217,8 +167,8 @@ class Successors:
         unit = self.flash.part.program_unit
         offset = operation.address - self.flash.part.base
         span = (offset + begin * unit, offset + end * unit)
-        seen, merged = self._must_look(span), self._unknown(operation, begin, end)
-        seen = seen or self._looked_at(merged, span) or self._kept(merged, span)
+        seen, merged = self.boots.must_look(span), self._unknown(operation, begin, end)
+        seen = seen or self.boots.looked_at(merged, span) or self.boots.kept(merged, span)
         if seen is None:
             return None
         return range((seen[0] - offset) // unit, -(-(seen[1] - offset) // unit))
@@ -265,7 +215,7 @@ class Successors:
         twin = unknown
         asked: dict[int, set[Slice]] = {}
         for _ in range(_TRIES):
-            look = None if self._must_look(span) else self._first_look(twin, span)
+            look = None if self.boots.must_look(span) else self.boots.first_look(twin, span)
             if look is None or look.wanted is None or look.seen is None:
                 break
             index = look.seen[0] // self.flash.part.program_unit
@@ -274,9 +224,9 @@ class Successors:
             twin.cells.exclude(index, frozenset(asked[index]))
         else:
             return Compared(twin)
-        if look is not None or self._must_look(span):
+        if look is not None or self.boots.must_look(span):
             return Compared(twin, is_read=True)
-        if self._kept(twin, span):
+        if self.boots.kept(twin, span):
             return Compared(twin)
         questions = tuple((index, one) for index in sorted(asked) for one in sorted(asked[index]))
         alike = tuple(o for o in outcomes if self._never_holds(operation, unit, o, questions))
@@ -312,16 +262,6 @@ class Successors:
     def _draws(self, outcome: Outcome) -> range:
         return range(self.job.draws if outcome in DRAWN else 1)
 
-    def _first_look(self, flash: EmulatedFlash, span: Span) -> Look | None:
-        """The first that boots in any of the ways look at within *span*."""
-        self._drop_opsr(flash)
-        for _, rest in self.ways:
-            here = self.job.subject.returned(flash, rest)
-            look = self.looks(here, rest, state_key(here, rest))
-            if look.seen is not None and look.seen[0] < span[1] and span[0] < look.seen[1]:
-                return look
-        return None
-
     def _unit(
         self,
         operation: Operation,
@@ -334,7 +274,7 @@ class Successors:
         ask units for. Of an erase only what is *seen* of it is told apart, where that is said."""
         found = found or Compared(self.flash)
         span, unit_size = self._span_of(operation, unit), self.flash.part.program_unit
-        known = self._within(self.job.asked, span)
+        known = within(self.job.asked, span, unit_size)
         shaped = partial(self._seen_only, span=span, seen=seen) if seen else _itself
         for outcome in outcomes:
             is_alike = outcome in found.alike
@@ -347,7 +287,7 @@ class Successors:
                     self._decayed().cells,
                     partial(self._left, operation, unit, cut),
                     shaped,
-                    partial(self._asked, span=span),
+                    partial(self.boots.asked, span=span),
                     self._new_word(operation, unit),
                     range(span[0] // unit_size, span[1] // unit_size),
                     self.job.erased_values,
@@ -391,22 +331,6 @@ class Successors:
         data = int.from_bytes(operation.data[unit * size : (unit + 1) * size], "little")
         return cells.code.encode(data) if cells.code else data
 
-    def _asked(self, flash: EmulatedFlash, span: Span) -> set[Question]:
-        """What boots compare units of *span* with: the next one; of others what is known."""
-        found = set(self.job.asked)
-        if self.job.merge:
-            self._drop_opsr(flash)
-            for _, rest in self.ways:
-                here = self.job.subject.returned(flash, rest)
-                found |= self.looks(here, rest, state_key(here, rest)).asked
-        return self._within(found, span)
-
-    def _within(self, asked: Iterable[Question], span: Span) -> set[Question]:
-        return {question for question in asked if self._is_within(question[0], span)}
-
-    def _is_within(self, index: int, span: Span) -> bool:
-        return span[0] <= index * self.flash.part.program_unit < span[1]
-
     # --- erases
 
     def _erase(self, operation: Operation) -> Iterator[Successor]:
@@ -421,15 +345,15 @@ class Successors:
         outcomes = self.job.outcomes
         if set(outcomes) == set(found.alike) and not found.asked:
             return
-        seen = self._must_look(span) or self._looked_at(merged, span)
-        seen = seen or self._kept(merged, span) or span
+        seen = self.boots.must_look(span) or self.boots.looked_at(merged, span)
+        seen = seen or self.boots.kept(merged, span) or span
         yield from self._unit(operation, 0, outcomes, found, seen)
 
     def _seen_only(self, flash: EmulatedFlash, span: Span, seen: Span) -> EmulatedFlash:
         """*flash* with what nobody looks at unknown; where somebody does is found by trying."""
         for _ in range(_TRIES):
             twin = self._but(flash, span, seen)
-            more = self._looked_at(twin, span) or self._kept(twin, span)
+            more = self.boots.looked_at(twin, span) or self.boots.kept(twin, span)
             if more is None:
                 return twin
             seen = (min(seen[0], more[0]), max(seen[1], more[1]))
@@ -474,116 +398,12 @@ class Successors:
         raise CutNeverFired(f"{operation}: unit {unit}, {cut}")
 
     def _ways(self, flash: EmulatedFlash, cut: Cut, *, merged: bool = False) -> Iterator[Successor]:
-        self._drop_opsr(flash)
+        self.boots.drop_opsr(flash)
         standing = self.job.represented(flash)
-        for way, rest in self.ways:
+        for way, rest in self.boots.ways:
             here = replace(cut, way=way, decay=self.decay)
             if standing is not flash:
                 self.sample.offer(Pair(state_key(flash, rest), flash, standing, rest, here))
             returned = self.job.subject.returned(standing, rest)
-            twin, key, asked = self._without_dead(returned, rest)
+            twin, key, asked = self.boots.without_dead(returned, rest)
             yield Successor(key, twin, rest, here, merged, asked)
-
-    def _drop_opsr(self, flash: EmulatedFlash) -> None:
-        """What FLASH_OPSR says is unknown as long as no boot reads it: each cut has its own."""
-        if self.job.merge and not self.job.opsr:
-            flash.forget_interrupted()
-
-    def _without_dead(
-        self, flash: EmulatedFlash, rest: Rest
-    ) -> tuple[EmulatedFlash, Key, frozenset[Question]]:
-        """*flash* with all unknown that its next boot erases and does not look at before; and what
-        that boot compares units with."""
-        key = state_key(flash, rest)
-        if not self.job.merge:
-            return flash, key, frozenset()
-        look = self.looks(flash, rest, key)
-        if not look.dead and not look.compared:
-            return flash, key, look.asked
-        kept: set[Span] = set()
-        while True:
-            twin = _without(flash, look, kept)
-            key = state_key(twin, rest)
-            more = set(self.job.keep.get(key, ())) - kept
-            if not any(_is_forgotten(look, span, flash.part.program_unit) for span in more):
-                return twin, key, look.asked
-            self.dissolved.add(key)
-            kept |= more
-
-    def _kept(self, flash: EmulatedFlash, span: Span) -> Span | None:
-        """What of *span* must be kept apart, though the next boot does not look at it: a later one
-        does. All of it, where the representative has it elsewhere."""
-        if not self.job.keep:
-            return None
-        found: list[Span] = []
-        self._drop_opsr(flash)
-        standing = self.job.represented(flash)
-        for _, rest in self.ways:
-            _, key, _ = self._without_dead(self.job.subject.returned(standing, rest), rest)
-            kept = self.job.keep.get(key, ())
-            here = [s for s in kept if s[0] < span[1] and span[0] < s[1]]
-            if standing is not flash and kept:
-                here = [span]
-            if here:
-                self.dissolved.add(key)
-            found += [(max(low, span[0]), min(high, span[1])) for low, high in here]
-        return _hull(found)
-
-    def _looked_at(self, flash: EmulatedFlash, span: Span) -> Span | None:
-        """What boots in any of the ways look at within *span*."""
-        found = []
-        self._drop_opsr(flash)
-        for _, rest in self.ways:
-            here = self.job.subject.returned(flash, rest)
-            seen = self.looks(here, rest, state_key(here, rest)).seen
-            if seen is not None and seen[0] < span[1] and span[0] < seen[1]:
-                found.append((max(seen[0], span[0]), min(seen[1], span[1])))
-        return _hull(found)
-
-    def _must_look(self, span: Span) -> Span | None:
-        """What of *span* is known to be looked at by a later boot."""
-        return _hull(
-            (max(low, span[0]), min(high, span[1]))
-            for low, high in self.job.look
-            if low < span[1] and span[0] < high
-        )
-
-
-def _without(flash: EmulatedFlash, look: Look, kept: Iterable[Span]) -> EmulatedFlash:
-    """A twin in which all is unknown that the boot does not look at, but for what is *kept*."""
-    twin, base, unit = flash.fork(), flash.part.base, flash.part.program_unit
-    for span in look.dead:
-        for low, high in _outside(span, kept):
-            twin.forget(base + low, high - low)
-    for index, slices in look.compared.items():
-        if not any(low < (index + 1) * unit and index * unit < high for low, high in kept):
-            known = twin.cells.not_held(index)
-            twin.forget(base + index * unit, unit)
-            twin.cells.exclude(index, slices | known)
-    return twin
-
-
-def _outside(span: Span, others: Iterable[Span]) -> Iterator[Span]:
-    at, end = span
-    for low, high in sorted(others):
-        if high <= at or low >= end:
-            continue
-        if low > at:
-            yield at, low
-        at = max(at, high)
-    if at < end:
-        yield at, end
-
-
-def _is_forgotten(look: Look, span: Span, unit: int) -> bool:
-    """Whether a state is made by forgetting some of *span*."""
-    low, high = span
-    dead = any(low < end and begin < high for begin, end in look.dead)
-    return dead or any(low < (at + 1) * unit and at * unit < high for at in look.compared)
-
-
-def _hull(spans: Iterable[Span]) -> Span | None:
-    found = list(spans)
-    if not found:
-        return None
-    return min(low for low, _ in found), max(high for _, high in found)

@@ -29,7 +29,8 @@ from flash_emulator.explore import (
     search,
 )
 from flash_emulator.explore.certificate import CertificateWriter
-from flash_emulator.explore.successors import Look, Successor, Successors
+from flash_emulator.explore.looks import Look
+from flash_emulator.explore.successors import Successor, Successors
 from flash_emulator.trace import Operation
 
 TOYS = ["copy", "matching", "two copies", "waiting", "telling"]

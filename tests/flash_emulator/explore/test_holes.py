@@ -31,7 +31,7 @@ from flash_emulator.explore import (
     explore,
     replay,
 )
-from flash_emulator.explore.boots import Broken
+from flash_emulator.explore.recorder import Broken
 from flash_emulator.explore.watchdog import OutOfTime
 from flash_emulator.part import OptionField, OptionModel, OptionRole, Overwrite
 
