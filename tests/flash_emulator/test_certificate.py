@@ -78,6 +78,7 @@ def test_who_joins_before_a_metastable_bit_is_read_in_all_ways_too(file: Path) -
     confirm(str(file), world, sample=60, seed=1)
 
 
+@pytest.mark.thorough
 def test_merging_is_not_needed(file: Path) -> None:
     certified(file, {"toy": "copy"}, Options(merge=False))
     confirm(str(file), world)

@@ -359,7 +359,11 @@ def test_an_exception_shows_its_traceback_here_and_in_replay(pytester: pytest.Py
 # --- reports
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
+@pytest.mark.parametrize(
+    "workers",
+    [[], pytest.param(["-n", "2"], marks=pytest.mark.thorough)],
+    ids=["alone", "xdist"],
+)
 def test_reports_of_all_searches(toy: pytest.Pytester, workers: list[str]) -> None:
     reports = ["--powerloss-html=out/r.html", "--powerloss-junit=out/r.xml"]
     certificates = "--powerloss-certificates=out/certificates"

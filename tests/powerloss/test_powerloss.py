@@ -82,12 +82,12 @@ def test_the_default_part_is_closed_under_any_number_of_cuts() -> None:
     assert {"cuts fired", "operations", "booted twice", "joined", "ends", "closed"} <= names
 
 
-CHEAPER = {"STM32F103x8": "corrupt", "STM32U575xI": "second"}
+CHEAPER = {"STM32F103x8": "corrupt"}
 """Instead of a good image on a device as it left the factory, which takes up to a minute; of the
 other parts a package that is refused."""
 
 
-@pytest.mark.parametrize("part", sorted({*EACH_CLASS.values()} - {"STM32L476xG"}))
+@pytest.mark.parametrize("part", one_in(2, sorted({*EACH_CLASS.values()} - {"STM32L476xG"})))
 def test_every_class_is_closed_under_any_number_of_cuts(part: str) -> None:
     """Where options are not atomic, what that explains is found, and nothing else anywhere."""
     result = explored(part, "good" if THOROUGH else CHEAPER.get(part, "unsigned"))
@@ -115,7 +115,7 @@ def hollow(version: str, size: int, address: int) -> bytes:
     return bytes(image)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", one_in(2, list(SCENARIOS)))
 def test_every_scenario_survives_every_single_cut(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

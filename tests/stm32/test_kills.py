@@ -1,6 +1,6 @@
 """Host and chip as two processes: one of them is killed at a random moment, then all goes again.
 
-MCU_UPDATER_KILLS: how many kills; 6 in the ordinary run. MCU_UPDATER_KILL_SEED: another series.
+MCU_UPDATER_KILLS: how many kills; 4 in the ordinary run. MCU_UPDATER_KILL_SEED: another series.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from emulated_chip import image
 from served_chip import serving
 
 TOOL = (sys.executable, "-m", "mcu_updater")
-KILLS = int(os.environ.get("MCU_UPDATER_KILLS", "6"))
+KILLS = int(os.environ.get("MCU_UPDATER_KILLS", "4"))
 SEED = int(os.environ.get("MCU_UPDATER_KILL_SEED", "1"))
 PATIENCE_S = 120
 

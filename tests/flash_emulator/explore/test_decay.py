@@ -99,7 +99,9 @@ def device_of(ecc: bool) -> EmulatedFlash:
 
 
 @pytest.mark.parametrize(
-    ("options", "ecc"), [(ALL, True), (ALL, False), (BRUTE, False)], ids=["ecc", "no ecc", "brute"]
+    ("options", "ecc"),
+    [(ALL, True), (ALL, False), pytest.param(BRUTE, False, marks=pytest.mark.thorough)],
+    ids=["ecc", "no ecc", "brute"],
 )
 @pytest.mark.parametrize(
     ("wrong", "right", "asked", "decay"),

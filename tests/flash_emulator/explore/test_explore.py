@@ -258,6 +258,7 @@ def test_the_report_does_not_depend_on_the_executor(
     assert timeless(report) == alone
 
 
+@pytest.mark.thorough
 def test_the_report_is_the_same_on_a_cluster(alone: Report) -> None:
     distributed = importlib.import_module(need("distributed"))
     subject, flash, _ = exponential(2)

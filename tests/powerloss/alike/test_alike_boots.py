@@ -135,7 +135,7 @@ def headers(subject: BoardSubject, flash: EmulatedFlash) -> list[bytes]:
         ("STM32L476xG", "crash", 1, 12),
         pytest.param("STM32F103x8", "good", 1, 28, marks=pytest.mark.thorough),
         ("STM32F429xI", "pieces", 0, 6),
-        ("STM32H743xI", "good", 0, 5),
+        pytest.param("STM32H743xI", "good", 0, 5, marks=pytest.mark.thorough),
     ],
 )
 def test_boots_of_what_is_taken_for_alike_do_the_same(
