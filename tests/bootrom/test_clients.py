@@ -1,7 +1,7 @@
 """The judges, which nobody here wrote, against ``device serve``; and our host beside them.
 
-stm32flash and stm32loader on all of the seven parts (in an ordinary run on about half, each); stm32isp and stm32ctl on the one that each can
-be made to know.
+stm32flash and stm32loader on all of the seven parts, in an ordinary run each on about half of them;
+stm32isp and stm32ctl on the one that each can be made to know.
 
 Identify, erase, write, verify, read back; and the flash in the chip's file is the image, byte for
 byte.
