@@ -28,13 +28,13 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from mcu_updater import ota
-from mcu_updater.errors import LinkError
+from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.core import ota
+from mcu_updater.core.errors import LinkError
 from mcu_updater.quectel.at import answer_size, format_command
-from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.client import AtClient
+from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.quectel.link import DEFAULT_DIALECT
-from mcu_updater.quectel.module import EmulatedModule
 
 PACKET = 62  # bytes of data in an FTDI packet
 BITS_PER_BYTE = 10

@@ -35,14 +35,14 @@ from released import HUBS, altos_firmware, pybricks_firmware  # noqa: E402
 
 from flash_emulator import CutAt, Outcome, PowerLoss, Trace, load_part  # noqa: E402
 from mcu_updater.board import Board  # noqa: E402
-from mcu_updater.delta import Algorithm, DeltaDecoder, Filter, parse_header  # noqa: E402
-from mcu_updater.delta.make import make_delta, pack_stream  # noqa: E402
-from mcu_updater.delta.makers import available, pack_covers  # noqa: E402
-from mcu_updater.delta.shifts import Shifts  # noqa: E402
+from mcu_updater.cloud.single_device import Package, Plan  # noqa: E402
+from mcu_updater.core.delta import Algorithm, DeltaDecoder, Filter, parse_header  # noqa: E402
+from mcu_updater.core.delta.shifts import Shifts  # noqa: E402
+from mcu_updater.files.delta.make import make_delta, pack_stream  # noqa: E402
+from mcu_updater.files.delta.makers import available, pack_covers  # noqa: E402
 from mcu_updater.powerloss.questions.thrift import slots_of  # noqa: E402
-from mcu_updater.quectel.center import Package, Plan  # noqa: E402
 from mcu_updater.quectel.client import AtClient  # noqa: E402
-from mcu_updater.quectel.options import ModuleOptions  # noqa: E402
+from mcu_updater.quectel.emulated.options import ModuleOptions  # noqa: E402
 
 APPLIED = ("technichub", "primehub")
 SISTERS = (

@@ -33,7 +33,7 @@ READERS = {
 def read(reader: str, path: Path, fmt: str) -> None:
     """One reading, in a process that does nothing else."""
     if reader == "stream":
-        from mcu_updater.image import ImageFormat, open_decoder
+        from mcu_updater.core.image import ImageFormat, open_decoder
 
         decoder = open_decoder(ImageFormat(fmt), BASE)
         with path.open("rb") as file:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from flash_emulator.explore import Limits, Options
-from mcu_updater.errors import UsageError
+from mcu_updater.core.errors import UsageError
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario
 from mcu_updater.powerloss.costs import COSTS, Cost

@@ -74,7 +74,7 @@ class Job:
 
 def serve(record: Path, arguments: Sequence[str]) -> None:
     """``device serve`` that writes down what comes; in a process of its own, until SIGTERM."""
-    from mcu_updater.cli import device
+    from mcu_updater.cli.emulators import device
     from mcu_updater.cli.entry import cli
 
     class Recorder(Line):

@@ -23,8 +23,8 @@ import bincopy
 
 from flash_emulator import load_part
 from mcu_updater.board import Board
-from mcu_updater.quectel.center import Package, Plan
-from mcu_updater.updater import Outcome
+from mcu_updater.cloud.single_device import Package, Plan
+from mcu_updater.core.updater import Outcome
 
 PART, LINK_ADDRESS = "STM32L476xG", 0x0800_8000
 SLOT = 448 * 1024

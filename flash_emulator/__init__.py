@@ -39,8 +39,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flash_emulator.clock import VirtualClock
-    from flash_emulator.device import EmulatedFlash
+    from flash_emulator.device.base import Interrupted
+    from flash_emulator.device.clock import VirtualClock
+    from flash_emulator.device.flash import EmulatedFlash
+    from flash_emulator.device.sensing import Reading
+    from flash_emulator.device.trace import Operation, Trace, Watch
+    from flash_emulator.device.usage import Usage
     from flash_emulator.errors import (
         AlignmentError,
         BusFault,
@@ -55,8 +59,7 @@ if TYPE_CHECKING:
         UnreadableUnit,
         WriteProtected,
     )
-    from flash_emulator.ground import Interrupted
-    from flash_emulator.part import (
+    from flash_emulator.parts.part import (
         Part,
         PartError,
         load_part,
@@ -65,13 +68,10 @@ if TYPE_CHECKING:
         part_names,
     )
     from flash_emulator.power import CutAt, Decay, Outcome, PowerLoss, PowerSupply, SteadySupply
-    from flash_emulator.sensing import Reading
-    from flash_emulator.trace import Operation, Trace, Watch
-    from flash_emulator.usage import Usage
 
 _HOMES = {
-    "clock": ("VirtualClock",),
-    "device": ("EmulatedFlash",),
+    "device.clock": ("VirtualClock",),
+    "device.flash": ("EmulatedFlash",),
     "errors": (
         "AlignmentError",
         "BusFault",
@@ -86,8 +86,8 @@ _HOMES = {
         "UnreadableUnit",
         "WriteProtected",
     ),
-    "ground": ("Interrupted",),
-    "part": (
+    "device.base": ("Interrupted",),
+    "parts.part": (
         "Part",
         "PartError",
         "load_part",
@@ -103,9 +103,9 @@ _HOMES = {
         "PowerSupply",
         "SteadySupply",
     ),
-    "sensing": ("Reading",),
-    "usage": ("Usage",),
-    "trace": (
+    "device.sensing": ("Reading",),
+    "device.usage": ("Usage",),
+    "device.trace": (
         "Operation",
         "Trace",
         "Watch",

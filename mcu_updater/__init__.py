@@ -19,7 +19,8 @@ from mcu_updater.exports import lazily
 
 if TYPE_CHECKING:
     from mcu_updater.board import Board, Trial, load_board, save_board
-    from mcu_updater.errors import (
+    from mcu_updater.cloud.single_device import Package, Plan
+    from mcu_updater.core.errors import (
         ChipRefused,
         ImageRejected,
         LinkError,
@@ -34,21 +35,20 @@ if TYPE_CHECKING:
         UsageError,
         VerificationFailed,
     )
-    from mcu_updater.events import Event
+    from mcu_updater.core.events import Event
+    from mcu_updater.core.flash import BankSwitch, FlashDevice, Geometry
+    from mcu_updater.core.ota import OtaModule
+    from mcu_updater.core.ports import BytePort, Clock
+    from mcu_updater.core.slot import Layout
+    from mcu_updater.core.strategy import Strategy
+    from mcu_updater.core.updater import Policy, Updater
     from mcu_updater.files import ImageFile, MemoryImage, read_image
-    from mcu_updater.flash import BankSwitch, FlashDevice, Geometry
-    from mcu_updater.ota import OtaModule
-    from mcu_updater.ports import BytePort, Clock
-    from mcu_updater.quectel.center import Package, Plan
-    from mcu_updater.slot import Layout
-    from mcu_updater.strategy import Strategy
-    from mcu_updater.updater import Policy, Updater
 
 __version__ = "0.1.0"  # the only place that states it; pyproject.toml reads it here
 
 _HOMES = {
     "board": ("Board", "Trial", "load_board", "save_board"),
-    "errors": (
+    "core.errors": (
         "ChipRefused",
         "ImageRejected",
         "LinkError",
@@ -63,15 +63,15 @@ _HOMES = {
         "UsageError",
         "VerificationFailed",
     ),
-    "events": ("Event",),
+    "core.events": ("Event",),
     "files": ("ImageFile", "MemoryImage", "read_image"),
-    "flash": ("BankSwitch", "FlashDevice", "Geometry"),
-    "ota": ("OtaModule",),
-    "ports": ("BytePort", "Clock"),
-    "quectel.center": ("Package", "Plan"),
-    "slot": ("Layout",),
-    "strategy": ("Strategy",),
-    "updater": ("Policy", "Updater"),
+    "core.flash": ("BankSwitch", "FlashDevice", "Geometry"),
+    "core.ota": ("OtaModule",),
+    "core.ports": ("BytePort", "Clock"),
+    "cloud.single_device": ("Package", "Plan"),
+    "core.slot": ("Layout",),
+    "core.strategy": ("Strategy",),
+    "core.updater": ("Policy", "Updater"),
 }
 
 __getattr__ = lazily(__name__, _HOMES)

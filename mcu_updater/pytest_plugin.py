@@ -19,8 +19,8 @@ import pytest
 if TYPE_CHECKING:
     from flash_emulator import Part
     from mcu_updater.board import Board
-    from mcu_updater.quectel.center import DeveloperCenter, Plan
-    from mcu_updater.quectel.module import EmulatedModule
+    from mcu_updater.cloud.single_device import DeveloperCenter, Plan
+    from mcu_updater.quectel.emulated.module import EmulatedModule
 
 DEFAULT_PART = "STM32L476xG"
 DEFAULT_PACKAGE = bytes(range(256)) * 10
@@ -91,8 +91,8 @@ def _module(
     component: str = "STM32",
     **settings: Any,
 ) -> OfferingModule:
-    from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
-    from mcu_updater.quectel.module import EmulatedModule
+    from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+    from mcu_updater.quectel.emulated.module import EmulatedModule
 
     plan = Plan(component, version, Package(package))
     center = DeveloperCenter([plan])

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from judges import out_of_reach
 
+from mcu_updater.core.image import Allow
 from mcu_updater.files import read_image
-from mcu_updater.image import Allow
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "released"
 TIMEOUT_S = 60

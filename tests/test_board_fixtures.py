@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mcu_updater.cloud.single_device import ComponentState, Package, Plan
 from mcu_updater.pytest_plugin import MakeBoard, MakeModule
-from mcu_updater.quectel.center import ComponentState, Package, Plan
 
 
 def test_board_makes_boards_that_run(board: MakeBoard) -> None:

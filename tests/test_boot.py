@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from worlds import DAMAGES, cut, damage_unit, image, rewrite, tiny_part
 
 from flash_emulator import EmulatedFlash, Outcome
-from mcu_updater.bank import Bank, open_banks
-from mcu_updater.boot import (
+from mcu_updater.core.bank import Bank, open_banks
+from mcu_updater.core.boot import (
     ATTEMPTS,
     Decision,
     Fail,
@@ -26,8 +26,8 @@ from mcu_updater.boot import (
     boot,
     choose,
 )
-from mcu_updater.journal import MAX_ATTEMPTS, Phase, Reading, Record, Snapshot
-from mcu_updater.slot import Layout
+from mcu_updater.core.journal import MAX_ATTEMPTS, Phase, Reading, Record, Snapshot
+from mcu_updater.core.slot import Layout
 
 OTHER_CAUSES = [cause for cause in ResetCause if cause is not ResetCause.POWER]
 BOOTABLE = {Phase.TRIAL, Phase.CONFIRMED, Phase.VERIFIED}

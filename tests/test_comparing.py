@@ -7,9 +7,9 @@ import hashlib
 import pytest
 
 from flash_emulator import EmulatedFlash, load_part
-from mcu_updater.flash import Geometry, comparing, match_of, sha256_of
-from mcu_updater.slot import Region, Window
-from mcu_updater.tend import STEP_SIZE, TendedFlash
+from mcu_updater.core.flash import Geometry, comparing, match_of, sha256_of
+from mcu_updater.core.keepalive import STEP_SIZE, TendedFlash
+from mcu_updater.core.slot import Region, Window
 
 PART = load_part("STM32L476xG")
 BASE = PART.base

@@ -15,9 +15,9 @@ import worlds
 from thorough import one_in
 
 from flash_emulator import CutAt, Outcome, PowerLoss
-from mcu_updater.bank import open_banks
 from mcu_updater.board import Board, Trial
-from mcu_updater.updater import Outcome as Ended
+from mcu_updater.core.bank import open_banks
+from mcu_updater.core.updater import Outcome as Ended
 
 FORMATS: tuple[worlds.Format, ...] = ("bin", "hex", "s19")
 ALL_OUTCOMES = tuple(Outcome)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_updater.decide import Module, Observed, Step, decide, fit, judge
-from mcu_updater.journal import IN_PROGRESS, Package, Phase, Snapshot
-from mcu_updater.ota import PieceReady, PlanOffered
+from mcu_updater.core.decide import Module, Observed, Step, decide, fit, judge
+from mcu_updater.core.journal import IN_PROGRESS, Package, Phase, Snapshot
+from mcu_updater.core.ota import PieceReady, PlanOffered
 
 RUNNING = [phase for phase in Phase if phase not in (Phase.TRIAL, Phase.VERIFIED)]
 HOLDS = {module for module in Module if module.name.startswith("HOLDS")}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_updater.digest import (
+from mcu_updater.core.digest import (
     Md5Resumable,
     PackageDigest,
     ResumableHash,

@@ -16,15 +16,15 @@ import pytest
 import yaml
 
 from flash_emulator import Outcome, load_part, part_names
-from flash_emulator.part_file import package_toml
-from mcu_updater.board.layout import layout_of
-from mcu_updater.board.strategies import default_strategy
+from flash_emulator.parts.part_file import package_toml
 from mcu_updater.cli import exits
 from mcu_updater.cli.entry import cli
+from mcu_updater.core.slot import Layout
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.flash_map.layouts import layout_of
+from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.powerloss.catalogue import SCENARIOS
-from mcu_updater.quectel.fault_text import KINDS
-from mcu_updater.slot import Layout
-from mcu_updater.strategy import Strategy
+from mcu_updater.quectel.emulated.fault_text import KINDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

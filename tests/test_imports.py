@@ -29,10 +29,10 @@ def test_the_emulator_needs_nothing_but_the_standard_library() -> None:
     assert loaded("flash_emulator") == {"flash_emulator"}
 
 
-@pytest.mark.parametrize("module", ["mcu_updater.core.mcu", "mcu_updater.updater"])
+@pytest.mark.parametrize("module", ["mcu_updater.core.mcu", "mcu_updater.core.updater"])
 def test_the_core_loads_no_openssl_and_nothing_else_of_others(module: str) -> None:
     assert loaded(module) == {"mcu_updater"}
 
 
 def test_a_key_loads_it() -> None:
-    assert "cryptography" in loaded("mcu_updater.trust.openssl")
+    assert "cryptography" in loaded("mcu_updater.core.trust.openssl")

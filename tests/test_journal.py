@@ -27,8 +27,8 @@ from worlds import (
 )
 
 from flash_emulator import EmulatedFlash, Outcome, ProgramError
-from mcu_updater.errors import VerificationFailed
-from mcu_updater.journal import (
+from mcu_updater.core.errors import VerificationFailed
+from mcu_updater.core.journal import (
     END_MARK,
     HEADER_SIZE,
     MAX_ATTEMPTS,
@@ -43,7 +43,7 @@ from mcu_updater.journal import (
     decode_header,
     encode_header,
 )
-from mcu_updater.slot import Window
+from mcu_updater.core.slot import Window
 
 EVERY = pytest.mark.parametrize("outcome", list(Outcome))
 RECORD_AT = 256  # FORMAT: the place of SETTLED, with records of 8 bytes from there on

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import Format, TinyFlash
 
-from mcu_updater.errors import ImageRejected, VerificationFailed
-from mcu_updater.image import SNIFF_SIZE, ImageFormat
-from mcu_updater.journal import Package
-from mcu_updater.loader import Loader
-from mcu_updater.package import Kind, Source, Wanted, build
-from mcu_updater.slot import Window
+from mcu_updater.core.errors import ImageRejected, VerificationFailed
+from mcu_updater.core.image import SNIFF_SIZE, ImageFormat
+from mcu_updater.core.journal import Package
+from mcu_updater.core.loader import Loader
+from mcu_updater.core.package import Wanted
+from mcu_updater.core.slot import Window
+from mcu_updater.files.package_build import Kind, Source, build
 
 BASE = 0x1000
 SIZES = (64, 128, 256, 512)

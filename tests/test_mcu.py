@@ -9,8 +9,10 @@ import worlds
 
 from mcu_updater.board import Board
 from mcu_updater.board.switch import EmulatedChip
-from mcu_updater.boot import ResetCause
 from mcu_updater.core import mcu as core
+from mcu_updater.core.boot import ResetCause
+from mcu_updater.core.errors import ImageRejected, LinkError, ModuleRefused, PortError
+from mcu_updater.core.events import Booted, Event, Problem
 from mcu_updater.core.mcu import (
     MOST_STARTS,
     ApplicationStopped,
@@ -21,9 +23,7 @@ from mcu_updater.core.mcu import (
     Surroundings,
     until_rest,
 )
-from mcu_updater.errors import ImageRejected, LinkError, ModuleRefused, PortError
-from mcu_updater.events import Booted, Event, Problem
-from mcu_updater.updater import Outcome, Result
+from mcu_updater.core.updater import Outcome, Result
 
 UPDATED = Result(Outcome.UPDATED)
 NO_PLAN = Result(Outcome.NO_PLAN)

@@ -16,19 +16,19 @@ import worlds
 from thorough import THOROUGH
 
 from flash_emulator import CutAt, Outcome, PowerLoss, PowerSupply
-from flash_emulator.trace import Operation, Trace
+from flash_emulator.device.trace import Operation, Trace
 from mcu_updater.board import Board, Trial
-from mcu_updater.decide import Module
-from mcu_updater.errors import PackageDamaged, VerificationFailed
-from mcu_updater.events import Decided, Event, Progress, Work
-from mcu_updater.ota import DownloadStarted, PieceReady, PlanOffered, UpdateFailed
+from mcu_updater.cloud.single_device import ComponentState, DeveloperCenter, Package, Plan
+from mcu_updater.core.decide import Module
+from mcu_updater.core.errors import PackageDamaged, VerificationFailed
+from mcu_updater.core.events import Decided, Event, Progress, Work
+from mcu_updater.core.ota import DownloadStarted, PieceReady, PlanOffered, UpdateFailed
+from mcu_updater.core.updater import Updater
 from mcu_updater.quectel.at import Urc
-from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Package, Plan
 from mcu_updater.quectel.client import AtClient
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import Faults
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import Faults
 from mcu_updater.quectel.reader import Tail
-from mcu_updater.updater import Updater
 
 # --- equal memories, equal futures
 

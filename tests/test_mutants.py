@@ -133,7 +133,7 @@ def _command(folder: Path, scenario: str, size: int) -> tuple[int, list[dict[str
 
 def fault_of(new: str, **more: str) -> Fault:
     """A fault of the bootloader's table that is found by what it names, if at all."""
-    edit = Edit("boot.py", "    spent = view.reading.attempts\n", new)
+    edit = Edit("core/boot.py", "    spent = view.reading.attempts\n", new)
     return Fault(
         "made up", "https://example.org", "", (edit,), "trial-damaged --size 700 --cuts 1", **more
     )
@@ -216,7 +216,8 @@ def done(code: int, stdout: str = "", stderr: str = "") -> subprocess.CompletedP
 def test_a_command_that_ends_before_its_search_finds_nothing_by_a_cut() -> None:
     assert by_command(done(1, stderr="SyntaxError: invalid")).kind is Kind.BROKEN
     assert (
-        by_command(done(1, stderr="mcu_updater.errors.VerificationFailed: x")).kind is Kind.AT_ONCE
+        by_command(done(1, stderr="mcu_updater.core.errors.VerificationFailed: x")).kind
+        is Kind.AT_ONCE
     )
     assert by_command(done(-1, stderr="no end after 1200 s")).kind is Kind.LIMIT
 

@@ -15,12 +15,12 @@ import worlds
 
 from flash_emulator import CutAt, Outcome, PowerLoss
 from mcu_updater.board import Board
-from mcu_updater.errors import UpdaterError
-from mcu_updater.quectel.center import ComponentState, Package, Plan
-from mcu_updater.quectel.options import Faults, ModuleOptions
-from mcu_updater.quectel.ota_states import OtaState
-from mcu_updater.quectel.upgrade import Upgrade
-from mcu_updater.updater import Policy
+from mcu_updater.cloud.single_device import ComponentState, Package, Plan
+from mcu_updater.core.errors import UpdaterError
+from mcu_updater.core.updater import Policy
+from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
+from mcu_updater.quectel.emulated.ota_states import OtaState
+from mcu_updater.quectel.emulated.upgrade import Upgrade
 
 NEW = "3.0.0"
 SLOW_URL = {"url_delay_s": 25.0}  # within the limit of 30 s

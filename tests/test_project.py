@@ -13,10 +13,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import mcu_updater
-from mcu_updater.delta import container
-from mcu_updater.image import BinaryDecoder, HexDecoder, SrecDecoder, TiTxtDecoder
-from mcu_updater.journal import snapshot
-from mcu_updater.package import manifest
+from mcu_updater.core.delta import container
+from mcu_updater.core.image import BinaryDecoder, HexDecoder, SrecDecoder, TiTxtDecoder
+from mcu_updater.core.journal import snapshot
+from mcu_updater.core.package import manifest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -15,10 +15,10 @@ from judges import out_of_reach
 from oracles import ORACLES, oracle
 from released import debian_files, pybricks_firmware
 
-from mcu_updater.errors import ImageRejected
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import Allow
 from mcu_updater.files import read_image
 from mcu_updater.files.facts import vectors
-from mcu_updater.image import Allow
 
 pytestmark = pytest.mark.network
 
@@ -96,8 +96,8 @@ def test_hackrf_images_are_raw_ones_of_cortex_m() -> None:
 
 def test_pybricks_firmware_survives_every_format(tmp_path: Path) -> None:
     """A released image out and back through each format, and by the other readers."""
+    from mcu_updater.core.image import ImageFormat
     from mcu_updater.files.writing import write_image
-    from mcu_updater.image import ImageFormat
 
     raw = tmp_path / "hub.bin"
     raw.write_bytes(pybricks_firmware("7.28.0"))

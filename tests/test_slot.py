@@ -8,9 +8,9 @@ import pytest
 from worlds import LINK_ADDRESS, PART, tiny_part
 
 from flash_emulator import EmulatedFlash, load_part
-from mcu_updater.board.layout import default_layout
-from mcu_updater.errors import UsageError
-from mcu_updater.slot import Layout, Region, Window
+from mcu_updater.core.errors import UsageError
+from mcu_updater.core.slot import Layout, Region, Window
+from mcu_updater.flash_map.layouts import default_layout
 
 SIZES = (64, 64, 128, 256)
 BANK = sum(SIZES)

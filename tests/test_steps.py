@@ -10,15 +10,15 @@ import pytest
 import worlds
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.cells import Cells
-from mcu_updater.bank import open_banks
+from flash_emulator.array.cells import Cells
 from mcu_updater.board import Board, Trial
-from mcu_updater.decide import Module, Step
-from mcu_updater.events import Booted, Decided, Event, JournalWritten, Progress, Resumed, Work
-from mcu_updater.journal import Phase, Reason
-from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
-from mcu_updater.quectel.faults import Faults
-from mcu_updater.updater import Outcome
+from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.core.bank import open_banks
+from mcu_updater.core.decide import Module, Step
+from mcu_updater.core.events import Booted, Decided, Event, JournalWritten, Progress, Resumed, Work
+from mcu_updater.core.journal import Phase, Reason
+from mcu_updater.core.updater import Outcome
+from mcu_updater.quectel.emulated.faults import Faults
 
 WORLDS: list[tuple[worlds.Format, int | None]] = [
     ("bin", None),

@@ -13,20 +13,20 @@ import worlds
 from thorough import THOROUGH
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, load_part, part_names
-from flash_emulator.part import Aliasing, OptionRole
-from mcu_updater.bank import Bank
+from flash_emulator.parts.part import Aliasing, OptionRole
 from mcu_updater.board import Board, Trial, load_board, save_board
-from mcu_updater.board.layout import default_layout, layout_of
-from mcu_updater.board.strategies import default_strategy, hazard, strategies_of
-from mcu_updater.boot import MOST_SWAPS, Decision, Mode, ResetCause, boot
 from mcu_updater.core import mcu
-from mcu_updater.errors import InternalError, UsageError
-from mcu_updater.events import Booted
-from mcu_updater.install import Installer, install
-from mcu_updater.journal import HEADER_SIZE, Phase, Record, Snapshot
-from mcu_updater.slot import AnyLayout, CopyLayout, Layout
-from mcu_updater.strategy import Strategy
-from mcu_updater.updater import Outcome as Ended
+from mcu_updater.core.bank import Bank
+from mcu_updater.core.boot import MOST_SWAPS, Decision, Mode, ResetCause, boot
+from mcu_updater.core.errors import InternalError, UsageError
+from mcu_updater.core.events import Booted
+from mcu_updater.core.install import Installer, install
+from mcu_updater.core.journal import HEADER_SIZE, Phase, Record, Snapshot
+from mcu_updater.core.slot import AnyLayout, CopyLayout, Layout
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core.updater import Outcome as Ended
+from mcu_updater.flash_map.layouts import default_layout, layout_of
+from mcu_updater.flash_map.strategies import default_strategy, hazard, strategies_of
 
 Case = tuple[str, Strategy]
 

@@ -8,7 +8,8 @@ from released import pybricks_firmware
 
 from flash_emulator import SteadySupply, load_part
 from mcu_updater.board import Board, Trial, load_board, save_board
-from mcu_updater.errors import (
+from mcu_updater.cloud.single_device import ComponentState, Package, Plan
+from mcu_updater.core.errors import (
     ImageRejected,
     LinkError,
     ModuleRefused,
@@ -18,11 +19,10 @@ from mcu_updater.errors import (
     UsageError,
     VerificationFailed,
 )
-from mcu_updater.events import Event, ModuleSaid, ModuleTold
-from mcu_updater.quectel.center import ComponentState, Package, Plan
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import Faults, ModuleOptions
-from mcu_updater.updater import Outcome, Policy
+from mcu_updater.core.events import Event, ModuleSaid, ModuleTold
+from mcu_updater.core.updater import Outcome, Policy
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 NORMAL = [10700, 10700, 10701, 10702, 10703, 10704, 10705]

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import TinyFlash
 
-from mcu_updater.errors import ImageRejected, VerificationFailed
-from mcu_updater.image import Extent
-from mcu_updater.slot import Window
-from mcu_updater.writer import TRIES, SectorWriter, runs
+from mcu_updater.core.errors import ImageRejected, VerificationFailed
+from mcu_updater.core.image import Extent
+from mcu_updater.core.slot import Window
+from mcu_updater.core.writer import TRIES, SectorWriter, runs
 
 BASE = 0x1000
 OLD = b"\x5a"  # what TinyFlash holds before

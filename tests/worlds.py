@@ -15,18 +15,18 @@ from typing import Any, Literal
 import bincopy
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply, load_part
-from flash_emulator.pages import RawUnit
-from flash_emulator.part import Aliasing, Ecc, OptionModel, Overwrite, Timing
+from flash_emulator.array.pages import RawUnit
+from flash_emulator.parts.part import Aliasing, Ecc, OptionModel, Overwrite, Timing
 from mcu_updater.board import Board, Trial
-from mcu_updater.board.layout import layout_of
-from mcu_updater.board.strategies import default_strategy
-from mcu_updater.events import Event
-from mcu_updater.journal import Journal
-from mcu_updater.quectel.center import Package, Plan
-from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.slot import CopyLayout, Window
-from mcu_updater.strategy import Strategy
-from mcu_updater.updater import Outcome as Ended
+from mcu_updater.cloud.single_device import Package, Plan
+from mcu_updater.core.events import Event
+from mcu_updater.core.journal import Journal
+from mcu_updater.core.slot import CopyLayout, Window
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core.updater import Outcome as Ended
+from mcu_updater.flash_map.layouts import layout_of
+from mcu_updater.flash_map.strategies import default_strategy
+from mcu_updater.quectel.emulated.options import ModuleOptions
 
 Format = Literal["bin", "hex", "s19"]
 

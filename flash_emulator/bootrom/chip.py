@@ -13,9 +13,9 @@ from flash_emulator.bootrom.faults import Faults
 from flash_emulator.bootrom.memory import Memory
 from flash_emulator.bootrom.model import RomModel, RomOptions, model_of
 from flash_emulator.bootrom.rom import Go, Hang, Reset, Rom
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.parts.traits import Aliasing
 from flash_emulator.power import PowerLoss
-from flash_emulator.traits import Aliasing
 
 
 class State(StrEnum):

@@ -13,8 +13,8 @@ import zlib
 from typing import Any
 
 from flash_emulator.bootrom.chip import Chip
-from flash_emulator.device import EmulatedFlash
-from flash_emulator.part import Part
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.parts.part import Part
 
 VERSION = 1
 _DAMAGE = (LookupError, TypeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flash_emulator.an3155 import Command
-from flash_emulator.part import Part, PartError, like_part, packaged_part
-from flash_emulator.part_file import package_toml
+from flash_emulator.parts.part import Part, PartError, like_part, packaged_part
+from flash_emulator.parts.part_file import package_toml
 
 _COMMON = (
     Command.GET,

@@ -18,7 +18,7 @@ from flash_emulator.certificate_check.schema import CUT, OUTCOMES, words_of
 from flash_emulator.certificate_check.unseen import Slice, Unseen
 from flash_emulator.certificate_check.verdict import Verdict
 from flash_emulator.certificate_check.walk import Left, Walk
-from flash_emulator.fingerprints import fingerprints
+from flash_emulator.device.fingerprints import fingerprints
 
 REPLAYED = 8  # states whose boots are held against the plain model
 

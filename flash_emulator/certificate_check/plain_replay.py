@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from flash_emulator import EmulatedFlash, Outcome, PowerLoss, Reading
+from flash_emulator.array.pages import Mark
 from flash_emulator.certificate_check.plain_cells import (
     Mismatch,
     PlainCells,
@@ -15,8 +16,7 @@ from flash_emulator.certificate_check.plain_cells import (
     Unknown,
 )
 from flash_emulator.errors import ProgramError, UnreadableUnit
-from flash_emulator.pages import Mark
-from flash_emulator.traits import Kind
+from flash_emulator.parts.traits import Kind
 
 
 class Shadowed(EmulatedFlash):

@@ -18,12 +18,12 @@ from flash_emulator import (
     Reading,
     UnknownContent,
 )
+from flash_emulator.array.torn import reads_as, torn_word
 from flash_emulator.certificate_check.boots import Reads, ended, powered, state_key
 from flash_emulator.certificate_check.container import NotConfirmed
 from flash_emulator.certificate_check.file import Listed
 from flash_emulator.certificate_check.schema import words_of
 from flash_emulator.certificate_check.unseen import Slice
-from flash_emulator.torn import reads_as, torn_word
 
 if TYPE_CHECKING:
     from flash_emulator.certificate_check.checker import Checker

@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 
 from flash_emulator.contract.shape import Flash, Make
-from flash_emulator.device import EmulatedFlash
-from flash_emulator.part import Part, PartError, load_part, part_names
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.parts.part import Part, PartError, load_part, part_names
 
 _CHOSEN = pytest.StashKey[dict[str, Make]]()
 

@@ -39,7 +39,7 @@ booted, and the verdict was asked of each.
   looks at any; and in one boot every unit turns whenever it was read: right when it is checked,
   wrong when it is used. Other orders of turning within a boot are not tried.
 * An operation that was complete holds. ``Options.decays`` lets each cut make something of that
-  weak, too (``flash_emulator.decay``).
+  weak, too (``flash_emulator.device.decay``).
 * FLASH_OPSR, wear and time are not part of a state; ``Rest`` may hold time.
 * Two states with equal digests of 128 bits are equal.
 """
@@ -50,7 +50,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.batches import Processes
 from flash_emulator.explore.growth import Growth, Kind, Point, growth
 from flash_emulator.explore.path import Cut, Path

@@ -10,7 +10,7 @@ from enum import StrEnum
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.replay import Film
 from flash_emulator.explore.report import Report
-from flash_emulator.part import Part
+from flash_emulator.parts.part import Part
 from flash_emulator.power import DECAYS
 
 

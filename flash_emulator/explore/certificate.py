@@ -18,7 +18,7 @@ First line, the header::
     format, version      "flash power-loss certificate", 4
     world                what was explored, as the caller describes it: text by name
     made_of              digests of program, part, subject, and of what the search began from:
-                         see ``flash_emulator/fingerprints.py``
+                         see ``flash_emulator/device/fingerprints.py``
     outcomes, readings   those that were tried, in the order of their enumerations; outcomes by
                          their letter in a path
     draws                of each place and outcome that leaves something to chance
@@ -66,13 +66,13 @@ from errno import EFBIG
 from hashlib import sha256
 from typing import Any, BinaryIO
 
-from flash_emulator.cells import Cells
+from flash_emulator.array.cells import Cells
+from flash_emulator.array.pages import Slice
+from flash_emulator.device.sensing import Reading
 from flash_emulator.explore.path import OUTCOME_CODES, Path
 from flash_emulator.explore.report import Report
 from flash_emulator.explore.states import Expansion, Job, Key, Node, Segment
-from flash_emulator.pages import Slice
 from flash_emulator.power import Outcome
-from flash_emulator.sensing import Reading
 
 FORMAT = "flash power-loss certificate"
 VERSION = 4

@@ -16,12 +16,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from flash_emulator.cells import Cells
-from flash_emulator.device import EmulatedFlash
-from flash_emulator.pages import Mark, Slice
+from flash_emulator.array.cells import Cells
+from flash_emulator.array.pages import Mark, Slice
+from flash_emulator.array.torn import other_word, reads_as, torn_word
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.trace import Operation
 from flash_emulator.power import Outcome
-from flash_emulator.torn import other_word, reads_as, torn_word
-from flash_emulator.trace import Operation
 
 _MOST = 64  # contents of one place and outcome, beyond what is drawn
 

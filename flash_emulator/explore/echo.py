@@ -6,7 +6,9 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Protocol
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.array.pages import Slice
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.trace import Operation
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.hidden import what_is_hidden
 from flash_emulator.explore.looker import Endless
@@ -15,8 +17,6 @@ from flash_emulator.explore.report import COMES_BACK
 from flash_emulator.explore.states import Node, Segment, State, point_node
 from flash_emulator.explore.subject import Boot, Run, Subject, Violation
 from flash_emulator.explore.watchdog import beat_if_new
-from flash_emulator.pages import Slice
-from flash_emulator.trace import Operation
 
 
 class Signature(Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.trace import Operation
 from flash_emulator.explore.contents import Question, Told
 from flash_emulator.explore.echo import Echo
 from flash_emulator.explore.hanging import HungBehind, interrupted
@@ -18,7 +19,6 @@ from flash_emulator.explore.states import Edge, Expansion, Job, Key, State, star
 from flash_emulator.explore.subject import Boot, Rest
 from flash_emulator.explore.successors import Successor, Successors
 from flash_emulator.explore.watchdog import Hung, beat, calm
-from flash_emulator.trace import Operation
 
 _Found = tuple[tuple[Edge, ...], frozenset[Key], frozenset[Question]]
 """Edges, what was dissolved, and what boots behind them ask of units that were not cut there."""

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from flash_emulator.array.pages import Slice
 from flash_emulator.explore.contents import Question, Told
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.report import COMES_BACK, Counterexample
 from flash_emulator.explore.states import Expansion, Key, Node, Segment, start_node
-from flash_emulator.pages import Slice
 from flash_emulator.power import Outcome
 
 

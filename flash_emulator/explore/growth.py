@@ -18,7 +18,7 @@ from enum import StrEnum
 from itertools import pairwise
 from math import log
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.report import Report
 from flash_emulator.explore.search import Options, Search
 from flash_emulator.explore.subject import Rest, Subject

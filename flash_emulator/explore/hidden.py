@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
 
 
 class _Follows(Protocol):

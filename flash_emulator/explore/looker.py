@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.array.pages import NotHeld, Slice
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.trace import Operation
 from flash_emulator.explore.contents import Question
 from flash_emulator.explore.looks import Look, covers
 from flash_emulator.explore.states import Job, Span
 from flash_emulator.explore.watchdog import beat_if_new
-from flash_emulator.pages import NotHeld, Slice
-from flash_emulator.trace import Operation
 
 
 class Endless(BaseException):

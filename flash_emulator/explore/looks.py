@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.array.pages import NotHeld, Slice
+from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.contents import Question
 from flash_emulator.explore.states import Key, Span
 from flash_emulator.explore.subject import Rest
-from flash_emulator.pages import NotHeld, Slice
 
 
 @dataclass(frozen=True, slots=True)

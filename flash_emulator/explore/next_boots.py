@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.contents import Question
 from flash_emulator.explore.looks import Look, Looks
 from flash_emulator.explore.states import Job, Key, Span, state_key

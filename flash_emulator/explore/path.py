@@ -11,7 +11,7 @@
                     they last were; !1f20+1f21 of both units, !f of all
     600t.13w!d      in the second boot they are drawn; !t: each unit turns whenever it was read
     600t^last       and the last operation that was complete before is weak; 600t^drift: what is
-                    blank of the sector erased last drifts back (``flash_emulator.decay``)
+                    blank of the sector erased last drifts back (``flash_emulator.device.decay``)
     @7              cut between operations, at the seventh moment that the subject offers
     z               cut when all was at rest
     600t.!1f20      as 600t; and then, in the last boot, bits read so

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.trace import Operation
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.looker import Endless, Looker
 from flash_emulator.explore.looks import Look, both_of
@@ -14,7 +15,6 @@ from flash_emulator.explore.reads import Looked, Reads, Ways, powered
 from flash_emulator.explore.states import Job, Key, Node, point_node
 from flash_emulator.explore.subject import Boot, Rest
 from flash_emulator.explore.watchdog import beat, calm_if_hung
-from flash_emulator.trace import Operation
 
 
 class Prober:

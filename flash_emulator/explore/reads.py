@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from flash_emulator.device import EmulatedFlash
-from flash_emulator.sensing import Flicker, Reading
-from flash_emulator.trace import Watch
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.sensing import Flicker, Reading
+from flash_emulator.device.trace import Watch
 
 # How many units are flipped at a time, by how many were looked at before the last of them.
 _MOST = ((4, 4), (6, 1))  # beyond: none by itself, only all of them, turning, and drawn

@@ -6,7 +6,9 @@ from bisect import bisect_right
 from dataclasses import replace
 from hashlib import blake2b
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.array.pages import Slice
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.trace import Operation
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.blame import trace_of
 from flash_emulator.explore.contents import DRAWN
@@ -20,8 +22,6 @@ from flash_emulator.explore.report import COMES_BACK
 from flash_emulator.explore.states import Expansion, Node, Segment, State, point_node
 from flash_emulator.explore.subject import Boot, Violation, ended_in
 from flash_emulator.explore.watchdog import Hung, beat, beat_if_new, calm_if_hung
-from flash_emulator.pages import Slice
-from flash_emulator.trace import Operation
 
 _ECHO_EVERY = 16  # points at which runs are joined, by the last byte of theirs
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.array.pages import Mark, Slice
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.sensing import Reading
+from flash_emulator.device.trace import Operation
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.blame import trace_of
 from flash_emulator.explore.hanging import hung_text
@@ -17,10 +20,7 @@ from flash_emulator.explore.search import Options
 from flash_emulator.explore.states import Node, point_node
 from flash_emulator.explore.subject import Boot, Rest, Subject, Violation, ended_in
 from flash_emulator.explore.watchdog import Hung, beat_if_new, calm_if_hung, watching
-from flash_emulator.pages import Mark, Slice
 from flash_emulator.power import DECAYS, CutAt, Outcome, PowerLoss
-from flash_emulator.sensing import Reading
-from flash_emulator.trace import Operation
 
 
 @dataclass(frozen=True, slots=True)

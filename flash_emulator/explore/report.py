@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
+from flash_emulator.array.pages import Slice
 from flash_emulator.explore.path import Path
-from flash_emulator.pages import Slice
 from flash_emulator.power import Decay, Outcome
 
 _LEAST_PATIENCE_S = 0.5

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from uuid import uuid4
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.fingerprints import fingerprints
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.sensing import Reading
 from flash_emulator.explore import checks
 from flash_emulator.explore.batches import SIZE, Booted, boot_all
 from flash_emulator.explore.boots import Worker
@@ -47,9 +49,7 @@ from flash_emulator.explore.states import (
 )
 from flash_emulator.explore.subject import Nothing, Rest, Subject
 from flash_emulator.explore.watchdog import OutOfTime, watching
-from flash_emulator.fingerprints import fingerprints
 from flash_emulator.power import Decay, Outcome
-from flash_emulator.sensing import Reading
 
 _SAMPLE, _SAMPLE_EVERY = 64, 32  # states that are booted again at the end: the first, some others
 _ROUNDS = 2000  # of one search, at most
@@ -70,7 +70,7 @@ class Options:
     counted by each of them, so this number is part of what a search is.
     *representatives*: with *merge*, boot of the states that the subject takes for as good as each
     other only one; without it, all of them.
-    *decays*: also let each cut make something weak that was complete; see ``flash_emulator.decay``.
+    *decays*: also let each cut make something weak that was complete; see ``flash_emulator.device.decay``.
     *draws*: how many are tried of each place and outcome that leaves something to chance.
     *erased_values*: let units of a sector whose erase is cut hold what boots compare them with,
     too, each by itself; without it, only units whose program is cut.

@@ -19,7 +19,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.array.pages import Slice
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.sensing import Reading
+from flash_emulator.device.trace import Operation
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.hidden import what_is_hidden
 from flash_emulator.explore.path import Cut
@@ -28,10 +31,7 @@ from flash_emulator.explore.report import SelfCheckFailed
 from flash_emulator.explore.states import Key
 from flash_emulator.explore.subject import Boot, Rest, Subject, Violation, ended_in
 from flash_emulator.explore.watchdog import beat, beat_if_new
-from flash_emulator.pages import Slice
 from flash_emulator.power import CutAt, Outcome, PowerLoss
-from flash_emulator.sensing import Reading
-from flash_emulator.trace import Operation
 
 _EVERY = 256  # states, by two bytes of their key; and the first of each kind in some batches
 _GONE_INTO = 3  # programs of one boot: what cuts in them leave is booted again, both times

@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.fingerprints import Fingerprints
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.sensing import Reading
 from flash_emulator.explore.contents import Question, Told
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.reads import Reads
 from flash_emulator.explore.subject import Rest, Subject
-from flash_emulator.fingerprints import Fingerprints
 from flash_emulator.power import Decay, Outcome
-from flash_emulator.sensing import Reading
 
 Key = bytes  # 16 bytes
 Node = bytes  # the start of a state's boot, or a point of a run where it can be joined

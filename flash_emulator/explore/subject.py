@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from inspect import isgenerator
 from typing import Any, Protocol
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
 
 Run = Generator[Hashable, None, str]
 """A run from power-on to rest. It returns a short word on how it ended.

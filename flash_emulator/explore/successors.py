@@ -21,7 +21,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.array.pages import Slice
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.possible import may_hold, may_hold_after_erase
+from flash_emulator.device.trace import Operation
 from flash_emulator.explore.contents import DRAWN, TORN, Cutting, Question, Told, Words
 from flash_emulator.explore.next_boots import NextBoots, within
 from flash_emulator.explore.path import Cut
@@ -29,10 +32,7 @@ from flash_emulator.explore.side_by_side import CutNeverFired, Pair, Sample
 from flash_emulator.explore.states import Job, Key, Span, state_key
 from flash_emulator.explore.subject import Rest
 from flash_emulator.explore.watchdog import beat
-from flash_emulator.pages import Slice
-from flash_emulator.possible import may_hold, may_hold_after_erase
 from flash_emulator.power import CutAt, Decay, Outcome, PowerLoss
-from flash_emulator.trace import Operation
 
 _FEW = 2  # units that are told apart at once
 _TRIES = 12  # of a cut erase, before all of it is told apart

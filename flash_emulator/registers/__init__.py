@@ -13,7 +13,7 @@ through, and the front must be ``reset`` when the device has been powered on aga
 
 from __future__ import annotations
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import AlignmentError
 from flash_emulator.registers.base import Front
 from flash_emulator.registers.f1 import F1Front

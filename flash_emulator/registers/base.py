@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import AlignmentError, FlashError, ReadProtected, UnreadableUnit
-from flash_emulator.part import Part
+from flash_emulator.parts.part import Part
 from flash_emulator.registers.faults import BusError
 
 REFUSED = "refused"

@@ -8,11 +8,11 @@ Not modelled: option bytes through the FPEC (OPTER, OPTPG): ``UnmodelledOption``
 
 from __future__ import annotations
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.parts.traits import OptionRole
 from flash_emulator.registers.base import REFUSED, WHOLE, Front, Register
 from flash_emulator.registers.faults import BusError, UnmodelledOption
 from flash_emulator.registers.locks import KEYS, KeyLock
-from flash_emulator.traits import OptionRole
 
 REGISTERS = (  # CMSIS-F103xG; RM0091 3.5 has the same set for F0
     Register(0x00, "ACR", WHOLE, 0x30),

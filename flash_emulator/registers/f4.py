@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.parts.traits import OptionRole
 from flash_emulator.registers import latch
 from flash_emulator.registers.base import REFUSED, WHOLE, Front, Register
 from flash_emulator.registers.locks import KEYS, OPTION_KEYS, KeyLock
-from flash_emulator.traits import OptionRole
 
 REGISTERS = (  # RM0090 3.9, CMSIS-F429
     Register(0x00, "ACR", WHOLE),

@@ -12,7 +12,7 @@ operation that the device has queued shows as BSY and QW.
 
 from __future__ import annotations
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import UnreadableUnit
 from flash_emulator.registers import h7_layouts as bits
 from flash_emulator.registers import latch

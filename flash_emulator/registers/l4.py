@@ -12,8 +12,9 @@ that the device does not hold (``UnmodelledOption``): PCROP and WRP areas can be
 
 from __future__ import annotations
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import UnreadableUnit
+from flash_emulator.parts.traits import OptionRole
 from flash_emulator.registers import l4_layouts as bits
 from flash_emulator.registers import latch
 from flash_emulator.registers.base import REFUSED, Front
@@ -23,7 +24,6 @@ from flash_emulator.registers.l4_areas import areas, check_unchanged
 from flash_emulator.registers.l4_layouts import CR_RESET, Layout, layout_of
 from flash_emulator.registers.locks import KEYS, OPTION_KEYS, KeyLock
 from flash_emulator.registers.row import Row
-from flash_emulator.traits import OptionRole
 
 FLAGS = {  # what the device reports, as this class shows it
     "PROGERR": bits.PROGERR,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from flash_emulator.part import Part
+from flash_emulator.parts.part import Part
 from flash_emulator.registers.faults import UnmodelledOption
 
 NO_AREA = 0x0000_00FF  # STRT 7:0, END 23:16

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from flash_emulator.device import EmulatedFlash
-from flash_emulator.options import LEVEL_0
+from flash_emulator.array.option_bytes import LEVEL_0
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.parts.traits import OptionRole
 from flash_emulator.registers.faults import UnmodelledOption
-from flash_emulator.traits import OptionRole
 
 
 class OptionLatch:

@@ -16,8 +16,8 @@ import pytest
 from flash_emulator.testing.reports import OPTIONS, ReportPlugin, Reports
 
 if TYPE_CHECKING:
-    from flash_emulator.device import EmulatedFlash
-    from flash_emulator.part import Part
+    from flash_emulator.device.flash import EmulatedFlash
+    from flash_emulator.parts.part import Part
     from flash_emulator.testing.powerloss import PowerLossTest
 
 DEFAULT_PART = "STM32L476xG"
@@ -80,8 +80,8 @@ def _named_from_here(item: pytest.Item) -> str:
 
 
 def _made(part: Part | str = DEFAULT_PART, **settings: Any) -> EmulatedFlash:
-    from flash_emulator.device import EmulatedFlash
-    from flash_emulator.part import load_part
+    from flash_emulator.device.flash import EmulatedFlash
+    from flash_emulator.parts.part import load_part
 
     if isinstance(part, str):
         part = load_part(part)

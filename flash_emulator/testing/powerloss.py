@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore import (
     Counterexample,
     Film,

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from flash_emulator import VirtualClock
-from mcu_updater.ports import BytePort, Clock
+from mcu_updater.core.ports import BytePort, Clock
 from mcu_updater.quectel.checks import Checks, Wanted
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.link import DEFAULT_DIALECT, Dialect

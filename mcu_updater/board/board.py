@@ -7,33 +7,33 @@ from dataclasses import replace
 from enum import StrEnum
 
 from flash_emulator import EmulatedFlash, Part, PowerSupply, SteadySupply, VirtualClock
-from mcu_updater.bank import Bank, open_banks, open_execution
 from mcu_updater.board.attachment import PACKAGE_PER_SLOT, Attachment, PacedClock
-from mcu_updater.board.layout import factory_image, layout_of, vector_table
-from mcu_updater.board.strategies import default_strategy
 from mcu_updater.board.switch import EmulatedChip, switch_of
-from mcu_updater.boot import ATTEMPTS, Decision, ResetCause
+from mcu_updater.cloud.cloud import Cloud
+from mcu_updater.cloud.single_device import RUNNING, DeveloperCenter, Package, Plan
+from mcu_updater.core.bank import Bank, open_banks, open_execution
+from mcu_updater.core.boot import ATTEMPTS, Decision, ResetCause
+from mcu_updater.core.errors import ImageRejected, InternalError, UsageError
+from mcu_updater.core.events import Event
+from mcu_updater.core.image_version import NO_FLOOR
+from mcu_updater.core.journal import COMPONENT_SIZE, VERSION_SIZE, Phase, Snapshot
+from mcu_updater.core.journal import Package as PackageIdentity
+from mcu_updater.core.keepalive import TendedFlash
+from mcu_updater.core.loader import Loader
 from mcu_updater.core.mcu import ApplicationStopped, Firmware, Mcu, Surroundings, start
-from mcu_updater.errors import ImageRejected, InternalError, UsageError
-from mcu_updater.events import Event
-from mcu_updater.journal import COMPONENT_SIZE, VERSION_SIZE, Phase, Snapshot
-from mcu_updater.journal import Package as PackageIdentity
-from mcu_updater.loader import Loader
-from mcu_updater.quectel.center import RUNNING, DeveloperCenter, Package, Plan
+from mcu_updater.core.slot import CopyLayout
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core.trust import Place, Trust
+from mcu_updater.core.updater import Policy, Result
+from mcu_updater.flash_map.layouts import factory_image, layout_of, vector_table
+from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.quectel.checks import Checks
 from mcu_updater.quectel.client import AtClient
-from mcu_updater.quectel.cloud import Cloud
-from mcu_updater.quectel.faults import Faults
+from mcu_updater.quectel.emulated.faults import Faults
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import ModuleOptions
+from mcu_updater.quectel.emulated.pipe import ModulePipe
 from mcu_updater.quectel.link import DEFAULT_DIALECT
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.quectel.pipe import ModulePipe
-from mcu_updater.seal import NO_FLOOR
-from mcu_updater.slot import CopyLayout
-from mcu_updater.strategy import Strategy
-from mcu_updater.tend import TendedFlash
-from mcu_updater.trust import Place, Trust
-from mcu_updater.updater import Policy, Result
 
 
 class Trial(StrEnum):

@@ -25,7 +25,7 @@ from flash_emulator.bootrom import Chip, Faults, RomOptions
 from flash_emulator.bootrom.chip_file import pack, unpack
 from mcu_updater.board.board import Board
 from mcu_updater.board.file import load_board, save_board
-from mcu_updater.errors import PortError, UsageError
+from mcu_updater.core.errors import PortError, UsageError
 from mcu_updater.storage import hold, write_whole
 
 _KINDS = ("program", "erase", "bank erase", "mass erase")

@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from flash_emulator import EmulatedFlash, Part, VirtualClock
-from flash_emulator.part import packaged_part, part_of_text
+from flash_emulator.parts.part import packaged_part, part_of_text
 from mcu_updater.board.board import Board
-from mcu_updater.board.strategies import default_strategy
-from mcu_updater.errors import ImageRejected, PortError, Remedy
-from mcu_updater.quectel.center import DeveloperCenter, Package
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.cloud.single_device import DeveloperCenter, Package
+from mcu_updater.core.errors import ImageRejected, PortError, Remedy
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core.trust import Trust, load_key
+from mcu_updater.flash_map.strategies import default_strategy
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.storage import write_whole
-from mcu_updater.strategy import Strategy
-from mcu_updater.trust import Trust, load_key
 
 VERSION = 1  # of board.json
 

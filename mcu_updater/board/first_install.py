@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from flash_emulator import Part
 from mcu_updater.board.board import Board
-from mcu_updater.errors import ImageRejected, address_text
-from mcu_updater.image import Extent
-from mcu_updater.slot import CopyLayout, Region
+from mcu_updater.core.errors import ImageRejected, address_text
+from mcu_updater.core.image import Extent
+from mcu_updater.core.slot import CopyLayout, Region
+from mcu_updater.core.strategy import Strategy
 from mcu_updater.stm32.firmware import Firmware, Segment, join
-from mcu_updater.strategy import Strategy
 
 ERASED = 0xFF
 

@@ -12,28 +12,28 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 from flash_emulator import Part, PartError, VirtualClock, load_part
-from mcu_updater.board.layout import has_layout, layout_of, parts_with_layout
-from mcu_updater.board.strategies import default_strategy
-from mcu_updater.boot import ATTEMPTS, Mode, ResetCause
+from mcu_updater.cloud.single_device import DeveloperCenter, Plan
+from mcu_updater.core.boot import ATTEMPTS, Mode, ResetCause
+from mcu_updater.core.errors import ChipRefused, InternalError, Remedy
+from mcu_updater.core.events import Event
+from mcu_updater.core.flash import BankSwitch
+from mcu_updater.core.install import Installer
 from mcu_updater.core.mcu import Firmware, Mcu, Surroundings, until_rest
-from mcu_updater.errors import ChipRefused, InternalError, Remedy
-from mcu_updater.events import Event
-from mcu_updater.flash import BankSwitch
-from mcu_updater.install import Installer
-from mcu_updater.quectel.center import DeveloperCenter, Plan
+from mcu_updater.core.slot import AnyLayout, CopyLayout
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core.trust import Trust
+from mcu_updater.core.updater import Outcome, Policy, Result
+from mcu_updater.flash_map.layouts import has_layout, layout_of, parts_with_layout
+from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.quectel.client import AtClient
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import ModuleOptions
+from mcu_updater.quectel.emulated.pipe import ModulePipe
 from mcu_updater.quectel.link import DEFAULT_DIALECT
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.quectel.pipe import ModulePipe
-from mcu_updater.slot import AnyLayout, CopyLayout
 from mcu_updater.stm32.chip import WORD
 from mcu_updater.stm32.compare import read_frame
 from mcu_updater.stm32.flasher import Flasher
 from mcu_updater.stm32.target import RomFlash
-from mcu_updater.strategy import Strategy
-from mcu_updater.trust import Trust
-from mcu_updater.updater import Outcome, Policy, Result
 
 _WHY_NOT = {
     Strategy.SWAP_OPTION: "its banks are exchanged by an option bit, which",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flash_emulator import EmulatedFlash
-from mcu_updater.board.strategies import boot_bank_option
-from mcu_updater.flash import BankSwitch
-from mcu_updater.install import Installer
-from mcu_updater.slot import AnyLayout, CopyLayout
-from mcu_updater.strategy import Strategy
+from mcu_updater.core.flash import BankSwitch
+from mcu_updater.core.install import Installer
+from mcu_updater.core.slot import AnyLayout, CopyLayout
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.flash_map.strategies import boot_bank_option
 
 
 class OptionToggle:

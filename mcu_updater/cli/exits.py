@@ -8,7 +8,7 @@ import traceback
 import click
 
 from mcu_updater.cli import answers, interrupts
-from mcu_updater.errors import (
+from mcu_updater.core.errors import (
     ChipRefused,
     InputRejected,
     LinkError,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mcu_updater.cli import paths
-from mcu_updater.errors import PortError
+from mcu_updater.core.errors import PortError
 from mcu_updater.storage import STDOUT
 
 if TYPE_CHECKING:

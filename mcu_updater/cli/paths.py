@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from mcu_updater.errors import PortError, UsageError
+from mcu_updater.core.errors import PortError, UsageError
 from mcu_updater.storage import STDOUT, check_output, is_same_file
 
 _READ, _WRITTEN = f"{__name__}.read", f"{__name__}.written"

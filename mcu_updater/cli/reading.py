@@ -18,12 +18,12 @@ import click
 
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.options import Decorator, together
-from mcu_updater.errors import ImageRejected, UsageError, address_text
+from mcu_updater.core.errors import ImageRejected, UsageError, address_text
+from mcu_updater.core.image import STRICT, Allow, Allowed, Extent, ImageFormat, Rule, sniff_size
+from mcu_updater.core.image.memory import FLASH, region_of
+from mcu_updater.core.package import Wanted, open_any
 from mcu_updater.files import ImageFile, MemoryImage, read_image, read_package
 from mcu_updater.files.segments import assemble
-from mcu_updater.image import STRICT, Allow, Allowed, Extent, ImageFormat, Rule, sniff_size
-from mcu_updater.image.memory import FLASH, region_of
-from mcu_updater.package import Wanted, open_any
 
 _READING: Final = f"{__name__}.reading"
 

@@ -12,9 +12,9 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from mcu_updater import events
 from mcu_updater.cli import answers
-from mcu_updater.events import Event, Work
+from mcu_updater.core import events
+from mcu_updater.core.events import Event, Work
 from mcu_updater.report.lines import event_json, line_of, plain_line, render_line
 from mcu_updater.report.summary import Summary, summary_json, summary_view
 

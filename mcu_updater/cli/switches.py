@@ -8,9 +8,9 @@ from typing import Any, Final
 import click
 
 from mcu_updater.cli.leaf import leaf
+from mcu_updater.core.errors import Remedy, UpdaterError
+from mcu_updater.core.image import Allow, Rule
 from mcu_updater.core.mcu import NothingBoots
-from mcu_updater.errors import Remedy, UpdaterError
-from mcu_updater.image import Allow, Rule
 from mcu_updater.stm32.line import WIRINGS
 
 _OF_ALLOW: Final = {

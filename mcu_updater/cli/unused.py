@@ -11,7 +11,7 @@ from collections.abc import Collection
 import click
 from click.core import ParameterSource
 
-from mcu_updater.errors import UsageError
+from mcu_updater.core.errors import UsageError
 
 READING = ("allow", "raw", "raw_file", "only")
 """How an image file is read: of no effect where there is none."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from mcu_updater.errors import ImageRejected
-from mcu_updater.strategy import Strategy
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.strategy import Strategy
 
 _VERSION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _COMPONENT = re.compile(r"[!-~ ]{1,32}")

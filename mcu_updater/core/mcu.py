@@ -13,17 +13,23 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Protocol
 
-from mcu_updater.admission import ADMIT_ALL, Admission
-from mcu_updater.bank import NAMES, open_banks
-from mcu_updater.boot import ATTEMPTS, MOST_SWAPS, Decision, ResetCause, boot
-from mcu_updater.errors import LinkError, ModuleRefused, PortError, UpdaterError, VerificationFailed
-from mcu_updater.events import Booted, Event, Problem
-from mcu_updater.flash import BankSwitch, FlashDevice
-from mcu_updater.install import Installer
-from mcu_updater.ota import OtaModule
-from mcu_updater.slot import AnyLayout
-from mcu_updater.trust import Trust
-from mcu_updater.updater import Outcome, Policy, Result, Updater
+from mcu_updater.core.admission import ADMIT_ALL, Admission
+from mcu_updater.core.bank import NAMES, open_banks
+from mcu_updater.core.boot import ATTEMPTS, MOST_SWAPS, Decision, ResetCause, boot
+from mcu_updater.core.errors import (
+    LinkError,
+    ModuleRefused,
+    PortError,
+    UpdaterError,
+    VerificationFailed,
+)
+from mcu_updater.core.events import Booted, Event, Problem
+from mcu_updater.core.flash import BankSwitch, FlashDevice
+from mcu_updater.core.install import Installer
+from mcu_updater.core.ota import OtaModule
+from mcu_updater.core.slot import AnyLayout
+from mcu_updater.core.trust import Trust
+from mcu_updater.core.updater import Outcome, Policy, Result, Updater
 
 MOST_STARTS = 32
 """Starts of the MCU in one session: two are usual, and a device that never rests has a fault."""

@@ -15,8 +15,8 @@ from typing import Any
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from mcu_updater.errors import ImageRejected, address_text
-from mcu_updater.image import STRICT, Allow, Allowed, Extent
+from mcu_updater.core.errors import ImageRejected, address_text
+from mcu_updater.core.image import STRICT, Allow, Allowed, Extent
 
 _SPACE = 1 << 32
 _SEGMENTS = 256

@@ -11,14 +11,14 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mcu_updater.files.segments import MemoryImage
-from mcu_updater.image.vectors import (
+from mcu_updater.core.image.vectors import (
     HEAD_SIZE,
     SIGNED_MAGIC,
     STACK_RANGE,
     place_of,
     signed_header_size,
 )
+from mcu_updater.files.segments import MemoryImage
 
 _SAMPLE = 4 << 20  # bytes that are compressed to say how well that goes
 _MCUBOOT_MAGIC = struct.pack("<I", SIGNED_MAGIC)  # MCUboot, docs/design.md, "Image Format"

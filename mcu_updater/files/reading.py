@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mcu_updater.errors import ImageRejected, PortError, UsageError
-from mcu_updater.files.segments import MemoryImage, assemble
-from mcu_updater.image import (
+from mcu_updater.core.errors import ImageRejected, PortError, UsageError
+from mcu_updater.core.image import (
     PACKAGES,
     STRICT,
     Allowed,
@@ -21,10 +20,11 @@ from mcu_updater.image import (
     sniff,
     sniff_size,
 )
-from mcu_updater.image.formats import TEXTS
-from mcu_updater.image.names import NUMBERED
-from mcu_updater.package import Entry, PackageDecoder, Wanted
-from mcu_updater.package.rules import Opened
+from mcu_updater.core.image.formats import TEXTS
+from mcu_updater.core.image.names import NUMBERED
+from mcu_updater.core.package import Entry, PackageDecoder, Wanted
+from mcu_updater.core.package.rules import Opened
+from mcu_updater.files.segments import MemoryImage, assemble
 
 CHUNK = 256 * 1024  # bytes decoded at a time
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from mcu_updater.errors import ImageRejected, address_text
-from mcu_updater.image import STRICT, Allow, Allowed, Extent
-from mcu_updater.image.memory import may_hold_image, region_of
+from mcu_updater.core.errors import ImageRejected, address_text
+from mcu_updater.core.image import STRICT, Allow, Allowed, Extent
+from mcu_updater.core.image.memory import may_hold_image, region_of
 
 SEGMENTS: Final = 4096
 GAP: Final = 256 << 20

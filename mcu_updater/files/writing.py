@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import bincopy
 
-from mcu_updater.errors import UsageError
+from mcu_updater.core.errors import UsageError
+from mcu_updater.core.image import ImageFormat, Rule
 from mcu_updater.files.segments import MemoryImage
-from mcu_updater.image import ImageFormat, Rule
 
 FLAT_BYTES = 64 << 20  # of a raw binary, gaps included
 _WINDOW = 0x1_0000

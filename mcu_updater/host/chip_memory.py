@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from mcu_updater.errors import PortError
+from mcu_updater.core.errors import PortError
 from mcu_updater.stm32.memory import Memory
 from mcu_updater.storage import write_whole
 

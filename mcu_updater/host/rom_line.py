@@ -16,7 +16,7 @@ from pathlib import Path
 
 import serial
 
-from mcu_updater.errors import PortError, Remedy
+from mcu_updater.core.errors import PortError, Remedy
 from mcu_updater.host.serial_port import ROM_LOG, SerialPort, open_port
 from mcu_updater.host.usb import is_ftdi, list_usb_ports
 from mcu_updater.stm32.line import LineName

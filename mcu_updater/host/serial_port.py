@@ -22,7 +22,7 @@ from pathlib import Path
 
 import serial
 
-from mcu_updater.errors import PortError, Remedy
+from mcu_updater.core.errors import PortError, Remedy
 from mcu_updater.host.usb import PortLister, find_module_port, list_usb_ports
 
 DEFAULT_BAUD = 115_200  # of QuecThing modules

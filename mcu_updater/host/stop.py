@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from mcu_updater.ports import BytePort
+from mcu_updater.core.ports import BytePort
 
 _SLICE_S = 0.2  # how soon a wish is heard
 

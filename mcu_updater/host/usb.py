@@ -11,7 +11,7 @@ from typing import Protocol
 
 from serial.tools import list_ports
 
-from mcu_updater.errors import PortError, Remedy
+from mcu_updater.core.errors import PortError, Remedy
 
 QUECTEL_VID = 0x2C7C  # USB vendor identity of Quectel: linux, drivers/usb/serial/option.c
 FTDI_VID = 0x0403

@@ -16,15 +16,15 @@ from flash_emulator.explore import shrink as shrink_path
 from flash_emulator.explore.campaign import Array, Expectation, Result
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.states import Expansion, Job
-from mcu_updater.board.layout import layout_of
-from mcu_updater.board.strategies import hazard
-from mcu_updater.errors import PortError, UpdaterError
+from mcu_updater.core.errors import PortError, UpdaterError
+from mcu_updater.core.slot import CopyLayout, Layout
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.flash_map.layouts import layout_of
+from mcu_updater.flash_map.strategies import hazard
 from mcu_updater.powerloss.questions import OPTIONS_LOST
 from mcu_updater.powerloss.scenario import Scenario
 from mcu_updater.powerloss.subject import BoardSubject
-from mcu_updater.slot import CopyLayout, Layout
 from mcu_updater.storage import new_file
-from mcu_updater.strategy import Strategy
 
 FILMS = 3  # counterexamples of one search that are filmed
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from flash_emulator import Part, load_part
 from mcu_updater.board import Board, Trial
-from mcu_updater.board.strategies import check_strategy, default_strategy
-from mcu_updater.delta.receiver import PART_MAX
-from mcu_updater.errors import Remedy, UsageError
-from mcu_updater.image import ImageFormat, sniff, sniff_size
-from mcu_updater.loader import checkpoint_room
-from mcu_updater.package import Kind, Source, build
+from mcu_updater.core.delta.receiver import PART_MAX
+from mcu_updater.core.errors import Remedy, UsageError
+from mcu_updater.core.image import ImageFormat, sniff, sniff_size
+from mcu_updater.core.loader import checkpoint_room
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.files.package_build import Kind, Source, build
+from mcu_updater.flash_map.strategies import check_strategy, default_strategy
 from mcu_updater.powerloss import signed
 from mcu_updater.powerloss.images import Format, as_file, delta_package, edition, filler
 from mcu_updater.powerloss.scenario import (
@@ -25,7 +26,6 @@ from mcu_updater.powerloss.scenario import (
     Scenario,
     Way,
 )
-from mcu_updater.strategy import Strategy
 
 ALL_WAYS = (Way.SOON, Way.LATE, Way.MODULE)
 _FORMAT_NAMES: dict[ImageFormat, Format] = {

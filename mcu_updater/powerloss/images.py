@@ -6,8 +6,8 @@ import hashlib
 import struct
 from typing import Literal
 
-from mcu_updater.delta.make import make_delta
-from mcu_updater.delta.makers import available
+from mcu_updater.files.delta.make import make_delta
+from mcu_updater.files.delta.makers import available
 
 Format = Literal["bin", "hex", "s19"]
 FORMATS: tuple[Format, ...] = ("bin", "hex", "s19")

@@ -8,15 +8,15 @@ from enum import StrEnum
 from hashlib import sha256
 
 from flash_emulator import load_part
-from mcu_updater.bank import Bank
 from mcu_updater.board import Board, Trial
-from mcu_updater.events import JournalWritten
+from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.core.bank import Bank
+from mcu_updater.core.events import JournalWritten
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core.trust import Trust, load_key
+from mcu_updater.core.updater import Policy
 from mcu_updater.powerloss.images import Format
-from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
-from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.strategy import Strategy
-from mcu_updater.trust import Trust, load_key
-from mcu_updater.updater import Policy
+from mcu_updater.quectel.emulated.options import ModuleOptions
 
 COMPONENT = "STM32"
 READ_SIZE = 4096  # Quectel's own MCU simulator offers it; the fewest reads

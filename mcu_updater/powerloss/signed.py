@@ -18,12 +18,12 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from mcu_updater.errors import UsageError
+from mcu_updater.core.errors import UsageError
+from mcu_updater.core.image_version import Version
+from mcu_updater.core.trust import load_key
+from mcu_updater.core.trust.container import HEADER_SIZE, Flag, Header
+from mcu_updater.core.trust.tlv import INFO, PROTECTED_MAGIC, UNPROTECTED_MAGIC, Kind
 from mcu_updater.powerloss.images import filler
-from mcu_updater.seal import Version
-from mcu_updater.trust import load_key
-from mcu_updater.trust.container import HEADER_SIZE, Flag, Header
-from mcu_updater.trust.tlv import INFO, PROTECTED_MAGIC, UNPROTECTED_MAGIC, Kind
 
 COUNTERS: Final = {"1.0.0": 1, "2.0.0": 2, "1.1.0": 1, "1.0.5": 1, "1.5.0": 3, "2.5.0": 1}
 BETWEEN: Final = "1.1.0"

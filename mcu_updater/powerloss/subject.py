@@ -24,24 +24,24 @@ from typing import Any
 from flash_emulator import EmulatedFlash, VirtualClock, load_part
 from flash_emulator.explore import Boot, Rest, Run, Subject, Violation
 from mcu_updater.board import Board
-from mcu_updater.boot import ResetCause
-from mcu_updater.core.mcu import until_rest
-from mcu_updater.errors import UpdaterError
-from mcu_updater.events import (
+from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.core.boot import ResetCause
+from mcu_updater.core.errors import UpdaterError
+from mcu_updater.core.events import (
     Decided,
     Event,
     Problem,
     Progress,
     Work,
 )
+from mcu_updater.core.mcu import until_rest
+from mcu_updater.core.updater import Outcome, Result
 from mcu_updater.powerloss.alike import canonical, kind, representative, trailers_of
 from mcu_updater.powerloss.questions import Questions, World
 from mcu_updater.powerloss.questions.thrift import slots_of
 from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
-from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
-from mcu_updater.quectel.module import EmulatedModule
+from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.report.lines import line_of
-from mcu_updater.updater import Outcome, Result
 
 PATIENCE_S = 30.0  # half of what the module waits between two reads
 LATE_S = 100_000.0

@@ -28,8 +28,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntEnum
 
-from mcu_updater.errors import ModuleRefused, UsageError
-from mcu_updater.ports import BytePort, Clock
+from mcu_updater.core.errors import ModuleRefused, UsageError
+from mcu_updater.core.ports import BytePort, Clock
 from mcu_updater.quectel.at import split_arguments, unquote
 from mcu_updater.quectel.client import ANNOUNCE_UPDATE as UPDATING
 from mcu_updater.quectel.client import CONFIRM, NEXT_PIECE, REFUSE, AtClient

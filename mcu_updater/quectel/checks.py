@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from mcu_updater.admission import Judgement
-from mcu_updater.errors import ImageRejected, UpdaterError
-from mcu_updater.ota import DownloadStarted, PlanOffered
+from mcu_updater.core.admission import Judgement
+from mcu_updater.core.errors import ImageRejected, UpdaterError
+from mcu_updater.core.ota import DownloadStarted, PlanOffered
 
 SIGNAL_ITEMS = ("rsrp", "signal_strength")  # of AT+QIOTINFO?; where negative, dBm
 BATTERY_ITEM = "battery"  # percent

@@ -29,9 +29,9 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 
-from mcu_updater import ota
-from mcu_updater.errors import LinkError, ModuleRefused, UsageError
-from mcu_updater.ports import BytePort, Clock
+from mcu_updater.core import ota
+from mcu_updater.core.errors import LinkError, ModuleRefused, UsageError
+from mcu_updater.core.ports import BytePort, Clock
 from mcu_updater.quectel.at import Kind, Urc, split_arguments, unquote
 from mcu_updater.quectel.connection import (
     INITIALISED,

@@ -13,8 +13,8 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from mcu_updater.errors import LinkError, Remedy
-from mcu_updater.ports import BytePort, Clock
+from mcu_updater.core.errors import LinkError, Remedy
+from mcu_updater.core.ports import BytePort, Clock
 from mcu_updater.quectel.at import (
     UNREADABLE_URC_TYPE,
     Final,

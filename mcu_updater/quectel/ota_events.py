@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from mcu_updater import ota
-from mcu_updater.errors import LinkError
+from mcu_updater.core import ota
+from mcu_updater.core.errors import LinkError
 from mcu_updater.quectel.at import Urc, format_urc, split_arguments, unquote
 
 OTA_EVENT_TYPE = 7

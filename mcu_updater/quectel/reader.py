@@ -12,9 +12,9 @@ from collections.abc import Hashable
 from contextlib import suppress
 from enum import Enum, auto
 
-from mcu_updater import ota
-from mcu_updater.errors import LinkError, PortError
-from mcu_updater.ports import Clock
+from mcu_updater.core import ota
+from mcu_updater.core.errors import LinkError, PortError
+from mcu_updater.core.ports import Clock
 from mcu_updater.quectel.at import Kind, Payload, answer_size
 from mcu_updater.quectel.link import Answer, AtLink, Dialect
 from mcu_updater.quectel.ota_events import parse_ota_event

@@ -11,10 +11,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mcu_updater.center.model import Center
-from mcu_updater.center.monitoring import DeviceState, DeviceView, Monitoring, PlanView
-from mcu_updater.center.rules import Judged
-from mcu_updater.center.store import Ended, Ending, LogLine
+from mcu_updater.cloud.center.model import Center
+from mcu_updater.cloud.center.monitoring import DeviceState, DeviceView, Monitoring, PlanView
+from mcu_updater.cloud.center.rules import Judged
+from mcu_updater.cloud.center.store import Ended, Ending, LogLine
 from mcu_updater.report.schema import SCHEMA
 
 _ORDINARY = frozenset({DeviceState.UPGRADED, DeviceState.NOT_REQUIRED})

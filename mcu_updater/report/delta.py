@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from rich.console import RenderableType
 from rich.table import Table
 
-from mcu_updater.delta import Header
-from mcu_updater.delta.make import Made
+from mcu_updater.core.delta import Header
+from mcu_updater.files.delta.make import Made
 
 
 @dataclass(frozen=True, slots=True)

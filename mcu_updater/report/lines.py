@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from rich.table import Table
 from rich.text import Text
 
-from mcu_updater.events import (
+from mcu_updater.core.events import (
     Booted,
     Decided,
     Event,

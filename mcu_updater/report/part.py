@@ -18,7 +18,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mcu_updater.errors import address_text
+from mcu_updater.core.errors import address_text
 from mcu_updater.report.schema import SCHEMA
 
 _BAR = 16  # columns of a whole bank

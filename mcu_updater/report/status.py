@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mcu_updater.errors import address_text
+from mcu_updater.core.errors import address_text
 from mcu_updater.report.schema import SCHEMA
 
 _HASH_DIGITS = 16  # of 64, for people

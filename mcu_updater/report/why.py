@@ -11,10 +11,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mcu_updater.boot import Fail, Look, Mode, ResetCause, Start, View, choose
-from mcu_updater.install import is_of
-from mcu_updater.journal import IN_PROGRESS, Phase, Reading, Snapshot
-from mcu_updater.seal import NO_FLOOR
+from mcu_updater.core.boot import Fail, Look, Mode, ResetCause, Start, View, choose
+from mcu_updater.core.image_version import NO_FLOOR
+from mcu_updater.core.install import is_of
+from mcu_updater.core.journal import IN_PROGRESS, Phase, Reading, Snapshot
 
 
 class Held(StrEnum):

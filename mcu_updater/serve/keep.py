@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from mcu_updater.errors import PortError, Remedy, UsageError
-from mcu_updater.quectel.cloud import KeptCloud
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import Faults, ModuleOptions
+from mcu_updater.cloud.cloud import KeptCloud
+from mcu_updater.core.errors import PortError, Remedy, UsageError
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
 from mcu_updater.storage import hold, write_whole
 
 VERSION = 1  # of the file

@@ -10,10 +10,10 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mcu_updater.cloud.cloud import KeptCloud
 from mcu_updater.host.clock import MonotonicClock
-from mcu_updater.quectel.cloud import KeptCloud
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.transcript import Conversation, Recorder, Side
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.transcript import Conversation, Recorder, Side
 from mcu_updater.serve.keep import StateFile
 from mcu_updater.serve.wires import Wire, check_system
 

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from mcu_updater.errors import PortError, Remedy
+from mcu_updater.core.errors import PortError, Remedy
 from mcu_updater.storage import hold
 
 MAX_WAITING_SIZE = 1 << 16  # bytes; ours: many answers, and no memory to speak of

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
-from mcu_updater.errors import ChipRefused, Remedy, UsageError, address_text
+from mcu_updater.core.errors import ChipRefused, Remedy, UsageError, address_text
 
 FRAME_SIZE = 256  # AN3155: most that one Write or Read carries
 WORD = 4  # AN3155: a Write starts at a multiple of it and is as long as one

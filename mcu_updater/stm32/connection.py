@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from flash_emulator.an3155 import Command, crc32
-from mcu_updater.errors import (
+from mcu_updater.core.errors import (
     ChipRefused,
     LinkError,
     NoBootloader,
@@ -21,7 +21,7 @@ from mcu_updater.errors import (
     UpdaterError,
     UsageError,
 )
-from mcu_updater.ports import Clock
+from mcu_updater.core.ports import Clock
 from mcu_updater.stm32.chip import FRAME_SIZE, WORD, BankOption, Chip
 from mcu_updater.stm32.line import RomLine, Wiring, reset_chip
 from mcu_updater.stm32.patient import PatientRom

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mcu_updater.errors import ImageRejected, Remedy, address_text
-from mcu_updater.image import Extent, Rule, check_vector_table
-from mcu_updater.image.memory import FLASH, Region, region_of
-from mcu_updater.image.vectors import looks_like_vectors, place_of, signed_header_size
+from mcu_updater.core.errors import ImageRejected, Remedy, address_text
+from mcu_updater.core.image import Extent, Rule, check_vector_table
+from mcu_updater.core.image.memory import FLASH, Region, region_of
+from mcu_updater.core.image.vectors import looks_like_vectors, place_of, signed_header_size
 from mcu_updater.stm32.chip import Chip, Sector
 
 ERASED = b"\xff"

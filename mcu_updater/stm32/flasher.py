@@ -15,7 +15,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from flash_emulator.an3155 import Command
-from mcu_updater.errors import (
+from mcu_updater.core.errors import (
     ChipRefused,
     ImageRejected,
     LinkError,
@@ -24,7 +24,7 @@ from mcu_updater.errors import (
     VerificationFailed,
     address_text,
 )
-from mcu_updater.image import check_vector_table
+from mcu_updater.core.image import check_vector_table
 from mcu_updater.stm32.beside import Beside
 from mcu_updater.stm32.chip import ERASED_TO_ZERO, Chip, Sector
 from mcu_updater.stm32.compare import (

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from mcu_updater.errors import Remedy, VerificationFailed, address_text
+from mcu_updater.core.errors import Remedy, VerificationFailed, address_text
 from mcu_updater.stm32.chip import Chip, Sector
 from mcu_updater.stm32.firmware import ERASED
 from mcu_updater.stm32.patient import PatientRom

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final, Literal, Protocol
 
-from mcu_updater.errors import UsageError
-from mcu_updater.ports import BytePort, Clock
+from mcu_updater.core.errors import UsageError
+from mcu_updater.core.ports import BytePort, Clock
 
 LineName = Literal["dtr", "rts"]
 

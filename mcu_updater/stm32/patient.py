@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from flash_emulator.an3155 import Command
-from mcu_updater.errors import ChipRefused, LinkError, Remedy, address_text
+from mcu_updater.core.errors import ChipRefused, LinkError, Remedy, address_text
 from mcu_updater.stm32.firmware import ERASED
 from mcu_updater.stm32.rom import BootRom, Lost, Refused, RomError, RomIdentity
 

@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from flash_emulator.an3155 import Command
-from mcu_updater.errors import ChipRefused, NoBootloader, Remedy, UsageError, VerificationFailed
+from mcu_updater.core.errors import (
+    ChipRefused,
+    NoBootloader,
+    Remedy,
+    UsageError,
+    VerificationFailed,
+)
 from mcu_updater.stm32.chip import FRAME_SIZE
 from mcu_updater.stm32.connection import is_protected
 from mcu_updater.stm32.events import FlasherEvent, Problem

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from flash_emulator.an3155 import NACK, Bulk, Command
-from mcu_updater.ports import Clock
+from mcu_updater.core.ports import Clock
 from mcu_updater.stm32 import an3155
 from mcu_updater.stm32.an3155 import Exchange, Garbled, ReplyError, ReplyReader, Step, Wait
 from mcu_updater.stm32.estimate import BITS_PER_BYTE

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcu_updater.errors import ChipRefused, InternalError, address_text
-from mcu_updater.flash import Geometry
+from mcu_updater.core.errors import ChipRefused, InternalError, address_text
+from mcu_updater.core.flash import Geometry
 from mcu_updater.stm32.chip import FRAME_SIZE, WORD
 from mcu_updater.stm32.flasher import Flasher
 from mcu_updater.stm32.patient import Spoilt

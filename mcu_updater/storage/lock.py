@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mcu_updater.errors import PortError
+from mcu_updater.core.errors import PortError
 from mcu_updater.storage.undisturbed import undisturbed
 
 _NAME_BYTES = 200

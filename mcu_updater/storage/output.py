@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from mcu_updater.errors import PortError, Remedy, UsageError
+from mcu_updater.core.errors import PortError, Remedy, UsageError
 from mcu_updater.storage.undisturbed import undisturbed
 
 STDOUT = Path("-")

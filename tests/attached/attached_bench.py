@@ -8,14 +8,14 @@ import worlds
 
 from flash_emulator import VirtualClock, load_part
 from mcu_updater.board import Attachment, Board
-from mcu_updater.events import Event, ModuleSaid, ModuleTold, Problem
-from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.core.events import Event, ModuleSaid, ModuleTold, Problem
+from mcu_updater.core.updater import Policy
 from mcu_updater.quectel.checks import Wanted
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
+from mcu_updater.quectel.emulated.pipe import ModulePipe
 from mcu_updater.quectel.link import DEFAULT_DIALECT, Dialect
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import Faults, ModuleOptions
-from mcu_updater.quectel.pipe import ModulePipe
-from mcu_updater.updater import Policy
 
 ATTACHED = replace(DEFAULT_DIALECT, request_before_confirm=True, error_doubts=2)
 

@@ -10,15 +10,15 @@ from attached_bench import ATTACHED, Bench, SlowFlash, codes, problems, told, wa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_updater.admission import Judgement
-from mcu_updater.errors import ImageRejected, Remedy
-from mcu_updater.events import JournalWritten, ModuleSaid
-from mcu_updater.ota import PlanOffered
-from mcu_updater.quectel.center import ComponentState, Package, Plan
+from mcu_updater.cloud.single_device import ComponentState, Package, Plan
+from mcu_updater.core.admission import Judgement
+from mcu_updater.core.errors import ImageRejected, Remedy
+from mcu_updater.core.events import JournalWritten, ModuleSaid
+from mcu_updater.core.ota import PlanOffered
+from mcu_updater.core.updater import Outcome, Policy
 from mcu_updater.quectel.checks import Checks
+from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.quectel.link import DEFAULT_DIALECT
-from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.updater import Outcome, Policy
 
 NORMAL = [10700, 10700, 10701, 10702, 10703, 10704, 10705]
 

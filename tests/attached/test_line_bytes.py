@@ -14,12 +14,12 @@ import pytest
 import worlds
 from attached_bench import Bench, codes, problems, told
 
-from mcu_updater.errors import LinkError, ModuleRefused
-from mcu_updater.events import Event
-from mcu_updater.ports import BytePort
-from mcu_updater.quectel.center import Package, Plan
-from mcu_updater.quectel.options import Faults
-from mcu_updater.updater import Outcome, Policy
+from mcu_updater.cloud.single_device import Package, Plan
+from mcu_updater.core.errors import LinkError, ModuleRefused
+from mcu_updater.core.events import Event
+from mcu_updater.core.ports import BytePort
+from mcu_updater.core.updater import Outcome, Policy
+from mcu_updater.quectel.emulated.options import Faults
 
 STRIDE = 1 if os.environ.get("MCU_UPDATER_LINE") == "all" else 7
 PACKAGE = worlds.package("bin", "2.0.0", size=1500)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 from attached_bench import Bench, codes
 
-from mcu_updater.events import Event, JournalWritten
-from mcu_updater.quectel.center import ComponentState
-from mcu_updater.quectel.options import Faults, ModuleOptions
-from mcu_updater.updater import Outcome
+from mcu_updater.cloud.single_device import ComponentState
+from mcu_updater.core.events import Event, JournalWritten
+from mcu_updater.core.updater import Outcome
+from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
 
 
 def stop_at(bench: Bench, moment: int | str, pause_s: float) -> None:

@@ -21,7 +21,7 @@ import serial.rfc2217
 from serial.tools import list_ports, list_ports_common
 from served import serving, where
 
-from mcu_updater import ota
+from mcu_updater.core import ota
 from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.host.serial_port import SerialPort, open_port
 from mcu_updater.quectel.client import AtClient

@@ -12,16 +12,16 @@ import worlds
 from attached_bench import ATTACHED, Bench, codes
 from test_attached import slow_bench
 
-from mcu_updater import ota
-from mcu_updater.errors import LinkError
+from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.core import ota
+from mcu_updater.core.errors import LinkError
+from mcu_updater.core.updater import Outcome
 from mcu_updater.quectel.at import answer_size
-from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
 from mcu_updater.quectel.client import AtClient
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
+from mcu_updater.quectel.emulated.pipe import ModulePipe
 from mcu_updater.quectel.link import DEFAULT_DIALECT
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import Faults, ModuleOptions
-from mcu_updater.quectel.pipe import ModulePipe
-from mcu_updater.updater import Outcome
 
 AHEAD = replace(ATTACHED, read_ahead=True)
 FITTED = replace(ATTACHED, usb_packet=62)

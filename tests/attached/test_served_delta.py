@@ -10,7 +10,7 @@ import pytest
 from served import serving, where
 
 from mcu_updater.board import load_board
-from mcu_updater.journal import Phase
+from mcu_updater.core.journal import Phase
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 OLD, NEW = (FIXTURES / f"fixture-{version}.0.0.bin" for version in (1, 2))

@@ -8,10 +8,10 @@ import pytest
 import worlds
 from attached_bench import Bench, codes, problems, told
 
-from mcu_updater.errors import LinkError, ModuleRefused
-from mcu_updater.quectel.center import ComponentState, Package, Plan
-from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.updater import Outcome
+from mcu_updater.cloud.single_device import ComponentState, Package, Plan
+from mcu_updater.core.errors import LinkError, ModuleRefused
+from mcu_updater.core.updater import Outcome
+from mcu_updater.quectel.emulated.options import ModuleOptions
 
 OURS = Plan("STM32", "2.0.0", Package(worlds.package("bin", "2.0.0")))
 RADIO = Plan("radio", "r2", Package(worlds.package("bin", "9.9.9", size=3000)))

@@ -19,7 +19,7 @@ from served import serving, where
 
 from mcu_updater.board import load_board
 from mcu_updater.cli import exits
-from mcu_updater.errors import InputRejected, ModuleRefused, PortError
+from mcu_updater.core.errors import InputRejected, ModuleRefused, PortError
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 PACKAGE = FIXTURES / "fixture-2.0.0.bin"

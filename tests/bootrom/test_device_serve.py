@@ -18,7 +18,7 @@ from flash_emulator import load_part
 from flash_emulator.bootrom.chip_file import unpack
 from mcu_updater.board import Board, load_board, save_board
 from mcu_updater.cli.entry import cli
-from mcu_updater.errors import PortError
+from mcu_updater.core.errors import PortError
 from mcu_updater.host.serial_port import SerialPort, open_port
 from mcu_updater.stm32 import an3155 as host
 from mcu_updater.stm32.an3155 import Accepted, Answer, Exchange, ReplyReader, SyncReader
@@ -243,7 +243,7 @@ def test_control_lines_that_are_wrong(line: str, said: str) -> None:
     from rom_host import chip_of
 
     from flash_emulator.bootrom import Line, Speed
-    from mcu_updater.cli.device_control import Control
+    from mcu_updater.cli.emulators.device_control import Control
 
     answer = Control(Line(chip_of(), Speed())).obey(line)
     assert answer.startswith("error: ")

@@ -14,7 +14,7 @@ from command_line import run
 from emulated_chip import image
 from served_chip import serving, shim
 
-from mcu_updater.errors import PortError
+from mcu_updater.core.errors import PortError
 from mcu_updater.host.rom_line import open_rom_line
 
 pytestmark = pytest.mark.filterwarnings("ignore:set:DeprecationWarning")  # pyserial's threads

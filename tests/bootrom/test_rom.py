@@ -17,7 +17,7 @@ from flash_emulator import (
 )
 from flash_emulator.an3155 import ACK, CRC_INITIAL, Bulk, Command, crc32
 from flash_emulator.bootrom import Chip, Fault, RomOptions, State, model_of, numbers
-from flash_emulator.part_file import package_toml
+from flash_emulator.parts.part_file import package_toml
 from mcu_updater.stm32 import an3155 as host
 from mcu_updater.stm32.an3155 import Accepted, Refused
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from centers import COMPONENT, DEVICE, PACKAGES, PRODUCT, T0, center, file_of, plan, product
 
-from mcu_updater.center.access import DeviceCenter, device_of, open_state
-from mcu_updater.center.lifecycle import ACTIONS, Action, PlanState
-from mcu_updater.center.model import (
+from mcu_updater.cloud.center.access import DeviceCenter, device_of, open_state
+from mcu_updater.cloud.center.lifecycle import ACTIONS, Action, PlanState
+from mcu_updater.cloud.center.model import (
     ComponentType,
     Device,
     Mode,
@@ -21,15 +21,15 @@ from mcu_updater.center.model import (
     UpgradePlan,
     VersionPackage,
 )
-from mcu_updater.center.monitoring import STAGES, DeviceState, device_state, monitor
-from mcu_updater.center.owner import DeviceAction, act_on_device, act_on_plan
-from mcu_updater.center.reading import BadCenterFile, CenterFile
-from mcu_updater.center.rules import LWM2M_LIMIT_S, Why
-from mcu_updater.center.store import Ended, Ending, Store
-from mcu_updater.errors import PortError, UsageError
-from mcu_updater.quectel.center import ComponentState as C
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.cloud.center.monitoring import STAGES, DeviceState, device_state, monitor
+from mcu_updater.cloud.center.owner import DeviceAction, act_on_device, act_on_plan
+from mcu_updater.cloud.center.reading import BadCenterFile, CenterFile
+from mcu_updater.cloud.center.rules import LWM2M_LIMIT_S, Why
+from mcu_updater.cloud.center.store import Ended, Ending, Store
+from mcu_updater.cloud.single_device import ComponentState as C
+from mcu_updater.core.errors import PortError, UsageError
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import ModuleOptions
 
 OLD, NEW = {COMPONENT: "1.0"}, {COMPONENT: "2.0"}
 HOUR_S = 3600.0

@@ -12,22 +12,22 @@ from pathlib import Path
 import pytest
 from centers import EXAMPLE
 
-from mcu_updater.admission import Judgement
-from mcu_updater.center import fleet, trouble
-from mcu_updater.center.access import device_of, open_state
-from mcu_updater.center.condition import Condition, Conditions
-from mcu_updater.center.fleet import begin_s, replay, run_fleet, with_devices
-from mcu_updater.center.lifecycle import PlanState
-from mcu_updater.center.member import Member
-from mcu_updater.center.model import Mode, Strategy
-from mcu_updater.center.monitoring import DeviceState, monitor
-from mcu_updater.center.reading import CenterFile, read_center
-from mcu_updater.center.store import Ended, Ending, Store
-from mcu_updater.center.trouble import KINDS, Terms, draw
-from mcu_updater.errors import PortError, UsageError
-from mcu_updater.quectel.center import ComponentState as C
+from mcu_updater.cloud.center.access import device_of, open_state
+from mcu_updater.cloud.center.lifecycle import PlanState
+from mcu_updater.cloud.center.model import Mode, Strategy
+from mcu_updater.cloud.center.monitoring import DeviceState, monitor
+from mcu_updater.cloud.center.reading import CenterFile, read_center
+from mcu_updater.cloud.center.store import Ended, Ending, Store
+from mcu_updater.cloud.single_device import ComponentState as C
+from mcu_updater.core.admission import Judgement
+from mcu_updater.core.errors import PortError, UsageError
+from mcu_updater.fleet import fleet, trouble
+from mcu_updater.fleet.condition import Condition, Conditions
+from mcu_updater.fleet.fleet import begin_s, replay, run_fleet, with_devices
+from mcu_updater.fleet.member import Member
+from mcu_updater.fleet.trouble import KINDS, Terms, draw
 from mcu_updater.quectel.checks import Checks
-from mcu_updater.quectel.faults import NO_FAULTS
+from mcu_updater.quectel.emulated.faults import NO_FAULTS
 
 ROUGH = Terms(seed=7, cuts=2, faults=2, bad_trials=0.1)
 

@@ -10,9 +10,9 @@ from centers import EXAMPLE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcu_updater.center import reading
-from mcu_updater.center.reading import BadCenterFile, read_center
 from mcu_updater.cli import exits
+from mcu_updater.cloud.center import reading
+from mcu_updater.cloud.center.reading import BadCenterFile, read_center
 
 GOOD = """
 [[products]]

@@ -10,9 +10,9 @@ from centers import COMPONENT, DEVICE, PRODUCT, T0, center, package, plan, produ
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_updater.center.lifecycle import PlanState
-from mcu_updater.center.model import Mode, Protocol, Strategy, Upgrade
-from mcu_updater.center.rules import (
+from mcu_updater.cloud.center.lifecycle import PlanState
+from mcu_updater.cloud.center.model import Mode, Protocol, Strategy, Upgrade
+from mcu_updater.cloud.center.rules import (
     HURDLES,
     LWM2M_LIMIT_S,
     Entry,
@@ -22,8 +22,8 @@ from mcu_updater.center.rules import (
     judge,
     why_close,
 )
-from mcu_updater.quectel.center import ComponentState as C
-from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import ComponentState as C
+from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
 
 KEY = ("plan", COMPONENT)
 OFFERED = None

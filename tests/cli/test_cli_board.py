@@ -8,10 +8,10 @@ from command_line import LAST_OPERATION, NEW, OLD, in_trial, run, runs, status, 
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss
 from mcu_updater.board import Board, load_board, save_board
-from mcu_updater.board.layout import factory_image
-from mcu_updater.boot import ATTEMPTS
-from mcu_updater.cli import look
-from mcu_updater.quectel.center import Package, Plan
+from mcu_updater.cli.device import look
+from mcu_updater.cloud.single_device import Package, Plan
+from mcu_updater.core.boot import ATTEMPTS
+from mcu_updater.flash_map.layouts import factory_image
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import pytest
 from command_line import FIXTURES, run
 from elves import elf
 
-from mcu_updater.cli import stm32
-from mcu_updater.errors import PortError
-from mcu_updater.image import Allow
+from mcu_updater.cli.flasher import stm32
+from mcu_updater.core.errors import PortError
+from mcu_updater.core.image import Allow
 
 HOSTILE = FIXTURES / "hostile"
 DECISIONS: dict[str, dict[str, Any]] = tomllib.loads((HOSTILE / "decisions.toml").read_text())

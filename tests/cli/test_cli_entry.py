@@ -20,7 +20,7 @@ HEAVY = (
     "cryptography",
     "elftools",
     "mcu_updater.board",
-    "flash_emulator.device",
+    "flash_emulator.device.flash",
 )
 BEHIND_THE_LAST_WORD = """
 import os, signal, sys

@@ -10,7 +10,7 @@ from command_line import NEW, OLD, run, runs, status, update
 
 from flash_emulator import EmulatedFlash
 from mcu_updater.cli import exits
-from mcu_updater.quectel.pipe import ModulePipe
+from mcu_updater.quectel.emulated.pipe import ModulePipe
 
 
 @pytest.fixture
@@ -266,7 +266,7 @@ def test_interrupt_outside_a_session(board: Path, monkeypatch: pytest.MonkeyPatc
     def load(_: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mcu_updater.cli.main.load_board", load)
+    monkeypatch.setattr("mcu_updater.cli.device.main.load_board", load)
     assert run("board", "status", board).exit_code == 130
 
 

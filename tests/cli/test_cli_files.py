@@ -123,7 +123,7 @@ def test_two_updates_at_once_lose_nothing(tmp_path: Path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("at", ["click", "mcu_updater.cli.exits", "mcu_updater.cli.image"])
+@pytest.mark.parametrize("at", ["click", "mcu_updater.cli.exits", "mcu_updater.cli.images.image"])
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_signal_during_imports(number: signal.Signals, at: str, as_json: bool):
     words = ["image", "inspect", str(OLD), *(["--json"] if as_json else [])]

@@ -9,10 +9,10 @@ import click
 import pytest
 from command_line import NEW, run
 
+from mcu_updater.cli.device.watch import FIRST_PAUSE_S, LONGEST_PAUSE_S, Pause
+from mcu_updater.cli.device.watchlog import JsonLog, TextLog
 from mcu_updater.cli.entry import cli
-from mcu_updater.cli.watch import FIRST_PAUSE_S, LONGEST_PAUSE_S, Pause
-from mcu_updater.cli.watchlog import JsonLog, TextLog
-from mcu_updater.events import Decided, ModuleSaid, Problem, Progress, Work
+from mcu_updater.core.events import Decided, ModuleSaid, Problem, Progress, Work
 
 IMAGE = NEW["bin"]
 

@@ -17,7 +17,7 @@ from command_line import NEW, OLD, run, status
 from served_chip import serving
 from thorough import one_in
 
-from flash_emulator.part import other_size_names, part_names
+from flash_emulator.parts.part import other_size_names, part_names
 from mcu_updater.cli.entry import cli
 from mcu_updater.cli.names import PART, NameChoice, PartName, component_names
 

@@ -21,8 +21,8 @@ from command_line import (
     update,
 )
 
-from mcu_updater import events
 from mcu_updater.board import Board
+from mcu_updater.core import events
 from mcu_updater.report.schema import event_name
 
 EVENTS = {event_name(event.__name__): event for event in get_args(events.Event)}

@@ -13,12 +13,12 @@ from command_line import FIXTURES, run
 from every_command import commands
 
 import mcu_updater
-from mcu_updater import errors
 from mcu_updater.cli import exits
 from mcu_updater.cli.leaf import note
 from mcu_updater.cli.switches import _OF_A_TARGET, _WITH_COMMAND, _WITH_OPTION, told
+from mcu_updater.core import errors
+from mcu_updater.core.errors import Remedy, UpdaterError, UsageError
 from mcu_updater.core.mcu import NotAtRest, NothingBoots
-from mcu_updater.errors import Remedy, UpdaterError, UsageError
 
 PACKAGE = Path(mcu_updater.__file__).parent
 RIM = ("cli/", "start.py", "__main__.py")  # what a shell runs, and what it runs first

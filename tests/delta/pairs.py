@@ -6,9 +6,9 @@ from pathlib import Path
 
 from released import pybricks_firmware
 
-from mcu_updater.delta import Algorithm, Filter
-from mcu_updater.delta.make import Made, make_delta
-from mcu_updater.delta.makers import available
+from mcu_updater.core.delta import Algorithm, Filter
+from mcu_updater.files.delta.make import Made, make_delta
+from mcu_updater.files.delta.makers import available
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 PROFILES = tuple(Algorithm)

@@ -13,9 +13,9 @@ from pairs import PROFILES, fixture_delta, fixtures
 
 from flash_emulator import load_part
 from mcu_updater.board import Board
-from mcu_updater.delta import Algorithm, DeltaRejected, apply_delta
-from mcu_updater.quectel.center import Package, Plan
-from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.cloud.single_device import Package, Plan
+from mcu_updater.core.delta import Algorithm, DeltaRejected, apply_delta
+from mcu_updater.quectel.emulated.options import ModuleOptions
 
 DAMAGES = int(os.environ.get("MCU_UPDATER_DAMAGES", "300"))
 LONGEST_S = 5.0

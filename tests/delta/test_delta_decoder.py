@@ -6,9 +6,9 @@ import random
 import pytest
 from pairs import PROFILES, edited, fixture_delta, fixtures
 
-from mcu_updater.delta import Algorithm, BaseMismatch, DeltaDecoder, DeltaRejected, Limits
-from mcu_updater.delta.make import make_delta
-from mcu_updater.delta.makers import available
+from mcu_updater.core.delta import Algorithm, BaseMismatch, DeltaDecoder, DeltaRejected, Limits
+from mcu_updater.files.delta.make import make_delta
+from mcu_updater.files.delta.makers import available
 
 # Measured on our own firmware with both versions named in at most 5 characters; what FORMAT.md
 # and docs/how-to/delta.md say.

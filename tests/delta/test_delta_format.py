@@ -10,7 +10,7 @@ import zlib
 import pytest
 from pairs import fixture_delta, fixtures
 
-from mcu_updater.delta import Algorithm, DeltaDecoder, Filter
+from mcu_updater.core.delta import Algorithm, DeltaDecoder, Filter
 
 
 def bits_of(data: bytes) -> str:

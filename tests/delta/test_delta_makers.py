@@ -10,7 +10,7 @@ import pytest
 from judges import need
 from pairs import PROFILES, edited, fixtures, released
 
-from mcu_updater.delta import (
+from mcu_updater.core.delta import (
     Algorithm,
     DeltaRejected,
     Filter,
@@ -21,10 +21,10 @@ from mcu_updater.delta import (
     apply_delta,
     parse_header,
 )
-from mcu_updater.delta.make import make_delta
-from mcu_updater.delta.makers import NAMES, available, pack_covers
-from mcu_updater.delta.packing import pack_heatshrink
-from mcu_updater.errors import UsageError
+from mcu_updater.core.errors import UsageError
+from mcu_updater.files.delta.make import make_delta
+from mcu_updater.files.delta.makers import NAMES, available, pack_covers
+from mcu_updater.files.delta.packing import pack_heatshrink
 
 HEADER = Header(
     algorithm=Algorithm.HEATSHRINK,

@@ -8,12 +8,12 @@ import pytest
 from pairs import PROFILES, edited, fixture_delta, fixtures
 from worlds import TinyFlash
 
-from mcu_updater.delta import Algorithm, DeltaRejected, Filter
-from mcu_updater.delta.make import make_delta
-from mcu_updater.delta.makers import available
-from mcu_updater.delta.receiver import DeltaImage, DeltaTerms
-from mcu_updater.errors import VerificationFailed
-from mcu_updater.slot import Window
+from mcu_updater.core.delta import Algorithm, DeltaRejected, Filter
+from mcu_updater.core.delta.receiver import DeltaImage, DeltaTerms
+from mcu_updater.core.errors import VerificationFailed
+from mcu_updater.core.slot import Window
+from mcu_updater.files.delta.make import make_delta
+from mcu_updater.files.delta.makers import available
 
 BASE = 0x1000
 ROOM = 16 << 10

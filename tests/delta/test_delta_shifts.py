@@ -5,10 +5,10 @@ import struct
 
 import pytest
 
-from mcu_updater.delta import Algorithm, Filter, apply_delta
-from mcu_updater.delta.make import make_delta
-from mcu_updater.delta.sequential import SequentialDecoder, pack_number
-from mcu_updater.delta.shifts import Shifts
+from mcu_updater.core.delta import Algorithm, Filter, apply_delta
+from mcu_updater.core.delta.sequential import SequentialDecoder, pack_number
+from mcu_updater.core.delta.shifts import Shifts
+from mcu_updater.files.delta.make import make_delta
 
 BASE = 0x0800_8000
 

@@ -15,20 +15,20 @@ from pairs import PROFILES, fixtures
 
 from flash_emulator import CutAt, Outcome, PowerLoss, Trace, load_part
 from mcu_updater.board import Board
-from mcu_updater.board.strategies import default_strategy
-from mcu_updater.delta import Algorithm, BaseMismatch, DeltaRejected, Filter, parse_header
-from mcu_updater.delta.make import make_delta
-from mcu_updater.delta.makers import available
-from mcu_updater.errors import ImageRejected, Remedy
-from mcu_updater.events import Problem
-from mcu_updater.image import open_decoder, sniff
-from mcu_updater.journal import Phase, Reason
+from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.core.delta import Algorithm, BaseMismatch, DeltaRejected, Filter, parse_header
+from mcu_updater.core.errors import ImageRejected, Remedy
+from mcu_updater.core.events import Problem
+from mcu_updater.core.image import open_decoder, sniff
+from mcu_updater.core.journal import Phase, Reason
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core.updater import Outcome as Ended
+from mcu_updater.core.updater import Policy
+from mcu_updater.files.delta.make import make_delta
+from mcu_updater.files.delta.makers import available
+from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.powerloss.questions.thrift import slots_of
-from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
-from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.strategy import Strategy
-from mcu_updater.updater import Outcome as Ended
-from mcu_updater.updater import Policy
+from mcu_updater.quectel.emulated.options import ModuleOptions
 
 PART = worlds.PART
 FULL_RETRIES = 5

@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracles import ORACLES, oracle
 
-from mcu_updater.errors import ImageRejected, PortError, UsageError
+from mcu_updater.core.errors import ImageRejected, PortError, UsageError
+from mcu_updater.core.image import Allow, Extent, ImageFormat
 from mcu_updater.files import MemoryImage, Segment, read_image
 from mcu_updater.files.elf import read_elf
 from mcu_updater.files.facts import difference, identities, vectors
 from mcu_updater.files.segments import assemble
 from mcu_updater.files.writing import WRITABLE, write_image
-from mcu_updater.image import Allow, Extent, ImageFormat
 
 SUFFIX = {
     ImageFormat.BIN: ".bin",

@@ -22,7 +22,7 @@ from flash_emulator import (
     load_part,
     part_names,
 )
-from flash_emulator.pages import RawUnit
+from flash_emulator.array.pages import RawUnit
 
 SECTORS, SECTOR = 4, 1024
 

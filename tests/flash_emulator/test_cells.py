@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flash_emulator.cells import Cells
-from flash_emulator.ecc import Verdict, code_for
-from flash_emulator.pages import Mark, RawUnit
+from flash_emulator.array.cells import Cells
+from flash_emulator.array.ecc import Verdict, code_for
+from flash_emulator.array.pages import Mark, RawUnit
 
 CODE = code_for(64, 8)
 ONES = (1 << 72) - 1

@@ -18,6 +18,7 @@ from forgeries import lines_of, write
 from flash_emulator import Outcome, Reading
 from flash_emulator.certificate_check import NotConfirmed, confirm
 from flash_emulator.certificate_check.__main__ import main
+from flash_emulator.device.trace import Operation
 from flash_emulator.explore import (
     Limits,
     Options,
@@ -31,7 +32,6 @@ from flash_emulator.explore import (
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.looks import Look
 from flash_emulator.explore.successors import Successor, Successors
-from flash_emulator.trace import Operation
 
 TOYS = ["copy", "matching", "two copies", "waiting", "telling"]
 ALL = Options(limits=Limits(violations=None))

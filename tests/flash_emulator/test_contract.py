@@ -25,8 +25,8 @@ from flash_emulator import (
     load_part,
     part_names,
 )
-from flash_emulator.pages import Mark, RawUnit
-from flash_emulator.part import Aliasing, Overwrite
+from flash_emulator.array.pages import Mark, RawUnit
+from flash_emulator.parts.part import Aliasing, Overwrite
 
 pytest_plugins = ["pytester"]
 

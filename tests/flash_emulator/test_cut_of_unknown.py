@@ -7,7 +7,7 @@ from tiny_silicon import BASE, SECTOR, UNIT, units
 from tiny_silicon import flash as tiny_flash
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss
-from flash_emulator.cells import Cells
+from flash_emulator.array.cells import Cells
 
 UNITS = SECTOR // UNIT
 

@@ -15,8 +15,8 @@ from flash_emulator import (
     UnreadableUnit,
     load_part,
 )
-from flash_emulator.pages import Mark, RawUnit
-from flash_emulator.part import Aliasing
+from flash_emulator.array.pages import Mark, RawUnit
+from flash_emulator.parts.part import Aliasing
 
 BLANK = b"\xff" * UNIT
 

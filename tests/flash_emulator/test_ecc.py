@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flash_emulator.ecc import Code, Verdict, code_for
+from flash_emulator.array.ecc import Code, Verdict, code_for
 
 SIZES = [(64, 8), (128, 9), (256, 10)]
 CODES = pytest.mark.parametrize(

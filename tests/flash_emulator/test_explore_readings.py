@@ -13,6 +13,7 @@ import pytest
 from tiny_silicon import BASE, SECTOR, part
 
 from flash_emulator import EmulatedFlash, Outcome, Reading
+from flash_emulator.array.pages import RawUnit
 from flash_emulator.certificate_check import confirm
 from flash_emulator.explore import (
     FunctionSubject,
@@ -30,7 +31,6 @@ from flash_emulator.explore import (
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.states import Expansion, state_key
-from flash_emulator.pages import RawUnit
 
 UNIT = 2
 EACH = (Reading.STABLE, Reading.FLIPPED)

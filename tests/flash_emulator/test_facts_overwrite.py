@@ -31,8 +31,8 @@ from flash_emulator import (
     SteadySupply,
     UnreadableUnit,
 )
-from flash_emulator.pages import RawUnit
-from flash_emulator.part import Overwrite
+from flash_emulator.array.pages import RawUnit
+from flash_emulator.parts.part import Overwrite
 
 only_zero = of_class("l4", "u5")
 

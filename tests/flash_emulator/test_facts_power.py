@@ -40,9 +40,9 @@ from flash_emulator import (
     Trace,
     WriteProtected,
 )
-from flash_emulator.ecc import Verdict
-from flash_emulator.pages import Mark, RawUnit
-from flash_emulator.part import Overwrite
+from flash_emulator.array.ecc import Verdict
+from flash_emulator.array.pages import Mark, RawUnit
+from flash_emulator.parts.part import Overwrite
 
 SEEDS = range(16)
 TOUCHED = [Outcome.TORN, Outcome.METASTABLE, Outcome.BLANK, Outcome.WEAK]

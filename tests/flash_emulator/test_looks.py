@@ -17,11 +17,11 @@ from tiny_silicon import BASE, SECTOR, UNIT, part, units
 
 import flash_emulator
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, UnknownContent
+from flash_emulator.device.sensing import Reading
+from flash_emulator.device.trace import Operation
 from flash_emulator.errors import OutsideKey
-from flash_emulator.part import OptionField, OptionModel, OptionRole, Overwrite
+from flash_emulator.parts.part import OptionField, OptionModel, OptionRole, Overwrite
 from flash_emulator.power import Decay
-from flash_emulator.sensing import Reading
-from flash_emulator.trace import Operation
 
 OPTIONS = OptionModel(
     "erase_then_program", "option_load", {"BFB2": OptionField(OptionRole.BOOT_BANK, 1, 0, 1)}

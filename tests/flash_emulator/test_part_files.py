@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flash_emulator.part import Numbering, PartError, load_part_file, parse_part
+from flash_emulator.parts.part import Numbering, PartError, load_part_file, parse_part
 
 MINE = """
 name = "MINE"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from flash_emulator import traits
-from flash_emulator.part import load_part, parse_part, part_names
-from flash_emulator.part_file import package_toml
-from flash_emulator.part_tables import Table
+from flash_emulator.parts import traits
+from flash_emulator.parts.part import load_part, parse_part, part_names
+from flash_emulator.parts.part_file import package_toml
+from flash_emulator.parts.part_tables import Table
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "part-files.md"
 EVERYWHERE = "In every table"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flash_emulator.part import PartError, load_part, other_size_names, part_names
-from flash_emulator.part_lookup import SIZES_KIB, parse_marking
+from flash_emulator.parts.part import PartError, load_part, other_size_names, part_names
+from flash_emulator.parts.part_lookup import SIZES_KIB, parse_marking
 
 NAMES = [*part_names(), *other_size_names()]
 

@@ -12,18 +12,19 @@ import pytest
 from evidence_toys import DONE, certified, world
 from tiny_silicon import BASE, SECTOR, UNIT, flash, part
 
-from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, Reading, cuts, load_part
-from flash_emulator.cells import Cells
+from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, Reading, load_part
+from flash_emulator.array import cuts
+from flash_emulator.array.cells import Cells
+from flash_emulator.array.ecc import Code, Decoded, Verdict
+from flash_emulator.array.pages import RawUnit
 from flash_emulator.certificate_check import NotConfirmed, confirm
 from flash_emulator.certificate_check.boots import Reads, powered
 from flash_emulator.certificate_check.plain_cells import Mismatch
 from flash_emulator.certificate_check.plain_replay import Shadow
-from flash_emulator.ecc import Code, Decoded, Verdict
 from flash_emulator.errors import ProgramError, UnreadableUnit
 from flash_emulator.explore import FunctionSubject, Nothing, Options, Search
 from flash_emulator.explore.certificate import CertificateWriter
-from flash_emulator.pages import RawUnit
-from flash_emulator.traits import Overwrite
+from flash_emulator.parts.traits import Overwrite
 
 RULES = {
     "L4": part(),

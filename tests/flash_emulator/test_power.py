@@ -14,10 +14,10 @@ from flash_emulator import (
     SteadySupply,
     UnreadableUnit,
 )
-from flash_emulator.cells import Cells
-from flash_emulator.ecc import Verdict
-from flash_emulator.pages import RawUnit
-from flash_emulator.part import Overwrite
+from flash_emulator.array.cells import Cells
+from flash_emulator.array.ecc import Verdict
+from flash_emulator.array.pages import RawUnit
+from flash_emulator.parts.part import Overwrite
 
 BLANK = ERASED
 ONES = (1 << 72) - 1

@@ -24,7 +24,7 @@ from flash_emulator import (
     load_part,
     part_names,
 )
-from flash_emulator.pages import RawUnit
+from flash_emulator.array.pages import RawUnit
 
 EVERY_PART = pytest.mark.parametrize("name", part_names())
 

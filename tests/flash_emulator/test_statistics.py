@@ -17,10 +17,10 @@ import pytest
 from tiny_silicon import BASE, SECTOR, cut, flash, held, state, units
 
 from flash_emulator import Outcome
-from flash_emulator.cells import Cells
-from flash_emulator.cuts import chance, cut_erase, cut_program, pick, some
-from flash_emulator.ecc import Code, code_for
-from flash_emulator.pages import Mark, RawUnit
+from flash_emulator.array.cells import Cells
+from flash_emulator.array.cuts import chance, cut_erase, cut_program, pick, some
+from flash_emulator.array.ecc import Code, code_for
+from flash_emulator.array.pages import Mark, RawUnit
 
 SIGMAS = 4.5
 ECC = pytest.mark.parametrize("ecc", [True, False])

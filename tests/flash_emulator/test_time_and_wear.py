@@ -17,7 +17,7 @@ from flash_emulator import (
     load_part,
     part_names,
 )
-from flash_emulator.part import Endurance, Mode, Part, Span, Timing
+from flash_emulator.parts.part import Endurance, Mode, Part, Span, Timing
 
 TIMES = Timing(
     program_unit=Span(50, 90.5),

@@ -17,14 +17,14 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["mcu_updater.quectel"]):
-    from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
+    from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
     from mcu_updater.quectel.client import AtClient
-    from mcu_updater.quectel.module import EmulatedModule
-    from mcu_updater.quectel.options import ModuleOptions
+    from mcu_updater.quectel.emulated.module import EmulatedModule
+    from mcu_updater.quectel.emulated.options import ModuleOptions
 
 from flash_emulator import VirtualClock
-from mcu_updater.errors import UpdaterError
-from mcu_updater.quectel.transcript import Said, Side, parse_transcript
+from mcu_updater.core.errors import UpdaterError
+from mcu_updater.quectel.emulated.transcript import Said, Side, parse_transcript
 
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "at"
 

@@ -20,11 +20,8 @@ from itertools import pairwise
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from mcu_updater.errors import ImageRejected, UntrustedImage
-from mcu_updater.files.elf import read_elf
-from mcu_updater.files.segments import MemoryImage, assemble
-from mcu_updater.files.writing import write_image
-from mcu_updater.image import (
+from mcu_updater.core.errors import ImageRejected, UntrustedImage
+from mcu_updater.core.image import (
     Allow,
     Allowed,
     Decoder,
@@ -34,10 +31,13 @@ from mcu_updater.image import (
     restore,
     sniff_size,
 )
-from mcu_updater.package import PackageDecoder, Wanted, manifest, open_any
-from mcu_updater.seal import Seal, Version
-from mcu_updater.trust import Place, Trust, load_key
-from mcu_updater.trust.tlv import INFO, UNPROTECTED_MAGIC, Kind, read_claims
+from mcu_updater.core.image_version import Seal, Version
+from mcu_updater.core.package import PackageDecoder, Wanted, manifest, open_any
+from mcu_updater.core.trust import Place, Trust, load_key
+from mcu_updater.core.trust.tlv import INFO, UNPROTECTED_MAGIC, Kind, read_claims
+from mcu_updater.files.elf import read_elf
+from mcu_updater.files.segments import MemoryImage, assemble
+from mcu_updater.files.writing import write_image
 
 BASE = 0x0800_8000
 ROOM = 1 << 20

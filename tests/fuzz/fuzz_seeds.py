@@ -10,8 +10,8 @@ import archives
 import elves
 import signing
 
-from mcu_updater.package import Kind, Source, build
-from mcu_updater.trust.container import parse_header
+from mcu_updater.core.trust.container import parse_header
+from mcu_updater.files.package_build import Kind, Source, build
 
 HOSTILE = Path(__file__).parents[2] / "fixtures" / "hostile"
 LARGEST = 4096  # bytes; a few hostile files are larger, and say nothing more

@@ -15,7 +15,12 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(
-    include=["mcu_updater.image", "mcu_updater.files", "mcu_updater.package", "mcu_updater.trust"]
+    include=[
+        "mcu_updater.core.image",
+        "mcu_updater.files",
+        "mcu_updater.core.package",
+        "mcu_updater.core.trust",
+    ]
 ):
     from fuzz_images import TARGETS
 

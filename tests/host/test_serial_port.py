@@ -16,7 +16,7 @@ import pytest
 import serial
 import serial.rfc2217
 
-from mcu_updater.errors import PortError
+from mcu_updater.core.errors import PortError
 from mcu_updater.host import serial_port
 from mcu_updater.host.serial_port import open_port, runs_modem_manager
 from mcu_updater.host.stop import Stop, StoppablePort, StopRequested

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import strategies as st
 
-from mcu_updater.errors import ImageRejected
-from mcu_updater.image import Decoder, Extent, restore
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import Decoder, Extent, restore
 
 STATE_LIMIT = 600
 

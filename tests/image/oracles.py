@@ -13,10 +13,10 @@ import bincopy
 import intelhex
 from judges import JUDGES, need
 
-from mcu_updater.errors import ImageRejected
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import SrecDecoder
+from mcu_updater.core.image.allow import Allow
 from mcu_updater.files.segments import assemble
-from mcu_updater.image import SrecDecoder
-from mcu_updater.image.allow import Allow
 
 Segments = dict[int, bytes]
 

@@ -7,8 +7,8 @@ from decoding import STATE_LIMIT, bytewise, cut, decode, decode_in_parts, merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_updater.errors import ImageRejected
-from mcu_updater.image import BinaryDecoder, Extent, HexDecoder, restore
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import BinaryDecoder, Extent, HexDecoder, restore
 
 BASE = 0x0800_4000
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from oracles import ORACLES, oracle
 
-from mcu_updater.errors import ImageRejected
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import Allow
 from mcu_updater.files import read_image
-from mcu_updater.image import Allow
 
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "hostile"
 DECISIONS: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "decisions.toml").read_text())

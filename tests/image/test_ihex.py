@@ -11,8 +11,8 @@ from decoding import (
     text,
 )
 
-from mcu_updater.errors import ImageRejected
-from mcu_updater.image import Extent, HexDecoder
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import Extent, HexDecoder
 
 BASE = hex_line(4, 0, b"\x08\x00")
 DATA = hex_line(0, 0x4000, b"abcd")

@@ -14,11 +14,11 @@ import pytest
 from command_line import run
 from decoding import hex_line, srec_line, text
 
-from mcu_updater.cli import stm32
-from mcu_updater.errors import ImageRejected, PortError
-from mcu_updater.image import ImageFormat, identify, open_decoder
-from mcu_updater.image.formats import TEXTS
-from mcu_updater.package import Wanted, open_any
+from mcu_updater.cli.flasher import stm32
+from mcu_updater.core.errors import ImageRejected, PortError
+from mcu_updater.core.image import ImageFormat, identify, open_decoder
+from mcu_updater.core.image.formats import TEXTS
+from mcu_updater.core.package import Wanted, open_any
 
 DATA = bytes.fromhex("0080012001010008") + bytes(range(8))
 HEADER = srec_line("0", 0, b"a")

@@ -17,8 +17,8 @@ from decoding import cut, decode_in_parts, layouts, merged, places
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcu_updater.errors import ImageRejected
-from mcu_updater.image import Decoder, HexDecoder, SrecDecoder
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import Decoder, HexDecoder, SrecDecoder
 
 BASE = 0x0800_4000
 IMAGE = bytes(i * 7 & 0xFF for i in range(70_000))  # crosses a 64 KiB border

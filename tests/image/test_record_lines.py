@@ -11,8 +11,8 @@ from decoding import bytewise, cut, decode, decode_in_parts, places, text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_updater.errors import ImageRejected
-from mcu_updater.image import Extent, HexDecoder, SrecDecoder
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import Extent, HexDecoder, SrecDecoder
 
 
 class Sample(NamedTuple):

@@ -9,8 +9,8 @@ from decoding import hex_line, srec_line, text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcu_updater.errors import ImageRejected
-from mcu_updater.image import (
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import (
     PACKAGES,
     SNIFF_SIZE,
     Allow,

@@ -13,7 +13,7 @@ from decoding import (
     text,
 )
 
-from mcu_updater.image import Allow, Extent, SrecDecoder
+from mcu_updater.core.image import Allow, Extent, SrecDecoder
 
 HEADER = srec_line("0", 0, b"name")
 DATA = srec_line("3", 0x0800_4000, b"abcd")

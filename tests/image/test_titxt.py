@@ -19,7 +19,7 @@ from decoding import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcu_updater.image import Extent, TiTxtDecoder
+from mcu_updater.core.image import Extent, TiTxtDecoder
 
 LINE = "00 01 02 03 04 05 06 07 08 09 0a 0B 0C 0D 0E 0F"
 SIXTEEN = bytes(range(16))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_updater.errors import ImageRejected
-from mcu_updater.image import check_vector_table
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import check_vector_table
 
 START = 0x0800_4000
 SIZE = 0x3_C000

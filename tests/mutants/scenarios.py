@@ -11,8 +11,9 @@ from typing import Any
 from flash_emulator import EmulatedFlash, load_part
 from flash_emulator.explore import Film, Limits, Options, Path, Report, Search, replay
 from mcu_updater.board import Trial
-from mcu_updater.board.layout import layout_of
-from mcu_updater.board.strategies import default_strategy
+from mcu_updater.core.slot import CopyLayout
+from mcu_updater.flash_map.layouts import layout_of
+from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.powerloss.images import Format, as_file, filler
 from mcu_updater.powerloss.scenario import (
     Beginning,
@@ -21,7 +22,6 @@ from mcu_updater.powerloss.scenario import (
     Way,
 )
 from mcu_updater.powerloss.subject import BoardSubject
-from mcu_updater.slot import CopyLayout
 
 L4, F1, H7 = "STM32L476xG", "STM32F103x8", "STM32H743xI"
 VERSIONS = ("1.0.0", "2.0.0", "3.0.0")

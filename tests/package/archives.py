@@ -12,9 +12,9 @@ from itertools import pairwise
 
 import pytest
 
-from mcu_updater.errors import ImageRejected
-from mcu_updater.image import Extent, sniff_size
-from mcu_updater.package import PackageDecoder, Wanted, open_any
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import Extent, sniff_size
+from mcu_updater.core.package import PackageDecoder, Wanted, open_any
 
 BASE = 0x0800_8000
 

@@ -15,9 +15,9 @@ from archives import ANYONE, MAKERS, gzipped, image, opened, read, refusal, tarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcu_updater.errors import ImageRejected
-from mcu_updater.image import sniff_size
-from mcu_updater.package import PackageDecoder, open_any
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image import sniff_size
+from mcu_updater.core.package import PackageDecoder, open_any
 
 EVERY_KIND = pytest.mark.parametrize("kind", MAKERS)
 IMAGE = image(5000)

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 
 from flash_emulator import load_part
 from mcu_updater.board import Board
-from mcu_updater.errors import ImageRejected
-from mcu_updater.image.names import UNREADABLE
-from mcu_updater.package import Entry, File, Kind, PackageDecoder, Source, Wanted, build
-from mcu_updater.package.manifest import NAME, parse, render
-from mcu_updater.quectel.center import Package, Plan
-from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.updater import Outcome
+from mcu_updater.cloud.single_device import Package, Plan
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image.names import UNREADABLE
+from mcu_updater.core.package import Entry, File, PackageDecoder, Wanted
+from mcu_updater.core.package.manifest import NAME, parse, render
+from mcu_updater.core.updater import Outcome
+from mcu_updater.files.package_build import Kind, Source, build
+from mcu_updater.quectel.emulated.options import ModuleOptions
 
 IMAGE = image(20_000)
 OTHER = image(3000, 13)

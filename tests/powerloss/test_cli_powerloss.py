@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from flash_emulator import Outcome, Reading
 from flash_emulator.certificate_check import Verdict
-from mcu_updater.cli import powerloss_path
 from mcu_updater.cli.entry import cli
+from mcu_updater.cli.powerloss import powerloss_path
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.scenario import Scenario
 

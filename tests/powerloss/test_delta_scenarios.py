@@ -6,10 +6,10 @@ import pytest
 
 from flash_emulator.explore import Limits, Options, Violation
 from mcu_updater.board import Board
-from mcu_updater.delta import apply_delta, parse_header
-from mcu_updater.errors import ImageRejected, UsageError
-from mcu_updater.events import Booted, JournalWritten, Resumed
-from mcu_updater.intake import Intake
+from mcu_updater.core.delta import apply_delta, parse_header
+from mcu_updater.core.download import Intake
+from mcu_updater.core.errors import ImageRejected, UsageError
+from mcu_updater.core.events import Booted, JournalWritten, Resumed
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import filled, scenario, with_file
 from mcu_updater.powerloss.questions.thrift import Thrift, slots_of, spans_of

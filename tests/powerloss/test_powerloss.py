@@ -15,10 +15,12 @@ from flash_emulator import Outcome, load_part
 from flash_emulator.explore import Limits, Options, Path, Report
 from flash_emulator.explore.campaign import Result, Verdict
 from mcu_updater.board import Board
-from mcu_updater.board.strategies import default_strategy
-from mcu_updater.errors import UsageError
-from mcu_updater.events import Event, JournalWritten
-from mcu_updater.journal import Phase
+from mcu_updater.core.errors import UsageError
+from mcu_updater.core.events import Event, JournalWritten
+from mcu_updater.core.journal import Phase
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core.updater import Updater
+from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import (
     SCENARIOS,
@@ -34,8 +36,6 @@ from mcu_updater.powerloss.questions.running import Running
 from mcu_updater.powerloss.questions.truth import Truth
 from mcu_updater.powerloss.scenario import Way
 from mcu_updater.powerloss.subject import BoardSubject
-from mcu_updater.strategy import Strategy
-from mcu_updater.updater import Updater
 
 SIGNED = 300  # bytes of an image with its header and signature
 SMALL = 700  # bytes of an image: less than a sector of any part

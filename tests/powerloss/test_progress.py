@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from flash_emulator.explore import Progress
-from mcu_updater.cli import powerloss_progress
-from mcu_updater.cli.powerloss_progress import ProgressLine, fitting
+from mcu_updater.cli.powerloss import powerloss_progress
+from mcu_updater.cli.powerloss.powerloss_progress import ProgressLine, fitting
 
 NOW = Progress(3, 48, 120, 1234, 5000, 2, 12.3, 4.0, 987_654)
 

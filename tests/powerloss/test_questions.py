@@ -9,9 +9,10 @@ import pytest
 from flash_emulator import EmulatedFlash, load_part
 from flash_emulator.explore import Limits, Options, Report, Violation
 from mcu_updater.board import Board
-from mcu_updater.boot import ResetCause
-from mcu_updater.events import Booted, JournalWritten, Progress, Resumed, Work
-from mcu_updater.journal import Phase, Snapshot
+from mcu_updater.core.boot import ResetCause
+from mcu_updater.core.events import Booted, JournalWritten, Progress, Resumed, Work
+from mcu_updater.core.journal import Phase, Snapshot
+from mcu_updater.core.updater import Updater
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario
 from mcu_updater.powerloss.costs import COSTS
@@ -22,7 +23,6 @@ from mcu_updater.powerloss.questions.trials import Trials
 from mcu_updater.powerloss.questions.truth import Truth
 from mcu_updater.powerloss.scenario import Way
 from mcu_updater.powerloss.subject import BoardSubject, ModuleRest
-from mcu_updater.updater import Updater
 
 L4, F4 = "STM32L476xG", "STM32F429xI"
 BOOTED = Booted("A", "1.0.0", "run", "power", ())
@@ -195,7 +195,7 @@ def test_ways_of_a_scenario_are_in_its_rests() -> None:
 
 
 def test_a_boot_that_runs_a_damaged_image_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcu_updater.boot.objection", lambda *_: "")
+    monkeypatch.setattr("mcu_updater.core.boot.objection", lambda *_: "")
     found: dict[str, list[str]] = {
         name: [one.question for one in explored(name, cuts=1, violations=1).violations]
         for name in ("confirmed-changed", "trial-changed")

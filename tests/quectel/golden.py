@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import ModuleOptions, parse_options
-from mcu_updater.quectel.transcript import Entry, parse_transcript
+from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import ModuleOptions, parse_options
+from mcu_updater.quectel.emulated.transcript import Entry, parse_transcript
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "fixtures" / "at"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.txt"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from mcu_updater import ota
-from mcu_updater.quectel.center import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.core import ota
 from mcu_updater.quectel.client import AtClient
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
+from mcu_updater.quectel.emulated.pipe import ModulePipe
 from mcu_updater.quectel.link import Dialect
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import Faults, ModuleOptions
-from mcu_updater.quectel.pipe import ModulePipe
 
 COMPONENT, OLD, NEW = "STM32", "1_0_0", "2_0_0"
 

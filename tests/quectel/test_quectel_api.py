@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from quectel_bench import COMPONENT, NEW, OLD, Session, make_plan, package_bytes
 
+from mcu_updater.cloud.single_device import ComponentState, Package
 from mcu_updater.quectel.api import EventType, OtaAction, OtaCode, QuecThing, split_value
-from mcu_updater.quectel.center import ComponentState, Package
-from mcu_updater.quectel.options import Faults, ModuleOptions
+from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "quectel_sota.py"
 

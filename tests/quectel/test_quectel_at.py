@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_updater import ota
-from mcu_updater.errors import LinkError
+from mcu_updater.core import ota
+from mcu_updater.core.errors import LinkError
 from mcu_updater.quectel import at
 from mcu_updater.quectel.ota_events import MalformedEventError, format_ota_event, parse_ota_event
 

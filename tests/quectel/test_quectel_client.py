@@ -7,11 +7,11 @@ import time
 import pytest
 from quectel_bench import COMPONENT, NEW, OLD, Session, TestClock, make_plan
 
-from mcu_updater import ota
-from mcu_updater.errors import LinkError, ModuleRefused, PortError, UsageError
+from mcu_updater.core import ota
+from mcu_updater.core.errors import LinkError, ModuleRefused, PortError, UsageError
 from mcu_updater.quectel.client import AtClient
+from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
 from mcu_updater.quectel.link import Dialect
-from mcu_updater.quectel.options import Faults, ModuleOptions
 from mcu_updater.quectel.ota_events import MalformedEventError
 
 THREE_PIECES = ModuleOptions(piece_size=1000)

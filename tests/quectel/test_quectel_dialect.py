@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mcu_updater.quectel.fault_text import KINDS
-from mcu_updater.quectel.options import (
+from mcu_updater.quectel.emulated.fault_text import KINDS
+from mcu_updater.quectel.emulated.options import (
     ABOVE_ZERO,
     Family,
     ModuleOptions,

@@ -6,10 +6,10 @@ import pytest
 from quectel_bench import COMPONENT, NEW, Session, Terminal
 from test_quectel_module import ERROR, OK, S, answer, urc
 
-from mcu_updater.errors import LinkError, ModuleRefused, UsageError
-from mcu_updater.quectel.fault_text import KINDS, parse_faults
-from mcu_updater.quectel.faults import DownloadFailure, Faults, Rate
-from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.core.errors import LinkError, ModuleRefused, UsageError
+from mcu_updater.quectel.emulated.fault_text import KINDS, parse_faults
+from mcu_updater.quectel.emulated.faults import DownloadFailure, Faults, Rate
+from mcu_updater.quectel.emulated.options import ModuleOptions
 
 
 def terminal(*texts: str) -> Terminal:

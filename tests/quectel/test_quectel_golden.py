@@ -8,13 +8,12 @@ import pytest
 from golden import NAMES, entries_of, module_of, package_of, text_of
 from quectel_bench import TestClock, package_bytes
 
-from mcu_updater import ota
-from mcu_updater.errors import ModuleRefused
+from mcu_updater.core import ota
+from mcu_updater.core.errors import ModuleRefused
 from mcu_updater.quectel.at import Kind
 from mcu_updater.quectel.client import AtClient
-from mcu_updater.quectel.link import AtLink, Dialect
-from mcu_updater.quectel.pipe import ModulePipe
-from mcu_updater.quectel.transcript import (
+from mcu_updater.quectel.emulated.pipe import ModulePipe
+from mcu_updater.quectel.emulated.transcript import (
     Playback,
     RecordedPort,
     Recorder,
@@ -25,6 +24,7 @@ from mcu_updater.quectel.transcript import (
     parse_transcript,
     play_host,
 )
+from mcu_updater.quectel.link import AtLink, Dialect
 
 
 def test_all_are_there():

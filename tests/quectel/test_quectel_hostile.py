@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from quectel_bench import COMPONENT, OLD, TestClock
 
-from mcu_updater import ota
-from mcu_updater.errors import UpdaterError
+from mcu_updater.core import ota
+from mcu_updater.core.errors import UpdaterError
 from mcu_updater.quectel.at import (
     MAX_LINE_SIZE,
     MAX_PAYLOAD_SIZE,

@@ -7,9 +7,9 @@ import json
 import pytest
 from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan, package_bytes
 
-from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Package
-from mcu_updater.quectel.options import Faults, Flag, ModuleOptions
-from mcu_updater.quectel.ota_states import ACTIONS, VERDICT_STATES, OtaState
+from mcu_updater.cloud.single_device import ComponentState, DeveloperCenter, Package
+from mcu_updater.quectel.emulated.options import Faults, Flag, ModuleOptions
+from mcu_updater.quectel.emulated.ota_states import ACTIONS, VERDICT_STATES, OtaState
 
 OK, ERROR = b"\r\nOK\r\n", b"\r\nERROR\r\n"
 S = OtaState

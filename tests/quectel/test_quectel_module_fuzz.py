@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from quectel_bench import NEW, Session, Terminal, package_bytes
 from test_quectel_module import ERROR, OK, REACHED, S
 
+from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.quectel.at import ResponseParser
-from mcu_updater.quectel.center import Package, Plan
-from mcu_updater.quectel.firmware import Firmware
-from mcu_updater.quectel.options import ModuleOptions
+from mcu_updater.quectel.emulated.firmware import Firmware
+from mcu_updater.quectel.emulated.options import ModuleOptions
 
 NAMES = sorted({name for name, _, _ in Firmware._COMMANDS} | {"+QIOTCFG", "+NOSUCH"})
 NUMBERS = st.sampled_from(["0", "1", "2", "3", "4", "01", "-1", "1024", "2500", "4294967295",

@@ -6,9 +6,9 @@ import pytest
 from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
 from test_quectel_module import ERROR, OK, S, answer, reboot, urc
 
-from mcu_updater.quectel.center import ComponentState
-from mcu_updater.quectel.faults import DownloadFailure
-from mcu_updater.quectel.options import Family, Faults, Flag, ModuleOptions, Order
+from mcu_updater.cloud.single_device import ComponentState
+from mcu_updater.quectel.emulated.faults import DownloadFailure
+from mcu_updater.quectel.emulated.options import Family, Faults, Flag, ModuleOptions, Order
 
 
 def terminal(**options) -> Terminal:

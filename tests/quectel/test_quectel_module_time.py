@@ -15,10 +15,10 @@ from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
 from test_quectel_module import S, urc
 from test_quectel_module_laws import OPTIONS, UPGRADE
 
-from mcu_updater.quectel.fault_text import KINDS, parse_faults
-from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.quectel.timers import Timers
-from mcu_updater.quectel.transcript import Playback, Said, Side, Silence
+from mcu_updater.quectel.emulated.fault_text import KINDS, parse_faults
+from mcu_updater.quectel.emulated.options import ModuleOptions
+from mcu_updater.quectel.emulated.timers import Timers
+from mcu_updater.quectel.emulated.transcript import Playback, Said, Side, Silence
 
 CONNECTED = urc("2,10200") + urc("3,10200")
 

@@ -11,9 +11,9 @@ import pytest
 from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
 from test_quectel_module import ERROR, OK, S, urc
 
-from mcu_updater.quectel.center import ComponentState, DeveloperCenter, Plan
-from mcu_updater.quectel.module import EmulatedModule
-from mcu_updater.quectel.options import Faults, ModuleOptions, Order
+from mcu_updater.cloud.single_device import ComponentState, DeveloperCenter, Plan
+from mcu_updater.quectel.emulated.module import EmulatedModule
+from mcu_updater.quectel.emulated.options import Faults, ModuleOptions, Order
 
 OLD_OWN, NEW_OWN = "FC41DAAR12A01_QTH", "FC41DAAR12A03_QTH"
 OWN = replace(

@@ -8,9 +8,9 @@ from collections import deque
 import pytest
 from quectel_bench import Session
 
-from mcu_updater.errors import LinkError, Remedy
+from mcu_updater.core.errors import LinkError, Remedy
+from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.quectel.link import Dialect
-from mcu_updater.quectel.options import ModuleOptions
 
 
 class FarPipe:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_quectel_at import pieces
 
-from mcu_updater.quectel.transcript import (
+from mcu_updater.quectel.emulated.transcript import (
     Playback,
     Recorder,
     Said,

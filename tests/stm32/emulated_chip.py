@@ -12,8 +12,8 @@ from flash_emulator.bootrom import Chip as EmulatedChip
 from flash_emulator.bootrom import Fault, Faults, Noise, RomOptions
 from flash_emulator.bootrom.chip import State
 from flash_emulator.bootrom.noise import NoisyWire
-from mcu_updater.cli.chips import chips_with, choose_chip
-from mcu_updater.errors import PortError
+from mcu_updater.cli.flasher.chips import chips_with, choose_chip
+from mcu_updater.core.errors import PortError
 from mcu_updater.stm32.connection import ConnectOptions, connect, look, try_merged
 from mcu_updater.stm32.firmware import Firmware, Segment
 from mcu_updater.stm32.flasher import Flasher, FlashOptions

@@ -14,9 +14,9 @@ from emulated_chip import World, world
 
 from flash_emulator import EmulatedFlash, load_part, other_size_names, part_names
 from flash_emulator.bootrom import Chip as EmulatedChip
-from mcu_updater.cli.chips import chip_of, chips_with, choose_chip, confirm_chip
-from mcu_updater.cli.stm32_link import bit_reader
-from mcu_updater.errors import (
+from mcu_updater.cli.flasher.chips import chip_of, chips_with, choose_chip, confirm_chip
+from mcu_updater.cli.flasher.stm32_link import bit_reader
+from mcu_updater.core.errors import (
     ChipRefused,
     ImageRejected,
     Remedy,

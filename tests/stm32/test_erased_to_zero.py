@@ -9,7 +9,7 @@ from emulated_chip import World, image, world
 from served_chip import serving
 
 from flash_emulator.bootrom import RomOptions
-from mcu_updater.errors import ChipRefused
+from mcu_updater.core.errors import ChipRefused
 from mcu_updater.stm32.chip import ERASED_TO_ZERO, chip_of_geometry
 from mcu_updater.stm32.connection import ConnectOptions, connect, look
 from mcu_updater.stm32.flasher import Flasher, FlashOptions

@@ -11,7 +11,7 @@ from emulated_chip import PARTS, image, revive, world
 from flash_emulator import CutAt, Outcome
 from flash_emulator.bootrom import Noise
 from mcu_updater.cli import exits
-from mcu_updater.errors import (
+from mcu_updater.core.errors import (
     ChipRefused,
     LinkError,
     NoBootloader,

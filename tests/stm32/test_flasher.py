@@ -6,7 +6,7 @@ import pytest
 from emulated_chip import PARTS, image, revive, world
 
 from flash_emulator.bootrom import RomOptions
-from mcu_updater.errors import (
+from mcu_updater.core.errors import (
     ChipRefused,
     ImageRejected,
     LinkError,

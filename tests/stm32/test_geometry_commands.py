@@ -12,7 +12,7 @@ from served_chip import ServedChip, serving
 from flash_emulator import load_part
 from flash_emulator.bootrom import Chip
 from flash_emulator.bootrom.chip_file import pack, unpack
-from flash_emulator.device import EmulatedFlash
+from flash_emulator.device.flash import EmulatedFlash
 
 K = 1024
 

@@ -15,21 +15,21 @@ from flash_emulator import CutAt, EmulatedFlash, Outcome, load_part, part_names
 from flash_emulator.power import SteadySupply
 from mcu_updater.board import Board
 from mcu_updater.board.first_install import FirstInstallation
-from mcu_updater.board.layout import factory_image, layout_of
 from mcu_updater.board.rom_target import Target, can_be_updated
-from mcu_updater.board.strategies import strategies_of
 from mcu_updater.board.switch import EmulatedChip
-from mcu_updater.boot import ResetCause
-from mcu_updater.cli.chips import chip_of
-from mcu_updater.cli.install import Installation
-from mcu_updater.cli.stm32_link import Bench
-from mcu_updater.cli.stm32_screen import QuietScreen
+from mcu_updater.cli.device.install import Installation
+from mcu_updater.cli.flasher.chips import chip_of
+from mcu_updater.cli.flasher.stm32_link import Bench
+from mcu_updater.cli.flasher.stm32_screen import QuietScreen
+from mcu_updater.cloud.single_device import Package, Plan
+from mcu_updater.core.boot import ResetCause
+from mcu_updater.core.errors import ChipRefused, ImageRejected, LinkError, UpdaterError
 from mcu_updater.core.mcu import start
-from mcu_updater.errors import ChipRefused, ImageRejected, LinkError, UpdaterError
-from mcu_updater.quectel.center import Package, Plan
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core.updater import Policy
+from mcu_updater.flash_map.layouts import factory_image, layout_of
+from mcu_updater.flash_map.strategies import strategies_of
 from mcu_updater.stm32.firmware import Firmware, Segment
-from mcu_updater.strategy import Strategy
-from mcu_updater.updater import Policy
 
 L476 = "STM32L476xG"
 CASES = [

@@ -8,8 +8,8 @@ from slow_line import EchoingLine, SlowLine, slow_world
 
 from flash_emulator.an3155 import Command
 from flash_emulator.bootrom.memory import Memory
-from mcu_updater.cli.stm32_link import _timeouts
-from mcu_updater.errors import (
+from mcu_updater.cli.flasher.stm32_link import _timeouts
+from mcu_updater.core.errors import (
     ChipRefused,
     LinkError,
     NoBootloader,

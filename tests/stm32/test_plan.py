@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flash_emulator import load_part
-from mcu_updater.cli.chips import chip_of, chips_with, choose_chip
-from mcu_updater.errors import ImageRejected, UsageError
+from mcu_updater.cli.flasher.chips import chip_of, chips_with, choose_chip
+from mcu_updater.core.errors import ImageRejected, UsageError
+from mcu_updater.core.image import Extent, Rule
 from mcu_updater.files.segments import assemble
-from mcu_updater.image import Extent, Rule
 from mcu_updater.stm32.chip import Chip, chip_of_geometry
 from mcu_updater.stm32.estimate import LineSpeed, erase_s, estimate
 from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, check_starts, join

@@ -11,9 +11,9 @@ from served_chip import serving
 from flash_emulator import CutAt, Outcome
 from flash_emulator.bootrom import Chip as EmulatedChip
 from mcu_updater.board import Board, Trial
-from mcu_updater.board.layout import factory_image
 from mcu_updater.board.rom_target import Target
-from mcu_updater.errors import (
+from mcu_updater.cloud.single_device import Package, Plan
+from mcu_updater.core.errors import (
     ChipRefused,
     LinkError,
     Remedy,
@@ -22,9 +22,9 @@ from mcu_updater.errors import (
     UntrustedImage,
     UpdaterError,
 )
-from mcu_updater.quectel.center import Package, Plan
-from mcu_updater.trust import Trust, load_key
-from mcu_updater.updater import Policy
+from mcu_updater.core.trust import Trust, load_key
+from mcu_updater.core.updater import Policy
+from mcu_updater.flash_map.layouts import factory_image
 
 L476 = "STM32L476xG"
 CAN = (

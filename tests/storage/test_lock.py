@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mcu_updater.cli import exits
-from mcu_updater.errors import PortError
+from mcu_updater.core.errors import PortError
 from mcu_updater.storage import FileInUse, hold
 from mcu_updater.storage.lock import lock_file
 

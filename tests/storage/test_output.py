@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mcu_updater.errors import PortError, Remedy, UsageError
+from mcu_updater.core.errors import PortError, Remedy, UsageError
 from mcu_updater.storage import check_output, new_file, write_whole
 
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from mcu_updater.errors import PortError
+from mcu_updater.core.errors import PortError
 from mcu_updater.storage import write_whole
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))

@@ -9,10 +9,10 @@ import signing
 
 from flash_emulator import load_part
 from mcu_updater.board import Board
-from mcu_updater.quectel.center import Package, Plan
-from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.strategy import Strategy
-from mcu_updater.trust import Trust, load_key
+from mcu_updater.cloud.single_device import Package, Plan
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core.trust import Trust, load_key
+from mcu_updater.quectel.emulated.options import ModuleOptions
 
 PART = "STM32L476xG"
 COMPONENT = "STM32"

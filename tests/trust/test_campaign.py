@@ -15,9 +15,9 @@ import signed_worlds as worlds
 import signing
 
 from mcu_updater.board import Board
-from mcu_updater.errors import ImageRejected
-from mcu_updater.events import Booted
-from mcu_updater.updater import Outcome
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.events import Booted
+from mcu_updater.core.updater import Outcome
 
 FLIPS = int(os.environ.get("MCU_UPDATER_FLIPS", "0"))
 EVERY_KIND = pytest.mark.parametrize("kind", signing.KINDS)

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcu_updater.errors import ImageRejected, RolledBack, UntrustedImage
-from mcu_updater.seal import NO_FLOOR, Seal, Version
-from mcu_updater.trust import Place, Trust, check_image, load_key
-from mcu_updater.trust.container import HEADER_SIZE, MAX_TLVS, SignedStream
-from mcu_updater.trust.tlv import PROTECTED_MAGIC, UNPROTECTED_MAGIC, read_claims
+from mcu_updater.core.errors import ImageRejected, RolledBack, UntrustedImage
+from mcu_updater.core.image_version import NO_FLOOR, Seal, Version
+from mcu_updater.core.trust import Place, Trust, check_image, load_key
+from mcu_updater.core.trust.container import HEADER_SIZE, MAX_TLVS, SignedStream
+from mcu_updater.core.trust.tlv import PROTECTED_MAGIC, UNPROTECTED_MAGIC, read_claims
 
 PLACE = Place(signing.LINK_ADDRESS, 448 * 1024)
 EVERY_KIND = pytest.mark.parametrize("kind", signing.KINDS)

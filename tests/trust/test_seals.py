@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_updater.board import Trial
-from mcu_updater.journal import (
+from mcu_updater.core.image_version import NO_FLOOR, Seal, Version, highest
+from mcu_updater.core.journal import (
     HEADER_SIZE,
     Phase,
     Reason,
@@ -20,7 +21,6 @@ from mcu_updater.journal import (
     decode_header,
     encode_header,
 )
-from mcu_updater.seal import NO_FLOOR, Seal, Version, highest
 
 PLAIN = Snapshot(Phase.CONFIRMED, 3, "STM32", "2.0.0", image_size=5000, image_sha256=bytes(32))
 SEALED = replace(PLAIN, seal=Seal(Version(2, 1, 0x0304, 0x05060708), 9), floor=Seal(Version(1), 8))

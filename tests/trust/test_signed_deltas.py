@@ -11,15 +11,15 @@ import signing
 from test_signed_update import check_refused, slot_erases, take
 
 from mcu_updater.board import Board
-from mcu_updater.delta import Header, Signature, SignatureKind, parse_header
-from mcu_updater.delta.make import make_delta
-from mcu_updater.delta.makers import available
-from mcu_updater.errors import ImageRejected, UntrustedImage
-from mcu_updater.journal import Reason
-from mcu_updater.quectel.options import ModuleOptions
-from mcu_updater.trust import load_key
-from mcu_updater.trust.deltas import delta_signer, verify_delta
-from mcu_updater.updater import Outcome
+from mcu_updater.core.delta import Header, Signature, SignatureKind, parse_header
+from mcu_updater.core.errors import ImageRejected, UntrustedImage
+from mcu_updater.core.journal import Reason
+from mcu_updater.core.trust import load_key
+from mcu_updater.core.trust.deltas import delta_signer, verify_delta
+from mcu_updater.core.updater import Outcome
+from mcu_updater.files.delta.make import make_delta
+from mcu_updater.files.delta.makers import available
+from mcu_updater.quectel.emulated.options import ModuleOptions
 
 ALGORITHMS = ("ed25519", "p256", "p384", "rsa2048", "rsa3072")
 SIZE = 3000

@@ -15,14 +15,14 @@ from test_container import rebuilt
 
 from flash_emulator import CutAt, Outcome, PowerLoss, load_part
 from mcu_updater.board import Board, Trial, load_board, save_board
-from mcu_updater.boot import floor_of
 from mcu_updater.cli import exits
-from mcu_updater.errors import ImageRejected, RolledBack, UntrustedImage
-from mcu_updater.journal import Phase, Reason
-from mcu_updater.quectel.center import Package, Plan
-from mcu_updater.seal import NO_FLOOR, Seal, Version
-from mcu_updater.strategy import Strategy
-from mcu_updater.updater import Outcome as Ended
+from mcu_updater.cloud.single_device import Package, Plan
+from mcu_updater.core.boot import floor_of
+from mcu_updater.core.errors import ImageRejected, RolledBack, UntrustedImage
+from mcu_updater.core.image_version import NO_FLOOR, Seal, Version
+from mcu_updater.core.journal import Phase, Reason
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core.updater import Outcome as Ended
 
 EVERY_KIND = pytest.mark.parametrize("kind", signing.KINDS)
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from flash_emulator import EmulatedFlash
-from mcu_updater.journal import HEADER_SIZE, Phase, Record, decode_header, record_size
+from mcu_updater.core.journal import HEADER_SIZE, Phase, Record, decode_header, record_size
 from mcu_updater.powerloss.alike.trailers import (
     Half,
     Trailer,

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flash_emulator import EmulatedFlash
-from mcu_updater.journal import (
+from mcu_updater.core.journal import (
     CRC_AT,
     END_MARK,
     HEADER_SIZE,

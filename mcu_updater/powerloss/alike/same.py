@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from hashlib import blake2b
 
 from flash_emulator import EmulatedFlash
-from mcu_updater.journal import CRC_AT, HEADER_SIZE, TURN_AT, TURNS, decode_header
+from mcu_updater.core.journal import CRC_AT, HEADER_SIZE, TURN_AT, TURNS, decode_header
 from mcu_updater.powerloss.alike.rotation import is_settled
 from mcu_updater.powerloss.alike.trailers import Half, Trailer
 

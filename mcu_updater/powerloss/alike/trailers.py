@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.ecc import Verdict
-from flash_emulator.possible import may_hold
-from mcu_updater.journal import (
+from flash_emulator.array.ecc import Verdict
+from flash_emulator.device.possible import may_hold
+from mcu_updater.core.journal import (
     END_MARK,
     HEADER_SIZE,
     Record,
@@ -20,7 +20,7 @@ from mcu_updater.journal import (
     record_size,
     sector_records,
 )
-from mcu_updater.slot import AnyLayout, CopyLayout, Layout
+from mcu_updater.core.slot import AnyLayout, CopyLayout, Layout
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.pages import Mark, NotHeld
-from mcu_updater.journal import (
+from flash_emulator.array.pages import Mark, NotHeld
+from mcu_updater.core.journal import (
     HEADER_SIZE,
     VERIFIED_PLACES,
     Phase,

@@ -17,7 +17,8 @@ from collections.abc import Hashable
 from typing import Protocol
 
 from flash_emulator import EmulatedFlash
-from mcu_updater.events import Event
+from mcu_updater.core.events import Event
+from mcu_updater.core.writer import TRIES
 from mcu_updater.powerloss.questions.running import OPTIONS_LOST, Running
 from mcu_updater.powerloss.questions.statements import Statements
 from mcu_updater.powerloss.questions.thrift import Slots, Thrift, spans_of
@@ -25,7 +26,6 @@ from mcu_updater.powerloss.questions.trials import Trials
 from mcu_updater.powerloss.questions.truth import Truth
 from mcu_updater.powerloss.questions.world import World
 from mcu_updater.powerloss.scenario import Damage
-from mcu_updater.writer import TRIES
 
 __all__ = ["OPTIONS_LOST", "Questions", "World"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from flash_emulator.explore import Violation
-from mcu_updater.boot import floor_of
-from mcu_updater.events import Booted, Event
-from mcu_updater.journal import Phase
+from mcu_updater.core.boot import floor_of
+from mcu_updater.core.events import Booted, Event
+from mcu_updater.core.image_version import NO_FLOOR, Version
+from mcu_updater.core.journal import Phase
 from mcu_updater.powerloss.questions.world import World
-from mcu_updater.seal import NO_FLOOR, Version
 
 OPTIONS_LOST = "option bytes lost"
 """How every violation begins that a cut in a change of option bytes explains."""

@@ -16,12 +16,12 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from flash_emulator.explore import Violation
-from mcu_updater.events import Booted, Event
-from mcu_updater.journal import IN_PROGRESS, Phase, Reading
+from mcu_updater.cloud.single_device import ComponentState, Plan
+from mcu_updater.core.events import Booted, Event
+from mcu_updater.core.journal import IN_PROGRESS, Phase, Reading
 from mcu_updater.powerloss.questions.world import World
 from mcu_updater.powerloss.scenario import COMPONENT, Way
-from mcu_updater.quectel.center import ComponentState, Plan
-from mcu_updater.quectel.ota_states import OtaState
+from mcu_updater.quectel.emulated.ota_states import OtaState
 
 _VERSION: Final = re.compile(rb'AT\+QIOTMCUVER="([^"]*)","([^"]*)"', re.IGNORECASE)
 _ACTION: Final = re.compile(rb"AT\+QIOTUPDATE=([0-3])", re.IGNORECASE)

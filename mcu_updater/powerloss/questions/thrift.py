@@ -18,11 +18,11 @@ from itertools import accumulate
 
 from flash_emulator import EmulatedFlash, Trace
 from flash_emulator.explore import Violation
-from mcu_updater.bank import NAMES
 from mcu_updater.board import Board
-from mcu_updater.events import Booted, Event, JournalWritten, Progress, Resumed, Work
-from mcu_updater.journal import Phase
-from mcu_updater.slot import CopyLayout
+from mcu_updater.core.bank import NAMES
+from mcu_updater.core.events import Booted, Event, JournalWritten, Progress, Resumed, Work
+from mcu_updater.core.journal import Phase
+from mcu_updater.core.slot import CopyLayout
 
 Slots = Mapping[str, tuple[int, ...]]
 """By the bank's name: where its slot's sectors begin, physically."""

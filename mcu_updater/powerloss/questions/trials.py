@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from flash_emulator.explore import Violation
-from mcu_updater.boot import ATTEMPTS, Mode, ResetCause
-from mcu_updater.events import Booted, Event
-from mcu_updater.journal import Phase, Reading
+from mcu_updater.core.boot import ATTEMPTS, Mode, ResetCause
+from mcu_updater.core.events import Booted, Event
+from mcu_updater.core.journal import Phase, Reading
 from mcu_updater.powerloss.questions.world import World
 
 

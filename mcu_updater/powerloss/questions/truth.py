@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from flash_emulator.explore import Violation
-from mcu_updater.bank import Bank
-from mcu_updater.events import Booted, Event, JournalWritten, Progress, Resumed, Work
+from mcu_updater.core.bank import Bank
+from mcu_updater.core.events import Booted, Event, JournalWritten, Progress, Resumed, Work
 from mcu_updater.powerloss.questions.world import World
 from mcu_updater.powerloss.scenario import Way
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mcu_updater.bank import Bank
 from mcu_updater.board import Board
+from mcu_updater.core.bank import Bank
 from mcu_updater.powerloss.scenario import Scenario
 
 

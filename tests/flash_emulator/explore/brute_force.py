@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from flash_emulator import CutAt, Decay, EmulatedFlash, Outcome, PowerLoss, Reading, SteadySupply
-from flash_emulator.clock import VirtualClock
+from flash_emulator.device.clock import VirtualClock
+from flash_emulator.device.trace import Operation
 from flash_emulator.explore import Violation
-from flash_emulator.trace import Operation
 
 Boot = Callable[[EmulatedFlash], object]
 Reads = tuple[Reading, frozenset[int]]

@@ -16,7 +16,7 @@ from compare_bootloaders import differences
 from thorough import THOROUGH
 
 from flash_emulator import Outcome
-from flash_emulator.cells import Cells
+from flash_emulator.array.cells import Cells
 
 SEEDS: dict[str, tuple[int, ...]] = {
     "ecc": (

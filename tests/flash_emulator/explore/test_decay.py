@@ -16,6 +16,7 @@ from tiny_silicon import BASE, ERASED, SECTOR, UNIT, units
 from tiny_silicon import flash as tiny
 
 from flash_emulator import Decay, EmulatedFlash, load_part
+from flash_emulator.array.pages import Mark
 from flash_emulator.errors import FlashError
 from flash_emulator.explore import (
     FunctionSubject,
@@ -28,7 +29,6 @@ from flash_emulator.explore import (
     Violation,
     replay,
 )
-from flash_emulator.pages import Mark
 from flash_emulator.power import CutAt, Outcome, PowerLoss
 
 ALL = Options()

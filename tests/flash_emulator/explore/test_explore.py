@@ -20,6 +20,7 @@ from tiny_silicon import BASE, SECTOR, UNIT
 from tiny_silicon import flash as made
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, Reading, load_part
+from flash_emulator.array.pages import Mark
 from flash_emulator.explore import (
     FunctionSubject,
     Limits,
@@ -37,7 +38,6 @@ from flash_emulator.explore import (
     shrink,
 )
 from flash_emulator.explore.batches import SIZE
-from flash_emulator.pages import Mark
 
 ALL = Options(limits=Limits(violations=None))
 BRUTE = replace(ALL, merge=False)

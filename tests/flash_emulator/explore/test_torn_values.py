@@ -20,9 +20,9 @@ from thorough import THOROUGH
 from tiny_silicon import BASE, ERASED, SECTOR, UNIT, part
 
 from flash_emulator import EmulatedFlash, FlashError
+from flash_emulator.array.ecc import code_for
 from flash_emulator.certificate_check.checker import confirm
 from flash_emulator.certificate_check.container import NotConfirmed
-from flash_emulator.ecc import code_for
 from flash_emulator.explore import (
     FunctionSubject,
     Limits,

@@ -8,11 +8,11 @@ import pytest
 from thorough import THOROUGH
 
 from flash_emulator import CutAt, EmulatedFlash, Operation, Outcome, PowerLoss
+from flash_emulator.array.pages import Slice
 from flash_emulator.explore import Limits, Options, Report, Rest, Search
 from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.states import Expansion, State
-from flash_emulator.pages import Slice
-from mcu_updater.journal import CRC_AT, HEADER_SIZE, TURN_AT
+from mcu_updater.core.journal import CRC_AT, HEADER_SIZE, TURN_AT
 from mcu_updater.powerloss.alike.trailers import Half
 from mcu_updater.powerloss.catalogue import filled, scenario
 from mcu_updater.powerloss.subject import BoardSubject, ModuleRest

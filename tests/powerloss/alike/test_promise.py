@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from mutants.faults import copy_to, load
 
-from mcu_updater.cli.powerloss import command
+from mcu_updater.cli.powerloss.powerloss import command
 
 _SMALL = ["--size", "700", "--jobs", "1", "--quiet"]
 _PROMISE = "representatives of journal trailers (checked side by side in "

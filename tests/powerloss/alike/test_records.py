@@ -6,7 +6,7 @@ import pytest
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, SteadySupply, load_part
 from mcu_updater.board import Board
-from mcu_updater.journal import Phase, Reading, Record, Snapshot
+from mcu_updater.core.journal import Phase, Reading, Record, Snapshot
 from mcu_updater.powerloss.alike.records import blanked
 from mcu_updater.powerloss.alike.trailers import Trailer, placed, trailers_of
 

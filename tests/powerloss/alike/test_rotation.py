@@ -6,7 +6,7 @@ import pytest
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, load_part
 from mcu_updater.board import Board
-from mcu_updater.journal import (
+from mcu_updater.core.journal import (
     HEADER_SIZE,
     TURN_AT,
     TURNS,

@@ -6,7 +6,7 @@ import pytest
 
 from flash_emulator import EmulatedFlash, UnknownContent, load_part
 from mcu_updater.board import Board
-from mcu_updater.journal import HEADER_SIZE, Package, Phase, Reading, Record, Snapshot
+from mcu_updater.core.journal import HEADER_SIZE, Package, Phase, Reading, Record, Snapshot
 from mcu_updater.powerloss.alike.trailers import Half, placed, trailers_of
 from mcu_updater.powerloss.alike.unread import without_unread
 

@@ -1,0 +1,470 @@
+"""The array, in pages (``pages``) that are copied when they are written.
+
+So a fork costs what it changes, and a digest the pages that changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+
+from flash_emulator.array.ecc import Code, Decoded, Verdict
+from flash_emulator.array.halt import Halt
+from flash_emulator.array.pages import (
+    ERASED,
+    Mark,
+    NotHeld,
+    Page,
+    RawUnit,
+    Slice,
+    forgotten_digest,
+    forgotten_page,
+)
+from flash_emulator.errors import UnknownContent
+
+_PAGE = 2048  # bytes; or the smallest sector, when that is smaller
+_MARKS = tuple(Mark)
+_MOST_SUMS = 64
+_sums: dict[tuple[int, int, tuple[int, ...]], bytes] = {}
+_UNKNOWN_RUN = re.compile(rb"%c+" % Mark.UNKNOWN)
+
+
+class Cells:
+    """*size* bytes in units of *unit* bytes, none of them in more than one sector.
+
+    *code* is None on parts without ECC. Offsets and sizes of sectors are page multiples.
+
+    Nothing that tells what cells hold gets past the mark UNKNOWN: it raises UnknownContent, which
+    *halt* keeps. Only ``peek`` and the marks themselves do, for whoever has forgotten it; where
+    *is_open*, no boot is under way, and all that is called raw does.
+    """
+
+    __slots__ = (
+        "_blank",
+        "_dirty",
+        "_fading",
+        "_forgotten",
+        "_owned",
+        "_page_size",
+        "_pages",
+        "_total",
+        "_units_per_page",
+        "_unknown",
+        "_word_bits",
+        "code",
+        "halt",
+        "is_open",
+        "size",
+        "unit",
+    )
+
+    def __init__(self, size: int, unit: int, code: Code | None, smallest_sector: int) -> None:
+        self.size, self.unit, self.code = size, unit, code
+        self._page_size = min(_PAGE, smallest_sector)
+        self._units_per_page = self._page_size // unit
+        self._word_bits = unit * 8 + (code.check_bits if code else 0)
+        self._blank = Page(
+            bytearray([ERASED]) * self._page_size, bytearray(self._units_per_page), {}
+        )
+        self._blank.digest = 0
+        self._forgotten = forgotten_page(self._page_size, self._units_per_page)
+        self._pages = [self._blank] * (size // self._page_size)
+        self._owned = bytearray(len(self._pages))
+        self._dirty = bytearray(len(self._pages))  # 1: not in the total
+        self._total = 0
+        self._unknown = 0
+        self._fading: frozenset[int] = frozenset()  # pages that may hold weak bits
+        self.halt = Halt()
+        self.is_open = False
+
+    def fork(self) -> Cells:
+        """The same cells, to go another way. Pages are shared until either side writes."""
+        twin = object.__new__(Cells)
+        twin.size, twin.unit, twin.code = self.size, self.unit, self.code
+        twin._page_size, twin._units_per_page = self._page_size, self._units_per_page
+        twin._word_bits, twin._blank = self._word_bits, self._blank
+        twin._forgotten = self._forgotten
+        twin._pages = self._pages.copy()
+        twin._owned = bytearray(len(self._owned))
+        self._owned = bytearray(len(self._owned))
+        twin._dirty, twin._total = self._dirty.copy(), self._total
+        twin._unknown, twin._fading = self._unknown, self._fading
+        twin.halt, twin.is_open = self.halt, self.is_open
+        return twin
+
+    def digest(self) -> int:
+        """128 bits over all that a power cut leaves; pages that did not change cost nothing."""
+        index = self._dirty.find(1)
+        while index >= 0:
+            self._total ^= self._digest_of(index)
+            self._dirty[index] = 0
+            index = self._dirty.find(1, index + 1)
+        return self._total
+
+    # --- pages
+
+    def _digest_of(self, index: int) -> int:
+        page = self._pages[index]
+        if page is self._forgotten:
+            return forgotten_digest(self._page_size, self._units_per_page, index)
+        return page.take_digest(index)
+
+    def _own(self, index: int) -> Page:
+        """The page, to be written now."""
+        page = self._pages[index]
+        if not self._dirty[index]:
+            self._total ^= self._digest_of(index)
+            self._dirty[index] = 1
+        if not self._owned[index]:
+            page = self._pages[index] = page.copy()
+            self._owned[index] = 1
+        page.digest = None
+        return page
+
+    def _spans(self, offset: int, size: int) -> list[tuple[int, int, int]]:
+        """Page index, begin and end within it, for every page of a range."""
+        spans = []
+        end = offset + size
+        while offset < end:
+            index, begin = divmod(offset, self._page_size)
+            stop = min(self._page_size, begin + end - offset)
+            spans.append((index, begin, stop))
+            offset += stop - begin
+        return spans
+
+    # --- reading
+
+    def look(self, offset: int, size: int, wanted: Slice | None = None) -> None:
+        """Somebody looks at these bytes: raises UnknownContent where one is in an UNKNOWN unit.
+
+        *wanted*: only whether one unit holds this.
+        """
+        if self._unknown and size and not self.is_known(offset, size):
+            self.halt.stop(UnknownContent(offset, size, wanted))
+
+    def raw_data(self, offset: int, size: int) -> bytes:
+        """Data as the cells' last stable state has them; no ECC, no chance, no error."""
+        if self._unknown and not self.is_open:
+            self.look(offset, size)
+        return self.peek(offset, size)
+
+    def peek(self, offset: int, size: int) -> bytes:
+        """``raw_data``, where UNKNOWN units read as erased ones. Never on behalf of a boot."""
+        index, begin = divmod(offset, self._page_size)
+        if begin + size <= self._page_size:  # most reads
+            return bytes(self._pages[index].data[begin : begin + size]) if size else b""
+        spans = self._spans(offset, size)
+        return b"".join([self._pages[i].data[begin:stop] for i, begin, stop in spans])
+
+    def raw_units(self, offset: int, size: int) -> list[int]:
+        """Units within the range that are not plain, in ascending order; most often none."""
+        if self._unknown and not self.is_open:
+            self.look(offset, size)
+        return self.peek_raw_units(offset, size)
+
+    def peek_raw_units(self, offset: int, size: int) -> list[int]:
+        """``raw_units``, for whoever has looked. Never on behalf of a boot that has not."""
+        index, begin = divmod(offset, self._page_size)
+        if size and begin + size <= self._page_size and not self._pages[index].raw:  # most reads
+            return []
+        found: list[int] = []
+        for index, page, first, stop in self._touched(offset, size):
+            if page.raw:
+                base = index * self._units_per_page
+                found += [base + unit for unit in sorted(page.raw) if first <= unit < stop]
+        return found
+
+    def _touched(self, offset: int, size: int) -> Iterator[tuple[int, Page, int, int]]:
+        """Pages of the range that hold anything but plain units: index, page, and which units of
+        it the range touches, first and behind the last. Most often none: this is asked often."""
+        if not size:
+            return
+        per_page, pages = self._units_per_page, self._pages
+        low, high = offset // self.unit, (offset + size - 1) // self.unit
+        for index in range(low // per_page, high // per_page + 1):
+            page = pages[index]
+            if page.raw or page.unknown:
+                base = index * per_page
+                yield index, page, max(0, low - base), min(per_page, high - base + 1)
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether any unit is marked UNKNOWN."""
+        return self._unknown > 0
+
+    def is_known(self, offset: int, size: int) -> bool:
+        """Whether no unit that the range touches is marked UNKNOWN."""
+        return not self._unknown or not any(
+            page.unknown and page.marks.find(Mark.UNKNOWN, first, stop) >= 0
+            for _, page, first, stop in self._touched(offset, size)
+        )
+
+    def plain_size(self, offset: int, size: int) -> int:
+        """How many bytes from *offset* on, *size* at most, stand in plain and known units."""
+        for index, page, first, stop in self._touched(offset, size):
+            other = [unit for unit in page.raw if first <= unit < stop]
+            unknown = page.marks.find(Mark.UNKNOWN, first, stop) if page.unknown else -1
+            if unknown >= 0:
+                other.append(unknown)
+            if other:
+                end = (index * self._units_per_page + min(other)) * self.unit
+                return min(size, max(0, end - offset))
+        return size
+
+    def sha256(self, offset: int, size: int) -> bytes:
+        """Of ``raw_data``. Remembered by the digests of the pages, whoever holds them."""
+        self.look(offset, size)
+        first, last = offset // self._page_size, (offset + size - 1) // self._page_size
+        pages = tuple([self._digest_of(index) for index in range(first, last + 1)])
+        found = _sums.get((offset, size, pages))
+        if found is None:
+            if len(_sums) >= _MOST_SUMS:
+                _sums.clear()
+            found = hashlib.sha256(self.raw_data(offset, size)).digest()
+            _sums[offset, size, pages] = found
+        return found
+
+    def unknown_spans(self) -> list[tuple[int, int]]:
+        """Where units are marked UNKNOWN: first byte, behind the last one; ascending, joined."""
+        spans: list[tuple[int, int]] = []
+        for index, page in enumerate(self._pages) if self._unknown else ():
+            start = index * self._page_size
+            for run in _UNKNOWN_RUN.finditer(page.marks) if page.unknown else ():
+                begin, end = (start + within * self.unit for within in run.span())
+                if spans and spans[-1][1] == begin:
+                    begin = spans.pop()[0]
+                spans.append((begin, end))
+        return spans
+
+    def raw(self, unit: int) -> RawUnit | None:
+        """The unit bit by bit, where it is not plain."""
+        if self._unknown and not self.is_open:
+            self.look(unit * self.unit, self.unit)
+        index, within = divmod(unit, self._units_per_page)
+        return self._pages[index].raw.get(within)
+
+    def decode(self, raw: RawUnit, flicker: int) -> Decoded:
+        """What a read gives; *flicker* are random bits for the metastable ones."""
+        word = raw.word ^ raw.metastable & flicker
+        return self.code.decode(word) if self.code else Decoded(word, Verdict.CLEAN)
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of a unit, check bits included."""
+        return self._word_bits
+
+    def word(self, unit: int) -> int:
+        """The unit's cells in their last stable state, check bits included."""
+        raw = self.raw(unit)
+        if raw is not None:
+            return raw.word
+        if self.mark(unit) is Mark.VIRGIN:
+            return (1 << self._word_bits) - 1
+        data = int.from_bytes(self.raw_data(unit * self.unit, self.unit), "little")
+        return self.code.encode(data) if self.code else data
+
+    def is_virgin(self, unit: int) -> bool:
+        """Whether nothing was programmed since a completed erase."""
+        if self._unknown:
+            self.look(unit * self.unit, self.unit)
+        return self.mark(unit) is Mark.VIRGIN
+
+    def mark(self, unit: int) -> Mark:
+        """Never on behalf of a boot: UNKNOWN is an answer, too."""
+        index, within = divmod(unit, self._units_per_page)
+        return _MARKS[self._pages[index].marks[within]]
+
+    def is_unknown(self, unit: int) -> bool:
+        """Whether it is marked UNKNOWN. That tells nothing of what it holds."""
+        index, within = divmod(unit, self._units_per_page)
+        return self._unknown > 0 and self._pages[index].marks[within] == Mark.UNKNOWN
+
+    def marks(self, first: int, count: int) -> bytes:
+        """The marks of *count* units from *first* on, as ``mark``."""
+        spans = self._spans(first * self.unit, count * self.unit)
+        unit = self.unit
+        return b"".join(self._pages[i].marks[a // unit : b // unit] for i, a, b in spans)
+
+    def virgin_run(self, first: int, count: int) -> int:
+        """How many units from *first* on, *count* at most, are virgin."""
+        run = 0
+        for index, begin, stop in self._spans(first * self.unit, count * self.unit):
+            marks = self._pages[index].marks
+            begin, stop = begin // self.unit, stop // self.unit
+            if marks.count(Mark.VIRGIN, begin, stop) < stop - begin:
+                run += next(i for i in range(stop - begin) if marks[begin + i])
+                self.look((first + run) * self.unit, self.unit)
+                return run
+            run += stop - begin
+        return run
+
+    # --- writing, power on from begin to end
+
+    def program(self, first: int, data: bytes) -> None:
+        """Whole virgin units from *first* on take *data*."""
+        taken = 0
+        for index, begin, stop in self._spans(first * self.unit, len(data)):
+            page, size = self._own(index), stop - begin
+            page.data[begin:stop] = data[taken : taken + size]
+            units = slice(begin // self.unit, stop // self.unit)
+            page.marks[units] = bytes([Mark.PROGRAMMED]) * (size // self.unit)
+            taken += size
+
+    def erase(self, offset: int, size: int) -> None:
+        """All units of the range are virgin."""
+        for index, begin, stop in self._spans(offset, size):
+            old = self._pages[index]
+            if stop - begin == self._page_size:
+                if old is not self._blank:
+                    self._put(index, self._blank)
+                    self._dirty[index] = 0  # its digest is 0
+                continue
+            page = self._own(index)
+            page.data[begin:stop] = bytes([ERASED]) * (stop - begin)
+            units = range(begin // self.unit, stop // self.unit)
+            page.marks[units.start : units.stop] = bytes(len(units))
+            page.forget(units)
+            self._count_unknown(page)
+
+    def forget(self, offset: int, size: int) -> None:
+        """Mark every unit of the range UNKNOWN: whole units, whatever they hold."""
+        for index, begin, stop in self._spans(offset, size):
+            if stop - begin == self._page_size:
+                if self._pages[index] is not self._forgotten:
+                    self._put(index, self._forgotten)
+                continue
+            page = self._own(index)
+            page.data[begin:stop] = bytes([ERASED]) * (stop - begin)
+            units = range(begin // self.unit, stop // self.unit)
+            page.marks[units.start : units.stop] = bytes([Mark.UNKNOWN]) * len(units)
+            page.forget(units)
+            self._count_unknown(page)
+
+    def exchange(self, offset: int, other: int, size: int) -> None:
+        """Let the whole pages of two ranges of *size* bytes change places."""
+        pages = [(index, self._pages[index]) for index in self._indices(offset, size)]
+        others = [(index, self._pages[index]) for index in self._indices(other, size)]
+        for (index, _), (_, page) in zip([*pages, *others], [*others, *pages], strict=True):
+            self._put(index, page if page in (self._blank, self._forgotten) else page.copy())
+            if any(any(raw.fading) for raw in page.raw.values()):
+                self._fading |= {index}
+
+    def _indices(self, offset: int, size: int) -> range:
+        if offset % self._page_size or size % self._page_size:
+            raise ValueError(f"{size} bytes at {offset}: expected whole pages")
+        return range(offset // self._page_size, (offset + size) // self._page_size)
+
+    def _count_unknown(self, page: Page) -> None:
+        self._unknown -= page.unknown
+        page.unknown = page.marks.count(Mark.UNKNOWN)
+        self._unknown += page.unknown
+
+    def exclude(self, unit: int, slices: NotHeld) -> None:
+        """Of an UNKNOWN unit: it does not hold any of these slices."""
+        index, within = divmod(unit, self._units_per_page)
+        self._own(index).not_held[within] = slices
+
+    def excluded(self, offset: int = 0, size: int | None = None) -> dict[int, NotHeld]:
+        """All that is known of what UNKNOWN units of the range do not hold, by unit."""
+        per_page = self._units_per_page
+        end = self.size if size is None else offset + size
+        units = range(offset // self.unit, end // self.unit)
+        return {
+            index * per_page + unit: held
+            for index in range(offset // self._page_size, -(-end // self._page_size))
+            if self._pages[index].not_held
+            for unit, held in sorted(self._pages[index].not_held.items())
+            if index * per_page + unit in units
+        }
+
+    def not_held(self, unit: int) -> NotHeld:
+        """What is known that an UNKNOWN unit does not hold."""
+        index, within = divmod(unit, self._units_per_page)
+        return self._pages[index].not_held.get(within, frozenset())
+
+    def _put(self, index: int, shared: Page) -> None:
+        """Let the page be one that many share; it has to be digested."""
+        old = self._pages[index]
+        if not self._dirty[index]:
+            self._total ^= self._digest_of(index)
+        self._dirty[index] = 1
+        self._unknown += shared.unknown - old.unknown
+        self._pages[index] = shared
+        self._owned[index] = 0
+
+    def set_word(self, unit: int, raw: RawUnit) -> None:
+        """Give a unit these cells. Cells that are as a whole program leaves them become plain."""
+        index, within = divmod(unit, self._units_per_page)
+        page = self._own(index)
+        mask = (1 << self.unit * 8) - 1
+        data = raw.word & mask
+        begin = within * self.unit
+        page.data[begin : begin + self.unit] = data.to_bytes(self.unit, "little")
+        if self._is_plain(raw, data):
+            page.raw.pop(within, None)
+            page.marks[within] = Mark.PROGRAMMED
+        else:
+            page.raw[within] = raw
+            page.marks[within] = Mark.RAW
+            if any(raw.fading):
+                self._fading |= {index}
+        if page.unknown:
+            page.not_held.pop(within, None)
+            self._count_unknown(page)
+
+    def _is_plain(self, raw: RawUnit, data: int) -> bool:
+        if raw.metastable or any(raw.fading) or raw.frail:
+            return False
+        return self.code is None or (raw.spent and raw.word == self.code.encode(data))
+
+    # --- keeping
+
+    def export(self) -> tuple[bytes, bytes, dict[int, RawUnit]]:
+        """Data and marks of the whole array, and its raw units."""
+        self.look(0, self.size)
+        data = b"".join([page.data for page in self._pages])
+        marks = b"".join([page.marks for page in self._pages])
+        raw = {
+            index * self._units_per_page + unit: raw
+            for index, page in enumerate(self._pages)
+            for unit, raw in page.raw.items()
+        }
+        return data, marks, raw
+
+    def restore(self, data: bytes, marks: bytes, raw: dict[int, RawUnit]) -> None:
+        """Take over what ``export`` gave. Raises ValueError when it is of another size."""
+        if len(data) != self.size or len(marks) * self.unit != self.size:
+            raise ValueError(
+                f"array of {len(data)} bytes and {len(marks)} marks; "
+                f"expected {self.size} and {self.size // self.unit}"
+            )
+        self.erase(0, self.size)
+        for index in range(len(self._pages)):
+            begin, first = index * self._page_size, index * self._units_per_page
+            page_marks = marks[first : first + self._units_per_page]
+            if any(page_marks):
+                page = self._own(index)
+                page.data[:] = data[begin : begin + self._page_size]
+                page.marks[:] = page_marks
+                self._count_unknown(page)
+        for unit, cells in raw.items():
+            index, within = divmod(unit, self._units_per_page)
+            self._own(index).raw[within] = cells
+            self._fading |= {index}
+
+    def fade(self) -> None:
+        """Every weak bit is metastable from now on; its last stable state is the right one."""
+        self._age(RawUnit.faded)
+        self._fading = frozenset()
+
+    def power_on(self) -> None:
+        """Every weak bit is one power-on older."""
+        self._age(RawUnit.after_power_on)
+
+    def _age(self, older: Callable[[RawUnit], RawUnit]) -> None:
+        for index in self._fading:
+            page = self._pages[index]
+            if any(any(raw.fading) for raw in page.raw.values()):
+                own = self._own(index)
+                own.raw = {unit: older(raw) for unit, raw in own.raw.items()}

@@ -1,0 +1,169 @@
+"""How units read that are not plain: the ECC's verdict, and what metastable bits read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from flash_emulator.array.ecc import Decoded, Verdict
+from flash_emulator.array.pages import RawUnit
+from flash_emulator.device.timekeeping import Timekeeping
+from flash_emulator.errors import BusFault, EccNmi, UnreadableUnit
+from flash_emulator.parts.traits import BadRead
+
+_FLICKERED = 32  # metastable units that a boot is remembered to have looked at
+
+
+class Reading(StrEnum):
+    """What metastable bits read."""
+
+    DRAWN = "drawn"  # anew each time, from the seed
+    STABLE = "stable"  # what the cells' last stable state was; but the opposite in units of *flips*
+    FLIPPED = "flipped"  # the opposite, in all units
+    TURNING = "turning"  # first what the last stable state was; each unit turns when it was read
+
+
+class Flicker(NamedTuple):
+    """A metastable unit that was looked at, where it mattered how it reads."""
+
+    unit: int
+    among: int  # such units that were looked at before it in this boot, and are metastable still
+    flipped: int  # those of them that read the opposite of their last stable state
+
+
+def _readable(decoded: Decoded) -> Decoded | None:
+    return decoded if decoded.verdict is not Verdict.DETECTED else None
+
+
+class Sensing(Timekeeping):
+    """The part of the device that reads units as the controller does, and keeps what was drawn."""
+
+    reading: Reading
+    flips: frozenset[int]  # units that read the opposite while STABLE
+    _power_ons: int
+
+    @property
+    def flickers(self) -> int:
+        """How often metastable units were read since power-on."""
+        return self._flickers
+
+    @property
+    def flickered(self) -> tuple[Flicker, ...]:
+        """Units that were read since power-on, STABLE, and would have read otherwise flipped.
+
+        In their order. No more are noted once so many of them were metastable at a time that
+        ``flickered_full`` is true.
+        """
+        return tuple(self._flickered.values())
+
+    @property
+    def flickered_full(self) -> bool:
+        """Whether there were more units than ``flickered`` has room for."""
+        return self._flickered_full
+
+    def senses(self) -> tuple[object, ...]:
+        """All that decides, beside the cells, how metastable units read from now on in this boot.
+
+        And which of them were looked at. Units that are metastable no more do not count.
+        """
+        if not self._flickers and not self.flips:
+            return (self.reading.value, 0, (), (), False, ())
+        drawn = self._flickers if self.reading is Reading.DRAWN else min(self._flickers, 1)
+        flips = self._metastable(self.flips if self.reading is Reading.STABLE else ())
+        looked, turned = self._metastable(self._live), self._metastable(self._turned)
+        return (self.reading.value, drawn, flips, looked, self._flickered_full, turned)
+
+    def forget_history(self) -> None:
+        """Draw what metastable bits read as if this were the first power-on."""
+        self._power_ons = 0
+        self._forget_flickers()
+
+    def _forget_flickers(self) -> None:
+        self._flickers = 0
+        self._flickered: dict[int, Flicker] = {}  # replaced, never changed: forks share it
+        self._live: tuple[int, ...] = ()  # those of them that may be metastable still
+        self._flickered_full = False
+        self._turned: frozenset[int] = frozenset()
+
+    def _metastable(self, units: Iterable[int]) -> tuple[int, ...]:
+        """Those of *units* that are metastable now, in ascending order."""
+        held = ((unit, self.cells.raw(unit)) for unit in sorted(units))
+        return tuple(unit for unit, raw in held if raw is not None and raw.metastable)
+
+    def _sensed(
+        self, unit: int, raw: RawUnit, seen: Callable[[Decoded], object] = _readable
+    ) -> Decoded:
+        """What a read of the unit gives now; *seen* is all that the caller sees of it."""
+        if not raw.metastable:
+            return self.cells.decode(raw, 0)
+        flicker = self._flicker(unit)
+        decoded = self.cells.decode(raw, flicker)
+        notes = self.reading is Reading.STABLE and not self._flickered_full
+        if notes and unit not in self._flickered:
+            other = self.cells.decode(raw, ~flicker)
+            if seen(other) != seen(decoded):
+                self._note_flicker(unit)
+        return decoded
+
+    def _note_flicker(self, unit: int) -> None:
+        live = self._metastable(self._live)
+        if len(live) >= _FLICKERED:
+            self._flickered_full = True
+            return
+        flicker = Flicker(unit, len(live), len(self.flips.intersection(live)))
+        self._flickered = {**self._flickered, unit: flicker}
+        self._live = (*live, unit)
+
+    def _flicker(self, unit: int) -> int:
+        """Random bits for the metastable ones of a unit that is read now: 1 reads the opposite."""
+        self._flickers += 1
+        match self.reading:
+            case Reading.STABLE:
+                return -1 if unit in self.flips else 0
+            case Reading.FLIPPED:
+                return -1
+            case Reading.TURNING:
+                self._turned ^= {unit}
+                return 0 if unit in self._turned else -1
+        text = f"{self.seed}/{unit}/{self._power_ons}/{self._flickers}"
+        return random.Random(text).getrandbits(self.cells.word_bits)  # noqa: S311
+
+    def _look_at(self, offset: int, size: int) -> None:
+        """The door of all reads: whoever reads cells on behalf of the chip comes through here.
+
+        Raises UnknownContent where the range touches a unit that was forgotten.
+        """
+        if self._watch is not None:
+            self._watch.read(offset, size)
+        self.cells.look(offset, size)
+
+    def _cells_seen(self, offset: int, size: int) -> tuple[bytes, list[int]]:
+        """Through the door: the bytes of a range, and its units that are not plain."""
+        self._look_at(offset, size)
+        return self.cells.peek(offset, size), self.cells.peek_raw_units(offset, size)
+
+    def _decoded(self, data: bytes, address: int, offset: int, units: list[int]) -> bytes:
+        """*data* with its raw *units* as the ECC gives them."""
+        result = bytearray(data)
+        for unit in units:
+            value = self._read_unit(unit, address + unit * self._unit - offset)
+            begin = unit * self._unit - offset
+            low, high = max(begin, 0), min(begin + self._unit, len(data))
+            result[low:high] = value[low - begin : high - begin]
+        return bytes(result)
+
+    def _read_unit(self, unit: int, address: int) -> bytes:
+        raw = self.cells.raw(unit)
+        assert raw is not None
+        decoded = self._sensed(unit, raw)
+        if decoded.verdict is Verdict.DETECTED:
+            raise self._unreadable(address)
+        self._usage.corrected += decoded.verdict is Verdict.CORRECTED
+        return decoded.data.to_bytes(self._unit, "little")
+
+    def _unreadable(self, address: int) -> UnreadableUnit:
+        if self.part.read_of_bad_unit is BadRead.BUS_ERROR:
+            return BusFault("DBECCERR", "double ECC error", address)
+        return EccNmi("ECCD", "double ECC error", address)

@@ -1,0 +1,1 @@
+"""Commands of one device: boards, updates, and watching a module."""

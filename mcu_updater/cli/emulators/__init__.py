@@ -1,0 +1,1 @@
+"""Commands that serve chips, modules and centers."""

@@ -1,0 +1,1 @@
+"""Commands of a chip behind its boot ROM."""

@@ -1,0 +1,1 @@
+"""Commands of images, packages and deltas."""

@@ -1,0 +1,172 @@
+"""``powerloss --replay`` and ``--check``: one path, one certificate."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flash_emulator import load_part
+from flash_emulator.certificate_check import NotACertificate, NotConfirmed, Verdict, confirm
+from flash_emulator.explore import Options, PathLeft, tag_of
+from flash_emulator.explore.campaign import parse_replay_id
+from flash_emulator.explore.render import film_lines
+from mcu_updater.cli import answers, exits
+from mcu_updater.cli.reading import read_for_device
+from mcu_updater.core.errors import ImageRejected, UsageError, VerificationFailed
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.flash_map.strategies import hazard
+from mcu_updater.powerloss import campaign
+from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario, small_size, with_file
+from mcu_updater.powerloss.images import FORMATS
+from mcu_updater.powerloss.questions import OPTIONS_LOST
+from mcu_updater.powerloss.scenario import Scenario
+from mcu_updater.powerloss.subject import BoardSubject
+
+
+def _scenario_of(image: Path | None, world: dict[str, str]) -> Scenario:
+    """The scenario that an ID or a certificate names. Raises UsageError where it cannot be made,
+    ValueError where it names none."""
+    _check(world)
+    strategy, tag = Strategy(world["strategy"]), world["image"]
+    made_up = tag.endswith("b") and tag[:-1].isascii() and tag[:-1].isdigit()
+    size = int(tag[:-1]) if made_up else small_size(load_part(world["part"]), strategy)
+    target = filled(world["part"], size, world["format"], strategy)  # type: ignore[arg-type]
+    if not made_up:
+        if image is None:
+            raise UsageError("this was explored with an image of your own", then="Give IMAGE too")
+        target = with_file(target, read_for_device(image))
+        if target.tag != tag:
+            raise UsageError("another image", expected=f"SHA-256 {tag}...", found=target.tag)
+    return scenario(world["scenario"], target, seed=int(world["seed"]))
+
+
+def _check(world: dict[str, str]) -> None:
+    """Of another program, or touched: ValueError says what cannot be."""
+    known = {
+        "strategy": [each.value for each in Strategy],
+        "scenario": SCENARIOS,
+        "format": FORMATS,
+    }
+    for key in ("part", "strategy", "scenario", "format", "image", "seed"):
+        value = world.get(key)
+        if not isinstance(value, str):
+            raise ValueError(f"it does not say which {key}")
+        if key in known and value not in known[key]:
+            raise ValueError(f"no {key} {value!r}; expected one of {', '.join(known[key])}")
+    if not re.fullmatch(r"-?[0-9]{1,18}", world["seed"]):
+        raise ValueError(f"no seed: s{world['seed']}; expected a number, such as s0")
+
+
+def _world_of(name: str) -> dict[str, str]:
+    keys = ("part", "strategy", "scenario", "format", "image", "seed")
+    words = name.rsplit("/", len(keys) - 1)  # a part may be the path of a part file
+    if len(words) != len(keys) or not words[-1].startswith("s"):
+        raise UsageError("no replay ID", expected="part/strategy/scenario/format/image/sN:path")
+    return dict(zip(keys, [*words[:-1], words[-1][1:]], strict=True))
+
+
+def replay_path(
+    image: Path | None, text: str, options: Options, *, shrink: bool, as_json: bool = False
+) -> None:
+    """Print what happens on the path of this ID; with *shrink*, on one with fewer cuts.
+
+    *options* are those of the search that found it.
+    """
+    try:
+        name, path = parse_replay_id(text)
+        subject = BoardSubject(_scenario_of(image, _world_of(name)))
+        if shrink:
+            path = campaign.shrink(subject, path, options)
+        film = campaign.film(subject, path, options)
+    except (ValueError, PathLeft) as error:
+        raise UsageError("this path cannot be run", where=text, found=str(error)) from error
+    lines = list(film_lines(film))
+    if as_json:
+        answers.result({"event": "replay", "id": f"{name}:{path}", "film": lines})
+    else:
+        click.echo("\n".join([*lines, f"ID: {name}:{path}"]))
+    if film.violation is not None:
+        question, found = film.violation
+        raise VerificationFailed(tag_of(question), where=f"{name}:{path}", found=found)
+
+
+def check_certificate(
+    image: Path | None, certificate: Path, sample: int | None, seed: int, *, as_json: bool = False
+) -> None:
+    """Run all states of *certificate* again, or a *sample*. Raises VerificationFailed.
+
+    Exits with NARROWER or SAMPLED where it holds and says less than that all is well.
+    """
+
+    def world(header: dict[str, str]) -> tuple[Any, Any, Any]:
+        try:
+            scenario = _scenario_of(image, header)
+            subject = BoardSubject(scenario)
+        except ValueError as error:
+            raise ImageRejected(
+                "no certificate of this command", where=str(certificate), found=str(error)
+            ) from error
+        if scenario.world != header:
+            raise ImageRejected(
+                "no certificate of this command",
+                where=str(certificate),
+                expected=f"the world {scenario.world}",
+                found=str(header),
+            )
+        return subject, subject.flash, subject.rest
+
+    try:
+        verdict = confirm(str(certificate), world, sample=sample or 0, seed=seed)
+    except NotACertificate as error:
+        raise ImageRejected(
+            "no whole certificate", where=str(certificate), found=str(error)
+        ) from error
+    except NotConfirmed as error:
+        raise VerificationFailed(
+            "not confirmed", where=str(certificate), found=str(error)
+        ) from error
+    _conclude(verdict, certificate, as_json=as_json)
+
+
+def _conclude(verdict: Verdict, certificate: Path, *, as_json: bool) -> None:
+    """Tell it, and end with the code that it comes to: what was found counts first."""
+    if as_json:
+        event = "sampled" if verdict.is_sample else "confirmed"
+        answers.result({"event": event, **_values(verdict)})
+    else:
+        click.echo(str(verdict))
+    if _unexplained(verdict):
+        raise VerificationFailed(
+            "the certificate holds, and lists violations",
+            where=str(certificate),
+            found=f"{verdict.violations}, the first of them {': '.join(verdict.kinds[0])}",
+        )
+    if verdict.missing:
+        raise click.exceptions.Exit(exits.NARROWER)
+    if verdict.is_sample:
+        raise click.exceptions.Exit(exits.SAMPLED)
+
+
+def _values(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "text": verdict.summary,
+        "checked": verdict.checked,
+        "states": verdict.states,
+        "cuts": verdict.cuts,
+        "violations": verdict.violations,
+        "missing": list(verdict.missing),
+        "taken_for_granted": list(verdict.assumed),
+        "world": dict(verdict.world),
+        "head": verdict.head,
+    }
+
+
+def _unexplained(verdict: Verdict) -> bool:
+    """Whether it lists any violation but those of the strategy's known hazard."""
+    world = verdict.world
+    risk = hazard(load_part(world["part"]), Strategy(world["strategy"]))
+    explained = all(text.startswith(OPTIONS_LOST) for _, text in verdict.kinds)
+    return bool(verdict.violations) and (risk.harmless or not explained)

@@ -1,0 +1,1 @@
+"""The Developer Center: for one device, or shared by many."""

@@ -1,0 +1,388 @@
+"""The state file of a center: SQLite, so that a campaign can be looked at while it runs.
+
+In WAL mode one process writes at a time and any number read, each a state that was whole. Every
+change is one transaction: who reads never sees half a report.
+
+``center``   one row: the file it belongs to, whether its time is simulated
+``plan``     state as stored, and a digest of what the plan was when it was first seen
+``device``   every device that is known, with its product
+``version``  the version of each component, as the device reported it last
+``entry``    one upgrade on one device: state, failures, times; see ``rules.Entry``
+``log``      every status that a device reported, and what the owner did, in order of arrival
+``ending``   one row a device of a fleet: how it ended
+
+Times are seconds since 1970. docs/how-to/center.md shows queries.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from mcu_updater.cloud.center.lifecycle import PlanState
+from mcu_updater.cloud.center.rules import Entry, Key
+from mcu_updater.cloud.single_device import ComponentState
+from mcu_updater.core.errors import PortError, Remedy
+
+APPLICATION_ID = 0x4D43_5543  # "MCUC", in the file's header
+SCHEMA = 1
+
+_TABLES = """
+CREATE TABLE center (
+    file TEXT NOT NULL, simulated INTEGER NOT NULL, created_at_s REAL NOT NULL);
+CREATE TABLE plan (
+    name TEXT PRIMARY KEY, position INTEGER NOT NULL, state TEXT NOT NULL, digest TEXT NOT NULL);
+CREATE TABLE device (id TEXT PRIMARY KEY, product TEXT NOT NULL);
+CREATE TABLE version (
+    device TEXT NOT NULL, component TEXT NOT NULL, version TEXT NOT NULL, at_s REAL NOT NULL,
+    PRIMARY KEY (device, component)) WITHOUT ROWID;
+CREATE TABLE entry (
+    plan TEXT NOT NULL, device TEXT NOT NULL, component TEXT NOT NULL,
+    state TEXT NOT NULL, failures INTEGER NOT NULL, pushed_at_s REAL NOT NULL,
+    confirmed_at_s REAL, user_confirmed INTEGER NOT NULL, closed TEXT NOT NULL,
+    PRIMARY KEY (device, plan, component)) WITHOUT ROWID;
+CREATE TABLE log (
+    id INTEGER PRIMARY KEY, at_s REAL NOT NULL, device TEXT NOT NULL, plan TEXT NOT NULL,
+    component TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX log_of_device ON log (device, id);
+CREATE TABLE ending (
+    device TEXT PRIMARY KEY, outcome TEXT NOT NULL, text TEXT NOT NULL,
+    version TEXT NOT NULL, cuts INTEGER NOT NULL, faults INTEGER NOT NULL,
+    sessions INTEGER NOT NULL, digest TEXT NOT NULL);
+"""
+
+_BUSY_S = 60.0  # how long a writer waits for another
+
+_DAMAGE = (sqlite3.Error, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One thing that happened: a status that a device reported, or what the owner did."""
+
+    at_s: float
+    device: str
+    plan: str
+    component: str
+    text: str
+
+
+class Ended(StrEnum):
+    """How a device of a fleet ended."""
+
+    UPGRADED = "upgraded"
+    FAILED = "failed"
+    LATE = "failed, runs the target"  # the version came after the module's time limit
+    REFUSED = "refused"  # battery or signal is too low for the plan
+    NOT_OFFERED = "not offered"
+    DISHONEST = "dishonest"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """One device of a fleet. *digest* is of all that it did: a replay has the same."""
+
+    device: str
+    outcome: Ended
+    text: str
+    version: str
+    cuts: int
+    faults: int
+    sessions: int
+    digest: str
+
+    @property
+    def honest(self) -> bool:
+        return self.outcome is not Ended.DISHONEST
+
+
+class Store:
+    """An open state file. For one thread of one process; each has its own."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+
+    @classmethod
+    def create(cls, path: Path, file: str, *, simulated: bool, now_s: float) -> Store:
+        """A new state file. Raises PortError where there is one already, or it cannot be made."""
+        with _port_errors(path), _made(path):
+            store = cls(path, _connect(path, "rw"))
+            store._db.execute("PRAGMA journal_mode = WAL")
+            store._db.execute("PRAGMA synchronous = NORMAL")
+            with store.transaction():
+                for statement in _TABLES.split(";"):
+                    store._db.execute(statement)
+                store._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                store._db.execute(f"PRAGMA user_version = {SCHEMA}")
+                store._db.execute("INSERT INTO center VALUES (?, ?, ?)", (file, simulated, now_s))
+        return store
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Store:
+        """A state file that is there. Raises PortError where it is none, or of another schema."""
+        with _port_errors(path):
+            if not path.is_file():
+                raise PortError(
+                    "no such state file",
+                    where=str(path),
+                    then="A fleet or a served module makes it",
+                )
+            store = cls(path, _connect_to_read(path) if read_only else _connect(path, "rw"))
+            found = store._pragma("application_id"), store._pragma("user_version")
+            if found != (APPLICATION_ID, SCHEMA):
+                raise PortError(
+                    "is no state file of a center that this version reads",
+                    where=str(path),
+                    expected=f"application {APPLICATION_ID:#x}, schema {SCHEMA}",
+                    found=f"application {found[0]:#x}, schema {found[1]}",
+                )
+            if not read_only:
+                store._db.execute("PRAGMA synchronous = NORMAL")
+        return store
+
+    @classmethod
+    def remove(cls, path: Path) -> None:
+        """A state file and its companions. Raises PortError where it is none, or somebody has it
+        open: only then does it leave WAL mode."""
+        with _port_errors(path), closing(cls.open(path)) as store:
+            store.leave_wal()
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+                path.with_name(name).unlink(missing_ok=True)
+
+    def leave_wal(self) -> None:
+        """One file, without companions. Fails where anybody else has it open."""
+        self._db.execute("PRAGMA busy_timeout = 0")
+        self._db.execute("PRAGMA journal_mode = DELETE")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing, and nobody writes in between."""
+        with _port_errors(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read in it is of one moment."""
+        with _port_errors(self.path):
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")
+
+    # --- the center and its plans
+
+    @property
+    def simulated(self) -> bool:
+        """Its time is that of emulated devices, and stands still when they do."""
+        return bool(self._db.execute("SELECT simulated FROM center").fetchone()[0])
+
+    def latest_s(self) -> float | None:
+        """The last moment of which it knows."""
+        found: float | None = self._db.execute("SELECT max(at_s) FROM log").fetchone()[0]
+        return found
+
+    def plan_states(self) -> dict[str, PlanState]:
+        """As stored; ``lifecycle.seen_state`` says what that is at a given moment."""
+        rows = self._db.execute("SELECT name, state FROM plan ORDER BY position")
+        return {name: PlanState(state) for name, state in rows}
+
+    def plan_digests(self) -> dict[str, str]:
+        return dict(self._db.execute("SELECT name, digest FROM plan"))
+
+    def put_plan(self, name: str, position: int, state: PlanState, digest: str) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?)", (name, position, state, digest)
+        )
+
+    def set_plan_state(self, name: str, state: PlanState) -> None:
+        self._db.execute("UPDATE plan SET state = ? WHERE name = ?", (state, name))
+
+    def begun_plans(self) -> set[str]:
+        """Those that a device has confirmed."""
+        rows = self._db.execute("SELECT DISTINCT plan FROM entry WHERE confirmed_at_s IS NOT NULL")
+        return {name for (name,) in rows}
+
+    # --- devices
+
+    def devices(self) -> dict[str, str]:
+        """Product by device."""
+        return dict(self._db.execute("SELECT id, product FROM device ORDER BY id"))
+
+    def add_device(self, device: str, product: str, entries: list[Key]) -> None:
+        """Known from now on, with an entry for each of *entries*; what is there already stays."""
+        self._db.execute("INSERT OR IGNORE INTO device VALUES (?, ?)", (device, product))
+        fresh = Entry()
+        self._db.executemany(
+            "INSERT OR IGNORE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_row(plan, device, component, fresh) for plan, component in entries],
+        )
+
+    def versions(self, device: str) -> dict[str, str]:
+        rows = self._db.execute(
+            "SELECT component, version FROM version WHERE device = ?", (device,)
+        )
+        return dict(rows)
+
+    def all_versions(self) -> dict[tuple[str, str], str]:
+        rows = self._db.execute("SELECT device, component, version FROM version")
+        return {(device, component): version for device, component, version in rows}
+
+    def put_versions(self, device: str, versions: Mapping[str, str], now_s: float) -> None:
+        """All that the device reports; what it does not name any more is forgotten."""
+        self._db.execute("DELETE FROM version WHERE device = ?", (device,))
+        self._db.executemany(
+            "INSERT INTO version VALUES (?, ?, ?, ?)",
+            [(device, component, version, now_s) for component, version in versions.items()],
+        )
+
+    # --- entries and log
+
+    def entries(self, device: str) -> dict[Key, Entry]:
+        rows = self._db.execute("SELECT * FROM entry WHERE device = ?", (device,))
+        return {(row[0], row[2]): _entry(row) for row in rows}
+
+    def all_entries(self) -> Iterator[tuple[str, Key, Entry]]:
+        """Device, key, entry; by device."""
+        for row in self._db.execute("SELECT * FROM entry ORDER BY device, plan, component"):
+            yield row[1], (row[0], row[2]), _entry(row)
+
+    def put_entry(self, device: str, key: Key, entry: Entry) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _row(key[0], device, key[1], entry),
+        )
+
+    def add_log(self, line: LogLine) -> None:
+        self._db.execute(
+            "INSERT INTO log (at_s, device, plan, component, text) VALUES (?, ?, ?, ?, ?)",
+            (line.at_s, line.device, line.plan, line.component, line.text),
+        )
+
+    def log(self, device: str | None = None) -> list[LogLine]:
+        """In order of arrival; of one device, or of all."""
+        rows = self._db.execute(
+            "SELECT at_s, device, plan, component, text FROM log"
+            " WHERE ?1 IS NULL OR device = ?1 ORDER BY id",
+            (device,),
+        )
+        return [LogLine(*row) for row in rows]
+
+    def last_changes(self) -> dict[tuple[str, str, str], LogLine]:
+        """The last line of each entry, by device, plan and component."""
+        rows = self._db.execute(
+            "SELECT at_s, device, plan, component, text FROM log"
+            " WHERE id IN (SELECT max(id) FROM log GROUP BY device, plan, component)"
+        )
+        lines = [LogLine(*row) for row in rows]
+        return {(line.device, line.plan, line.component): line for line in lines}
+
+    # --- endings
+
+    def put_ending(self, ending: Ending) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO ending VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                ending.device,
+                ending.outcome.value,
+                ending.text,
+                ending.version,
+                ending.cuts,
+                ending.faults,
+                ending.sessions,
+                ending.digest,
+            ),
+        )
+
+    def endings(self) -> list[Ending]:
+        rows = self._db.execute("SELECT * FROM ending ORDER BY device")
+        return [_ending(*row) for row in rows]
+
+
+def exists_already(path: Path) -> PortError:
+    return PortError("exists already", where=str(path), remedies=[Remedy.REPLACE])
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Who may write opens it so, for then no companion of WAL mode is left; and does not. Who may
+    not reads what is in the file alone, unless there are companions: somebody is at work then."""
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        connection = _connect(path, "rw")
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+    is_at_rest = not path.with_name(f"{path.name}-wal").exists()
+    return _connect(path, "ro&immutable=1" if is_at_rest else "ro")
+
+
+@contextmanager
+def _made(path: Path) -> Iterator[None]:
+    """A new, empty file, which nobody else has made; gone again where the block fails."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
+    except FileExistsError:
+        raise exists_already(path) from None
+    try:
+        yield
+    except BaseException:
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-journal"):
+            path.with_name(name).unlink(missing_ok=True)
+        raise
+
+
+def _row(plan: str, device: str, component: str, entry: Entry) -> tuple[object, ...]:
+    return (
+        plan,
+        device,
+        component,
+        entry.state.value,
+        entry.failures,
+        entry.pushed_at_s,
+        entry.confirmed_at_s,
+        entry.user_confirmed,
+        entry.closed,
+    )
+
+
+def _entry(row: tuple[str, str, str, str, int, float, float | None, int, str]) -> Entry:
+    _, _, _, state, failures, pushed_at_s, confirmed_at_s, user_confirmed, closed = row
+    return Entry(
+        ComponentState(state), failures, pushed_at_s, confirmed_at_s, bool(user_confirmed), closed
+    )
+
+
+def _ending(device: str, outcome: str, *rest: Any) -> Ending:
+    return Ending(device, Ended(outcome), *rest)
+
+
+@contextmanager
+def _port_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        raise PortError(
+            "cannot be used as the state file of a center", where=str(path), found=str(error)
+        ) from error

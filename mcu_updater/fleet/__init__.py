@@ -1,0 +1,1 @@
+"""Many emulated devices, upgraded against one center."""

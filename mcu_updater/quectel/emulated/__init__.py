@@ -1,0 +1,1 @@
+"""The module, emulated: what it answers, when, and what goes wrong with it."""
