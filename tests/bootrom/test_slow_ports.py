@@ -23,7 +23,7 @@ def firmware(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("one_way_s", [0.03, 0.08])
+@pytest.mark.parametrize("one_way_s", [0.02, 0.05])
 def test_flash_and_verify_over_tcp(tmp_path, firmware, one_way_s):
     with (
         serving("STM32L476xG", "--tcp", "127.0.0.1:0") as chip,
@@ -40,7 +40,7 @@ def test_flash_over_rfc2217(tmp_path, firmware):
     with (
         serving("STM32L476xG") as chip,
         remote(chip.where) as at,
-        delayed(port_of(at), 0.08) as port,
+        delayed(port_of(at), 0.05) as port,
     ):
         where = f"rfc2217://127.0.0.1:{port}"
         done = run("flash", firmware, "--port", where, "--cache", tmp_path / "cache")

@@ -38,7 +38,7 @@ def test_update_from_a_module(tmp_path: Path) -> None:
         run("board", "new", board, "--version", version, "--image", image)
         with served.serving("--package", NEW["bin"], "--link", link) as module:
             served.where(module)
-            words = ("--module", link, "--board", board, "--wait", 2)
+            words = ("--module", link, "--board", board, "--wait", 0.5)
             if name == "updated":
                 assert run("update", NEW["bin"], *words).exit_code == 0
             again = run("update", NEW["bin"], *words)
@@ -51,7 +51,7 @@ def test_another_image_that_is_not_offered_is_not_taken_for_done(tmp_path: Path)
     run("board", "new", board, "--version", "2_0_0", "--image", OLD)
     with served.serving("--package", NEW["bin"], "--link", link) as module:
         served.where(module)
-        words = ("--module", link, "--board", board, "--wait", 2)
+        words = ("--module", link, "--board", board, "--wait", 0.5)
         assert run("update", NEW["bin"], *words).exit_code == 5
 
 

@@ -24,9 +24,9 @@ from flash_emulator.explore import (
     Options,
     Processes,
     Search,
-    boots,
     checks,
     probes,
+    recorder,
     search,
 )
 from flash_emulator.explore.certificate import CertificateWriter
@@ -206,7 +206,7 @@ def test_an_explorer_that_loses_a_state(file: Path, monkeypatch: Any) -> None:
 def test_an_explorer_that_joins_runs_that_read_otherwise(file: Path, monkeypatch: Any) -> None:
     """A point is what it is in any way of reading, it believes, until a bit was looked at."""
 
-    right = boots.point_node
+    right = recorder.point_node
 
     def wrong(flash: Any, volatile: bytes, memory: object) -> bytes:
         twin = flash.fork()
@@ -214,7 +214,7 @@ def test_an_explorer_that_joins_runs_that_read_otherwise(file: Path, monkeypatch
             twin.reading, twin.flips = Reading.STABLE, frozenset()
         return right(twin, volatile, memory)
 
-    monkeypatch.setattr(boots, "point_node", wrong)
+    monkeypatch.setattr(recorder, "point_node", wrong)
     monkeypatch.setattr(checks, "check", lambda *a, **k: ())  # its own check finds it, too
     certified(file, {"toy": "late"})
     assert ": expected next" in refused(file)
@@ -222,7 +222,7 @@ def test_an_explorer_that_joins_runs_that_read_otherwise(file: Path, monkeypatch
 
 def test_an_explorer_that_merges_what_is_looked_at(file: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(probes.Prober, "looks", lambda *a: Look())
-    monkeypatch.setattr(boots.Recorder, "_close", close_without_a_look)
+    monkeypatch.setattr(recorder.Recorder, "_close", close_without_a_look)
     certified(file, {"toy": "copy"})
     assert "a boot that never looks at unknown content" in refused(file)
 

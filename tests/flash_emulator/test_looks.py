@@ -272,12 +272,13 @@ PAST = (
     "plain_size",
 )
 MAY = {
-    "cells.py", "holding.py", "pages.py", "possible.py", "sensing.py", "damage.py",
-    "explore/replay.py", "explore/certificate.py", "explore/successors.py", "explore/boots.py",
-    "explore/refining.py",
+    "array/cells.py", "array/pages.py", "device/matching.py", "device/possible.py",
+    "device/sensing.py", "device/injection.py",
+    "explore/replay.py", "explore/certificate.py", "explore/successors.py", "explore/edges.py",
+    "explore/next_boots.py", "explore/refining.py",
     "certificate_check/unseen.py", "certificate_check/plain_replay.py",
 }  # fmt: skip
-"""``sensing`` is the door; ``holding`` asks which units are plain and known; ``damage`` rewrites
+"""``sensing`` is the door; ``matching`` asks which units are plain and known; ``injection`` rewrites
 what it looked at."""
 
 

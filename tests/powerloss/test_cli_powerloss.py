@@ -169,6 +169,7 @@ def test_what_is_beside_the_model_has_no_certificate(switch: list[str], tmp_path
     assert switch[0] in result.output
 
 
+@pytest.mark.usefixtures("once")
 def test_strategies_are_compared() -> None:
     arguments = ["--strategy", "all", "--part", "STM32L476xG", "--cuts", "1"]
     result = run(*TINY, *arguments, "--option-change-us", "21000")
@@ -176,6 +177,7 @@ def test_strategies_are_compared() -> None:
         assert word in result.output
 
 
+@pytest.mark.usefixtures("once")
 def test_a_finding_is_shown_and_replayed() -> None:
     """A known hazard, in a search that a limit stopped: no pass. Exit code 7 for the film of it."""
     result = run(*TINY, "--part", "STM32L476xG", "--strategy", "option-toggle", "--cuts", "1")

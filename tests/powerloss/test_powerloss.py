@@ -151,7 +151,7 @@ def test_formats(fmt: str) -> None:
 
 @pytest.mark.parametrize("part", one_in(3, ["STM32L476xG", "STM32G474xE_dual", "STM32F429xI"]))
 def test_the_naive_option_toggle_bricks_with_one_cut(part: str) -> None:
-    result = explored(part, strategy=Strategy.OPTION_TOGGLE, cuts=1, size=300)
+    result = explored(part, strategy=Strategy.OPTION_TOGGLE, cuts=1, size=300, violations=1)
     first = report_of(result).violations[0]
     assert first.question == "safe"
     assert first.text.startswith(OPTIONS_LOST)
@@ -202,6 +202,7 @@ def test_a_known_hazard_excuses_nothing_else() -> None:
     assert unfound.name == "HAZARD"
 
 
+@pytest.mark.thorough
 def test_no_hazard_is_expected_of_an_upgrade_that_is_refused() -> None:
     """It changes no option bytes, so there is nothing to cut."""
     result = explored("STM32U575xI", "unsigned", size=SIGNED)

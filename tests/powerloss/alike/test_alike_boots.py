@@ -18,7 +18,7 @@ from mcu_updater.powerloss.catalogue import filled, scenario
 from mcu_updater.powerloss.subject import BoardSubject, ModuleRest
 
 SMALL = 700  # bytes of an image
-MOST = 150  # states of the search that they are taken from, in an ordinary run
+MOST = 60  # states of the search that they are taken from, in an ordinary run
 
 
 class Explicit(BoardSubject):
