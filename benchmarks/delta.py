@@ -40,7 +40,7 @@ from mcu_updater.core.delta import Algorithm, DeltaDecoder, Filter, parse_header
 from mcu_updater.core.delta.shifts import Shifts  # noqa: E402
 from mcu_updater.files.delta.make import make_delta, pack_stream  # noqa: E402
 from mcu_updater.files.delta.makers import available, pack_covers  # noqa: E402
-from mcu_updater.powerloss.questions.thrift import slots_of  # noqa: E402
+from mcu_updater.powerloss.questions.erase_budget import slots_of  # noqa: E402
 from mcu_updater.quectel.client import AtClient  # noqa: E402
 from mcu_updater.quectel.emulated.options import ModuleOptions  # noqa: E402
 

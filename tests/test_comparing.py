@@ -8,7 +8,7 @@ import pytest
 
 from flash_emulator import EmulatedFlash, load_part
 from mcu_updater.core.flash import Geometry, comparing, match_of, sha256_of
-from mcu_updater.core.keepalive import STEP_SIZE, TendedFlash
+from mcu_updater.core.keepalive import STEP_SIZE, KeepAliveFlash
 from mcu_updater.core.slot import Region, Window
 
 PART = load_part("STM32L476xG")
@@ -58,13 +58,13 @@ def device() -> EmulatedFlash:
 def test_who_can_compare_is_asked_in_one_place(device: EmulatedFlash) -> None:
     assert comparing(device) is device
     assert comparing(OnlyReads(device)) is None
-    assert comparing(TendedFlash(OnlyReads(device), lambda: None)) is not None
+    assert comparing(KeepAliveFlash(OnlyReads(device), lambda: None)) is not None
 
 
 @pytest.mark.parametrize("size", [1, 8, 100, STEP_SIZE, STEP_SIZE + 1, len(DATA)])
 def test_all_of_them_say_the_same(device: EmulatedFlash, size: int) -> None:
     plain, calls = OnlyReads(device), Counting()
-    ways = (device, plain, TendedFlash(device, calls), TendedFlash(plain, calls))
+    ways = (device, plain, KeepAliveFlash(device, calls), KeepAliveFlash(plain, calls))
     expected = DATA[:size]
     other = expected[:-1] + bytes([expected[-1] ^ 1])
     differs = match_of(device, BASE, other)
@@ -89,7 +89,7 @@ def test_the_wrapper_hands_both_to_a_device_that_has_them(device: EmulatedFlash)
             return device.match(address, expected)
 
     own = Own(device)
-    tended = TendedFlash(own, calls)
+    tended = KeepAliveFlash(own, calls)
     assert tended.sha256(BASE, len(DATA)) == hashlib.sha256(DATA).digest()
     assert tended.match(BASE, DATA) == len(DATA)
     assert "sha256" in asked and "match" in asked
@@ -101,14 +101,14 @@ def test_a_slow_device_is_read_in_steps_and_somebody_is_let_in_between(
     device: EmulatedFlash,
 ) -> None:
     plain, calls = OnlyReads(device), Counting()
-    TendedFlash(plain, calls).sha256(BASE, len(DATA))
+    KeepAliveFlash(plain, calls).sha256(BASE, len(DATA))
     assert max(size for _, size in plain.reads) <= STEP_SIZE
     assert calls.calls >= len(plain.reads)
 
 
 def test_what_cannot_be_read_holds_nothing_and_has_no_digest(device: EmulatedFlash) -> None:
     bad = range(BASE + 5000, BASE + 5008)
-    for way in (OnlyReads(device, bad), TendedFlash(OnlyReads(device, bad), lambda: None)):
+    for way in (OnlyReads(device, bad), KeepAliveFlash(OnlyReads(device, bad), lambda: None)):
         window = Window.of_array(way, Region(0, (2048,) * 5))
         assert window.sha256(len(DATA)) is None
         assert window.match(0, DATA) == 5000

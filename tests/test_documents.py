@@ -292,7 +292,7 @@ def test_the_front_door_is_short_and_leads_everywhere() -> None:
     full = page_text("passed")
     for word in ("any number of cuts at any points with every modelled outcome", "*incomplete*"):
         assert word in full
-    for question in ("safe", "live", "told", "lost", "true", "tried", "erased"):
+    for question in ("safe", "live", "reported", "lost", "true", "tried", "erased"):
         assert f"**{question}**" in full
 
 

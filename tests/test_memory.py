@@ -292,9 +292,9 @@ FIXED_OR_COUNTED = {
         "_read",
         "_admission",
     },
-    "Listener": {"_link", "_current", "_component", "_plan_once"},
-    "Keeper": set(),
-    "Intake": {
+    "ModuleTracker": {"_link", "_current", "_component", "_plan_once"},
+    "JournalSession": set(),
+    "Download": {
         "_bank",
         "_active",
         "_link",
@@ -324,9 +324,9 @@ FIXED_OR_COUNTED = {
 }
 IN_MEMORY = {
     "Updater": {"_connected", "_asked", "_asked_again", "_link", "_heard", "_keeper", "_intake"},
-    "Listener": {"module", "plan", "started", "piece", "_waiting"},
-    "Keeper": {"_written", "_known"},
-    "Intake": {"_offset", "_sector", "error"},
+    "ModuleTracker": {"module", "plan", "started", "piece", "_waiting"},
+    "JournalSession": {"_written", "_known"},
+    "Download": {"_offset", "_sector", "error"},
     "AtClient": {"_reader", "_link"},
     "PieceReader": {"size", "_tail", "offset"},
     "ReadSize": {"most", "now", "_good"},

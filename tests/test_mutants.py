@@ -76,13 +76,13 @@ def test_the_page_of_results_has_every_fault_and_what_is_to_find_it() -> None:
 
 
 BY_THE_COMMAND = {
-    "plan confirmed before it is journaled": ("good", 700, "told"),
+    "plan confirmed before it is journaled": ("good", 700, "reported"),
     "version reported during the upgrade": ("good", 2500, "lost"),
-    "target version reported at the switch": ("good", 700, "told"),
+    "target version reported at the switch": ("good", 700, "reported"),
     "no read-back of a sector": ("stuck", 2500, "true"),
     "writer goes on after a refusal": ("refused", 2500, "true"),
-    "next piece asked for before the checkpoint": ("pieces", 700, "told"),
-    "next piece asked for without a look": ("pieces", 700, "told"),
+    "next piece asked for before the checkpoint": ("pieces", 700, "reported"),
+    "next piece asked for without a look": ("pieces", 700, "reported"),
 }
 """By name: a scenario of the command that finds it, the size of its images, and the question."""
 

@@ -29,7 +29,7 @@ class Interrupted:
     address: int
 
 
-class Ground(Guarded):
+class DeviceBase(Guarded):
     """The fields that all parts of the device use, and what each of its operations needs."""
 
     part: Part

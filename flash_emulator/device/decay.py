@@ -21,7 +21,7 @@ from flash_emulator.array import cuts
 from flash_emulator.array.cells import Cells
 from flash_emulator.array.halt import Halt
 from flash_emulator.array.pages import RawUnit
-from flash_emulator.device.base import Ground
+from flash_emulator.device.base import DeviceBase
 from flash_emulator.power import Decay
 
 
@@ -49,7 +49,7 @@ class Erased:
         return self.offset, self.size, self.before.digest()
 
 
-class Decaying(Ground):
+class Decaying(DeviceBase):
     """The part of the device that remembers what was completed last, where somebody asks for it."""
 
     recalls: AbstractSet[Decay]

@@ -21,9 +21,9 @@ from flash_emulator.device import saved
 from flash_emulator.device.banks import Banks
 from flash_emulator.device.base import Interrupted
 from flash_emulator.device.clock import VirtualClock
-from flash_emulator.device.injection import Damage
+from flash_emulator.device.injection import Injection
 from flash_emulator.device.keyed import Keyed
-from flash_emulator.device.matching import Holding
+from flash_emulator.device.matching import Matching
 from flash_emulator.device.sensing import Reading
 from flash_emulator.device.trace import Operation
 from flash_emulator.device.usage import Usage
@@ -33,7 +33,7 @@ from flash_emulator.parts.traits import Kind, Mode, Overwrite
 from flash_emulator.power import Outcome, PowerSupply, SteadySupply
 
 
-class EmulatedFlash(Banks, Holding, Damage, Keyed):
+class EmulatedFlash(Banks, Matching, Injection, Keyed):
     """Flash of one part, with power, time and the marks of its past.
 
     Addresses are those that the CPU uses now. All randomness comes from *seed*. *timing* chooses
@@ -95,7 +95,7 @@ class EmulatedFlash(Banks, Holding, Damage, Keyed):
     def geometry(self) -> Part:
         return self.part
 
-    # --- reading; see also ``Holding.match``
+    # --- reading; see also ``Matching.match``
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes as the CPU reads them.

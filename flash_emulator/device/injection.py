@@ -9,7 +9,7 @@ from flash_emulator.device.sensing import Sensing
 from flash_emulator.errors import AlignmentError
 
 
-class Damage(Sensing):
+class Injection(Sensing):
     """The part of the device that a test reaches into: no operation, no time, no trace."""
 
     def preload(self, address: int, data: bytes) -> None:

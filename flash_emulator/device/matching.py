@@ -13,7 +13,7 @@ from flash_emulator.device.sensing import Sensing
 _MOST_NOTED = 256  # bytes that are read at once and note what they are compared with
 
 
-class Holding(Sensing):
+class Matching(Sensing):
     """The part of the device that compares."""
 
     def match(self, address: int, expected: bytes) -> int:

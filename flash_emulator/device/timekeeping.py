@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flash_emulator.device.base import Ground
+from flash_emulator.device.base import DeviceBase
 from flash_emulator.errors import BusyError, UnknownTiming
 from flash_emulator.parts.traits import Mode
 
 
-class Timekeeping(Ground):
+class Timekeeping(DeviceBase):
     """The part of the device that lets time pass and counts it."""
 
     timing: Mode

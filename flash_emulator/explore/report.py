@@ -42,7 +42,7 @@ class Limits:
 class Counterexample:
     """One state from which something goes wrong, and the shortest way to it that was found."""
 
-    question: str  # "safe", "live", "told" or the subject's own
+    question: str  # "safe", "live", "reported" or the subject's own
     text: str
     path: Path
     trace: str = ""  # of an exception in the subject, or of where it was when it hung
@@ -61,7 +61,7 @@ def tag_of(question: str) -> str:
     return _TAGS.get(question, f"violated: {question}")
 
 
-_TAGS = {"safe": "unsafe", "live": "not live", "told": "not told"}
+_TAGS = {"safe": "unsafe", "live": "not live", "reported": "not reported"}
 
 
 @dataclass(frozen=True, slots=True)

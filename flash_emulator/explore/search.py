@@ -70,7 +70,8 @@ class Options:
     counted by each of them, so this number is part of what a search is.
     *representatives*: with *merge*, boot of the states that the subject takes for as good as each
     other only one; without it, all of them.
-    *decays*: also let each cut make something weak that was complete; see ``flash_emulator.device.decay``.
+    *decays*: also let each cut make something weak that was complete; see
+    ``flash_emulator.device.decay``.
     *draws*: how many are tried of each place and outcome that leaves something to chance.
     *erased_values*: let units of a sector whose erase is cut hold what boots compare them with,
     too, each by itself; without it, only units whose program is cut.

@@ -101,7 +101,7 @@ class Subject(Protocol):
 
 
 class Violation(Exception):
-    """Something that must hold does not. *question* is "safe", "live", "told" or one's own."""
+    """Something that must hold does not. *question* is "safe", "live", "reported" or one's own."""
 
     def __init__(self, question: str, text: str) -> None:
         self.question = question

@@ -18,7 +18,7 @@ from mcu_updater.core.events import Event
 from mcu_updater.core.image_version import NO_FLOOR
 from mcu_updater.core.journal import COMPONENT_SIZE, VERSION_SIZE, Phase, Snapshot
 from mcu_updater.core.journal import Package as PackageIdentity
-from mcu_updater.core.keepalive import TendedFlash
+from mcu_updater.core.keepalive import KeepAliveFlash
 from mcu_updater.core.loader import Loader
 from mcu_updater.core.mcu import ApplicationStopped, Firmware, Mcu, Surroundings, start
 from mcu_updater.core.slot import CopyLayout
@@ -232,7 +232,7 @@ class Board:
         link = self.attachment.client()
         self._links.append(link)
         checks = self.attachment.checks(link, self.banks()[0].slot.size)
-        return Surroundings(link, checks, TendedFlash(self.device, link.tend))
+        return Surroundings(link, checks, KeepAliveFlash(self.device, link.tend))
 
     @property
     def result(self) -> Result:

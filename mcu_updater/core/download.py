@@ -28,9 +28,9 @@ from mcu_updater.core.errors import (
 from mcu_updater.core.events import Event, ModuleTold, Problem, Progress, Work
 from mcu_updater.core.image_version import NO_FLOOR, Seal
 from mcu_updater.core.journal import Package, Phase, Reason, Record, Snapshot
-from mcu_updater.core.journals import Keeper
+from mcu_updater.core.journals import JournalSession
 from mcu_updater.core.loader import Loader, checkpoint_room
-from mcu_updater.core.module_state import Listener
+from mcu_updater.core.module_state import ModuleTracker
 from mcu_updater.core.ota import OtaModule, PieceReady
 from mcu_updater.core.package import Wanted
 from mcu_updater.core.trust import Inspection, Place, Trust
@@ -47,7 +47,7 @@ REASONS: dict[type[UpdaterError], Reason] = {
 """What the journal keeps of an error that ends an upgrade."""
 
 
-class Intake:
+class Download:
     """Loads packages into *bank*, in reads of *read_size* bytes; *active* is the bank that runs,
     which delta packages are applied to.
 
@@ -62,8 +62,8 @@ class Intake:
         bank: Bank,
         active: Bank,
         link: OtaModule,
-        heard: Listener,
-        keeper: Keeper,
+        heard: ModuleTracker,
+        keeper: JournalSession,
         read_size: int,
         base: int | None,
         part: str,

@@ -13,7 +13,7 @@ from mcu_updater.core.events import Event, JournalWritten
 from mcu_updater.core.journal import Reading, Record, Snapshot
 
 
-class Keeper:
+class JournalSession:
     """One for each start. Banks are told apart by their index.
 
     A journal is read again only where a record was added to it: a header that fades may read

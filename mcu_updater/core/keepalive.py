@@ -15,7 +15,7 @@ from mcu_updater.core.flash import FlashDevice, Geometry, comparing, match_of, s
 STEP_SIZE = 4096  # bytes; at 9600 baud and 11 bits a byte, some 5 s
 
 
-class TendedFlash:
+class KeepAliveFlash:
     """``FlashDevice`` *device*, with a call of *tend* before every erase and every STEP_SIZE bytes.
 
     What is asked of the device is otherwise the same: a long program becomes several, in order.

@@ -31,7 +31,7 @@ OFFERS = (Module.OFFERED_ONCE, Module.OFFERED)
 _OF_A_DOWNLOAD = (DownloadStarted, Downloading, PieceReady)
 
 
-class Listener:
+class ModuleTracker:
     """Hears and probes *link*. Pieces are held against the inactive slot's journal.
 
     *current* gives what that says. *component* is ours: what the module says of others' upgrades

@@ -15,7 +15,7 @@ from enum import StrEnum
 from mcu_updater.core.admission import ADMIT_ALL, Admission
 from mcu_updater.core.bank import Bank
 from mcu_updater.core.decide import Module, Observed, Step, decide, judge
-from mcu_updater.core.download import Intake
+from mcu_updater.core.download import Download
 from mcu_updater.core.errors import (
     ImageRejected,
     InternalError,
@@ -43,8 +43,8 @@ from mcu_updater.core.journal import (
     Record,
     Snapshot,
 )
-from mcu_updater.core.journals import Keeper
-from mcu_updater.core.module_state import Listener
+from mcu_updater.core.journals import JournalSession
+from mcu_updater.core.module_state import ModuleTracker
 from mcu_updater.core.ota import OtaModule, PlanOffered
 from mcu_updater.core.trust import Trust
 
@@ -119,14 +119,14 @@ class Updater:
         self._policy = policy
         self._self_test = self_test
         self._admission = admission
-        self._keeper = Keeper()
-        self._heard = Listener(
+        self._keeper = JournalSession()
+        self._heard = ModuleTracker(
             module,
             lambda: self._keeper.read(inactive).snapshot,
             policy.component,
             plan_once=policy.plan_once,
         )
-        self._intake = Intake(
+        self._intake = Download(
             inactive,
             active,
             module,

@@ -4,8 +4,8 @@ What is asked of each state:
 
 * **safe**: every start runs an image that is, byte for byte, one that was published;
 * **live**: left alone, the device comes to rest with the version that must run in the end;
-* **told**: nothing that the module is told is false; at rest it has the version that runs, and the
-  cloud knows how it ended;
+* **reported**: nothing that the module is told is false; at rest it has the version that runs, and
+  the cloud knows how it ended;
 * **lost**: no good upgrade fails on the way, though the cloud would offer it again;
 * **true**: what the journal says of an image is so;
 * **tries**: a failed image is tried no more often than its attempts say;
@@ -36,9 +36,9 @@ from mcu_updater.core.events import (
 )
 from mcu_updater.core.mcu import until_rest
 from mcu_updater.core.updater import Outcome, Result
-from mcu_updater.powerloss.alike import canonical, kind, representative, trailers_of
+from mcu_updater.powerloss.equivalence import canonical, kind, representative, trailers_of
 from mcu_updater.powerloss.questions import Questions, World
-from mcu_updater.powerloss.questions.thrift import slots_of
+from mcu_updater.powerloss.questions.erase_budget import slots_of
 from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
 from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.report.lines import line_of

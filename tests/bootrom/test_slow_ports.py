@@ -23,7 +23,7 @@ def firmware(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("one_way_s", [0.02, 0.05])
+@pytest.mark.parametrize("one_way_s", [0.02, 0.06])
 def test_flash_and_verify_over_tcp(tmp_path, firmware, one_way_s):
     with (
         serving("STM32L476xG", "--tcp", "127.0.0.1:0") as chip,

@@ -27,7 +27,7 @@ from mcu_updater.core.updater import Policy
 from mcu_updater.files.delta.make import make_delta
 from mcu_updater.files.delta.makers import available
 from mcu_updater.flash_map.strategies import default_strategy
-from mcu_updater.powerloss.questions.thrift import slots_of
+from mcu_updater.powerloss.questions.erase_budget import slots_of
 from mcu_updater.quectel.emulated.options import ModuleOptions
 
 PART = worlds.PART

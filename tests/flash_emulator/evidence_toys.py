@@ -154,14 +154,14 @@ class TellingBoot:
         if self.flash.watch is not None:
             self.flash.watch.moment()
         self.rest = Told(1)
-        yield "told"
+        yield "reported"
         if self.strict and read(self.flash, BASE + SECTOR, UNIT) is None:
-            raise Violation("told", "the note cannot be read <img src=x onerror=alert(2)>")
+            raise Violation("reported", "the note cannot be read <img src=x onerror=alert(2)>")
         if read(self.flash, BASE + SECTOR, UNIT) != DONE:
             self.flash.erase(BASE + SECTOR)
             self.flash.program(BASE + SECTOR, DONE)
         self.said.append("noted")
-        return "told"
+        return "reported"
 
     def surviving(self) -> Sequence[tuple[str, Rest]]:
         return (("", self.rest), ("other", Told(0)))

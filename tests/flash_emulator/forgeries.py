@@ -394,7 +394,7 @@ def hidden_violation(lines: Lines) -> None:
 
 
 def another_question(lines: Lines) -> None:
-    violated(lines)["violation"][0] = "told"
+    violated(lines)["violation"][0] = "reported"
 
 
 def a_shortcut(lines: Lines) -> None:

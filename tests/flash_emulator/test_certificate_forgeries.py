@@ -108,7 +108,7 @@ SEEN_BY_BOOTING: list[tuple[Edit, str, str]] = [
     (forged.another_signature, "copy", "expected signature"),
     (forged.another_count, "copy", "expected operations 2, found 1"),
     (forged.invented_violation, "copy", "expected end '', found 'at rest'"),
-    (forged.another_question, "waiting", "expected violation ['told'"),
+    (forged.another_question, "waiting", "expected violation ['reported'"),
     (forged.a_boot_that_nobody_needs, "copy", "bits read !d: no boot looks at these units"),
     (forged.a_state_removed_with_all_its_edges, "copy", "what a cut leaves to be listed"),
     (forged.swapped_edges, "copy", "as it is listed, found"),

@@ -278,8 +278,8 @@ MAY = {
     "explore/next_boots.py", "explore/refining.py",
     "certificate_check/unseen.py", "certificate_check/plain_replay.py",
 }  # fmt: skip
-"""``sensing`` is the door; ``matching`` asks which units are plain and known; ``injection`` rewrites
-what it looked at."""
+"""``sensing`` is the door; ``matching`` asks which units are plain and known; ``injection``
+rewrites what it looked at."""
 
 
 def test_only_searches_go_past_the_marks() -> None:

@@ -69,7 +69,7 @@ def small(pytester: pytest.Pytester, body: str) -> None:
                 return False
 
         def never(flash):
-            raise Violation("told", "nobody said so")
+            raise Violation("reported", "nobody said so")
 
 {body}
         """

@@ -7,12 +7,12 @@ import pytest
 from flash_emulator.explore import Limits, Options, Violation
 from mcu_updater.board import Board
 from mcu_updater.core.delta import apply_delta, parse_header
-from mcu_updater.core.download import Intake
+from mcu_updater.core.download import Download
 from mcu_updater.core.errors import ImageRejected, UsageError
 from mcu_updater.core.events import Booted, JournalWritten, Resumed
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import filled, scenario, with_file
-from mcu_updater.powerloss.questions.thrift import Thrift, slots_of, spans_of
+from mcu_updater.powerloss.questions.erase_budget import EraseBudget, slots_of, spans_of
 
 PART = "STM32L476xG"
 DELTAS = ("delta", "delta-pieces", "delta-base")
@@ -42,14 +42,14 @@ def test_images_of_ones_own_have_no_delta() -> None:
 @pytest.mark.thorough
 def test_a_loader_that_forgets_what_is_done_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every image would be right in the end, and each cut would cost all sectors."""
-    opened = Intake._open_loader
+    opened = Download._open_loader
 
     def forgetful(self, snapshot, piece):
         loader = opened(self, snapshot, piece)
         loader.writer.done = 0
         return loader
 
-    monkeypatch.setattr(Intake, "_open_loader", forgetful)
+    monkeypatch.setattr(Download, "_open_loader", forgetful)
     options = Options(limits=Limits(cuts=1, violations=1))
     result = campaign.explore(scenario("delta", filled(PART, 2500, "bin")), campaign.Terms(options))
     assert result.report is not None, result.error
@@ -63,7 +63,7 @@ def test_a_loader_that_forgets_what_is_done_is_found(monkeypatch: pytest.MonkeyP
 )
 def test_erases_of_one_boot(sector: int, says: str) -> None:
     board = Board(filled(PART, 700, "bin").part)
-    thrift = Thrift(board.device, slots_of(board), spans_of(board))
+    thrift = EraseBudget(board.device, slots_of(board), spans_of(board))
     slot = slots_of(board)["B"]
     thrift.event(Booted("A", "1.0.0", None, None, ()))  # type: ignore[arg-type]
     board.device.erase(slots_of(board)["A"][0])  # the slot that runs is another matter
@@ -79,7 +79,7 @@ def test_erases_of_one_boot(sector: int, says: str) -> None:
 
 def test_a_new_upgrade_may_erase_again() -> None:
     board = Board(filled(PART, 700, "bin").part)
-    thrift = Thrift(board.device, slots_of(board), spans_of(board))
+    thrift = EraseBudget(board.device, slots_of(board), spans_of(board))
     thrift.event(Booted("A", "1.0.0", None, None, ()))  # type: ignore[arg-type]
     for _ in range(2):
         board.device.erase(slots_of(board)["B"][0])

@@ -17,8 +17,8 @@ from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario
 from mcu_updater.powerloss.costs import COSTS
 from mcu_updater.powerloss.questions import World
+from mcu_updater.powerloss.questions.erase_budget import EraseBudget, slots_of, spans_of
 from mcu_updater.powerloss.questions.statements import Statements
-from mcu_updater.powerloss.questions.thrift import Thrift, slots_of, spans_of
 from mcu_updater.powerloss.questions.trials import Trials
 from mcu_updater.powerloss.questions.truth import Truth
 from mcu_updater.powerloss.scenario import Way
@@ -129,7 +129,7 @@ def test_an_image_that_failed_does_not_run() -> None:
 def test_a_program_without_a_complete_erase_is_found_where_the_part_does_not_refuse_it() -> None:
     board = Board(load_part(F4))
     flash, slot = board.device, slots_of(board)["B"][0]
-    asked = Thrift(flash, slots_of(board), spans_of(board))
+    asked = EraseBudget(flash, slots_of(board), spans_of(board))
     asked.event(BOOTED)
     flash.program(slot, b"\x0f" * 4)
     asked.event(JournalWritten("B", "LOADING"))

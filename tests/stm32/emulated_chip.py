@@ -98,7 +98,7 @@ class EmulatedLine:
 
 
 @dataclass
-class Keeper:
+class JournalSession:
     """Remembers between two runs."""
 
     kept: dict[bytes, Memory] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class World:
     chip: EmulatedChip
     line: EmulatedLine
     clock: VirtualTime
-    keeper: Keeper = field(default_factory=Keeper)
+    keeper: JournalSession = field(default_factory=JournalSession)
     notes: list[str] = field(default_factory=list)
 
     def connect(self, *, merged: bool = False, options: ConnectOptions | None = None) -> Flasher:

@@ -5,8 +5,8 @@
     could have carried on is lost, though a cloud that offers it again would hide that.
 ``truth`` (true): what the journal calls written, verified, confirmed or failed is so.
 ``trials`` (tries): a failed image is tried no more often than its attempts say.
-``thrift`` (live, erased): erases are bounded; nothing is programmed that no complete erase made
-    blank.
+``erase_budget`` (live, erased): erases are bounded; nothing is programmed that no complete erase
+    made blank.
 
 ``Questions`` puts all of them to one boot.
 """
@@ -19,9 +19,9 @@ from typing import Protocol
 from flash_emulator import EmulatedFlash
 from mcu_updater.core.events import Event
 from mcu_updater.core.writer import TRIES
+from mcu_updater.powerloss.questions.erase_budget import EraseBudget, Slots, spans_of
 from mcu_updater.powerloss.questions.running import OPTIONS_LOST, Running
 from mcu_updater.powerloss.questions.statements import Statements
-from mcu_updater.powerloss.questions.thrift import Slots, Thrift, spans_of
 from mcu_updater.powerloss.questions.trials import Trials
 from mcu_updater.powerloss.questions.truth import Truth
 from mcu_updater.powerloss.questions.world import World
@@ -47,7 +47,7 @@ class Questions:
         self._running = Running(world)
         self._statements = Statements(world)
         self._all: tuple[Question, ...] = (
-            Thrift(flash, slots, spans_of(world.board), tries=tries),
+            EraseBudget(flash, slots, spans_of(world.board), tries=tries),
             self._running,
             self._statements,
             Truth(world),

@@ -64,18 +64,18 @@ class Statements:
     def _check_version(self, version: str) -> None:
         if version != self._version:
             why = f"version {version} is reported, and {self._version} runs"
-            raise Violation("told", why)
+            raise Violation("reported", why)
         phase = self._world.bank(self._bank).journal.read().phase
         if phase is not Phase.CONFIRMED:
             why = f"version {version} is reported, and the journal calls it {phase.name}"
-            raise Violation("told", why)
+            raise Violation("reported", why)
 
     def _plan_is_journaled(self) -> None:
         plan, reading = self._world.board.module.plan, self._inactive()
         if plan is None or (reading.phase in IN_PROGRESS and _is_of(reading, plan)):
             return
         why = f"the plan to version {plan.target_version} is confirmed, and the journal says "
-        raise Violation("told", f"{why}{reading.phase.name} {reading.version}".rstrip())
+        raise Violation("reported", f"{why}{reading.phase.name} {reading.version}".rstrip())
 
     def _piece_is_stored(self) -> None:
         module, reading = self._world.board.module, self._inactive()
@@ -84,7 +84,7 @@ class Statements:
         start = reading.snapshot.piece_start if reading.snapshot else 0
         if start != module.piece.stop:
             raise Violation(
-                "told",
+                "reported",
                 f"the next piece is asked for, behind byte {module.piece.stop} of the package, "
                 f"and the journal has what came before byte {start}",
             )
@@ -93,7 +93,7 @@ class Statements:
         phase = self._inactive().phase
         if phase is not Phase.VERIFIED:
             why = f"the update is announced, and the journal calls the image {phase.name}"
-            raise Violation("told", why)
+            raise Violation("reported", why)
 
     def _inactive(self) -> Reading:
         return self._world.other(self._bank).journal.read()
@@ -128,17 +128,17 @@ class Statements:
                 continue
             if plan.target_version != scenario.final:
                 why = f"the cloud counts version {plan.target_version} as a success"
-                raise Violation("told", f"{why}; it must not come to run")
+                raise Violation("reported", f"{why}; it must not come to run")
 
     def at_rest(self, version: str) -> str:
         """Module and cloud have the version that runs. Returns a short word."""
         board, target = self._world.board, self._world.scenario.target
         told = board.module.versions.get(COMPONENT)
         if told != version:
-            raise Violation("told", f"version {version} runs, the module was told {told}")
+            raise Violation("reported", f"version {version} runs, the module was told {told}")
         state = board.center.state_of(_plan_of(board.center.plans, target))
         if version == target and state not in self._good_ends():
-            raise Violation("told", f"version {version} runs, the cloud says {state.value!r}")
+            raise Violation("reported", f"version {version} runs, the cloud says {state.value!r}")
         return f"runs {version}, {state.value}"
 
     def _good_ends(self) -> set[ComponentState]:

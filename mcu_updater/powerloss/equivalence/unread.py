@@ -26,7 +26,7 @@ from mcu_updater.core.journal import (
     decode_header,
     record_size,
 )
-from mcu_updater.powerloss.alike.trailers import (
+from mcu_updater.powerloss.equivalence.trailers import (
     Half,
     Trailer,
     end_of_header,

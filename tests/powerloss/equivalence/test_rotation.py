@@ -16,8 +16,8 @@ from mcu_updater.core.journal import (
     encode_header,
     with_turn,
 )
-from mcu_updater.powerloss.alike.rotation import turned_back
-from mcu_updater.powerloss.alike.trailers import Half, Trailer, trailers_of
+from mcu_updater.powerloss.equivalence.rotation import turned_back
+from mcu_updater.powerloss.equivalence.trailers import Half, Trailer, trailers_of
 
 SNAPSHOT = Snapshot(Phase.CONFIRMED, 3, "mcu", "2.0.0")
 NEXT = Snapshot(Phase.PLANNED, 5, "mcu", "3.0.0")

@@ -13,8 +13,8 @@ from flash_emulator.explore import Limits, Options, Report, Rest, Search
 from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.states import Expansion, State
 from mcu_updater.core.journal import CRC_AT, HEADER_SIZE, TURN_AT
-from mcu_updater.powerloss.alike.trailers import Half
 from mcu_updater.powerloss.catalogue import filled, scenario
+from mcu_updater.powerloss.equivalence.trailers import Half
 from mcu_updater.powerloss.subject import BoardSubject, ModuleRest
 
 SMALL = 700  # bytes of an image

@@ -18,7 +18,7 @@ from itertools import islice
 
 from flash_emulator import EmulatedFlash
 from mcu_updater.core.journal import HEADER_SIZE, Phase, Record, decode_header, record_size
-from mcu_updater.powerloss.alike.trailers import (
+from mcu_updater.powerloss.equivalence.trailers import (
     Half,
     Trailer,
     is_stuck,

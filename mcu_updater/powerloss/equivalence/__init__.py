@@ -12,8 +12,8 @@ The first needs no promise: who looks at what is forgotten is found out. The oth
 the code that is explored. Every search boots a sample of states and what stands for them side by
 side (``flash_emulator.explore.side_by_side``; ``same`` says what must be equal), and says that its
 answer rests on them; with ``--no-representatives`` it does without.
-``tests/powerloss/alike/test_alike_boots.py`` compares more states and more outcomes, and explores
-one closure with and without all of it. Seeded faults (``make mutants``) are explored without.
+``tests/powerloss/equivalence/test_alike_boots.py`` compares more states and more outcomes, and
+explores one closure with and without all of it. Seeded faults (``make mutants``) are explored without.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flash_emulator import EmulatedFlash
-from mcu_updater.powerloss.alike.records import blanked
-from mcu_updater.powerloss.alike.rotation import turned_back
-from mcu_updater.powerloss.alike.same import canonical, kind
-from mcu_updater.powerloss.alike.trailers import Trailer, trailers_of
-from mcu_updater.powerloss.alike.unread import without_unread
+from mcu_updater.powerloss.equivalence.records import blanked
+from mcu_updater.powerloss.equivalence.rotation import turned_back
+from mcu_updater.powerloss.equivalence.same import canonical, kind
+from mcu_updater.powerloss.equivalence.trailers import Trailer, trailers_of
+from mcu_updater.powerloss.equivalence.unread import without_unread
 
 __all__ = ["Trailer", "canonical", "kind", "representative", "trailers_of"]
 

@@ -7,8 +7,8 @@ import pytest
 from flash_emulator import EmulatedFlash, UnknownContent, load_part
 from mcu_updater.board import Board
 from mcu_updater.core.journal import HEADER_SIZE, Package, Phase, Reading, Record, Snapshot
-from mcu_updater.powerloss.alike.trailers import Half, placed, trailers_of
-from mcu_updater.powerloss.alike.unread import without_unread
+from mcu_updater.powerloss.equivalence.trailers import Half, placed, trailers_of
+from mcu_updater.powerloss.equivalence.unread import without_unread
 
 CONFIRMED = Snapshot(Phase.CONFIRMED, 3, "mcu", "2.0.0")
 VERIFIED = Snapshot(Phase.VERIFIED, 3, "mcu", "2.0.0")

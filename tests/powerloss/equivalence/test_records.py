@@ -7,8 +7,8 @@ import pytest
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, SteadySupply, load_part
 from mcu_updater.board import Board
 from mcu_updater.core.journal import Phase, Reading, Record, Snapshot
-from mcu_updater.powerloss.alike.records import blanked
-from mcu_updater.powerloss.alike.trailers import Trailer, placed, trailers_of
+from mcu_updater.powerloss.equivalence.records import blanked
+from mcu_updater.powerloss.equivalence.trailers import Trailer, placed, trailers_of
 
 VERIFIED = Snapshot(Phase.VERIFIED, 3, "mcu", "2.0.0")
 LOADING = Snapshot(Phase.LOADING, 3, "mcu", "2.0.0")

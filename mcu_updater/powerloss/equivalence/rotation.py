@@ -33,7 +33,7 @@ from mcu_updater.core.journal import (
     decode_header,
     with_turn,
 )
-from mcu_updater.powerloss.alike.trailers import (
+from mcu_updater.powerloss.equivalence.trailers import (
     Half,
     Trailer,
     is_stuck,

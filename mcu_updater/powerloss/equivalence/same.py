@@ -11,8 +11,8 @@ from hashlib import blake2b
 
 from flash_emulator import EmulatedFlash
 from mcu_updater.core.journal import CRC_AT, HEADER_SIZE, TURN_AT, TURNS, decode_header
-from mcu_updater.powerloss.alike.rotation import is_settled
-from mcu_updater.powerloss.alike.trailers import Half, Trailer
+from mcu_updater.powerloss.equivalence.rotation import is_settled
+from mcu_updater.powerloss.equivalence.trailers import Half, Trailer
 
 _TURN_AND_CRC = (TURN_AT, *range(CRC_AT, CRC_AT + 4))
 

@@ -57,7 +57,7 @@ def spans_of(board: Board) -> tuple[Span, ...]:
     return tuple((start, start + size) for start, size in starts)
 
 
-class Thrift:
+class EraseBudget:
     """Watches one boot on *flash*, by its trace and by the events that it is told."""
 
     def __init__(
