@@ -238,7 +238,7 @@ def test_a_verdict_of_one_s_own_is_named(pytester: pytest.Pytester) -> None:
     )
     result, out = run(pytester)
     result.assert_outcomes(failed=2)
-    assert "power loss: not told: nobody said so" in out
+    assert "power loss: not reported: nobody said so" in out
     assert "::test_it[2]' --powerloss-replay -" in out
 
 

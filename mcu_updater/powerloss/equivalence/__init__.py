@@ -13,7 +13,8 @@ the code that is explored. Every search boots a sample of states and what stands
 side (``flash_emulator.explore.side_by_side``; ``same`` says what must be equal), and says that its
 answer rests on them; with ``--no-representatives`` it does without.
 ``tests/powerloss/equivalence/test_alike_boots.py`` compares more states and more outcomes, and
-explores one closure with and without all of it. Seeded faults (``make mutants``) are explored without.
+explores one closure with and without all of it. Seeded faults (``make mutants``) are explored
+without.
 """
 
 from __future__ import annotations
