@@ -3,8 +3,8 @@
 An ordinary run cuts each operation with some of the outcomes, ``make thorough`` with all of them.
 
 Each run is checked three times: right after the cut a complete image can be booted (safe), left
-alone the board comes to rest with the new version (live), and the module has been told so (reported).
-A cut that does not fire fails the test.
+alone the board comes to rest with the new version (live), and the module has been told so
+(reported). A cut that does not fire fails the test.
 """
 
 import random

@@ -1,8 +1,8 @@
 """What is asked of every run of a board, at every event and at every line that the module is sent.
 
 ``running`` (safe): what the CPU runs was published, is whole, and is not older than it may be.
-``statements`` (reported, lost): nothing that the module is told is false; no upgrade that the device
-    could have carried on is lost, though a cloud that offers it again would hide that.
+``statements`` (reported, lost): nothing that the module is told is false; no upgrade that the
+    device could have carried on is lost, though a cloud that offers it again would hide that.
 ``truth`` (true): what the journal calls written, verified, confirmed or failed is so.
 ``trials`` (tries): a failed image is tried no more often than its attempts say.
 ``erase_budget`` (live, erased): erases are bounded; nothing is programmed that no complete erase
