@@ -1,6 +1,6 @@
 """The same comparison as ``stm32_serial.py``, free of the machine's other load, in minutes.
 
-Each client runs for real, as a process of its own, against ``device serve`` without waits; what it
+Each client runs for real, as a process of its own, against ``chip serve`` without waits; what it
 sends is recorded. Then each recording is played to the same chip in virtual time, at each baud rate
 and latency, with flash timing: the next bytes go out when the answer to the last ones has come.
 
@@ -73,7 +73,7 @@ class Job:
 
 
 def serve(record: Path, arguments: Sequence[str]) -> None:
-    """``device serve`` that writes down what comes; in a process of its own, until SIGTERM."""
+    """``chip serve`` that writes down what comes; in a process of its own, until SIGTERM."""
     from mcu_updater.cli.emulators import device
     from mcu_updater.cli.entry import cli
 
@@ -92,7 +92,7 @@ def serve(record: Path, arguments: Sequence[str]) -> None:
             return data
 
     device.Line = Recorder  # type: ignore[misc]
-    cli(["device", "serve", *arguments], standalone_mode=False)
+    cli(["chip", "serve", *arguments], standalone_mode=False)
 
 
 @dataclass(frozen=True)

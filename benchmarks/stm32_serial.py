@@ -1,7 +1,7 @@
-"""Our host, stm32flash and stm32loader side by side over AN3155, each against ``device serve``.
+"""Our host, stm32flash and stm32loader side by side over AN3155, each against ``chip serve``.
 
 Write and verify of one image on a fresh STM32L476, with flash timing, at each baud rate and USB
-latency; then the same again with 2 of its sectors changed. ``device serve`` runs as it is, but for
+latency; then the same again with 2 of its sectors changed. ``chip serve`` runs as it is, but for
 counters in its line: bytes both ways, and how often the host waited for an answer before it sent
 more. The line rate is that of 11 bits a byte, and of the image's bytes once.
 
@@ -36,7 +36,7 @@ TIMES = ("--program-us", "81.69", "--erase-us", "22000", "--mass-erase-us", "220
 """L476, typical, as the measurements of others have them; the part file knows maxima only."""
 
 
-# --- the chip: device serve, with counters
+# --- the chip: chip serve, with counters
 
 
 def serve(counts: Path, arguments: Sequence[str]) -> None:
@@ -68,7 +68,7 @@ def serve(counts: Path, arguments: Sequence[str]) -> None:
 
     signal.signal(signal.SIGUSR2, tell)
     device.Line = CountingLine  # type: ignore[misc]
-    cli(["device", "serve", *arguments], standalone_mode=False)
+    cli(["chip", "serve", *arguments], standalone_mode=False)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Served:
         self.process.send_signal(signal.SIGUSR2)
         while not (self.counts.exists() and self.counts.stat().st_size):
             if self.process.poll() is not None:
-                sys.exit(f"device serve has ended with {self.process.returncode}")
+                sys.exit(f"chip serve has ended with {self.process.returncode}")
             time.sleep(0.01)
         seen: dict[str, int] = json.loads(self.counts.read_text())
         return seen
@@ -99,7 +99,7 @@ def chip(folder: Path, baud: int, latency_ms: int, *more: str) -> Iterator[Serve
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=None)
     assert process.stdout is not None
     if not process.stdout.readline():
-        sys.exit(f"device serve does not start: {command}")
+        sys.exit(f"chip serve does not start: {command}")
     try:
         yield Served(port, counts, process)
     finally:
@@ -177,7 +177,7 @@ def images_in(folder: Path, size: int) -> tuple[Path, Path]:
 
 @dataclass(frozen=True)
 class Case:
-    """One way of doing both jobs. *chip* are options of device serve, *tool* those of our host."""
+    """One way of doing both jobs. *chip* are options of chip serve, *tool* those of our host."""
 
     name: str
     chip: tuple[str, ...] = ()

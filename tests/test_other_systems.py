@@ -54,7 +54,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "ports": ("ports",),
     "update": ("update", IMAGE, "--quiet"),
     "pty": ("module", "serve", "--package", IMAGE, "--target-version", "2.0.0"),
-    "chip": ("device", "serve", "STM32L476xG", "--tcp", "127.0.0.1:0"),
+    "chip": ("chip", "serve", "STM32L476xG", "--tcp", "127.0.0.1:0"),
     "line": ("info", "--port", "socket://127.0.0.1:1"),
 }
 

@@ -242,7 +242,7 @@ def check_pty() -> Check:
     try:
         ends = os.openpty()
     except OSError as error:
-        found = f"none to be had ({error.strerror}): device serve and module serve have no pty"
+        found = f"none to be had ({error.strerror}): chip serve and module serve have no pty"
         return Check("pty", "pty", State.WARNING, found, "serve on a socket")
     for end in ends:
         os.close(end)

@@ -1,4 +1,4 @@
-"""Starts ``device serve`` in a process of its own, and external clients against it."""
+"""Starts ``chip serve`` in a process of its own, and external clients against it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pathlib import Path
 
 from judges import need
 
-COMMAND = (sys.executable, "-m", "mcu_updater", "device", "serve")
+COMMAND = (sys.executable, "-m", "mcu_updater", "chip", "serve")
 PATIENCE_S = 120.0  # on a loaded machine
 SOURCE = Path(__file__).parent / "pty_shim.c"
 
 
 class ServedChip:
-    """A running ``device serve`` with a control line."""
+    """A running ``chip serve`` with a control line."""
 
     def __init__(self, process: subprocess.Popen[str], where: str) -> None:
         self.process, self.where = process, where

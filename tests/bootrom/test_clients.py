@@ -1,4 +1,4 @@
-"""The judges, which nobody here wrote, against ``device serve``; and our host beside them.
+"""The judges, which nobody here wrote, against ``chip serve``; and our host beside them.
 
 stm32flash and stm32loader on all of the seven parts, in an ordinary run each on about half of them;
 stm32isp and stm32ctl on the one that each can be made to know.

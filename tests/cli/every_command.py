@@ -26,7 +26,7 @@ EXAMPLES = {
     "delta apply": "in:old.bin in:patch.mcud -o new:result.bin",
     "delta info": "in:patch.mcud --json",
     "delta make": "in:old.bin in:new.bin -o new:result.mcud",
-    "device serve": "STM32L476xG --file kept:one.chip --link new:tty",
+    "chip serve": "STM32L476xG --file kept:one.chip --link new:tty",
     "doctor": "--json",
     "erase": f"--start 0x08080000 --size 2048 {CHIP}",
     "flash": f"in:new.bin --base 0x08008000 {CHIP}",
@@ -61,10 +61,10 @@ EXAMPLES = {
 READERS = frozenset({"board status", "board why", "center monitor", "center offer"})
 """Commands that look at a kept file and change nothing."""
 
-SERVERS = frozenset({"device serve", "module serve", "module play", "watch"})
+SERVERS = frozenset({"chip serve", "module serve", "module play", "watch"})
 """Commands that go on until they are ended."""
 
-MAY_BE_NEW = frozenset({"device serve", "module serve", "update"})
+MAY_BE_NEW = frozenset({"chip serve", "module serve", "update"})
 """Commands that make a kept file that is not there."""
 
 

@@ -274,7 +274,7 @@ def test_interrupt_outside_a_session(board: Path, monkeypatch: pytest.MonkeyPatc
     "command",
     [
         "part show",
-        "device serve",
+        "chip serve",
         "board new new.board --version 1 --part",
         "powerloss --states 1 --part",
         "image check old.bin --part",

@@ -46,9 +46,9 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-CHIP = ("device", "serve", "STM32L476xG", "--file")
+CHIP = ("chip", "serve", "STM32L476xG", "--file")
 SERVERS = [
-    ("device", "serve", "STM32L476xG"),
+    ("chip", "serve", "STM32L476xG"),
     ("module", "serve", "--package", NEW["bin"], "--target-version", "2.0.0"),
 ]
 
@@ -104,7 +104,7 @@ def test_a_board_that_is_served_is_nobody_else_s(first, second, tmp_path: Path):
         assert (result.exit_code, f"process {process.pid}" in result.stderr) == (4, True)
         assert run("board", "status", file).exit_code == 0
         assert run("board", "why", file).exit_code == 0
-    if second[0] != "device":
+    if second[0] != "chip":
         assert run(*second, file).exit_code == 0
 
 

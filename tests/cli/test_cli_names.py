@@ -63,7 +63,7 @@ TRIED = (
         "package build",
         "part show",
     ),
-    *("image check", "image diff", "image inspect", "device serve"),
+    *("image check", "image diff", "image inspect", "chip serve"),
     *("flash", "plan", "verify", "read", "erase", "info", "protect", "unprotect", "option-bytes"),
 )
 
@@ -277,7 +277,7 @@ def asked_by_shell(shell: str, line: str) -> list[str]:
 COMPLETED = {
     "mcu-updater do": "doctor",
     "mcu-updater board new my.board --part stm32l4": "STM32L476xG",
-    "mcu-updater device serve stm32h7": "STM32H743xI",
+    "mcu-updater chip serve stm32h7": "STM32H743xI",
     "mcu-updater powerloss --scenario sig": "signed-revoked",
     "mcu-updater powerloss --part ea": "each",
     "mcu-updater update x.bin --strategy REM": "remap",

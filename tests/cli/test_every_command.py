@@ -128,7 +128,7 @@ class World:
         """What the command has at the other end of a line, ready before it begins."""
         link = self.said / f"served-{kind}-{self.count}"
         words = {
-            "port": ["device", "serve", "STM32L476xG", "--seed", "1"],
+            "port": ["chip", "serve", "STM32L476xG", "--seed", "1"],
             "module": [
                 *("module", "serve", "--target-version", "2.0.0"),
                 *("--package", str(self.folder / "new.bin")),

@@ -108,7 +108,7 @@ MODES = [
     mode("fleet", f"{CENTER} --cuts 0 --faults 0 {DB}", "--replay"),
     mode("fleet", f"{CENTER} --cuts 0 --faults 0 --replay nobody", "--jobs", "--db"),
     mode(
-        "device serve",
+        "chip serve",
         f"{SERVE} --link {OUT}",
         *(
             "--outcome",
@@ -122,7 +122,7 @@ MODES = [
         ),
     ),
     mode(
-        "device serve",
+        "chip serve",
         f"{SERVE} --link {OUT} --timing typ --latency-ms 1 --cut-at 9 --baud auto",
         *("--wiring", "--tcp"),
     ),
@@ -252,9 +252,9 @@ VALUES = {
     "--scenario": "good",
 }
 OF_ONE = {
-    ("device serve", "--fault"): "nack:write:1",
-    ("device serve", "--link"): OUT,
-    ("device serve", "--baud"): "9600",
+    ("chip serve", "--fault"): "nack:write:1",
+    ("chip serve", "--link"): OUT,
+    ("chip serve", "--baud"): "9600",
     ("module serve", "--fault"): "unplug@1",
     ("image convert", "--to"): "srec",
     ("protect", "--write"): "1",

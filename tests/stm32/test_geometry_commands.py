@@ -1,4 +1,4 @@
-"""Chips of every size and number of banks against ``device serve``, as processes would meet."""
+"""Chips of every size and number of banks against ``chip serve``, as processes would meet."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from mcu_updater.board import Board
 from mcu_updater.board.first_install import FirstInstallation
 from mcu_updater.board.rom_target import Target, can_be_updated
 from mcu_updater.board.switch import EmulatedChip
-from mcu_updater.cli.device.install import Installation
 from mcu_updater.cli.flasher.chips import chip_of
+from mcu_updater.cli.flasher.install import Installation
 from mcu_updater.cli.flasher.stm32_link import Bench
 from mcu_updater.cli.flasher.stm32_screen import QuietScreen
 from mcu_updater.cloud.single_device import Package, Plan

@@ -1,4 +1,4 @@
-"""The commands against ``device serve``, as processes would meet: exit codes and words."""
+"""The commands against ``chip serve``, as processes would meet: exit codes and words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``device serve`` in a process of its own: wires, files that survive a kill, cuts, control."""
+"""``chip serve`` in a process of its own: wires, files that survive a kill, cuts, control."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_a_file_that_is_none(content, part, code, tmp_path: Path) -> None:
     else:
         file.write_bytes(content)
     before = file.read_bytes()
-    result = CliRunner().invoke(cli, ["device", "serve", part, "--file", str(file)])
+    result = CliRunner().invoke(cli, ["chip", "serve", part, "--file", str(file)])
     assert result.exit_code == code, result.output
     assert file.read_bytes() == before
 
@@ -243,7 +243,7 @@ def test_control_lines_that_are_wrong(line: str, said: str) -> None:
     from rom_host import chip_of
 
     from flash_emulator.bootrom import Line, Speed
-    from mcu_updater.cli.emulators.device_control import Control
+    from mcu_updater.cli.emulators.chip_control import Control
 
     answer = Control(Line(chip_of(), Speed())).obey(line)
     assert answer.startswith("error: ")
@@ -290,7 +290,7 @@ def seconds_of_reads(chip: ServedChip, baud: int) -> float:
     ],
 )
 def test_options_that_cannot_be(options) -> None:
-    result = CliRunner().invoke(cli, ["device", "serve", PART, *options])
+    result = CliRunner().invoke(cli, ["chip", "serve", PART, *options])
     assert result.exit_code == 2, result.output
 
 
@@ -316,5 +316,5 @@ def test_less_flash_of_the_same_die(part: str, size: str, kib: int) -> None:
     ],
 )
 def test_a_size_that_no_part_of_the_die_has(part: str, size: str, said: str) -> None:
-    result = CliRunner().invoke(cli, ["device", "serve", part, "--flash-size", size])
+    result = CliRunner().invoke(cli, ["chip", "serve", part, "--flash-size", size])
     assert result.exit_code == 2 and said in result.output

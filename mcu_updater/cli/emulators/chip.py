@@ -29,8 +29,8 @@ from flash_emulator.bootrom.times import with_times
 from flash_emulator.parts.part import Mode
 from mcu_updater.board.chip_store import ChipStore
 from mcu_updater.cli import exits, paths, values
-from mcu_updater.cli.emulators.device_control import Control
-from mcu_updater.cli.emulators.device_pins import Pins, Wiring
+from mcu_updater.cli.emulators.chip_control import Control
+from mcu_updater.cli.emulators.chip_pins import Pins, Wiring
 from mcu_updater.cli.emulators.module import wire_address
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
@@ -205,7 +205,7 @@ _options = together(
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions:
-    """Of ``device serve``."""
+    """Of ``chip serve``."""
 
     part: Part
     link: Path | None
@@ -241,7 +241,7 @@ class ServeOptions:
     max_baud: int | None
 
 
-@click.group("device")
+@click.group("chip")
 def commands() -> None:
     """An emulated STM32 behind its USART boot ROM."""
 
