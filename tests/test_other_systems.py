@@ -71,6 +71,27 @@ def test_every_module_can_be_imported() -> None:
     assert int(elsewhere(IMPORT_ALL)) > 200
 
 
+GONE_FOR_ALL = """
+import sys
+GONE = {"fcntl", "termios", "tty", "pty", "resource", "grp", "pwd"}
+class Nobody:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in GONE:
+            raise ModuleNotFoundError(name, name=name)
+for name in GONE & set(sys.modules):
+    del sys.modules[name]
+sys.meta_path.insert(0, Nobody())
+"""
+
+
+def test_no_import_of_ours_makes_a_library_ask_for_posix() -> None:
+    """pyserial's backend is the system's: it is imported when a port is opened."""
+    command = [sys.executable, "-c", GONE_FOR_ALL + IMPORT_ALL]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 200
+
+
 def test_the_simulation_takes_away_what_it_says() -> None:
     code = "import flash_emulator.errors as ours\nexec('import os, fcntl', ours.__dict__)"
     with pytest.raises(AssertionError, match="No module named 'fcntl'"):

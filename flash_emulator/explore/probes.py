@@ -107,13 +107,14 @@ class _Probe:
                 self.flash.cells.halt.check()
 
     def _follow(self, boot: Boot) -> None:
-        flash = self.flash
+        flash, passed = self.flash, set[Node]()
         for memory in boot.run():
             flash.cells.halt.check()
             node = point_node(flash, boot.volatile(), memory)
             self.passed.append(node)
-            if node in self._after or node in self.passed[:-1]:
+            if node in self._after or node in passed:
                 return
+            passed.add(node)
             self.flickered.append(Looked.by(flash))
             flash.watch = self._begin(flash)
 

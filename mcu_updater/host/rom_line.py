@@ -14,10 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import serial
-
 from mcu_updater.core.errors import PortError, Remedy
-from mcu_updater.host.serial_port import ROM_LOG, SerialPort, open_port
+from mcu_updater.host.serial_port import PARITY_EVEN, ROM_LOG, SerialPort, open_port
 from mcu_updater.host.usb import is_ftdi, list_usb_ports
 from mcu_updater.stm32.line import LineName
 
@@ -132,7 +130,7 @@ def open_rom_line(name: str, baud: int, *, full_packets: bool | None = None) -> 
 
 def _set_parity(port: SerialPort) -> None:
     try:
-        port.settings.parity = serial.PARITY_EVEN
+        port.settings.parity = PARITY_EVEN
     except _REFUSALS as error:
         port.close()
         raise PortError(
@@ -143,7 +141,7 @@ def _set_parity(port: SerialPort) -> None:
 def _open_remote(name: str, baud: int) -> tuple[SerialPort, str]:
     """A server in front of a pty refuses parity; then there is none to be had."""
     try:
-        return open_port(name, baud, parity=serial.PARITY_EVEN, log=ROM_LOG), ""
+        return open_port(name, baud, parity=PARITY_EVEN, log=ROM_LOG), ""
     except PortError:
         port = open_port(name, baud, log=ROM_LOG)
         return port, "rfc2217: the server takes no even parity; going on with 8N1"

@@ -19,13 +19,16 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-
-import serial
+from typing import TYPE_CHECKING
 
 from mcu_updater.core.errors import PortError, Remedy
 from mcu_updater.host.usb import PortLister, find_module_port, list_usb_ports
 
+if TYPE_CHECKING:
+    import serial  # imported when a port is opened: it takes time, and its backend is the system's
+
 DEFAULT_BAUD = 115_200  # of QuecThing modules
+PARITY_NONE, PARITY_EVEN = "N", "E"  # as pyserial has them
 AT_LOG, ROM_LOG = "mcu_updater.line.at", "mcu_updater.line.rom"  # loggers
 _READ_SIZE = 4096
 _POLL_S = 0.05  # of ports that cannot be waited for as a file
@@ -113,13 +116,15 @@ def open_port(
     baud: int = DEFAULT_BAUD,
     lister: PortLister = list_usb_ports,
     *,
-    parity: str = serial.PARITY_NONE,
+    parity: str = PARITY_NONE,
     log: str = AT_LOG,
 ) -> SerialPort:
     """The port *name*: a path, ``auto``, or a URL of pyserial. Raises PortError.
 
     *log*: the logger that gets what crosses the line.
     """
+    import serial
+
     name = find_module_port(lister()) if name == "auto" else name
     scheme = name.partition("://")[0] if "://" in name else ""
     try:

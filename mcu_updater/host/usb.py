@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from serial.tools import list_ports
-
 from mcu_updater.core.errors import PortError, Remedy
 
 QUECTEL_VID = 0x2C7C  # USB vendor identity of Quectel: linux, drivers/usb/serial/option.c
@@ -43,6 +41,8 @@ PortLister = Callable[[], Iterable[UsbPort]]
 
 def list_usb_ports() -> Iterable[UsbPort]:
     """The computer's serial ports."""
+    from serial.tools import list_ports
+
     ports: Iterable[UsbPort] = list_ports.comports()
     return ports
 
