@@ -16,7 +16,7 @@ from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.report import COMES_BACK
 from flash_emulator.explore.states import Node, Segment, State, point_node
 from flash_emulator.explore.subject import Boot, Run, Subject, Violation
-from flash_emulator.explore.watchdog import beat_if_new
+from flash_emulator.explore.watchdog import beat_if_new, heed
 
 
 class Signature(Protocol):
@@ -106,6 +106,7 @@ class Echo:
             except StopIteration as stop:
                 self.segment.end = str(stop.value)
                 return
+            heed()
             node = point_node(self.flash, boot.volatile(), memory)
             if not self._to_end:
                 self.segment.next = node

@@ -14,7 +14,7 @@ from flash_emulator.explore.looks import Look, both_of
 from flash_emulator.explore.reads import Looked, Reads, Ways, powered
 from flash_emulator.explore.states import Job, Key, Node, point_node
 from flash_emulator.explore.subject import Boot, Rest
-from flash_emulator.explore.watchdog import beat, calm_if_hung
+from flash_emulator.explore.watchdog import beat, calm_if_hung, heed
 
 
 class Prober:
@@ -110,6 +110,7 @@ class _Probe:
         flash, passed = self.flash, set[Node]()
         for memory in boot.run():
             flash.cells.halt.check()
+            heed()
             node = point_node(flash, boot.volatile(), memory)
             self.passed.append(node)
             if node in self._after or node in passed:

@@ -21,7 +21,7 @@ from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.report import COMES_BACK
 from flash_emulator.explore.states import Expansion, Node, Segment, State, point_node
 from flash_emulator.explore.subject import Boot, Violation, ended_in
-from flash_emulator.explore.watchdog import Hung, beat, beat_if_new, calm_if_hung
+from flash_emulator.explore.watchdog import Hung, beat, beat_if_new, calm_if_hung, heed
 
 _ECHO_EVERY = 16  # points at which runs are joined, by the last byte of theirs
 
@@ -95,6 +95,7 @@ class Recorder:
                 self._cut(None, Cut())
                 return
             self.flash.cells.halt.check()
+            heed()
             self._point(self._boot, memory)
 
     def _attach(self, flash: EmulatedFlash) -> Recorder:

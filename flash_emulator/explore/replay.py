@@ -19,7 +19,7 @@ from flash_emulator.explore.report import COMES_BACK, tag_of
 from flash_emulator.explore.search import Options
 from flash_emulator.explore.states import Node, point_node
 from flash_emulator.explore.subject import Boot, Rest, Subject, Violation, ended_in
-from flash_emulator.explore.watchdog import Hung, beat_if_new, calm_if_hung, watching
+from flash_emulator.explore.watchdog import Hung, beat_if_new, calm_if_hung, heed, watching
 from flash_emulator.power import DECAYS, CutAt, Outcome, PowerLoss
 
 
@@ -261,6 +261,7 @@ class _Shot:
                 self.end = str(stop.value)
                 break
             self._words()
+            heed()
             here = point_node(self.flash, boot.volatile(), memory)
             if here in seen:
                 raise Violation("live", COMES_BACK)

@@ -30,7 +30,7 @@ from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.report import SelfCheckFailed
 from flash_emulator.explore.states import Key
 from flash_emulator.explore.subject import Boot, Rest, Subject, Violation, ended_in
-from flash_emulator.explore.watchdog import beat, beat_if_new
+from flash_emulator.explore.watchdog import beat, beat_if_new, heed
 from flash_emulator.power import CutAt, Outcome, PowerLoss
 
 _EVERY = 256  # states, by two bytes of their key; and the first of each kind in some batches
@@ -256,6 +256,7 @@ class _Following:
         try:
             while True:
                 next(run)
+                heed()
         except StopIteration as stop:
             return f"the end: {stop.value}"
         except Violation as violation:

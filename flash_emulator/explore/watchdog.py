@@ -14,7 +14,8 @@ in the thread that is watched, in whatever the subject does at that moment:
   into C when it returns.
 
 A call into C that never comes back can be ended from outside only: ``batches.Processes`` does it.
-Code of the search itself is not interrupted: it calls ``beat``.
+Code of the search itself is not interrupted: it calls ``beat``, and ``heed`` wherever a subject
+comes by that does nothing new. A boot is not blamed for the time that the search has taken.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Watch:
     beats: int = 0
     due: type[Overdue] | None = None
     kicks: int = 0
+    is_raised: bool = False  # in the subject, which may have hidden it
     turns: int = 0  # of the watchdog's thread, since the timer of the CPU was asked
     _seen: int = 0
     _ticks: int = 0  # since it is due
@@ -95,13 +97,14 @@ class Watch:
         if self.by_signal and self.kicks < _NO_ROOM:
             return
         if not _is_own(sys._current_frames().get(self.thread)):  # noqa: SLF001
+            self.is_raised = True
             _raise_in(self.thread, due)
 
     def calm(self) -> None:
         """What was due is dealt with: from now on it is counted anew."""
         if self.kicks >= _NO_ROOM or not self.by_signal:
             _raise_in(self.thread, None)
-        self.due, self.kicks, self._ticks, self._silent_s = None, 0, 0, 0.0
+        self.due, self.is_raised, self.kicks, self._ticks, self._silent_s = None, False, 0, 0, 0.0
 
 
 class _Here(threading.local):
@@ -117,12 +120,22 @@ on_tick: Callable[[int], object] = int
 
 
 def beat() -> None:
-    """Something new happened. Raises Overdue when that came too late, or time is up."""
+    """Something new happened. Raises OutOfTime when time is up; and Hung where that was raised in
+    the subject already. Elsewhere it was the search that took so long, and goes on."""
     watch = _here.watch
     if watch is None:
         return
     watch.beats += 1
-    if watch.due is not None:
+    if watch.due is Hung and not watch.is_raised:
+        watch.calm()
+    elif watch.due is not None:
+        raise watch.due
+
+
+def heed() -> None:
+    """The subject comes by, and that is nothing new. Raises Overdue when it is due."""
+    watch = _here.watch
+    if watch is not None and watch.due is not None:
         raise watch.due
 
 
@@ -251,6 +264,7 @@ def _kicked(_: int, frame: FrameType | None) -> None:
         return
     if watch.kicks > _BEFORE_TRACING:
         _trace(watch, frame)
+    watch.is_raised = True
     raise watch.due
 
 
@@ -277,6 +291,7 @@ def _trace(watch: Watch, frame: FrameType | None) -> None:
         if watch.due is None or _is_own(at):
             return None
         if event in ("line", "call"):
+            watch.is_raised = True
             raise watch.due
         return line
 

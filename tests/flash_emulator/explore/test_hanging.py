@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,7 @@ from flash_emulator.explore import (
     Report,
     explore,
     replay,
+    watchdog,
 )
 
 Boot = Callable[[EmulatedFlash], Any]
@@ -61,6 +63,28 @@ def test_a_boot_that_hangs_is_found(boot: Boot, merge: bool) -> None:
     if boot is not hanging.yield_on_and_on:  # it is found between two of its steps
         assert boot.__name__ in report.violations[0].trace
     assert "watchdog" not in report.violations[0].trace
+
+
+@pytest.mark.parametrize("merge", [True, False], ids=["merged", "brute force"])
+def test_a_boot_that_yields_for_ever_is_found_wherever_the_watchdog_looks(
+    merge: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nearly all of its time is spent in the search, which is not interrupted."""
+    monkeypatch.setattr(watchdog, "_is_own", lambda frame: True)
+    options = Options(SOON.limits, merge=merge)
+    report = explore(tiny(), hanging.yield_on_and_on, options=options)
+    assert found(report) == [("live", TEXT, "-")]
+
+
+def test_a_boot_is_not_blamed_for_a_slow_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch, watchdog.watching(silence_s=0.1):
+        patch.setattr(watchdog, "_is_own", lambda frame: True)
+        time.sleep(0.5)
+        watchdog.beat()
+    with watchdog.watching(silence_s=0.1), pytest.raises(watchdog.Hung):
+        with suppress(watchdog.Hung):  # as a subject that hides it
+            time.sleep(0.5)
+        watchdog.beat()
 
 
 def test_one_that_hangs_after_a_cut_is_found_with_its_path_and_replays() -> None:
