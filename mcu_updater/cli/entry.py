@@ -17,7 +17,7 @@ from mcu_updater import start
 from mcu_updater.cli import answers, exits, interrupts, leaf, streams
 
 COMMANDS: Final = {
-    "board": "device.main:board",
+    "board": "device.board:board",
     "center": "emulators.center:commands",
     "chip": "emulators.chip:commands",
     "delta": "images.delta:commands",
@@ -38,7 +38,7 @@ COMMANDS: Final = {
     "protect": "flasher.stm32_chip:protect_command",
     "read": "flasher.stm32:read_command",
     "unprotect": "flasher.stm32_chip:unprotect_command",
-    "update": "device.main:update",
+    "update": "device.update:update",
     "verify": "flasher.stm32:verify_command",
     "watch": "device.watch:command",
 }

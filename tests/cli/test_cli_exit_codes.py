@@ -266,7 +266,7 @@ def test_interrupt_outside_a_session(board: Path, monkeypatch: pytest.MonkeyPatc
     def load(_: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mcu_updater.cli.device.main.load_board", load)
+    monkeypatch.setattr("mcu_updater.cli.device.board.load_board", load)
     assert run("board", "status", board).exit_code == 130
 
 

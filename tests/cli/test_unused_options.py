@@ -9,7 +9,7 @@ import click
 import pytest
 from command_line import FIXTURES, run
 
-from mcu_updater.cli.device.main import update
+from mcu_updater.cli.device.update import update
 
 IMAGE = str(FIXTURES / "fixture-2.0.0.hex")
 

@@ -20,7 +20,7 @@ import click
 from flash_emulator import Decay, Part, load_part
 from flash_emulator.explore import Limits, Options, Processes
 from flash_emulator.explore.campaign import Campaign, Result
-from flash_emulator.explore.render import campaign_html, campaign_json, campaign_junit
+from flash_emulator.explore.render import campaign_json
 from mcu_updater.cli import answers, paths
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART_METAVAR, NameChoice, PartName
@@ -28,11 +28,12 @@ from mcu_updater.cli.powerloss.powerloss_end import Ran, conclude
 from mcu_updater.cli.powerloss.powerloss_list import show_scenarios
 from mcu_updater.cli.powerloss.powerloss_path import check_certificate, replay_path
 from mcu_updater.cli.powerloss.powerloss_progress import ProgressLine
+from mcu_updater.cli.powerloss.powerloss_reports import Reports
 from mcu_updater.cli.powerloss.powerloss_tables import comparison_table, show_results
 from mcu_updater.cli.reading import package_options, read_for_device
 from mcu_updater.cli.screen import show_unfolded
 from mcu_updater.cli.unused import READING, refuse, refuse_all_but
-from mcu_updater.core.errors import PortError, UpdaterError, UsageError
+from mcu_updater.core.errors import PortError, UsageError
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.flash_map.strategies import default_strategy, strategies_of
 from mcu_updater.powerloss import campaign
@@ -46,7 +47,6 @@ from mcu_updater.powerloss.catalogue import (
 )
 from mcu_updater.powerloss.images import FORMATS
 from mcu_updater.powerloss.scenario import Scenario
-from mcu_updater.storage import STDOUT, write_whole
 
 DEFAULT_PART = "STM32L476xG"
 
@@ -403,19 +403,6 @@ def _make_folder(path: Path) -> None:
         ) from error
 
 
-def _explore(request: Request) -> None:
-    scenarios = _scenarios(request)
-    _claim_reports(request)
-    ran = _run(request, scenarios)
-    done = _campaign(request, ran.results)
-    if request.as_json:
-        answers.result(json.loads(campaign_json(done)))
-    elif STDOUT not in _reports(request):
-        show_results(done)
-    ran.unwritten += _write_reports(request, done)
-    conclude(done, ran)
-
-
 def _campaign(request: Request, results: list[Result]) -> Campaign:
     image = f" {shlex.quote(str(request.image))}" if request.image else ""
     return Campaign(
@@ -436,41 +423,12 @@ def _how(options: Options) -> str:
     return "" if options.representatives else " --no-representatives"
 
 
-def _reports(request: Request) -> dict[Path, Callable[[Campaign], str]]:
-    """What is to be written where."""
-    renders = {
-        request.html: campaign_html,
-        request.junit: campaign_junit,
-        request.json_file: campaign_json,
-    }
-    return {path: render for path, render in renders.items() if path is not None}
-
-
-def _claim_reports(request: Request) -> None:
-    """A report replaces the one of the last search. What cannot be written is said before this
-    search, which may take hours."""
-    given = [path for path in (request.html, request.junit, request.json_file) if path is not None]
-    if given.count(STDOUT) + request.as_json > 1:
-        raise UsageError("only one report can have standard output", expected="files for the rest")
-    for path in given:
-        paths.claim(path, force=True)
-
-
-def _write_reports(request: Request, done: Campaign) -> list[UpdaterError]:
-    """Each of them, whatever becomes of the others; what could not be written."""
-    failed: list[UpdaterError] = []
-    for path, render in _reports(request).items():
-        try:
-            write_whole(path, render(done).encode())
-        except PortError as error:
-            failed.append(error)
-    return failed
-
-
-# --- the table of strategies
+def _explore(request: Request) -> None:
+    _carry_out(request, _scenarios(request), show_results)
 
 
 def _compare(request: Request) -> None:
+    """The table of strategies."""
     parts = request.parts or COMPARED
     chosen = EACH if "each" in parts else parts
     scenarios = [
@@ -480,13 +438,25 @@ def _compare(request: Request) -> None:
         for target in _targets(request, part, strategy)
         for name in _names(request)
     ]
-    _claim_reports(request)
+
+    def show(done: Campaign) -> None:
+        show_unfolded(comparison_table(scenarios, done.results, request.option_change_us))
+        click.echo(str(done))
+
+    _carry_out(request, scenarios, show)
+
+
+def _carry_out(
+    request: Request, scenarios: Sequence[Scenario], show: Callable[[Campaign], None]
+) -> None:
+    """Search, and tell what came of it wherever it is asked for."""
+    reports = Reports(request.html, request.junit, request.json_file)
+    reports.claim(as_json=request.as_json)
     ran = _run(request, scenarios)
     done = _campaign(request, ran.results)
     if request.as_json:
         answers.result(json.loads(campaign_json(done)))
-    elif STDOUT not in _reports(request):
-        show_unfolded(comparison_table(scenarios, ran.results, request.option_change_us))
-        click.echo(str(done))
-    ran.unwritten += _write_reports(request, done)
+    elif not reports.have_stdout:
+        show(done)
+    ran.unwritten += reports.write(done)
     conclude(done, ran)

@@ -1,4 +1,4 @@
-"""``update`` and ``board``."""
+"""``update``."""
 
 from __future__ import annotations
 
@@ -8,95 +8,42 @@ from pathlib import Path
 
 import click
 
-from flash_emulator import CutAt, Outcome, Part, load_part
+from flash_emulator import Part, load_part
 from flash_emulator.bootrom import fresh_uid
 from mcu_updater.board import Board, Trial, load_board, save_board
-from mcu_updater.cli import answers, line_log, names, paths, values
-from mcu_updater.cli.device import look
+from mcu_updater.cli import line_log, paths, values
 from mcu_updater.cli.device.attached import AttachedSession, wanted_package
 from mcu_updater.cli.device.link import PORT_HELP, LinkOptions, ModuleOptions, module_options
+from mcu_updater.cli.device.run_options import (
+    PART,
+    VERSION,
+    RunOptions,
+    board_cut_options,
+    part_option,
+    refuse_outcome,
+    screen_of,
+    screen_options,
+    strategy_option,
+    terms_of,
+    trial_options,
+)
 from mcu_updater.cli.device.session import Session, Terms
 from mcu_updater.cli.device.signatures import SignatureOptions, signature_options, trust_of
 from mcu_updater.cli.device.target import TargetOptions, target_options, update_target
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.options import (
     component_option,
-    cut_options,
     piece_size_option,
     read_size_option,
-    together,
 )
 from mcu_updater.cli.reading import package_options
-from mcu_updater.cli.screen import Screen, open_screen, show
+from mcu_updater.cli.screen import Screen
 from mcu_updater.cli.unused import READING, refuse
 from mcu_updater.cloud.single_device import Package, Plan
-from mcu_updater.core.boot import ATTEMPTS
 from mcu_updater.core.errors import UsageError
-from mcu_updater.core.journal import MAX_ATTEMPTS
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core.updater import Policy
-from mcu_updater.report.status import status_json, status_tables
-from mcu_updater.report.why import render_sections
 from mcu_updater.storage import hold
-
-PART, VERSION = "STM32L476xG", "1.0.0"
-
-# --- options that both commands have
-
-_part = click.option(
-    "--part",
-    type=names.PART,
-    metavar=names.PART_METAVAR,
-    help=f"Part number of a fresh board.  [default: {PART}]",
-)
-_strategy = click.option(
-    "--strategy",
-    type=names.STRATEGY,
-    callback=values.strategy,
-    help="How the image to run comes to the CPU of a fresh board. option-toggle is no choice for "
-    "a product: a power cut in its option write locks the chip.  [default: the part's]",
-)
-_cut_options = together(
-    cut_options,
-    click.option("--cut-module", is_flag=True, help="The module loses power at the cut, too."),
-)
-_trial_options = together(
-    click.option(
-        "--trial",
-        type=names.NameChoice([trial.value for trial in Trial]),
-        default=Trial.PASS.value,
-        show_default=True,
-        help="How a new image behaves on trial.",
-    ),
-    click.option(
-        "--attempts",
-        type=click.IntRange(1, MAX_ATTEMPTS),
-        default=ATTEMPTS,
-        show_default=True,
-        metavar="N",
-        help="Trial boots before the old image comes back.",
-    ),
-)
-_screen_options = together(
-    answers.json_option("JSON lines instead of text."),
-    click.option("--quiet", is_flag=True, help="Print nothing but errors."),
-    click.option("--verbose", is_flag=True, help="Also print each step that was decided."),
-)
-_file = click.argument("file", type=paths.KEPT)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """Of a command that runs a board: what cuts it, how a trial ends, what is printed."""
-
-    cut_at: int | None
-    outcome: str
-    cut_module: bool
-    trial: str
-    attempts: int
-    as_json: bool
-    quiet: bool
-    verbose: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,46 +76,6 @@ class UpdateOptions(RunOptions, ModuleOptions, TargetOptions, SignatureOptions):
             verdict_s=self.verdict_wait,
             plan_once=self.plan_once,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewOptions(SignatureOptions):
-    """Of ``board new``."""
-
-    file: Path
-    version: str
-    part: Part | None
-    strategy: Strategy | None
-    image: bytes | None
-    component: str
-    seed: int | None
-    force: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class BootOptions(RunOptions):
-    """Of ``board boot``."""
-
-    file: Path
-
-
-def _refuse_outcome(ctx: click.Context, given: RunOptions) -> None:
-    if given.cut_at is None:
-        refuse(ctx, ("outcome", "cut_module"), "without --cut-at")
-
-
-def _terms(given: RunOptions, policy: Policy) -> Terms:
-    cut_at = given.cut_at
-    return Terms(
-        policy=policy,
-        cut=CutAt(cut_at, Outcome(given.outcome)) if cut_at else None,
-        cut_module=given.cut_module,
-        trial=Trial(given.trial),
-        attempts=given.attempts,
-    )
-
-
-# --- update
 
 
 @click.command(short_help="Carry out a whole upgrade, from plan to reported version.")
@@ -211,8 +118,8 @@ def _terms(given: RunOptions, policy: Policy) -> Terms:
     help="Version that IMAGE is announced as.",
 )
 @component_option("Component that the plan is for.")
-@_part
-@_strategy
+@part_option
+@strategy_option
 @click.option(
     "--base", callback=values.address, metavar="ADDR", help="Where a raw image is linked."
 )
@@ -233,9 +140,9 @@ def _terms(given: RunOptions, policy: Policy) -> Terms:
 @signature_options
 @module_options
 @target_options
-@_cut_options
-@_trial_options
-@_screen_options
+@board_cut_options
+@trial_options
+@screen_options
 @click.pass_context
 @given_as(UpdateOptions)
 def update(given: UpdateOptions, ctx: click.Context) -> None:
@@ -248,9 +155,9 @@ def update(given: UpdateOptions, ctx: click.Context) -> None:
 
     With --require-signature IMAGE must be signed, and --to must name the version that was signed.
     """
-    screen = _screen_of(given)
+    screen = screen_of(given)
     _refuse_unused(ctx, given)
-    terms = _terms(given, given.policy)
+    terms = terms_of(given, given.policy)
     if given.module is not None:
         ctx.exit(_update_attached(ctx, given, given.module, terms, screen))
     if given.image is None or given.any_package:
@@ -287,7 +194,7 @@ def _refuse_unused(ctx: click.Context, given: UpdateOptions) -> None:
     """Of module, board and chip, each is emulated or real: what belongs to the other is refused."""
     if given.module is not None and given.target_port is not None:
         raise UsageError("--module and --target are mutually exclusive", then="Leave one out")
-    _refuse_outcome(ctx, given)
+    refuse_outcome(ctx, given)
     if given.image is None:
         refuse(ctx, READING, "without IMAGE")
     if given.module is None:
@@ -327,10 +234,6 @@ def _update_attached(
     wanted = None if image is None else wanted_package(image)
     link = LinkOptions.of(port, given, given.read_size)
     return AttachedSession(board, given.file, terms, screen, link, wanted, image).follow()
-
-
-def _screen_of(given: RunOptions) -> Screen:
-    return open_screen(as_json=given.as_json, quiet=given.quiet, verbose=given.verbose)
 
 
 def _board_of(given: UpdateOptions) -> tuple[bool, Board]:
@@ -383,103 +286,3 @@ def _set_sizes(board: Board, piece_size: int | None, read_size: int) -> None:
     if piece_size is not None:
         options = replace(options, piece_size=piece_size)
     board.configure_module(replace(options, max_read=max(options.max_read, read_size)))
-
-
-# --- board
-
-
-@click.group()
-def board() -> None:
-    """Make, look at and run a board that is kept in a file."""
-
-
-@board.command("new")
-@_file
-@click.option(
-    "--version",
-    required=True,
-    callback=values.version,
-    metavar="V",
-    help="Version that it runs.",
-)
-@_part
-@_strategy
-@click.option(
-    "--image",
-    type=paths.INPUT,
-    metavar="IMAGE",
-    callback=values.image,
-    help="Firmware in bank A.  [default: a minimal one]",
-)
-@package_options
-@component_option("Name under which the version is reported.")
-@click.option(
-    "--seed",
-    type=int,
-    metavar="N",
-    help="Of all its randomness, and of its UID.  [default: 0, and a UID of its own]",
-)
-@signature_options
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-@click.pass_context
-@given_as(NewOptions)
-def board_new(given: NewOptions, ctx: click.Context) -> None:
-    """Make FILE: a board as it leaves the factory, with version V in bank A.
-
-    With --require-signature IMAGE must be signed, and the bootloader has the keys, too.
-    """
-    if given.image is None:
-        refuse(ctx, READING, "without --image")
-    trust = trust_of(given)
-    file, version, component = given.file, given.version, given.component
-    ctx.with_resource(hold(file))
-    paths.claim(file, force=given.force)
-    chip = given.part or load_part(PART)
-    made = Board.new(
-        chip,
-        version,
-        given.image,
-        strategy=given.strategy,
-        component=component,
-        seed=given.seed or 0,
-        trust=trust,
-    )
-    made.uid = fresh_uid() if given.seed is None else None
-    save_board(made, file)
-    click.echo(f"{file}: {chip.name}, {made.strategy}, {component} {version} in bank A")
-
-
-@board.command("status")
-@_file
-@answers.json_option("One JSON object instead of tables.")
-def board_status(file: Path, as_json: bool) -> None:
-    """Show chip, banks, journals, module and cloud. Changes nothing."""
-    status = look.board_status(load_board(file), ATTEMPTS)
-    if as_json:
-        answers.result(status_json(status))
-    else:
-        show(*status_tables(status))
-
-
-@board.command("boot")
-@_file
-@_cut_options
-@_trial_options
-@_screen_options
-@click.pass_context
-@given_as(BootOptions)
-def board_boot(given: BootOptions, ctx: click.Context) -> None:
-    """Power the board on and let it do what it has to, until it rests."""
-    screen = _screen_of(given)
-    _refuse_outcome(ctx, given)
-    ctx.with_resource(hold(given.file))
-    loaded = load_board(given.file)
-    terms = _terms(given, Policy(loaded.component))
-    ctx.exit(Session(loaded, given.file, terms, screen).boot())
-
-
-@board.command("why")
-@_file
-def board_why(file: Path) -> None:
-    """Explain which records lead to the next boot decision. Changes nothing."""
-    show(render_sections(look.explain(load_board(file), ATTEMPTS)))
