@@ -167,7 +167,7 @@ class QuietScreen:
 
 def open_screen(*, as_json: bool, quiet: bool, verbose: bool) -> Screen:
     if as_json + quiet + verbose > 1:
-        raise click.UsageError("--json, --quiet and --verbose: only one of them can be had")
+        raise click.UsageError("--json, --quiet and --verbose are mutually exclusive")
     if as_json:
         return JsonScreen()
     return QuietScreen() if quiet else HumanScreen(verbose=verbose)

@@ -62,7 +62,7 @@ def address(_: click.Context, __: click.Parameter, text: str | None) -> int | No
     try:
         value = int(text, 16 if text.lower().startswith("0x") else 10)
     except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no address, such as 0x0800_8000") from error
+        raise click.BadParameter(f"{text!r} is not an address (example: 0x0800_8000)") from error
     if not 0 <= value < _ADDRESS_LIMIT:
         raise click.BadParameter(f"{text} is no 32-bit address")
     return value

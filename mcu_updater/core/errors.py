@@ -39,7 +39,7 @@ class Remedy(StrEnum):
     ADDRESS = "the address of a raw image"
     KEY = "the key that images are signed by"
     PUBLIC_KEY = "the public half of a private key"
-    BELIEVE_ONE_PLAN = "to believe a plan that is said once"
+    BELIEVE_ONE_PLAN = "to accept a plan after a single announcement"
     NAME_PORT = "the name of the port"
     FIND_PORT = "the list of ports"
     REPLACE = "leave to replace what is there"

@@ -436,7 +436,7 @@ class Updater:
 
 def _not_said_twice(plan: PlanOffered | None) -> ModuleRefused:
     return ModuleRefused(
-        "the module does not say the same plan twice",
+        "the module did not repeat the plan identically",
         where="event 10700",
         expected="two that are alike, one for each AT+QIOTOTAREQ",
         found="none" if plan is None else f"one to version {plan.target_version!r}",

@@ -137,7 +137,7 @@ module_options = together(
     click.option(
         "--echo/--no-echo",
         default=False,
-        help="Let the module repeat what it is told.  [default: off]",
+        help="Enable command echo (ATE1).  [default: off]",
     ),
     click.option(
         "--line-end",
@@ -165,8 +165,8 @@ module_options = together(
     click.option(
         "--plan-once",
         is_flag=True,
-        help="Believe a plan that is said once. Nothing guards its version but the line, so it is "
-        "asked for twice; for platforms that do not say it again.",
+        help="Accept a plan after a single announcement. Nothing guards its version but the line, "
+        "so it is asked for twice; for platforms that do not say it again.",
     ),
     click.option(
         "--register",

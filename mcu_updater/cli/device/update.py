@@ -221,7 +221,7 @@ def _update_attached(
 ) -> int:
     image = given.image
     if (image is None) is not given.any_package:
-        raise UsageError("what shall come from the module?", expected="either IMAGE or --any")
+        raise UsageError("name the expected package", expected="IMAGE, or --any")
     refuse(ctx, _OF_THE_EMULATED_MODULE, "with --module: the Developer Center sets it")
     ctx.with_resource(_kept(given.file))
     exists, board = _board_of(given)

@@ -148,7 +148,7 @@ class WatchOptions(ModuleOptions, SignatureOptions):
     verbose: bool
 
 
-@click.command("watch", short_help="Stay with a module, and upgrade whenever it offers something.")
+@click.command("watch", short_help="Monitor a module and install the upgrades it offers.")
 @click.option("--module", required=True, metavar="PORT", help=PORT_HELP)
 @click.option(
     "--board",
@@ -174,7 +174,7 @@ class WatchOptions(ModuleOptions, SignatureOptions):
 @click.pass_context
 @given_as(WatchOptions)
 def command(given: WatchOptions, ctx: click.Context) -> None:
-    """Stay with the module at PORT and carry out upgrades as they are offered.
+    """Monitor the module at PORT and carry out upgrades as they are offered.
 
     Comes back when the port goes away and returns. SIGINT and SIGTERM end it between two steps,
     with exit code 12; the upgrade goes on with the next start.

@@ -302,7 +302,7 @@ port_options = together(
         "--timeout",
         type=click.FloatRange(min=0.02),
         metavar="S",
-        help="Longest silence that is no fault; erases have more.  [default: 1, and more where the "
+        help="Response timeout; erases have more.  [default: 1, and more where the "
         "link shows that it is slow, up to answers that take 6]",
     ),
     click.option(

@@ -203,7 +203,7 @@ class QuietScreen:
 
 def open_flasher_screen(*, as_json: bool, quiet: bool) -> FlasherScreen:
     if as_json and quiet:
-        raise UsageError("--json and --quiet: only one of them can be had")
+        raise UsageError("--json and --quiet are mutually exclusive")
     if as_json:
         return JsonScreen()
     return QuietScreen() if quiet else HumanScreen()
