@@ -32,7 +32,6 @@ COMMANDS: Final = {
     "option-bytes": "flasher.stm32_chip:option_bytes_command",
     "package": "images.package:commands",
     "part": "emulators.part:commands",
-    "plan": "flasher.stm32:plan_command",
     "ports": "ports:command",
     "powerloss": "powerloss.powerloss:command",
     "protect": "flasher.stm32_chip:protect_command",

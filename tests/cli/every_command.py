@@ -46,7 +46,6 @@ EXAMPLES = {
     "package build": "new:package.zip in:new.bin --component STM32 --version 2.0.0",
     "part list": "",
     "part show": "STM32L476xG",
-    "plan": f"in:new.bin --base 0x08008000 {CHIP} --json",
     "ports": "",
     "powerloss": "--size 300 --states 1 --jobs 2 --quiet --html new:report.html "
     "--certificates new:certificates",

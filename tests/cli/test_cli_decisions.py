@@ -20,7 +20,15 @@ from mcu_updater.core.image import Allow
 
 HOSTILE = FIXTURES / "hostile"
 DECISIONS: dict[str, dict[str, Any]] = tomllib.loads((HOSTILE / "decisions.toml").read_text())
-USING = ("flash", "plan", "verify", "image check", "image convert", "image diff", "delta make")
+USING = (
+    "flash",
+    "flash --dry-run",
+    "verify",
+    "image check",
+    "image convert",
+    "image diff",
+    "delta make",
+)
 TO_DEVICE = ("update", "board new", "module serve", "package build", "powerloss")
 NO_IMAGE = "text, and no image|format is known|suffix and content|nobody can"
 
@@ -42,7 +50,7 @@ def command(name: str, path: Path, tmp_path: Path, *more: str) -> tuple[int, str
     out = tmp_path / "out"
     arguments = {
         "flash": ("flash", path, "--port", "x", "--force"),
-        "plan": ("plan", path, "--port", "x", "--force"),
+        "flash --dry-run": ("flash", path, "--port", "x", "--force", "--dry-run"),
         "verify": ("verify", path, "--port", "x"),
         "image check": ("image", "inspect", path, "--json"),
         "image convert": ("image", "convert", path, out, "--to", "srec", "--force"),
@@ -55,7 +63,7 @@ def command(name: str, path: Path, tmp_path: Path, *more: str) -> tuple[int, str
         "powerloss": ("powerloss", path, "--states", "1"),
     }[name]
     result = run(*arguments, *more)
-    opens = name in ("flash", "plan", "verify") and "opened" in result.stderr
+    opens = name in ("flash", "flash --dry-run", "verify") and "opened" in result.stderr
     return (0 if opens else result.exit_code), result.stderr
 
 
@@ -146,11 +154,11 @@ def test_flash_names_the_switch_and_takes_it(
     assert "opened" in taken.stderr, taken.stderr
 
 
-@pytest.mark.parametrize("one", ["flash", "plan", "verify"])
+@pytest.mark.parametrize("one", ["flash", "flash --dry-run", "verify"])
 def test_elf_files_are_flashed_as_they_are(one: str, tmp_path: Path) -> None:
     path = tmp_path / "app.elf"
     path.write_bytes(elf((0x0800_0000, 0x0800_0000, VECTORS)))
-    assert "opened" in run(one, path, "--port", "x").stderr
+    assert "opened" in run(*one.split(), path, "--port", "x").stderr
 
 
 @pytest.mark.parametrize("name", ["option-bytes.hex", "qspi.hex", "ram.hex"])

@@ -51,9 +51,10 @@ def test_each_name_leads_to_its_command(name):
     assert command is not None and command.name == name
 
 
-def test_an_unknown_name_is_a_usage_error():
-    result = run("flesh")
-    assert result.exit_code == 2 and "flesh" in result.output
+@pytest.mark.parametrize("name", ["flesh", "plan"])
+def test_an_unknown_name_is_a_usage_error(name):
+    result = run(name)
+    assert result.exit_code == 2 and name in result.output
 
 
 def test_flash_imports_nothing_that_it_does_not_use():

@@ -64,7 +64,7 @@ TRIED = (
         "part show",
     ),
     *("image check", "image diff", "image inspect", "chip serve"),
-    *("flash", "plan", "verify", "read", "erase", "info", "protect", "unprotect", "option-bytes"),
+    *("flash", "verify", "read", "erase", "info", "protect", "unprotect", "option-bytes"),
 )
 
 
@@ -140,9 +140,9 @@ def test_a_chip_of_ones_own_part_is_served_and_flashed(mine: Path, tmp_path: Pat
     link, file = tmp_path / "tty", tmp_path / "my.chip"
     with serving(str(mine), "--link", link, "--file", file):
         good("flash", NEW["bin"], "--raw", "--port", link, "--part", mine, "--base", "0x0800_8000")
-        for word in ("plan", "verify"):
+        for words in (("flash", "--dry-run"), ("verify",)):
             image = (NEW["bin"], "--raw", "--base", "0x0800_8000")
-            good(word, *image, "--port", link, "--part", mine)
+            good(*words, *image, "--port", link, "--part", mine)
         good("read", tmp_path / "out", "--port", link, "--part", mine, "--size", 64)
         good("info", "--port", link, "--part", mine)
 

@@ -166,7 +166,6 @@ MODES = [
     mode("flash", f"{IMAGE} {PORT} --dry-run", "--program-unit", *KEY),
     mode("flash", f"{IMAGE} {PORT} --part STM32L476xG", "--geometry", "--program-unit", *KEY),
     mode("flash", f"{IMAGE} {PORT} {SHAPE}", "--part", *KEY),
-    mode("plan", f"{IMAGE} {PORT}", "--program-unit", *KEY),
     mode("verify", f"{IMAGE} {PORT}", "--program-unit"),
     mode("install", f"{IMAGE} {PORT} --version 2.0.0", "--program-unit", *KEY),
     mode("info", PORT, "--program-unit"),

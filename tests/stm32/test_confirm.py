@@ -24,7 +24,6 @@ QUESTIONS = {
 }
 HARMLESS = {
     "a dry run": ("flash", *IMAGE, "--erase-chip", "--dry-run"),
-    "plan": ("plan", *IMAGE, "--erase-chip"),
     "a range that is named": ("erase", "--start", "0x0800_0000", "--size", 2048),
 }
 

@@ -66,7 +66,7 @@ def test_on_the_command_line(pid: int, tmp_path) -> None:
     with serving("STM32L476xG", "--pid", hex(pid), "--link", link) as chip:
         for command in (
             ("flash", file),
-            ("plan", file),
+            ("flash", file, "--dry-run"),
             ("verify", file),
             ("erase", "--start", "0x0800_0000", "--size", 2048),
         ):

@@ -103,11 +103,11 @@ def test_nobody_there_a_bad_port_and_a_damaged_file(tmp_path, firmware, common):
         assert reset.exit_code == 4 and "DTR" in reset.output
 
 
-def test_a_plan_says_what_a_mass_erase_would_save(tmp_path, common):
+def test_a_dry_run_says_what_a_mass_erase_would_save(tmp_path, common):
     large = tmp_path / "large.bin"
     large.write_bytes(image(64 * 1024).segments[0].data)
     with chip(tmp_path):
-        dry = run("plan", large, *common)
+        dry = run("flash", large, *common, "--dry-run")
         assert "--erase-chip: 0.8 s less, and all else is lost" in dry.output
-        whole = run("plan", large, *common, "--erase-chip", "--json")
+        whole = run("flash", large, *common, "--erase-chip", "--dry-run", "--json")
         assert json.loads(whole.stdout.splitlines()[-1])["erase_chip_saves_s"] == 0

@@ -1,4 +1,4 @@
-"""``flash``, ``plan``, ``verify``, ``read``, ``erase``: a real STM32 behind its boot ROM."""
+"""``flash``, ``verify``, ``read``, ``erase``: a real STM32 behind its boot ROM."""
 
 from __future__ import annotations
 
@@ -86,20 +86,14 @@ class ImageOptions(PortOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WriteOptions(ImageOptions, SignatureOptions):
-    """How the image is written."""
+class FlashCommandOptions(ImageOptions, SignatureOptions):
+    """Of ``flash``."""
 
     diff: str
     erase_chip: bool
     go: int | None
     no_verify: bool
     force_vectors: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlashCommandOptions(WriteOptions):
-    """Of ``flash``."""
-
     dry_run: bool
     yes: bool
 
@@ -135,7 +129,7 @@ class EraseOptions(PortOptions):
         return range(self.start, self.start + self.size)
 
 
-def _options(given: WriteOptions) -> FlashOptions:
+def _options(given: FlashCommandOptions) -> FlashOptions:
     options = FlashOptions(
         diff=DiffMethod(given.diff),
         verify=not given.no_verify,
@@ -153,7 +147,7 @@ def _firmware(given: ImageOptions) -> Firmware:
 
 
 @contextmanager
-def _checked(given: WriteOptions, firmware: Firmware) -> Iterator[Bench]:
+def _checked(given: FlashCommandOptions, firmware: Firmware) -> Iterator[Bench]:
     """A connected chip for which *firmware* is made, and signed where that is asked for."""
     check_signature(given, firmware)
     with opened(given) as bench:
@@ -182,7 +176,11 @@ def _show(bench: Bench, events: Iterable[FlasherEvent | bytes]) -> FlashPlan | N
 @port_options
 @_base
 @_flash_options
-@click.option("--dry-run", is_flag=True, help="As plan: change nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what would be erased and written, and the time. Changes nothing.",
+)
 @yes_option
 @given_as(FlashCommandOptions)
 def flash_command(given: FlashCommandOptions) -> None:
@@ -200,20 +198,6 @@ def flash_command(given: FlashCommandOptions) -> None:
             return
         plan = _show(bench, bench.flasher.flash(firmware, options))
         _done(bench, plan, time.monotonic() - began_s, verified=options.verify)
-
-
-@click.command("plan", short_help="What flash would do, and how long it would take.")
-@_image
-@_reading
-@port_options
-@_base
-@_flash_options
-@given_as(WriteOptions)
-def plan_command(given: WriteOptions) -> None:
-    """Print what ``flash`` would erase, write and skip. Does not change the chip."""
-    firmware, options = _firmware(given), _options(given)
-    with _checked(given, firmware) as bench:
-        _dry_run(bench, firmware, options)
 
 
 def _dry_run(bench: Bench, firmware: Firmware, options: FlashOptions) -> None:
@@ -392,4 +376,4 @@ def _sectors(bench: Bench, span: range | None) -> tuple[Sector, ...]:
     return sectors
 
 
-COMMANDS = (flash_command, plan_command, verify_command, read_command, erase_command)
+COMMANDS = (flash_command, verify_command, read_command, erase_command)
