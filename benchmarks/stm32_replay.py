@@ -75,7 +75,7 @@ class Job:
 def serve(record: Path, arguments: Sequence[str]) -> None:
     """``chip serve`` that writes down what comes; in a process of its own, until SIGTERM."""
     from mcu_updater.cli.emulators import device
-    from mcu_updater.cli.entry import cli
+    from mcu_updater.cli.main import cli
 
     class Recorder(Line):
         last_us = 0.0

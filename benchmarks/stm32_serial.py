@@ -43,7 +43,7 @@ def serve(counts: Path, arguments: Sequence[str]) -> None:
     """Run in a process of its own, until SIGTERM."""
     from flash_emulator.bootrom import Line
     from mcu_updater.cli.emulators import device
-    from mcu_updater.cli.entry import cli
+    from mcu_updater.cli.main import cli
 
     seen = {"wire_bytes": 0, "turnarounds": 0}
 

@@ -21,9 +21,9 @@ operation number give the same silicon.
   that completes makes a unit virgin again.
 * What a controller does with a unit that is not erased is the family's rule (``rules.py``); fast
   programming of the L4 class looks at nothing and clears bits.
-* A change of option bytes counts when silicon loads it (``options.py``). Where it is not atomic, a
-  cut leaves a mismatch: read-out protection level 1, everything PCROP. One bank or two (DBANK)
-  follows what is loaded, where the other part is known; content stays at its addresses.
+* A change of option bytes counts when silicon loads it (``array/option_bytes.py``). Where it is not
+  atomic, a cut leaves a mismatch: read-out protection level 1, everything PCROP. One bank or two
+  (DBANK) follows what is loaded, where the other part is known; content stays at its addresses.
 * A cut bank erase hits all its sectors alike on the L4 class (inferred: bank and page take the same
   22 ms) and one sector in a row elsewhere (inferred for F4: the times add up; assumed for H7).
 * Time is the datasheet's, typical or maximal. An operation whose time no document gives takes none
@@ -59,14 +59,14 @@ if TYPE_CHECKING:
         UnreadableUnit,
         WriteProtected,
     )
-    from flash_emulator.parts.part import (
-        Part,
-        PartError,
+    from flash_emulator.parts.catalogue import (
         load_part,
         load_part_file,
         other_size_names,
         part_names,
     )
+    from flash_emulator.parts.part import Part
+    from flash_emulator.parts.part_tables import PartError
     from flash_emulator.power import CutAt, Decay, Outcome, PowerLoss, PowerSupply, SteadySupply
 
 _HOMES = {
@@ -87,9 +87,9 @@ _HOMES = {
         "WriteProtected",
     ),
     "device.base": ("Interrupted",),
-    "parts.part": (
-        "Part",
-        "PartError",
+    "parts.part": ("Part",),
+    "parts.part_tables": ("PartError",),
+    "parts.catalogue": (
         "load_part",
         "load_part_file",
         "other_size_names",

@@ -22,9 +22,9 @@ WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 def main() -> None:
     """``mcu-updater``."""
     leave_at_signals()
-    from mcu_updater.cli import entry
+    from mcu_updater.cli.main import main as run_command
 
-    entry.main()
+    run_command()
 
 
 def leave_at_signals() -> None:

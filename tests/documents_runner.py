@@ -28,7 +28,7 @@ from typing import Any, Self
 
 from click.testing import CliRunner
 
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = 110

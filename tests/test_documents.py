@@ -18,7 +18,7 @@ import yaml
 from flash_emulator import Outcome, load_part, part_names
 from flash_emulator.parts.part_file import package_toml
 from mcu_updater.cli import exits
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 from mcu_updater.core.slot import Layout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.flash_map.layouts import layout_of

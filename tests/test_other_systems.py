@@ -31,7 +31,7 @@ print(count)
 RUN_ALL = """
 import json, sys
 from click.testing import CliRunner
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 for line in json.loads({lines!r}):
     done = CliRunner().invoke(cli, line)
     print(json.dumps([done.exit_code, done.output]))

@@ -13,7 +13,7 @@ import worlds
 from thorough import THOROUGH
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, load_part, part_names
-from flash_emulator.parts.part import Aliasing, OptionRole
+from flash_emulator.parts.part_model import Aliasing, OptionRole
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.core import mcu
 from mcu_updater.core.bank import Bank

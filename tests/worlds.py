@@ -16,7 +16,7 @@ import bincopy
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply, load_part
 from flash_emulator.array.pages import RawUnit
-from flash_emulator.parts.part import Aliasing, Ecc, OptionModel, Overwrite, Timing
+from flash_emulator.parts.part_model import Aliasing, Ecc, OptionModel, Overwrite, Timing
 from mcu_updater.board import Board, Trial
 from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.core.events import Event

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Mapping
 
 from flash_emulator.errors import AlignmentError
-from flash_emulator.parts.traits import OptionModel, OptionRole
+from flash_emulator.parts.part_model import OptionModel, OptionRole
 from flash_emulator.power import Outcome
 
 LEVEL_0 = 0xAA

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from flash_emulator.parts.traits import Overwrite
+from flash_emulator.parts.part_model import Overwrite
 
 
 class Effect(Enum):

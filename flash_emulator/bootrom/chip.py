@@ -14,7 +14,7 @@ from flash_emulator.bootrom.memory import Memory
 from flash_emulator.bootrom.model import RomModel, RomOptions, model_of
 from flash_emulator.bootrom.rom import Go, Hang, Reset, Rom
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.parts.traits import Aliasing
+from flash_emulator.parts.part_model import Aliasing
 from flash_emulator.power import PowerLoss
 
 

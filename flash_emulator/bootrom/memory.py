@@ -14,7 +14,8 @@ from flash_emulator.bootrom.numbers import Pieces, pieces_of, runs_of
 from flash_emulator.bootrom.option_area import OptionArea
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import WriteProtected
-from flash_emulator.parts.part import OptionRole, Part
+from flash_emulator.parts.part import Part
+from flash_emulator.parts.part_model import OptionRole
 
 _FF = 0xFF
 _F1_LAST_CODE = 31  # of WRP3, bit 7

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flash_emulator.an3155 import Command
-from flash_emulator.parts.part import Part, PartError, like_part, packaged_part
+from flash_emulator.parts.catalogue import like_part, packaged_part
+from flash_emulator.parts.part import Part
 from flash_emulator.parts.part_file import package_toml
+from flash_emulator.parts.part_tables import PartError
 
 _COMMON = (
     Command.GET,

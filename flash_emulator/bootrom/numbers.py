@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from flash_emulator.parts.part import Part, PartError
+from flash_emulator.parts.part import Part
 from flash_emulator.parts.part_file import package_toml
+from flash_emulator.parts.part_tables import PartError
 
 Pieces = Mapping[int, range]
 """The addresses that each number stands for, in address order, with no bank mapped."""

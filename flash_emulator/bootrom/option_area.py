@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.parts.part import OptionField, OptionRole
+from flash_emulator.parts.part_model import OptionField, OptionRole
 
 LEVEL_0, LEVEL_1 = 0xAA, 0xBB
 _REGISTERS = {"FLASH_OPTR": 32, "FLASH_OPTCR": 16}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from flash_emulator.parts.part import Mode, Part
+from flash_emulator.parts.part import Part
+from flash_emulator.parts.part_model import Mode
 
 Kind = Literal["program_unit", "sector_erase", "bank_erase", "mass_erase"]
 

@@ -17,7 +17,7 @@ from itertools import product
 
 from flash_emulator import Outcome
 from flash_emulator.parts.part import Part
-from flash_emulator.parts.traits import Overwrite
+from flash_emulator.parts.part_model import Overwrite
 
 _MOST_UNSURE = 12  # cells of a unit whose values are gone through where they are drawn
 

@@ -16,7 +16,7 @@ from flash_emulator.certificate_check.plain_cells import (
     Unknown,
 )
 from flash_emulator.errors import ProgramError, UnreadableUnit
-from flash_emulator.parts.traits import Kind
+from flash_emulator.parts.part_model import Kind
 
 
 class Shadowed(EmulatedFlash):

@@ -12,8 +12,8 @@ class Geometry(Protocol):
     """How the array is cut up; sizes in bytes. Banks follow one another and are laid out alike.
 
     May have ``overwrite``: the rule for units that are not erased, a value of
-    ``flash_emulator.parts.part.Overwrite``. With it the device is held to that rule, without it to
-    any.
+    ``flash_emulator.parts.part_model.Overwrite``. With it the device is held to that rule, without
+    it to any.
     """
 
     @property

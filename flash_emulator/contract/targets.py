@@ -10,7 +10,9 @@ import pytest
 
 from flash_emulator.contract.shape import Flash, Make
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.parts.part import Part, PartError, load_part, part_names
+from flash_emulator.parts.catalogue import load_part, part_names
+from flash_emulator.parts.part import Part
+from flash_emulator.parts.part_tables import PartError
 
 _CHOSEN = pytest.StashKey[dict[str, Make]]()
 

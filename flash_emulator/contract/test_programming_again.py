@@ -14,7 +14,7 @@ import pytest
 from flash_emulator.contract.bench import check, ending, fill, hexed, reads_or_oserror, said
 from flash_emulator.contract.layout import ERASED, Expected, Layout
 from flash_emulator.contract.shape import Flash
-from flash_emulator.parts.traits import Overwrite
+from flash_emulator.parts.part_model import Overwrite
 
 REFUSED, CLEARED, UNREADABLE = "refused", "old AND new", "unreadable"
 MISCORRECTED = "old AND new but for one bit"

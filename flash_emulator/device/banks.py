@@ -9,8 +9,9 @@ from flash_emulator.device.decay import Decaying
 from flash_emulator.device.sensing import Sensing
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import AlignmentError, UnreadableUnit, WriteProtected
-from flash_emulator.parts.part import Part, packaged_part
-from flash_emulator.parts.traits import Aliasing, BankSelect
+from flash_emulator.parts.catalogue import packaged_part
+from flash_emulator.parts.part import Part
+from flash_emulator.parts.part_model import Aliasing, BankSelect
 
 _SRAM = range(0x2000_0000, 0x4000_0000)  # Armv7-M, DDI 0403, table B3-1
 

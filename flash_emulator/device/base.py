@@ -1,8 +1,8 @@
 """What every operation of the emulated flash stands on: its fields, addresses, dice, and its end.
 
 ``EmulatedFlash`` is one class, because every operation asks the same cells, supply and clock. It is
-written in parts, a concern each: this one, ``timekeeping``, ``sensing``, ``holding``, ``banks`` and
-``damage``. A part names the fields that are its own; the device sets them.
+written in parts, a concern each: this one, ``timekeeping``, ``sensing``, ``matching``, ``banks``
+and ``injection``. A part names the fields that are its own; the device sets them.
 """
 
 from __future__ import annotations

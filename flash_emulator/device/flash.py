@@ -29,7 +29,7 @@ from flash_emulator.device.trace import Operation
 from flash_emulator.device.usage import Usage
 from flash_emulator.errors import AlignmentError, EnduranceWarning, ProgramError, ReadProtected
 from flash_emulator.parts.part import Part
-from flash_emulator.parts.traits import Kind, Mode, Overwrite
+from flash_emulator.parts.part_model import Kind, Mode, Overwrite
 from flash_emulator.power import Outcome, PowerSupply, SteadySupply
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from flash_emulator.array.pages import RawUnit
 from flash_emulator.device.clock import VirtualClock
-from flash_emulator.parts.part import Part, packaged_part
+from flash_emulator.parts.catalogue import packaged_part
+from flash_emulator.parts.part import Part
 
 if TYPE_CHECKING:
     from flash_emulator.device.flash import EmulatedFlash

@@ -11,7 +11,7 @@ from flash_emulator.array.ecc import Decoded, Verdict
 from flash_emulator.array.pages import RawUnit
 from flash_emulator.device.timekeeping import Timekeeping
 from flash_emulator.errors import BusFault, EccNmi, UnreadableUnit
-from flash_emulator.parts.traits import BadRead
+from flash_emulator.parts.part_model import BadRead
 
 _FLICKERED = 32  # metastable units that a boot is remembered to have looked at
 

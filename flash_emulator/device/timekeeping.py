@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flash_emulator.device.base import DeviceBase
 from flash_emulator.errors import BusyError, UnknownTiming
-from flash_emulator.parts.traits import Mode
+from flash_emulator.parts.part_model import Mode
 
 
 class Timekeeping(DeviceBase):

@@ -11,7 +11,7 @@ from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.hidden import what_is_hidden
-from flash_emulator.explore.looker import Endless
+from flash_emulator.explore.read_tracker import Endless
 from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.report import COMES_BACK
 from flash_emulator.explore.states import Node, Segment, State, point_node

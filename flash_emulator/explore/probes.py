@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import UnknownContent
-from flash_emulator.explore.looker import Endless, Looker
 from flash_emulator.explore.looks import Look, both_of
+from flash_emulator.explore.read_tracker import Endless, Looker
 from flash_emulator.explore.reads import Looked, Reads, Ways, powered
 from flash_emulator.explore.states import Job, Key, Node, point_node
 from flash_emulator.explore.subject import Boot, Rest

@@ -15,8 +15,8 @@ from flash_emulator.explore.contents import DRAWN
 from flash_emulator.explore.echo import Echo, sign
 from flash_emulator.explore.edges import Edges, placed
 from flash_emulator.explore.hidden import what_is_hidden
-from flash_emulator.explore.looker import Endless
 from flash_emulator.explore.path import Cut
+from flash_emulator.explore.read_tracker import Endless
 from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.report import COMES_BACK
 from flash_emulator.explore.states import Expansion, Node, Segment, State, point_node

@@ -9,6 +9,22 @@ from importlib import resources
 from itertools import pairwise
 from typing import Any
 
+from flash_emulator.parts.part import Part
+from flash_emulator.parts.part_model import (
+    Aliasing,
+    BadRead,
+    BankSelect,
+    Ecc,
+    Endurance,
+    Identity,
+    Note,
+    Numbering,
+    OptionField,
+    OptionModel,
+    OptionRole,
+    Overwrite,
+    Provenance,
+)
 from flash_emulator.parts.part_tables import (
     Table,
     address,
@@ -25,22 +41,6 @@ from flash_emulator.parts.part_tables import (
     texts,
 )
 from flash_emulator.parts.part_times import read_timing
-from flash_emulator.parts.silicon import Part
-from flash_emulator.parts.traits import (
-    Aliasing,
-    BadRead,
-    BankSelect,
-    Ecc,
-    Endurance,
-    Identity,
-    Note,
-    Numbering,
-    OptionField,
-    OptionModel,
-    OptionRole,
-    Overwrite,
-    Provenance,
-)
 
 
 @cache

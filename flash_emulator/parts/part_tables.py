@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from flash_emulator.parts.traits import STANDINGS, Provenance
+from flash_emulator.parts.part_model import STANDINGS, Provenance
 
 T = TypeVar("T")
 Shape = Callable[[Any], T]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flash_emulator.parts.part_model import Span, Timing
 from flash_emulator.parts.part_tables import Table, text, time_us, times_by_size
-from flash_emulator.parts.traits import Span, Timing
 
 Times = Mapping[str, float | Mapping[int, float]]
 

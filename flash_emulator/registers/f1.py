@@ -9,7 +9,7 @@ Not modelled: option bytes through the FPEC (OPTER, OPTPG): ``UnmodelledOption``
 from __future__ import annotations
 
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.parts.traits import OptionRole
+from flash_emulator.parts.part_model import OptionRole
 from flash_emulator.registers.base import REFUSED, WHOLE, Front, Register
 from flash_emulator.registers.faults import BusError, UnmodelledOption
 from flash_emulator.registers.locks import KEYS, KeyLock

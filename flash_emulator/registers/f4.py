@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.parts.traits import OptionRole
+from flash_emulator.parts.part_model import OptionRole
 from flash_emulator.registers import latch
 from flash_emulator.registers.base import REFUSED, WHOLE, Front, Register
 from flash_emulator.registers.locks import KEYS, OPTION_KEYS, KeyLock

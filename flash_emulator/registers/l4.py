@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import UnreadableUnit
-from flash_emulator.parts.traits import OptionRole
+from flash_emulator.parts.part_model import OptionRole
 from flash_emulator.registers import l4_layouts as bits
 from flash_emulator.registers import latch
 from flash_emulator.registers.base import REFUSED, Front

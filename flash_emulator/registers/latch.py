@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from flash_emulator.array.option_bytes import LEVEL_0
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.parts.traits import OptionRole
+from flash_emulator.parts.part_model import OptionRole
 from flash_emulator.registers.faults import UnmodelledOption
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import AlignmentError
-from flash_emulator.parts.traits import Aliasing
+from flash_emulator.parts.part_model import Aliasing
 
 # Section 3.1 and 3.2 of the CMSIS headers' memory maps: SYSCFG_BASE.
 BASES = {"l4": 0x4001_0000, "f4": 0x4001_3800}

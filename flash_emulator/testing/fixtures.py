@@ -81,7 +81,7 @@ def _named_from_here(item: pytest.Item) -> str:
 
 def _made(part: Part | str = DEFAULT_PART, **settings: Any) -> EmulatedFlash:
     from flash_emulator.device.flash import EmulatedFlash
-    from flash_emulator.parts.part import load_part
+    from flash_emulator.parts.catalogue import load_part
 
     if isinstance(part, str):
         part = load_part(part)

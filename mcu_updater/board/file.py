@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from flash_emulator import EmulatedFlash, Part, VirtualClock
-from flash_emulator.parts.part import packaged_part, part_of_text
+from flash_emulator.parts.catalogue import packaged_part, part_of_text
 from mcu_updater.board.board import Board
 from mcu_updater.cloud.single_device import DeveloperCenter, Package
 from mcu_updater.core.errors import ImageRejected, PortError, Remedy

@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from flash_emulator import Part, PartError, load_part, other_size_names, part_names
-from flash_emulator.parts.part import is_part_file
+from flash_emulator.parts.catalogue import is_part_file
 from mcu_updater.core.errors import ImageRejected, PortError, UpdaterError
 from mcu_updater.core.strategy import Strategy
 
@@ -134,7 +134,7 @@ def component_names(
 def _components_in(value: Any) -> list[str]:
     """What the file *value* names; nothing where it is no such file."""
     from mcu_updater.board import load_board  # they read a file: not before completion needs it
-    from mcu_updater.cloud.center.reading import read_center
+    from mcu_updater.cloud.center.load import read_center
     from mcu_updater.core.errors import UpdaterError
 
     if not isinstance(value, str | Path) or not Path(value).is_file():

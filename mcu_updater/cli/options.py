@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from flash_emulator import Outcome
-from mcu_updater.cli import values
+from mcu_updater.cli import params
 from mcu_updater.cli.names import NameChoice, component_names
 
 Command = Callable[..., None]
@@ -31,7 +31,7 @@ def component_option(text: str) -> Decorator:
         "--component",
         default="STM32",
         show_default=True,
-        callback=values.component,
+        callback=params.component,
         shell_complete=component_names,
         metavar="NAME",
         help=text,

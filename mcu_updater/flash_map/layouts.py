@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from flash_emulator import Part
-from flash_emulator.parts.part import packaged_part
+from flash_emulator.parts.catalogue import packaged_part
 from mcu_updater.core.errors import UsageError
 from mcu_updater.core.slot import AnyLayout, CopyLayout, Layout
 from mcu_updater.core.strategy import Strategy

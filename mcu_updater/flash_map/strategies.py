@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flash_emulator import Part
-from flash_emulator.parts.part import Aliasing, OptionRole
+from flash_emulator.parts.part_model import Aliasing, OptionRole
 from mcu_updater.core.errors import UsageError
 from mcu_updater.core.strategy import Strategy
 

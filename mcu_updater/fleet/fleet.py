@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mcu_updater.cloud.center.access import open_state
+from mcu_updater.cloud.center.device_session import open_state
+from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.model import MAX_DEVICES, Center, Device
-from mcu_updater.cloud.center.reading import CenterFile
 from mcu_updater.cloud.center.store import Ending, Store, exists_already
 from mcu_updater.core.errors import Remedy, UsageError
-from mcu_updater.fleet.member import Member, Watch, component_of
-from mcu_updater.fleet.trouble import Terms
+from mcu_updater.fleet.device import Member, Watch, component_of
+from mcu_updater.fleet.fault_plan import Terms
 from mcu_updater.storage import disturb_again, undisturbed
 
 DAY_S = 86_400.0

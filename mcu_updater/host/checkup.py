@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from mcu_updater.host.chip_memory import default_folder
+from mcu_updater.host.cache_folder import default_folder
 from mcu_updater.host.ports import PROC, PortFacts, list_ports
 from mcu_updater.host.serial_port import runs_modem_manager
 

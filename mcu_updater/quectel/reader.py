@@ -45,7 +45,7 @@ class PieceReader:
         self._clock = clock
         self._dialect = dialect
         self._tail = Tail.UNKNOWN
-        # For ``tend`` and reads ahead, and not in ``memory``: where time counts, runs are not
+        # For ``keepalive`` and reads ahead, and not in ``memory``: where time counts, runs are not
         # compared, and neither are runs that read ahead.
         self._kept: int | None = None  # a byte to read before the module's patience ends
         self._read_at_s = 0.0

@@ -16,8 +16,8 @@ from mcu_updater.stm32.chip import FRAME_SIZE, Sector
 from mcu_updater.stm32.estimate import FULL_READ_SIZE
 from mcu_updater.stm32.events import Progress, Stage
 from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, runs_of
-from mcu_updater.stm32.memory import Memory
-from mcu_updater.stm32.patient import PatientRom
+from mcu_updater.stm32.retry import PatientRom
+from mcu_updater.stm32.sector_cache import Memory
 
 PROBES, PROBE_SIZE = 4, 16
 """Sectors that are looked into first, and bytes of each. They miss what is there with a chance of

@@ -24,7 +24,7 @@ from mcu_updater.core.errors import (
 from mcu_updater.core.ports import Clock
 from mcu_updater.stm32.chip import FRAME_SIZE, WORD, BankOption, Chip
 from mcu_updater.stm32.line import RomLine, Wiring, reset_chip
-from mcu_updater.stm32.patient import PatientRom
+from mcu_updater.stm32.retry import PatientRom
 from mcu_updater.stm32.rom import BootRom, Refused, RomError, RomIdentity, Timeouts
 
 T = TypeVar("T")

@@ -25,7 +25,7 @@ from mcu_updater.core.errors import (
     address_text,
 )
 from mcu_updater.core.image import check_vector_table
-from mcu_updater.stm32.beside import Beside
+from mcu_updater.stm32.bulk_erase import Beside
 from mcu_updater.stm32.chip import ERASED_TO_ZERO, Chip, Sector
 from mcu_updater.stm32.compare import (
     Comparer,
@@ -47,14 +47,14 @@ from mcu_updater.stm32.events import (
 )
 from mcu_updater.stm32.firmware import Firmware, Segment, blank_firmware, check_fits
 from mcu_updater.stm32.guard import Guard
-from mcu_updater.stm32.memory import Memory, MemoryKeeper, NoKeeper
-from mcu_updater.stm32.patient import Spoilt
 from mcu_updater.stm32.plan import (
     EraseKind,
     FlashPlan,
     covered_sectors,
     make_plan,
 )
+from mcu_updater.stm32.retry import Spoilt
+from mcu_updater.stm32.sector_cache import Memory, MemoryKeeper, NoKeeper
 
 _ROUNDS = 3  # the first, and two more for what did not hold
 _SECTORS_AT_A_TIME = 128  # of one erase: then there is something to show

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from mcu_updater.core.errors import Remedy, VerificationFailed, address_text
 from mcu_updater.stm32.chip import Chip, Sector
 from mcu_updater.stm32.firmware import ERASED
-from mcu_updater.stm32.patient import PatientRom
+from mcu_updater.stm32.retry import PatientRom
 
 SAMPLES: Final = 12  # kept sectors that are looked at; each costs two short reads
 SAMPLE_SIZE: Final = 16

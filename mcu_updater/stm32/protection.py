@@ -22,7 +22,7 @@ from mcu_updater.stm32.connection import is_protected
 from mcu_updater.stm32.events import FlasherEvent, Problem
 from mcu_updater.stm32.flasher import Flasher
 from mcu_updater.stm32.line import START_S
-from mcu_updater.stm32.patient import RUN_AGAIN
+from mcu_updater.stm32.retry import RUN_AGAIN
 from mcu_updater.stm32.rom import RomError
 
 LEVEL_2: Final = 0xCC

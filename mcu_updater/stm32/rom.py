@@ -2,7 +2,7 @@
 
 What goes wrong here has two shapes. ``Refused``: the ROM said NACK, and at which step. ``Lost``:
 it said nothing, or something that is no answer; then both ends may disagree about where in a
-frame they are, and ``resync`` has to come next. Retries are the business of ``patient``.
+frame they are, and ``resync`` has to come next. Retries are the business of ``retry``.
 
 Every frame goes out in one write: a USB bridge then sends it in one packet, and over TCP there is
 no delayed ACK to wait for. *merged*: command, address and data go out together, and the answers

@@ -13,7 +13,7 @@ from mcu_updater.core.errors import ChipRefused, InternalError, address_text
 from mcu_updater.core.flash import Geometry
 from mcu_updater.stm32.chip import FRAME_SIZE, WORD
 from mcu_updater.stm32.flasher import Flasher
-from mcu_updater.stm32.patient import Spoilt
+from mcu_updater.stm32.retry import Spoilt
 
 
 class RomFlash:

@@ -17,7 +17,7 @@ from served_chip import PATIENCE_S, ServedChip, serving
 from flash_emulator import load_part
 from flash_emulator.bootrom.chip_file import unpack
 from mcu_updater.board import Board, load_board, save_board
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 from mcu_updater.core.errors import PortError
 from mcu_updater.host.serial_port import SerialPort, open_port
 from mcu_updater.stm32 import an3155 as host

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.model import (
     Center,
     Component,
@@ -17,7 +18,6 @@ from mcu_updater.cloud.center.model import (
     UpgradePlan,
     VersionPackage,
 )
-from mcu_updater.cloud.center.reading import CenterFile
 
 PRODUCT, DEVICE, COMPONENT = "p1", "d1", "STM32"
 T0 = 1_772_435_000.0  # 2026-03-02, some time in the morning

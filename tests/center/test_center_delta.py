@@ -9,15 +9,15 @@ import pytest
 from centers import COMPONENT, DEVICE, EXAMPLE, PRODUCT, T0, center, package, plan
 
 from mcu_updater.cloud.center.lifecycle import PlanState
+from mcu_updater.cloud.center.load import CenterFile, read_center
 from mcu_updater.cloud.center.model import Upgrade
-from mcu_updater.cloud.center.reading import CenterFile, read_center
 from mcu_updater.cloud.center.rules import Entry, Situation, Why, choose, judge
 from mcu_updater.cloud.center.store import Ended
 from mcu_updater.cloud.single_device import ComponentState as C
 from mcu_updater.core.delta import apply_delta, parse_header
 from mcu_updater.files.delta.make import make_delta
+from mcu_updater.fleet.fault_plan import Terms
 from mcu_updater.fleet.fleet import run_fleet, with_devices
-from mcu_updater.fleet.trouble import Terms
 
 DELTA = plan("delta", ((COMPONENT, "delta"),))
 FULL = plan("full", ((COMPONENT, "full"),))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import run
 
-from mcu_updater.cloud.center.reading import read_center
+from mcu_updater.cloud.center.load import read_center
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples" / "center").glob("*.toml"))

@@ -12,20 +12,20 @@ from pathlib import Path
 import pytest
 from centers import EXAMPLE
 
-from mcu_updater.cloud.center.access import device_of, open_state
+from mcu_updater.cloud.center.device_session import device_of, open_state
 from mcu_updater.cloud.center.lifecycle import PlanState
+from mcu_updater.cloud.center.load import CenterFile, read_center
 from mcu_updater.cloud.center.model import Mode, Strategy
 from mcu_updater.cloud.center.monitoring import DeviceState, monitor
-from mcu_updater.cloud.center.reading import CenterFile, read_center
 from mcu_updater.cloud.center.store import Ended, Ending, Store
 from mcu_updater.cloud.single_device import ComponentState as C
 from mcu_updater.core.admission import Judgement
 from mcu_updater.core.errors import PortError, UsageError
-from mcu_updater.fleet import fleet, trouble
+from mcu_updater.fleet import fault_plan, fleet
 from mcu_updater.fleet.condition import Condition, Conditions
+from mcu_updater.fleet.device import Member
+from mcu_updater.fleet.fault_plan import KINDS, Terms, draw
 from mcu_updater.fleet.fleet import begin_s, replay, run_fleet, with_devices
-from mcu_updater.fleet.member import Member
-from mcu_updater.fleet.trouble import KINDS, Terms, draw
 from mcu_updater.quectel.checks import Checks
 from mcu_updater.quectel.emulated.faults import NO_FAULTS
 
@@ -332,7 +332,7 @@ def test_a_campaign_begins_when_plans_are_on(file: CenterFile):
         center = replace(file.center, plans=(changed,))
         assert changed.begin_s <= begin_s(center) < changed.end_s
     assert fleet.SOME_DAY_S > 0
-    assert trouble.LONGEST_OUTAGE_S > trouble.LINK_LOSS_S
+    assert fault_plan.LONGEST_OUTAGE_S > fault_plan.LINK_LOSS_S
 
 
 def test_plans_are_upgrading_afterwards(file: CenterFile, tmp_path: Path):

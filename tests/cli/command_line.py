@@ -7,7 +7,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 OLD = FIXTURES / "fixture-1.0.0.bin"

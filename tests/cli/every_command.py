@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import click
 
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 
 CHIP = "--port port: --cache new:cache --timeout 0.5"
 

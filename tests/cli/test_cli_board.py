@@ -8,7 +8,7 @@ from command_line import LAST_OPERATION, NEW, OLD, in_trial, run, runs, status, 
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss
 from mcu_updater.board import Board, load_board, save_board
-from mcu_updater.cli.device import look
+from mcu_updater.cli.device import board_view
 from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.core.boot import ATTEMPTS
 from mcu_updater.flash_map.layouts import factory_image
@@ -193,7 +193,7 @@ def first_cut_that_leaves(line: str, board: Board, package: bytes, step: int = 1
         trial.offer(Plan("STM32", "2.0.0", Package(package)))
         with pytest.raises(PowerLoss):
             list(trial.run(supply=CutAt(at, Outcome.BEFORE)))
-        said = (text for section in look.explain(trial, ATTEMPTS) for text in section.lines)
+        said = (text for section in board_view.explain(trial, ATTEMPTS) for text in section.lines)
         if any(line in text for text in said):
             return at
     raise AssertionError

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from command_line import FIXTURES, run
 
-from mcu_updater.cloud.center.access import open_state
-from mcu_updater.cloud.center.reading import read_center
+from mcu_updater.cloud.center.device_session import open_state
+from mcu_updater.cloud.center.load import read_center
 from mcu_updater.cloud.center.store import Ended, Store
-from mcu_updater.fleet.member import Member
+from mcu_updater.fleet.device import Member
 
 EXAMPLE = FIXTURES.parent / "examples" / "center" / "center.toml"
 QUIET = ("--cuts", 0, "--faults", 0, "--jobs", 1)

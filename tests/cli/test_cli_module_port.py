@@ -11,7 +11,7 @@ from command_line import NEW, run
 
 from mcu_updater.cli.device.watch import FIRST_PAUSE_S, LONGEST_PAUSE_S, Pause
 from mcu_updater.cli.device.watchlog import JsonLog, TextLog
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 from mcu_updater.core.events import Decided, ModuleSaid, Problem, Progress, Work
 
 IMAGE = NEW["bin"]

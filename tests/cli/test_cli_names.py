@@ -17,8 +17,8 @@ from command_line import NEW, OLD, run, status
 from served_chip import serving
 from thorough import one_in
 
-from flash_emulator.parts.part import other_size_names, part_names
-from mcu_updater.cli.entry import cli
+from flash_emulator.parts.catalogue import other_size_names, part_names
+from mcu_updater.cli.main import cli
 from mcu_updater.cli.names import PART, NameChoice, PartName, component_names
 
 PACKAGED = Path(__file__).parents[2] / "flash_emulator" / "parts"

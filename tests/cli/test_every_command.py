@@ -27,7 +27,7 @@ from flash_emulator.bootrom import Faults, RomOptions
 from mcu_updater.board import load_board
 from mcu_updater.board.chip_store import ChipStore
 from mcu_updater.cli import exits
-from mcu_updater.cli.entry import COMMANDS, cli
+from mcu_updater.cli.main import COMMANDS, cli
 from mcu_updater.cli.paths import Folder, InputFile, KeptFile, OutputFile
 from mcu_updater.storage import hold
 

@@ -26,7 +26,7 @@ from flash_emulator import (
     part_names,
 )
 from flash_emulator.array.pages import Mark, RawUnit
-from flash_emulator.parts.part import Aliasing, Overwrite
+from flash_emulator.parts.part_model import Aliasing, Overwrite
 
 pytest_plugins = ["pytester"]
 

@@ -16,7 +16,7 @@ from flash_emulator import (
     load_part,
 )
 from flash_emulator.array.pages import Mark, RawUnit
-from flash_emulator.parts.part import Aliasing
+from flash_emulator.parts.part_model import Aliasing
 
 BLANK = b"\xff" * UNIT
 

@@ -12,7 +12,7 @@ import pytest
 from every_part import data_of, each, of_class, small
 
 from flash_emulator import AlignmentError, BusyError, EmulatedFlash, Part
-from flash_emulator.parts.part import Aliasing, Timing
+from flash_emulator.parts.part_model import Aliasing, Timing
 
 FOUR = {"STM32F429xI", "STM32F429xG_DB1M", "STM32F767xI_dual"}
 RUN_TIME = FOUR | {"STM32L476xG", "STM32L4R5xI_dual", "STM32G474xE_dual"}

@@ -32,7 +32,7 @@ from flash_emulator import (
     UnreadableUnit,
 )
 from flash_emulator.array.pages import RawUnit
-from flash_emulator.parts.part import Overwrite
+from flash_emulator.parts.part_model import Overwrite
 
 only_zero = of_class("l4", "u5")
 

@@ -42,7 +42,7 @@ from flash_emulator import (
 )
 from flash_emulator.array.ecc import Verdict
 from flash_emulator.array.pages import Mark, RawUnit
-from flash_emulator.parts.part import Overwrite
+from flash_emulator.parts.part_model import Overwrite
 
 SEEDS = range(16)
 TOUCHED = [Outcome.TORN, Outcome.METASTABLE, Outcome.BLANK, Outcome.WEAK]

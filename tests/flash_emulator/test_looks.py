@@ -20,7 +20,7 @@ from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, UnknownCont
 from flash_emulator.device.sensing import Reading
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import OutsideKey
-from flash_emulator.parts.part import OptionField, OptionModel, OptionRole, Overwrite
+from flash_emulator.parts.part_model import OptionField, OptionModel, OptionRole, Overwrite
 from flash_emulator.power import Decay
 
 OPTIONS = OptionModel(

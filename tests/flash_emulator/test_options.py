@@ -16,7 +16,8 @@ from flash_emulator import (
     load_part,
     part_names,
 )
-from flash_emulator.parts.part import Aliasing, OptionRole, Part
+from flash_emulator.parts.part import Part
+from flash_emulator.parts.part_model import Aliasing, OptionRole
 
 PARTS = [load_part(name) for name in part_names()]
 PROTECTION = (OptionRole.READOUT, OptionRole.CODE_PROTECTION)

@@ -7,14 +7,8 @@ import pickle
 import pytest
 
 from flash_emulator import Part, PartError, load_part, part_names
-from flash_emulator.parts.part import (
-    Aliasing,
-    BadRead,
-    Numbering,
-    OptionRole,
-    Overwrite,
-    packaged_part,
-)
+from flash_emulator.parts.catalogue import packaged_part
+from flash_emulator.parts.part_model import Aliasing, BadRead, Numbering, OptionRole, Overwrite
 
 ALL = [load_part(name) for name in part_names()]
 L476, F429 = load_part("STM32L476xG"), load_part("STM32F429xI")

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from flash_emulator.parts.part import Numbering, PartError, load_part_file, parse_part
+from flash_emulator.parts.catalogue import load_part_file, parse_part
+from flash_emulator.parts.part_model import Numbering
+from flash_emulator.parts.part_tables import PartError
 
 MINE = """
 name = "MINE"

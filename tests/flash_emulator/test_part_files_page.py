@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from flash_emulator.parts import traits
-from flash_emulator.parts.part import load_part, parse_part, part_names
+from flash_emulator.parts.catalogue import load_part, parse_part, part_names
 from flash_emulator.parts.part_file import package_toml
+from flash_emulator.parts.part_model import Aliasing, BadRead, Numbering, OptionRole, Overwrite
 from flash_emulator.parts.part_tables import Table
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "part-files.md"
@@ -120,8 +120,7 @@ def test_the_example_is_a_part_file(tmp_path: Path) -> None:
 
 
 def test_every_word_that_a_key_may_have_is_on_the_page() -> None:
-
     text = PAGE.read_text()
-    enums = (traits.Overwrite, traits.BadRead, traits.Aliasing, traits.Numbering, traits.OptionRole)
+    enums = (Overwrite, BadRead, Aliasing, Numbering, OptionRole)
     words = [*package_toml("classes.toml"), *(word for enum in enums for word in enum)]
     assert [word for word in words if f"`{word}`" not in text] == []

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flash_emulator.parts.part import PartError, load_part, other_size_names, part_names
+from flash_emulator.parts.catalogue import load_part, other_size_names, part_names
 from flash_emulator.parts.part_lookup import SIZES_KIB, parse_marking
+from flash_emulator.parts.part_tables import PartError
 
 NAMES = [*part_names(), *other_size_names()]
 

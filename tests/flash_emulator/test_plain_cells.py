@@ -24,7 +24,7 @@ from flash_emulator.certificate_check.plain_replay import Shadow
 from flash_emulator.errors import ProgramError, UnreadableUnit
 from flash_emulator.explore import FunctionSubject, Nothing, Options, Search
 from flash_emulator.explore.certificate import CertificateWriter
-from flash_emulator.parts.traits import Overwrite
+from flash_emulator.parts.part_model import Overwrite
 
 RULES = {
     "L4": part(),

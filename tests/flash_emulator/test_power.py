@@ -17,7 +17,7 @@ from flash_emulator import (
 from flash_emulator.array.cells import Cells
 from flash_emulator.array.ecc import Verdict
 from flash_emulator.array.pages import RawUnit
-from flash_emulator.parts.part import Overwrite
+from flash_emulator.parts.part_model import Overwrite
 
 BLANK = ERASED
 ONES = (1 << 72) - 1

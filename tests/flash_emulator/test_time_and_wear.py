@@ -17,7 +17,8 @@ from flash_emulator import (
     load_part,
     part_names,
 )
-from flash_emulator.parts.part import Endurance, Mode, Part, Span, Timing
+from flash_emulator.parts.part import Part
+from flash_emulator.parts.part_model import Endurance, Mode, Span, Timing
 
 TIMES = Timing(
     program_unit=Span(50, 90.5),

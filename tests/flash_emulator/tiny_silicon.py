@@ -7,7 +7,7 @@ from typing import Any
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, Part, PowerLoss, SteadySupply
 from flash_emulator.array.pages import RawUnit
-from flash_emulator.parts.part import Aliasing, Ecc, OptionModel, Overwrite, Timing
+from flash_emulator.parts.part_model import Aliasing, Ecc, OptionModel, Overwrite, Timing
 
 BASE = 0x0800_0000
 UNIT = 8

@@ -17,7 +17,7 @@ from thorough import THOROUGH
 
 from flash_emulator import Outcome, Reading
 from flash_emulator.certificate_check import Verdict
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 from mcu_updater.cli.powerloss import powerloss_path
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.scenario import Scenario

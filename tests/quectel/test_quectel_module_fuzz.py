@@ -13,7 +13,7 @@ from test_quectel_module import ERROR, OK, REACHED, S
 
 from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.quectel.at import ResponseParser
-from mcu_updater.quectel.emulated.firmware import Firmware
+from mcu_updater.quectel.emulated.commands import Firmware
 from mcu_updater.quectel.emulated.options import ModuleOptions
 
 NAMES = sorted({name for name, _, _ in Firmware._COMMANDS} | {"+QIOTCFG", "+NOSUCH"})

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from served import PATIENCE_S, opened, running, serving, where
 from test_module_serve import PACKAGE, TRAPS, package, read_all, start, upgrade
 
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 from mcu_updater.core import ota
 from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.quectel.client import AtClient

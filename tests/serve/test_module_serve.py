@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from served import PATIENCE_S, opened, serving, where
 
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 
 TRAPS = b"\r\nOK\r\n" + b"\0" * 7 + b"\r\nERROR\r\n\r\n+QIOTEVT: 7,10706\r\n" + bytes(range(256))
 PACKAGE = TRAPS * 9

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from served import opened, where
 
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 SERVE = (sys.executable, "-m", "mcu_updater", "module", "serve", "--tcp", "127.0.0.1:0")

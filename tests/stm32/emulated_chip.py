@@ -18,7 +18,7 @@ from mcu_updater.stm32.connection import ConnectOptions, connect, look, try_merg
 from mcu_updater.stm32.firmware import Firmware, Segment
 from mcu_updater.stm32.flasher import Flasher, FlashOptions
 from mcu_updater.stm32.line import LineName, Wiring
-from mcu_updater.stm32.memory import Memory
+from mcu_updater.stm32.sector_cache import Memory
 
 PARTS = (
     "STM32F103x8",

@@ -27,8 +27,8 @@ from mcu_updater.stm32.chip import Chip, GivenBank, Sector, chip_of_banks, chip_
 from mcu_updater.stm32.connection import ConnectOptions, connect, look
 from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, holes_in
 from mcu_updater.stm32.flasher import Flasher, FlashOptions
-from mcu_updater.stm32.memory import Memory
 from mcu_updater.stm32.plan import EraseKind, make_plan
+from mcu_updater.stm32.sector_cache import Memory
 
 BASE, K = 0x0800_0000, 1024
 EVERY = [*part_names(), *other_size_names()]

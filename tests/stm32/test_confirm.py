@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from command_line import NEW, run
 from served_chip import serving
 
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 
 PART = "STM32L476xG"
 IMAGE = (NEW["bin"], "--base", "0x0800_8000")

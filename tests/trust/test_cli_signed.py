@@ -9,7 +9,7 @@ import signed_worlds as worlds
 import signing
 from click.testing import CliRunner, Result
 
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 
 
 def run(*arguments: object) -> Result:

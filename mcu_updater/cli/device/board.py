@@ -10,8 +10,8 @@ import click
 from flash_emulator import Part, load_part
 from flash_emulator.bootrom import fresh_uid
 from mcu_updater.board import Board, load_board, save_board
-from mcu_updater.cli import answers, paths, values
-from mcu_updater.cli.device import look
+from mcu_updater.cli import answers, params, paths
+from mcu_updater.cli.device import board_view
 from mcu_updater.cli.device.run_options import (
     PART,
     RunOptions,
@@ -73,7 +73,7 @@ def board() -> None:
 @click.option(
     "--version",
     required=True,
-    callback=values.version,
+    callback=params.version,
     metavar="V",
     help="Version that it runs.",
 )
@@ -83,7 +83,7 @@ def board() -> None:
     "--image",
     type=paths.INPUT,
     metavar="IMAGE",
-    callback=values.image,
+    callback=params.image,
     help="Firmware in bank A.  [default: a minimal one]",
 )
 @package_options
@@ -129,7 +129,7 @@ def board_new(given: NewOptions, ctx: click.Context) -> None:
 @answers.json_option("One JSON object instead of tables.")
 def board_status(file: Path, as_json: bool) -> None:
     """Show chip, banks, journals, module and cloud. Changes nothing."""
-    status = look.board_status(load_board(file), ATTEMPTS)
+    status = board_view.board_status(load_board(file), ATTEMPTS)
     if as_json:
         answers.result(status_json(status))
     else:
@@ -157,4 +157,4 @@ def board_boot(given: BootOptions, ctx: click.Context) -> None:
 @file_argument
 def board_why(file: Path) -> None:
     """Explain which records lead to the next boot decision. Changes nothing."""
-    show(render_sections(look.explain(load_board(file), ATTEMPTS)))
+    show(render_sections(board_view.explain(load_board(file), ATTEMPTS)))

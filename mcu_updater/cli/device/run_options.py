@@ -8,7 +8,7 @@ import click
 
 from flash_emulator import CutAt, Outcome
 from mcu_updater.board import Trial
-from mcu_updater.cli import answers, names, paths, values
+from mcu_updater.cli import answers, names, params, paths
 from mcu_updater.cli.device.session import Terms
 from mcu_updater.cli.options import (
     cut_options,
@@ -31,7 +31,7 @@ part_option = click.option(
 strategy_option = click.option(
     "--strategy",
     type=names.STRATEGY,
-    callback=values.strategy,
+    callback=params.strategy,
     help="How the image to run comes to the CPU of a fresh board. option-toggle is no choice for "
     "a product: a power cut in its option write locks the chip.  [default: the part's]",
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from flash_emulator import CutAt, PowerLoss
 from mcu_updater.board import Board, Trial, save_board
 from mcu_updater.cli import exits
-from mcu_updater.cli.device import look
+from mcu_updater.cli.device import board_view
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.interrupts import text_and_code
 from mcu_updater.cli.screen import Screen
@@ -62,7 +62,7 @@ class Session:
         self._wall_start_s = time.perf_counter()
         self._start_us = board.clock.now_us
         self._usage_before = replace(board.device.usage)
-        self._before = look.running(board)
+        self._before = board_view.running(board)
 
     # --- the two kinds of work
 
@@ -87,12 +87,12 @@ class Session:
             raise ModuleRefused(
                 "the board does not get to the version asked for",
                 expected=f"version {target} within {MOST_SESSIONS} upgrades",
-                found=str(look.running(self._board)),
+                found=str(board_view.running(self._board)),
             ) from error
 
     def _is_upgraded(self, result: Result, plan: Plan) -> bool:
         """Whether the session that ended so was the last one. Raises what became of it else."""
-        done = look.is_confirmed(self._board, plan.target_version)
+        done = board_view.is_confirmed(self._board, plan.target_version)
         if done and result.outcome in (Outcome.UPDATED, Outcome.NO_PLAN):
             return True
         if result.outcome is Outcome.NO_PLAN:
@@ -110,7 +110,7 @@ class Session:
         module, version = self._board.module, plan.target_version
         known = module.versions.get(plan.component, version) == version
         idle = module.ota_state is OtaState.NOPLAN
-        return known and idle and look.is_confirmed(self._board, version)
+        return known and idle and board_view.is_confirmed(self._board, version)
 
     def _boot(self) -> None:
         self._until(lambda _: True)
@@ -183,7 +183,7 @@ class Session:
             outcome=loss.outcome,
             kind=loss.kind,
             address=loss.address,
-            place=look.place_of(self._board, loss.address),
+            place=board_view.place_of(self._board, loss.address),
             module_too=self._terms.cut_module,
             old_kept=self._board.part.options.update == "atomic",
         )
@@ -219,7 +219,7 @@ class Session:
 
     def _summary(self, ending: Ending) -> Summary:
         usage, before = self._board.device.usage, self._usage_before
-        kinds = look.timing_kinds(self._board)
+        kinds = board_view.timing_kinds(self._board)
         erases = Operations(
             usage.erases - before.erases,
             usage.erase_us - before.erase_us,
@@ -234,7 +234,7 @@ class Session:
             outcome=ending.outcome,
             error=ending.message,
             before=self._before,
-            after=look.running(self._board),
+            after=board_view.running(self._board),
             package_bytes=self._package_bytes,
             erases=erases,
             programs=programs,
@@ -259,7 +259,7 @@ def _earlier(error: UpdaterError) -> UpdaterError:
 
 def _no_plan(board: Board, plan: Plan) -> ModuleRefused:
     """Why the cloud has nothing for this board, as far as it can be seen."""
-    version = look.running(board).version
+    version = board_view.running(board).version
     found = f"the plan is {board.center.state_of(plan).value!r}"
     if plan.component != board.component:
         found = f"the plan is for {plan.component}"

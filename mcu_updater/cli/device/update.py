@@ -11,9 +11,10 @@ import click
 from flash_emulator import Part, load_part
 from flash_emulator.bootrom import fresh_uid
 from mcu_updater.board import Board, Trial, load_board, save_board
-from mcu_updater.cli import line_log, paths, values
-from mcu_updater.cli.device.attached import AttachedSession, wanted_package
-from mcu_updater.cli.device.link import PORT_HELP, LinkOptions, ModuleOptions, module_options
+from mcu_updater.cli import line_log, params, paths
+from mcu_updater.cli.device.module_link import PORT_HELP, LinkOptions, ModuleOptions, module_options
+from mcu_updater.cli.device.module_session import AttachedSession, wanted_package
+from mcu_updater.cli.device.rom_update import TargetOptions, target_options, update_target
 from mcu_updater.cli.device.run_options import (
     PART,
     VERSION,
@@ -29,7 +30,6 @@ from mcu_updater.cli.device.run_options import (
 )
 from mcu_updater.cli.device.session import Session, Terms
 from mcu_updater.cli.device.signatures import SignatureOptions, signature_options, trust_of
-from mcu_updater.cli.device.target import TargetOptions, target_options, update_target
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.options import (
     component_option,
@@ -79,7 +79,7 @@ class UpdateOptions(RunOptions, ModuleOptions, TargetOptions, SignatureOptions):
 
 
 @click.command(short_help="Carry out a whole upgrade, from plan to reported version.")
-@click.argument("image", type=paths.INPUT, callback=values.image, required=False)
+@click.argument("image", type=paths.INPUT, callback=params.image, required=False)
 @package_options
 @click.option(
     "--board",
@@ -103,7 +103,7 @@ class UpdateOptions(RunOptions, ModuleOptions, TargetOptions, SignatureOptions):
 @click.option(
     "--from",
     "source",
-    callback=values.version,
+    callback=params.version,
     metavar="V",
     help=f"Fresh board: the version it runs.  [default: {VERSION}]  "
     "Existing board: offer the plan to devices at V only.",
@@ -113,7 +113,7 @@ class UpdateOptions(RunOptions, ModuleOptions, TargetOptions, SignatureOptions):
     "target",
     default="2.0.0",
     show_default=True,
-    callback=values.version,
+    callback=params.version,
     metavar="V",
     help="Version that IMAGE is announced as.",
 )
@@ -121,19 +121,19 @@ class UpdateOptions(RunOptions, ModuleOptions, TargetOptions, SignatureOptions):
 @part_option
 @strategy_option
 @click.option(
-    "--base", callback=values.address, metavar="ADDR", help="Where a raw image is linked."
+    "--base", callback=params.address, metavar="ADDR", help="Where a raw image is linked."
 )
 @read_size_option
 @piece_size_option
 @click.option(
     "--md5",
-    callback=values.digest(16),
+    callback=params.digest(16),
     metavar="HEX",
     help="MD5 to announce.  [default: the true one]",
 )
 @click.option(
     "--sha256",
-    callback=values.digest(32),
+    callback=params.digest(32),
     metavar="HEX",
     help="SHA-256 to announce.  [default: the true one]",
 )

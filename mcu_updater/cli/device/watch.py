@@ -15,8 +15,8 @@ import click
 
 from mcu_updater.board import Board, load_board, save_board
 from mcu_updater.cli import answers, exits, paths
-from mcu_updater.cli.device import look
-from mcu_updater.cli.device.link import (
+from mcu_updater.cli.device import board_view
+from mcu_updater.cli.device.module_link import (
     PORT_HELP,
     BoardSaver,
     LinkOptions,
@@ -83,7 +83,7 @@ class Watch:
             finally:
                 self._close()
                 save_board(self._board, self._path)
-        running = look.running(self._board)
+        running = board_view.running(self._board)
         self._log.say("stopped", f"stopped; the board runs {running}", version=running.version)
         return exits.STOPPED
 
@@ -123,7 +123,7 @@ class Watch:
         if result.outcome in (Outcome.UPDATED, Outcome.NO_PLAN):
             self._pause.reset()
             if result.outcome is Outcome.UPDATED:
-                version = look.running(self._board).version
+                version = board_view.running(self._board).version
                 self._log.say("upgraded", f"version {version} runs", version=version)
         else:
             self._wait(result.outcome, result.error)

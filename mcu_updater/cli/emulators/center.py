@@ -12,14 +12,15 @@ import click
 from mcu_updater.cli import answers, paths
 from mcu_updater.cli.exits import code_for, complain
 from mcu_updater.cli.names import NameChoice
+from mcu_updater.cli.params import component as check_component
+from mcu_updater.cli.params import version as check_version
 from mcu_updater.cli.screen import console, show
 from mcu_updater.cli.unused import refuse
-from mcu_updater.cli.values import component as check_component
-from mcu_updater.cli.values import version as check_version
-from mcu_updater.cloud.center import access, lifecycle, owner, rules
+from mcu_updater.cloud.center import device_session, lifecycle, rules
+from mcu_updater.cloud.center.control import DeviceAction, act_on_device, act_on_plan
+from mcu_updater.cloud.center.load import BadCenterFile, CenterFile, read_center
 from mcu_updater.cloud.center.model import Center, Device
 from mcu_updater.cloud.center.monitoring import monitor
-from mcu_updater.cloud.center.reading import BadCenterFile, CenterFile, read_center
 from mcu_updater.cloud.center.store import Store
 from mcu_updater.core.errors import UsageError
 from mcu_updater.report import center as report
@@ -111,8 +112,8 @@ def offer(
 ) -> None:
     """Say what a device would be offered now, and why not the rest. Changes nothing."""
     read = read_center(file)
-    device = access.device_of(read.center, device_id)
-    path = db or access.state_path(file)
+    device = device_session.device_of(read.center, device_id)
+    path = db or device_session.state_path(file)
     judged = _judge(
         read, device, _versions(given), path if path.exists() or db else None, at_s, pushed
     )
@@ -134,14 +135,14 @@ def _judge(
     """With what the state file knows, where there is one."""
     if path is None:
         now_s = time.time() if at_s is None else at_s
-        plans = access.fresh_states(read.center, now_s)
+        plans = device_session.fresh_states(read.center, now_s)
         known = {**device.versions, **versions}
         situation = rules.Situation(device.product, device.id, known, now_s, pushed, plans=plans)
         return rules.judge(read.center, situation)
     with closing(Store.open(path, read_only=True)) as store, store.snapshot():
-        now_s = access.now_of(store) if at_s is None else at_s
+        now_s = device_session.now_of(store) if at_s is None else at_s
         known = {**device.versions, **store.versions(device.id), **versions}
-        return access.look(read.center, store, device, known, now_s, pushed=pushed)
+        return device_session.look(read.center, store, device, known, now_s, pushed=pushed)
 
 
 def _versions(given: tuple[str, ...]) -> dict[str, str]:
@@ -191,7 +192,7 @@ def monitor_command(
     if as_json:
         refuse(ctx, ("everyone",), "with --json, which has all devices")
     center = read_center(file).center
-    with closing(Store.open(db or access.state_path(file), read_only=True)) as store:
+    with closing(Store.open(db or device_session.state_path(file), read_only=True)) as store:
         if device_id is not None:
             _show_log(store, device_id, as_json)
             return
@@ -227,7 +228,7 @@ def _show_log(store: Store, device_id: str, as_json: bool) -> None:
 # --- control
 
 _PLAN_ACTIONS = [action.value for action in lifecycle.Action]
-_DEVICE_ACTIONS = [action.value for action in owner.DeviceAction]
+_DEVICE_ACTIONS = [action.value for action in DeviceAction]
 
 
 @commands.command("control")
@@ -259,9 +260,9 @@ def control(
         )
         raise UsageError(f"bad {action}", expected=what)
     read = read_center(file)
-    with closing(access.open_state(read, db or access.state_path(file))) as store:
+    with closing(device_session.open_state(read, db or device_session.state_path(file))) as store:
         with store.snapshot():
-            now_s = access.now_of(store) if at_s is None else at_s
+            now_s = device_session.now_of(store) if at_s is None else at_s
         click.echo(_act(read.center, store, action, plan_name, device_id, now_s))
 
 
@@ -269,9 +270,9 @@ def _act(
     center: Center, store: Store, action: str, plan: str, device: str | None, now_s: float
 ) -> str:
     if device is None:
-        state = owner.act_on_plan(center, store, plan, lifecycle.Action(action), now_s)
+        state = act_on_plan(center, store, plan, lifecycle.Action(action), now_s)
         return f"plan {plan}: {state}"
-    wanted = owner.DeviceAction(action)
-    changed = owner.act_on_device(center, store, plan, device, wanted, now_s)
+    wanted = DeviceAction(action)
+    changed = act_on_device(center, store, plan, device, wanted, now_s)
     components = ", ".join(component for _, component in changed)
     return f"plan {plan}, device {device}: {action} {components}"

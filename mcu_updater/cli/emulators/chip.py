@@ -26,9 +26,9 @@ from flash_emulator.bootrom import Chip, Fault, Faults, Line, Noise, RomOptions,
 from flash_emulator.bootrom.line import FTDI_PAYLOAD
 from flash_emulator.bootrom.model import model_of
 from flash_emulator.bootrom.times import with_times
-from flash_emulator.parts.part import Mode
+from flash_emulator.parts.part_model import Mode
 from mcu_updater.board.chip_store import ChipStore
-from mcu_updater.cli import exits, paths, values
+from mcu_updater.cli import exits, params, paths
 from mcu_updater.cli.emulators.chip_control import Control
 from mcu_updater.cli.emulators.chip_pins import Pins, Wiring
 from mcu_updater.cli.emulators.module import wire_address
@@ -177,13 +177,13 @@ _options = together(
     ),
     click.option(
         "--flash-size",
-        callback=values.byte_size,
+        callback=params.byte_size,
         metavar="SIZE",
         help="Of the part with so much flash instead, such as 512K: another chip of the same die.",
     ),
     click.option(
         "--pid",
-        callback=values.address,
+        callback=params.address,
         metavar="N",
         help="Report another product identity, such as 0x447.",
     ),

@@ -14,26 +14,26 @@ from rich.console import Console
 from rich.progress import track
 
 from flash_emulator import Part
-from mcu_updater.cli import answers, paths, values
+from mcu_updater.cli import answers, params, paths
 from mcu_updater.cli.emulators.center import db_option, file_argument
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.screen import console, show
 from mcu_updater.cli.unused import refuse
-from mcu_updater.cloud.center import access
+from mcu_updater.cloud.center import device_session
+from mcu_updater.cloud.center.load import CenterFile, read_center
 from mcu_updater.cloud.center.monitoring import monitor
-from mcu_updater.cloud.center.reading import CenterFile, read_center
 from mcu_updater.cloud.center.store import Ending, Store
 from mcu_updater.core.errors import UsageError, VerificationFailed
 from mcu_updater.core.events import Event
-from mcu_updater.fleet import trouble
+from mcu_updater.fleet import fault_plan
+from mcu_updater.fleet.fault_plan import Terms
 from mcu_updater.fleet.fleet import replay, run_fleet, with_devices
-from mcu_updater.fleet.trouble import Terms
 from mcu_updater.report import center as report
 from mcu_updater.report.lines import event_json, line_of, plain_line
 from mcu_updater.storage import hold
 
-_MEAN = click.FloatRange(0, trouble.MOST)
+_MEAN = click.FloatRange(0, fault_plan.MOST)
 _SHOWN = 20  # endings that are told one by one
 
 
@@ -73,7 +73,7 @@ class FleetOptions:
 @click.option(
     "--fault",
     "kinds",
-    type=NameChoice(trouble.KINDS),
+    type=NameChoice(fault_plan.KINDS),
     multiple=True,
     help="Only link faults of this kind; may be given again.  [default: all kinds]",
 )
@@ -97,7 +97,7 @@ class FleetOptions:
     "version",
     default="1.0.0",
     show_default=True,
-    callback=values.version,
+    callback=params.version,
     metavar="V",
     help="Version of devices of which FILE says none.",
 )
@@ -126,7 +126,7 @@ def command(given: FleetOptions, ctx: click.Context) -> None:
         refuse(ctx, ("jobs", "db"), "with --replay: one device, and no state file")
         _replay(read, terms, given.replayed, as_json=given.as_json)
         return
-    path = given.db or access.state_path(file)
+    path = given.db or device_session.state_path(file)
     paths.claim(path, force=given.force)
     ctx.with_resource(hold(path))
     if given.force and path.exists():
@@ -157,9 +157,9 @@ def _terms(given: FleetOptions) -> Terms:
         faults=given.faults,
         bad_trials=given.bad_trials,
         weak=given.weak,
-        part=part.spec if part is not None else trouble.DEFAULT_PART,
+        part=part.spec if part is not None else fault_plan.DEFAULT_PART,
         version=given.version,
-        kinds=given.kinds or trouble.KINDS,
+        kinds=given.kinds or fault_plan.KINDS,
     )
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from mcu_updater.cli import paths, values
+from mcu_updater.cli import params, paths
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.options import component_option, piece_size_option
 from mcu_updater.cli.reading import package_options
 from mcu_updater.cli.screen import show
 from mcu_updater.cli.unused import READING, refuse
-from mcu_updater.cloud.center.access import DeviceCenter, device_of, open_state, state_path
-from mcu_updater.cloud.center.reading import read_center
+from mcu_updater.cloud.center.device_session import DeviceCenter, device_of, open_state, state_path
+from mcu_updater.cloud.center.load import read_center
 from mcu_updater.cloud.cloud import KeptCloud
 from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
 from mcu_updater.core.delta import parse_header
@@ -93,7 +93,7 @@ class PlayOptions(WireOptions):
 @click.option(
     "--package",
     type=paths.INPUT,
-    callback=values.image,
+    callback=params.image,
     metavar="FILE",
     help="What the cloud gives, as one plan; or --center.",
 )
@@ -120,20 +120,20 @@ class PlayOptions(WireOptions):
 )
 @click.option(
     "--target-version",
-    callback=values.version,
+    callback=params.version,
     metavar="V",
     help="Version that the package is announced as.",
 )
 @click.option(
     "--source-version",
-    callback=values.version,
+    callback=params.version,
     metavar="V",
     help="Offer the plan to devices at V only.",
 )
 @click.option(
     "--full",
     type=paths.INPUT,
-    callback=values.image,
+    callback=params.image,
     metavar="FILE",
     help="With a delta package as --package: the same version in full, for devices at other "
     "versions, and after the delta failed.",

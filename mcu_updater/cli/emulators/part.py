@@ -7,19 +7,17 @@ from itertools import groupby
 
 import click
 
-from flash_emulator.parts.part import (
+from flash_emulator.parts.catalogue import load_part, other_size_names, part_names
+from flash_emulator.parts.part import Part
+from flash_emulator.parts.part_model import (
     STANDINGS,
     Aliasing,
     BankSelect,
     OptionField,
     Overwrite,
-    Part,
     Provenance,
     Span,
     Timing,
-    load_part,
-    other_size_names,
-    part_names,
 )
 from mcu_updater.cli import answers
 from mcu_updater.cli.names import PART, PART_METAVAR

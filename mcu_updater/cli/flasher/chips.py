@@ -11,8 +11,7 @@ from dataclasses import replace
 from functools import cache
 
 from flash_emulator import Part, load_part, other_size_names, part_names
-from flash_emulator.parts.part import OptionField, OptionRole
-from flash_emulator.parts.traits import BankSelect
+from flash_emulator.parts.part_model import BankSelect, OptionField, OptionRole
 from mcu_updater.core.errors import ChipRefused, UsageError
 from mcu_updater.stm32.chip import BankOption, Chip, FlashTimes, Sector, starts_of
 

@@ -13,7 +13,7 @@ from flash_emulator import Part
 from mcu_updater.board import Board
 from mcu_updater.board.first_install import FirstInstallation
 from mcu_updater.board.rom_target import can_be_updated, part_of
-from mcu_updater.cli import names, paths, values
+from mcu_updater.cli import names, params, paths
 from mcu_updater.cli.confirm import ask, yes_option
 from mcu_updater.cli.device.signatures import SignatureOptions, signature_options, trust_of
 from mcu_updater.cli.flasher.stm32_link import Bench, PortOptions, opened, port_options
@@ -49,25 +49,25 @@ class InstallOptions(PortOptions, SignatureOptions):
 
 
 @click.command("install", short_help="Put the first image and its journal on an STM32.")
-@click.argument("image", type=paths.INPUT, callback=values.image)
+@click.argument("image", type=paths.INPUT, callback=params.image)
 @package_options
 @port_options
 @click.option(
     "--version",
     required=True,
-    callback=values.version,
+    callback=params.version,
     metavar="V",
     help="Version of IMAGE, as it will be reported.",
 )
 @click.option(
     "--strategy",
     type=names.STRATEGY,
-    callback=values.strategy,
+    callback=params.strategy,
     help="How the chip's bootloader brings an image to the CPU.  [default: the part's]",
 )
 @component_option("Name under which the version is reported.")
 @click.option(
-    "--base", callback=values.address, metavar="ADDR", help="Where a raw image is linked."
+    "--base", callback=params.address, metavar="ADDR", help="Where a raw image is linked."
 )
 @click.option(
     "--bootloader",

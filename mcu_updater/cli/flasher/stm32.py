@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from mcu_updater.cli import paths, values
+from mcu_updater.cli import params, paths
 from mcu_updater.cli.confirm import ask, yes_option
 from mcu_updater.cli.device.signatures import SignatureOptions, flash_signature_options
 from mcu_updater.cli.flasher.stm32_link import Bench, PortOptions, opened, port_options
@@ -37,7 +37,7 @@ _image = click.argument("image", type=paths.INPUT)
 _reading = together(image_options, component_of_package)
 _base = click.option(
     "--base",
-    callback=values.address,
+    callback=params.address,
     default=hex(FLASH_BASE),
     show_default=True,
     metavar="ADDR",
@@ -61,7 +61,7 @@ _flash_options = together(
     ),
     click.option(
         "--go",
-        callback=values.address,
+        callback=params.address,
         metavar="ADDR",
         help="Start the program whose vector table lies there.",
     ),
@@ -283,7 +283,7 @@ def verify_command(given: ImageOptions) -> None:
 @click.command("read", short_help="Read an STM32's flash into a file.")
 @click.argument("file", type=paths.OUTPUT_OR_STDOUT)
 @port_options
-@click.option("--start", callback=values.address, metavar="ADDR", help="[default: flash]")
+@click.option("--start", callback=params.address, metavar="ADDR", help="[default: flash]")
 @click.option("--size", type=click.IntRange(min=1), metavar="N", help="[default: all of it]")
 @click.option(
     "--once",
@@ -337,7 +337,7 @@ def _quiet_for_bytes(given: ReadOptions) -> ReadOptions:
 @click.command("erase", short_help="Erase sectors of an STM32, or all.")
 @port_options
 @click.option("--all", "everything", is_flag=True, help="The whole chip.")
-@click.option("--start", callback=values.address, metavar="ADDR", help="First sector's address.")
+@click.option("--start", callback=params.address, metavar="ADDR", help="First sector's address.")
 @click.option("--size", type=click.IntRange(min=1), metavar="N", help="Whole sectors.")
 @click.option("--no-verify", is_flag=True, help="Do not look whether it is blank.")
 @yes_option

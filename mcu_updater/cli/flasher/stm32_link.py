@@ -17,10 +17,10 @@ from mcu_updater.cli.flasher.chips import BitReader, chip_of, chips_with, choose
 from mcu_updater.cli.flasher.stm32_screen import FlasherScreen, open_flasher_screen
 from mcu_updater.cli.names import PART, PART_METAVAR
 from mcu_updater.cli.options import together
+from mcu_updater.cli.params import size_of
 from mcu_updater.cli.unused import refuse
-from mcu_updater.cli.values import size_of
 from mcu_updater.core.errors import ChipRefused, UsageError
-from mcu_updater.host.chip_memory import FolderKeeper, default_folder
+from mcu_updater.host.cache_folder import FolderKeeper, default_folder
 from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.host.rom_line import SerialRomLine, open_rom_line
 from mcu_updater.stm32.chip import (

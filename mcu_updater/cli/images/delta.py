@@ -9,8 +9,8 @@ from typing import Any, Final
 import click
 
 from flash_emulator import Part
-from flash_emulator.parts.traits import Kind
-from mcu_updater.cli import answers, paths, values
+from flash_emulator.parts.part_model import Kind
+from mcu_updater.cli import answers, params, paths
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
 from mcu_updater.cli.reading import image_options, read_file
@@ -36,7 +36,7 @@ PROFILES: Final = {"device": Algorithm.HEATSHRINK, "host": Algorithm.LZMA}
 _BITS_PER_BYTE: Final = 10  # 8N1 on the UART: a start and a stop bit
 _base = click.option(
     "--base",
-    callback=values.address,
+    callback=params.address,
     metavar="ADDR",
     help="Where the slot begins, of images that have addresses.  [default: where they begin]",
 )
@@ -113,8 +113,8 @@ class MakeOptions:
     metavar="KEY",
     help="Sign the package with this private key (PEM file): devices with keys take no other.",
 )
-@click.option("--from", "source", callback=values.version, metavar="V", help="Version of OLD.")
-@click.option("--to", "target", callback=values.version, metavar="V", help="Version of NEW.")
+@click.option("--from", "source", callback=params.version, metavar="V", help="Version of OLD.")
+@click.option("--to", "target", callback=params.version, metavar="V", help="Version of NEW.")
 @click.option(
     "--part",
     default="STM32L476xG",
@@ -188,7 +188,7 @@ def delta_make(given: MakeOptions) -> None:
 
 @commands.command("apply")
 @click.argument("old", type=paths.INPUT, callback=_image)
-@click.argument("file", type=paths.INPUT, callback=values.image)
+@click.argument("file", type=paths.INPUT, callback=params.image)
 @click.option(
     "-o",
     "--output",
@@ -212,7 +212,7 @@ def delta_apply(old: ImageFile, file: bytes, output: Path, base: int | None, for
 
 
 @commands.command("info")
-@click.argument("file", type=paths.INPUT, callback=values.image)
+@click.argument("file", type=paths.INPUT, callback=params.image)
 @_json
 def delta_info(file: bytes, as_json: bool) -> None:
     """Show what the delta package FILE is for, and what it needs."""

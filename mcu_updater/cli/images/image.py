@@ -10,10 +10,17 @@ from pathlib import Path
 import click
 
 from flash_emulator import Part
-from mcu_updater.cli import answers, exits, paths, values
+from mcu_updater.cli import answers, exits, params, paths
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.given import given_as
-from mcu_updater.cli.images.fits import areas_of, fit, fits, image_size, link_address, sector_ranges
+from mcu_updater.cli.images.slot_fit import (
+    areas_of,
+    fit,
+    fits,
+    image_size,
+    link_address,
+    sector_ranges,
+)
 from mcu_updater.cli.names import PART, PART_METAVAR, STRATEGY, NameChoice
 from mcu_updater.cli.options import together
 from mcu_updater.cli.reading import (
@@ -49,7 +56,7 @@ from mcu_updater.storage import write_whole
 
 _base = click.option(
     "--base",
-    callback=values.address,
+    callback=params.address,
     metavar="ADDR",
     help="Where a raw binary is linked.  [default: at the slot of --part, else offsets]",
 )
@@ -57,7 +64,7 @@ _part = click.option("--part", type=PART, metavar=PART_METAVAR, help="Part that 
 _strategy = click.option(
     "--strategy",
     type=STRATEGY,
-    callback=values.strategy,
+    callback=params.strategy,
     help="Strategy of that part.  [default: the part's]",
 )
 _json = answers.json_option("One JSON object instead of text.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mcu_updater.cli import paths, values
+from mcu_updater.cli import params, paths
 from mcu_updater.cli.names import PART_METAVAR, ManifestPart
 from mcu_updater.cli.reading import check_for_device, package_options, read_for_device
 from mcu_updater.cli.unused import refuse
@@ -25,9 +25,9 @@ def commands() -> None:
 @click.argument("out", type=paths.OUTPUT, metavar="OUT")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option(
-    "--component", callback=values.component, metavar="NAME", help="Component that it is for."
+    "--component", callback=params.component, metavar="NAME", help="Component that it is for."
 )
-@click.option("--version", callback=values.version, metavar="V", help="Version of the image.")
+@click.option("--version", callback=params.version, metavar="V", help="Version of the image.")
 @click.option(
     "--part", type=ManifestPart(), default="", metavar=PART_METAVAR, help="Part that it is for."
 )

@@ -2,16 +2,13 @@
 
 ======================  ==========================================================================
 ``model``               products, packages, plans, devices, within the platform's limits
-``reading``             the center file, ``center.toml``, to a model; every fault of it by its place
+``load``                the center file, ``center.toml``, to a model; every fault of it by its place
 ``lifecycle``           states of a plan: what may be done in which
 ``rules``               who is offered what, and why not: pure
 ``store``               the state file, SQLite, which others may read while devices upgrade
-``access``              one device's side of the center: the ``Cloud`` that a module speaks to
+``device_session``      one device's side of the center: the ``Cloud`` that a module speaks to
 ``monitoring``          what became of plans, devices and components: values
-``owner``               what the owner of plans may do while devices upgrade
-``fleet``               many emulated devices upgraded against one center; needs the emulator
-``member``              one of them, and whether what it reported is true
-``trouble``             what goes wrong with it: drawn from a seed
+``control``             what the owner of plans may do while devices upgrade
 ======================  ==========================================================================
 
 The format of the file, the states, and what the real platform does that this one does not:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mcu_updater.cloud.center import rules
-from mcu_updater.cloud.center.access import now_of, seen_states
+from mcu_updater.cloud.center.device_session import now_of, seen_states
 from mcu_updater.cloud.center.lifecycle import PlanState
 from mcu_updater.cloud.center.model import Center, UpgradePlan
 from mcu_updater.cloud.center.rules import Entry

@@ -24,8 +24,8 @@ from typing import Any
 from mcu_updater.cloud.cloud import Cloud
 from mcu_updater.cloud.single_device import Plan
 from mcu_updater.quectel.at import Command, CommandParser, Malformed, format_final, format_line
+from mcu_updater.quectel.emulated.commands import Firmware, UnknownCommand
 from mcu_updater.quectel.emulated.faults import NO_FAULTS, Faults, NthCommand
-from mcu_updater.quectel.emulated.firmware import Firmware, UnknownCommand
 from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.quectel.emulated.ota_states import OtaState
 from mcu_updater.quectel.emulated.timers import Timers

@@ -14,7 +14,7 @@ from typing import Any
 
 from flash_emulator import EmulatedFlash, FlashError, Part, ProgramError
 from flash_emulator.explore import Violation
-from flash_emulator.parts.part import (
+from flash_emulator.parts.part_model import (
     Aliasing,
     Ecc,
     OptionField,

@@ -33,7 +33,7 @@ from flash_emulator.explore import (
 )
 from flash_emulator.explore.recorder import Broken
 from flash_emulator.explore.watchdog import OutOfTime
-from flash_emulator.parts.part import OptionField, OptionModel, OptionRole, Overwrite
+from flash_emulator.parts.part_model import OptionField, OptionModel, OptionRole, Overwrite
 
 ALL = Options(limits=Limits(violations=None, operations=300))
 ERASED = b"\xff" * UNIT

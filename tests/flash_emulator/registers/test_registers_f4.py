@@ -8,7 +8,7 @@ import pytest
 from chips import BASE, Chip
 
 from flash_emulator import Outcome, load_part
-from flash_emulator.parts.part import Aliasing
+from flash_emulator.parts.part_model import Aliasing
 from flash_emulator.registers import BusError, UnmodelledOption
 from flash_emulator.registers.f4 import (
     BSY,

@@ -6,7 +6,7 @@ import pytest
 from chips import BASE, Chip
 
 from flash_emulator import EmulatedFlash, Outcome, load_part
-from flash_emulator.parts.part import BankSelect
+from flash_emulator.parts.part_model import BankSelect
 from flash_emulator.registers import BusError, Nmi, SystemReset, UnmodelledOption
 from flash_emulator.registers.eccr import ECCC, ECCD
 from flash_emulator.registers.l4_layouts import (

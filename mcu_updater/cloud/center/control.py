@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from mcu_updater.cloud.center import lifecycle, rules
-from mcu_updater.cloud.center.access import close, close_late, seen_states
+from mcu_updater.cloud.center.device_session import close, close_late, seen_states
 from mcu_updater.cloud.center.lifecycle import PlanState
 from mcu_updater.cloud.center.model import Center, Mode, UpgradePlan
 from mcu_updater.cloud.center.rules import Entry, Key

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mcu_updater.cli import exits
-from mcu_updater.cloud.center import reading
-from mcu_updater.cloud.center.reading import BadCenterFile, read_center
+from mcu_updater.cloud.center import load
+from mcu_updater.cloud.center.load import BadCenterFile, read_center
 
 GOOD = """
 [[products]]
@@ -211,9 +211,9 @@ def test_sizes_of_files(folder: Path, monkeypatch: pytest.MonkeyPatch):
     (folder / "full.bin").write_bytes(b"")
     assert "1 to 104857600 bytes, found 0 bytes" in faults(folder, GOOD)[0]
     (folder / "full.bin").write_bytes(b"12345678")
-    monkeypatch.setattr(reading, "MAX_FILE_SIZE", 7)
+    monkeypatch.setattr(load, "MAX_FILE_SIZE", 7)
     assert "found 8 bytes" in faults(folder, GOOD)[0]
-    monkeypatch.setattr(reading, "MAX_FILE_SIZE", 8)
+    monkeypatch.setattr(load, "MAX_FILE_SIZE", 8)
     assert read(folder, GOOD)
 
 
@@ -256,7 +256,7 @@ SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 @settings(suppress_health_check=SLOW, max_examples=80)
 @given(raw=st.dictionaries(st.sampled_from(KEYS), VALUES | TABLES))
 def test_whatever_a_file_holds_it_is_read_or_its_faults_are_told(raw, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(reading, "_toml", lambda _: raw)
+    monkeypatch.setattr(load, "_toml", lambda _: raw)
     try:
         read_center(tmp_path / "center.toml")
     except BadCenterFile as error:

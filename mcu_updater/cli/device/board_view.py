@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.parts.traits import Kind
+from flash_emulator.parts.part_model import Kind
 from mcu_updater.board import Board
 from mcu_updater.core.bank import Bank
 from mcu_updater.core.boot import Decision, floor_of, objection

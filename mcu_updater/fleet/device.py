@@ -14,7 +14,8 @@ from functools import cached_property
 
 from flash_emulator import CutAt, Part, PowerLoss, SteadySupply, load_part
 from mcu_updater.board import Board
-from mcu_updater.cloud.center.access import DeviceCenter
+from mcu_updater.cloud.center.device_session import DeviceCenter
+from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.model import (
     Center,
     ComponentType,
@@ -23,7 +24,6 @@ from mcu_updater.cloud.center.model import (
     Strategy,
     VersionPackage,
 )
-from mcu_updater.cloud.center.reading import CenterFile
 from mcu_updater.cloud.center.rules import FOR_GOOD, Why
 from mcu_updater.cloud.center.store import Ended, Ending, Store
 from mcu_updater.cloud.single_device import ComponentState
@@ -37,7 +37,7 @@ from mcu_updater.core.package import Wanted, open_any
 from mcu_updater.core.updater import Outcome, Policy, Result
 from mcu_updater.flash_map.layouts import factory_image
 from mcu_updater.fleet.condition import MOST_REFUSALS, Condition
-from mcu_updater.fleet.trouble import LONGEST_OUTAGE_S, Cut, Terms, Trouble, draw
+from mcu_updater.fleet.fault_plan import LONGEST_OUTAGE_S, Cut, Terms, Trouble, draw
 from mcu_updater.quectel.emulated.options import ModuleOptions
 
 MOST_SESSIONS = 60  # more is a device that never comes to rest

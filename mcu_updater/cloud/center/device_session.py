@@ -15,8 +15,8 @@ from typing import Any
 
 from mcu_updater.cloud.center import rules
 from mcu_updater.cloud.center.lifecycle import PlanState, seen_state
+from mcu_updater.cloud.center.load import BadCenterFile, CenterFile, Fault
 from mcu_updater.cloud.center.model import Center, ComponentType, Contents, Device, UpgradePlan
-from mcu_updater.cloud.center.reading import BadCenterFile, CenterFile, Fault
 from mcu_updater.cloud.center.rules import Entry, Judged, Key, Situation, Why
 from mcu_updater.cloud.center.store import LogLine, Store
 from mcu_updater.cloud.single_device import RUNNING, ComponentState, Package, Plan

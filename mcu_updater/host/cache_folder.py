@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mcu_updater.core.errors import PortError
-from mcu_updater.stm32.memory import Memory
+from mcu_updater.stm32.sector_cache import Memory
 from mcu_updater.storage import write_whole
 
 

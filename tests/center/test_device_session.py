@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from centers import COMPONENT, DEVICE, PACKAGES, PRODUCT, T0, center, file_of, plan, product
 
-from mcu_updater.cloud.center.access import DeviceCenter, device_of, open_state
+from mcu_updater.cloud.center.control import DeviceAction, act_on_device, act_on_plan
+from mcu_updater.cloud.center.device_session import DeviceCenter, device_of, open_state
 from mcu_updater.cloud.center.lifecycle import ACTIONS, Action, PlanState
+from mcu_updater.cloud.center.load import BadCenterFile, CenterFile
 from mcu_updater.cloud.center.model import (
     ComponentType,
     Device,
@@ -22,8 +24,6 @@ from mcu_updater.cloud.center.model import (
     VersionPackage,
 )
 from mcu_updater.cloud.center.monitoring import STAGES, DeviceState, device_state, monitor
-from mcu_updater.cloud.center.owner import DeviceAction, act_on_device, act_on_plan
-from mcu_updater.cloud.center.reading import BadCenterFile, CenterFile
 from mcu_updater.cloud.center.rules import LWM2M_LIMIT_S, Why
 from mcu_updater.cloud.center.store import Ended, Ending, Store
 from mcu_updater.cloud.single_device import ComponentState as C

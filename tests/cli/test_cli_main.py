@@ -10,7 +10,7 @@ import click
 import pytest
 from command_line import run
 
-from mcu_updater.cli.entry import COMMANDS, cli
+from mcu_updater.cli.main import COMMANDS, cli
 
 # What a short flash would wait for longest. cryptography is for --require-signature alone.
 HEAVY = (
@@ -39,7 +39,7 @@ start.main()
 """
 LOADED = """
 import sys
-from mcu_updater.cli.entry import cli
+from mcu_updater.cli.main import cli
 cli.get_command(None, "flash")
 print(*sys.modules)
 """

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from mcu_updater.board import Board
-from mcu_updater.cli.device import look
-from mcu_updater.cli.device.link import BoardSaver, LinkOptions
+from mcu_updater.cli.device import board_view
+from mcu_updater.cli.device.module_link import BoardSaver, LinkOptions
 from mcu_updater.cli.device.session import MOST_SESSIONS, Ending, Session, Terms
 from mcu_updater.cli.screen import Screen
 from mcu_updater.core.errors import ImageRejected, ModuleRefused, UpdaterError
@@ -72,7 +72,7 @@ class AttachedSession(Session):
         except NotAtRest as error:
             raise ModuleRefused(
                 "the board does not get to the package asked for",
-                found=str(look.running(self._board)),
+                found=str(board_view.running(self._board)),
                 then=f"There were {MOST_SESSIONS} upgrades; look at the plans in the Developer "
                 "Center",
             ) from error
@@ -84,7 +84,7 @@ class AttachedSession(Session):
         if result.outcome is Outcome.UPDATED and self._runs_wanted():
             return True
         if result.outcome is Outcome.NO_PLAN and self._wanted and self._runs_wanted():
-            self._outcome = f"already runs version {look.running(self._board).version}"
+            self._outcome = f"already runs version {board_view.running(self._board).version}"
             return True
         if result.error is not None:
             raise result.error
@@ -129,7 +129,7 @@ class AttachedSession(Session):
 def _snapshot_of_next(board: Board) -> Snapshot | None:
     """Of the bank that the next start runs."""
     index = board.would_boot().bank
-    return None if index is None else look.next_banks(board)[index].journal.read().snapshot
+    return None if index is None else board_view.next_banks(board)[index].journal.read().snapshot
 
 
 def _is(snapshot: Snapshot, wanted: Wanted) -> bool:
@@ -143,7 +143,7 @@ def _is(snapshot: Snapshot, wanted: Wanted) -> bool:
 
 def _check_under_way(board: Board, wanted: Wanted) -> None:
     """An upgrade to something else must not be finished in the name of this image."""
-    for bank in look.next_banks(board):
+    for bank in board_view.next_banks(board):
         reading = bank.journal.read()
         snapshot = reading.snapshot
         other = snapshot is not None and snapshot.package is not None and not _is(snapshot, wanted)

@@ -15,8 +15,8 @@ from mcu_updater.stm32.chip import Chip, Sector
 from mcu_updater.stm32.compare import Comparer
 from mcu_updater.stm32.estimate import BITS_PER_BYTE, erase_s
 from mcu_updater.stm32.firmware import ERASED, blank_firmware, runs_of
-from mcu_updater.stm32.patient import PatientRom
 from mcu_updater.stm32.plan import Erase, EraseKind, bulk_erases
+from mcu_updater.stm32.retry import PatientRom
 
 _CRC_S: Final = 0.3  # what asking for one may take: ROMs differ
 _READ_FACTOR: Final = 2.0  # frames and turnarounds, as a multiple of the bytes' own time; generous
