@@ -28,7 +28,7 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core import ota
 from mcu_updater.core.errors import LinkError
 from mcu_updater.quectel.at import answer_size, format_command
@@ -168,7 +168,7 @@ def measure(
 ) -> Figure:
     """*busy_s*: how long the flash takes for what was read, before the next read is wanted."""
     data = random.Random(size).randbytes(size)
-    center = DeveloperCenter([Plan("STM32", "2.0.0", Package(data))])
+    center = SingleDeviceCloud([Plan("STM32", "2.0.0", Package(data))])
     clock = VirtualTime()
     module = EmulatedModule(center)
     dialect = replace(DEFAULT_DIALECT, usb_packet=PACKET if fitted else None, read_ahead=ahead)
@@ -209,7 +209,7 @@ class Loss:
 def measure_loss(size: int, rate: float, burst: int, seed: int, most: int = READ) -> Loss:
     """At 115200 baud, USB 1 ms, as ``update --module`` reads. The line gets bad after the offer."""
     data = random.Random(size).randbytes(size)
-    center = DeveloperCenter([Plan("STM32", "2.0.0", Package(data))])
+    center = SingleDeviceCloud([Plan("STM32", "2.0.0", Package(data))])
     clock = VirtualTime()
     module = EmulatedModule(center)
     line = LossyLine(module, clock, 115_200, 0.001, rate=0.0, burst=burst, seed=seed)

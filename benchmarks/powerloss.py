@@ -20,10 +20,10 @@ JOBS = 2
 def main() -> None:
     options = Options(limits=Limits(states=None))
     with Processes(JOBS) as executor:
-        terms = campaign.Terms(options, executor)
+        settings = campaign.SearchSettings(options, executor)
         for size in SIZES:
             world = scenario("good", filled("STM32L476xG", size, "bin"))
-            result = campaign.explore(world, terms)
+            result = campaign.explore(world, settings)
             report = result.report
             assert report is not None, result.error
             assert report.passed, report.violations[:1]

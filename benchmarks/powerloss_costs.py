@@ -38,7 +38,7 @@ def measured(name: str, limit_s: float) -> Cost | None:
         return None
     began_s = time.process_time()
     options = Options(limits=Limits(states=None, time_s=limit_s))
-    result = campaign.explore(made, campaign.Terms(options))
+    result = campaign.explore(made, campaign.SearchSettings(options))
     spent_s, report = time.process_time() - began_s, result.report
     if report is None or not report.passed:
         why = result.error if report is None else f"{result.verdict}, states {report.levels}"

@@ -19,7 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from flash_emulator import Part
     from mcu_updater.board import Board
-    from mcu_updater.cloud.single_device import DeveloperCenter, Plan
+    from mcu_updater.cloud.single_device import Plan, SingleDeviceCloud
     from mcu_updater.quectel.emulated.module import EmulatedModule
 
 DEFAULT_PART = "STM32L476xG"
@@ -43,7 +43,7 @@ class OfferingModule:
     """A module that is powered and not registered, and the cloud behind it with one plan."""
 
     module: EmulatedModule
-    center: DeveloperCenter
+    center: SingleDeviceCloud
     plan: Plan
 
 
@@ -91,9 +91,9 @@ def _module(
     component: str = "STM32",
     **settings: Any,
 ) -> OfferingModule:
-    from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+    from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
     from mcu_updater.quectel.emulated.module import EmulatedModule
 
     plan = Plan(component, version, Package(package))
-    center = DeveloperCenter([plan])
+    center = SingleDeviceCloud([plan])
     return OfferingModule(EmulatedModule(center, **settings), center, plan)

@@ -18,7 +18,7 @@ from thorough import THOROUGH
 from flash_emulator import CutAt, Outcome, PowerLoss, PowerSupply
 from flash_emulator.device.trace import Operation, Trace
 from mcu_updater.board import Board, Trial
-from mcu_updater.cloud.single_device import ComponentState, DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import ComponentState, Package, Plan, SingleDeviceCloud
 from mcu_updater.core.decide import Module
 from mcu_updater.core.errors import PackageDamaged, VerificationFailed
 from mcu_updater.core.events import Decided, Event, Progress, Work
@@ -347,7 +347,7 @@ def test_every_attribute_is_in_the_memory_or_known_not_to_matter(updater: Update
 # --- the module and the cloud
 
 
-def modules() -> Iterator[tuple[EmulatedModule, DeveloperCenter, float]]:
+def modules() -> Iterator[tuple[EmulatedModule, SingleDeviceCloud, float]]:
     """A module at each boundary of an update."""
     board = worlds.board(piece_size=3000)
     for event in board.run():
@@ -403,21 +403,21 @@ def test_every_value_that_a_module_saves_is_in_its_memory_but_for_counters() -> 
 
 
 def test_a_modules_counters_are_in_its_memory_when_faults_look_at_them() -> None:
-    module = EmulatedModule(DeveloperCenter(), faults=Faults(silent_from=9))
+    module = EmulatedModule(SingleDeviceCloud(), faults=Faults(silent_from=9))
     saved = module.save(0.0)
     saved["counters"]["ordinals"] = {"E0": 1}
     paths = [path for path in leaves(saved) if path[0] == "counters"]
     assert len(paths) == 5
-    before = EmulatedModule.load(saved, DeveloperCenter(), faults=module.faults).memory(0.0)
+    before = EmulatedModule.load(saved, SingleDeviceCloud(), faults=module.faults).memory(0.0)
     for path in paths:
         other = with_other(saved, path)
-        twin = EmulatedModule.load(other, DeveloperCenter(), faults=module.faults)
+        twin = EmulatedModule.load(other, SingleDeviceCloud(), faults=module.faults)
         assert twin.memory(0.0) != before
 
 
 def test_the_time_of_day_is_not_in_the_memory() -> None:
     for module, center, now_s in modules():
-        later = DeveloperCenter.load(
+        later = SingleDeviceCloud.load(
             center.save(now_s), *(plan.package for plan in center.plans), now_s=1e5
         )
         twin = EmulatedModule.load(module.save(now_s), later, module.options, now_s=1e5)
@@ -431,9 +431,9 @@ def test_the_time_of_day_is_not_in_the_memory() -> None:
 def center_with(state: ComponentState, failures: int, age_s: float, **plan: Any) -> Hashable:
     """The memory of a cloud with one plan, offered *age_s* ago."""
     made = Plan("STM32", "2.0.0", Package(b"x"), **plan)
-    saved = DeveloperCenter([made]).save()
+    saved = SingleDeviceCloud([made]).save()
     saved["progress"] = [[state.value, failures, -age_s]]
-    return DeveloperCenter.load(saved, made.package, now_s=50.0).memory(50.0)
+    return SingleDeviceCloud.load(saved, made.package, now_s=50.0).memory(50.0)
 
 
 def test_failures_of_a_plan_count_until_it_is_given_up() -> None:
@@ -469,10 +469,10 @@ def test_the_history_is_not_in_the_memory() -> None:
 
 def test_a_plan_without_a_limit_is_offered_however_often_it_failed() -> None:
     plan = Plan("STM32", "2.0.0", Package(b"x"), retry_times=None)
-    center = DeveloperCenter([plan])
+    center = SingleDeviceCloud([plan])
     for _ in range(50):
         assert center.offer({"STM32": "1.0.0"}, 0.0) is plan
         center.report(plan, ComponentState.FAILED, 0.0)
-    again = DeveloperCenter.load(center.save(), plan.package)
+    again = SingleDeviceCloud.load(center.save(), plan.package)
     assert again.plans == (plan,)
     assert again.offer({"STM32": "1.0.0"}, 0.0) is again.plans[0]

@@ -12,7 +12,7 @@ import worlds
 from flash_emulator import EmulatedFlash
 from flash_emulator.array.cells import Cells
 from mcu_updater.board import Board, Trial
-from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core.bank import open_banks
 from mcu_updater.core.decide import Module, Step
 from mcu_updater.core.events import Booted, Decided, Event, JournalWritten, Progress, Resumed, Work
@@ -190,7 +190,7 @@ def test_another_package_of_the_same_version_and_length_begins_at_the_first_sect
             break
     data = worlds.image("2.0.0")
     other = data[:100] + bytes(byte ^ 0x55 for byte in data[100:116]) + data[116:]
-    center = DeveloperCenter([Plan(worlds.COMPONENT, "2.0.0", Package(other))])
+    center = SingleDeviceCloud([Plan(worlds.COMPONENT, "2.0.0", Package(other))])
     board.connect(center, board.module.options, Faults())  # a module that knows of no upgrade
     worlds.run(board)  # it learns the version that runs, without which it is offered nothing
     events = worlds.run(board)

@@ -10,7 +10,7 @@ from flash_emulator import EmulatedFlash, Part, PowerSupply, SteadySupply, Virtu
 from mcu_updater.board.attachment import PACKAGE_PER_SLOT, Attachment, PacedClock
 from mcu_updater.board.switch import EmulatedChip, switch_of
 from mcu_updater.cloud.cloud import Cloud
-from mcu_updater.cloud.single_device import RUNNING, DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import RUNNING, Package, Plan, SingleDeviceCloud
 from mcu_updater.core.bank import Bank, open_banks, open_execution
 from mcu_updater.core.boot import ATTEMPTS, Decision, ResetCause
 from mcu_updater.core.errors import ImageRejected, InternalError, UsageError
@@ -70,7 +70,7 @@ class Board:
         self.clock = clock or VirtualClock()
         self.device = device or EmulatedFlash(part, seed=seed)
         self.device.clock = self.clock
-        self.center = DeveloperCenter()
+        self.center = SingleDeviceCloud()
         self.module = EmulatedModule(self.center, options or ModuleOptions())
         self.on_write: Callable[[bytes], None] | None = None  # before it is sent to the module
         self.attachment: Attachment | None = None  # a module behind a port, instead of ``module``
@@ -140,9 +140,9 @@ class Board:
         saved = self.center.save()
         kept = [i for i, known in enumerate(self.center.plans) if known in running]
         plans = [*running, plan]
-        state = DeveloperCenter(plans).save() | {"history": saved["history"]}
+        state = SingleDeviceCloud(plans).save() | {"history": saved["history"]}
         state["progress"][: len(kept)] = [saved["progress"][i] for i in kept]
-        self.center = DeveloperCenter.load(state, *(p.package for p in plans))
+        self.center = SingleDeviceCloud.load(state, *(p.package for p in plans))
         self._replace_module(self.module.options)
 
     def connect(self, cloud: Cloud, options: ModuleOptions, faults: Faults) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from flash_emulator import EmulatedFlash, Part, VirtualClock
 from flash_emulator.parts.catalogue import packaged_part, part_of_text
 from mcu_updater.board.board import Board
-from mcu_updater.cloud.single_device import DeveloperCenter, Package
+from mcu_updater.cloud.single_device import Package, SingleDeviceCloud
 from mcu_updater.core.errors import ImageRejected, PortError, Remedy
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core.trust import Trust, load_key
@@ -150,7 +150,7 @@ def _board(state: Mapping[str, Any], archive: zipfile.ZipFile) -> Board:
     ]
     board.trust, board.boot_trust = _trust(state, "trust"), _trust(state, "boot_trust")
     now_s = board.clock.now_s()
-    board.center = DeveloperCenter.load(state["center"], *packages, now_s=now_s)
+    board.center = SingleDeviceCloud.load(state["center"], *packages, now_s=now_s)
     options = ModuleOptions(**state["module_options"])
     board.module = EmulatedModule.load(state["module"], board.center, options, now_s=now_s)
     return board

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 from flash_emulator import Part, PartError, VirtualClock, load_part
-from mcu_updater.cloud.single_device import DeveloperCenter, Plan
+from mcu_updater.cloud.single_device import Plan, SingleDeviceCloud
 from mcu_updater.core.boot import ATTEMPTS, Mode, ResetCause
 from mcu_updater.core.errors import ChipRefused, InternalError, Remedy
 from mcu_updater.core.events import Event
@@ -105,7 +105,7 @@ class Target:
         """
         clock = VirtualClock()
         options = ModuleOptions(max_read=max(policy.read_size, ModuleOptions().max_read))
-        module = EmulatedModule(DeveloperCenter([plan]), options)
+        module = EmulatedModule(SingleDeviceCloud([plan]), options)
         module.power_on(clock.now_s())
 
         def connect() -> Surroundings:

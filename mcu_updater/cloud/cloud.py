@@ -1,7 +1,7 @@
 """The cloud as the module sees it: one device's side of a Developer Center.
 
-``single_device.DeveloperCenter`` is the small one, in memory; ``center`` has one that many devices
-share and that keeps its state in a file.
+``single_device.SingleDeviceCloud`` is the small one, in memory; ``center`` has one that many
+devices share and that keeps its state in a file.
 """
 
 from __future__ import annotations

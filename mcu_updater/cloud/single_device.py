@@ -118,7 +118,7 @@ class _Progress:
     pushed_at_s: float = 0.0
 
 
-class DeveloperCenter:
+class SingleDeviceCloud:
     """Decides what to offer, and keeps the history that a test or a report prints."""
 
     def __init__(self, plans: Sequence[Plan] = ()) -> None:
@@ -206,14 +206,14 @@ class DeveloperCenter:
             "history": [[c.at_s - now_s, c.component, c.state.value] for c in self.history],
         }
 
-    def restored(self, saved: Mapping[str, Any]) -> DeveloperCenter:
+    def restored(self, saved: Mapping[str, Any]) -> SingleDeviceCloud:
         """This center as it was when *saved* was made."""
         return self.load(saved, *(plan.package for plan in self.plans))
 
     @classmethod
     def load(
         cls, saved: Mapping[str, Any], *packages: Package, now_s: float = 0.0
-    ) -> DeveloperCenter:
+    ) -> SingleDeviceCloud:
         """The center as it was saved; one package per plan, in the order of the plans."""
         center = cls(
             [

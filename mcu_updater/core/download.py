@@ -63,7 +63,7 @@ class Download:
         active: Bank,
         link: OtaModule,
         heard: ModuleTracker,
-        keeper: JournalSession,
+        journals: JournalSession,
         read_size: int,
         base: int | None,
         part: str,
@@ -75,7 +75,7 @@ class Download:
         self._active = active
         self._link = link
         self._heard = heard
-        self._keeper = keeper
+        self._journals = journals
         self._read_size = read_size
         self._base = base
         self._part = part
@@ -94,7 +94,7 @@ class Download:
 
     def note_package(self) -> Iterator[Event]:
         """Journal the package's identity. Sectors of the same package stay done."""
-        started, snapshot = self._heard.started, self._keeper.current(self._bank)
+        started, snapshot = self._heard.started, self._journals.current(self._bank)
         self._heard.module = Module.BUSY  # 10701 is followed by the download
         if started is None or started.sha256 is None:
             yield Problem("the module did not say the package's SHA-256")
@@ -118,16 +118,16 @@ class Download:
             sectors_done=snapshot.sectors_done if same else 0,
             floor=snapshot.floor,
         )
-        yield from self._keeper.write(self._bank, loading, f"package of {package.length} bytes")
+        yield from self._journals.write(self._bank, loading, f"package of {package.length} bytes")
 
     def start_over(self) -> Iterator[Event]:
-        snapshot = replace(self._keeper.current(self._bank), piece_start=0, checkpoint=b"")
-        yield from self._keeper.write(self._bank, snapshot, "the package begins anew")
+        snapshot = replace(self._journals.current(self._bank), piece_start=0, checkpoint=b"")
+        yield from self._journals.write(self._bank, snapshot, "the package begins anew")
         self._heard.module = Module.HOLDS_NEXT
 
     def load(self) -> Iterator[Event]:
         """Read one piece and write its sectors; then checkpoint, or verify the whole image."""
-        piece, snapshot = self._heard.piece, self._keeper.current(self._bank)
+        piece, snapshot = self._heard.piece, self._journals.current(self._bank)
         if piece is None or snapshot.package is None:
             raise InternalError("no piece to load")
         try:
@@ -212,10 +212,10 @@ class Download:
         """Journal each sector as it is finished, and not before."""
         for sector in finished:
             try:
-                self._keeper.record(self._bank, Record.SECTOR, sector)
+                self._journals.record(self._bank, Record.SECTOR, sector)
             except OSError:
-                done = replace(self._keeper.current(self._bank), sectors_done=sector + 1)
-                yield from self._keeper.write(self._bank, done, "a record could not be written")
+                done = replace(self._journals.current(self._bank), sectors_done=sector + 1)
+                yield from self._journals.write(self._bank, done, "a record could not be written")
             self._sector = sector
             yield Progress(Work.PROGRAM, loader.writer.cursor, 0)
 
@@ -229,8 +229,10 @@ class Download:
                 expected=f"a checkpoint of at most {capacity} bytes",
                 found=f"{len(checkpoint)}",
             )
-        snapshot = replace(self._keeper.current(self._bank), piece_start=end, checkpoint=checkpoint)
-        yield from self._keeper.write(self._bank, snapshot, f"package bytes up to {end}")
+        snapshot = replace(
+            self._journals.current(self._bank), piece_start=end, checkpoint=checkpoint
+        )
+        yield from self._journals.write(self._bank, snapshot, f"package bytes up to {end}")
         self._heard.module = Module.HOLDS_USED
 
     def _verify(self, loader: Loader, snapshot: Snapshot) -> Iterator[Event]:
@@ -258,7 +260,7 @@ class Download:
             seal=seal,
             floor=snapshot.floor,
         )
-        yield from self._keeper.write(self._bank, verified, f"image of {size} bytes")
+        yield from self._journals.write(self._bank, verified, f"image of {size} bytes")
         self._heard.module = Module.HOLDS_LAST
 
     def _look_at_flash(self, size: int, snapshot: Snapshot) -> tuple[Seal | None, bytes | None]:
@@ -278,14 +280,14 @@ class Download:
 
     def _reject(self, error: UpdaterError) -> Iterator[Event]:
         failed = replace(
-            self._keeper.current(self._bank),
+            self._journals.current(self._bank),
             phase=Phase.FAILED,
             reason=REASONS[type(error)],
             checkpoint=b"",
             sectors_done=0,
             piece_start=0,
         )
-        yield from self._keeper.write(self._bank, failed, error.what)
+        yield from self._journals.write(self._bank, failed, error.what)
         self.error = error
 
     def next_piece(self) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""One device of a fleet: an emulated board, its troubles, and whether what it reported is true.
+"""One device of a fleet: an emulated board, its faults, and whether what it reported is true.
 
 The device is the board that every other command runs, in virtual time; only the cloud behind its
 module is the shared center. It is left alone until it rests: no plan comes, and none will.
@@ -37,7 +37,7 @@ from mcu_updater.core.package import Wanted, open_any
 from mcu_updater.core.updater import Outcome, Policy, Result
 from mcu_updater.flash_map.layouts import factory_image
 from mcu_updater.fleet.condition import MOST_REFUSALS, Condition
-from mcu_updater.fleet.fault_plan import LONGEST_OUTAGE_S, Cut, Terms, Trouble, draw
+from mcu_updater.fleet.fault_plan import LONGEST_OUTAGE_S, Cut, FaultPlan, FleetSettings, draw
 from mcu_updater.quectel.emulated.options import ModuleOptions
 
 MOST_SESSIONS = 60  # more is a device that never comes to rest
@@ -51,18 +51,18 @@ Watch = Callable[[Event, int], None]
 """Takes an event and the board's time in microseconds."""
 
 
-class Dishonest(Exception):
+class InconsistentReport(Exception):
     """What the device did or reported is not what it must be."""
 
 
 @dataclass
-class Member:
-    """*device* of the fleet that is run under *terms*."""
+class FleetDevice:
+    """*device* of the fleet that is run under *settings*."""
 
     file: CenterFile
     store: Store
     device: Device
-    terms: Terms
+    settings: FleetSettings
     epoch_s: float
     watch: Watch = lambda _event, _time_us: None
     sessions: int = 0
@@ -74,7 +74,7 @@ class Member:
 
     @cached_property
     def part(self) -> Part:
-        return load_part(self.terms.part)
+        return load_part(self.settings.part)
 
     @cached_property
     def component(self) -> str:
@@ -82,7 +82,7 @@ class Member:
 
     @cached_property
     def first_version(self) -> str:
-        return self.device.versions.get(self.component, self.terms.version)
+        return self.device.versions.get(self.component, self.settings.version)
 
     @cached_property
     def packages(self) -> dict[str, bytes]:
@@ -106,7 +106,8 @@ class Member:
     @cached_property
     def board(self) -> Board:
         seed = (
-            int.from_bytes(hashlib.sha256(self.device.id.encode()).digest()[:4]) ^ self.terms.seed
+            int.from_bytes(hashlib.sha256(self.device.id.encode()).digest()[:4])
+            ^ self.settings.seed
         )
         first = self.first_package
         return Board.new(self.part, self.first_version, first, component=self.component, seed=seed)
@@ -128,26 +129,26 @@ class Member:
         return found[0] if len(found) == 1 else None
 
     @cached_property
-    def trouble(self) -> Trouble:
+    def fault_plan(self) -> FaultPlan:
         smallest = min(map(len, self._targets.values()), default=1)
         largest = max(map(len, self.packages.values()), default=1)
         operations = smallest // self.part.program_unit
-        return draw(self.terms, self.device.id, operations, largest)
+        return draw(self.settings, self.device.id, operations, largest)
 
     @cached_property
     def cloud(self) -> DeviceCenter:
-        start_s = self.epoch_s + self.trouble.start_s
+        start_s = self.epoch_s + self.fault_plan.start_s
         return DeviceCenter(self.file, self.store, self.device, start_s)
 
     def run(self) -> Ending:
         """Until it rests; then judge it, and note that in the state file."""
         self.board.checks_limits = True
-        self.board.connect(self.cloud, self._options(ModuleOptions()), self.trouble.faults)
+        self.board.connect(self.cloud, self._options(ModuleOptions()), self.fault_plan.faults)
         try:
             self._run()
             outcome, text = self._judge()
-        except Dishonest as found:
-            outcome, text = Ended.DISHONEST, str(found)
+        except InconsistentReport as found:
+            outcome, text = Ended.INCONSISTENT, str(found)
         self._digest.update(f"{outcome}: {text}".encode())
         ending = Ending(
             device=self.device.id,
@@ -155,7 +156,7 @@ class Member:
             text=text,
             version=self.board.would_boot().version,
             cuts=self.cuts,
-            faults=len(self.trouble.fault_kinds),
+            faults=len(self.fault_plan.fault_kinds),
             sessions=self.sessions,
             digest=self._digest.hexdigest()[:16],
         )
@@ -167,7 +168,7 @@ class Member:
 
     @property
     def condition(self) -> Condition:
-        return self.trouble.conditions.after(self.refusals)
+        return self.fault_plan.conditions.after(self.refusals)
 
     def _options(self, options: ModuleOptions) -> ModuleOptions:
         """*options* of a module that measures what there is to measure."""
@@ -179,10 +180,10 @@ class Member:
         self.refusals += 1
         options = self._options(self.board.module.options)
         self.board.module = self.board.module.with_options(options, self.board.clock.now_s())
-        return self.refusals >= MOST_REFUSALS and self.condition == self.trouble.conditions.first
+        return self.refusals >= MOST_REFUSALS and self.condition == self.fault_plan.conditions.first
 
     def _run(self) -> None:
-        cuts = iter(self.trouble.cuts)
+        cuts = iter(self.fault_plan.cuts)
         sessions = until_rest(
             lambda: self._session(next(cuts, None)),
             self._is_rest,
@@ -195,9 +196,11 @@ class Member:
                 self.watch(event, self.board.clock.now_us)
         except NotAtRest as error:
             state = ", ".join(f"{plan} {state.value}" for plan, state in self._states().items())
-            raise Dishonest(f"not at rest after {error.found}; the center says {state}") from error
+            raise InconsistentReport(
+                f"not at rest after {error.found}; the center says {state}"
+            ) from error
         except UpdaterError as error:
-            raise Dishonest(f"the session ended in an error: {error.message}") from error
+            raise InconsistentReport(f"the session ended in an error: {error.message}") from error
 
     def _session(self, cut: Cut | None) -> Session:
         """Until it ends, or power does."""
@@ -205,7 +208,7 @@ class Member:
         policy = Policy(component=self.component)
         supply = SteadySupply() if cut is None else CutAt(cut.operation, cut.outcome)
         try:
-            return (yield from self.board.run(policy, supply=supply, trial=self.trouble.trial))
+            return (yield from self.board.run(policy, supply=supply, trial=self.fault_plan.trial))
         except PowerLoss:
             assert cut is not None
             self.cuts += 1
@@ -237,18 +240,20 @@ class Member:
     # --- judging
 
     def _judge(self) -> tuple[Ended, str]:
-        """The outcome and its reason. Raises Dishonest where something is not true."""
+        """The outcome and its reason. Raises InconsistentReport where something is not true."""
         bank = self._running_bank()
         version = bank.journal.read().version
         self._check_image(bank, version)
         told = self.board.module.versions.get(self.component)
         if told != version:
-            raise Dishonest(f"version {version} runs, the module was told {told}")
+            raise InconsistentReport(f"version {version} runs, the module was told {told}")
         states = self._states()
         targets = {plan: self._target(plan) for plan in states}
         ended_well = {plan for plan, state in states.items() if state is ComponentState.SUCCESS}
         if ended_well and version not in self._targets:
-            raise Dishonest(f"the center says success of {sorted(ended_well)}, {version} runs")
+            raise InconsistentReport(
+                f"the center says success of {sorted(ended_well)}, {version} runs"
+            )
         replaced = {targets[plan] for plan in ended_well}  # a delta failed, and the full one came
         failed = [
             plan
@@ -269,7 +274,7 @@ class Member:
         if ended_well:
             self._check_admitted(ended_well)
             if version not in {targets[plan] for plan in ended_well}:
-                raise Dishonest(f"the center says success, and yet version {version} runs")
+                raise InconsistentReport(f"the center says success, and yet version {version} runs")
             return Ended.UPGRADED, ""
         judged = self.cloud.look(self.board.module.versions, self.board.clock.now_s())
         whys = dict.fromkeys(str(one.why) for one in judged)
@@ -278,7 +283,7 @@ class Member:
     def _check_refused(self, plan: str) -> str:
         lack = self.condition.lacks(self._strategy(plan))
         if lack is None:
-            raise Dishonest(f"it refused {plan}, and nothing is amiss: {self.condition}")
+            raise InconsistentReport(f"it refused {plan}, and nothing is amiss: {self.condition}")
         return lack
 
     def _check_admitted(self, plans: set[str]) -> None:
@@ -286,7 +291,7 @@ class Member:
         for plan in plans:
             lack = self.condition.lacks(self._strategy(plan))
             if lack is not None:
-                raise Dishonest(f"it took {plan} nevertheless: {lack}")
+                raise InconsistentReport(f"it took {plan} nevertheless: {lack}")
 
     def _strategy(self, plan_name: str) -> Strategy:
         plan = self.file.center.plan(plan_name)
@@ -296,18 +301,18 @@ class Member:
     def _running_bank(self) -> Bank:
         decision = self.board.would_boot()
         if decision.bank is None:
-            raise Dishonest("nothing can be booted")
+            raise InconsistentReport("nothing can be booted")
         return self.board.banks()[decision.bank]
 
     def _check_image(self, bank: Bank, version: str) -> None:
         """What runs was published as that version, byte for byte."""
         image = self.images.get(version)
         if image is None:
-            raise Dishonest(f"version {version} runs, which nobody published")
+            raise InconsistentReport(f"version {version} runs, which nobody published")
         execution = self.board.execution_of(self.board.device)
         slot = execution.slot if execution else bank.slot
         if slot.sha256(len(image)) != hashlib.sha256(image).digest():
-            raise Dishonest(f"bank {bank.name} runs, and is not version {version}")
+            raise InconsistentReport(f"bank {bank.name} runs, and is not version {version}")
 
     @cached_property
     def _targets(self) -> dict[str, bytes]:
@@ -375,10 +380,10 @@ class Member:
         waited_s = lines[failed].at_s - before.at_s
         limit_s = self.board.module.options.update_limit_s
         assert limit_s is not None, "a fleet's modules have the usual limits"
-        shortest_s = limit_s - len(self.trouble.fault_kinds) * LONGEST_OUTAGE_S
+        shortest_s = limit_s - len(self.fault_plan.fault_kinds) * LONGEST_OUTAGE_S
         if waited_s < shortest_s or before.text == ComponentState.SUCCESS.value:
             when = f"{waited_s:.0f} s after {before.text}"
-            raise Dishonest(f"it runs the target and was called failed, {when}")
+            raise InconsistentReport(f"it runs the target and was called failed, {when}")
         return f"the version was not reported within {limit_s:.0f} s"
 
 

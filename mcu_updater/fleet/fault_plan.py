@@ -51,7 +51,7 @@ PAUSES_S = (1.0, 20.0, 90.0, 1800.0)  # without power: the last is longer than a
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class FleetSettings:
     """How a fleet is run. *cuts* and *faults*: how many a device has on average, at most 8.
 
     *bad_trials*: the share of devices on which no new image passes its trial. *weak*: the share of
@@ -81,7 +81,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class FaultPlan:
     """All of it, for one device. *cuts*: one for each session, the first sessions."""
 
     start_s: float
@@ -92,17 +92,17 @@ class Trouble:
     conditions: Conditions
 
 
-def draw(terms: Terms, device: str, operations: int, package_size: int) -> Trouble:
+def draw(settings: FleetSettings, device: str, operations: int, package_size: int) -> FaultPlan:
     """*operations*: how many flash operations an upgrade takes at least, so that cuts hit it."""
-    dice = random.Random(f"{terms.seed}/{device}")  # noqa: S311  it must be the same again
-    start_s = dice.uniform(0, terms.spread_s)
-    bad_trial = dice.random() < terms.bad_trials
-    cuts = tuple(_cuts(dice, operations, _count(dice, terms.cuts)))
-    kinds = tuple(dice.choice(terms.kinds) for _ in range(_count(dice, terms.faults)))
+    dice = random.Random(f"{settings.seed}/{device}")  # noqa: S311  it must be the same again
+    start_s = dice.uniform(0, settings.spread_s)
+    bad_trial = dice.random() < settings.bad_trials
+    cuts = tuple(_cuts(dice, operations, _count(dice, settings.cuts)))
+    kinds = tuple(dice.choice(settings.kinds) for _ in range(_count(dice, settings.faults)))
     trial = dice.choice((Trial.FAIL, Trial.CRASH)) if bad_trial else Trial.PASS
     faults = _faults(dice, kinds, package_size)
-    conditions = draw_conditions(dice, terms.weak)
-    return Trouble(start_s, cuts, kinds, faults, trial, conditions)
+    conditions = draw_conditions(dice, settings.weak)
+    return FaultPlan(start_s, cuts, kinds, faults, trial, conditions)
 
 
 def _count(dice: random.Random, mean: float) -> int:

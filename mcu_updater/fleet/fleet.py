@@ -24,8 +24,8 @@ from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.model import MAX_DEVICES, Center, Device
 from mcu_updater.cloud.center.store import Ending, Store, exists_already
 from mcu_updater.core.errors import Remedy, UsageError
-from mcu_updater.fleet.device import Member, Watch, component_of
-from mcu_updater.fleet.fault_plan import Terms
+from mcu_updater.fleet.device import FleetDevice, Watch, component_of
+from mcu_updater.fleet.fault_plan import FleetSettings
 from mcu_updater.storage import disturb_again, undisturbed
 
 DAY_S = 86_400.0
@@ -72,25 +72,25 @@ class _Worker:
 
     file: CenterFile
     store: Store
-    terms: Terms
+    settings: FleetSettings
     epoch_s: float
 
     def run(self, device: Device, watch: Watch | None = None) -> Ending:
-        member = Member(self.file, self.store, device, self.terms, self.epoch_s)
+        one = FleetDevice(self.file, self.store, device, self.settings, self.epoch_s)
         if watch is not None:
-            member.watch = watch
-        return member.run()
+            one.watch = watch
+        return one.run()
 
 
 _worker: _Worker | None = None  # of this process
 
 
-def _start_worker(file: CenterFile, path: Path, terms: Terms, epoch_s: float) -> None:
+def _start_worker(file: CenterFile, path: Path, settings: FleetSettings, epoch_s: float) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us: it hears of it as well
     disturb_again()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = _Worker(file, Store.open(path), terms, epoch_s)
+    _worker = _Worker(file, Store.open(path), settings, epoch_s)
 
 
 def _end_with_parent() -> None:
@@ -107,7 +107,7 @@ def _run_in_worker(device: Device) -> Ending:
 
 
 def run_fleet(
-    file: CenterFile, path: Path, terms: Terms, jobs: int | None = None
+    file: CenterFile, path: Path, settings: FleetSettings, jobs: int | None = None
 ) -> Iterator[Ending]:
     """Upgrade every device of *file*, in a new state file *path*; yield each as it ends.
 
@@ -121,12 +121,12 @@ def run_fleet(
     jobs = min(jobs or os.cpu_count() or 1, len(devices))
     if jobs == 1:
         with closing(store):
-            worker = _Worker(file, store, terms, epoch_s)
+            worker = _Worker(file, store, settings, epoch_s)
             yield from map(worker.run, devices)
         return
     store.close()  # SQLite's connections must not be carried over to another process
     context = multiprocessing.get_context("spawn")
-    start = (file, path, terms, epoch_s)
+    start = (file, path, settings, epoch_s)
     with ProcessPoolExecutor(jobs, context, _start_worker, start) as pool:
         try:
             with undisturbed():  # a worker that is begun by half complains at length
@@ -141,7 +141,7 @@ def run_fleet(
     Store.open(path).close()  # the last one to close it leaves one file
 
 
-def replay(file: CenterFile, terms: Terms, device_id: str, watch: Watch) -> Ending:
+def replay(file: CenterFile, settings: FleetSettings, device_id: str, watch: Watch) -> Ending:
     """One device of a fleet again, alone, with a state file of its own; *watch* sees its events.
 
     As long as nobody acted on the plans meanwhile, it does what it did in the fleet.
@@ -153,4 +153,4 @@ def replay(file: CenterFile, terms: Terms, device_id: str, watch: Watch) -> Endi
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "replay.db"
         with closing(open_state(file, path, simulated=True, now_s=epoch_s)) as store:
-            return _Worker(file, store, terms, epoch_s).run(device, watch)
+            return _Worker(file, store, settings, epoch_s).run(device, watch)

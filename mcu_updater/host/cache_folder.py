@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mcu_updater.core.errors import PortError
-from mcu_updater.stm32.sector_cache import Memory
+from mcu_updater.stm32.sector_cache import SectorCache
 from mcu_updater.storage import write_whole
 
 
@@ -19,29 +19,29 @@ def default_folder() -> Path:
     )
 
 
-class FolderKeeper:
-    """``MemoryKeeper``. A file that cannot be read or written costs time, never an error."""
+class CacheFolder:
+    """``CacheStore``. A file that cannot be read or written costs time, never an error."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def load(self, pid: int, uid: bytes) -> Memory:
+    def load(self, pid: int, uid: bytes) -> SectorCache:
         try:
             kept = json.loads(self._path(pid, uid).read_text(encoding="utf-8"))
-            return Memory(
+            return SectorCache(
                 {int(number): str(digest) for number, digest in kept["digests"].items()},
                 {int(number) for number in kept["doubtful"]},
                 str(kept.get("shape", "")),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return Memory()
+            return SectorCache()
 
-    def store(self, pid: int, uid: bytes, memory: Memory) -> None:
+    def store(self, pid: int, uid: bytes, cache: SectorCache) -> None:
         path = self._path(pid, uid)
         kept = {
-            "shape": memory.shape,
-            "digests": memory.digests,
-            "doubtful": sorted(memory.doubtful),
+            "shape": cache.shape,
+            "digests": cache.digests,
+            "doubtful": sorted(cache.doubtful),
         }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ FILMS = 3  # counterexamples of one search that are filmed
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SearchSettings:
     """How to explore. *certificates*: a folder for them; None: none are written.
 
     *failed* is told when one cannot be written: the search goes on without it. *interrupted* is
@@ -45,33 +45,33 @@ class Terms:
 
 
 def explore(
-    scenario: Scenario, terms: Terms, progress: Callable[[Progress], None] | None = None
+    scenario: Scenario, settings: SearchSettings, progress: Callable[[Progress], None] | None = None
 ) -> Result:
     """Explore one scenario. A search that cannot be believed is a result too."""
     began_s = time.monotonic()
     subject = BoardSubject(scenario)
     if not hazard(subject.part, scenario.strategy).harmless:  # it is found again and again
-        limits = replace(terms.options.limits, violations=None)
-        terms = replace(terms, options=replace(terms.options, limits=limits))
+        limits = replace(settings.options.limits, violations=None)
+        settings = replace(settings, options=replace(settings.options, limits=limits))
     array = Array.of(subject.part, regions(subject.part, scenario.strategy))
     facts = facts_of(scenario, subject.part)
-    limit_s = terms.options.limits.time_s
+    limit_s = settings.options.limits.time_s
     until_s = None if limit_s is None else began_s + limit_s
     try:
-        report, head = _search(subject, _with_time(terms, until_s), progress)
+        report, head = _search(subject, _with_time(settings, until_s), progress)
     except SelfCheckFailed as error:
         return Result(scenario.id, None, array, facts, error=str(error))
-    films = tuple(_films(subject, report, terms.options, until_s))
+    films = tuple(_films(subject, report, settings.options, until_s))
     expected = expectation(scenario, report)
     return Result(scenario.id, report, array, facts, films, expected, certificate=head)
 
 
-def _with_time(terms: Terms, until_s: float | None) -> Terms:
+def _with_time(settings: SearchSettings, until_s: float | None) -> SearchSettings:
     """The limit of time holds for all that it takes to come to a result."""
     if until_s is None:
-        return terms
-    limits = replace(terms.options.limits, time_s=max(0.0, until_s - time.monotonic()))
-    return replace(terms, options=replace(terms.options, limits=limits))
+        return settings
+    limits = replace(settings.options.limits, time_s=max(0.0, until_s - time.monotonic()))
+    return replace(settings, options=replace(settings.options, limits=limits))
 
 
 def _films(
@@ -85,7 +85,7 @@ def _films(
 
 
 def _search(
-    subject: BoardSubject, terms: Terms, progress: Callable[[Progress], None] | None
+    subject: BoardSubject, settings: SearchSettings, progress: Callable[[Progress], None] | None
 ) -> tuple[Report, str]:
     """The report, and the head of the certificate where one is written."""
 
@@ -94,27 +94,27 @@ def _search(
             subject,
             subject.flash,
             subject.rest,
-            terms.options,
-            executor=terms.executor,
+            settings.options,
+            executor=settings.executor,
             progress=progress,
             observer=writing,
             began=None if writing is None else writing.begin,
         )
         report = search.run()
         if search.interrupt is not None:
-            terms.interrupted(search.interrupt)
+            settings.interrupted(search.interrupt)
         return report
 
-    if terms.certificates is None:
+    if settings.certificates is None:
         return search(None), ""
     report: Report | None = None
     try:
-        with new_file(certificate_file(terms.certificates, subject.scenario)) as file:
+        with new_file(certificate_file(settings.certificates, subject.scenario)) as file:
             writing = _Writing(CertificateWriter(file, subject.scenario.world))
             report = search(writing)
             return report, writing.finish(report)
     except PortError as error:
-        terms.failed(error)
+        settings.failed(error)
         return report or search(None), ""
 
 

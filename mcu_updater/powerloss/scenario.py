@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from flash_emulator import load_part
 from mcu_updater.board import Board, Trial
-from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core.bank import Bank
 from mcu_updater.core.events import JournalWritten
 from mcu_updater.core.strategy import Strategy
@@ -273,7 +273,7 @@ class Scenario:
             further.append(Plan(COMPONENT, self.target, Package(self.full), retry_times=None))
         if further:
             plans = [*board.center.plans, *further]
-            board.center = DeveloperCenter(plans[::-1] if self.refused_first else plans)
+            board.center = SingleDeviceCloud(plans[::-1] if self.refused_first else plans)
             board.configure_module(self.options)
         self._damage(board)
         if self.begin in _BEGINNINGS:

@@ -24,7 +24,7 @@ from typing import Any
 from flash_emulator import EmulatedFlash, VirtualClock, load_part
 from flash_emulator.explore import Boot, Rest, Run, Subject, Violation
 from mcu_updater.board import Board
-from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core.boot import ResetCause
 from mcu_updater.core.errors import UpdaterError
 from mcu_updater.core.events import (
@@ -69,7 +69,7 @@ class ModuleRest:
 
 
 def _rest(
-    module: EmulatedModule, center: DeveloperCenter, now_s: float, *, is_replaced: bool = False
+    module: EmulatedModule, center: SingleDeviceCloud, now_s: float, *, is_replaced: bool = False
 ) -> ModuleRest:
     module.transmit()  # said to nobody
     memory = module.memory(now_s)
@@ -156,9 +156,9 @@ class BoardSubject(Subject):
         board.module = EmulatedModule.load(rest.module, board.center, self.options)
         return board
 
-    def _center(self, saved: dict[str, Any], *, is_replaced: bool) -> DeveloperCenter:
+    def _center(self, saved: dict[str, Any], *, is_replaced: bool) -> SingleDeviceCloud:
         packages = [self._package(plan, is_replaced=is_replaced) for plan in self.plans]
-        return DeveloperCenter.load(saved, *packages)
+        return SingleDeviceCloud.load(saved, *packages)
 
     def _package(self, plan: Plan, *, is_replaced: bool) -> Package:
         other = self.scenario.replacement

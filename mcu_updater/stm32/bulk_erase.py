@@ -1,4 +1,4 @@
-"""What lies beside an image: whether one erase of the bank or the chip would lose nothing.
+"""Whether one erase of the bank or the chip would lose nothing that lies beside an image.
 
 An L476 erases a bank in the time of one sector, so 128 sectors one by one cost 2.8 s more. What is
 beside the image has to be seen blank for that: by CRC, or by reading where little is left. Power
@@ -16,16 +16,16 @@ from mcu_updater.stm32.compare import Comparer
 from mcu_updater.stm32.estimate import BITS_PER_BYTE, erase_s
 from mcu_updater.stm32.firmware import ERASED, blank_firmware, runs_of
 from mcu_updater.stm32.plan import Erase, EraseKind, bulk_erases
-from mcu_updater.stm32.retry import PatientRom
+from mcu_updater.stm32.retry import RetryingRom
 
 _CRC_S: Final = 0.3  # what asking for one may take: ROMs differ
 _READ_FACTOR: Final = 2.0  # frames and turnarounds, as a multiple of the bytes' own time; generous
 
 
-class Beside:
+class BulkErase:
     """*frame*: bytes of one read. *has_checksum*: the ROM's CRC works."""
 
-    def __init__(self, rom: PatientRom, chip: Chip, frame: int, *, has_checksum: bool) -> None:
+    def __init__(self, rom: RetryingRom, chip: Chip, frame: int, *, has_checksum: bool) -> None:
         self._rom, self._chip, self._frame = rom, chip, frame
         self._has_checksum = has_checksum
 

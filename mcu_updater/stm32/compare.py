@@ -16,8 +16,8 @@ from mcu_updater.stm32.chip import FRAME_SIZE, Sector
 from mcu_updater.stm32.estimate import FULL_READ_SIZE
 from mcu_updater.stm32.events import Progress, Stage
 from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, runs_of
-from mcu_updater.stm32.retry import PatientRom
-from mcu_updater.stm32.sector_cache import Memory
+from mcu_updater.stm32.retry import RetryingRom
+from mcu_updater.stm32.sector_cache import SectorCache
 
 PROBES, PROBE_SIZE = 4, 16
 """Sectors that are looked into first, and bytes of each. They miss what is there with a chance of
@@ -56,7 +56,7 @@ Differing = Generator[Progress, None, dict[int, Difference]]
 class Comparer:
     """Compares the covered bytes of sectors with *firmware*. *frame*: bytes of one read."""
 
-    def __init__(self, rom: PatientRom, firmware: Firmware, frame: int) -> None:
+    def __init__(self, rom: RetryingRom, firmware: Firmware, frame: int) -> None:
         self._rom, self._firmware, self._frame = rom, firmware, frame
         self.position = 0  # what is being read
 
@@ -65,15 +65,15 @@ class Comparer:
 
     # --- by CRC
 
-    def equal_by_crc(self, sectors: Sequence[Sector], memory: Memory) -> Comparing:
+    def equal_by_crc(self, sectors: Sequence[Sector], cache: SectorCache) -> Comparing:
         """Halves what differs until single sectors are left: few changes are found quickly.
 
-        *memory* says where to begin: what it knows to be equal, as it thinks, is asked at once.
+        *cache* says where to begin: what it knows to be equal, as it thinks, is asked at once.
         The rest is not halved where a few probes say that the chip holds something else there: one
         CRC takes as many turnarounds as two reads.
         """
         same: set[int] = set()
-        known = tuple(s for s in sectors if memory.holds(s, self._firmware))
+        known = tuple(s for s in sectors if cache.holds(s, self._firmware))
         rest = without(sectors, {sector.number for sector in known})
         total, waiting = len(sectors), [rest, known]
         done = 0
@@ -156,9 +156,9 @@ class Comparer:
 
     # --- by what this host remembers
 
-    def equal_by_memory(self, sectors: Sequence[Sector], memory: Memory) -> set[int]:
-        """Sectors that *memory* knows to hold it; none where a sample says otherwise."""
-        known = [sector for sector in sectors if memory.holds(sector, self._firmware)]
+    def equal_by_cache(self, sectors: Sequence[Sector], cache: SectorCache) -> set[int]:
+        """Sectors that *cache* knows to hold it; none where a sample says otherwise."""
+        known = [sector for sector in sectors if cache.holds(sector, self._firmware)]
         step = max(1, len(known) // SAMPLES)
         samples = [
             sample

@@ -24,7 +24,7 @@ from mcu_updater.core.errors import (
 from mcu_updater.core.ports import Clock
 from mcu_updater.stm32.chip import FRAME_SIZE, WORD, BankOption, Chip
 from mcu_updater.stm32.line import RomLine, Wiring, reset_chip
-from mcu_updater.stm32.retry import PatientRom
+from mcu_updater.stm32.retry import RetryingRom
 from mcu_updater.stm32.rom import BootRom, Refused, RomError, RomIdentity, Timeouts
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class ConnectOptions:
 class Connection:
     """*uid* is empty where it cannot be read, *is_protected* where nothing can."""
 
-    rom: PatientRom
+    rom: RetryingRom
     info: RomIdentity
     uid: bytes
     flash_size: int | None
@@ -73,7 +73,7 @@ class Connector:
         self._answered = False
         self._refusals: list[Refused] = []
 
-    def connect(self) -> tuple[PatientRom, RomIdentity, Wiring | None]:
+    def connect(self) -> tuple[RetryingRom, RomIdentity, Wiring | None]:
         """Raises NoBootloader, with what to try next.
 
         First as on a fast link. Where that fails and yet something comes, all again with the
@@ -95,7 +95,7 @@ class Connector:
 
     def _tried(
         self, reach: Callable[[], bool]
-    ) -> tuple[PatientRom, RomIdentity, Wiring | None] | None:
+    ) -> tuple[RetryingRom, RomIdentity, Wiring | None] | None:
         """Every speed and wiring, until a ROM answers reliably."""
         for baud in self._options.bauds:
             self._set_baud(baud)
@@ -106,7 +106,7 @@ class Connector:
                     continue
                 info = self._self_tested()
                 if info is not None:
-                    return self._patient(wiring), info, wiring
+                    return self._retrying(wiring), info, wiring
                 self._answered = True
                 self._note(f"{baud} baud: the ROM answers, but not reliably")
         return None
@@ -142,13 +142,13 @@ class Connector:
         agreed = [info for info in found if info == found[0]]
         return found[0] if len(agreed) >= _SELF_TESTS - 1 else None
 
-    def _patient(self, wiring: Wiring | None) -> PatientRom:
+    def _retrying(self, wiring: Wiring | None) -> RetryingRom:
         def reenter() -> bool:
             assert wiring is not None
             reset_chip(self._line, self._clock, wiring, into_rom=True)
             return self._rom.synchronize()
 
-        return PatientRom(self._rom, reenter=reenter if wiring else None, note=self._note)
+        return RetryingRom(self._rom, reenter=reenter if wiring else None, note=self._note)
 
     def _nobody(self) -> UpdaterError:
         bauds = ", ".join(map(str, self._options.bauds))
@@ -231,7 +231,7 @@ class Connector:
 
 def connect(
     line: RomLine, clock: Clock, options: ConnectOptions, note: Callable[[str], None]
-) -> tuple[PatientRom, RomIdentity, Wiring | None]:
+) -> tuple[RetryingRom, RomIdentity, Wiring | None]:
     """Get to a ROM that answers reliably. Raises NoBootloader, PortError, UsageError."""
     if options.wirings and not line.can_reset:
         raise PortError(
@@ -248,7 +248,7 @@ def connect(
 
 
 def look(
-    rom: PatientRom, info: RomIdentity, wiring: Wiring | None, known: Sequence[Chip]
+    rom: RetryingRom, info: RomIdentity, wiring: Wiring | None, known: Sequence[Chip]
 ) -> Connection:
     """UID, size and protection of the chip. *known*: those with its PID; any says where to look."""
     place = known[0] if known else None
@@ -262,7 +262,7 @@ def look(
     return Connection(rom, info, uid or b"", size, is_protected=False, wiring=wiring)
 
 
-def _asked(rom: PatientRom, read: Callable[[], T]) -> tuple[T | None, bool]:
+def _asked(rom: RetryingRom, read: Callable[[], T]) -> tuple[T | None, bool]:
     """What is good to know and may be refused; and whether it is known. Raises LinkError where the
     ROM answers nothing else either."""
     try:
@@ -272,11 +272,11 @@ def _asked(rom: PatientRom, read: Callable[[], T]) -> tuple[T | None, bool]:
         return None, False
 
 
-def _read_uid(rom: PatientRom, place: Chip | None) -> bytes:
+def _read_uid(rom: RetryingRom, place: Chip | None) -> bytes:
     return b"" if place is None or place.uid is None else _wide(rom, place, place.uid, UID_SIZE)
 
 
-def is_protected(rom: PatientRom) -> bool:
+def is_protected(rom: RetryingRom) -> bool:
     """READ is refused at the command itself: AN3155, read-out protection."""
     for _ in range(2):
         rom.rom.resync()
@@ -292,14 +292,14 @@ def is_protected(rom: PatientRom) -> bool:
     return True
 
 
-def _read_size(rom: PatientRom, place: Chip | None) -> int | None:
+def _read_size(rom: RetryingRom, place: Chip | None) -> int | None:
     if place is None or place.size_register is None:
         return None
     kib = int.from_bytes(_wide(rom, place, place.size_register, 2), "little")
     return None if kib in (0, 0xFFFF) else kib * 1024
 
 
-def _wide(rom: PatientRom, place: Chip, address: int, size: int) -> bytes:
+def _wide(rom: RetryingRom, place: Chip, address: int, size: int) -> bytes:
     """F4's ROM gives UID and size only as part of 256 bytes (stm32loader)."""
     if not place.needs_wide_reads:
         return rom.read_surely(address, size)
@@ -307,7 +307,7 @@ def _wide(rom: PatientRom, place: Chip, address: int, size: int) -> bytes:
     return rom.read_surely(start, FRAME_SIZE)[address - start :][:size]
 
 
-def read_option(rom: PatientRom, option: BankOption) -> int | None:
+def read_option(rom: RetryingRom, option: BankOption) -> int | None:
     """The option's value in the option bytes; None where the ROM does not show them."""
     if option.address is None:
         return None
@@ -318,7 +318,7 @@ def read_option(rom: PatientRom, option: BankOption) -> int | None:
     return word >> option.bit & 1
 
 
-def try_merged(rom: PatientRom, address: int, note: Callable[[str], None]) -> None:
+def try_merged(rom: RetryingRom, address: int, note: Callable[[str], None]) -> None:
     """Use merged frames from here on if reads of known bytes get through with them, every time."""
     wanted = rom.read(address, FRAME_SIZE)
     rom.rom.merged = True
@@ -332,7 +332,7 @@ def try_merged(rom: PatientRom, address: int, note: Callable[[str], None]) -> No
         note("merged frames do not get through to this ROM: one frame at a time")
 
 
-def checksum_works(rom: PatientRom, info: RomIdentity, address: int) -> bool:
+def checksum_works(rom: RetryingRom, info: RomIdentity, address: int) -> bool:
     """Whether GET CHECKSUM is there and speaks AN3155: there is an older dialect (stm32flash).
 
     Its answer is compared with bytes that were read.

@@ -5,7 +5,7 @@ seen after all writing: by the chip's CRC or by reading them back. The one excep
 for, ``DiffMethod.CACHE``, and ``Verified.trusted_size`` says how much of it there was.
 
 There is no resume: an interrupted run leaves sectors that differ, and the next one finds them. What
-it could not find by looking (a sector whose erase was cut may read blank) the memory of the chip
+it could not find by looking (a sector whose erase was cut may read blank) the cache of the chip
 knows.
 """
 
@@ -25,7 +25,7 @@ from mcu_updater.core.errors import (
     address_text,
 )
 from mcu_updater.core.image import check_vector_table
-from mcu_updater.stm32.bulk_erase import Beside
+from mcu_updater.stm32.bulk_erase import BulkErase
 from mcu_updater.stm32.chip import ERASED_TO_ZERO, Chip, Sector
 from mcu_updater.stm32.compare import (
     Comparer,
@@ -53,8 +53,8 @@ from mcu_updater.stm32.plan import (
     covered_sectors,
     make_plan,
 )
-from mcu_updater.stm32.retry import Spoilt
-from mcu_updater.stm32.sector_cache import Memory, MemoryKeeper, NoKeeper
+from mcu_updater.stm32.retry import PartialWrite
+from mcu_updater.stm32.sector_cache import CacheStore, NoCache, SectorCache
 
 _ROUNDS = 3  # the first, and two more for what did not hold
 _SECTORS_AT_A_TIME = 128  # of one erase: then there is something to show
@@ -82,13 +82,15 @@ class Flasher:
     """One chip behind *connection*. Methods yield events; they raise UpdaterError."""
 
     def __init__(
-        self, connection: Connection, chip: Chip, keeper: MemoryKeeper | None = None
+        self, connection: Connection, chip: Chip, cache_store: CacheStore | None = None
     ) -> None:
         self.connection, self.chip = connection, chip
         self._rom = connection.rom
-        is_known = keeper is not None and identifies(connection.uid)
-        self._keeper: MemoryKeeper = keeper if keeper and is_known else NoKeeper()
-        self._memory: Memory = self._keeper.load(connection.info.pid, connection.uid).of(chip)
+        is_known = cache_store is not None and identifies(connection.uid)
+        self._cache_store: CacheStore = cache_store if cache_store and is_known else NoCache()
+        self._cache: SectorCache = self._cache_store.load(connection.info.pid, connection.uid).of(
+            chip
+        )
         self._frame = read_frame(self._rom.rom.line.wants_full_packets)
         self._has_checksum: bool | None = None
 
@@ -108,7 +110,7 @@ class Flasher:
         method = self._method(options)
         comparer = Comparer(self._rom, padded, self._frame)
         covered = covered_sectors(self.chip, padded)
-        doubtful = {s.number for s in covered} & self._memory.doubtful
+        doubtful = {s.number for s in covered} & self._cache.doubtful
         same = yield from self._same(comparer, method, without(covered, doubtful))
         if doubtful:
             yield Problem(
@@ -186,9 +188,9 @@ class Flasher:
             case DiffMethod.OFF:
                 return set()
             case DiffMethod.CRC | DiffMethod.AUTO:
-                return (yield from comparer.equal_by_crc(sectors, self._memory))
+                return (yield from comparer.equal_by_crc(sectors, self._cache))
             case DiffMethod.CACHE:
-                return comparer.equal_by_memory(sectors, self._memory)
+                return comparer.equal_by_cache(sectors, self._cache)
             case DiffMethod.READ:
                 return (yield from self._same_by_reading(comparer, sectors))
 
@@ -197,21 +199,21 @@ class Flasher:
         try:
             return (yield from comparer.equal_by_reading(sectors))
         except LinkError:
-            self._memory.begin(s for s in sectors if s.start <= comparer.position < s.stop)
+            self._cache.begin(s for s in sectors if s.start <= comparer.position < s.stop)
             self._remember()
             raise
 
     def _blank_beside(self, stale: Sequence[Sector]) -> frozenset[int]:
         """Sectors beside *stale* that hold nothing, where one erase of all would pay. If the ROM
         dies of looking, they are doubtful for the next run, which does not look again."""
-        if isinstance(self._keeper, NoKeeper):
+        if isinstance(self._cache_store, NoCache):
             return frozenset()
-        beside = Beside(self._rom, self.chip, self._frame, has_checksum=self.has_checksum)
-        sectors = beside.candidate(stale, self._memory.doubtful)
+        beside = BulkErase(self._rom, self.chip, self._frame, has_checksum=self.has_checksum)
+        sectors = beside.candidate(stale, self._cache.doubtful)
         try:
             is_blank = beside.are_blank(sectors)
         except LinkError:
-            self._memory.begin(sectors)
+            self._cache.begin(sectors)
             self._remember()
             raise
         return frozenset(sector.number for sector in sectors) if is_blank else frozenset()
@@ -235,7 +237,7 @@ class Flasher:
             good = {s.number for s in covered_sectors(self.chip, plan.firmware)} - set(bad)
             todo = make_plan(self.chip, plan.firmware, good)
         if options.verify:
-            self._memory.finish(plan.touched, plan.firmware)
+            self._cache.finish(plan.touched, plan.firmware)
             self._remember()
             yield self._verified(plan, options)
 
@@ -252,7 +254,7 @@ class Flasher:
         if not sectors:
             return
         guard = self._guard(sectors)
-        self._memory.begin(sectors)
+        self._cache.begin(sectors)
         self._remember()
         total = sum(sector.size for sector in plan.erase.needed)
         yield Progress(Stage.ERASE, 0, total)
@@ -267,19 +269,19 @@ class Flasher:
             yield Progress(Stage.ERASE, done, total)
         guard.compare()
         covered = {s.number for s in plan.touched}
-        self._memory.blank(without(plan.erase.sectors, covered))
+        self._cache.blank(without(plan.erase.sectors, covered))
         yield Progress(Stage.ERASE, total, total)
 
     def _guard(self, sectors: Sequence[Sector]) -> Guard:
         """It has looked at what must be kept. A ROM that dies of that does not meet it again."""
         guard = Guard(self._rom, self.chip)
-        if isinstance(self._keeper, NoKeeper):
+        if isinstance(self._cache_store, NoCache):
             return guard
         try:
-            guard.look(sectors, self._memory.doubtful)
+            guard.look(sectors, self._cache.doubtful)
         except LinkError:
             if guard.position is not None:
-                self._memory.begin([guard.position])
+                self._cache.begin([guard.position])
                 self._remember()
             raise
         return guard
@@ -325,8 +327,8 @@ class Flasher:
             if sector.number not in bad:
                 try:
                     self._rom.write(block.address, block.data)
-                except Spoilt as spoilt:
-                    bad[sector.number] = f"{spoilt}"
+                except PartialWrite as partial:
+                    bad[sector.number] = f"{partial}"
             done += len(block.data)
             yield Progress(Stage.WRITE, done, total)
         return bad
@@ -339,7 +341,7 @@ class Flasher:
         sectors = without(plan.touched, known_bad)
         total = sum(len(part.data) for s in sectors for part in comparer.parts(s))
         if self._uses_checksum(plan):
-            same = (yield from comparer.equal_by_crc(sectors, self._memory)) if sectors else set()
+            same = (yield from comparer.equal_by_crc(sectors, self._cache)) if sectors else set()
             yield Progress(Stage.VERIFY, total, total)
             sectors = without(sectors, same)  # read those, to say what differs
         differing = yield from comparer.differing(sectors, Stage.VERIFY)
@@ -385,7 +387,7 @@ class Flasher:
         bad = (yield from self._verify(plan, {})) if verify else {}
         if bad:
             raise self._not_held(bad)
-        self._memory.blank(plan.erase.sectors)
+        self._cache.blank(plan.erase.sectors)
         self._remember()
         if verify:
             by = "checksum" if self._uses_checksum(plan) else "read-back"
@@ -421,11 +423,11 @@ class Flasher:
 
     def forget(self) -> None:
         """Nothing is known of the chip's flash any more."""
-        self._memory.begin(self.chip.sectors)
+        self._cache.begin(self.chip.sectors)
         self._remember()
 
     def _remember(self) -> None:
-        self._keeper.store(self.connection.info.pid, self.connection.uid, self._memory)
+        self._cache_store.store(self.connection.info.pid, self.connection.uid, self._cache)
 
 
 def erases_to_zero(pid: int) -> ChipRefused:

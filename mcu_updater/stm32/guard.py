@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from mcu_updater.core.errors import Remedy, VerificationFailed, address_text
 from mcu_updater.stm32.chip import Chip, Sector
 from mcu_updater.stm32.firmware import ERASED
-from mcu_updater.stm32.retry import PatientRom
+from mcu_updater.stm32.retry import RetryingRom
 
 SAMPLES: Final = 12  # kept sectors that are looked at; each costs two short reads
 SAMPLE_SIZE: Final = 16
@@ -29,7 +29,7 @@ class _Sample(NamedTuple):
 class Guard:
     """*position*: the sector that is being read, for whoever has to know what a ROM died of."""
 
-    def __init__(self, rom: PatientRom, chip: Chip) -> None:
+    def __init__(self, rom: RetryingRom, chip: Chip) -> None:
         self.position: Sector | None = None
         self._rom, self._chip = rom, chip
         self._first: list[_Sample] = []

@@ -6,8 +6,8 @@ every failure both ends are brought back to a common place first. Then
 * what changes nothing is asked again;
 * an erase is asked again: erasing twice does no harm;
 * a write is looked at: if flash holds the data, only the ACK was lost; if it is still blank, the
-  write is repeated; anything else is ``Spoilt``, for most flash cannot be programmed twice, and
-  the sector has to be erased again.
+  write is repeated; anything else is ``PartialWrite``, for most flash cannot be programmed twice,
+  and the sector has to be erased again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 RUN_AGAIN = "Reset the chip into its ROM and run again: what is done already is not done twice"
 
 
-class Spoilt(Exception):
+class PartialWrite(Exception):
     """Flash at *address* holds neither the data nor nothing."""
 
     def __init__(self, address: int) -> None:
@@ -33,7 +33,7 @@ class Spoilt(Exception):
         self.address = address
 
 
-class PatientRom:
+class RetryingRom:
     """*tries* of each command. *reenter* resets the chip into its ROM; None: nobody can."""
 
     def __init__(
@@ -93,7 +93,7 @@ class PatientRom:
     # --- what changes flash
 
     def write(self, address: int, data: bytes) -> None:
-        """Raises Spoilt; ChipRefused or LinkError when it cannot be had."""
+        """Raises PartialWrite; ChipRefused or LinkError when it cannot be had."""
         for _ in range(self._tries):
             try:
                 self.rom.write(address, data)
@@ -106,7 +106,7 @@ class PatientRom:
             if there == data:
                 return
             if there != ERASED * len(data):
-                raise Spoilt(address)
+                raise PartialWrite(address)
         raise self._given_up(last, address_text(address))
 
     def _doubt_merged(self) -> None:

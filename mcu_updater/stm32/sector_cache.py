@@ -18,20 +18,20 @@ from mcu_updater.stm32.firmware import Firmware
 
 
 @dataclass(slots=True)
-class Memory:
+class SectorCache:
     """*digests* and *doubtful* are of sector numbers, of a chip of that *shape*."""
 
     digests: dict[int, str] = field(default_factory=dict)
     doubtful: set[int] = field(default_factory=set)
     shape: str = ""
 
-    def of(self, chip: Chip) -> Memory:
+    def of(self, chip: Chip) -> SectorCache:
         """What of it counts for *chip*. Numbers of another shape name other bytes: then nothing is
         known, and all is doubtful if anything was."""
         if self.shape == chip.shape:
             return self
         doubtful = {sector.number for sector in chip.sectors} if self.doubtful else set()
-        return Memory(doubtful=doubtful, shape=chip.shape)
+        return SectorCache(doubtful=doubtful, shape=chip.shape)
 
     def begin(self, sectors: Iterable[Sector]) -> None:
         """Nothing is known of *sectors* from now on."""
@@ -55,21 +55,21 @@ class Memory:
         return self.digests.get(sector.number) == digest_of(firmware, sector)
 
 
-class MemoryKeeper(Protocol):
-    """Where a Memory survives the program."""
+class CacheStore(Protocol):
+    """Where a SectorCache survives the program."""
 
-    def load(self, pid: int, uid: bytes) -> Memory: ...
-    def store(self, pid: int, uid: bytes, memory: Memory) -> None: ...
+    def load(self, pid: int, uid: bytes) -> SectorCache: ...
+    def store(self, pid: int, uid: bytes, cache: SectorCache) -> None: ...
 
 
-class NoKeeper:
+class NoCache:
     """Forgets everything."""
 
-    def load(self, pid: int, uid: bytes) -> Memory:
+    def load(self, pid: int, uid: bytes) -> SectorCache:
         del pid, uid
-        return Memory()
+        return SectorCache()
 
-    def store(self, pid: int, uid: bytes, memory: Memory) -> None: ...
+    def store(self, pid: int, uid: bytes, cache: SectorCache) -> None: ...
 
 
 def digest_of(firmware: Firmware, sector: Sector) -> str:

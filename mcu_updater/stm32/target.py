@@ -13,7 +13,7 @@ from mcu_updater.core.errors import ChipRefused, InternalError, address_text
 from mcu_updater.core.flash import Geometry
 from mcu_updater.stm32.chip import FRAME_SIZE, WORD
 from mcu_updater.stm32.flasher import Flasher
-from mcu_updater.stm32.retry import Spoilt
+from mcu_updater.stm32.retry import PartialWrite
 
 
 class RomFlash:
@@ -74,7 +74,7 @@ class RomFlash:
         physical = self._physical(address)
         try:
             self._rom.write(physical, data)
-        except (Spoilt, ChipRefused) as error:
+        except (PartialWrite, ChipRefused) as error:
             raise OSError(f"{address_text(address)}: not programmed: {error}") from error
         if (
             self._rom.read(physical, len(data)) != data

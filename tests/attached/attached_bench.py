@@ -8,7 +8,7 @@ import worlds
 
 from flash_emulator import VirtualClock, load_part
 from mcu_updater.board import Attachment, Board
-from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core.events import Event, ModuleSaid, ModuleTold, Problem
 from mcu_updater.core.updater import Policy
 from mcu_updater.quectel.checks import Wanted
@@ -56,7 +56,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.board = Board.new(load_part(worlds.PART), "1.0.0", worlds.image("1.0.0"))
         self.clock = self.board.clock
-        self.center = DeveloperCenter(self.message or [self.plan])
+        self.center = SingleDeviceCloud(self.message or [self.plan])
         self.module = EmulatedModule(self.center, self.options, self.faults, self.clock.now_s())
         self.pipe = ModulePipe(self.module, self.clock)
         self.board.attachment = Attachment(

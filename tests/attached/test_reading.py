@@ -12,7 +12,7 @@ import worlds
 from attached_bench import ATTACHED, Bench, codes
 from test_attached import slow_bench
 
-from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core import ota
 from mcu_updater.core.errors import LinkError
 from mcu_updater.core.updater import Outcome
@@ -61,7 +61,7 @@ class Reads:
 
     def __init__(self, dialect, size=20_000, **options):
         plan = Plan("STM32", "2.0.0", Package(bytes(i % 251 for i in range(size))))
-        self.center = DeveloperCenter([plan])
+        self.center = SingleDeviceCloud([plan])
         self.faults = options.pop("faults", Faults())
         self.bench = Bench()
         clock = self.bench.clock

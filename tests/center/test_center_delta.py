@@ -16,7 +16,7 @@ from mcu_updater.cloud.center.store import Ended
 from mcu_updater.cloud.single_device import ComponentState as C
 from mcu_updater.core.delta import apply_delta, parse_header
 from mcu_updater.files.delta.make import make_delta
-from mcu_updater.fleet.fault_plan import Terms
+from mcu_updater.fleet.fault_plan import FleetSettings
 from mcu_updater.fleet.fleet import run_fleet, with_devices
 
 DELTA = plan("delta", ((COMPONENT, "delta"),))
@@ -127,18 +127,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def endings(file: CenterFile, folder: Path, terms: Terms):
-    return list(run_fleet(file, folder / "state.db", terms, 1))
+def endings(file: CenterFile, folder: Path, settings: FleetSettings):
+    return list(run_fleet(file, folder / "state.db", settings, 1))
 
 
 def test_a_fleet_upgrades_by_the_delta_with_cuts_and_faults(folder: Path):
     """Devices begin with the image that the center has for their version."""
     file = read_center(folder / "center.toml")
     assert not file.warnings
-    found = endings(file, folder, Terms(seed=5, cuts=2, faults=1))
+    found = endings(file, folder, FleetSettings(seed=5, cuts=2, faults=1))
     assert {one.outcome for one in found} <= {Ended.UPGRADED, Ended.LATE, Ended.FAILED}
     assert sum(one.outcome is Ended.UPGRADED for one in found) >= 2
-    calm = endings(with_devices(file, 1), folder / "..", Terms(cuts=0, faults=0))
+    calm = endings(with_devices(file, 1), folder / "..", FleetSettings(cuts=0, faults=0))
     assert [(one.outcome, one.version, one.sessions) for one in calm] == [
         (Ended.UPGRADED, "2.0.0", 2)
     ]
@@ -148,7 +148,7 @@ def test_devices_with_another_image_of_that_version_get_the_full_package(folder:
     """One session more: the delta is refused, then the full package comes."""
     (folder / "old.bin").write_bytes((FIXTURES / "fixture-1.0.0.bin").read_bytes()[:-4] + b"else")
     file = with_devices(read_center(folder / "center.toml"), 1)
-    found = endings(file, folder, Terms(cuts=0, faults=0))
+    found = endings(file, folder, FleetSettings(cuts=0, faults=0))
     assert [(one.outcome, one.version, one.sessions) for one in found] == [
         (Ended.UPGRADED, "2.0.0", 3)
     ]
@@ -160,7 +160,7 @@ def test_a_delta_alone_upgrades_those_that_it_fits(folder: Path):
     (folder / "center.toml").write_text(text)
     file = with_devices(read_center(folder / "center.toml"), 1)
     assert "no full package for devices that the delta does not fit" in str(file.warnings)
-    found = endings(file, folder, Terms(cuts=0, faults=0))
+    found = endings(file, folder, FleetSettings(cuts=0, faults=0))
     assert [(one.outcome, one.version) for one in found] == [(Ended.UPGRADED, "2.0.0")]
 
 

@@ -1,4 +1,4 @@
-"""Fleets: many devices, one center, troubles from a seed; nobody ends in a lie."""
+"""Fleets: many devices, one center, faults from a seed; no report is inconsistent."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from mcu_updater.core.admission import Judgement
 from mcu_updater.core.errors import PortError, UsageError
 from mcu_updater.fleet import fault_plan, fleet
 from mcu_updater.fleet.condition import Condition, Conditions
-from mcu_updater.fleet.device import Member
-from mcu_updater.fleet.fault_plan import KINDS, Terms, draw
+from mcu_updater.fleet.device import FleetDevice
+from mcu_updater.fleet.fault_plan import KINDS, FleetSettings, draw
 from mcu_updater.fleet.fleet import begin_s, replay, run_fleet, with_devices
 from mcu_updater.quectel.checks import Checks
 from mcu_updater.quectel.emulated.faults import NO_FAULTS
 
-ROUGH = Terms(seed=7, cuts=2, faults=2, bad_trials=0.1)
+ROUGH = FleetSettings(seed=7, cuts=2, faults=2, bad_trials=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +37,19 @@ def file() -> CenterFile:
     return read_center(EXAMPLE)
 
 
-def run(file: CenterFile, folder: Path, terms: Terms, jobs: int = 1) -> dict[str, Ending]:
-    return {e.device: e for e in run_fleet(file, folder / "fleet.db", terms, jobs)}
+def run(
+    file: CenterFile, folder: Path, settings: FleetSettings, jobs: int = 1
+) -> dict[str, Ending]:
+    return {e.device: e for e in run_fleet(file, folder / "fleet.db", settings, jobs)}
 
 
-def test_a_fleet_in_trouble_ends_in_successes_and_honest_failures(file: CenterFile, tmp_path: Path):
+def test_a_fleet_with_faults_ends_in_success_or_a_true_failure(file: CenterFile, tmp_path: Path):
     endings = run(file, tmp_path, ROUGH, jobs=2)
     outcomes = Counter(ending.outcome for ending in endings.values())
     assert len(endings) == 20
-    assert outcomes[Ended.DISHONEST] == 0, [e.text for e in endings.values() if not e.honest]
+    assert outcomes[Ended.INCONSISTENT] == 0, [
+        e.text for e in endings.values() if not e.is_consistent
+    ]
     assert outcomes[Ended.UPGRADED] >= 12
     assert endings["pump-013"].outcome is Ended.NOT_OFFERED
     assert "black list" in endings["pump-013"].text
@@ -111,13 +115,13 @@ def test_devices_on_which_no_image_passes_its_trial_fail_when_the_retries_are_us
     file: CenterFile, tmp_path: Path
 ):
     few = with_devices(file, 2)
-    for ending in run(few, tmp_path, Terms(cuts=0, faults=0, bad_trials=1)).values():
+    for ending in run(few, tmp_path, FleetSettings(cuts=0, faults=0, bad_trials=1)).values():
         assert (ending.outcome, ending.version) == (Ended.FAILED, "1.0.0")
         assert ending.text.startswith("failures 4; of late: version 2.0.0 did not pass its trial")
 
 
 def test_without_troubles_everyone_upgrades(file: CenterFile, tmp_path: Path):
-    endings = run(with_devices(file, 3), tmp_path, Terms(cuts=0, faults=0)).values()
+    endings = run(with_devices(file, 3), tmp_path, FleetSettings(cuts=0, faults=0)).values()
     assert {(e.outcome, e.version, e.sessions) for e in endings} == {(Ended.UPGRADED, "2.0.0", 2)}
 
 
@@ -126,7 +130,9 @@ def test_a_plan_that_users_have_not_confirmed_is_offered_to_nobody(
 ):
     (plan,) = file.center.plans
     center = replace(file.center, plans=(replace(plan, mode=Mode.CONFIRMED),))
-    endings = run(with_devices(replace(file, center=center), 2), tmp_path, Terms(cuts=0, faults=0))
+    endings = run(
+        with_devices(replace(file, center=center), 2), tmp_path, FleetSettings(cuts=0, faults=0)
+    )
     assert {ending.outcome for ending in endings.values()} == {Ended.NOT_OFFERED}
 
 
@@ -148,8 +154,8 @@ def test_two_plans_one_after_the_other(file: CenterFile, tmp_path: Path):
 
 def test_devices_below_the_limits_refuse_and_are_seen_to(file: CenterFile, tmp_path: Path):
     """Some come round and upgrade; the others end in a refusal whose reason is true."""
-    terms = Terms(seed=1, cuts=0.5, faults=0.5, weak=0.7)
-    endings = run(with_devices(file, 16), tmp_path, terms)
+    settings = FleetSettings(seed=1, cuts=0.5, faults=0.5, weak=0.7)
+    endings = run(with_devices(file, 16), tmp_path, settings)
     assert {ending.outcome for ending in endings.values()} == {Ended.UPGRADED, Ended.REFUSED}
     reasons = [e.text for e in endings.values() if e.outcome is Ended.REFUSED]
     assert all(
@@ -171,9 +177,9 @@ def test_devices_below_the_limits_refuse_and_are_seen_to(file: CenterFile, tmp_p
 
 
 def test_a_weak_device_may_come_round(file: CenterFile, tmp_path: Path):
-    one = member(file, tmp_path)
+    one = fleet_device(file, tmp_path)
     low, good = Condition(20, -85), Condition(80, -85)
-    one.trouble = replace(one.trouble, conditions=Conditions(low, good, 2))
+    one.fault_plan = replace(one.fault_plan, conditions=Conditions(low, good, 2))
     ending = one.run()
     assert (ending.outcome, one.refusals) == (Ended.UPGRADED, 2)
 
@@ -183,11 +189,11 @@ def test_an_upgrade_below_the_limits_is_a_lie(
 ):
     """A device that does not look."""
     monkeypatch.setattr(Checks, "judge_plan", lambda *_: Judgement())
-    one = member(file, tmp_path)
+    one = fleet_device(file, tmp_path)
     low = Condition(20, -85)
-    one.trouble = replace(one.trouble, conditions=Conditions(low, low, None))
+    one.fault_plan = replace(one.fault_plan, conditions=Conditions(low, low, None))
     ending = one.run()
-    assert not ending.honest
+    assert not ending.is_consistent
     assert ending.text == "it took spring nevertheless: battery is at 20 %, the plan asks for 30 %"
 
 
@@ -195,8 +201,8 @@ def test_a_refusal_without_a_reason_is_a_lie(
     file: CenterFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(Checks, "judge_plan", lambda *_: Judgement("it does not feel like it"))
-    ending = member(file, tmp_path).run()
-    assert not ending.honest
+    ending = fleet_device(file, tmp_path).run()
+    assert not ending.is_consistent
     assert "it refused spring, and nothing is amiss" in ending.text
 
 
@@ -216,13 +222,13 @@ def test_what_a_condition_lacks(condition: Condition, lack: str | None):
 # --- lies are found
 
 
-def member(file: CenterFile, folder: Path) -> Member:
-    store = open_state(file, folder / "member.db", simulated=True, now_s=0.0)
+def fleet_device(file: CenterFile, folder: Path) -> FleetDevice:
+    store = open_state(file, folder / "device.db", simulated=True, now_s=0.0)
     device = device_of(file.center, "pump-001")
-    return Member(file, store, device, Terms(cuts=0, faults=0), begin_s(file.center))
+    return FleetDevice(file, store, device, FleetSettings(cuts=0, faults=0), begin_s(file.center))
 
 
-def lie(one: Member, change) -> Ending:
+def lie(one: FleetDevice, change) -> Ending:
     """Let the device upgrade, then *change* something before it is judged."""
     ordinary = one._judge
 
@@ -242,7 +248,7 @@ def tell(version: str):
     return lambda one: one.board.module._firmware.versions.all.__setitem__("STM32", version)
 
 
-def damage(one: Member) -> None:
+def damage(one: FleetDevice) -> None:
     bank = one.board.banks()[one.board.would_boot().bank]
     address = bank.slot.link_address - one.board.part.base
     del one.images["2.0.0"]
@@ -260,25 +266,25 @@ LIES = {
 @pytest.mark.parametrize("name", LIES)
 def test_lies_are_found(name: str, file: CenterFile, tmp_path: Path):
     change, expected = LIES[name]
-    ending = lie(member(file, tmp_path), change)
-    assert not ending.honest
+    ending = lie(fleet_device(file, tmp_path), change)
+    assert not ending.is_consistent
     assert expected in ending.text
 
 
 def test_success_of_a_device_that_runs_the_old_version_is_a_lie(file: CenterFile, tmp_path: Path):
-    one = member(file, tmp_path)
+    one = fleet_device(file, tmp_path)
     one._run = lambda: claim(C.SUCCESS)(one)  # type: ignore[method-assign]
     one.board.module._firmware.versions.all["STM32"] = "1.0.0"
     ending = one.run()
-    assert not ending.honest
+    assert not ending.is_consistent
 
 
-def test_a_device_that_never_rests_is_no_honest_failure(
+def test_a_device_that_never_rests_is_an_inconsistent_report(
     file: CenterFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(Member, "_rests", lambda self: False)
-    ending = member(file, tmp_path).run()
-    assert not ending.honest
+    monkeypatch.setattr(FleetDevice, "_rests", lambda self: False)
+    ending = fleet_device(file, tmp_path).run()
+    assert not ending.is_consistent
     assert "not at rest after 60 sessions; the center says spring success" in ending.text
 
 
@@ -286,9 +292,9 @@ def test_a_device_that_never_rests_is_no_honest_failure(
 
 
 def test_troubles_are_the_same_again_and_about_as_many_as_asked_for():
-    terms = Terms(seed=3, cuts=2, faults=1.5, bad_trials=0.2, weak=0.3)
-    drawn = [draw(terms, f"d{at}", 1000, 9000) for at in range(400)]
-    assert drawn == [draw(terms, f"d{at}", 1000, 9000) for at in range(400)]
+    settings = FleetSettings(seed=3, cuts=2, faults=1.5, bad_trials=0.2, weak=0.3)
+    drawn = [draw(settings, f"d{at}", 1000, 9000) for at in range(400)]
+    assert drawn == [draw(settings, f"d{at}", 1000, 9000) for at in range(400)]
     assert 1.8 < sum(len(one.cuts) for one in drawn) / 400 < 2.2
     assert 1.3 < sum(len(one.fault_kinds) for one in drawn) / 400 < 1.7
     assert {kind for one in drawn for kind in one.fault_kinds} == set(KINDS)
@@ -296,7 +302,7 @@ def test_troubles_are_the_same_again_and_about_as_many_as_asked_for():
     assert 0.25 < len(low) / 400 < 0.35
     assert 0.4 < sum(one.conditions.better_after is None for one in low) / len(low) < 0.6
     assert not any(one.conditions.later.lacks(Strategy()) for one in drawn)
-    quiet = draw(Terms(cuts=0, faults=0), "d", 1000, 9000)
+    quiet = draw(FleetSettings(cuts=0, faults=0), "d", 1000, 9000)
     assert (quiet.cuts, replace(quiet.faults, hang_s=None, link_loss_s=60.0)) == (
         (),
         replace(NO_FAULTS, download_failure=quiet.faults.download_failure),
@@ -304,7 +310,7 @@ def test_troubles_are_the_same_again_and_about_as_many_as_asked_for():
 
 
 def test_cuts_hit_what_is_left():
-    drawn = (draw(Terms(cuts=8), f"d{at}", 50, 9000).cuts for at in range(50))
+    drawn = (draw(FleetSettings(cuts=8), f"d{at}", 50, 9000).cuts for at in range(50))
     assert all(sum(cut.operation for cut in cuts) <= 50 + len(cuts) for cuts in drawn)
 
 
@@ -336,7 +342,7 @@ def test_a_campaign_begins_when_plans_are_on(file: CenterFile):
 
 
 def test_plans_are_upgrading_afterwards(file: CenterFile, tmp_path: Path):
-    run(with_devices(file, 1), tmp_path, Terms(cuts=0, faults=0))
+    run(with_devices(file, 1), tmp_path, FleetSettings(cuts=0, faults=0))
     seen = monitor(file.center, Store.open(tmp_path / "fleet.db", read_only=True))
     assert seen.plans[0].state is PlanState.UPGRADING
     assert seen.simulated

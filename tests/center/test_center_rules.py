@@ -23,7 +23,7 @@ from mcu_updater.cloud.center.rules import (
     why_close,
 )
 from mcu_updater.cloud.single_device import ComponentState as C
-from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 
 KEY = ("plan", COMPONENT)
 OFFERED = None
@@ -269,7 +269,7 @@ def test_for_one_silent_plan_it_decides_as_the_small_center_does(
     old_plan = Plan(
         COMPONENT, "2.0", Package(b"x"), "1.0" if delta else "", 30, -113, retries, 60.0 * minutes
     )
-    old, entry, now_s, pushed = DeveloperCenter([old_plan]), Entry(), T0, False
+    old, entry, now_s, pushed = SingleDeviceCloud([old_plan]), Entry(), T0, False
     for step, value in history:
         if step == "wait":
             now_s += value

@@ -337,11 +337,11 @@ def test_a_reader_cannot_write(world: World):
 
 
 def test_an_ending_comes_back_as_it_was(world: World):
-    ending = Ending(DEVICE, Ended.DISHONEST, "why", "1.0", 1, 2, 3, "abc")
+    ending = Ending(DEVICE, Ended.INCONSISTENT, "why", "1.0", 1, 2, 3, "abc")
     with world.store.transaction():
         world.store.put_ending(ending)
     assert world.store.endings() == [ending]
-    assert not ending.honest
+    assert not ending.is_consistent
 
 
 # --- states

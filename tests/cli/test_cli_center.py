@@ -13,7 +13,7 @@ from command_line import FIXTURES, run
 from mcu_updater.cloud.center.device_session import open_state
 from mcu_updater.cloud.center.load import read_center
 from mcu_updater.cloud.center.store import Ended, Store
-from mcu_updater.fleet.device import Member
+from mcu_updater.fleet.device import FleetDevice
 
 EXAMPLE = FIXTURES.parent / "examples" / "center" / "center.toml"
 QUIET = ("--cuts", 0, "--faults", 0, "--jobs", 1)
@@ -183,10 +183,10 @@ def test_replay_shows_what_a_device_did(file: Path):
 
 
 def test_a_lie_has_code_7(file: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Member, "_judge", lambda self: (Ended.DISHONEST, "a lie"))
+    monkeypatch.setattr(FleetDevice, "_judge", lambda self: (Ended.INCONSISTENT, "a lie"))
     result = fleet(file)
     assert result.exit_code == 7
-    assert "3 of 3 devices did not end honestly" in result.stderr
+    assert "3 of 3 devices gave an inconsistent report" in result.stderr
     assert "found a lie" in result.stderr
 
 

@@ -15,7 +15,7 @@ from pairs import PROFILES, fixtures
 
 from flash_emulator import CutAt, Outcome, PowerLoss, Trace, load_part
 from mcu_updater.board import Board
-from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core.delta import Algorithm, BaseMismatch, DeltaRejected, Filter, parse_header
 from mcu_updater.core.errors import ImageRejected, Remedy
 from mcu_updater.core.events import Problem
@@ -58,7 +58,7 @@ def board_with(
 ) -> Board:
     """A board that runs *image* as 1.0.0."""
     board = Board.new(load_part(PART), "1.0.0", image, strategy=strategy)
-    board.center = DeveloperCenter(plans)
+    board.center = SingleDeviceCloud(plans)
     board.configure_module(ModuleOptions(piece_size=piece_size))
     return board
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["mcu_updater.quectel"]):
-    from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+    from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
     from mcu_updater.quectel.client import AtClient
     from mcu_updater.quectel.emulated.module import EmulatedModule
     from mcu_updater.quectel.emulated.options import ModuleOptions
@@ -35,7 +35,7 @@ LINE_RATE = 11520  # bytes a second
 
 def module(data: bytes) -> None:
     """Whatever a host sends, in any pieces: the module is still there. 0xFF: a second passes."""
-    center = DeveloperCenter([Plan("STM32", "2.0.0", Package(b"\0" * 3000))])
+    center = SingleDeviceCloud([Plan("STM32", "2.0.0", Package(b"\0" * 3000))])
     emulated, now_s = EmulatedModule(center, ModuleOptions()), 0.0
     emulated.power_on(now_s)
     for chunk in data.split(b"\xff"):

@@ -51,7 +51,9 @@ def test_a_loader_that_forgets_what_is_done_is_found(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Download, "_open_loader", forgetful)
     options = Options(limits=Limits(cuts=1, violations=1))
-    result = campaign.explore(scenario("delta", filled(PART, 2500, "bin")), campaign.Terms(options))
+    result = campaign.explore(
+        scenario("delta", filled(PART, 2500, "bin")), campaign.SearchSettings(options)
+    )
     assert result.report is not None, result.error
     first = result.report.violations[0]
     assert first.text == "sector 0 of the slot is done, and is erased again"

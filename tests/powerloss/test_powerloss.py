@@ -63,7 +63,7 @@ def explored(
 ) -> Result:
     target = filled(part, size, fmt, strategy)  # type: ignore[arg-type]
     options = Options(limits=Limits(**limits), merge=merge)  # type: ignore[arg-type]
-    return campaign.explore(scenario(name, target), campaign.Terms(options))
+    return campaign.explore(scenario(name, target), campaign.SearchSettings(options))
 
 
 def report_of(result: Result) -> Report:
@@ -230,7 +230,7 @@ def test_the_subject_finds_what_is_wrong() -> None:
         (replace(second, images=another), "safe"),  # 2.0.0 runs already
     ):
         limits = Limits(cuts=1, violations=1)
-        result = campaign.explore(changed, campaign.Terms(Options(limits=limits)))
+        result = campaign.explore(changed, campaign.SearchSettings(Options(limits=limits)))
         assert report_of(result).violations[0].question == question
 
 

@@ -142,7 +142,7 @@ def test_a_program_without_a_complete_erase_is_found_where_the_part_does_not_ref
 def explored(name: str, part: str = L4, size: int = 300, **limits: int) -> Report:
     options = Options(limits=Limits(**limits))  # type: ignore[arg-type]
     made = scenario(name, filled(part, size, "bin"))
-    result = campaign.explore(made, campaign.Terms(options))
+    result = campaign.explore(made, campaign.SearchSettings(options))
     assert result.report is not None, result.error
     return result.report
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.quectel.emulated.options import ModuleOptions, parse_options
 from mcu_updater.quectel.emulated.transcript import Entry, parse_transcript
@@ -37,4 +37,4 @@ def module_of(name: str) -> EmulatedModule:
     plans = [Plan("STM32", "2_0_0", Package(data))] if data else []
     given = dict(pair.split("=") for pair in _head(name, "options").split())
     options = ModuleOptions(**{"echo": False, **parse_options(given)})
-    return EmulatedModule(DeveloperCenter(plans), options)
+    return EmulatedModule(SingleDeviceCloud(plans), options)

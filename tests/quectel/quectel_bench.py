@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core import ota
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.emulated.module import EmulatedModule
@@ -53,7 +53,7 @@ class Terminal:
 
     def __init__(self, plan=None, options=None, faults=None, plans=None) -> None:
         self.plan = plan or make_plan()
-        self.center = DeveloperCenter(plans if plans is not None else [self.plan])
+        self.center = SingleDeviceCloud(plans if plans is not None else [self.plan])
         self.now_s = 0.0
         self.options = options or ModuleOptions(echo=False)
         self.faults = faults or Faults()
@@ -88,7 +88,7 @@ class Terminal:
         later_s = self.now_s + 1000
         saved, cloud = self.module.save(self.now_s), self.center.save(self.now_s)
         packages = [plan.package for plan in self.center.plans]
-        self.center = DeveloperCenter.load(cloud, *packages, now_s=later_s)
+        self.center = SingleDeviceCloud.load(cloud, *packages, now_s=later_s)
         self.module = EmulatedModule.load(saved, self.center, self.options, self.faults, later_s)
         self.now_s = later_s
 
@@ -143,7 +143,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.clock = TestClock()
-        self.center = DeveloperCenter([self.plan])
+        self.center = SingleDeviceCloud([self.plan])
         self.module = EmulatedModule(self.center, self.options, self.faults)
         self.pipe = ModulePipe(self.module, self.clock)
         self.client = AtClient(self.pipe, self.clock, self.dialect)

@@ -7,7 +7,7 @@ import json
 import pytest
 from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan, package_bytes
 
-from mcu_updater.cloud.single_device import ComponentState, DeveloperCenter, Package
+from mcu_updater.cloud.single_device import ComponentState, Package, SingleDeviceCloud
 from mcu_updater.quectel.emulated.options import Faults, Flag, ModuleOptions
 from mcu_updater.quectel.emulated.ota_states import ACTIONS, VERDICT_STATES, OtaState
 
@@ -518,7 +518,7 @@ def test_failed_plan_is_offered_again_until_the_retries_are_used_up():
 )
 def test_who_is_offered_what(fields, versions, offered):
     plan = make_plan(**fields)
-    assert (DeveloperCenter([plan]).offer(versions, 0.0) is plan) is offered
+    assert (SingleDeviceCloud([plan]).offer(versions, 0.0) is plan) is offered
 
 
 def test_a_wrong_digest_is_announced():

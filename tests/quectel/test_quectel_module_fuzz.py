@@ -13,10 +13,10 @@ from test_quectel_module import ERROR, OK, REACHED, S
 
 from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.quectel.at import ResponseParser
-from mcu_updater.quectel.emulated.commands import Firmware
+from mcu_updater.quectel.emulated.commands import CommandTable
 from mcu_updater.quectel.emulated.options import ModuleOptions
 
-NAMES = sorted({name for name, _, _ in Firmware._COMMANDS} | {"+QIOTCFG", "+NOSUCH"})
+NAMES = sorted({name for name, _, _ in CommandTable._COMMANDS} | {"+QIOTCFG", "+NOSUCH"})
 NUMBERS = st.sampled_from(["0", "1", "2", "3", "4", "01", "-1", "1024", "2500", "4294967295",
     "4294967296", "9" * 30, "9" * 5000, "1e3", "0x10", ""])  # fmt: skip
 TEXTS = st.sampled_from([

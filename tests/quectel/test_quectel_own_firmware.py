@@ -11,7 +11,7 @@ import pytest
 from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
 from test_quectel_module import ERROR, OK, S, urc
 
-from mcu_updater.cloud.single_device import ComponentState, DeveloperCenter, Plan
+from mcu_updater.cloud.single_device import ComponentState, Plan, SingleDeviceCloud
 from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions, Order
 
@@ -122,7 +122,7 @@ def test_what_was_begun_goes_on_in_another_process():
     t.reload()
     assert urc("7,10705") in t.wait(BOOTED_S)
     saved = t.module.save(t.now_s)
-    center = DeveloperCenter([OWN])
+    center = SingleDeviceCloud([OWN])
     again = EmulatedModule.load(saved, center, t.options, Faults(), t.now_s)
     again.receive(b"AT+QIOTINFO?\r\n", t.now_s + 5)
     assert NEW_OWN.encode() in again.transmit()

@@ -18,7 +18,7 @@ from mcu_updater.stm32.connection import ConnectOptions, connect, look, try_merg
 from mcu_updater.stm32.firmware import Firmware, Segment
 from mcu_updater.stm32.flasher import Flasher, FlashOptions
 from mcu_updater.stm32.line import LineName, Wiring
-from mcu_updater.stm32.sector_cache import Memory
+from mcu_updater.stm32.sector_cache import SectorCache
 
 PARTS = (
     "STM32F103x8",
@@ -98,16 +98,16 @@ class EmulatedLine:
 
 
 @dataclass
-class JournalSession:
+class KeptCaches:
     """Remembers between two runs."""
 
-    kept: dict[bytes, Memory] = field(default_factory=dict)
+    kept: dict[bytes, SectorCache] = field(default_factory=dict)
 
-    def load(self, pid: int, uid: bytes) -> Memory:
-        return self.kept.get(uid) or Memory()
+    def load(self, pid: int, uid: bytes) -> SectorCache:
+        return self.kept.get(uid) or SectorCache()
 
-    def store(self, pid: int, uid: bytes, memory: Memory) -> None:
-        self.kept[uid] = Memory(dict(memory.digests), set(memory.doubtful), memory.shape)
+    def store(self, pid: int, uid: bytes, cache: SectorCache) -> None:
+        self.kept[uid] = SectorCache(dict(cache.digests), set(cache.doubtful), cache.shape)
 
 
 @dataclass
@@ -115,7 +115,7 @@ class World:
     chip: EmulatedChip
     line: EmulatedLine
     clock: VirtualTime
-    keeper: JournalSession = field(default_factory=JournalSession)
+    cache_store: KeptCaches = field(default_factory=KeptCaches)
     notes: list[str] = field(default_factory=list)
 
     def connect(self, *, merged: bool = False, options: ConnectOptions | None = None) -> Flasher:
@@ -128,7 +128,7 @@ class World:
         chip = choose_chip(named, size)
         if merged:
             try_merged(rom, chip.base, self.notes.append)
-        return Flasher(connection, chip, self.keeper)
+        return Flasher(connection, chip, self.cache_store)
 
     def flash(self, firmware: Firmware, options: FlashOptions | None = None) -> list[object]:
         return list(self.connect().flash(firmware, options or FlashOptions()))

@@ -28,7 +28,7 @@ from mcu_updater.stm32.connection import ConnectOptions, connect, look
 from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, holes_in
 from mcu_updater.stm32.flasher import Flasher, FlashOptions
 from mcu_updater.stm32.plan import EraseKind, make_plan
-from mcu_updater.stm32.sector_cache import Memory
+from mcu_updater.stm32.sector_cache import SectorCache
 
 BASE, K = 0x0800_0000, 1024
 EVERY = [*part_names(), *other_size_names()]
@@ -61,7 +61,7 @@ def recognized(one: World, named: str | None = None) -> Flasher:
         if named is None
         else confirm_chip(chip_of(load_part(named)), size, reader)
     )
-    return Flasher(connection, chip, one.keeper)
+    return Flasher(connection, chip, one.cache_store)
 
 
 def chip_of_data(name: str) -> World:
@@ -398,11 +398,11 @@ def test_an_image_across_the_hole_is_rejected_and_both_runs_are_named() -> None:
 
 def test_numbers_of_another_shape_say_nothing_and_leave_no_doubt_behind() -> None:
     two, single = chip_of(load_part("STM32G474xE_dual")), chip_of(load_part("STM32G474xE_single"))
-    memory = Memory(shape=two.shape)
+    memory = SectorCache(shape=two.shape)
     memory.begin(two.sectors[200:201])
     memory.digests[3] = "digest"
     assert memory.of(two) is memory
     other = memory.of(single)
     assert other.digests == {} and other.doubtful == {s.number for s in single.sectors}
-    assert Memory(shape=two.shape).of(single).doubtful == set()
+    assert SectorCache(shape=two.shape).of(single).doubtful == set()
     assert two.shape != single.shape

@@ -24,7 +24,7 @@ def flasher_of(pid: int) -> tuple[World, Flasher]:
     rom, identity, wiring = connect(one.line, one.clock, ConnectOptions(), one.notes.append)
     assert identity.pid == pid
     chip = chip_of_geometry(None, 0x0800_0000, [(1536, 128)], 4)
-    return one, Flasher(look(rom, identity, wiring, (chip,)), chip, one.keeper)
+    return one, Flasher(look(rom, identity, wiring, (chip,)), chip, one.cache_store)
 
 
 @pytest.mark.parametrize("pid", sorted(ERASED_TO_ZERO))

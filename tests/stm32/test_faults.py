@@ -47,7 +47,7 @@ def test_a_bad_line_costs_time_but_never_the_truth(kind, chance):
             good += 1
             assert one.holds(FIRMWARE)
         quiet = world()
-        quiet.chip, quiet.keeper = one.chip, one.keeper
+        quiet.chip, quiet.cache_store = one.chip, one.cache_store
         quiet.line.chip = one.chip
         revive(quiet)
         assert ends(quiet) == 0 and quiet.holds(FIRMWARE)
@@ -131,8 +131,8 @@ def test_a_cable_that_is_pulled_out_is_carried_on_from():
 def test_a_sector_that_may_be_half_erased_is_erased_again_though_it_reads_right():
     one = world()
     one.flash(FIRMWARE)
-    memory = one.keeper.kept[b"EMU" + bytes(9)]
+    memory = one.cache_store.kept[b"EMU" + bytes(9)]
     memory.doubtful = {1}
     plan = next(event.plan for event in one.flash(FIRMWARE) if hasattr(event, "plan"))
     assert [sector.number for sector in plan.erase.sectors] == [1]
-    assert not one.keeper.kept[b"EMU" + bytes(9)].doubtful
+    assert not one.cache_store.kept[b"EMU" + bytes(9)].doubtful

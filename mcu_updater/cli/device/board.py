@@ -21,8 +21,8 @@ from mcu_updater.cli.device.run_options import (
     refuse_outcome,
     screen_of,
     screen_options,
+    settings_of,
     strategy_option,
-    terms_of,
     trial_options,
 )
 from mcu_updater.cli.device.session import Session
@@ -149,8 +149,8 @@ def board_boot(given: BootOptions, ctx: click.Context) -> None:
     refuse_outcome(ctx, given)
     ctx.with_resource(hold(given.file))
     loaded = load_board(given.file)
-    terms = terms_of(given, Policy(loaded.component))
-    ctx.exit(Session(loaded, given.file, terms, screen).boot())
+    settings = settings_of(given, Policy(loaded.component))
+    ctx.exit(Session(loaded, given.file, settings, screen).boot())
 
 
 @board.command("why")

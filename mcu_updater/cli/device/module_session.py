@@ -10,7 +10,7 @@ from pathlib import Path
 from mcu_updater.board import Board
 from mcu_updater.cli.device import board_view
 from mcu_updater.cli.device.module_link import BoardSaver, LinkOptions
-from mcu_updater.cli.device.session import MOST_SESSIONS, Ending, Session, Terms
+from mcu_updater.cli.device.session import MOST_SESSIONS, Ending, Session, SessionSettings
 from mcu_updater.cli.screen import Screen
 from mcu_updater.core.errors import ImageRejected, ModuleRefused, UpdaterError
 from mcu_updater.core.events import Decided, Event, Progress
@@ -36,13 +36,13 @@ class AttachedSession(Session):
         self,
         board: Board,
         path: Path | None,
-        terms: Terms,
+        settings: SessionSettings,
         screen: Screen,
         link: LinkOptions,
         wanted: Wanted | None,
         image: bytes | None = None,
     ) -> None:
-        super().__init__(board, path, terms, screen)
+        super().__init__(board, path, settings, screen)
         self._image = image
         self._link = link
         self._wanted = wanted
@@ -107,7 +107,7 @@ class AttachedSession(Session):
         """Of the image in the package as a slot of this board would hold it."""
         if self._image is None:
             return None
-        board, base = self._board, self._terms.policy.base
+        board, base = self._board, self._settings.policy.base
         with suppress(UpdaterError):
             made = Board.new(board.part, "1", self._image, strategy=board.strategy, base=base)
             snapshot = made.banks()[0].journal.read().snapshot

@@ -13,7 +13,7 @@ import click
 from flash_emulator import Part
 from mcu_updater.board import Trial
 from mcu_updater.board.rom_target import Target
-from mcu_updater.cli.device.session import Terms
+from mcu_updater.cli.device.session import SessionSettings
 from mcu_updater.cli.flasher.stm32_link import PortOptions, opened
 from mcu_updater.cli.options import together
 from mcu_updater.cli.screen import Screen
@@ -65,7 +65,7 @@ def update_target(
     strategy: Strategy | None,
     trust: Trust | None,
     plan: Plan,
-    terms: Terms,
+    settings: SessionSettings,
     screen: Screen,
 ) -> int:
     """The whole upgrade of *chip* to *plan*. Returns the exit code; raises UpdaterError."""
@@ -73,8 +73,10 @@ def update_target(
         target = Target(bench.flasher, strategy, trust, chip.part)
         began_s = time.monotonic()
         try:
-            passes = terms.trial is Trial.PASS
-            upgrade = target.upgrade(plan, terms.policy, passes=passes, attempts=terms.attempts)
+            passes = settings.trial is Trial.PASS
+            upgrade = target.upgrade(
+                plan, settings.policy, passes=passes, attempts=settings.attempts
+            )
             for event in upgrade:
                 screen.event(event, int((time.monotonic() - began_s) * 1e6))
         finally:

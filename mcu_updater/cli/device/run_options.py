@@ -9,7 +9,7 @@ import click
 from flash_emulator import CutAt, Outcome
 from mcu_updater.board import Trial
 from mcu_updater.cli import answers, names, params, paths
-from mcu_updater.cli.device.session import Terms
+from mcu_updater.cli.device.session import SessionSettings
 from mcu_updater.cli.options import (
     cut_options,
     together,
@@ -83,9 +83,9 @@ def refuse_outcome(ctx: click.Context, given: RunOptions) -> None:
         refuse(ctx, ("outcome", "cut_module"), "without --cut-at")
 
 
-def terms_of(given: RunOptions, policy: Policy) -> Terms:
+def settings_of(given: RunOptions, policy: Policy) -> SessionSettings:
     cut_at = given.cut_at
-    return Terms(
+    return SessionSettings(
         policy=policy,
         cut=CutAt(cut_at, Outcome(given.outcome)) if cut_at else None,
         cut_module=given.cut_module,

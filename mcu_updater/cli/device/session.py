@@ -29,7 +29,7 @@ MOST_SESSIONS = 3  # one upgrade that was under way, the one asked for, and one 
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SessionSettings:
     """How the board is run."""
 
     policy: Policy
@@ -50,12 +50,14 @@ class Ending:
 
 
 class Session:
-    """*board*, kept in *path* (None: in memory only), run under *terms* and shown on *screen*."""
+    """*board*, kept in *path* (None: in memory only), run under *settings*, shown on *screen*."""
 
-    def __init__(self, board: Board, path: Path | None, terms: Terms, screen: Screen) -> None:
+    def __init__(
+        self, board: Board, path: Path | None, settings: SessionSettings, screen: Screen
+    ) -> None:
         self._board = board
         self._path = path
-        self._terms = terms
+        self._settings = settings
         self._screen = screen
         self._outcome = "failed"
         self._package_bytes: int | None = None
@@ -124,9 +126,9 @@ class Session:
             self._show(event)
 
     def _run(self) -> Generator[Event, None, Result]:
-        terms = self._terms
+        settings = self._settings
         result = yield from self._board.run(
-            terms.policy, supply=terms.cut, trial=terms.trial, attempts=terms.attempts
+            settings.policy, supply=settings.cut, trial=settings.trial, attempts=settings.attempts
         )
         self._outcome = result.outcome
         return result
@@ -176,7 +178,7 @@ class Session:
         return Ending("interrupted", code, text + saved)
 
     def _cut_made(self, loss: PowerLoss) -> CutMade:
-        if self._terms.cut_module:
+        if self._settings.cut_module:
             self._board.cut_module()
         return CutMade(
             operation=loss.operation,
@@ -184,7 +186,7 @@ class Session:
             kind=loss.kind,
             address=loss.address,
             place=board_view.place_of(self._board, loss.address),
-            module_too=self._terms.cut_module,
+            module_too=self._settings.cut_module,
             old_kept=self._board.part.options.update == "atomic",
         )
 
@@ -199,7 +201,7 @@ class Session:
 
     def _check_cut(self, ending: Ending) -> Ending:
         """A cut that never fired must not pass for a cut, whatever else happened."""
-        cut = self._terms.cut
+        cut = self._settings.cut
         if cut is None or cut.fired or ending.outcome == "interrupted":
             return ending
         message = f"the cut never fired: only {cut.taken} operations"

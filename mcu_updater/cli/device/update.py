@@ -24,11 +24,11 @@ from mcu_updater.cli.device.run_options import (
     refuse_outcome,
     screen_of,
     screen_options,
+    settings_of,
     strategy_option,
-    terms_of,
     trial_options,
 )
-from mcu_updater.cli.device.session import Session, Terms
+from mcu_updater.cli.device.session import Session, SessionSettings
 from mcu_updater.cli.device.signatures import SignatureOptions, signature_options, trust_of
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.options import (
@@ -157,9 +157,9 @@ def update(given: UpdateOptions, ctx: click.Context) -> None:
     """
     screen = screen_of(given)
     _refuse_unused(ctx, given)
-    terms = terms_of(given, given.policy)
+    settings = settings_of(given, given.policy)
     if given.module is not None:
-        ctx.exit(_update_attached(ctx, given, given.module, terms, screen))
+        ctx.exit(_update_attached(ctx, given, given.module, settings, screen))
     if given.image is None or given.any_package:
         raise UsageError("no IMAGE to upgrade to", expected="IMAGE, or --any with --module PORT")
     package = Package(given.image, given.md5, given.sha256)
@@ -167,13 +167,13 @@ def update(given: UpdateOptions, ctx: click.Context) -> None:
     if chip is not None:
         plan = Plan(given.component, given.target, package, given.source or "")
         trust = trust_of(given)
-        ctx.exit(update_target(chip, given.strategy, trust, plan, terms, screen))
+        ctx.exit(update_target(chip, given.strategy, trust, plan, settings, screen))
     ctx.with_resource(_kept(given.file))
     exists, board = _board_of(given)
     source = (given.source or "") if exists else ""
     plan = Plan(given.component, given.target, package, source)
-    terms = replace(terms, policy=replace(terms.policy, component=board.component))
-    ctx.exit(Session(board, given.file, terms, screen).upgrade(plan))
+    settings = replace(settings, policy=replace(settings.policy, component=board.component))
+    ctx.exit(Session(board, given.file, settings, screen).upgrade(plan))
 
 
 def _kept(file: Path | None) -> AbstractContextManager[None]:
@@ -217,7 +217,7 @@ _TRIALS_OF_A_HOST = (Trial.PASS.value, Trial.FAIL.value)
 
 
 def _update_attached(
-    ctx: click.Context, given: UpdateOptions, port: str, terms: Terms, screen: Screen
+    ctx: click.Context, given: UpdateOptions, port: str, settings: SessionSettings, screen: Screen
 ) -> int:
     image = given.image
     if (image is None) is not given.any_package:
@@ -230,10 +230,10 @@ def _update_attached(
         refuse(ctx, ("source",), why)
         if given.component != board.component:
             refuse(ctx, ("component",), f"{why}: it has {board.component}")
-    terms = replace(terms, policy=replace(terms.policy, component=board.component))
+    settings = replace(settings, policy=replace(settings.policy, component=board.component))
     wanted = None if image is None else wanted_package(image)
     link = LinkOptions.of(port, given, given.read_size)
-    return AttachedSession(board, given.file, terms, screen, link, wanted, image).follow()
+    return AttachedSession(board, given.file, settings, screen, link, wanted, image).follow()
 
 
 def _board_of(given: UpdateOptions) -> tuple[bool, Board]:

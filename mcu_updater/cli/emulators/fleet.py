@@ -27,7 +27,7 @@ from mcu_updater.cloud.center.store import Ending, Store
 from mcu_updater.core.errors import UsageError, VerificationFailed
 from mcu_updater.core.events import Event
 from mcu_updater.fleet import fault_plan
-from mcu_updater.fleet.fault_plan import Terms
+from mcu_updater.fleet.fault_plan import FleetSettings
 from mcu_updater.fleet.fleet import replay, run_fleet, with_devices
 from mcu_updater.report import center as report
 from mcu_updater.report.lines import event_json, line_of, plain_line
@@ -121,10 +121,10 @@ def command(given: FleetOptions, ctx: click.Context) -> None:
     """
     file = given.file
     read = with_devices(read_center(file), given.count)
-    terms = _terms(given)
+    settings = _settings(given)
     if given.replayed is not None:
         refuse(ctx, ("jobs", "db"), "with --replay: one device, and no state file")
-        _replay(read, terms, given.replayed, as_json=given.as_json)
+        _replay(read, settings, given.replayed, as_json=given.as_json)
         return
     path = given.db or device_session.state_path(file)
     paths.claim(path, force=given.force)
@@ -132,7 +132,7 @@ def command(given: FleetOptions, ctx: click.Context) -> None:
     if given.force and path.exists():
         Store.remove(path)
     begun_s = time.perf_counter()
-    endings = run_fleet(read, path, terms, given.jobs)
+    endings = run_fleet(read, path, settings, given.jobs)
     ended = list(_tracked(endings, len(read.center.devices), quiet=given.as_json))
     wall_s = time.perf_counter() - begun_s
     with closing(Store.open(path, read_only=True)) as store:
@@ -145,13 +145,13 @@ def command(given: FleetOptions, ctx: click.Context) -> None:
                 seen, everyone=False, more="mcu-updater center monitor --all shows them"
             )
         )
-        _tell(ended, file, terms, wall_s)
+        _tell(ended, file, settings, wall_s)
     _conclude(ended)
 
 
-def _terms(given: FleetOptions) -> Terms:
+def _settings(given: FleetOptions) -> FleetSettings:
     part = given.part
-    return Terms(
+    return FleetSettings(
         seed=given.seed,
         cuts=given.cuts,
         faults=given.faults,
@@ -170,10 +170,10 @@ def _tracked(endings: Iterator[Ending], total: int, *, quiet: bool) -> Iterator[
     yield from track(endings, "devices", total, console=Console(stderr=True), transient=True)
 
 
-def _tell(ended: list[Ending], file: Path, terms: Terms, wall_s: float) -> None:
+def _tell(ended: list[Ending], file: Path, settings: FleetSettings, wall_s: float) -> None:
     """How many seconds it took, and who did not upgrade."""
     out = console()
-    rest = sorted((e for e in ended if e.text), key=lambda e: (e.honest, e.device))
+    rest = sorted((e for e in ended if e.text), key=lambda e: (e.is_consistent, e.device))
     for ending in rest[:_SHOWN]:
         out.print(f"{ending.device}: {ending.outcome}: {ending.text}", soft_wrap=True)
     if len(rest) > _SHOWN:
@@ -183,10 +183,10 @@ def _tell(ended: list[Ending], file: Path, terms: Terms, wall_s: float) -> None:
             "See one of them again: the same command with --replay "
             f"{rest[0].device}, without --jobs and --db"
         )
-    out.print(f"{len(ended)} devices of {file}, seed {terms.seed}, in {wall_s:.1f} s")
+    out.print(f"{len(ended)} devices of {file}, seed {settings.seed}, in {wall_s:.1f} s")
 
 
-def _replay(read: CenterFile, terms: Terms, device: str, *, as_json: bool) -> None:
+def _replay(read: CenterFile, settings: FleetSettings, device: str, *, as_json: bool) -> None:
     def watch(event: Event, time_us: int) -> None:
         if as_json:
             answers.event(event_json(event, time_us))
@@ -195,7 +195,7 @@ def _replay(read: CenterFile, terms: Terms, device: str, *, as_json: bool) -> No
         if line is not None and line.kind != "decide":
             click.echo(plain_line(line, time_us))
 
-    ending = replay(read, terms, device, watch)
+    ending = replay(read, settings, device, watch)
     if as_json:
         answers.result({"event": "replayed", **asdict(ending)})
         _conclude([ending])
@@ -206,14 +206,14 @@ def _replay(read: CenterFile, terms: Terms, device: str, *, as_json: bool) -> No
 
 
 def _conclude(ended: list[Ending]) -> None:
-    """Whether anything was dishonest."""
-    liars = [ending for ending in ended if not ending.honest]
-    if liars:
+    """Whether the report of any device was inconsistent."""
+    inconsistent = [ending for ending in ended if not ending.is_consistent]
+    if inconsistent:
         raise VerificationFailed(
-            f"{len(liars)} of {len(ended)} devices did not end honestly",
-            where=liars[0].device,
+            f"{len(inconsistent)} of {len(ended)} devices gave an inconsistent report",
+            where=inconsistent[0].device,
             expected="an upgrade, or a failure, that center, module and flash agree on",
-            found=liars[0].text,
+            found=inconsistent[0].text,
             then="Run the same command with --replay and the device, without --jobs and --db, to "
             "see what happens",
         )

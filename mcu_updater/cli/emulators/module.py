@@ -19,7 +19,7 @@ from mcu_updater.cli.unused import READING, refuse
 from mcu_updater.cloud.center.device_session import DeviceCenter, device_of, open_state, state_path
 from mcu_updater.cloud.center.load import read_center
 from mcu_updater.cloud.cloud import KeptCloud
-from mcu_updater.cloud.single_device import DeveloperCenter, Package, Plan
+from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core.delta import parse_header
 from mcu_updater.core.errors import ImageRejected, PortError, UsageError
 from mcu_updater.core.image import DELTA_MAGIC
@@ -213,7 +213,7 @@ def serve_command(given: ServeOptions) -> None:
 def _clouds(given: ServeOptions, stack: ExitStack) -> list[KeptCloud]:
     """One for each module."""
     if given.center is None:
-        return [DeveloperCenter(_plans(given)) for _ in range(given.count)]
+        return [SingleDeviceCloud(_plans(given)) for _ in range(given.count)]
     file = read_center(given.center)
     devices = [device_of(file.center, name) for name in given.devices]
     path = given.db or state_path(given.center)

@@ -20,7 +20,7 @@ from mcu_updater.cli.options import together
 from mcu_updater.cli.params import size_of
 from mcu_updater.cli.unused import refuse
 from mcu_updater.core.errors import ChipRefused, UsageError
-from mcu_updater.host.cache_folder import FolderKeeper, default_folder
+from mcu_updater.host.cache_folder import CacheFolder, default_folder
 from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.host.rom_line import SerialRomLine, open_rom_line
 from mcu_updater.stm32.chip import (
@@ -110,11 +110,11 @@ def opened(given: PortOptions, *, needs_chip: bool = True) -> Iterator[Bench]:
         known = _known(by_hand, identity.pid)
         connection = look(rom, identity, wiring, known)
         chip = _chip(by_hand, known, connection, needs_chip=needs_chip)
-        keeper = FolderKeeper(given.cache or default_folder())
+        folder = CacheFolder(given.cache or default_folder())
         if given.merge and not connection.is_protected:
             try_merged(rom, chip.base, screen.note)
         screen.event(_connected(connection, chip, line))
-        yield Bench(Flasher(connection, chip, keeper), line, screen, rom.rom.traffic_now())
+        yield Bench(Flasher(connection, chip, folder), line, screen, rom.rom.traffic_now())
     finally:
         screen.close()
         line.close()

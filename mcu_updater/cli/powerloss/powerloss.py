@@ -374,7 +374,7 @@ def _run(request: Request, scenarios: Sequence[Scenario]) -> Ran:
         if request.certificates is not None:
             _make_folder(request.certificates)
         with _executor(request.jobs) as executor:
-            terms = campaign.Terms(
+            settings = campaign.SearchSettings(
                 request.options,
                 executor,
                 request.certificates,
@@ -384,7 +384,7 @@ def _run(request: Request, scenarios: Sequence[Scenario]) -> Ran:
             for number, each in enumerate(scenarios, 1):
                 place, limit_s = f"{number}/{len(scenarios)}", request.options.limits.time_s
                 tell = line.teller(each.id, place, limit_s)
-                ran.results.append(campaign.explore(each, terms, tell))
+                ran.results.append(campaign.explore(each, settings, tell))
                 if ran.interrupt is not None:
                     break
     except KeyboardInterrupt as interrupt:  # between two searches

@@ -81,7 +81,12 @@ class Ended(StrEnum):
     LATE = "failed, runs the target"  # the version came after the module's time limit
     REFUSED = "refused"  # battery or signal is too low for the plan
     NOT_OFFERED = "not offered"
-    DISHONEST = "dishonest"
+    INCONSISTENT = "inconsistent report"  # what it reported is not true
+
+    @classmethod
+    def _missing_(cls, value: object) -> Ended | None:
+        """As state files of earlier development versions have it."""
+        return cls.INCONSISTENT if value == "dishonest" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,8 @@ class Ending:
     digest: str
 
     @property
-    def honest(self) -> bool:
-        return self.outcome is not Ended.DISHONEST
+    def is_consistent(self) -> bool:
+        return self.outcome is not Ended.INCONSISTENT
 
 
 class Store:

@@ -27,7 +27,7 @@ class UnknownCommand(Exception):
     """The modem's own parser answers this line."""
 
 
-class Firmware:
+class CommandTable:
     """The module without its UART: settings, registration, versions, and the upgrade."""
 
     def __init__(

@@ -24,7 +24,7 @@ from typing import Any
 from mcu_updater.cloud.cloud import Cloud
 from mcu_updater.cloud.single_device import Plan
 from mcu_updater.quectel.at import Command, CommandParser, Malformed, format_final, format_line
-from mcu_updater.quectel.emulated.commands import Firmware, UnknownCommand
+from mcu_updater.quectel.emulated.commands import CommandTable, UnknownCommand
 from mcu_updater.quectel.emulated.faults import NO_FAULTS, Faults, NthCommand
 from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.quectel.emulated.ota_states import OtaState
@@ -49,7 +49,7 @@ class EmulatedModule:
         self.commands_received = 0
         self._center = center
         self._timers = Timers(now_s)
-        self._firmware = Firmware(center, options, faults, self._timers)
+        self._firmware = CommandTable(center, options, faults, self._timers)
         self._handlers = {
             **self._firmware.handlers,
             "held": self._release,
