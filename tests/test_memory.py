@@ -191,7 +191,7 @@ def filed(urc: Urc) -> Callable[[Updater], None]:
 
 def with_bank_written(bank: int) -> Callable[[Updater], None]:
     def change(updater: Updater) -> None:
-        written = updater._keeper._written
+        written = updater._journals._written
         written[bank] = next(iter(written.values()))
 
     return change
@@ -269,7 +269,7 @@ def test_counts_and_what_no_step_needs_any_more_are_not_in_the_memory(updater: U
     assert updater.memory() == before
     reading = updater._active.journal.read()
     assert not reading.needs_snapshot
-    updater._keeper._written[0] = reading  # as after its confirmation
+    updater._journals._written[0] = reading  # as after its confirmation
     assert updater.memory() == before
 
 
@@ -337,7 +337,7 @@ IN_MEMORY = {
 
 def test_every_attribute_is_in_the_memory_or_known_not_to_matter(updater: Updater) -> None:
     client = client_of(updater)
-    parts = [updater, updater._heard, updater._keeper, updater._intake]
+    parts = [updater, updater._heard, updater._journals, updater._intake]
     reader, link = client._reader, client._link
     for part in (*parts, client, reader, reader.size, link, link._parser):
         name = type(part).__name__

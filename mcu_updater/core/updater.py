@@ -119,10 +119,10 @@ class Updater:
         self._policy = policy
         self._self_test = self_test
         self._admission = admission
-        self._keeper = JournalSession()
+        self._journals = JournalSession()
         self._heard = ModuleTracker(
             module,
-            lambda: self._keeper.read(inactive).snapshot,
+            lambda: self._journals.read(inactive).snapshot,
             policy.component,
             plan_once=policy.plan_once,
         )
@@ -131,7 +131,7 @@ class Updater:
             active,
             module,
             self._heard,
-            self._keeper,
+            self._journals,
             policy.read_size,
             policy.base,
             policy.part,
@@ -191,7 +191,7 @@ class Updater:
             self._asked_again,
             self._link.memory(),
             self._heard.memory(),
-            self._keeper.memory(),
+            self._journals.memory(),
             self._intake.memory(),
         )
 
@@ -205,13 +205,13 @@ class Updater:
 
     def _observe(self) -> Observed:
         """Look at both journals: what this step is decided and done by."""
-        self._read = self._keeper.read(self._active), self._keeper.read(self._inactive)
+        self._read = self._journals.read(self._active), self._journals.read(self._inactive)
         active, inactive = self._read
         return Observed(
             active.phase,
             inactive.phase,
-            self._keeper.is_renewed(self._active, active),
-            self._keeper.is_renewed(self._inactive, inactive),
+            self._journals.is_renewed(self._active, active),
+            self._journals.is_renewed(self._inactive, inactive),
             self._heard.module,
         )
 
@@ -227,10 +227,10 @@ class Updater:
             # one header says both: there is no moment between confirmation and floor
             floor = reading.snapshot.floor.raised(reading.snapshot.seal)
             confirmed = replace(reading.snapshot, phase=Phase.CONFIRMED, floor=floor)
-            yield from self._keeper.write(self._active, confirmed, "the trial passed")
+            yield from self._journals.write(self._active, confirmed, "the trial passed")
             return
         failed = replace(reading.snapshot, phase=Phase.FAILED, reason=Reason.SELF_TEST)
-        yield from self._keeper.write(self._active, failed, "the self-test failed")
+        yield from self._journals.write(self._active, failed, "the self-test failed")
         self._result = Result(Outcome.RESET)
 
     def _do_renew_active(self) -> Iterator[Event]:
@@ -244,14 +244,14 @@ class Updater:
             reading = _if_sealed(reading)
         yield from self._renew(self._inactive, reading)
         if reading.phase is Phase.LOADING:
-            start = self._keeper.current(self._inactive).piece_start
+            start = self._journals.current(self._inactive).piece_start
             yield Resumed(self._inactive.name, reading.sectors_done, start)
 
     def _renew(self, bank: Bank, reading: Reading) -> Iterator[Event]:
         snapshot = reading.current()
         if snapshot is None:
             raise InternalError("nothing to renew")
-        yield from self._keeper.write(bank, snapshot, "renewed after a reset")
+        yield from self._journals.write(bank, snapshot, "renewed after a reset")
 
     # --- versions and plans
 
@@ -368,7 +368,7 @@ class Updater:
         planned = Snapshot(
             Phase.PLANNED, generation, plan.component, plan.target_version, floor=self._floor()
         )
-        yield from self._keeper.write(self._inactive, planned, f"version {plan.target_version}")
+        yield from self._journals.write(self._inactive, planned, f"version {plan.target_version}")
 
     def _do_finish(self) -> Iterator[Event]:
         module, inactive = self._heard.module, self._read[1]
@@ -404,7 +404,7 @@ class Updater:
         yield from self._heard.hear(timeout_s, Module.NO_PLAN if asked else Module.QUIET)
 
     def _do_probe(self) -> Iterator[Event]:
-        yield from self._heard.probe(self._keeper.current(self._inactive))
+        yield from self._heard.probe(self._journals.current(self._inactive))
         if self._heard.module is Module.UNKNOWN:
             yield from self._heard.hear(self._policy.quiet_s, Module.QUIET)
 
@@ -422,7 +422,7 @@ class Updater:
 
     def _do_switch(self) -> Iterator[Event]:
         try:
-            self._keeper.record(self._inactive, Record.SWITCHED)
+            self._journals.record(self._inactive, Record.SWITCHED)
         except OSError as error:
             raise VerificationFailed(
                 "the trailer does not take the switch",

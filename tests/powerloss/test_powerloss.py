@@ -242,9 +242,9 @@ def confirms_in_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         snapshot = self._read[0].snapshot
         assert snapshot is not None
         confirmed = replace(snapshot, phase=Phase.CONFIRMED)
-        yield from self._keeper.write(self._active, confirmed)
+        yield from self._journals.write(self._active, confirmed)
         floor = snapshot.floor.raised(snapshot.seal)
-        yield from self._keeper.write(self._active, replace(confirmed, floor=floor))
+        yield from self._journals.write(self._active, replace(confirmed, floor=floor))
 
     monkeypatch.setattr(Updater, "_do_self_test", in_two_steps)
 
