@@ -89,9 +89,9 @@ def test_the_wrapper_hands_both_to_a_device_that_has_them(device: EmulatedFlash)
             return device.match(address, expected)
 
     own = Own(device)
-    tended = KeepAliveFlash(own, calls)
-    assert tended.sha256(BASE, len(DATA)) == hashlib.sha256(DATA).digest()
-    assert tended.match(BASE, DATA) == len(DATA)
+    kept = KeepAliveFlash(own, calls)
+    assert kept.sha256(BASE, len(DATA)) == hashlib.sha256(DATA).digest()
+    assert kept.match(BASE, DATA) == len(DATA)
     assert "sha256" in asked and "match" in asked
     assert not own.reads
     assert calls.calls >= 1 + len(DATA) // STEP_SIZE

@@ -169,7 +169,7 @@ def heard(module: Module, **said: Any) -> Callable[[Updater], None]:
 
 
 def with_error(error: Any) -> Callable[[Updater], None]:
-    return lambda updater: setattr(updater._intake, "error", error)
+    return lambda updater: setattr(updater._download, "error", error)
 
 
 def client_of(updater: Updater) -> AtClient:
@@ -226,8 +226,8 @@ OTHER_STATES: list[Callable[[Updater], None]] = [
     heard(Module.STARTED, started=STARTED),
     heard(Module.STARTED, started=replace(STARTED, sha256=None)),
     with_bank_written(0),
-    setting("_intake._offset", 3),
-    setting("_intake._sector", 3),
+    setting("_download._offset", 3),
+    setting("_download._sector", 3),
     with_error(PackageDamaged("one")),
     with_error(PackageDamaged("another")),
     with_error(VerificationFailed("one")),
@@ -299,7 +299,7 @@ FIXED_OR_COUNTED = {
         "_active",
         "_link",
         "_heard",
-        "_keeper",
+        "_journals",
         "_read_size",
         "_base",
         "_part",
@@ -323,7 +323,15 @@ FIXED_OR_COUNTED = {
     "ResponseParser": {"_at"},
 }
 IN_MEMORY = {
-    "Updater": {"_connected", "_asked", "_asked_again", "_link", "_heard", "_keeper", "_intake"},
+    "Updater": {
+        "_connected",
+        "_asked",
+        "_asked_again",
+        "_link",
+        "_heard",
+        "_journals",
+        "_download",
+    },
     "ModuleTracker": {"module", "plan", "started", "piece", "_waiting"},
     "JournalSession": {"_written", "_known"},
     "Download": {"_offset", "_sector", "error"},
@@ -337,7 +345,7 @@ IN_MEMORY = {
 
 def test_every_attribute_is_in_the_memory_or_known_not_to_matter(updater: Updater) -> None:
     client = client_of(updater)
-    parts = [updater, updater._heard, updater._journals, updater._intake]
+    parts = [updater, updater._heard, updater._journals, updater._download]
     reader, link = client._reader, client._link
     for part in (*parts, client, reader, reader.size, link, link._parser):
         name = type(part).__name__

@@ -232,7 +232,7 @@ class Board:
         link = self.attachment.client()
         self._links.append(link)
         checks = self.attachment.checks(link, self.banks()[0].slot.size)
-        return Surroundings(link, checks, KeepAliveFlash(self.device, link.tend))
+        return Surroundings(link, checks, KeepAliveFlash(self.device, link.keep_alive))
 
     @property
     def result(self) -> Result:

@@ -16,14 +16,15 @@ STEP_SIZE = 4096  # bytes; at 9600 baud and 11 bits a byte, some 5 s
 
 
 class KeepAliveFlash:
-    """``FlashDevice`` *device*, with a call of *tend* before every erase and every STEP_SIZE bytes.
+    """``FlashDevice`` *device*, with a call of *keep_alive* before every erase and every STEP_SIZE
+    bytes.
 
     What is asked of the device is otherwise the same: a long program becomes several, in order.
     """
 
-    def __init__(self, device: FlashDevice, tend: Callable[[], None]) -> None:
+    def __init__(self, device: FlashDevice, keep_alive: Callable[[], None]) -> None:
         self._device = device
-        self._tend = tend
+        self._keep_alive = keep_alive
 
     @property
     def geometry(self) -> Geometry:
@@ -32,23 +33,23 @@ class KeepAliveFlash:
     def read(self, address: int, size: int) -> bytes:
         parts = []
         for offset in range(0, size, STEP_SIZE):
-            self._tend()
+            self._keep_alive()
             parts.append(self._device.read(address + offset, min(STEP_SIZE, size - offset)))
         return b"".join(parts)
 
     def program(self, address: int, data: bytes) -> None:
         for offset in range(0, len(data), STEP_SIZE):
-            self._tend()
+            self._keep_alive()
             self._device.program(address + offset, data[offset : offset + STEP_SIZE])
 
     def erase(self, address: int) -> None:
-        self._tend()
+        self._keep_alive()
         self._device.erase(address)
-        self._tend()
+        self._keep_alive()
 
     def sha256(self, address: int, size: int) -> bytes:
         """See ``ComparingFlash``: the device's own where it has one, else read step by step."""
-        self._tend()
+        self._keep_alive()
         if comparing(self._device) is not None:
             return sha256_of(self._device, address, size)
         digest = hashlib.sha256()
@@ -57,10 +58,10 @@ class KeepAliveFlash:
         return digest.digest()
 
     def match(self, address: int, expected: bytes) -> int:
-        """See ``ComparingFlash``. A call of *tend* before every STEP_SIZE bytes."""
+        """See ``ComparingFlash``. A call of *keep_alive* before every STEP_SIZE bytes."""
         done = 0
         for offset in range(0, len(expected), STEP_SIZE):
-            self._tend()
+            self._keep_alive()
             part = expected[offset : offset + STEP_SIZE]
             same = match_of(self._device, address + offset, part)
             done += same

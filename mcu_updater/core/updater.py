@@ -126,7 +126,7 @@ class Updater:
             policy.component,
             plan_once=policy.plan_once,
         )
-        self._intake = Download(
+        self._download = Download(
             inactive,
             active,
             module,
@@ -154,10 +154,10 @@ class Updater:
             Step.AWAIT: self._do_await,
             Step.ANSWER: self._do_answer,
             Step.PROBE: self._do_probe,
-            Step.NOTE_PACKAGE: self._intake.note_package,
-            Step.START_OVER: self._intake.start_over,
-            Step.LOAD: self._intake.load,
-            Step.NEXT_PIECE: self._intake.next_piece,
+            Step.NOTE_PACKAGE: self._download.note_package,
+            Step.START_OVER: self._download.start_over,
+            Step.LOAD: self._download.load,
+            Step.NEXT_PIECE: self._download.next_piece,
             Step.ANNOUNCE: self._do_announce,
             Step.SWITCH: self._do_switch,
             Step.FINISH: self._do_finish,
@@ -192,7 +192,7 @@ class Updater:
             self._link.memory(),
             self._heard.memory(),
             self._journals.memory(),
-            self._intake.memory(),
+            self._download.memory(),
         )
 
     @property
@@ -265,7 +265,7 @@ class Updater:
         if self._heard.module is Module.BUSY:
             self._heard.module = Module.IDLE  # a last word of the download that this ended
         failed = self._read[1].phase is Phase.FAILED
-        if self._intake.error and self._heard.module is Module.IDLE:
+        if self._download.error and self._heard.module is Module.IDLE:
             self._heard.module = Module.FAILED
         elif not failed and self._heard.module is Module.FAILED:
             self._heard.module = Module.IDLE  # an upgrade that the journal knows nothing of
@@ -386,8 +386,8 @@ class Updater:
         return self._link.known_versions().get(self._policy.component) == self._version()
 
     def _judge_end(self, module: Module, inactive: Reading) -> Result:
-        if self._intake.error is not None:
-            return Result(Outcome.REJECTED, self._intake.error)
+        if self._download.error is not None:
+            return Result(Outcome.REJECTED, self._download.error)
         if module is Module.SUCCEEDED:
             return Result(Outcome.UPDATED)
         if module is Module.NO_PLAN:

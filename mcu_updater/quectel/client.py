@@ -264,9 +264,9 @@ class AtClient:
         """At most what one command carries: 1024 bytes, or less if the module says so."""
         return self._reader.read(start, size)
 
-    def tend(self) -> None:
+    def keep_alive(self) -> None:
         """Called while something takes long: the module must not be kept waiting."""
-        self._reader.tend()
+        self._reader.keep_alive()
 
     def next_event(self, timeout_s: float) -> ota.OtaEvent | None:
         """Raises MalformedEventError, in its turn, for an event that cannot be read."""

@@ -165,7 +165,7 @@ class PieceReader:
 
     # --- patience
 
-    def tend(self) -> None:
+    def keep_alive(self) -> None:
         """Called while something takes long: read a byte before the module's patience ends.
 
         It may have begun without anybody listening, so the waiting events are looked at first.

@@ -92,7 +92,7 @@ CALLS = {
     "info": lambda client: client.info(),
     "versions": lambda client: client.known_versions(),
     "csq": lambda client: client.csq(),
-    "tend": lambda client: client.tend(),
+    "keep_alive": lambda client: client.keep_alive(),
     "event": lambda client: client.next_event(30.0),
 }
 
