@@ -122,7 +122,7 @@ class LossyLine(UsbLine):
     def __init__(self, *given: Any, rate: float, burst: int, seed: int) -> None:
         super().__init__(*given)
         self.rate, self.burst = rate, burst
-        self._dice = random.Random(seed)
+        self._rng = random.Random(seed)
         self._left = {"there": 0, "back": 0}
 
     def write(self, data: bytes) -> None:
@@ -136,7 +136,7 @@ class LossyLine(UsbLine):
         for byte in data:
             if self._left[way]:
                 self._left[way] -= 1
-            elif self._dice.random() < self.rate / self.burst:
+            elif self._rng.random() < self.rate / self.burst:
                 self._left[way] = self.burst - 1
             else:
                 kept.append(byte)

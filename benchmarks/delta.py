@@ -282,10 +282,10 @@ def resumed(base: bytes, package: bytes, pieces: int, cuts: int) -> tuple[str, .
     board.configure_module(ModuleOptions(piece_size=-(-len(package) // pieces)))
     board.offer(Plan("STM32", "2.0.0", Package(package), "1.0.0", retry_times=None))
     board.device.trace = Trace()
-    dice, left = random.Random(pieces), cuts
+    rng, left = random.Random(pieces), cuts
     with counted_reads() as read:
         while left or board.would_boot().version != "2.0.0":
-            supply = CutAt(dice.randint(1, 4000), Outcome.TORN) if left else None
+            supply = CutAt(rng.randint(1, 4000), Outcome.TORN) if left else None
             try:
                 for _ in board.run(supply=supply):
                     pass

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import peers
 
-from flash_emulator.explore import Limits, Options, Processes
+from flash_emulator.explore import Limits, Processes, SearchOptions
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import filled, scenario
 
@@ -18,7 +18,7 @@ JOBS = 2
 
 
 def main() -> None:
-    options = Options(limits=Limits(states=None))
+    options = SearchOptions(limits=Limits(states=None))
     with Processes(JOBS) as executor:
         settings = campaign.SearchSettings(options, executor)
         for size in SIZES:

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from flash_emulator.explore import Limits, Options
+from flash_emulator.explore import Limits, SearchOptions
 from mcu_updater.core.errors import UsageError
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario
@@ -37,7 +37,7 @@ def measured(name: str, limit_s: float) -> Cost | None:
         print(f"{name:20} {error.message}")
         return None
     began_s = time.process_time()
-    options = Options(limits=Limits(states=None, time_s=limit_s))
+    options = SearchOptions(limits=Limits(states=None, time_s=limit_s))
     result = campaign.explore(made, campaign.SearchSettings(options))
     spent_s, report = time.process_time() - began_s, result.report
     if report is None or not report.passed:

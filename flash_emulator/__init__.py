@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from flash_emulator.device.base import Interrupted
     from flash_emulator.device.clock import VirtualClock
     from flash_emulator.device.flash import EmulatedFlash
-    from flash_emulator.device.sensing import Reading
+    from flash_emulator.device.sensing import MetastableMode
     from flash_emulator.device.trace import Operation, Trace, Watch
     from flash_emulator.device.usage import Usage
     from flash_emulator.errors import (
@@ -103,7 +103,7 @@ _HOMES = {
         "PowerSupply",
         "SteadySupply",
     ),
-    "device.sensing": ("Reading",),
+    "device.sensing": ("MetastableMode",),
     "device.usage": ("Usage",),
     "device.trace": (
         "Operation",
@@ -135,6 +135,7 @@ __all__ = [
     "EnduranceWarning",
     "FlashError",
     "Interrupted",
+    "MetastableMode",
     "Operation",
     "Outcome",
     "Part",
@@ -143,7 +144,6 @@ __all__ = [
     "PowerSupply",
     "ProgramError",
     "ReadProtected",
-    "Reading",
     "SteadySupply",
     "Trace",
     "UnknownContent",

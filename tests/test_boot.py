@@ -385,7 +385,7 @@ def test_a_spoilt_place_is_passed_over_and_counts_as_spent(spoilt: int) -> None:
     rig = Rig.make()
     half = rig.banks()[1].halves[rig.reading(1).half or 0]
     for index in range(spoilt):
-        damage_unit(rig.device, half.address + ATTEMPTS_AT + 8 * index, "spent")
+        damage_unit(rig.device, half.address + ATTEMPTS_AT + 8 * index, "consumed")
     assert rig.reading(1).attempts == 0
     assert rig.boot().mode is Mode.TRIAL
     rig.device.reset()
@@ -395,7 +395,7 @@ def test_a_spoilt_place_is_passed_over_and_counts_as_spent(spoilt: int) -> None:
 def test_a_failure_whose_place_is_spoilt_spends_no_attempt() -> None:
     rig = Rig.make()
     half = rig.banks()[1].halves[rig.reading(1).half or 0]
-    damage_unit(rig.device, half.address + ATTEMPTS_AT - 8, "spent")
+    damage_unit(rig.device, half.address + ATTEMPTS_AT - 8, "consumed")
     rig.damage_image(1)
     assert rig.boot().bank == 0
     rig.device.reset()

@@ -120,19 +120,19 @@ def test_an_image_that_fails_its_trial_is_reverted_whatever_is_cut(trial: Trial)
 @pytest.mark.parametrize("seed", range(8))
 def test_many_cuts_in_a_row(seed: int) -> None:
     """Up to eight cuts, each within a few operations of a start or somewhere in the update."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     for case in range(25):
-        board = worlds.board(dice.choice(FORMATS), seed=seed * 1000 + case)
-        for _ in range(dice.randint(2, 8)):
-            at = CutAt(dice.choice([5, 40, 160]), dice.choice(ALL_OUTCOMES))
-            at.operation = dice.randint(1, at.operation)
+        board = worlds.board(rng.choice(FORMATS), seed=seed * 1000 + case)
+        for _ in range(rng.randint(2, 8)):
+            at = CutAt(rng.choice([5, 40, 160]), rng.choice(ALL_OUTCOMES))
+            at.operation = rng.randint(1, at.operation)
             try:
                 worlds.run(board, supply=at)
             except PowerLoss:
                 assert bootable(board) in ("1.0.0", "2.0.0")
-            if dice.random() < 0.3:
+            if rng.random() < 0.3:
                 board.cut_module()
-            board.clock.sleep(dice.choice([0.01, 1, 20, 100, 2000]))
+            board.clock.sleep(rng.choice([0.01, 1, 20, 100, 2000]))
         check_carried_on(board, "2.0.0")
 
 

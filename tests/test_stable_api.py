@@ -16,15 +16,15 @@ ERRORS = (
 STABLE = {
     "flash_emulator": (
         "AlignmentError BusFault BusyError CutAt Decay EccNmi EmulatedFlash EnduranceWarning "
-        "FlashError Interrupted Operation Outcome Part PartError PowerLoss PowerSupply "
-        "ProgramError ReadProtected Reading SteadySupply Trace UnknownContent UnknownTiming "
+        "FlashError Interrupted MetastableMode Operation Outcome Part PartError PowerLoss "
+        "PowerSupply ProgramError ReadProtected SteadySupply Trace UnknownContent UnknownTiming "
         "UnreadableUnit Usage VirtualClock Watch WriteProtected load_part load_part_file "
         "other_size_names part_names"
     ),
     "flash_emulator.explore": (
-        "ALL_OUTCOMES ALL_READINGS Boot Check Counterexample Cut Film Frame FunctionSubject "
-        "Growth Kind Limits Nothing Options Path PathLeft Point Processes Progress Report "
-        "Rest Run Search SelfCheckFailed Subject Violation explore growth replay shrink "
+        "ALL_METASTABLE_MODES ALL_OUTCOMES Boot Check Counterexample Cut ExternalState Film Frame "
+        "FunctionSubject Growth Kind Limits Nothing Path PathLeft Point Processes Progress Report "
+        "Run Search SearchOptions SelfCheckFailed Subject Violation explore growth replay shrink "
         "tag_of"
     ),
     "mcu_updater": (

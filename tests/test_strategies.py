@@ -265,10 +265,10 @@ def test_a_failed_trial_is_reverted_whatever_is_cut(
     name: str, strategy: Strategy, trial: Trial
 ) -> None:
     total = operations(name, strategy, trial)
-    dice = random.Random(f"{name} {trial}")
-    for operation in sorted(dice.choices(range(total // 2, total + 1), k=40)):
+    rng = random.Random(f"{name} {trial}")
+    for operation in sorted(rng.choices(range(total // 2, total + 1), k=40)):
         made = board(name, strategy, seed=operation)
-        outcome = dice.choice(list(Outcome))
+        outcome = rng.choice(list(Outcome))
         if is_between(cut(made, operation, outcome, trial)):
             continue
         assert bootable(made) in ("1.0.0", "2.0.0")
@@ -280,20 +280,20 @@ def test_a_failed_trial_is_reverted_whatever_is_cut(
 @pytest.mark.parametrize(("name", "strategy"), SWEPT)
 def test_many_cuts_in_a_row(name: str, strategy: Strategy) -> None:
     """Cuts within a few operations of a start, or anywhere; also in the work that follows a cut."""
-    dice = random.Random(name)
+    rng = random.Random(name)
     total = operations(name, strategy)
     for case in range(25):
         made = board(name, strategy, seed=case)
         locked = False
-        for _ in range(dice.randint(2, 8)):
-            at = CutAt(dice.randint(1, dice.choice([5, 40, total])), dice.choice(list(Outcome)))
+        for _ in range(rng.randint(2, 8)):
+            at = CutAt(rng.randint(1, rng.choice([5, 40, total])), rng.choice(list(Outcome)))
             try:
                 worlds.run(made, supply=at)
             except PowerLoss as loss:
                 locked = locked or is_between(loss)
                 if not locked:
                     assert bootable(made) in ("1.0.0", "2.0.0")
-            made.clock.sleep(dice.choice([0.01, 1, 20]))
+            made.clock.sleep(rng.choice([0.01, 1, 20]))
             if locked and (name, strategy) not in HARMLESS:
                 check_locked(made)
                 break

@@ -173,8 +173,8 @@ def rewrite(device: EmulatedFlash, data: bytes) -> None:
             device.preload(base + at, data[at : at + unit])
 
 
-Damage = Literal["unreadable", "metastable", "weak", "spent", "frail"]
-DAMAGES: tuple[Damage, ...] = ("unreadable", "metastable", "weak", "spent", "frail")
+Damage = Literal["unreadable", "metastable", "weak", "consumed", "marginal"]
+DAMAGES: tuple[Damage, ...] = ("unreadable", "metastable", "weak", "consumed", "marginal")
 
 
 def damage_unit(device: EmulatedFlash, address: int, what: Damage) -> None:
@@ -188,10 +188,10 @@ def damage_unit(device: EmulatedFlash, address: int, what: Damage) -> None:
             cells.set_word(unit, RawUnit(word, metastable=0x1010))
         case "weak":
             cells.set_word(unit, RawUnit(word, fading=(0, 0x10, 0x1000)))
-        case "spent":
+        case "consumed":
             cells.set_word(unit, RawUnit(ones))
-        case "frail":
-            cells.set_word(unit, RawUnit(ones, spent=False, frail=True))
+        case "marginal":
+            cells.set_word(unit, RawUnit(ones, consumed=False, marginal=True))
 
 
 def operations(device: EmulatedFlash, call: Callable[[], Any]) -> int:

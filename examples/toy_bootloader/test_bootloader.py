@@ -9,7 +9,7 @@ import first_try
 import pytest
 from bootloader import MARK, RUN, SIZE, STAGED
 
-from flash_emulator import EmulatedFlash, Reading
+from flash_emulator import EmulatedFlash, MetastableMode
 from flash_emulator.explore import Violation
 
 
@@ -29,9 +29,9 @@ def flash(emulated_flash: EmulatedFlash) -> EmulatedFlash:
 
 def runs_version_2(flash: EmulatedFlash) -> None:
     """RUN must be the new image, however the cells read that a cut has left metastable."""
-    for reading in Reading:
+    for mode in MetastableMode:
         twin = flash.fork()
-        twin.reading = reading
+        twin.metastable_mode = mode
         if bootloader.read(twin, RUN, SIZE) != image(2):
             raise Violation("safe", "RUN does not always read as version 2")
 

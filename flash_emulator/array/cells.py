@@ -414,9 +414,9 @@ class Cells:
             self._count_unknown(page)
 
     def _is_plain(self, raw: RawUnit, data: int) -> bool:
-        if raw.metastable or any(raw.fading) or raw.frail:
+        if raw.metastable or any(raw.fading) or raw.marginal:
             return False
-        return self.code is None or (raw.spent and raw.word == self.code.encode(data))
+        return self.code is None or (raw.consumed and raw.word == self.code.encode(data))
 
     # --- keeping
 

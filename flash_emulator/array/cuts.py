@@ -8,18 +8,19 @@ The model, with all its chances:
   evenly from 2 to 98 percent.
 * METASTABLE: as TORN, and one in four of the moving cells, at least one, is metastable.
 * BLANK: of a program on a part with ECC, exactly one cell has moved: the unit reads 0xFF,
-  corrected, and is spent. On a part without ECC no cell has moved; a blank unit is frail. Of an
-  erase: all cells read 1, and the units of an ECC part are spent; without ECC they are frail.
+  corrected, and is consumed. On a part without ECC no cell has moved; a blank unit is marginal. Of
+  an erase: all cells read 1, and the units of an ECC part are consumed; without ECC they are
+  marginal.
 * WEAK: all cells have moved. Of a program, one in four of the moving cells, at least one, is
   fading: it reads right after the next power-on; half of them (evenly) no longer after the one
-  that follows, the others after one more. Of an erase, the units are frail: they can be
+  that follows, the others after one more. Of an erase, the units are marginal: they can be
   programmed, and what is programmed fades like that. And one in four of the cells that the erase
   has moved, at least one in each unit, is fading too: later reads may show the old zeros again.
 * An erase that was cut decides what was metastable or fading: such a cell has moved, or holds its
   last stable state. (The model's choice; no document says.)
 * Where a word is given for a unit that is left torn or metastable, that takes the place of the draw
   of which cells have moved. It must be one that the draw could come to.
-* A unit of a sector whose erase was cut is frail where all its cells read 1, whatever it was
+* A unit of a sector whose erase was cut is marginal where all its cells read 1, whatever it was
   before. Only an erase that completes makes it virgin.
 """
 
@@ -47,7 +48,7 @@ def cut_program(
     unit: int,
     new: int,
     outcome: Outcome,
-    dice: random.Random,
+    rng: random.Random,
     words: Mapping[int, int] = _NONE,
 ) -> None:
     """Leave of programming the word *new* (check bits included) into *unit* what *outcome* says.
@@ -62,21 +63,21 @@ def cut_program(
         case Outcome.BEFORE:
             pass
         case Outcome.TORN | Outcome.METASTABLE:
-            moved = moving & chance(dice, bits, dice.choice(SHARES))
+            moved = moving & chance(rng, bits, rng.choice(SHARES))
             if unit in words:
                 moved = _moved_to(unit, old.word, moving, words[unit])
-            unsure = some(dice, moving, bits) if outcome is Outcome.METASTABLE else 0
+            unsure = some(rng, moving, bits) if outcome is Outcome.METASTABLE else 0
             torn = cleared(old, moved)
             cells.set_word(unit, replace(torn, metastable=torn.metastable | unsure))
         case Outcome.BLANK if cells.code:
-            cells.set_word(unit, cleared(old, pick(dice, moving)))
+            cells.set_word(unit, cleared(old, pick(rng, moving)))
         case Outcome.BLANK:
             if old.word == (1 << bits) - 1:
-                cells.set_word(unit, replace(old, spent=False, frail=True))
+                cells.set_word(unit, replace(old, consumed=False, marginal=True))
         case Outcome.WEAK:
-            cells.set_word(unit, weak(old, moving, bits, dice))
+            cells.set_word(unit, weak(old, moving, bits, rng))
         case Outcome.AFTER:
-            cells.set_word(unit, programmed(old, new, bits, dice))
+            cells.set_word(unit, programmed(old, new, bits, rng))
 
 
 def _check_words(words: Mapping[int, int], outcome: Outcome, units: range) -> None:
@@ -99,13 +100,13 @@ def held(cells: Cells, unit: int) -> RawUnit:
     return cells.raw(unit) or RawUnit(cells.word(unit))
 
 
-def programmed(old: RawUnit, new: int, bits: int, dice: random.Random) -> RawUnit:
+def programmed(old: RawUnit, new: int, bits: int, rng: random.Random) -> RawUnit:
     """A unit after a whole program of the word *new*: cells only go from 1 to 0.
 
     Cells that *new* leaves 1 get no pulse: what was metastable or fading there stays so.
     """
-    if old.frail:
-        return weak(old, old.word & ~new, bits, dice)
+    if old.marginal:
+        return weak(old, old.word & ~new, bits, rng)
     return cleared(old, ~new)
 
 
@@ -115,11 +116,11 @@ def cleared(old: RawUnit, cells: int) -> RawUnit:
     return RawUnit(old.word & ~cells, old.metastable & ~cells, (first, second, third))
 
 
-def weak(old: RawUnit, moved: int, bits: int, dice: random.Random) -> RawUnit:
+def weak(old: RawUnit, moved: int, bits: int, rng: random.Random) -> RawUnit:
     """*old* with its *moved* cells at 0: they read right, some of them not for long."""
     unit = cleared(old, moved)
-    fading = some(dice, moved, bits)
-    early = fading & dice.getrandbits(bits)
+    fading = some(rng, moved, bits)
+    early = fading & rng.getrandbits(bits)
     first, second, third = unit.fading
     return replace(unit, fading=(first, second | early, third | fading & ~early))
 
@@ -129,13 +130,13 @@ def cut_erase(
     offset: int,
     size: int,
     outcome: Outcome,
-    dice: random.Random,
+    rng: random.Random,
     seed: str | None = None,
     words: Mapping[int, int] = _NONE,
 ) -> None:
     """Leave of erasing a sector what *outcome* says, over its whole length.
 
-    *seed*: what *dice* were made of; where the same sector is cut again and again, its draws are
+    *seed*: what *rng* was made of; where the same sector is cut again and again, its draws are
     remembered by it. *words*: those given, by unit. ValueError where that cannot be left of this.
     """
     units = range(offset // cells.unit, (offset + size) // cells.unit)
@@ -145,7 +146,7 @@ def cut_erase(
     if outcome is Outcome.AFTER:
         cells.erase(offset, size)
         return
-    for unit, raw in _erased(cells, units, outcome, dice, seed, words):
+    for unit, raw in _erased(cells, units, outcome, rng, seed, words):
         cells.set_word(unit, raw)
 
 
@@ -153,7 +154,7 @@ def _erased(
     cells: Cells,
     units: range,
     outcome: Outcome,
-    dice: random.Random,
+    rng: random.Random,
     seed: str | None,
     words: Mapping[int, int],
 ) -> Iterator[tuple[int, RawUnit]]:
@@ -161,15 +162,15 @@ def _erased(
     ones = (1 << bits) - 1
     if outcome is Outcome.BLANK:
         refuses = cells.code is not None
-        raw = RawUnit(ones, spent=refuses, frail=not refuses)
+        raw = RawUnit(ones, consumed=refuses, marginal=not refuses)
         yield from ((unit, raw) for unit in units)
         return
     if outcome is Outcome.WEAK:
-        yield from _weakly_erased(cells, units, dice, seed)
+        yield from _weakly_erased(cells, units, rng, seed)
         return
     unsure = outcome is Outcome.METASTABLE
     if seed is None:
-        draws = _erase_draws(dice, len(units), bits, unsure)
+        draws = _erase_draws(rng, len(units), bits, unsure)
     else:
         draws = _remembered_draws(seed, len(units), bits, unsure)
     for unit, (moved, quarter, one) in zip(units, draws, strict=True):
@@ -183,14 +184,14 @@ def _erased(
             word = old | _moved_to(unit, old, ones & ~old, words[unit])
         doubtful = _some(ones & ~old, quarter, one) if unsure else 0
         clean = word == ones and not doubtful
-        yield unit, RawUnit(word, metastable=doubtful, spent=not clean, frail=clean)
+        yield unit, RawUnit(word, metastable=doubtful, consumed=not clean, marginal=clean)
 
 
 def _weakly_erased(
-    cells: Cells, units: range, dice: random.Random, seed: str | None
+    cells: Cells, units: range, rng: random.Random, seed: str | None
 ) -> Iterator[tuple[int, RawUnit]]:
     bits = cells.word_bits
-    draws = _weak_draws(dice, len(units), bits) if seed is None else _kept(seed, len(units), bits)
+    draws = _weak_draws(rng, len(units), bits) if seed is None else _kept(seed, len(units), bits)
     for unit, draw in zip(units, draws, strict=True):
         if not cells.is_unknown(unit):  # of those nobody knows what may come back
             yield unit, _weakly_erased_unit(cells, unit, draw)
@@ -201,7 +202,9 @@ def _weakly_erased_unit(cells: Cells, unit: int, draw: Draw) -> RawUnit:
     quarter, early, one = draw
     ones = (1 << cells.word_bits) - 1
     drifting = _some(ones & ~cells.word(unit), quarter, one)
-    return RawUnit(ones, fading=(0, drifting & early, drifting & ~early), spent=False, frail=True)
+    return RawUnit(
+        ones, fading=(0, drifting & early, drifting & ~early), consumed=False, marginal=True
+    )
 
 
 def weaken_erase(cells: Cells, before: Cells, units: range, seed: str) -> None:
@@ -223,7 +226,7 @@ def drift(cells: Cells, units: range, seed: str) -> None:
         if not cells.is_unknown(unit) and cells.is_virgin(unit):
             drifting = _some(ones, quarter, one)
             fading = (0, drifting & early, drifting & ~early)
-            cells.set_word(unit, RawUnit(ones, fading=fading, spent=False, frail=True))
+            cells.set_word(unit, RawUnit(ones, fading=fading, consumed=False, marginal=True))
 
 
 def erased_unit(cells: Cells, units: range, unit: int, outcome: Outcome, seed: str) -> RawUnit:
@@ -245,14 +248,14 @@ def erased_unit(cells: Cells, units: range, unit: int, outcome: Outcome, seed: s
             return RawUnit(ones)
 
 
-def _erase_draws(dice: random.Random, units: int, bits: int, unsure: bool) -> tuple[Draw, ...]:
+def _erase_draws(rng: random.Random, units: int, bits: int, unsure: bool) -> tuple[Draw, ...]:
     """For each unit: cells that have moved; and, of those that are unsure, a quarter and one."""
-    share = dice.choice(SHARES)
+    share = rng.choice(SHARES)
     return tuple(
         (
-            chance(dice, bits, share),
-            chance(dice, bits, WEAK_SHARE) if unsure else 0,
-            dice.random() if unsure else 0.0,
+            chance(rng, bits, share),
+            chance(rng, bits, WEAK_SHARE) if unsure else 0,
+            rng.random() if unsure else 0.0,
         )
         for _ in range(units)
     )
@@ -263,11 +266,10 @@ def _remembered_draws(seed: str, units: int, bits: int, unsure: bool) -> tuple[D
     return _erase_draws(random.Random(seed), units, bits, unsure)  # noqa: S311
 
 
-def _weak_draws(dice: random.Random, units: int, bits: int) -> tuple[Draw, ...]:
+def _weak_draws(rng: random.Random, units: int, bits: int) -> tuple[Draw, ...]:
     """For each unit: a quarter of its cells, half of them, and one."""
     return tuple(
-        (chance(dice, bits, WEAK_SHARE), dice.getrandbits(bits), dice.random())
-        for _ in range(units)
+        (chance(rng, bits, WEAK_SHARE), rng.getrandbits(bits), rng.random()) for _ in range(units)
     )
 
 
@@ -276,33 +278,33 @@ def _kept(seed: str, units: int, bits: int) -> tuple[Draw, ...]:
     return _weak_draws(random.Random(seed), units, bits)  # noqa: S311
 
 
-def chance(dice: random.Random, bits: int, share: int) -> int:
+def chance(rng: random.Random, bits: int, share: int) -> int:
     """*bits* random bits, each 1 with probability *share* / 256."""
     mask = 0
     for position in range(8):
         if share >> position & 1:
-            mask |= dice.getrandbits(bits)
+            mask |= rng.getrandbits(bits)
         else:
-            mask &= dice.getrandbits(bits)
+            mask &= rng.getrandbits(bits)
     return mask
 
 
-def some(dice: random.Random, mask: int, bits: int) -> int:
+def some(rng: random.Random, mask: int, bits: int) -> int:
     """One in four of the bits of *mask*, at least one where there is any.
 
-    It takes as much of *dice* for every mask, so that what comes next does not depend on this one.
+    It takes as much of *rng* for every mask, so that what comes next does not depend on this one.
     """
-    quarter = chance(dice, bits, WEAK_SHARE)
-    return _some(mask, quarter, dice.random())
+    quarter = chance(rng, bits, WEAK_SHARE)
+    return _some(mask, quarter, rng.random())
 
 
 def _some(mask: int, quarter: int, one: float) -> int:
     return mask & quarter or _nth(mask, int(one * mask.bit_count()))
 
 
-def pick(dice: random.Random, mask: int) -> int:
+def pick(rng: random.Random, mask: int) -> int:
     """One bit of *mask*, each with the same chance; none where there is none."""
-    return _nth(mask, int(dice.random() * mask.bit_count()))
+    return _nth(mask, int(rng.random() * mask.bit_count()))
 
 
 def _nth(mask: int, place: int) -> int:

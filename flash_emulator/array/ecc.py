@@ -2,7 +2,7 @@
 
 A Hsiao code: every column of the parity-check matrix has odd weight, so one wrong bit gives a
 syndrome that is a column, two wrong bits one of even weight. Data of all zeros have check bits of
-all zeros, which is what lets a spent unit be overwritten with zeros (RM0440, X-CUBE-EEPROM).
+all zeros, which is what lets a consumed unit be overwritten with zeros (RM0440, X-CUBE-EEPROM).
 ST's own matrix is not published; this one has its properties, not its bits.
 
 Virgin flash, all bits 1, is no code word. RM0440, 5.3.4: "For a virgin data ... one error is

@@ -20,7 +20,7 @@ LEVEL_0 = 0xAA
 LEVEL_2 = 0xCC
 
 
-class Options:
+class OptionBytes:
     """The option bytes of one device. Values by name, as the part file calls them."""
 
     def __init__(self, model: OptionModel) -> None:
@@ -179,8 +179,8 @@ class Options:
 
     # --- keeping
 
-    def copy(self) -> Options:
-        twin = object.__new__(Options)
+    def copy(self) -> OptionBytes:
+        twin = object.__new__(OptionBytes)
         twin.__dict__.update(self.__dict__)
         return twin
 

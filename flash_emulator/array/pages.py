@@ -36,8 +36,8 @@ class RawUnit:
     word: int
     metastable: int = 0
     fading: tuple[int, int, int] = (0, 0, 0)
-    spent: bool = True  # the controller of an ECC part refuses to program it, whatever it reads
-    frail: bool = False  # it takes a program, and what it takes is weak
+    consumed: bool = True  # the controller of an ECC part refuses to program it, whatever it reads
+    marginal: bool = False  # it takes a program, and what it takes is weak
 
     def after_power_on(self) -> RawUnit:
         """Weak bits have had their time."""

@@ -26,7 +26,7 @@ class NoisyWire:
     def __init__(self, noise: Noise) -> None:
         self.noise = noise
         self.hits = 0
-        self._dice = random.Random(f"line/{noise.seed}")  # noqa: S311
+        self._rng = random.Random(f"line/{noise.seed}")  # noqa: S311
         self._is_quiet = not (noise.flip or noise.lose or noise.double)
 
     def carry(self, data: bytes) -> bytes:
@@ -35,11 +35,11 @@ class NoisyWire:
         return b"".join(self._byte(byte) for byte in data)
 
     def _byte(self, byte: int) -> bytes:
-        noise, dice = self.noise, self._dice
-        flip, lose, double = (dice.random() for _ in range(3))
+        noise, rng = self.noise, self._rng
+        flip, lose, double = (rng.random() for _ in range(3))
         carried = bytes((byte,))
         if flip < noise.flip:
-            carried = bytes((byte ^ 1 << dice.randrange(8),))
+            carried = bytes((byte ^ 1 << rng.randrange(8),))
         if double < noise.double:
             carried *= 2
         if lose < noise.lose:

@@ -90,7 +90,7 @@ class OptionArea:
             self._device.program_options(**{self._readout: LEVEL_1})
 
     def unprotect_readout(self) -> None:
-        """Level 1 to 0. What becomes of options is the device's rule (``Options.unprotect``).
+        """Level 1 to 0. What becomes of options is the device's rule (``SearchOptions.unprotect``).
 
         F1, whose options the model does not know: the option bytes are erased, for read-out
         protection is lifted by nothing else there.

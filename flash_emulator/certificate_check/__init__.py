@@ -4,7 +4,7 @@
         [--sample N --seed S] [--head HEX]
 
 The format is described in ``explore/certificate.py``. *factory* is called with the ``world`` of the
-header and returns ``(subject, flash, rest)``, as the search had them. Five questions:
+header and returns ``(subject, flash, external)``, as the search had them. Five questions:
 
 * Is the file whole, and nothing but that: chain, notation, totals counted again, every state and
   point once, each reached from what stands there? All of the file, also where states are sampled.

@@ -1,8 +1,8 @@
 """The command line; see the package.
 
 Exit codes: 0 confirmed, all of it, and nothing was found; 1 refused; 2 usage; 3 a sample holds;
-4 confirmed within fewer outcomes or readings than there are; 5 it lists violations. The highest
-that is true.
+4 confirmed within fewer outcomes or metastable modes than there are; 5 it lists violations. The
+highest that is true.
 """
 
 from __future__ import annotations

@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from flash_emulator import EmulatedFlash, Reading
+from flash_emulator import EmulatedFlash, MetastableMode
 
-_CODES = {"f": Reading.FLIPPED, "d": Reading.DRAWN, "t": Reading.TURNING}
+_CODES = {"f": MetastableMode.FLIPPED, "d": MetastableMode.DRAWN, "t": MetastableMode.TURNING}
 
 
 @dataclass(frozen=True, slots=True)
-class Reads:
+class ReadChoice:
     """How metastable units read in one boot: *flips* read the opposite, where STABLE."""
 
-    reading: Reading = Reading.STABLE
+    metastable_mode: MetastableMode = MetastableMode.STABLE
     flips: frozenset[int] = frozenset()
 
     @classmethod
-    def parse(cls, code: str | None) -> Reads:
+    def parse(cls, code: str | None) -> ReadChoice:
         """As in a path, behind the ``!``."""
         if not code or code in _CODES:
-            return cls(_CODES[code] if code else Reading.STABLE)
+            return cls(_CODES[code] if code else MetastableMode.STABLE)
         return cls(flips=frozenset(int(unit, 16) for unit in code.split("+")))
 
     def __str__(self) -> str:
-        codes = {reading: code for code, reading in _CODES.items()}
+        codes = {mode: code for code, mode in _CODES.items()}
         units = "+".join(f"{unit:02x}" for unit in sorted(self.flips))
-        text = codes.get(self.reading, units)
+        text = codes.get(self.metastable_mode, units)
         return f"!{text}" if text else ""
 
 
@@ -38,15 +38,15 @@ def most_flipped(among: int) -> int:
     return 4 if among < 4 else 1 if among < 6 else 0
 
 
-def powered(flash: EmulatedFlash, reads: Reads) -> EmulatedFlash:
+def powered(flash: EmulatedFlash, read_choice: ReadChoice) -> EmulatedFlash:
     """A twin that gets power as if for the first time."""
-    twin = flash.for_boot(reads.reading, reads.flips)
+    twin = flash.for_boot(read_choice.metastable_mode, read_choice.flips)
     twin.power_on()
     return twin
 
 
-def state_key(flash: EmulatedFlash, rest: Any) -> str:
-    return blake2b(flash.state_digest() + rest.digest, digest_size=16).hexdigest()
+def state_key(flash: EmulatedFlash, external: Any) -> str:
+    return blake2b(flash.state_digest() + external.digest, digest_size=16).hexdigest()
 
 
 def ended(

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from flash_emulator import CutAt, EmulatedFlash, Operation, Outcome, PowerLoss, Reading
-from flash_emulator.certificate_check.boots import Reads, ended, most_flipped, powered, state_key
+from flash_emulator import CutAt, EmulatedFlash, MetastableMode, Operation, Outcome, PowerLoss
+from flash_emulator.certificate_check.boots import (
+    ReadChoice,
+    ended,
+    most_flipped,
+    powered,
+    state_key,
+)
 from flash_emulator.certificate_check.container import NotConfirmed
 from flash_emulator.certificate_check.file import Certificate, read
 from flash_emulator.certificate_check.plain_cells import Mismatch
@@ -31,12 +37,12 @@ class Checker:
     """Checks states of *certificate*, one by one. *cuts* counts those that were tried."""
 
     def __init__(
-        self, certificate: Certificate, subject: Any, flash: EmulatedFlash, rest: Any
+        self, certificate: Certificate, subject: Any, flash: EmulatedFlash, external: Any
     ) -> None:
         self.certificate = certificate
         self.subject = subject
         self.outcomes = {OUTCOMES[code]: code for code in certificate.header["outcomes"]}
-        self.readings = [Reading(reading) for reading in certificate.header["readings"]]
+        self.metastable_modes = [MetastableMode(mode) for mode in certificate.header["readings"]]
         self.draws: int = certificate.header["draws"]
         self.compared = _compared(certificate)
         self.torn: dict[str, tuple[int, int]] = {}  # units, by the path whose last cut it was
@@ -44,38 +50,46 @@ class Checker:
         self.left_out = 0
         if certificate.header["opsr"] and not flash.part.opsr:
             raise NotConfirmed(f"states are told apart by FLASH_OPSR: {flash.part.name} has none")
-        self._start = flash.fork(), rest
+        self._start = flash.fork(), external
         self._start[0].draws_by_place = True
         self.state = lru_cache(4096)(self._state)
 
     def check(self, path: str) -> None:
         """Raises NotConfirmed."""
-        state, ways = self.state(path), [Reads()]
-        for reads in ways:  # it grows
-            walk = Walk(self, path, state, reads)
+        state, ways = self.state(path), [ReadChoice()]
+        for read_choice in ways:  # it grows
+            walk = Walk(self, path, state, read_choice)
             found = walk.follow()
             if found is not None and any(self._unseen(each).spans for each in _way(path)):
-                self._really(path, reads, found)
-            ways += [new for new in self._other_ways(reads, walk.flash) if new not in ways]
-        for reads in self.certificate.boots[self.certificate.paths[path]]:
-            if reads not in ways:
-                raise NotConfirmed(f"{path}: bits read {reads}: no boot looks at these units")
+                self._really(path, read_choice, found)
+            ways += [new for new in self._other_ways(read_choice, walk.flash) if new not in ways]
+        for read_choice in self.certificate.boots[self.certificate.paths[path]]:
+            if read_choice not in ways:
+                raise NotConfirmed(f"{path}: bits read {read_choice}: no boot looks at these units")
 
-    def _other_ways(self, reads: Reads, flash: EmulatedFlash) -> list[Reads]:
+    def _other_ways(self, read_choice: ReadChoice, flash: EmulatedFlash) -> list[ReadChoice]:
         """What else a state is booted in, after *flash* was booted in one way."""
-        if reads.reading is not Reading.STABLE or not flash.flickers:
+        if read_choice.metastable_mode is not MetastableMode.STABLE or not flash.flickers:
             return []
-        flipped, left, all_tried = list[Reads](), len(reads.flips), not flash.flickered_full
+        flipped, left, all_tried = (
+            list[ReadChoice](),
+            len(read_choice.flips),
+            not flash.flickered_full,
+        )
         for unit, among, count in flash.flickered:
             is_tried = count < most_flipped(among)
             all_tried &= is_tried
-            if unit in reads.flips:
+            if unit in read_choice.flips:
                 left -= 1
-            elif not left and is_tried and Reading.FLIPPED in self.readings:
-                flipped.append(Reads(flips=reads.flips | {unit}))
+            elif not left and is_tried and MetastableMode.FLIPPED in self.metastable_modes:
+                flipped.append(ReadChoice(flips=read_choice.flips | {unit}))
         self.left_out += not all_tried
-        others = (each for each in self.readings if each is not Reading.FLIPPED or not all_tried)
-        return [*flipped, *map(Reads, others)]
+        others = (
+            each
+            for each in self.metastable_modes
+            if each is not MetastableMode.FLIPPED or not all_tried
+        )
+        return [*flipped, *map(ReadChoice, others)]
 
     def _unseen(self, path: str) -> Unseen:
         return self.certificate.unseen[self.certificate.paths[path]]
@@ -94,24 +108,28 @@ class Checker:
 
     def _state(self, path: str) -> Left:
         """The state at the end of *path*, with all forgotten that the certificate forgets."""
-        flash, rest = self._start if path == "-" else self._cut(self.state(_way(path)[-2]), path)
+        flash, external = (
+            self._start if path == "-" else self._cut(self.state(_way(path)[-2]), path)
+        )
         unseen, expected = self._unseen(path), self.certificate.paths[path]
         if not unseen.fits(flash):
             raise NotConfirmed(f"{path}: what is unknown is no range of units of this part")
         twin = unseen.forgotten(flash)
-        found = state_key(twin, rest) if twin is not None else "one that may hold what is excluded"
+        found = (
+            state_key(twin, external) if twin is not None else "one that may hold what is excluded"
+        )
         if twin is None or found != expected:
             raise NotConfirmed(f"{path}: expected state {expected}, found {found}")
         if Unseen.held_by(twin) != unseen:
             raise NotConfirmed(f"{path}: less is called unknown than the state says nothing of")
-        return twin, rest
+        return twin, external
 
     def _cut(self, state: Left, path: str, shadow: Shadow | None = None) -> Left:
         """Boot *state* up to the last cut of *path*; with *shadow*, beside the plain model."""
         parsed = CUT.fullmatch(path.rpartition(".")[2])
         assert parsed is not None  # the file was read
-        operation, code, draw, words, moment, _, way, reads = parsed.groups()
-        flash = powered(state[0], Reads.parse(reads))
+        operation, code, draw, words, moment, _, way, read_choice = parsed.groups()
+        flash = powered(state[0], ReadChoice.parse(read_choice))
         if shadow is not None:
             flash = shadow.powered(flash)
         boot = self.subject.boot(flash, state[1])
@@ -139,20 +157,20 @@ class Checker:
         left = self.left(flash.alone())
         if shadow is not None:
             shadow.cut(flash, left, merge=self.certificate.header["merge"])
-        rest = ways[way or ""]
-        return self.subject.returned(left, rest), rest
+        external = ways[way or ""]
+        return self.subject.returned(left, external), external
 
     def _outcome(self, code: str, path: str) -> Outcome:
         if OUTCOMES[code] not in self.outcomes:
             raise NotConfirmed(f"{path}: the search did not try the outcome {OUTCOMES[code]}")
         return OUTCOMES[code]
 
-    def _really(self, path: str, reads: Reads, expected: object) -> None:
+    def _really(self, path: str, read_choice: ReadChoice, expected: object) -> None:
         """The same cuts with nothing forgotten."""
         state = self._start
         for prefix in _way(path)[1:]:
             state = self._cut(state, prefix)
-        flash = powered(state[0], reads)
+        flash = powered(state[0], read_choice)
         boot = self.subject.boot(flash, state[1])
         if (found := ended(flash, boot.run())) != expected:
             raise NotConfirmed(f"{path}: really ends in {found}, expected {expected}")
@@ -165,7 +183,7 @@ class Checker:
         try:
             for prefix in _way(path)[1:]:
                 state = self._cut(state, prefix, shadow)
-            flash = shadow.powered(powered(state[0], Reads()))
+            flash = shadow.powered(powered(state[0], ReadChoice()))
             self._to_rest(flash, self.subject.boot(flash, state[1]))
             shadow.rest(flash)
         except Mismatch as error:
@@ -252,9 +270,9 @@ def confirm(
     certificate = read(path)
     if head not in ("", certificate.head):
         raise NotConfirmed(f"another certificate: expected head {head}, found {certificate.head}")
-    subject, flash, rest = factory(certificate.header["world"])
-    _made_of(certificate, subject, flash, rest)
-    checker, paths = Checker(certificate, subject, flash, rest), list(certificate.paths)
+    subject, flash, external = factory(certificate.header["world"])
+    _made_of(certificate, subject, flash, external)
+    checker, paths = Checker(certificate, subject, flash, external), list(certificate.paths)
     count = min(sample or len(paths), len(paths))
     if count < len(paths):
         paths = random.Random(seed).sample(paths, count)  # noqa: S311
@@ -275,9 +293,9 @@ _KINDS = {
 }
 
 
-def _made_of(certificate: Certificate, subject: Any, flash: EmulatedFlash, rest: Any) -> None:
+def _made_of(certificate: Certificate, subject: Any, flash: EmulatedFlash, external: Any) -> None:
     """It must be for what is here. Raises NotConfirmed with what differs."""
-    here, there = fingerprints(subject, flash, rest), certificate.header["made_of"]
+    here, there = fingerprints(subject, flash, external), certificate.header["made_of"]
     for kind, facts in here.items():
         found = there[kind]
         for name in {**facts, **found}:
@@ -303,7 +321,7 @@ def _verdict(checker: Checker, checked: int, shadow: Shadow) -> Verdict:
         seed=header["made_of"]["start"]["seed"],
         represents=header["merge"] and header["representatives"],
         outcomes=tuple(checker.outcomes),
-        readings=tuple(checker.readings),
+        metastable_modes=tuple(checker.metastable_modes),
         draws=checker.draws,
         erased_values=header["erased_values"],
         left_out=checker.left_out,

@@ -8,8 +8,8 @@ from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
 
-from flash_emulator import Reading
-from flash_emulator.certificate_check.boots import Reads
+from flash_emulator import MetastableMode
+from flash_emulator.certificate_check.boots import ReadChoice
 from flash_emulator.certificate_check.container import NotACertificate, NotConfirmed, lines_of
 from flash_emulator.certificate_check.schema import (
     BOOT,
@@ -29,7 +29,7 @@ class Listed:
     """A segment, and the line that it stands in: the boot of a state, in one way of reading."""
 
     state: str
-    reads: Reads
+    read_choice: ReadChoice
     node: str
     operations: int
     signature: str
@@ -47,7 +47,7 @@ class Certificate:
     paths: dict[str, str] = field(default_factory=dict)  # states, by path
     levels: dict[str, int] = field(default_factory=dict)  # cuts that lead to a state
     unseen: dict[str, Unseen] = field(default_factory=dict)  # by state
-    boots: dict[str, dict[Reads, None]] = field(default_factory=dict)  # by state
+    boots: dict[str, dict[ReadChoice, None]] = field(default_factory=dict)  # by state
     segments: dict[str, Listed] = field(default_factory=dict)  # by node
     totals: dict[str, Any] = field(default_factory=dict)
     head: str = ""
@@ -106,24 +106,26 @@ class _Reader:
 
     def _boot(self, entry: dict[str, Any], where: str) -> None:
         path, state = entry["path"], entry["state"]
-        reads = Reads(Reading(entry["reading"]), frozenset(entry["flips"]))
-        if reads.flips and reads.reading is not Reading.STABLE:
-            raise NotACertificate(f"{where}: units are flipped where reading is {reads.reading}")
+        read_choice = ReadChoice(MetastableMode(entry["reading"]), frozenset(entry["flips"]))
+        if read_choice.flips and read_choice.metastable_mode is not MetastableMode.STABLE:
+            raise NotACertificate(
+                f"{where}: units are flipped where reading is {read_choice.metastable_mode}"
+            )
         if entry["unknown"] and not self.certificate.header["merge"]:
             raise NotConfirmed(f"{where}: something is unknown where the search does not merge")
         if path != self._path:
             self._new_state(entry, where)
-            if reads != Reads():
+            if read_choice != ReadChoice():
                 raise NotConfirmed(f"{where}: {path}: its first boot flips no unit")
         elif self.certificate.paths[path] != state:
             raise NotConfirmed(f"{where}: {path} leads to two states")
         elif Unseen.of(entry) != self.certificate.unseen[state]:
             raise NotConfirmed(f"{where}: {path}: what is unknown differs from its line before")
         boots = self.certificate.boots.setdefault(state, {})
-        if reads in boots:
+        if read_choice in boots:
             raise NotConfirmed(f"{where}: {path}: the same boot stands twice")
-        boots[reads] = None
-        self._segments(entry, state, reads, where)
+        boots[read_choice] = None
+        self._segments(entry, state, read_choice, where)
 
     def _new_state(self, entry: dict[str, Any], where: str) -> None:
         path, state, known = entry["path"], entry["state"], self.certificate
@@ -142,11 +144,13 @@ class _Reader:
         known.unseen[state] = Unseen.of(entry)
         self._path = path
 
-    def _segments(self, entry: dict[str, Any], state: str, reads: Reads, where: str) -> None:
-        expected: str | None = start_of(state, reads)
+    def _segments(
+        self, entry: dict[str, Any], state: str, read_choice: ReadChoice, where: str
+    ) -> None:
+        expected: str | None = start_of(state, read_choice)
         for found in entry["segments"]:
             check(found, SEGMENT, f"{where}, a segment")
-            listed = Listed(state, reads, **found)
+            listed = Listed(state, read_choice, **found)
             if expected is None or listed.node != expected:
                 raise NotConfirmed(f"{where}: expected node {expected}, found {listed.node}")
             if listed.node in self.certificate.segments:
@@ -159,9 +163,9 @@ class _Reader:
             expected = listed.next
 
 
-def start_of(state: str, reads: Reads) -> str:
+def start_of(state: str, read_choice: ReadChoice) -> str:
     """The node where a boot of *state* begins."""
-    return blake2b(bytes.fromhex(state) + str(reads).encode(), digest_size=17).hexdigest()
+    return blake2b(bytes.fromhex(state) + str(read_choice).encode(), digest_size=17).hexdigest()
 
 
 # --- all of it together

@@ -43,7 +43,7 @@ class Unit:
     unsure: tuple[bool, ...]
     weak: tuple[int, ...]
     erased: bool = False
-    frail: bool = False
+    marginal: bool = False
 
     @classmethod
     def plain(cls, bits: tuple[int, ...], *, erased: bool = False) -> Unit:
@@ -152,7 +152,7 @@ class PlainCells:
         unit, new = self.unit(index), self.word(data)
         if not self._takes(unit, data, fast=fast):
             raise Refused
-        if unit.frail:
+        if unit.marginal:
             self._accept(index, found, lambda it: self._is_weak(unit, new, it), "a weak program")
             return
         cells = [unit.cell(at) if new[at] else (0, False, 0) for at in range(self._width)]
@@ -163,7 +163,7 @@ class PlainCells:
         rule = (self.part.fast_overwrite if fast else None) or self.part.overwrite
         if unit.erased or rule in (Overwrite.CLEAR_BITS, Overwrite.EXECUTES):
             return True
-        if unit.frail or (rule is Overwrite.ONLY_ZERO_HALFWORD and unit.is_blank):
+        if unit.marginal or (rule is Overwrite.ONLY_ZERO_HALFWORD and unit.is_blank):
             return True
         return rule is not Overwrite.FORBIDDEN and not any(data)
 
@@ -215,13 +215,13 @@ class PlainCells:
         checks: dict[Outcome, Callable[[Unit], bool]] = {
             Outcome.BEFORE: before.__eq__,
             Outcome.TORN: lambda it: (
-                self._is_torn(unit, ones, it, up=True) and it.frail == _is_clean(it)
+                self._is_torn(unit, ones, it, up=True) and it.marginal == _is_clean(it)
             ),
             Outcome.METASTABLE: lambda it: (
-                self._is_metastable(unit, ones, it, up=True) and it.frail == _is_clean(it)
+                self._is_metastable(unit, ones, it, up=True) and it.marginal == _is_clean(it)
             ),
-            Outcome.BLANK: lambda it: it == replace(Unit.plain(ones), frail=not self._columns),
-            Outcome.WEAK: lambda it: self._is_weak(unit, ones, it, up=True) and it.frail,
+            Outcome.BLANK: lambda it: it == replace(Unit.plain(ones), marginal=not self._columns),
+            Outcome.WEAK: lambda it: self._is_weak(unit, ones, it, up=True) and it.marginal,
         }
         self._accept(index, found, checks[outcome], f"an erase cut {outcome}")
 
@@ -254,9 +254,9 @@ class PlainCells:
         return bool(some or not moving) and self._is_torn(unit, new, sure, up=up)
 
     def _is_blank(self, unit: Unit, new: tuple[int, ...], it: Unit) -> bool:
-        """With ECC exactly one cell has moved; without none, and a blank unit is frail."""
+        """With ECC exactly one cell has moved; without none, and a blank unit is marginal."""
         if not self._columns:
-            return it == (replace(unit, erased=False, frail=True) if unit.is_blank else unit)
+            return it == (replace(unit, erased=False, marginal=True) if unit.is_blank else unit)
         moving = self._moving(unit, new, up=False)
         moved = [at for at in moving if it.bits[at] == 0]
         return len(moved) == min(1, len(moving)) and self._is_torn(unit, new, it)
@@ -289,6 +289,6 @@ def _text(unit: Unit | None) -> str:
     cells = "".join(
         "?" if unsure else str(bit) for bit, unsure in zip(unit.bits, unit.unsure, strict=True)
     )
-    flags = "".join(f" {name}" for name in ("erased", "frail") if getattr(unit, name))
+    flags = "".join(f" {name}" for name in ("erased", "marginal") if getattr(unit, name))
     weak = f" weak {[at for at, n in enumerate(unit.weak) if n]}" if any(unit.weak) else ""
     return f"{cells}{flags}{weak}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from flash_emulator import EmulatedFlash, Outcome, PowerLoss, Reading
+from flash_emulator import EmulatedFlash, MetastableMode, Outcome, PowerLoss
 from flash_emulator.array.pages import Mark
 from flash_emulator.certificate_check.plain_cells import (
     Mismatch,
@@ -103,14 +103,14 @@ class Shadowed(EmulatedFlash):
     def _values(self, index: int) -> list[bytes | None]:
         """What the unit may read now, as the boot reads metastable cells."""
         opposite: bool | None
-        match self.reading:
-            case Reading.STABLE:
+        match self.metastable_mode:
+            case MetastableMode.STABLE:
                 opposite = index in self.flips
-            case Reading.FLIPPED:
+            case MetastableMode.FLIPPED:
                 opposite = True
-            case Reading.DRAWN:
+            case MetastableMode.DRAWN:
                 opposite = None
-            case Reading.TURNING:
+            case MetastableMode.TURNING:
                 unit = self.plain.units.get(index)
                 if unit is not None and any(unit.unsure):
                     self._turned_here ^= {index}
@@ -264,7 +264,7 @@ def plain_unit(flash: EmulatedFlash, index: int) -> Unit | None:
     for age, mask in enumerate(raw.fading, 1):
         weak = [age if mask >> at & 1 else found for at, found in enumerate(weak)]
     unsure = tuple(bool(bit) for bit in _list(raw.metastable, width))
-    return Unit(_list(raw.word, width), unsure, tuple(weak), frail=raw.frail)
+    return Unit(_list(raw.word, width), unsure, tuple(weak), marginal=raw.marginal)
 
 
 def _list(word: int, width: int) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from flash_emulator import Outcome, Reading
+from flash_emulator import MetastableMode, Outcome
 from flash_emulator.certificate_check.container import NotACertificate
 
 FORMAT, VERSION = "flash power-loss certificate", 4
@@ -134,7 +134,7 @@ def _is_outcomes(value: Any) -> bool:
 
 def _is_readings(value: Any) -> bool:
     """In the order of the enumeration."""
-    return isinstance(value, list) and value == [each for each in Reading if each in value]
+    return isinstance(value, list) and value == [each for each in MetastableMode if each in value]
 
 
 def _is_path(value: Any) -> bool:
@@ -149,8 +149,10 @@ def is_cut(text: str) -> bool:
     words = words_of(found[4])
     if found[4] and found[4] != "+".join(f"{u:02x}-{w:02x}" for u, w in sorted(words.items())):
         return False
-    reads = found[8] or ""
-    return reads in ("", "f", "d", "t") or _is_ascending(int(u, 16) for u in reads.split("+"))
+    read_choice = found[8] or ""
+    return read_choice in ("", "f", "d", "t") or _is_ascending(
+        int(u, 16) for u in read_choice.split("+")
+    )
 
 
 def words_of(text: str | None) -> dict[int, int]:
@@ -238,7 +240,7 @@ HEADER: dict[str, Check] = {
 BOOT: dict[str, Check] = {
     "state": _KEY,
     "path": _is_path,
-    "reading": lambda value: value in tuple(Reading),
+    "reading": lambda value: value in tuple(MetastableMode),
     "flips": _is_flips,
     "unknown": _is_spans,
     "excluded": _is_excluded,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flash_emulator import Outcome, Reading
+from flash_emulator import MetastableMode, Outcome
 
 OK, REFUSED, SAMPLE, WITHIN, VIOLATIONS = 0, 1, 3, 4, 5
 """Exit codes of the command; 2 is of its usage."""
@@ -30,7 +30,7 @@ class Verdict:
     seed: str
     represents: bool  # one state is booted for those that the subject calls as good
     outcomes: tuple[Outcome, ...]
-    readings: tuple[Reading, ...]
+    metastable_modes: tuple[MetastableMode, ...]
     draws: int
     erased_values: bool
     left_out: int
@@ -47,7 +47,7 @@ class Verdict:
         """What the part does, and the search did not try."""
         return (
             *_missing("outcomes", self.outcomes, Outcome),
-            *_missing("readings", self.readings, Reading),
+            *_missing("metastable modes", self.metastable_modes, MetastableMode),
         )
 
     @property
@@ -97,7 +97,9 @@ class Verdict:
         return "\n".join([*lines, "taken for granted:", *(f"  {each}" for each in self.assumed)])
 
 
-def _missing(what: str, tried: tuple[str, ...], all_of: type[Outcome | Reading]) -> list[str]:
+def _missing(
+    what: str, tried: tuple[str, ...], all_of: type[Outcome | MetastableMode]
+) -> list[str]:
     if set(tried) == set(all_of):
         return []
     return [f"{what} {', '.join(tried)} only"]

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from flash_emulator import (
     CutAt,
     EmulatedFlash,
+    MetastableMode,
     Operation,
     Outcome,
     PowerLoss,
-    Reading,
     UnknownContent,
 )
 from flash_emulator.array.torn import reads_as, torn_word
-from flash_emulator.certificate_check.boots import Reads, ended, powered, state_key
+from flash_emulator.certificate_check.boots import ReadChoice, ended, powered, state_key
 from flash_emulator.certificate_check.container import NotConfirmed
 from flash_emulator.certificate_check.file import Listed
 from flash_emulator.certificate_check.schema import words_of
@@ -46,10 +46,10 @@ class Walk:
     otherwise. Up to there it is what it is in a way with fewer units flipped, and stands there.
     """
 
-    def __init__(self, checker: Checker, path: str, state: Left, reads: Reads) -> None:
-        self._path, self._reads = path, reads
+    def __init__(self, checker: Checker, path: str, state: Left, read_choice: ReadChoice) -> None:
+        self._path, self._read_choice = path, read_choice
         try:
-            self.flash = powered(state[0], reads)
+            self.flash = powered(state[0], read_choice)
         except UnknownContent as unknown:
             raise self._not(f"a power-on that looks at nothing unknown; {unknown}") from unknown
         self._boot = checker.subject.boot(self.flash, state[1])
@@ -82,16 +82,16 @@ class Walk:
         self._leave(None, end, violation)
         return end, violation
 
-    def _enter(self, name: Callable[[Reads], str]) -> None:
+    def _enter(self, name: Callable[[ReadChoice], str]) -> None:
         """Begin the segment of a node, called *name* of how units are read."""
         segments = self._checker.certificate.segments
-        self._listed: list[tuple[Reads, Listed]] = []
+        self._listed: list[tuple[ReadChoice, Listed]] = []
         for like in self._alike():
             if (node := name(like)) in segments:
                 self._listed.append((like, segments[node]))
-                if like == self._reads:
+                if like == self._read_choice:
                     break
-        self._node = name(self._reads)
+        self._node = name(self._read_choice)
         if not self._listed:
             raise self._not(f"node {self._node} to be listed")
         unseen = self._checker.certificate.unseen
@@ -103,23 +103,26 @@ class Walk:
     def _cuts_named(self) -> dict[str, str]:
         """States by the cuts that come to them, where it is this boot that they are listed for."""
         state = self._checker.certificate.paths[self._path]
-        for reads, listed in self._listed:
-            if reads == self._reads and (listed.state, listed.reads) == (state, reads):
+        for read_choice, listed in self._listed:
+            if read_choice == self._read_choice and (listed.state, listed.read_choice) == (
+                state,
+                read_choice,
+            ):
                 cuts = ((key, cut) for key, text in listed.edges.items() for cut in text.split(" "))
                 return {cut.removeprefix("*"): key for key, cut in cuts}
         return {}
 
-    def _alike(self) -> Iterator[Reads]:
+    def _alike(self) -> Iterator[ReadChoice]:
         """Ways of reading in which this boot would have been the same so far; its own first."""
-        yield self._reads
-        if self._reads.reading is not Reading.STABLE:
+        yield self._read_choice
+        if self._read_choice.metastable_mode is not MetastableMode.STABLE:
             if not self.flash.flickers:
-                yield Reads()
+                yield ReadChoice()
             return
-        free = sorted(self._reads.flips - self._looked())
+        free = sorted(self._read_choice.flips - self._looked())
         for count in range(1, len(free) + 1):
             for units in combinations(free, count):
-                yield Reads(flips=self._reads.flips.difference(units))
+                yield ReadChoice(flips=self._read_choice.flips.difference(units))
 
     def _looked(self) -> set[int]:
         return {flicker.unit for flicker in self.flash.flickered}
@@ -127,14 +130,14 @@ class Walk:
     def _point(self, memory: object) -> None:
         before = self.flash.state_digest() + self._boot.volatile()
 
-        def name(like: Reads) -> str:
-            twin = self.flash if like == self._reads else self.flash.fork()
-            twin.reading, twin.flips = like.reading, like.flips
+        def name(like: ReadChoice) -> str:
+            twin = self.flash if like == self._read_choice else self.flash.fork()
+            twin.metastable_mode, twin.flips = like.metastable_mode, like.flips
             text = repr((memory, *twin.boot_state())).encode()
             return blake2b(before + text, digest_size=17).hexdigest()
 
         if not self._checker.certificate.header["merge"]:  # a brute search has one segment a boot
-            self._visit(name(self._reads))
+            self._visit(name(self._read_choice))
             return
         self._leave(name, "", None)
         self._enter(name)
@@ -146,7 +149,7 @@ class Walk:
         self._visited.add(node)
 
     def _leave(
-        self, name: Callable[[Reads], str] | None, end: str, violation: list[str] | None
+        self, name: Callable[[ReadChoice], str] | None, end: str, violation: list[str] | None
     ) -> None:
         """End the segment; *name* is that of the node where the next one begins."""
         alike = list(self._alike())
@@ -168,7 +171,7 @@ class Walk:
                 raise self._not(f"{fact} {getattr(segment, fact)!r}, found {value!r}")
 
     def _not(self, expected: str) -> NotConfirmed:
-        how = str(self._reads).removeprefix("!") or "as they last were"
+        how = str(self._read_choice).removeprefix("!") or "as they last were"
         return NotConfirmed(f"after {self._path}, bits read {how}: expected {expected}")
 
     # --- Watch
@@ -285,32 +288,32 @@ class Walk:
     def _closed(self, flash: EmulatedFlash, what: str, cut: str) -> None:
         """What a *cut* left must be listed; where this cut is named, for the state named so."""
         left = self._checker.left(flash)
-        for way, rest in self._boot.surviving():
-            flash = self._checker.subject.returned(left, rest)
+        for way, external in self._boot.surviving():
+            flash = self._checker.subject.returned(left, external)
             self._checker.cuts += 1
-            name = f"{cut}~{way}{self._reads}" if way else f"{cut}{self._reads}"
+            name = f"{cut}~{way}{self._read_choice}" if way else f"{cut}{self._read_choice}"
             key = self._named.pop(name, None)
             if key is not None:
-                self._is_as_named(flash, rest, key, name)
-            elif not self._is_listed(flash, rest):
-                found = state_key(flash, rest)
+                self._is_as_named(flash, external, key, name)
+            elif not self._is_listed(flash, external):
+                found = state_key(flash, external)
                 raise self._not(f"what a cut leaves to be listed ({what}, way {way!r}): {found}")
 
-    def _is_as_named(self, flash: EmulatedFlash, rest: Any, key: str, name: str) -> None:
+    def _is_as_named(self, flash: EmulatedFlash, external: Any, key: str, name: str) -> None:
         unseen = self._checker.certificate.unseen[key]
         twin = unseen.forgotten(flash)
-        if twin is None or state_key(twin, rest) != key:
-            found = state_key(flash, rest)
+        if twin is None or state_key(twin, external) != key:
+            found = state_key(flash, external)
             raise self._not(f"cut {name} to leave {key}, as it is listed, found {found}")
 
-    def _is_listed(self, flash: EmulatedFlash, rest: Any) -> bool:
+    def _is_listed(self, flash: EmulatedFlash, external: Any) -> bool:
         """As it is, or when that is forgotten which one of the listed states leaves unknown."""
         for index, unseen in enumerate(self._classes):
             twin = unseen.forgotten(flash)
-            if twin is not None and state_key(twin, rest) in self._edges:
+            if twin is not None and state_key(twin, external) in self._edges:
                 self._classes.insert(0, self._classes.pop(index))  # most likely the next one, too
                 return True
-        return state_key(flash, rest) in self._edges
+        return state_key(flash, external) in self._edges
 
 
 _WORDS = re.compile(r"=([0-9a-f+-]+)")

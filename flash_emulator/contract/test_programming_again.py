@@ -169,7 +169,7 @@ def test_a_unit_that_took_ff_is_programmed_or_refused(
     device: Flash, expected: Expected, layout: Layout, say: Callable[[str], None]
 ) -> None:
     """A unit into which 0xFF was programmed takes a program, or refuses it with OSError and still
-    reads 0xFF, or cannot be read any more: with ECC the check bits are spent."""
+    reads 0xFF, or cannot be read any more: with ECC the check bits are consumed."""
     address = layout.ends(layout.small)[0]
     erased = ERASED * layout.unit
     device.program(address, erased)

@@ -1,4 +1,4 @@
-"""What every operation of the emulated flash stands on: its fields, addresses, dice, and its end.
+"""What every operation of the emulated flash stands on: fields, addresses, random numbers, end.
 
 ``EmulatedFlash`` is one class, because every operation asks the same cells, supply and clock. It is
 written in parts, a concern each: this one, ``timekeeping``, ``sensing``, ``matching``, ``banks``
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from flash_emulator.array import cuts
 from flash_emulator.array.cells import Cells
-from flash_emulator.array.option_bytes import Options
+from flash_emulator.array.option_bytes import OptionBytes
 from flash_emulator.device.guarded import Guarded
 from flash_emulator.device.trace import Operation, Trace
 from flash_emulator.errors import AlignmentError
@@ -36,7 +36,7 @@ class DeviceBase(Guarded):
     seed: int
     trace: Trace | None
     draws_by_place: bool  # what a cut leaves depends on seed and place alone
-    options: Options
+    options: OptionBytes
     stuck: dict[int, int]  # by unit: cells that no program moves
     cells: Cells
     _base: int
@@ -86,7 +86,7 @@ class DeviceBase(Guarded):
         is_behind = self._hole and offset >= self.part.bank_size
         return self._base + offset + (self._hole if is_behind else 0)
 
-    def _dice(self, place: int) -> random.Random:
+    def _rng(self, place: int) -> random.Random:
         """The same seed, place and operation number give the same silicon."""
         return random.Random(self.draw_seed(place))  # noqa: S311
 

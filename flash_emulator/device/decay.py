@@ -9,7 +9,7 @@ and happen only where they are asked for (``CutAt.decay``):
   last unit, of an erase the sector, as ``Outcome.WEAK`` leaves them. Whoever read it back in the
   meantime found it right. An erase of a whole bank and a change of option bytes are not weakened.
 * ``Decay.DRIFT``: of the sector that this power-on erased last, completely, what is still blank
-  drifts back: it reads blank once more or twice, and some zeros then; it is frail.
+  drifts back: it reads blank once more or twice, and some zeros then; it is marginal.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Decaying(DeviceBase):
         now = cuts.held(self.cells, last.unit)
         old = last.old or RawUnit((1 << bits) - 1)
         self.cells.set_word(
-            last.unit, cuts.weak(now, old.word & ~now.word, bits, self._dice(last.unit))
+            last.unit, cuts.weak(now, old.word & ~now.word, bits, self._rng(last.unit))
         )
         self._keep_stuck(range(last.unit, last.unit + 1))
 

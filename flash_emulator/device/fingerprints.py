@@ -23,8 +23,8 @@ Fingerprints = dict[str, dict[str, str]]
 _SOURCES = ("*.py", "*.toml")
 
 
-def fingerprints(subject: Any, flash: EmulatedFlash, rest: Any) -> Fingerprints:
-    """Of a search of *subject* that begins with *flash* and *rest*.
+def fingerprints(subject: Any, flash: EmulatedFlash, external: Any) -> Fingerprints:
+    """Of a search of *subject* that begins with *flash* and *external*.
 
     ``given`` is what the subject says that it was made of: its ``fingerprints()``, if it has any.
     """
@@ -34,7 +34,7 @@ def fingerprints(subject: Any, flash: EmulatedFlash, rest: Any) -> Fingerprints:
         "part": _of_part(flash.part),
         "subject": {"name": _named(subject), "sources": _of_modules(_modules(subject))},
         "given": dict(given()),
-        "start": _of_start(flash, rest),
+        "start": _of_start(flash, external),
     }
 
 
@@ -48,7 +48,7 @@ def _of_part(part: Part) -> dict[str, str]:
     }
 
 
-def _of_start(flash: EmulatedFlash, rest: Any) -> dict[str, str]:
+def _of_start(flash: EmulatedFlash, external: Any) -> dict[str, str]:
     """The array unit by unit, and all else that the device holds."""
     data, marks, raw = flash.cells.export()
     kept = json.dumps(flash.give_state(), sort_keys=True)
@@ -57,7 +57,7 @@ def _of_start(flash: EmulatedFlash, rest: Any) -> dict[str, str]:
         "seed": str(flash.seed),
         "cells": cells.hexdigest(),
         "device": _hex(f"{flash.timing} {kept}".encode()),
-        "rest": _hex(rest.digest),
+        "rest": _hex(external.digest),  # as the format of certificates calls it
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from flash_emulator.array import cuts, rules
 from flash_emulator.array.cells import Cells
 from flash_emulator.array.ecc import code_for
-from flash_emulator.array.option_bytes import Options
+from flash_emulator.array.option_bytes import OptionBytes
 from flash_emulator.device import saved
 from flash_emulator.device.banks import Banks
 from flash_emulator.device.base import Interrupted
@@ -24,7 +24,7 @@ from flash_emulator.device.clock import VirtualClock
 from flash_emulator.device.injection import Injection
 from flash_emulator.device.keyed import Keyed
 from flash_emulator.device.matching import Matching
-from flash_emulator.device.sensing import Reading
+from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.device.trace import Operation
 from flash_emulator.device.usage import Usage
 from flash_emulator.errors import AlignmentError, EnduranceWarning, ProgramError, ReadProtected
@@ -63,12 +63,12 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed):
         self.trace = None
         self._watch = None
         self.draws_by_place = False
-        self.reading = Reading.DRAWN
+        self.metastable_mode = MetastableMode.DRAWN
         self.flips = frozenset()
         self.background = False
         self._interrupted = None
         self._opsr_forgotten = False
-        self.options = Options(part.options)
+        self.options = OptionBytes(part.options)
         self.stuck = {}
         code = code_for(part.ecc.data_bits, part.ecc.modelled_check_bits) if part.ecc else None
         self.cells = Cells(part.size, part.program_unit, code, min(part.sector_sizes))
@@ -195,7 +195,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed):
         if self._supply.take(1) < 1:
             self._cut_program(unit, data)
         old, new = cuts.held(self.cells, unit), self._word(data)
-        result = cuts.programmed(old, new, self.cells.word_bits, self._dice(unit))
+        result = cuts.programmed(old, new, self.cells.word_bits, self._rng(unit))
         self.cells.set_word(unit, result)
         self._keep_stuck(range(unit, unit + 1))
         self._completed_program(unit, old)
@@ -205,7 +205,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed):
     def _cut_program(self, unit: int, data: bytes) -> None:
         self._decay_at_cut()
         word, outcome = self._word(data), self._supply.outcome
-        cuts.cut_program(self.cells, unit, word, outcome, self._dice(unit), self._given_words())
+        cuts.cut_program(self.cells, unit, word, outcome, self._rng(unit), self._given_words())
         self._keep_stuck(range(unit, unit + 1))
         if self.part.options_at_risk and getattr(self._supply, "spoils_options", False):
             self.options.spoil()
@@ -217,8 +217,8 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed):
 
     def _effect(self, unit: int, data: bytes, rule: Overwrite) -> rules.Effect:
         raw = self.cells.raw(unit)
-        if raw is not None and not raw.spent and rule is not Overwrite.CLEAR_BITS:
-            return rules.Effect.REPLACES  # frail: it looks erased to the controller
+        if raw is not None and not raw.consumed and rule is not Overwrite.CLEAR_BITS:
+            return rules.Effect.REPLACES  # marginal: it looks erased to the controller
         virgin = self.cells.is_virgin(unit)
         return rules.overwrite(rule, rules.UnitView(virgin, self._reads_erased(unit)), data)
 
@@ -283,9 +283,9 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed):
             self._watch.operation(Operation("erase", self._address(offset)))
         if self._supply.take(1) < 1:
             self._decay_at_cut()
-            dice, seed = self._dice(offset), self.draw_seed(offset)
+            rng, seed = self._rng(offset), self.draw_seed(offset)
             outcome, words = self._supply.outcome, self._given_words()
-            cuts.cut_erase(self.cells, offset, size, outcome, dice, seed, words)
+            cuts.cut_erase(self.cells, offset, size, outcome, rng, seed, words)
             self._die("erase", offset)
         self._completes_erase(offset, size)
         self._erased(index, offset, size)
@@ -347,19 +347,19 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed):
 
     def _cut_bank_erase(self, bank: int) -> None:
         outcome, start = self._supply.outcome, bank * self.part.bank_size
-        dice = self._dice(start)
+        rng = self._rng(start)
         per_bank = len(self.part.sector_sizes)
         sectors = list(self.part.sector_starts.items())[bank * per_bank :][:per_bank]
         if self.part.bulk_erase == "parallel" or outcome in (Outcome.BEFORE, Outcome.AFTER):
             for offset, size in sectors:
                 words = self._words_within(offset, size)
-                cuts.cut_erase(self.cells, offset, size, outcome, dice, words=words)
+                cuts.cut_erase(self.cells, offset, size, outcome, rng, words=words)
             return
-        reached = dice.randrange(per_bank)
+        reached = rng.randrange(per_bank)
         for offset, size in sectors[:reached]:
             self.cells.erase(offset, size)
         words = self._words_within(start, self.part.bank_size)
-        cuts.cut_erase(self.cells, *sectors[reached], outcome, dice, words=words)
+        cuts.cut_erase(self.cells, *sectors[reached], outcome, rng, words=words)
 
     def _words_within(self, offset: int, size: int) -> dict[int, int]:
         units = range(offset // self._unit, (offset + size) // self._unit)

@@ -45,11 +45,11 @@ class Injection(Sensing):
         if not 0 <= bit < self.cells.word_bits:
             raise AlignmentError(f"bit {bit}: a unit has {self.cells.word_bits} cells")
         self._look_at(unit * self._unit, self._unit)
-        spent = not self.cells.is_virgin(unit)
-        raw = self.cells.raw(unit) or RawUnit(self.cells.word(unit), spent=spent)
+        consumed = not self.cells.is_virgin(unit)
+        raw = self.cells.raw(unit) or RawUnit(self.cells.word(unit), consumed=consumed)
         word = raw.word ^ 1 << bit
         ones = (1 << self.cells.word_bits) - 1
-        self.cells.set_word(unit, replace(raw, word=word, spent=raw.spent or word != ones))
+        self.cells.set_word(unit, replace(raw, word=word, consumed=raw.consumed or word != ones))
 
     def stick(self, address: int, cells: int) -> None:
         """These cells of the unit at *address* (a mask of its bits) stay 1, whatever is programmed.

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from flash_emulator.device.decay import Decaying
-from flash_emulator.device.sensing import Reading, Sensing
+from flash_emulator.device.sensing import MetastableMode, Sensing
 
 if TYPE_CHECKING:
     from flash_emulator.device.flash import EmulatedFlash
@@ -58,10 +58,10 @@ class Keyed(Sensing, Decaying):
         twin.leave_search()
         return twin
 
-    def for_boot(self, reading: Reading, flips: frozenset[int]) -> EmulatedFlash:
+    def for_boot(self, metastable_mode: MetastableMode, flips: frozenset[int]) -> EmulatedFlash:
         """A twin that a search boots, as if for the first time: before its power-on."""
         twin = self.fork()
         twin.enter_search()
-        twin.reading, twin.flips = reading, flips
+        twin.metastable_mode, twin.flips = metastable_mode, flips
         twin.forget_history()
         return twin

@@ -79,10 +79,10 @@ def _state(device: EmulatedFlash, raw: dict[int, RawUnit]) -> dict[str, Any]:
 
 def _fields(raw: RawUnit) -> list[Any]:
     words = (raw.word, raw.metastable, *raw.fading)
-    return [*(f"{word:x}" for word in words), raw.spent, raw.frail]
+    return [*(f"{word:x}" for word in words), raw.consumed, raw.marginal]
 
 
 def _raw_unit(fields: list[Any]) -> RawUnit:
     word, metastable, *fading = (int(text, 16) for text in fields[:5])
     first, second, third = fading
-    return RawUnit(word, metastable, (first, second, third), spent=fields[5], frail=fields[6])
+    return RawUnit(word, metastable, (first, second, third), consumed=fields[5], marginal=fields[6])

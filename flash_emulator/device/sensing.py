@@ -16,7 +16,7 @@ from flash_emulator.parts.part_model import BadRead
 _FLICKERED = 32  # metastable units that a boot is remembered to have looked at
 
 
-class Reading(StrEnum):
+class MetastableMode(StrEnum):
     """What metastable bits read."""
 
     DRAWN = "drawn"  # anew each time, from the seed
@@ -40,7 +40,7 @@ def _readable(decoded: Decoded) -> Decoded | None:
 class Sensing(Timekeeping):
     """The part of the device that reads units as the controller does, and keeps what was drawn."""
 
-    reading: Reading
+    metastable_mode: MetastableMode
     flips: frozenset[int]  # units that read the opposite while STABLE
     _power_ons: int
 
@@ -69,11 +69,17 @@ class Sensing(Timekeeping):
         And which of them were looked at. Units that are metastable no more do not count.
         """
         if not self._flickers and not self.flips:
-            return (self.reading.value, 0, (), (), False, ())
-        drawn = self._flickers if self.reading is Reading.DRAWN else min(self._flickers, 1)
-        flips = self._metastable(self.flips if self.reading is Reading.STABLE else ())
+            return (self.metastable_mode.value, 0, (), (), False, ())
+        drawn = (
+            self._flickers
+            if self.metastable_mode is MetastableMode.DRAWN
+            else min(self._flickers, 1)
+        )
+        flips = self._metastable(
+            self.flips if self.metastable_mode is MetastableMode.STABLE else ()
+        )
         looked, turned = self._metastable(self._live), self._metastable(self._turned)
-        return (self.reading.value, drawn, flips, looked, self._flickered_full, turned)
+        return (self.metastable_mode.value, drawn, flips, looked, self._flickered_full, turned)
 
     def forget_history(self) -> None:
         """Draw what metastable bits read as if this were the first power-on."""
@@ -100,7 +106,7 @@ class Sensing(Timekeeping):
             return self.cells.decode(raw, 0)
         flicker = self._flicker(unit)
         decoded = self.cells.decode(raw, flicker)
-        notes = self.reading is Reading.STABLE and not self._flickered_full
+        notes = self.metastable_mode is MetastableMode.STABLE and not self._flickered_full
         if notes and unit not in self._flickered:
             other = self.cells.decode(raw, ~flicker)
             if seen(other) != seen(decoded):
@@ -119,12 +125,12 @@ class Sensing(Timekeeping):
     def _flicker(self, unit: int) -> int:
         """Random bits for the metastable ones of a unit that is read now: 1 reads the opposite."""
         self._flickers += 1
-        match self.reading:
-            case Reading.STABLE:
+        match self.metastable_mode:
+            case MetastableMode.STABLE:
                 return -1 if unit in self.flips else 0
-            case Reading.FLIPPED:
+            case MetastableMode.FLIPPED:
                 return -1
-            case Reading.TURNING:
+            case MetastableMode.TURNING:
                 self._turned ^= {unit}
                 return 0 if unit in self._turned else -1
         text = f"{self.seed}/{unit}/{self._power_ons}/{self._flickers}"

@@ -13,11 +13,12 @@ booted, and the verdict was asked of each.
 
 **What is assumed.**
 
-* The subject is deterministic in flash and rest. Checked: one state in 32 is booted twice.
+* The subject is deterministic in flash and external state. Checked: one state in 32 is booted
+  twice.
 * What it yields as memory is all that it holds in RAM. Checked: one join in 16 is followed on.
 * What a cut leaves of a unit is drawn once for each place and outcome, from the device's seed
-  (``Options.draws``: more often); other seeds are other searches. A torn unit is also left as each
-  value that a boot compares it with, where its program may leave that, and as one that differs
+  (``SearchOptions.draws``: more often); other seeds are other searches. A torn unit is also left as
+  each value that a boot compares it with, where its program may leave that, and as one that differs
   from it (``contents``). What is used otherwise than by equality depends on the draws, and
   ``Report.tried`` says how many cuts that concerns. Where nobody looks at what it left (found by
   trying), the state stands for every content, drawn or not.
@@ -38,9 +39,9 @@ booted, and the verdict was asked of each.
 * Bits of one unit that read differently from one another are drawn, in one boot of each state that
   looks at any; and in one boot every unit turns whenever it was read: right when it is checked,
   wrong when it is used. Other orders of turning within a boot are not tried.
-* An operation that was complete holds. ``Options.decays`` lets each cut make something of that
-  weak, too (``flash_emulator.device.decay``).
-* FLASH_OPSR, wear and time are not part of a state; ``Rest`` may hold time.
+* An operation that was complete holds. ``SearchOptions.decays`` lets each cut make something of
+  that weak, too (``flash_emulator.device.decay``).
+* FLASH_OPSR, wear and time are not part of a state; ``ExternalState`` may hold time.
 * Two states with equal digests of 128 bits are equal.
 """
 
@@ -64,24 +65,25 @@ from flash_emulator.explore.report import (
     SelfCheckFailed,
     tag_of,
 )
-from flash_emulator.explore.search import ALL_OUTCOMES, ALL_READINGS, Options, Search
+from flash_emulator.explore.search import ALL_METASTABLE_MODES, ALL_OUTCOMES, Search, SearchOptions
 from flash_emulator.explore.subject import (
     Boot,
+    ExternalState,
     FunctionSubject,
     Nothing,
-    Rest,
     Run,
     Subject,
     Violation,
 )
 
 __all__ = [
+    "ALL_METASTABLE_MODES",
     "ALL_OUTCOMES",
-    "ALL_READINGS",
     "Boot",
     "Check",
     "Counterexample",
     "Cut",
+    "ExternalState",
     "Film",
     "Frame",
     "FunctionSubject",
@@ -89,16 +91,15 @@ __all__ = [
     "Kind",
     "Limits",
     "Nothing",
-    "Options",
     "Path",
     "PathLeft",
     "Point",
     "Processes",
     "Progress",
     "Report",
-    "Rest",
     "Run",
     "Search",
+    "SearchOptions",
     "SelfCheckFailed",
     "Subject",
     "Violation",
@@ -115,7 +116,7 @@ def explore(
     boot: Callable[[EmulatedFlash], Any],
     verdict: Callable[[EmulatedFlash], object] | None = None,
     *,
-    options: Options | None = None,
+    options: SearchOptions | None = None,
     executor: Executor | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:

@@ -32,7 +32,7 @@ First line, the header::
 
 Then one line for each boot, level by level: those of the states that need fewest cuts first. The
 lines of one state stand together. It is booted with no unit flipped first; where boots looked at
-metastable bits, in other ways, too, as ``reads.py`` has it::
+metastable bits, in other ways, too, as ``read_choice.py`` has it::
 
     state     key of the state that was booted
     path      the cuts that lead to it from the start, as in ``path.py``; "-" for none
@@ -68,7 +68,7 @@ from typing import Any, BinaryIO
 
 from flash_emulator.array.cells import Cells
 from flash_emulator.array.pages import Slice
-from flash_emulator.device.sensing import Reading
+from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.explore.path import OUTCOME_CODES, Path
 from flash_emulator.explore.report import Report
 from flash_emulator.explore.states import Expansion, Job, Key, Node, Segment
@@ -122,7 +122,11 @@ class CertificateWriter:
                 "world": self._world,
                 "made_of": job.made_of,
                 "outcomes": {OUTCOME_CODES[o]: o for o in Outcome if o in job.outcomes},
-                "readings": [reading for reading in Reading if reading in job.readings],
+                "readings": [
+                    metastable_mode
+                    for metastable_mode in MetastableMode
+                    if metastable_mode in job.metastable_modes
+                ],
                 "draws": job.draws,
                 "erased_values": job.erased_values,
                 "operations": job.operations,
@@ -142,8 +146,8 @@ class CertificateWriter:
             {
                 "state": expansion.state.hex(),
                 "path": str(Path(expansion.path.cuts)),
-                "reading": expansion.reads.reading,
-                "flips": sorted(expansion.reads.flips),
+                "reading": expansion.read_choice.metastable_mode,
+                "flips": sorted(expansion.read_choice.flips),
                 **self._unseen.get(expansion.state, _KNOWN),
                 "segments": [_segment(segment) for segment in self._new(expansion.segments)],
             }

@@ -55,7 +55,7 @@ def _repeatable(graph: Graph) -> Check:
 
 def _left_out(graph: Graph) -> Check:
     text = "boots that looked at more metastable units than are flipped in every combination"
-    return Check("readings left out", graph.left_out, text)
+    return Check("read choices left out", graph.left_out, text)
 
 
 def _values_left_out(graph: Graph) -> Check:

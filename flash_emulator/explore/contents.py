@@ -128,8 +128,8 @@ class Cutting:
                     told.left_out += 1
                     continue
                 met.add(name)
-                reads = reads_as(left.cells.code, turned, question[1])
-                waiting.append((more, held | {question} if reads else held))
+                read_choice = reads_as(left.cells.code, turned, question[1])
+                waiting.append((more, held | {question} if read_choice else held))
         for index, slices in tried.items():
             told.add(self._unit(index), frozenset(slices))
 

@@ -11,8 +11,8 @@ from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.hidden import what_is_hidden
+from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.read_tracker import Endless
-from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.report import COMES_BACK
 from flash_emulator.explore.states import Node, Segment, State, point_node
 from flash_emulator.explore.subject import Boot, Run, Subject, Violation
@@ -66,12 +66,12 @@ class Echo:
         self._done: set[Operation] = set()
         self._signature = blake2b(digest_size=16)
 
-    def start(self, subject: Subject, state: State, reads: Reads) -> None:
+    def start(self, subject: Subject, state: State, read_choice: ReadChoice) -> None:
         """Follow a boot of *state* from its power-on."""
         self.flash = state.flash  # until there is its twin
 
         def run() -> None:
-            boot = subject.boot(powered(state.flash, reads, self._attach), state.rest)
+            boot = subject.boot(powered(state.flash, read_choice, self._attach), state.external)
             self._to_point(boot, boot.run())
 
         self._guarded(run)

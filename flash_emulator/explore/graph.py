@@ -64,8 +64,8 @@ class Graph:
         self.left_out += expansion.left_out
         self.told.update(expansion.told)
         self.late |= expansion.late
-        start = start_node(expansion.state, expansion.reads)
-        path = replace(expansion.path, reads=expansion.reads)
+        start = start_node(expansion.state, expansion.read_choice)
+        path = replace(expansion.path, read_choice=expansion.read_choice)
         self.starts[start] = (expansion.state, path, expansion.sector)
         if not path.cuts:
             self.torn[expansion.state] = 0, 0

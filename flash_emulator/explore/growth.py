@@ -1,6 +1,6 @@
 """How the number of states grows with the number of sectors: whether a protocol leaves scars.
 
-    print(growth(make))  # make(8) gives subject, flash and rest of 8 sectors
+    print(growth(make))  # make(8) gives subject, flash and external state of 8 sectors
 
 A protocol whose recovery is *canonical* (what it leaves depends on how far it is, and on nothing
 that happened on the way) has as many states for each sector, however many there are. Where states
@@ -20,13 +20,13 @@ from math import log
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.report import Report
-from flash_emulator.explore.search import Options, Search
-from flash_emulator.explore.subject import Rest, Subject
+from flash_emulator.explore.search import Search, SearchOptions
+from flash_emulator.explore.subject import ExternalState, Subject
 
 SIZES = (2, 4, 8)
 
-Make = Callable[[int], tuple[Subject, EmulatedFlash, Rest]]
-"""The same protocol over so many sectors: what boots, the flash that it starts from, the rest."""
+Make = Callable[[int], tuple[Subject, EmulatedFlash, ExternalState]]
+"""The same protocol over so many sectors: what boots, its first flash, its first external state."""
 
 # Order of the growth of states *per added sector*: 0 linear, 1 quadratic, 2 cubic; for powers of
 # a number it has no bound. Between them, with room for what is the same at any size.
@@ -123,7 +123,7 @@ def growth(
     make: Make,
     sizes: Sequence[int] = SIZES,
     *,
-    options: Options | None = None,
+    options: SearchOptions | None = None,
     executor: Executor | None = None,
 ) -> Growth:
     """Search at each of *sizes* (three at least, ascending), and judge.
@@ -131,17 +131,17 @@ def growth(
     Violations do not matter here, but their limit does; that of time is of all searches together.
     SelfCheckFailed as for a search.
     """
-    options = options or Options()
+    options = options or SearchOptions()
     limit_s, began_s = options.limits.time_s, time.monotonic()
     if len(sizes) < 3 or any(size >= following for size, following in pairwise(sizes)):
         raise ValueError(f"sizes: {list(sizes)}; three or more are needed, in ascending order")
     points: list[Point] = []
     for sectors in sizes:
-        subject, flash, rest = make(sectors)
+        subject, flash, external = make(sectors)
         if limit_s is not None:
             left_s = max(0.0, began_s + limit_s - time.monotonic())
             options = replace(options, limits=replace(options.limits, time_s=left_s))
-        report = Search(subject, flash, rest, options, executor=executor).run()
+        report = Search(subject, flash, external, options, executor=executor).run()
         points.append(Point(sectors, report))
         if not report.complete:
             return Growth(Kind.STOPPED, tuple(points))

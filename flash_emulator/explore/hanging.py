@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flash_emulator.explore.blame import trace_of
-from flash_emulator.explore.reads import Reads
+from flash_emulator.explore.read_choice import ReadChoice
 from flash_emulator.explore.states import Expansion, Node, Segment, State, start_node
 from flash_emulator.explore.watchdog import Hung, calm
 
@@ -25,9 +25,9 @@ def hung_text(boot_s: float | None) -> str:
 
 def hung_expansion(state: State, boot_s: float) -> Expansion:
     """Of a state at which a process could not be interrupted."""
-    reads = Reads()
-    segment = Segment(start_node(state.key, reads), violation=("live", hung_text(boot_s)))
-    return Expansion(state.key, reads, state.path, state.sector, [segment], [], hung=True)
+    read_choice = ReadChoice()
+    segment = Segment(start_node(state.key, read_choice), violation=("live", hung_text(boot_s)))
+    return Expansion(state.key, read_choice, state.path, state.sector, [segment], [], hung=True)
 
 
 def interrupted(expansion: Expansion, node: Node, hung: Hung, boot_s: float | None) -> Expansion:

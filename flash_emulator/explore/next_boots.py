@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.contents import Question
-from flash_emulator.explore.looks import Look, Looks
+from flash_emulator.explore.read_set import ReadSet, ReadSetOf
 from flash_emulator.explore.states import Job, Key, Span, state_key
-from flash_emulator.explore.subject import Rest
+from flash_emulator.explore.subject import ExternalState
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,27 +20,31 @@ class NextBoots:
     """
 
     job: Job
-    looks: Looks
-    ways: Sequence[tuple[str, Rest]]
+    read_set_of: ReadSetOf
+    ways: Sequence[tuple[str, ExternalState]]
     dissolved: set[Key] = field(default_factory=set)
 
-    def first_look(self, flash: EmulatedFlash, span: Span) -> Look | None:
+    def first_read_set(self, flash: EmulatedFlash, span: Span) -> ReadSet | None:
         """The first that boots in any of the ways look at within *span*."""
         self.drop_opsr(flash)
-        for _, rest in self.ways:
-            here = self.job.subject.returned(flash, rest)
-            look = self.looks(here, rest, state_key(here, rest))
-            if look.seen is not None and look.seen[0] < span[1] and span[0] < look.seen[1]:
-                return look
+        for _, external in self.ways:
+            here = self.job.subject.returned(flash, external)
+            read_set = self.read_set_of(here, external, state_key(here, external))
+            if (
+                read_set.seen is not None
+                and read_set.seen[0] < span[1]
+                and span[0] < read_set.seen[1]
+            ):
+                return read_set
         return None
 
     def looked_at(self, flash: EmulatedFlash, span: Span) -> Span | None:
         """What boots in any of the ways look at within *span*."""
         found = []
         self.drop_opsr(flash)
-        for _, rest in self.ways:
-            here = self.job.subject.returned(flash, rest)
-            seen = self.looks(here, rest, state_key(here, rest)).seen
+        for _, external in self.ways:
+            here = self.job.subject.returned(flash, external)
+            seen = self.read_set_of(here, external, state_key(here, external)).seen
             if seen is not None and seen[0] < span[1] and span[0] < seen[1]:
                 found.append((max(seen[0], span[0]), min(seen[1], span[1])))
         return hull(found)
@@ -49,7 +53,7 @@ class NextBoots:
         """What of *span* is known to be looked at by a later boot."""
         return hull(
             (max(low, span[0]), min(high, span[1]))
-            for low, high in self.job.look
+            for low, high in self.job.looked_at
             if low < span[1] and span[0] < high
         )
 
@@ -58,29 +62,29 @@ class NextBoots:
         found = set(self.job.asked)
         if self.job.merge:
             self.drop_opsr(flash)
-            for _, rest in self.ways:
-                here = self.job.subject.returned(flash, rest)
-                found |= self.looks(here, rest, state_key(here, rest)).asked
+            for _, external in self.ways:
+                here = self.job.subject.returned(flash, external)
+                found |= self.read_set_of(here, external, state_key(here, external)).asked
         return within(found, span, flash.part.program_unit)
 
     def without_dead(
-        self, flash: EmulatedFlash, rest: Rest
+        self, flash: EmulatedFlash, external: ExternalState
     ) -> tuple[EmulatedFlash, Key, frozenset[Question]]:
         """*flash* with all unknown that its next boot erases and does not look at before; and what
         that boot compares units with."""
-        key = state_key(flash, rest)
+        key = state_key(flash, external)
         if not self.job.merge:
             return flash, key, frozenset()
-        look = self.looks(flash, rest, key)
-        if not look.dead and not look.compared:
-            return flash, key, look.asked
+        read_set = self.read_set_of(flash, external, key)
+        if not read_set.dead and not read_set.compared:
+            return flash, key, read_set.asked
         kept: set[Span] = set()
         while True:
-            twin = _without(flash, look, kept)
-            key = state_key(twin, rest)
+            twin = _without(flash, read_set, kept)
+            key = state_key(twin, external)
             more = set(self.job.keep.get(key, ())) - kept
-            if not any(_is_forgotten(look, span, flash.part.program_unit) for span in more):
-                return twin, key, look.asked
+            if not any(_is_forgotten(read_set, span, flash.part.program_unit) for span in more):
+                return twin, key, read_set.asked
             self.dissolved.add(key)
             kept |= more
 
@@ -92,8 +96,8 @@ class NextBoots:
         found: list[Span] = []
         self.drop_opsr(flash)
         standing = self.job.represented(flash)
-        for _, rest in self.ways:
-            _, key, _ = self.without_dead(self.job.subject.returned(standing, rest), rest)
+        for _, external in self.ways:
+            _, key, _ = self.without_dead(self.job.subject.returned(standing, external), external)
             kept = self.job.keep.get(key, ())
             here = [s for s in kept if s[0] < span[1] and span[0] < s[1]]
             if standing is not flash and kept:
@@ -114,13 +118,13 @@ def within(asked: Iterable[Question], span: Span, unit: int) -> set[Question]:
     return {question for question in asked if span[0] <= question[0] * unit < span[1]}
 
 
-def _without(flash: EmulatedFlash, look: Look, kept: Iterable[Span]) -> EmulatedFlash:
+def _without(flash: EmulatedFlash, read_set: ReadSet, kept: Iterable[Span]) -> EmulatedFlash:
     """A twin in which all is unknown that the boot does not look at, but for what is *kept*."""
     twin, base, unit = flash.fork(), flash.part.base, flash.part.program_unit
-    for span in look.dead:
+    for span in read_set.dead:
         for low, high in _outside(span, kept):
             twin.forget(base + low, high - low)
-    for index, slices in look.compared.items():
+    for index, slices in read_set.compared.items():
         if not any(low < (index + 1) * unit and index * unit < high for low, high in kept):
             known = twin.cells.not_held(index)
             twin.forget(base + index * unit, unit)
@@ -140,11 +144,11 @@ def _outside(span: Span, others: Iterable[Span]) -> Iterator[Span]:
         yield at, end
 
 
-def _is_forgotten(look: Look, span: Span, unit: int) -> bool:
+def _is_forgotten(read_set: ReadSet, span: Span, unit: int) -> bool:
     """Whether a state is made by forgetting some of *span*."""
     low, high = span
-    dead = any(low < end and begin < high for begin, end in look.dead)
-    return dead or any(low < (at + 1) * unit and at * unit < high for at in look.compared)
+    dead = any(low < end and begin < high for begin, end in read_set.dead)
+    return dead or any(low < (at + 1) * unit and at * unit < high for at in read_set.compared)
 
 
 def hull(spans: Iterable[Span]) -> Span | None:

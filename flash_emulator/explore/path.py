@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from flash_emulator.explore.reads import CODE, Reads
+from flash_emulator.explore.read_choice import CODE, ReadChoice
 from flash_emulator.power import Decay, Outcome
 
 OUTCOME_CODES = {
@@ -57,7 +57,7 @@ class Cut:
     outcome: Outcome = Outcome.BEFORE
     moment: int = 0
     way: str = ""  # in which power came back
-    reads: Reads = field(default_factory=Reads)  # in the boot that was cut
+    read_choice: ReadChoice = field(default_factory=ReadChoice)  # in the boot that was cut
     spoils_options: bool = False
     decay: Decay | None = None
     draw: int = 0
@@ -73,7 +73,7 @@ class Cut:
             place = f"@{self.moment}" if self.moment else "z"
         way = f"~{self.way}" if self.way else ""
         decay = f"^{self.decay}" if self.decay else ""
-        return f"{place}{decay}{way}{self.reads}"
+        return f"{place}{decay}{way}{self.read_choice}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,14 @@ class Path:
     """All cuts from the first boot on, and how metastable units read in the last one."""
 
     cuts: tuple[Cut, ...] = ()
-    reads: Reads = field(default_factory=Reads)
+    read_choice: ReadChoice = field(default_factory=ReadChoice)
 
     def then(self, cut: Cut) -> Path:
         return Path((*self.cuts, cut))
 
     def __str__(self) -> str:
         parts = [str(cut) for cut in self.cuts]
-        last = str(self.reads)
+        last = str(self.read_choice)
         return ".".join([*parts, last] if last else parts) or "-"
 
     @classmethod
@@ -96,22 +96,22 @@ class Path:
         """Raises ValueError, with the part that cannot be read."""
         parts = [] if text == "-" else text.split(".")
         last = _LAST.fullmatch(parts[-1]) if parts else None
-        reads = Reads.parse(last[1]) if last else Reads()
+        read_choice = ReadChoice.parse(last[1]) if last else ReadChoice()
         cuts = parts[:-1] if last else parts
-        return cls(tuple(_parse_cut(part) for part in cuts), reads)
+        return cls(tuple(_parse_cut(part) for part in cuts), read_choice)
 
 
 def _parse_cut(text: str) -> Cut:
     found = _CUT.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no cut: expected such as 600t, 600t~way!f, @7 or z")
-    operation, outcome, spoils, draw, words, moment, _, decay, way, reads = found.groups()
+    operation, outcome, spoils, draw, words, moment, _, decay, way, read_choice = found.groups()
     return Cut(
         int(operation or 0),
         _OUTCOMES[outcome or "b"],
         int(moment or 0),
         way or "",
-        Reads.parse(reads or ""),
+        ReadChoice.parse(read_choice or ""),
         bool(spoils),
         Decay(decay) if decay else None,
         int(draw or 0),

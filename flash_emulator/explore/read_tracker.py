@@ -8,7 +8,7 @@ from flash_emulator.array.pages import NotHeld, Slice
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.trace import Operation
 from flash_emulator.explore.contents import Question
-from flash_emulator.explore.looks import Look, covers
+from flash_emulator.explore.read_set import ReadSet, covers
 from flash_emulator.explore.states import Job, Span
 from flash_emulator.explore.watchdog import beat_if_new
 
@@ -17,7 +17,7 @@ class Endless(BaseException):
     """The boot has done more operations than it may."""
 
 
-class Looker:
+class ReadTracker:
     """Notes what a stretch of a boot looks at, and what it erases unseen."""
 
     def __init__(self, flash: EmulatedFlash, job: Job, done: set[Operation]) -> None:
@@ -26,7 +26,7 @@ class Looker:
         self._unit = flash.part.program_unit
         self._flash = flash
         self._left = job.operations
-        self._reads: list[Span] = list(job.look)
+        self._reads: list[Span] = list(job.looked_at)
         self._compared: dict[int, set[Slice]] = {}
         self._asked: set[Question] = set()
         self._erased: list[Span] = []
@@ -69,7 +69,7 @@ class Looker:
             if list(self._without([self._span(at)], self._reads)):
                 self._not_held[at] = frozenset(self._compared[at])
 
-    def followed_by(self, after: Look) -> Look:
+    def followed_by(self, after: ReadSet) -> ReadSet:
         """What a boot looks at that goes through this stretch first, and then as *after* says."""
         seen = [*self._reads, *self._erased]
         compared = {**after.compared, **self._compared}
@@ -82,7 +82,7 @@ class Looker:
                     at, frozenset()
                 )
         asked = after.asked.union(self._asked) if self._asked else after.asked
-        return Look(None, _joined([*self._dead, *dead]), not_held, None, asked)
+        return ReadSet(None, _joined([*self._dead, *dead]), not_held, None, asked)
 
     def _span(self, unit: int) -> Span:
         return unit * self._unit, (unit + 1) * self._unit

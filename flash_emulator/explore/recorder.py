@@ -16,8 +16,8 @@ from flash_emulator.explore.echo import Echo, sign
 from flash_emulator.explore.edges import Edges, placed
 from flash_emulator.explore.hidden import what_is_hidden
 from flash_emulator.explore.path import Cut
+from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.read_tracker import Endless
-from flash_emulator.explore.reads import Reads, powered
 from flash_emulator.explore.report import COMES_BACK
 from flash_emulator.explore.states import Expansion, Node, Segment, State, point_node
 from flash_emulator.explore.subject import Boot, Violation, ended_in
@@ -56,11 +56,11 @@ class Recorder:
         self._no_room = False
         self._done: set[Operation] = set()
 
-    def run(self, state: State, reads: Reads) -> None:
+    def run(self, state: State, read_choice: ReadChoice) -> None:
         self.flash = state.flash  # until there is its twin
         try:
             with what_is_hidden(self):
-                self._start(state, reads)
+                self._start(state, read_choice)
         except Joined:
             if self._joined:
                 self._echo()
@@ -82,9 +82,9 @@ class Recorder:
         if self._no_room and self._segment.violation is None:
             raise Broken("the subject hides a RecursionError: its last operation was not cut")
 
-    def _start(self, state: State, reads: Reads) -> None:
-        flash = powered(state.flash, reads, self._attach)
-        self._boot = self._job.subject.boot(flash, state.rest)
+    def _start(self, state: State, read_choice: ReadChoice) -> None:
+        flash = powered(state.flash, read_choice, self._attach)
+        self._boot = self._job.subject.boot(flash, state.external)
         self._run = self._boot.run()
         while True:
             try:
@@ -196,9 +196,9 @@ class Recorder:
 
     def _note_edges(self, boot: Boot, operation: Operation | None, at: Cut) -> None:
         first, edges = len(self._expansion.children), self._segment.edges
-        begin, reads = len(edges), Reads.of(self.flash)
+        begin, read_choice = len(edges), ReadChoice.of(self.flash)
         for edge in self._edges.of(self.flash, boot, operation, self._expansion):
-            cut = placed(edge.cut, at, operation, reads)
+            cut = placed(edge.cut, at, operation, read_choice)
             edges.append(replace(edge, cut=cut))
         cuts = {edge.key: edge.cut for edge in reversed(edges[begin:])}
         sector = -1 if operation is None else self._sector_of(operation)

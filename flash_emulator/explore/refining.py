@@ -62,7 +62,11 @@ class Refining:
         if not all(node is None or node in own or node in nodes for node in last):
             return None
         return [
-            replace(each, path=replace(state.path, reads=each.path.reads), sector=state.sector)
+            replace(
+                each,
+                path=replace(state.path, read_choice=each.path.read_choice),
+                sector=state.sector,
+            )
             for each in booted
         ]
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 
 from flash_emulator.array.pages import Mark, Slice
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.device.sensing import Reading
+from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.blame import trace_of
 from flash_emulator.explore.hanging import hung_text
 from flash_emulator.explore.hidden import what_is_hidden
 from flash_emulator.explore.path import Cut, Path
-from flash_emulator.explore.reads import Reads, powered
+from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.report import COMES_BACK, tag_of
-from flash_emulator.explore.search import Options
+from flash_emulator.explore.search import SearchOptions
 from flash_emulator.explore.states import Node, point_node
-from flash_emulator.explore.subject import Boot, Rest, Subject, Violation, ended_in
+from flash_emulator.explore.subject import Boot, ExternalState, Subject, Violation, ended_in
 from flash_emulator.explore.watchdog import Hung, beat_if_new, calm_if_hung, heed, watching
 from flash_emulator.power import DECAYS, CutAt, Outcome, PowerLoss
 
@@ -58,9 +58,9 @@ class PathLeft(ValueError):
 def replay(
     subject: Subject,
     flash: EmulatedFlash,
-    rest: Rest,
+    external: ExternalState,
     path: Path,
-    options: Options | None = None,
+    options: SearchOptions | None = None,
 ) -> Film:
     """Boot, cut, boot again ... as *path* says. Raises PathLeft where a cut does not fire.
 
@@ -68,24 +68,24 @@ def replay(
     power goes depends on them, whether the next boot is that of the subject's representative, and
     how many operations a boot may do.
     """
-    options = options or Options()
+    options = options or SearchOptions()
     state = flash.fork()
     state.draws_by_place = True
     state.recalls = {cut.decay for cut in path.cuts if cut.decay is not None}
     frames: list[Frame] = []
     for number, cut in enumerate(path.cuts, 1):
-        shot = _Shot(subject, state, cut.reads, rest, number, cut, options)
+        shot = _Shot(subject, state, cut.read_choice, external, number, cut, options)
         shot.run()
         frames += shot.frames
         if shot.survived is None:
             raise PathLeft(f"cut {number} of {path}, {cut}: not reached; {shot.frames[-1].text}")
-        state, rest = shot.flash.alone(), shot.survived
+        state, external = shot.flash.alone(), shot.survived
         if options.merge:
             state.cells.fade()
             state = subject.representative(state) if options.representatives else state
-        state = subject.returned(state, rest)
+        state = subject.returned(state, external)
     number = len(path.cuts) + 1
-    last = _Shot(subject, state, path.reads, rest, number, None, options)
+    last = _Shot(subject, state, path.read_choice, external, number, None, options)
     last.run()
     return Film(path, (*frames, *last.frames), last.end, last.violation, last.flash, last.trace)
 
@@ -93,23 +93,23 @@ def replay(
 def shrink(
     subject: Subject,
     flash: EmulatedFlash,
-    rest: Rest,
+    external: ExternalState,
     path: Path,
-    options: Options | None = None,
+    options: SearchOptions | None = None,
 ) -> Path:
     """A path with the same question violated and as few cuts as can be left of this one.
 
     And with as few units flipped. *options* as for ``replay``.
     """
-    options = options or Options()
-    question = _question(subject, flash, rest, path, options)
+    options = options or SearchOptions()
+    question = _question(subject, flash, external, path, options)
     if question is None:
         raise ValueError(f"{path}: nothing is violated")
     shorter = True
     while shorter:
         shorter = False
         for candidate in _simpler(path):
-            if _question(subject, flash, rest, candidate, options) == question:
+            if _question(subject, flash, external, candidate, options) == question:
                 path, shorter = candidate, True
                 break
     return path
@@ -128,26 +128,30 @@ def _simpler(path: Path) -> Iterator[Path]:
             plain = replace(cut, decay=None)
             yield replace(path, cuts=(*path.cuts[:index], plain, *path.cuts[index + 1 :]))
     for index, cut in enumerate(path.cuts):
-        for reads in _fewer(cut.reads):
-            plain = replace(cut, reads=reads)
+        for read_choice in _fewer(cut.read_choice):
+            plain = replace(cut, read_choice=read_choice)
             yield replace(path, cuts=(*path.cuts[:index], plain, *path.cuts[index + 1 :]))
-    for reads in _fewer(path.reads):
-        yield replace(path, reads=reads)
+    for read_choice in _fewer(path.read_choice):
+        yield replace(path, read_choice=read_choice)
 
 
-def _fewer(reads: Reads) -> Iterator[Reads]:
+def _fewer(read_choice: ReadChoice) -> Iterator[ReadChoice]:
     """Ways of reading with fewer units that do not read as they last did."""
-    if reads.reading is not Reading.STABLE:
-        yield Reads()
-    for unit in sorted(reads.flips):
-        yield Reads(flips=reads.flips - {unit})
+    if read_choice.metastable_mode is not MetastableMode.STABLE:
+        yield ReadChoice()
+    for unit in sorted(read_choice.flips):
+        yield ReadChoice(flips=read_choice.flips - {unit})
 
 
 def _question(
-    subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path, options: Options
+    subject: Subject,
+    flash: EmulatedFlash,
+    external: ExternalState,
+    path: Path,
+    options: SearchOptions,
 ) -> str | None:
     try:
-        film = replay(subject, flash, rest, path, options)
+        film = replay(subject, flash, external, path, options)
     except PathLeft:
         return None
     return film.violation[0] if film.violation else None
@@ -182,19 +186,19 @@ class _Shot:
         self,
         subject: Subject,
         state: EmulatedFlash,
-        reads: Reads,
-        rest: Rest,
+        read_choice: ReadChoice,
+        external: ExternalState,
         number: int,
         cut: Cut | None,
-        options: Options,
+        options: SearchOptions,
     ) -> None:
         self._subject = subject
-        self._state, self._reads, self._rest = state, reads, rest
+        self._state, self._read_choice, self._external = state, read_choice, external
         self.flash = state
         self.frames: list[Frame] = []
         self.end = ""
         self.violation: tuple[str, str] | None = None
-        self.survived: Rest | None = None
+        self.survived: ExternalState | None = None
         self.trace = ""
         self._limits = options.limits
         self._done: set[Operation] = set()
@@ -231,8 +235,8 @@ class _Shot:
             self.flash.watch = None
 
     def _started(self) -> Boot:
-        flash = powered(self._state, self._reads, self._attach)
-        self._boot = self._subject.boot(flash, self._rest)
+        flash = powered(self._state, self._read_choice, self._attach)
+        self._boot = self._subject.boot(flash, self._external)
         if self._cut is not None and self._cut.operation:
             cut = self._cut
             flash.supply = CutAt(

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from flash_emulator.device.fingerprints import fingerprints
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.device.sensing import Reading
+from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.explore import checks
 from flash_emulator.explore.batches import SIZE, Booted, boot_all
 from flash_emulator.explore.boots import Worker
@@ -26,7 +26,7 @@ from flash_emulator.explore.contents import Question
 from flash_emulator.explore.graph import Graph
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.probes import Prober
-from flash_emulator.explore.reads import Reads
+from flash_emulator.explore.read_choice import ReadChoice
 from flash_emulator.explore.refining import Refining, Walked
 from flash_emulator.explore.report import (
     KEPT,
@@ -41,13 +41,13 @@ from flash_emulator.explore.states import (
     Expansion,
     Job,
     Key,
-    Look,
     Span,
+    Spans,
     State,
     start_node,
     state_key,
 )
-from flash_emulator.explore.subject import Nothing, Rest, Subject
+from flash_emulator.explore.subject import ExternalState, Nothing, Subject
 from flash_emulator.explore.watchdog import OutOfTime, watching
 from flash_emulator.power import Decay, Outcome
 
@@ -55,33 +55,35 @@ _SAMPLE, _SAMPLE_EVERY = 64, 32  # states that are booted again at the end: the 
 _ROUNDS = 2000  # of one search, at most
 
 ALL_OUTCOMES = tuple(Outcome)
-ALL_READINGS = (Reading.STABLE, Reading.FLIPPED, Reading.TURNING, Reading.DRAWN)
+ALL_METASTABLE_MODES = (
+    MetastableMode.STABLE,
+    MetastableMode.FLIPPED,
+    MetastableMode.TURNING,
+    MetastableMode.DRAWN,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SearchOptions:
     """How to search.
 
     *merge*: take what nobody looks at for unknown; without it, every unit is told apart.
-    *readings*: how metastable bits read; STABLE is always tried, and FLIPPED stands for each unit
-    by itself, too.
-    *ahead*: how many batches of states an executor has at a time, beyond one. It bounds how many
-    workers have something to do; and what a batch does not know of those at the same time is
-    counted by each of them, so this number is part of what a search is.
+    *metastable_modes*: how metastable bits read; STABLE is always tried, and FLIPPED stands for
+    each unit by itself, too. *ahead*: how many batches of states an executor has at a time, beyond
+    one. It bounds how many workers have something to do; and what a batch does not know of those at
+    the same time is counted by each of them, so this number is part of what a search is.
     *representatives*: with *merge*, boot of the states that the subject takes for as good as each
-    other only one; without it, all of them.
-    *decays*: also let each cut make something weak that was complete; see
-    ``flash_emulator.device.decay``.
-    *draws*: how many are tried of each place and outcome that leaves something to chance.
-    *erased_values*: let units of a sector whose erase is cut hold what boots compare them with,
-    too, each by itself; without it, only units whose program is cut.
-    *options_at_risk*: also let a cut of a plain program corrupt the option bytes, on parts of which
-    that was reported.
+    other only one; without it, all of them. *decays*: also let each cut make something weak that
+    was complete; see ``flash_emulator.device.decay``. *draws*: how many are tried of each place and
+    outcome that leaves something to chance. *erased_values*: let units of a sector whose erase is
+    cut hold what boots compare them with, too, each by itself; without it, only units whose program
+    is cut. *options_at_risk*: also let a cut of a plain program corrupt the option bytes, on parts
+    of which that was reported.
     """
 
     limits: Limits = field(default_factory=Limits)
     outcomes: tuple[Outcome, ...] = ALL_OUTCOMES
-    readings: tuple[Reading, ...] = ALL_READINGS
+    metastable_modes: tuple[MetastableMode, ...] = ALL_METASTABLE_MODES
     merge: bool = True
     ahead: int = 4
     options_at_risk: bool = False
@@ -125,8 +127,8 @@ class Search:
         self,
         subject: Subject,
         flash: EmulatedFlash,
-        rest: Rest | None = None,
-        options: Options | None = None,
+        external: ExternalState | None = None,
+        options: SearchOptions | None = None,
         *,
         executor: Executor | None = None,
         progress: Callable[[Progress], None] | None = None,
@@ -140,17 +142,17 @@ class Search:
         """
         if type(flash) is not EmulatedFlash:
             raise TypeError(f"{type(flash).__name__}: expected an EmulatedFlash, no subclass of it")
-        self._options = options or Options()
+        self._options = options or SearchOptions()
         self._subject = subject
         self._flash = flash.fork()
         self._flash.draws_by_place = True
         self._flash.recalls = frozenset(self._options.decays)
-        self._rest: Rest = rest if rest is not None else Nothing()
+        self._external: ExternalState = external if external is not None else Nothing()
         self._executor = executor
         self._progress = progress
         self._observer = observer
         self._began = began
-        self._made_of = fingerprints(subject, self._flash, self._rest) if began else {}
+        self._made_of = fingerprints(subject, self._flash, self._external) if began else {}
         self._began_s = 0.0
         self.interrupt: KeyboardInterrupt | None = None  # that ended it
 
@@ -200,18 +202,18 @@ class Search:
             return replace(job, name=uuid4().hex, opsr=True)
         if refining.refine(tally.looks, Walked(tally.expansions)):
             return replace(job, keep=dict(refining.keep))
-        look = frozenset(span for _, span in tally.looks)
-        if look <= job.look:
-            raise SelfCheckFailed(_forgot(look))
+        looked_at = frozenset(span for _, span in tally.looks)
+        if looked_at <= job.looked_at:
+            raise SelfCheckFailed(_forgot(looked_at))
         refining.forget()
-        return replace(job, name=uuid4().hex, look=job.look | look)
+        return replace(job, name=uuid4().hex, looked_at=job.looked_at | looked_at)
 
     def _job(self) -> Job:
         options, left_s = self._options, self._left_s()
         return Job(
             self._subject,
             options.outcomes,
-            options.readings,
+            options.metastable_modes,
             options.limits.operations,
             options.merge,
             frozenset(),
@@ -227,7 +229,9 @@ class Search:
         )
 
     def _search(self, job: Job, tally: _Tally, refining: Refining) -> Stop:
-        frontier = [State(state_key(self._flash, self._rest), self._flash, self._rest, Path())]
+        frontier = [
+            State(state_key(self._flash, self._external), self._flash, self._external, Path())
+        ]
         tally.seen.add(frontier[0].key)
         try:
             while frontier and not tally.looks and not self._unasked(job, tally):
@@ -288,7 +292,7 @@ class Search:
         for segment in tally.graph.add(expansion):
             tally.chain = sha256(tally.chain + segment.digest()).digest()
             if segment.violation is not None:
-                path = replace(expansion.path, reads=expansion.reads)
+                path = replace(expansion.path, read_choice=expansion.read_choice)
                 found = Counterexample(*segment.violation, path, segment.trace)
                 tally.violations.append(found)
                 tally.hot[expansion.sector] += 1
@@ -312,7 +316,7 @@ class Search:
         worker = Worker(tally.prober, ())
         with watching(job.boot_s):
             for state in tally.sample:
-                known = tally.graph.entries.get(start_node(state.key, Reads()))
+                known = tally.graph.entries.get(start_node(state.key, ReadChoice()))
                 if known is not None and not known.violated:
                     worker.again(state, known)
 
@@ -411,8 +415,8 @@ class Search:
         return (f"{promise} (checked side by side in {graph.compared:,} states)",)
 
 
-def _forgot(look: Look) -> str:
-    low, high = min(look)
+def _forgot(looked_at: Spans) -> str:
+    low, high = min(looked_at)
     return (
         f"a boot looks at bytes {low:#x} to {high - 1:#x} of the array, which the subject's "
         "representative forgets: it does not know what its boots read"

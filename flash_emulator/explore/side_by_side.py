@@ -21,15 +21,15 @@ from itertools import zip_longest
 
 from flash_emulator.array.pages import Slice
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.device.sensing import Reading
+from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.hidden import what_is_hidden
 from flash_emulator.explore.path import Cut
-from flash_emulator.explore.reads import Reads, powered
+from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.report import SelfCheckFailed
 from flash_emulator.explore.states import Key
-from flash_emulator.explore.subject import Boot, Rest, Subject, Violation, ended_in
+from flash_emulator.explore.subject import Boot, ExternalState, Subject, Violation, ended_in
 from flash_emulator.explore.watchdog import beat, beat_if_new, heed
 from flash_emulator.power import CutAt, Outcome, PowerLoss
 
@@ -38,7 +38,7 @@ _GONE_INTO = 3  # programs of one boot: what cuts in them leave is booted again,
 _RECORD = 512  # bytes of a program: behind larger ones cells are not compared
 _BEGINNING = 3  # steps of those boots that are compared
 
-_Left = tuple[EmulatedFlash, Rest]
+_Left = tuple[EmulatedFlash, ExternalState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Pair:
     key: Key
     one: EmulatedFlash
     other: EmulatedFlash
-    rest: Rest
+    external: ExternalState
     cut: Cut
 
 
@@ -93,7 +93,7 @@ def compare(subject: Subject, pair: Pair, most: int, where: object) -> None:
 
     Raises SelfCheckFailed where they do not do the same.
     """
-    one, other = (pair.one, pair.rest), (pair.other, pair.rest)
+    one, other = (pair.one, pair.external), (pair.other, pair.external)
     found = _differ(subject, one, other, most, deep=True)
     if found:
         raise SelfCheckFailed(
@@ -120,16 +120,18 @@ class _Enough(BaseException):
 
 def _differ(subject: Subject, one: _Left, other: _Left, most: int, *, deep: bool) -> str:
     """What differs; empty where nothing does. Not *deep*: only how both begin is compared."""
-    for reads in (Reads(), Reads(Reading.FLIPPED)):
+    for read_choice in (ReadChoice(), ReadChoice(MetastableMode.FLIPPED)):
         short = None if deep else _BEGINNING
-        here, there = (_Following(subject, *each, reads, most, short) for each in (one, other))
+        here, there = (
+            _Following(subject, *each, read_choice, most, short) for each in (one, other)
+        )
         here.run()
         there.run()
         if found := _first_difference(subject, here, there):
-            return f"{found}{_read(reads)}"
+            return f"{found}{_read(read_choice)}"
         for what, left, its in _gone_into(subject, here, there) if deep else ():
             if found := _differ(subject, left, its, most, deep=False):
-                return f"behind a cut {what}{_read(reads)}: {found}"
+                return f"behind a cut {what}{_read(read_choice)}: {found}"
         if not here.flickered and not there.flickered:
             break
     return ""
@@ -143,8 +145,8 @@ def _is_moved(one: _Step, other: _Step) -> bool:
     return ours is not None and theirs is not None and ours.address != theirs.address
 
 
-def _read(reads: Reads) -> str:
-    return "" if reads == Reads() else ", metastable bits read the opposite"
+def _read(read_choice: ReadChoice) -> str:
+    return "" if read_choice == ReadChoice() else ", metastable bits read the opposite"
 
 
 def _first_difference(subject: Subject, here: _Following, there: _Following) -> str:
@@ -154,7 +156,7 @@ def _first_difference(subject: Subject, here: _Following, there: _Following) -> 
         if one is None or other is None:
             is_cut_short = here.blind if one is None else there.blind
             return "" if is_cut_short else _told(number, one, other)
-        if (one.what, one.rests) != (other.what, other.rests):
+        if (one.what, one.externals) != (other.what, other.externals):
             return _told(number, one, other)
         is_last = number == last and one.flash is not None and other.flash is not None
         is_asked = is_last or (_is_moved(one, other) and one.what != "erase")
@@ -184,19 +186,20 @@ def _gone_into(
         left, its = one.left(Outcome.WEAK), other.left(Outcome.WEAK)
         if _canonical(subject, left) == _canonical(subject, its):
             what = f"in {one.operation} or {other.operation}, outcome weak"
-            yield what, (left, one.rest), (its, other.rest)
+            yield what, (left, one.external), (its, other.external)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
     """An operation that is about to be done, or the end; and all that a cut there would leave.
 
-    *rests*: digests of what survives beside the flash, in every way; *rest* is the first of them.
+    *externals*: digests of what survives beside the flash, in every way; *external* is the first of
+    them.
     """
 
     what: str
-    rests: tuple[bytes, ...]
-    rest: Rest
+    externals: tuple[bytes, ...]
+    external: ExternalState
     flash: EmulatedFlash | None  # None before programs of more than a record
     operation: Operation | None
 
@@ -221,8 +224,8 @@ class _Following:
 
     subject: Subject
     flash: EmulatedFlash
-    rest: Rest
-    reads: Reads
+    external: ExternalState
+    read_choice: ReadChoice
     most: int
     wanted: int | None = None
     steps: list[_Step] = field(default_factory=list)
@@ -232,10 +235,12 @@ class _Following:
 
     def run(self) -> None:
         beat()
-        state = self.subject.returned(self.flash, self.rest)
+        state = self.subject.returned(self.flash, self.external)
         try:
             with what_is_hidden(self):
-                self._boot = self.subject.boot(powered(state, self.reads, self._attach), self.rest)
+                self._boot = self.subject.boot(
+                    powered(state, self.read_choice, self._attach), self.external
+                )
                 end = self._ended()
         except UnknownContent:
             self.blind = True
@@ -280,10 +285,10 @@ class _Following:
 
     def _note(self, what: str, operation: Operation | None = None) -> None:
         ways = self._boot.surviving()
-        rests = tuple(rest.digest for _, rest in ways)
+        externals = tuple(external.digest for _, external in ways)
         is_kept = operation is None or len(operation.data) <= _RECORD
         flash = self.flash.alone() if is_kept else None
-        self.steps.append(_Step(what, rests, ways[0][1], flash, operation))
+        self.steps.append(_Step(what, externals, ways[0][1], flash, operation))
         if len(self.steps) == self.wanted:
             raise _Enough
 

@@ -8,11 +8,11 @@ from hashlib import blake2b, sha256
 
 from flash_emulator.device.fingerprints import Fingerprints
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.device.sensing import Reading
+from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.explore.contents import Question, Told
 from flash_emulator.explore.path import Cut, Path
-from flash_emulator.explore.reads import Reads
-from flash_emulator.explore.subject import Rest, Subject
+from flash_emulator.explore.read_choice import ReadChoice
+from flash_emulator.explore.subject import ExternalState, Subject
 from flash_emulator.power import Decay, Outcome
 
 Key = bytes  # 16 bytes
@@ -22,7 +22,7 @@ Span = tuple[int, int]  # of the array: first byte, behind the last one
 Keep = dict[Key, tuple[Span, ...]]
 """By the key of a state that must not come to be: what must not be forgotten where it would."""
 
-Look = frozenset[tuple[int, int]]  # ranges of the array, (first byte, behind the last one)
+Spans = frozenset[tuple[int, int]]  # ranges of the array, (first byte, behind the last one)
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class State:
 
     key: Key
     flash: EmulatedFlash
-    rest: Rest
+    external: ExternalState
     path: Path
     sector: int = -1  # offset of the sector that the last cut hit
 
@@ -40,7 +40,7 @@ class State:
 class Job:
     """What is the same for all states of one search.
 
-    *look*: content of these ranges is never taken for unknown, since somebody looks at it.
+    *looked_at*: content of these ranges is never taken for unknown, since somebody looks at it.
     *name*: no other search has it. *boot_s*: how long a boot may do nothing new; *until*: when the
     search is out of time, as ``time.time()`` tells it, for other processes know no other clock.
     *keep*: see ``refining``. *opsr*: some boot reads FLASH_OPSR, so that states are told apart by
@@ -52,10 +52,10 @@ class Job:
 
     subject: Subject
     outcomes: tuple[Outcome, ...]
-    readings: tuple[Reading, ...]
+    metastable_modes: tuple[MetastableMode, ...]
     operations: int
     merge: bool
-    look: Look
+    looked_at: Spans
     name: str
     boot_s: float | None = None
     until: float | None = None
@@ -125,7 +125,7 @@ class Expansion:
     """
 
     state: Key
-    reads: Reads
+    read_choice: ReadChoice
     path: Path
     sector: int
     segments: list[Segment]
@@ -136,18 +136,18 @@ class Expansion:
     echoes: list[Segment] = field(default_factory=list)
     hung: bool = False  # the boot never comes to rest, and had to be interrupted
     left_out: bool = False  # units that it looked at are not flipped in every combination
-    looked: Look = frozenset()  # somebody looked at what had been taken for unknown before
+    looked: Spans = frozenset()  # somebody looked at what had been taken for unknown before
     dissolved: set[Key] = field(default_factory=set)  # states that ``Job.keep`` has kept from being
     told: Told = field(default_factory=Told)  # what was told apart, of the cuts in it
     late: set[Question] = field(default_factory=set)
 
 
-def state_key(flash: EmulatedFlash, rest: Rest) -> Key:
-    return blake2b(flash.state_digest() + rest.digest, digest_size=16).digest()
+def state_key(flash: EmulatedFlash, external: ExternalState) -> Key:
+    return blake2b(flash.state_digest() + external.digest, digest_size=16).digest()
 
 
-def start_node(key: Key, reads: Reads) -> Node:
-    return blake2b(key + str(reads).encode(), digest_size=NODE_SIZE).digest()
+def start_node(key: Key, read_choice: ReadChoice) -> Node:
+    return blake2b(key + str(read_choice).encode(), digest_size=NODE_SIZE).digest()
 
 
 def point_node(flash: EmulatedFlash, volatile: bytes, memory: object) -> Node:

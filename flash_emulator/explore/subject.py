@@ -22,12 +22,12 @@ same was seen before, the run is not carried on: what comes was explored already
 """
 
 
-class Rest(Protocol):
+class ExternalState(Protocol):
     """What survives a cut beside the flash. An immutable value that can be pickled."""
 
     @property
     def digest(self) -> bytes:
-        """Equal rests have equal digests, and only they."""
+        """Equal states have equal digests, and only they."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Boot(Protocol):
     def run(self) -> Run:
         """Run to rest. Raises Violation where something is wrong that can be seen now."""
 
-    def surviving(self) -> Sequence[tuple[str, Rest]]:
+    def surviving(self) -> Sequence[tuple[str, ExternalState]]:
         """If power went now: the ways in which it may come back, and what is there then.
 
         Each way has a name without spaces; the first one's may be empty.
@@ -62,7 +62,7 @@ class Subject(Protocol):
 
     promise: str = ""
 
-    def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot: ...
+    def boot(self, flash: EmulatedFlash, external: ExternalState) -> Boot: ...
 
     def representative(self, flash: EmulatedFlash) -> EmulatedFlash:
         """What a cut left, or another flash that is as good: only that one is booted.
@@ -76,14 +76,14 @@ class Subject(Protocol):
         """
         return flash
 
-    def returned(self, flash: EmulatedFlash, rest: Rest) -> EmulatedFlash:
-        """*flash* as it is when power comes back in the way of *rest*; itself, or a twin.
+    def returned(self, flash: EmulatedFlash, external: ExternalState) -> EmulatedFlash:
+        """*flash* as it is when power comes back in the way of *external*; itself, or a twin.
 
         As it stands, the same in every way. A subject may call ``keep_power`` on a twin: the MCU
         was reset, and never without power. What it does must not depend on what cells hold, since
         of some of them nothing may be known.
         """
-        del rest
+        del external
         return flash
 
     def canonical(self, flash: EmulatedFlash) -> Hashable:
@@ -128,15 +128,15 @@ class FunctionSubject(Subject):
     function: Callable[[EmulatedFlash], Any]
     verdict: Callable[[EmulatedFlash], object] | None = None
 
-    def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot:
-        return _FunctionBoot(self, flash, rest)
+    def boot(self, flash: EmulatedFlash, external: ExternalState) -> Boot:
+        return _FunctionBoot(self, flash, external)
 
 
 @dataclass(frozen=True, slots=True)
 class _FunctionBoot:
     subject: FunctionSubject
     flash: EmulatedFlash
-    rest: Rest
+    external: ExternalState
 
     def run(self) -> Run:
         result = self.subject.function(self.flash)
@@ -146,8 +146,8 @@ class _FunctionBoot:
             self.subject.verdict(self.flash)
         return "at rest" if result is None else str(result)
 
-    def surviving(self) -> Sequence[tuple[str, Rest]]:
-        return (("", self.rest),)
+    def surviving(self) -> Sequence[tuple[str, ExternalState]]:
+        return (("", self.external),)
 
     def volatile(self) -> bytes:
         return b""

@@ -30,7 +30,7 @@ from flash_emulator.explore.next_boots import NextBoots, within
 from flash_emulator.explore.path import Cut
 from flash_emulator.explore.side_by_side import CutNeverFired, Pair, Sample
 from flash_emulator.explore.states import Job, Key, Span, state_key
-from flash_emulator.explore.subject import Rest
+from flash_emulator.explore.subject import ExternalState
 from flash_emulator.explore.watchdog import beat
 from flash_emulator.power import CutAt, Decay, Outcome, PowerLoss
 
@@ -66,7 +66,7 @@ class Successor:
 
     key: Key
     flash: EmulatedFlash
-    rest: Rest
+    external: ExternalState
     cut: Cut
     merged: bool
     asked: frozenset[Question] = frozenset()
@@ -142,7 +142,7 @@ class Successors:
             if self.job.merge:
                 successor.flash.cells.fade()
                 twin = self.job.represented(successor.flash)
-                key = state_key(twin, successor.rest)
+                key = state_key(twin, successor.external)
                 yield replace(successor, key=key, flash=twin)
             else:
                 yield successor
@@ -215,16 +215,16 @@ class Successors:
         twin = unknown
         asked: dict[int, set[Slice]] = {}
         for _ in range(_TRIES):
-            look = None if self.boots.must_look(span) else self.boots.first_look(twin, span)
-            if look is None or look.wanted is None or look.seen is None:
+            read_set = None if self.boots.must_look(span) else self.boots.first_read_set(twin, span)
+            if read_set is None or read_set.wanted is None or read_set.seen is None:
                 break
-            index = look.seen[0] // self.flash.part.program_unit
-            asked.setdefault(index, set()).add(look.wanted)
+            index = read_set.seen[0] // self.flash.part.program_unit
+            asked.setdefault(index, set()).add(read_set.wanted)
             twin = twin.fork()
             twin.cells.exclude(index, frozenset(asked[index]))
         else:
             return Compared(twin)
-        if look is not None or self.boots.must_look(span):
+        if read_set is not None or self.boots.must_look(span):
             return Compared(twin, is_read=True)
         if self.boots.kept(twin, span):
             return Compared(twin)
@@ -400,10 +400,10 @@ class Successors:
     def _ways(self, flash: EmulatedFlash, cut: Cut, *, merged: bool = False) -> Iterator[Successor]:
         self.boots.drop_opsr(flash)
         standing = self.job.represented(flash)
-        for way, rest in self.boots.ways:
+        for way, external in self.boots.ways:
             here = replace(cut, way=way, decay=self.decay)
             if standing is not flash:
-                self.sample.offer(Pair(state_key(flash, rest), flash, standing, rest, here))
-            returned = self.job.subject.returned(standing, rest)
-            twin, key, asked = self.boots.without_dead(returned, rest)
-            yield Successor(key, twin, rest, here, merged, asked)
+                self.sample.offer(Pair(state_key(flash, external), flash, standing, external, here))
+            returned = self.job.subject.returned(standing, external)
+            twin, key, asked = self.boots.without_dead(returned, external)
+            yield Successor(key, twin, external, here, merged, asked)

@@ -14,15 +14,15 @@ import pytest
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore import (
     Counterexample,
+    ExternalState,
     Film,
     FunctionSubject,
     Nothing,
-    Options,
     Path,
     PathLeft,
     Report,
-    Rest,
     Search,
+    SearchOptions,
     SelfCheckFailed,
     Subject,
     replay,
@@ -73,19 +73,19 @@ class PowerLossTest:
         boot: Boots,
         verdict: Callable[[EmulatedFlash], object] | None = None,
         *,
-        rest: Rest | None = None,
+        external: ExternalState | None = None,
         cuts: int | None = None,
         states: int | None = 200_000,
         time_s: float | None = None,
         violations: int | None = 1,
-        options: Options | None = None,
+        options: SearchOptions | None = None,
         allow_incomplete: bool = False,
         executor: Executor | None = None,
     ) -> Report:
         """Boot *flash* under every cut, any number of times; fail the test at what goes wrong.
 
         *boot* and *verdict* as for ``flash_emulator.explore.explore``; or *boot* is a Subject
-        and *rest* what survives a cut beside its flash. *flash* itself is not changed.
+        and *external* what survives a cut beside its flash. *flash* itself is not changed.
 
         Limits: *cuts* in a row, *states*, *time_s* in seconds, *violations* found; None is no
         limit. A search that a limit has stopped fails the test unless *allow_incomplete*.
@@ -96,19 +96,19 @@ class PowerLossTest:
             pytest.fail("powerloss: one search a test, so that a replay ID names one; parametrize")
         self.called = True
         subject = _subject(boot, verdict)
-        rest = rest if rest is not None else Nothing()
-        options = options or Options()
+        external = external if external is not None else Nothing()
+        options = options or SearchOptions()
         limits = replace(
             options.limits, cuts=cuts, states=states, time_s=time_s, violations=violations
         )
         options = replace(options, limits=limits)
         if self._path is not None:
-            self._replay(subject, flash, rest, self._path, options)
+            self._replay(subject, flash, external, self._path, options)
         result = Result(self._nodeid, None, Array.of(flash.part), _facts(flash, options))
-        report, head = self._search(subject, flash, rest, options, executor, result)
+        report, head = self._search(subject, flash, external, options, executor, result)
         result = replace(result, report=report, certificate=head)
         first = report.violations[0] if report.violation_count else None
-        film = _filmed(subject, flash, rest, first.path, options) if first is not None else ""
+        film = _filmed(subject, flash, external, first.path, options) if first is not None else ""
         films = (film,) if isinstance(film, Film) else ()
         self._reports.keep(replace(result, films=films))
         if report.stopped_by == "interrupted":
@@ -124,8 +124,8 @@ class PowerLossTest:
         self,
         subject: Subject,
         flash: EmulatedFlash,
-        rest: Rest,
-        options: Options,
+        external: ExternalState,
+        options: SearchOptions,
         executor: Executor | None,
         result: Result,
     ) -> tuple[Report, str]:
@@ -133,14 +133,14 @@ class PowerLossTest:
         try:
             with self._reports.certificate(self._nodeid) as file:
                 if file is None:
-                    report = Search(subject, flash, rest, options, executor=executor).run()
+                    report = Search(subject, flash, external, options, executor=executor).run()
                     head = ""
                 else:
                     writer = CertificateWriter(file, {"test": self._nodeid})
                     report = Search(
                         subject,
                         flash,
-                        rest,
+                        external,
                         options,
                         executor=executor,
                         observer=writer,
@@ -178,10 +178,15 @@ class PowerLossTest:
     # --- the replay
 
     def _replay(
-        self, subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path, options: Options
+        self,
+        subject: Subject,
+        flash: EmulatedFlash,
+        external: ExternalState,
+        path: Path,
+        options: SearchOptions,
     ) -> None:
         """Never returns: one path is no search, and must not look like a pass."""
-        film = _filmed(subject, flash, rest, path, options)
+        film = _filmed(subject, flash, external, path, options)
         if isinstance(film, str):
             self._tell(f"replay of {path}: does not fit any more")
             pytest.fail(f"power loss: replay of {path}: {film}", pytrace=False)
@@ -206,7 +211,7 @@ def _judge_completeness(report: Report, *, allow_incomplete: bool) -> None:
         )
 
 
-def _facts(flash: EmulatedFlash, options: Options) -> dict[str, str]:
+def _facts(flash: EmulatedFlash, options: SearchOptions) -> dict[str, str]:
     """What a report says of a search."""
     limits = options.limits
     given = {"cuts": limits.cuts, "states": limits.states, "seconds": limits.time_s}
@@ -228,11 +233,15 @@ def _sha256(flash: EmulatedFlash) -> str:
 
 
 def _filmed(
-    subject: Subject, flash: EmulatedFlash, rest: Rest, path: Path, options: Options
+    subject: Subject,
+    flash: EmulatedFlash,
+    external: ExternalState,
+    path: Path,
+    options: SearchOptions,
 ) -> Film | str:
     """The film of *path*; or why it does not fit."""
     try:
-        return replay(subject, flash, rest, path, options)
+        return replay(subject, flash, external, path, options)
     except PathLeft as left:
         return str(left)
 

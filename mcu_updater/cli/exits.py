@@ -63,7 +63,7 @@ MEANINGS: dict[int, str] = {
     STOPPED: "watch: stopped between two steps, as SIGINT or SIGTERM asked",
     DECLINED: "declined: a question was not answered with yes; nothing was changed",
     SAMPLED: "powerloss --check-sample: the sample holds; the rest was not looked at",
-    NARROWER: "powerloss --check: it holds, of a search that left outcomes or readings out",
+    NARROWER: "powerloss --check: it holds, of a search that left outcomes or metastable modes out",
     HUNG_UP: "hung up (SIGHUP)",
     INTERRUPTED: "interrupted (SIGINT)",
     interrupts.PIPE_CLOSED: "the reader of standard output has left",

@@ -45,16 +45,16 @@ class Conditions:
         return self.later if better else self.first
 
 
-def draw_conditions(dice: random.Random, weak: float) -> Conditions:
+def draw_conditions(rng: random.Random, weak: float) -> Conditions:
     """*weak*: the share of devices whose battery or signal is low. Half of these come round."""
-    good = Condition(dice.randint(40, 100), dice.randint(-110, -60))
-    if dice.random() >= weak:
+    good = Condition(rng.randint(40, 100), rng.randint(-110, -60))
+    if rng.random() >= weak:
         return Conditions(good, good, None)
-    low = dice.choice(
+    low = rng.choice(
         (
-            Condition(dice.randint(1, 25), good.rsrp_dbm),
-            Condition(good.battery, dice.randint(-130, -115)),
+            Condition(rng.randint(1, 25), good.rsrp_dbm),
+            Condition(good.battery, rng.randint(-130, -115)),
         )
     )
-    better_after = dice.randint(1, MOST_REFUSALS - 1) if dice.random() < 0.5 else None
+    better_after = rng.randint(1, MOST_REFUSALS - 1) if rng.random() < 0.5 else None
     return Conditions(low, good, better_after)

@@ -94,44 +94,44 @@ class FaultPlan:
 
 def draw(settings: FleetSettings, device: str, operations: int, package_size: int) -> FaultPlan:
     """*operations*: how many flash operations an upgrade takes at least, so that cuts hit it."""
-    dice = random.Random(f"{settings.seed}/{device}")  # noqa: S311  it must be the same again
-    start_s = dice.uniform(0, settings.spread_s)
-    bad_trial = dice.random() < settings.bad_trials
-    cuts = tuple(_cuts(dice, operations, _count(dice, settings.cuts)))
-    kinds = tuple(dice.choice(settings.kinds) for _ in range(_count(dice, settings.faults)))
-    trial = dice.choice((Trial.FAIL, Trial.CRASH)) if bad_trial else Trial.PASS
-    faults = _faults(dice, kinds, package_size)
-    conditions = draw_conditions(dice, settings.weak)
+    rng = random.Random(f"{settings.seed}/{device}")  # noqa: S311  it must be the same again
+    start_s = rng.uniform(0, settings.spread_s)
+    bad_trial = rng.random() < settings.bad_trials
+    cuts = tuple(_cuts(rng, operations, _count(rng, settings.cuts)))
+    kinds = tuple(rng.choice(settings.kinds) for _ in range(_count(rng, settings.faults)))
+    trial = rng.choice((Trial.FAIL, Trial.CRASH)) if bad_trial else Trial.PASS
+    faults = _faults(rng, kinds, package_size)
+    conditions = draw_conditions(rng, settings.weak)
     return FaultPlan(start_s, cuts, kinds, faults, trial, conditions)
 
 
-def _count(dice: random.Random, mean: float) -> int:
-    return sum(dice.random() < mean / MOST for _ in range(MOST))
+def _count(rng: random.Random, mean: float) -> int:
+    return sum(rng.random() < mean / MOST for _ in range(MOST))
 
 
-def _cuts(dice: random.Random, operations: int, count: int) -> Iterator[Cut]:
+def _cuts(rng: random.Random, operations: int, count: int) -> Iterator[Cut]:
     """Each within what the cuts before it have left to do."""
     for _ in range(count):
-        operation = dice.randint(1, max(1, operations))
+        operation = rng.randint(1, max(1, operations))
         operations -= operation
         yield Cut(
             operation=operation,
-            outcome=dice.choice(list(Outcome)),
-            module_too=dice.random() < MODULE_TOO,
-            pause_s=dice.choice(PAUSES_S),
+            outcome=rng.choice(list(Outcome)),
+            module_too=rng.random() < MODULE_TOO,
+            pause_s=rng.choice(PAUSES_S),
         )
 
 
-def _faults(dice: random.Random, kinds: tuple[str, ...], package_size: int) -> Faults:
+def _faults(rng: random.Random, kinds: tuple[str, ...], package_size: int) -> Faults:
     commands: dict[str, set[tuple[str, int]]] = {kind: set() for kind in KINDS}
     said: dict[str, set[int]] = {kind: set() for kind in KINDS}
     heard: dict[str, set[int]] = {kind: set() for kind in KINDS}
     for kind in kinds:
-        name = dice.choice(COMMANDS)
+        name = rng.choice(COMMANDS)
         reads = package_size // READ_SIZE
-        commands[kind].add((name, dice.randint(1, max(1, reads) if name == READ else 3)))
-        said[kind].add(dice.randrange(package_size + 1000))
-        heard[kind].add(dice.randrange(COMMANDS_SIZE))
+        commands[kind].add((name, rng.randint(1, max(1, reads) if name == READ else 3)))
+        said[kind].add(rng.randrange(package_size + 1000))
+        heard[kind].add(rng.randrange(COMMANDS_SIZE))
     return Faults(
         lose_command=frozenset(commands["lose command"]),
         lose_answer=frozenset(commands["lose answer"]),
@@ -148,5 +148,5 @@ def _faults(dice: random.Random, kinds: tuple[str, ...], package_size: int) -> F
         hang=frozenset(commands["hang"]),
         hang_s=HANG_S,
         failing_downloads=kinds.count("failing download"),
-        download_failure=dice.choice(list(DownloadFailure)),
+        download_failure=rng.choice(list(DownloadFailure)),
     )

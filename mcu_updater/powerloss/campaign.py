@@ -10,7 +10,15 @@ from hashlib import sha256
 from pathlib import Path as File
 
 from flash_emulator import Part, Trace, load_part
-from flash_emulator.explore import Film, Options, Path, Progress, Report, Search, SelfCheckFailed
+from flash_emulator.explore import (
+    Film,
+    Path,
+    Progress,
+    Report,
+    Search,
+    SearchOptions,
+    SelfCheckFailed,
+)
 from flash_emulator.explore import replay as replay_path
 from flash_emulator.explore import shrink as shrink_path
 from flash_emulator.explore.campaign import Array, Expectation, Result
@@ -37,7 +45,7 @@ class SearchSettings:
     told what ended a search from outside; what is known so far is a result all the same.
     """
 
-    options: Options = field(default_factory=Options)
+    options: SearchOptions = field(default_factory=SearchOptions)
     executor: Executor | None = None
     certificates: File | None = None
     failed: Callable[[UpdaterError], object] = str
@@ -75,7 +83,7 @@ def _with_time(settings: SearchSettings, until_s: float | None) -> SearchSetting
 
 
 def _films(
-    subject: BoardSubject, report: Report, options: Options, until_s: float | None
+    subject: BoardSubject, report: Report, options: SearchOptions, until_s: float | None
 ) -> Iterator[Film]:
     """Of the first counterexamples; the first one in any case."""
     for index, found in enumerate(report.violations[:FILMS]):
@@ -93,7 +101,7 @@ def _search(
         search = Search(
             subject,
             subject.flash,
-            subject.rest,
+            subject.external,
             settings.options,
             executor=settings.executor,
             progress=progress,
@@ -149,17 +157,17 @@ def certificate_file(folder: File, scenario: Scenario) -> File:
     return folder / f"{scenario.id.replace('/', '_')}.certificate.gz"
 
 
-def film(subject: BoardSubject, path: Path, options: Options | None = None) -> Film:
+def film(subject: BoardSubject, path: Path, options: SearchOptions | None = None) -> Film:
     """Run *path* again; *options* are those of the search that found it.
 
     Raises PathLeft where it does not fit the scenario.
     """
-    return replay_path(subject, subject.flash, subject.rest, path, options)
+    return replay_path(subject, subject.flash, subject.external, path, options)
 
 
-def shrink(subject: BoardSubject, path: Path, options: Options | None = None) -> Path:
+def shrink(subject: BoardSubject, path: Path, options: SearchOptions | None = None) -> Path:
     """The same finding with as few cuts as can be left of *path*."""
-    return shrink_path(subject, subject.flash, subject.rest, path, options)
+    return shrink_path(subject, subject.flash, subject.external, path, options)
 
 
 # --- what a report says of a scenario

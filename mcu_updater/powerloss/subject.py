@@ -22,7 +22,7 @@ from hashlib import blake2b, sha256
 from typing import Any
 
 from flash_emulator import EmulatedFlash, VirtualClock, load_part
-from flash_emulator.explore import Boot, Rest, Run, Subject, Violation
+from flash_emulator.explore import Boot, ExternalState, Run, Subject, Violation
 from mcu_updater.board import Board
 from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core.boot import ResetCause
@@ -49,7 +49,7 @@ AGAIN_S = 3600.0  # between two sessions: when the application asks for a plan a
 
 
 @dataclass(frozen=True, slots=True)
-class ModuleRest:
+class ModuleAndCloud:
     """Module and cloud, as they are when power comes back. Times are relative to that moment."""
 
     module: dict[str, Any]
@@ -61,22 +61,22 @@ class ModuleRest:
     is_replaced: bool = False  # the package of the target, in the cloud
     is_reset: bool = False  # the MCU was reset, and never without power
 
-    def by_reset(self) -> ModuleRest:
+    def by_reset(self) -> ModuleAndCloud:
         return replace(self, is_reset=True, digest=_digest((self.digest, "reset")))
 
-    def with_fuse(self, fuse: int) -> ModuleRest:
+    def with_fuse(self, fuse: int) -> ModuleAndCloud:
         return replace(self, fuse=fuse, digest=_digest((self.digest, fuse)))
 
 
-def _rest(
+def _external(
     module: EmulatedModule, center: SingleDeviceCloud, now_s: float, *, is_replaced: bool = False
-) -> ModuleRest:
+) -> ModuleAndCloud:
     module.transmit()  # said to nobody
     memory = module.memory(now_s)
     saved = center.save(now_s)
     saved["history"] = []
     digest = _digest((memory, is_replaced))
-    return ModuleRest(module.save(now_s), saved, digest, is_replaced=is_replaced)
+    return ModuleAndCloud(module.save(now_s), saved, digest, is_replaced=is_replaced)
 
 
 def _digest(memory: object) -> bytes:
@@ -110,13 +110,13 @@ class BoardSubject(Subject):
         self.flash = board.device
         self.trailers = trailers_of(board.device, board.layout)
         self.readout_level = board.device.options.readout_level
-        self.rest = _rest(board.module, board.center, board.clock.now_s())
+        self.external = _external(board.module, board.center, board.clock.now_s())
         self.digests = _digests(scenario)
-        self._survivors: dict[bytes, tuple[tuple[str, Rest], ...]] = {}
+        self._survivors: dict[bytes, tuple[tuple[str, ExternalState], ...]] = {}
 
-    def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot:
-        assert isinstance(rest, ModuleRest)
-        return BoardBoot(self, flash, rest)
+    def boot(self, flash: EmulatedFlash, external: ExternalState) -> Boot:
+        assert isinstance(external, ModuleAndCloud)
+        return BoardBoot(self, flash, external)
 
     def fingerprints(self) -> dict[str, str]:
         """For a certificate: it is of this scenario, image for image."""
@@ -125,9 +125,9 @@ class BoardSubject(Subject):
     def representative(self, flash: EmulatedFlash) -> EmulatedFlash:
         return representative(flash, self.trailers)
 
-    def returned(self, flash: EmulatedFlash, rest: Rest) -> EmulatedFlash:
-        assert isinstance(rest, ModuleRest)
-        if not rest.is_reset:
+    def returned(self, flash: EmulatedFlash, external: ExternalState) -> EmulatedFlash:
+        assert isinstance(external, ModuleAndCloud)
+        if not external.is_reset:
             return flash
         twin = flash.fork()
         twin.keep_power()
@@ -139,7 +139,7 @@ class BoardSubject(Subject):
     def kind(self, one: EmulatedFlash, other: EmulatedFlash) -> Hashable:
         return kind(one, other, self.trailers)
 
-    def board(self, flash: EmulatedFlash, rest: ModuleRest) -> Board:
+    def board(self, flash: EmulatedFlash, external: ModuleAndCloud) -> Board:
         """A board with this flash, module and cloud; its clock begins at 0."""
         scenario = self.scenario
         board = Board(
@@ -152,8 +152,8 @@ class BoardSubject(Subject):
         )
         board.trust = board.boot_trust = self.trust
         board.tells_cause = scenario.tells_cause
-        board.center = self._center(rest.center, is_replaced=rest.is_replaced)
-        board.module = EmulatedModule.load(rest.module, board.center, self.options)
+        board.center = self._center(external.center, is_replaced=external.is_replaced)
+        board.module = EmulatedModule.load(external.module, board.center, self.options)
         return board
 
     def _center(self, saved: dict[str, Any], *, is_replaced: bool) -> SingleDeviceCloud:
@@ -168,7 +168,7 @@ class BoardSubject(Subject):
 
     # --- what survives
 
-    def surviving(self, board: Board) -> tuple[tuple[str, Rest], ...]:
+    def surviving(self, board: Board) -> tuple[tuple[str, ExternalState], ...]:
         """By each of the scenario's ways. Remembered: a module stays the same for many cuts."""
         now_s = board.clock.now_s()
         key = _digest((board.module.memory_alone(), self.is_replaced(board)))
@@ -179,7 +179,7 @@ class BoardSubject(Subject):
             self._survivors[key] = found
         return found
 
-    def _survivor(self, board: Board, way: Way, now_s: float) -> ModuleRest:
+    def _survivor(self, board: Board, way: Way, now_s: float) -> ModuleAndCloud:
         is_replaced = self.is_replaced(board) or way is Way.REPLACED
         center = self._center(_just_offered(board.center.save(now_s)), is_replaced=is_replaced)
         saved = board.module.save(now_s)
@@ -192,8 +192,8 @@ class BoardSubject(Subject):
         elif way is Way.LATE:
             now_s = LATE_S
             module.advance(now_s)
-        rest = _rest(module, center, now_s, is_replaced=is_replaced)
-        return rest.by_reset() if way is Way.RESET else rest
+        external = _external(module, center, now_s, is_replaced=is_replaced)
+        return external.by_reset() if way is Way.RESET else external
 
     def is_replaced(self, board: Board) -> bool:
         """Whether the cloud of *board* has the other package."""
@@ -234,17 +234,19 @@ def _is_rest(result: Result) -> bool:
 class BoardBoot(Boot):
     """One start of the MCU, and on to rest."""
 
-    def __init__(self, subject: BoardSubject, flash: EmulatedFlash, rest: ModuleRest) -> None:
+    def __init__(
+        self, subject: BoardSubject, flash: EmulatedFlash, external: ModuleAndCloud
+    ) -> None:
         self._subject = subject
         self._scenario = subject.scenario
-        self._board = subject.board(flash, rest)
+        self._board = subject.board(flash, external)
         world = World(self._scenario, self._board, subject.digests, subject.readout_level)
         self._questions = Questions(world, flash, subject.slots)
         self._events: list[Event] = []
-        self._fuse = rest.fuse
-        self._cause = ResetCause.WATCHDOG if rest.is_reset else ResetCause.POWER
+        self._fuse = external.fuse
+        self._cause = ResetCause.WATCHDOG if external.is_reset else ResetCause.POWER
         self._at_start = self._has_started = False
-        self._is_first = rest == subject.rest
+        self._is_first = external == subject.external
         self._board.on_write = self._command
 
     def run(self) -> Run:
@@ -283,11 +285,11 @@ class BoardBoot(Boot):
         out."""
         self._events.append(Problem(error.message))
 
-    def surviving(self) -> Sequence[tuple[str, Rest]]:
+    def surviving(self) -> Sequence[tuple[str, ExternalState]]:
         ways = self._subject.surviving(self._board)
         if not self._at_start:
             return ways
-        start = self._subject.rest
+        start = self._subject.external
         fuses = range(1, self._scenario.alone + 1)
         return (*ways, *((f"alone{fuse}", start.with_fuse(fuse)) for fuse in fuses))
 

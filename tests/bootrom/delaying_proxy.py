@@ -35,7 +35,7 @@ def _serve(listener: socket.socket, port: int, delay_s: float, jitter_s: float) 
 
 def _relay(source: socket.socket, target: socket.socket, delay_s: float, jitter_s: float) -> None:
     queue: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
-    dice = random.Random(3)
+    rng = random.Random(3)
 
     def take() -> None:
         data = b"-"
@@ -44,7 +44,7 @@ def _relay(source: socket.socket, target: socket.socket, delay_s: float, jitter_
                 data = source.recv(4096)
             except OSError:
                 data = b""
-            queue.put((time.monotonic() + delay_s + dice.uniform(0, jitter_s), data))
+            queue.put((time.monotonic() + delay_s + rng.uniform(0, jitter_s), data))
 
     def give() -> None:
         while True:

@@ -154,11 +154,11 @@ def test_a_bad_board_file(command: tuple[str, ...], tmp_path: Path):
 
 def test_a_damaged_board_file_never_ends_in_a_traceback(board: Path):
     whole = board.read_bytes()
-    dice = random.Random(4)
+    rng = random.Random(4)
     codes = set()
     for _ in range(100):
         damaged = bytearray(whole)
-        damaged[dice.randrange(len(damaged))] ^= 1 << dice.randrange(8)
+        damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
         board.write_bytes(damaged)
         result = run("board", "status", board)
         codes.add(result.exit_code)

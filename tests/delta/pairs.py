@@ -27,23 +27,23 @@ def released(hub: str) -> tuple[bytes, bytes]:
 
 def edited(seed: int, size: int = 3000) -> tuple[bytes, bytes]:
     """Noise, and the same with pieces replaced, moved, put in and taken out."""
-    dice = random.Random(seed)
-    old = dice.randbytes(dice.randrange(1, size))
+    rng = random.Random(seed)
+    old = rng.randbytes(rng.randrange(1, size))
     new = bytearray(old)
-    for _ in range(dice.randrange(6)):
-        at, end = sorted(dice.randrange(len(new) + 1) for _ in range(2))
-        match dice.randrange(4):
+    for _ in range(rng.randrange(6)):
+        at, end = sorted(rng.randrange(len(new) + 1) for _ in range(2))
+        match rng.randrange(4):
             case 0:
-                new[at:end] = dice.randbytes(dice.randrange(50))
+                new[at:end] = rng.randbytes(rng.randrange(50))
             case 1:
                 piece = new[at:end]
                 del new[at:end]
                 new += piece
             case 2:
-                new[at:at] = bytes(dice.randrange(300))
+                new[at:at] = bytes(rng.randrange(300))
             case _:
                 for i in range(at, min(end, at + 20)):
-                    new[i] ^= 1 << dice.randrange(8)
+                    new[i] ^= 1 << rng.randrange(8)
     return old, bytes(new or b"x")
 
 

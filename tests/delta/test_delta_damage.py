@@ -21,32 +21,32 @@ DAMAGES = int(os.environ.get("MCU_UPDATER_DAMAGES", "300"))
 LONGEST_S = 5.0
 
 
-def damaged(package: bytes, dice: random.Random, header_size: int) -> bytes:
+def damaged(package: bytes, rng: random.Random, header_size: int) -> bytes:
     """One to three faults, of the kinds that lines and flash are known for."""
     data = bytearray(package)
-    for _ in range(dice.randrange(1, 4)):
-        at = dice.randrange(len(data)) if data else 0
-        match dice.randrange(8):
+    for _ in range(rng.randrange(1, 4)):
+        at = rng.randrange(len(data)) if data else 0
+        match rng.randrange(8):
             case 0:
                 del data[at:]
             case 1:
-                del data[at : at + dice.randrange(1, 40)]
+                del data[at : at + rng.randrange(1, 40)]
             case 2:
-                data[at:at] = dice.randbytes(dice.randrange(1, 40))
+                data[at:at] = rng.randbytes(rng.randrange(1, 40))
             case 3:
-                data[at : at + 8] = dice.choice((b"\0", b"\xff")) * len(data[at : at + 8])
+                data[at : at + 8] = rng.choice((b"\0", b"\xff")) * len(data[at : at + 8])
             case 4:
                 piece = data[at : at + 64]
                 data += piece
             case 5:
-                other = dice.randrange(len(data) or 1)
+                other = rng.randrange(len(data) or 1)
                 data[at : at + 16] = data[other : other + 16]
             case _:
                 if data:
-                    data[at] ^= 1 << dice.randrange(8)
-    if dice.randrange(4) == 0 and len(data) >= header_size:  # a header that its CRC fits
-        for _ in range(dice.randrange(3)):
-            data[dice.randrange(8, 28)] ^= 1 << dice.randrange(8)
+                    data[at] ^= 1 << rng.randrange(8)
+    if rng.randrange(4) == 0 and len(data) >= header_size:  # a header that its CRC fits
+        for _ in range(rng.randrange(3)):
+            data[rng.randrange(8, 28)] ^= 1 << rng.randrange(8)
         data[header_size - 4 : header_size] = zlib.crc32(data[: header_size - 4]).to_bytes(
             4, "little"
         )
@@ -58,10 +58,10 @@ def damaged(package: bytes, dice: random.Random, header_size: int) -> bytes:
 def test_damage_is_refused_or_harmless(algorithm: Algorithm) -> None:
     made = fixture_delta(algorithm)
     base, target = fixtures()
-    dice = random.Random(f"damage {algorithm}")
+    rng = random.Random(f"damage {algorithm}")
     refused = 0
     for number in range(DAMAGES):
-        package = damaged(made.package, dice, made.header.size)
+        package = damaged(made.package, rng, made.header.size)
         started = time.process_time()
         try:
             image = apply_delta(package, base)
@@ -78,11 +78,11 @@ def test_noise_behind_a_sound_header(algorithm: Algorithm) -> None:
     """The decoder itself, with nothing before it that could refuse."""
     made = fixture_delta(algorithm)
     base, _ = fixtures()
-    dice = random.Random(f"noise {algorithm}")
+    rng = random.Random(f"noise {algorithm}")
     heads = made.header.size + 3 + (1 if algorithm is Algorithm.HEATSHRINK else 13)
     for _ in range(DAMAGES // 3):
-        at = dice.randrange(heads, len(made.package))
-        package = made.package[:at] + dice.randbytes(len(made.package) - at)
+        at = rng.randrange(heads, len(made.package))
+        package = made.package[:at] + rng.randbytes(len(made.package) - at)
         with pytest.raises(DeltaRejected):
             apply_delta(package, base)
 
@@ -94,12 +94,12 @@ def test_no_damage_boots(algorithm: Algorithm) -> None:
     made = fixture_delta(algorithm)
     images = dict(zip(("1.0.0", "2.0.0"), fixtures(), strict=True))
     factory = Board.new(load_part("STM32L476xG"), "1.0.0", images["1.0.0"])
-    dice = random.Random(f"devices {algorithm}")
+    rng = random.Random(f"devices {algorithm}")
     runs = []
     for number in range(DAMAGES // 10):
-        package = damaged(made.package, dice, made.header.size) or b"M"
+        package = damaged(made.package, rng, made.header.size) or b"M"
         board = Board(factory.part, device=factory.device.fork())
-        piece_size = dice.choice((None, 700, 1500))
+        piece_size = rng.choice((None, 700, 1500))
         if algorithm is Algorithm.HEATSHRINK:
             board.configure_module(ModuleOptions(piece_size=piece_size))
         board.offer(Plan("STM32", "2.0.0", Package(package), "1.0.0", retry_times=0))

@@ -57,12 +57,12 @@ def test_saved_and_restored_at_every_boundary(algorithm: Algorithm) -> None:
     old, target = fixtures()
     base = Base(old)
     package = fixture_delta(algorithm).package
-    dice = random.Random(7)
+    rng = random.Random(7)
     decoder = DeltaDecoder(base.read, base.sha256, resumable=True)
     image = b""
     at = largest = 0
     while at < len(package):
-        size = 1 if at < 200 else dice.randrange(1, 120)
+        size = 1 if at < 200 else rng.randrange(1, 120)
         image += b"".join(decoder.feed(package[at : at + size]))
         at += size
         state = decoder.state()
@@ -154,11 +154,11 @@ def test_pieces_stay_small(algorithm: Algorithm) -> None:
 def test_edited_images(algorithm: Algorithm, seed: int) -> None:
     base, target = edited(seed)
     made = make_delta(base, target, algorithm=algorithm, makers={"builtin": available()["builtin"]})
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     decoder = opened(base)
     image, at = b"", 0
     while at < len(made.package):
-        size = dice.randrange(1, 300)
+        size = rng.randrange(1, 300)
         image += b"".join(decoder.feed(made.package[at : at + size]))
         at += size
     decoder.finish()

@@ -29,23 +29,23 @@ def program(starts: list[int], targets: list[int], size: int) -> bytes:
     return bytes(image)
 
 
-def code_like(dice: random.Random, size: int) -> bytes:
+def code_like(rng: random.Random, size: int) -> bytes:
     pieces = (
-        dice.randbytes(2),
-        struct.pack("<HH", 0xF000 | dice.randrange(2048), 0xF800 | dice.randrange(2048)),
-        struct.pack("<I", BASE + dice.randrange(1 << 18)),
-        struct.pack("<I", 0x2000_0000 + dice.randrange(1 << 16)),
+        rng.randbytes(2),
+        struct.pack("<HH", 0xF000 | rng.randrange(2048), 0xF800 | rng.randrange(2048)),
+        struct.pack("<I", BASE + rng.randrange(1 << 18)),
+        struct.pack("<I", 0x2000_0000 + rng.randrange(1 << 16)),
     )
-    return b"".join(dice.choice(pieces) for _ in range(size // 2))[:size]
+    return b"".join(rng.choice(pieces) for _ in range(size // 2))[:size]
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_any_bytes_in_any_chunks(seed: int) -> None:
-    dice = random.Random(seed)
-    size = dice.randrange(1, 300)
-    base = code_like(dice, size + 7).ljust(size + 7, b"\xf8")
-    target = code_like(dice, size).ljust(size, b"\xf7")
-    at = dice.randrange(8)
+    rng = random.Random(seed)
+    size = rng.randrange(1, 300)
+    base = code_like(rng, size + 7).ljust(size + 7, b"\xf8")
+    target = code_like(rng, size).ljust(size, b"\xf7")
+    at = rng.randrange(8)
     diff = Shifts().subtract(target, base[at : at + size], (at, 0))
     assert len(diff) == size
     stream = b"".join(
@@ -56,7 +56,7 @@ def test_any_bytes_in_any_chunks(seed: int) -> None:
     )
     made, taken = b"", 0
     while taken < len(stream):
-        step = dice.randrange(1, 9)
+        step = rng.randrange(1, 9)
         made += decoder.feed(stream[taken : taken + step])
         taken += step
     assert decoder.done
@@ -64,10 +64,10 @@ def test_any_bytes_in_any_chunks(seed: int) -> None:
 
 
 def test_only_the_first_use_of_what_moved_differs() -> None:
-    dice = random.Random(5)
+    rng = random.Random(5)
     functions = [0x8000 + 0x800 * i for i in range(40)]
     moved = [start + (0 if i < 20 else 0x124) for i, start in enumerate(functions)]
-    targets = [dice.randrange(40) for _ in range(900)]
+    targets = [rng.randrange(40) for _ in range(900)]
     old, new = program(functions, targets, 0x4000), program(moved, targets, 0x4000)
     plain = bytes(b - a & 0xFF for a, b in zip(old, new, strict=True))
     diff = Shifts().subtract(new, old, (0, 0))

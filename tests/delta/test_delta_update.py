@@ -326,13 +326,13 @@ def test_a_cut_costs_one_sector_at_most(piece_size: int | None, outcome: Outcome
 
 def test_many_cuts_cost_one_sector_each_at_most() -> None:
     package = delta(OLD_SMALL, NEW_SMALL)
-    dice = random.Random("cuts")
+    rng = random.Random("cuts")
     most = 0
     for number in range(30):
-        piece_size = dice.choice((None, 60, 150))
+        piece_size = rng.choice((None, 60, 150))
         board = board_with(OLD_SMALL, plan(package, retries=9), piece_size=piece_size)
         board.device.trace = Trace()
-        cuts = [(dice.randint(1, 120), dice.choice(tuple(Outcome))) for _ in range(12)]
+        cuts = [(rng.randint(1, 120), rng.choice(tuple(Outcome))) for _ in range(12)]
         fired = carried_on(board, cuts)
         assert slot_erases(board) <= SECTORS + fired, f"number {number}"
         most = max(most, slot_erases(board))

@@ -13,14 +13,14 @@ from tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units
 
 from flash_emulator import EmulatedFlash
 from flash_emulator.explore import (
+    ExternalState,
     FunctionSubject,
     Limits,
     Nothing,
-    Options,
     Report,
-    Rest,
     Run,
     Search,
+    SearchOptions,
     Subject,
     Violation,
     replay,
@@ -144,7 +144,7 @@ class TellingBoot:
     """Copies, tells the other side, notes that it did. The other side may have lost its power."""
 
     flash: EmulatedFlash
-    rest: Told
+    external: Told
     strict: bool
     said: list[str] = field(default_factory=list)
 
@@ -153,7 +153,7 @@ class TellingBoot:
         self.said.append("copied <script>document.title = 'x'</script><b>all</b>")
         if self.flash.watch is not None:
             self.flash.watch.moment()
-        self.rest = Told(1)
+        self.external = Told(1)
         yield "reported"
         if self.strict and read(self.flash, BASE + SECTOR, UNIT) is None:
             raise Violation("reported", "the note cannot be read <img src=x onerror=alert(2)>")
@@ -163,11 +163,11 @@ class TellingBoot:
         self.said.append("noted")
         return "reported"
 
-    def surviving(self) -> Sequence[tuple[str, Rest]]:
-        return (("", self.rest), ("other", Told(0)))
+    def surviving(self) -> Sequence[tuple[str, ExternalState]]:
+        return (("", self.external), ("other", Told(0)))
 
     def volatile(self) -> bytes:
-        return self.rest.digest
+        return self.external.digest
 
     def words(self) -> list[str]:
         said, self.said = self.said, []
@@ -178,15 +178,15 @@ class TellingBoot:
 class Telling(Subject):
     strict: bool = False
 
-    def boot(self, flash: EmulatedFlash, rest: Rest) -> TellingBoot:
-        assert isinstance(rest, Told)
-        return TellingBoot(flash, rest, self.strict)
+    def boot(self, flash: EmulatedFlash, external: ExternalState) -> TellingBoot:
+        assert isinstance(external, Told)
+        return TellingBoot(flash, external, self.strict)
 
 
-# --- worlds: subject, flash and rest by name
+# --- worlds: subject, flash and external state by name
 
 
-World = tuple[Subject, EmulatedFlash, Rest]
+World = tuple[Subject, EmulatedFlash, ExternalState]
 
 
 def world(facts: Mapping[str, str]) -> World:
@@ -215,12 +215,12 @@ def world(facts: Mapping[str, str]) -> World:
             raise ValueError(other)
 
 
-def explored(facts: Mapping[str, str], options: Options | None = None) -> Report:
+def explored(facts: Mapping[str, str], options: SearchOptions | None = None) -> Report:
     return Search(*world(facts), options).run()
 
 
 def certified(
-    path: Path, facts: Mapping[str, str], options: Options | None = None
+    path: Path, facts: Mapping[str, str], options: SearchOptions | None = None
 ) -> tuple[Report, str]:
     """Explore, with a certificate at *path*; the report and the certificate's head."""
     with path.open("wb") as file:
@@ -240,11 +240,11 @@ REGIONS = {
 }
 
 
-def result(toy: str, options: Options | None = None, **fields: Any) -> Result:
+def result(toy: str, options: SearchOptions | None = None, **fields: Any) -> Result:
     """The search of one toy, with films of its shortest counterexamples."""
-    subject, flash, rest = world({"toy": toy})
-    report = Search(subject, flash, rest, options).run()
-    films = tuple(replay(subject, flash, rest, found.path) for found in report.violations[:3])
+    subject, flash, external = world({"toy": toy})
+    report = Search(subject, flash, external, options).run()
+    films = tuple(replay(subject, flash, external, found.path) for found in report.violations[:3])
     facts = {"part": flash.part.name, "toy": toy, "seed": "0"}
     array = Array.of(flash.part, REGIONS)
     return Result(f"tiny/{toy}", report, array, facts, films, **fields)
@@ -253,7 +253,7 @@ def result(toy: str, options: Options | None = None, **fields: Any) -> Result:
 @cache
 def campaign() -> Campaign:
     """One of every verdict."""
-    few = Options(limits=Limits(cuts=1))
+    few = SearchOptions(limits=Limits(cuts=1))
     array = result("copy").array
     return Campaign(
         'Power loss <of toys> & "others"',
@@ -261,7 +261,7 @@ def campaign() -> Campaign:
             result("copy", certificate="0f" * 32),
             result("two copies"),
             result("telling", few),
-            result("strict", Options(limits=Limits(violations=3))),
+            result("strict", SearchOptions(limits=Limits(violations=3))),
             result("waiting", expectation=Expectation.HAZARD),
             replace(result("late", expectation=Expectation.HAZARD), name="tiny/late"),
             Result("tiny/dice", None, array, error="the same state does not do the same twice"),

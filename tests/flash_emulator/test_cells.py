@@ -80,9 +80,9 @@ def test_cells_that_are_as_a_program_leaves_them_are_plain(data: bytes, ecc: boo
     [
         RawUnit(CODE.encode(7), metastable=1),
         RawUnit(CODE.encode(7), fading=(0, 0, 1)),
-        RawUnit(CODE.encode(7), frail=True),
+        RawUnit(CODE.encode(7), marginal=True),
         RawUnit(CODE.encode(7) ^ 1),
-        RawUnit(ONES, spent=False),
+        RawUnit(ONES, consumed=False),
         RawUnit(ONES),
     ],
 )
@@ -169,8 +169,8 @@ RAWS = st.builds(
     word=st.integers(0, ONES),
     metastable=st.integers(0, ONES),
     fading=st.tuples(*[st.integers(0, 3)] * 3),
-    spent=st.booleans(),
-    frail=st.booleans(),
+    consumed=st.booleans(),
+    marginal=st.booleans(),
 )
 
 

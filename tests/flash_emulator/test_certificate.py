@@ -15,27 +15,27 @@ import pytest
 from evidence_toys import certified, world
 from forgeries import lines_of, write
 
-from flash_emulator import Outcome, Reading
+from flash_emulator import MetastableMode, Outcome
 from flash_emulator.certificate_check import NotConfirmed, confirm
 from flash_emulator.certificate_check.__main__ import main
 from flash_emulator.device.trace import Operation
 from flash_emulator.explore import (
     Limits,
-    Options,
     Processes,
     Search,
+    SearchOptions,
     checks,
     probes,
     recorder,
     search,
 )
 from flash_emulator.explore.certificate import CertificateWriter
-from flash_emulator.explore.looks import Look
+from flash_emulator.explore.read_set import ReadSet
 from flash_emulator.explore.successors import Successor, Successors
 
 TOYS = ["copy", "matching", "two copies", "waiting", "telling"]
-ALL = Options(limits=Limits(violations=None))
-FEW = Options(limits=Limits(violations=None), outcomes=(Outcome.BEFORE, Outcome.TORN))
+ALL = SearchOptions(limits=Limits(violations=None))
+FEW = SearchOptions(limits=Limits(violations=None), outcomes=(Outcome.BEFORE, Outcome.TORN))
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_who_joins_before_a_metastable_bit_is_read_in_all_ways_too(file: Path) -
 
 @pytest.mark.thorough
 def test_merging_is_not_needed(file: Path) -> None:
-    certified(file, {"toy": "copy"}, Options(merge=False))
+    certified(file, {"toy": "copy"}, SearchOptions(merge=False))
     confirm(str(file), world)
 
 
@@ -160,7 +160,7 @@ def test_a_file_cut_short(file: Path) -> None:
 
 
 def test_an_interrupted_search_says_so(file: Path) -> None:
-    report, _ = certified(file, {"toy": "two copies"}, Options(limits=Limits(cuts=1)))
+    report, _ = certified(file, {"toy": "two copies"}, SearchOptions(limits=Limits(cuts=1)))
     assert not report.complete
     assert "not complete, stopped by 'cuts'" in refused(file)
     lines = lines_of(file)
@@ -211,7 +211,7 @@ def test_an_explorer_that_joins_runs_that_read_otherwise(file: Path, monkeypatch
     def wrong(flash: Any, volatile: bytes, memory: object) -> bytes:
         twin = flash.fork()
         if not flash.flickers:
-            twin.reading, twin.flips = Reading.STABLE, frozenset()
+            twin.metastable_mode, twin.flips = MetastableMode.STABLE, frozenset()
         return right(twin, volatile, memory)
 
     monkeypatch.setattr(recorder, "point_node", wrong)
@@ -221,7 +221,7 @@ def test_an_explorer_that_joins_runs_that_read_otherwise(file: Path, monkeypatch
 
 
 def test_an_explorer_that_merges_what_is_looked_at(file: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(probes.Prober, "looks", lambda *a: Look())
+    monkeypatch.setattr(probes.Prober, "read_set_of", lambda *a: ReadSet())
     monkeypatch.setattr(recorder.Recorder, "_close", close_without_a_look)
     certified(file, {"toy": "copy"})
     assert "a boot that never looks at unknown content" in refused(file)
@@ -259,8 +259,12 @@ def test_what_was_not_tried_is_said(file: Path) -> None:
     verdict = confirm(str(file), world)
     assert verdict.missing == ("outcomes before, torn only",)
     assert verdict.summary.startswith("confirmed, within: outcomes before, torn only: 19 of 19 ")
-    certified(file, {"toy": "copy"}, Options(readings=(Reading.STABLE, Reading.FLIPPED)))
-    assert confirm(str(file), world).missing == ("readings stable, flipped only",)
+    certified(
+        file,
+        {"toy": "copy"},
+        SearchOptions(metastable_modes=(MetastableMode.STABLE, MetastableMode.FLIPPED)),
+    )
+    assert confirm(str(file), world).missing == ("metastable modes stable, flipped only",)
 
 
 def test_what_is_taken_for_granted_is_said(file: Path) -> None:
@@ -270,7 +274,7 @@ def test_what_is_taken_for_granted_is_said(file: Path) -> None:
     assert "; toy copy, seed 5\n" in said
     for granted in ("the same digest", "its model", "of seed 5", "its representative"):
         assert granted in said.partition("taken for granted:")[2]
-    certified(file, {"toy": "copy"}, Options(merge=False))
+    certified(file, {"toy": "copy"}, SearchOptions(merge=False))
     assert "representative" not in str(confirm(str(file), world))
 
 

@@ -17,10 +17,10 @@ from forgeries import Edit, Lines, chained, lines_of, recount, text_of, texts_of
 
 from flash_emulator import Outcome
 from flash_emulator.certificate_check import NotConfirmed, confirm, container
-from flash_emulator.explore import Limits, Options
+from flash_emulator.explore import Limits, SearchOptions
 
-FEW = Options(limits=Limits(violations=None), outcomes=(Outcome.BEFORE, Outcome.TORN))
-ALL = Options(limits=Limits(violations=None))
+FEW = SearchOptions(limits=Limits(violations=None), outcomes=(Outcome.BEFORE, Outcome.TORN))
+ALL = SearchOptions(limits=Limits(violations=None))
 TOYS = {"copy": ALL, "matching": ALL, "two copies": FEW, "waiting": ALL}
 
 
@@ -249,11 +249,11 @@ edges "*"            says that the search tried fewer cuts than it lists; the ch
 def test_any_single_edit_is_refused_or_neutral(
     made: dict[str, Lines], toy: str, file: Path
 ) -> None:
-    dice = random.Random(toy)
+    rng = random.Random(toy)
     lines = made[toy]
     for _ in range(150):
         edited = copy.deepcopy(lines)
-        what = edit_at_random(edited, dice)
+        what = edit_at_random(edited, rng)
         if edited == lines:
             continue
         write(file, edited)
@@ -286,29 +286,29 @@ def canonical(lines: Lines) -> Lines:
     return twin
 
 
-def edit_at_random(lines: Lines, dice: random.Random) -> str:
+def edit_at_random(lines: Lines, rng: random.Random) -> str:
     """One edit, somewhere: in a value, of a list, of a line. Says which."""
-    if dice.random() < 0.15:
-        return edit_a_list(lines, dice)
-    holder: Any = dice.choice(lines)
+    if rng.random() < 0.15:
+        return edit_a_list(lines, rng)
+    holder: Any = rng.choice(lines)
     while True:
         keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
         if not keys:
             return "nothing"
-        key = dice.choice(keys)
+        key = rng.choice(keys)
         value = holder[key]
         if isinstance(value, dict | list) and value:
-            if isinstance(value, list) and dice.random() < 0.3:
-                return edit_a_list(value, dice)
+            if isinstance(value, list) and rng.random() < 0.3:
+                return edit_a_list(value, rng)
             holder = value
             continue
-        holder[key] = other_value(value, dice)
+        holder[key] = other_value(value, rng)
         return f"{key}: {value!r} is {holder[key]!r}"
 
 
-def edit_a_list(items: list[Any], dice: random.Random) -> str:
-    at, other = dice.randrange(len(items)), dice.randrange(len(items))
-    match dice.choice(["drop", "double", "swap"]):
+def edit_a_list(items: list[Any], rng: random.Random) -> str:
+    at, other = rng.randrange(len(items)), rng.randrange(len(items))
+    match rng.choice(["drop", "double", "swap"]):
         case "drop":
             del items[at]
         case "double":
@@ -318,26 +318,26 @@ def edit_a_list(items: list[Any], dice: random.Random) -> str:
     return f"a list at {at}, {other}"
 
 
-def other_value(value: Any, dice: random.Random) -> Any:
+def other_value(value: Any, rng: random.Random) -> Any:
     match value:
         case bool():
             return not value
         case int():
-            return value + dice.choice([-1, 1, 8, 1000])
+            return value + rng.choice([-1, 1, 8, 1000])
         case None:
-            return dice.choice([[], "", "00" * 17])
+            return rng.choice([[], "", "00" * 17])
         case str() if value:
-            at = dice.randrange(len(value))
-            return value[:at] + dice.choice("0123456789abf*. ") + value[at + 1 :]
+            at = rng.randrange(len(value))
+            return value[:at] + rng.choice("0123456789abf*. ") + value[at + 1 :]
         case _:
-            return dice.choice(["x", 0, [[0, 64]]])
+            return rng.choice(["x", 0, [[0, 64]]])
 
 
 def test_the_random_edits_are_many() -> None:
-    """The dice of the test above come to every kind of edit."""
-    dice, kinds = random.Random(1), set[str]()
+    """The random numbers of the test above come to every kind of edit."""
+    rng, kinds = random.Random(1), set[str]()
     example: Lines = [{"a": True, "b": 1, "c": None, "d": "text", "e": [], "f": [1, 2]}]
     for _ in range(300):
         edited = json.loads(json.dumps(example))
-        kinds.add(edit_at_random(edited, dice).split(" ")[0])
+        kinds.add(edit_at_random(edited, rng).split(" ")[0])
     assert kinds >= {"a:", "b:", "c:", "d:", "e:", "a"}

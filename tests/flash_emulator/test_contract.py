@@ -339,7 +339,7 @@ class TearsTheNextSector(Sound):
 
 
 class ErasesMarksOnly(Sound):
-    """What a cut made weak or spent stays so through an erase: the data are FF, no more."""
+    """What a cut made weak or consumed stays so through an erase: the data are FF, no more."""
 
     def erase(self, address: int) -> None:
         first, count = (address - self.part.base) // 8, self.sector(address) // 8

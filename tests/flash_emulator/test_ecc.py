@@ -31,10 +31,10 @@ def columns(code: Code) -> list[int]:
 
 def words(code: Code, count: int = 12) -> list[int]:
     """Data of all kinds, away from virgin flash."""
-    dice = random.Random(code.data_bits)
+    rng = random.Random(code.data_bits)
     mask = (1 << code.data_bits) - 1
     fixed = [0, 1, mask >> 8, 0x5555_5555, mask ^ 0xFF00FF]
-    return fixed + [dice.getrandbits(code.data_bits) for _ in range(count)]
+    return fixed + [rng.getrandbits(code.data_bits) for _ in range(count)]
 
 
 @CODES
@@ -47,7 +47,7 @@ def test_a_word_reads_as_it_was_programmed(code: Code) -> None:
 
 @CODES
 def test_all_zero_data_have_all_zero_check_bits(code: Code) -> None:
-    """What lets a spent unit be overwritten with zeros (RM0440, X-CUBE-EEPROM)."""
+    """What lets a consumed unit be overwritten with zeros (RM0440, X-CUBE-EEPROM)."""
     assert code.encode(0) == 0
 
 
@@ -90,9 +90,9 @@ def test_every_double_error_is_detected(code: Code) -> None:
 @CODES
 def test_three_errors_may_pass_for_one(code: Code) -> None:
     word, wrong, verdicts = code.encode(0x1234), 0, set()
-    dice = random.Random(5)
+    rng = random.Random(5)
     for _ in range(300):
-        bad = reduce(xor, (1 << bit for bit in dice.sample(range(bits_of(code)), 3)))
+        bad = reduce(xor, (1 << bit for bit in rng.sample(range(bits_of(code)), 3)))
         found = code.decode(word ^ bad)
         verdicts.add(found.verdict)
         wrong += found.verdict is Verdict.CORRECTED and found.data != 0x1234

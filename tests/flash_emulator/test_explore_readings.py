@@ -12,28 +12,28 @@ from pathlib import Path as FilePath
 import pytest
 from tiny_silicon import BASE, SECTOR, part
 
-from flash_emulator import EmulatedFlash, Outcome, Reading
+from flash_emulator import EmulatedFlash, MetastableMode, Outcome
 from flash_emulator.array.pages import RawUnit
 from flash_emulator.certificate_check import confirm
 from flash_emulator.explore import (
     FunctionSubject,
     Limits,
     Nothing,
-    Options,
     Path,
     Report,
     Search,
+    SearchOptions,
     Violation,
     explore,
     replay,
     shrink,
 )
 from flash_emulator.explore.certificate import CertificateWriter
-from flash_emulator.explore.reads import Reads, powered
+from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.states import Expansion, state_key
 
 UNIT = 2
-EACH = (Reading.STABLE, Reading.FLIPPED)
+EACH = (MetastableMode.STABLE, MetastableMode.FLIPPED)
 
 
 def unsure(*units: int, value: int = 0) -> EmulatedFlash:
@@ -87,7 +87,7 @@ def wrong_where(wanted: tuple[int, ...], flash: EmulatedFlash) -> None:
 @pytest.mark.parametrize("number", range(16))
 def test_units_read_the_opposite_in_every_combination(number: int) -> None:
     wanted = tuple(number >> unit & 1 for unit in range(4))
-    options = Options(readings=EACH, limits=Limits(cuts=0))
+    options = SearchOptions(metastable_modes=EACH, limits=Limits(cuts=0))
     report = explore(unsure(*range(4)), partial(wrong_where, wanted), options=options)
     flipped = "+".join(f"{unit:02x}" for unit in range(4) if wanted[unit])
     assert str(report.violations[-1].path) == (f"!{flipped}" if flipped else "-")
@@ -107,7 +107,7 @@ def check_then_use(flash: EmulatedFlash) -> None:
 
 
 def test_a_unit_that_is_read_twice_may_turn_in_between() -> None:
-    options = Options(readings=(*EACH, Reading.TURNING), limits=Limits(cuts=0))
+    options = SearchOptions(metastable_modes=(*EACH, MetastableMode.TURNING), limits=Limits(cuts=0))
     report = explore(unsure(0), check_then_use, options=options)
     assert [str(found.path) for found in report.violations] == ["!t"]
 
@@ -118,7 +118,9 @@ def compares(flash: EmulatedFlash) -> None:
 
 
 def test_a_unit_that_differs_whatever_it_reads_is_not_flipped() -> None:
-    report = explore(unsure(0), compares, options=Options(readings=EACH, limits=Limits(cuts=0)))
+    report = explore(
+        unsure(0), compares, options=SearchOptions(metastable_modes=EACH, limits=Limits(cuts=0))
+    )
     assert report.boots == 1, "as it last was"
 
 
@@ -127,11 +129,11 @@ def test_what_is_left_out_is_told() -> None:
         flash.read(BASE, 40 * UNIT)
         flash.erase(BASE + 3 * SECTOR)
 
-    report = explore(unsure(*range(40)), reads_all, options=Options(limits=Limits(cuts=0)))
+    report = explore(unsure(*range(40)), reads_all, options=SearchOptions(limits=Limits(cuts=0)))
     assert report.boots < 120
-    assert [check.count for check in report.checks if check.name == "readings left out"] != []
-    few = explore(unsure(0, 1), reads_all, options=Options(limits=Limits(cuts=0)))
-    assert all(check.name != "readings left out" for check in few.checks)
+    assert [check.count for check in report.checks if check.name == "read choices left out"] != []
+    few = explore(unsure(0, 1), reads_all, options=SearchOptions(limits=Limits(cuts=0)))
+    assert all(check.name != "read choices left out" for check in few.checks)
 
 
 # --- against all combinations, one by one
@@ -169,9 +171,9 @@ class Steps:
 
     @classmethod
     def drawn(cls, seed: int) -> Steps:
-        dice = random.Random(seed)
+        rng = random.Random(seed)
         kinds = ["read"] * 4 + ["erase", "erase if", "forget", "forget", "write"]
-        drawn = ((dice.choice(kinds), dice.randrange(UNITS)) for _ in range(8))
+        drawn = ((rng.choice(kinds), rng.randrange(UNITS)) for _ in range(8))
         return cls((*drawn, ("write", 0)))
 
 
@@ -182,8 +184,11 @@ def start() -> EmulatedFlash:
 @pytest.mark.parametrize("seed", range(20))
 def test_every_combination_comes_to_where_the_search_was(seed: int, tmp_path: FilePath) -> None:
     subject, flash, reached = FunctionSubject(Steps.drawn(seed)), start(), set[bytes]()
-    options = Options(
-        limits=Limits(violations=None), outcomes=(Outcome.BEFORE,), readings=EACH, merge=False
+    options = SearchOptions(
+        limits=Limits(violations=None),
+        outcomes=(Outcome.BEFORE,),
+        metastable_modes=EACH,
+        merge=False,
     )
     with (tmp_path / "file").open("wb") as file:
         writer = CertificateWriter(file, {})
@@ -199,7 +204,7 @@ def test_every_combination_comes_to_where_the_search_was(seed: int, tmp_path: Fi
     units = [index * SECTOR // UNIT for index in range(UNITS)]
     for count in range(UNITS + 1):
         for flips in combinations(units, count):
-            twin = powered(flash, Reads(flips=frozenset(flips)))
+            twin = powered(flash, ReadChoice(flips=frozenset(flips)))
             for _ in subject.boot(twin, Nothing()).run():
                 pass
             assert state_key(twin, Nothing()) in reached, f"{flips}"
@@ -225,5 +230,5 @@ def test_ways_of_reading_that_nobody_writes_are_refused(text: str) -> None:
 
 def test_a_path_is_left_with_the_units_that_matter() -> None:
     subject = FunctionSubject(lambda flash: wrong_where((0, 1), flash))
-    flash, path = unsure(0, 1, 7), Path(reads=Reads(flips=frozenset({1, 7})))
+    flash, path = unsure(0, 1, 7), Path(read_choice=ReadChoice(flips=frozenset({1, 7})))
     assert str(shrink(subject, flash, Nothing(), path)) == "!01"

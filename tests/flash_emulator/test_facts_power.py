@@ -30,11 +30,11 @@ from flash_emulator import (
     CutAt,
     EccNmi,
     EmulatedFlash,
+    MetastableMode,
     Outcome,
     Part,
     PowerLoss,
     ProgramError,
-    Reading,
     ReadProtected,
     SteadySupply,
     Trace,
@@ -748,8 +748,11 @@ def test_e3_later_reads_may_show_zeros_again(part: Part) -> None:
     assert all(held(device, unit).metastable & old == 0 for unit in units)
     assert all(held(device, unit).metastable for unit in units)
     assert 0.2 < unsure / sum((~old & all_ones(device)).bit_count() for _ in units) < 0.3
-    for reading, changed in ((Reading.STABLE, False), (Reading.FLIPPED, True)):
-        device.reading = reading
+    for metastable_mode, changed in (
+        (MetastableMode.STABLE, False),
+        (MetastableMode.FLIPPED, True),
+    ):
+        device.metastable_mode = metastable_mode
         found = [read_or_none(device, unit) for unit in units]
         assert any(data != erased[: part.program_unit] for data in found) == changed
 
@@ -760,7 +763,7 @@ def test_e3_an_erase_that_completes_ends_it(part: Part) -> None:
     device.erase(part.base)
     for _ in range(3):
         device.power_on()
-        device.reading = Reading.FLIPPED
+        device.metastable_mode = MetastableMode.FLIPPED
         assert device.read(part.base, part.sector_sizes[0]) == b"\xff" * part.sector_sizes[0]
 
 
@@ -769,7 +772,7 @@ def test_e3_what_was_blank_before_has_nothing_to_come_back(part: Part) -> None:
     device = EmulatedFlash(part)
     cut(device, 1, Outcome.WEAK, lambda: device.erase(part.base))
     assert not any(any(held(device, unit).fading) for unit in range(4))
-    assert held(device, 0).frail
+    assert held(device, 0).marginal
 
 
 @every_part

@@ -17,7 +17,7 @@ from tiny_silicon import BASE, SECTOR, UNIT, part, units
 
 import flash_emulator
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, UnknownContent
-from flash_emulator.device.sensing import Reading
+from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import OutsideKey
 from flash_emulator.parts.part_model import OptionField, OptionModel, OptionRole, Overwrite
@@ -84,8 +84,8 @@ PROPERTIES = (
     "mapped_bank", "maps_at_once", "supply", "watch",
 )  # fmt: skip
 FIELDS = (
-    "background", "draws_by_place", "energy_uj", "flips", "kept_power", "options", "part",
-    "reading", "recalls", "seed", "stuck", "timing", "trace",
+    "background", "draws_by_place", "energy_uj", "flips", "kept_power", "metastable_mode",
+    "options", "part", "recalls", "seed", "stuck", "timing", "trace",
 )  # fmt: skip
 OUTSIDE_KEY: dict[str, Call] = {
     "usage": lambda f: f.usage,
@@ -181,7 +181,9 @@ def test_who_tells_what_cells_hold_is_noticed(name: str) -> None:
     for content in CONTENTS:
         flash, watch = device(content), Told()
         if name in ("save", "digest"):
-            flash = flash.for_boot(Reading.STABLE, frozenset()) if name == "digest" else flash
+            flash = (
+                flash.for_boot(MetastableMode.STABLE, frozenset()) if name == "digest" else flash
+            )
         flash.watch = watch
         answers.append(answer(LOOKS[name], flash))
         told |= watch.units
@@ -189,7 +191,7 @@ def test_who_tells_what_cells_hold_is_noticed(name: str) -> None:
     assert told, "the watch was not told"
     unknown = forgotten(device(DATA))
     if name == "digest":
-        unknown = unknown.for_boot(Reading.STABLE, frozenset())
+        unknown = unknown.for_boot(MetastableMode.STABLE, frozenset())
     with pytest.raises(UnknownContent):
         LOOKS[name](unknown)
     with pytest.raises(UnknownContent):
@@ -212,7 +214,7 @@ def test_sums_over_all_boots_are_refused_in_a_search(name: str) -> None:
     flash = device(DATA)
     flash.energy_uj = {"program": 1.0, "erase": 1.0}
     OUTSIDE_KEY[name](flash)
-    boot = flash.for_boot(Reading.STABLE, frozenset())
+    boot = flash.for_boot(MetastableMode.STABLE, frozenset())
     for twin in (boot, boot.fork()):
         with pytest.raises(OutsideKey):
             OUTSIDE_KEY[name](twin)

@@ -12,17 +12,17 @@ import pytest
 from evidence_toys import DONE, certified, world
 from tiny_silicon import BASE, SECTOR, UNIT, flash, part
 
-from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, Reading, load_part
+from flash_emulator import CutAt, EmulatedFlash, MetastableMode, Outcome, PowerLoss, load_part
 from flash_emulator.array import cuts
 from flash_emulator.array.cells import Cells
 from flash_emulator.array.ecc import Code, Decoded, Verdict
 from flash_emulator.array.pages import RawUnit
 from flash_emulator.certificate_check import NotConfirmed, confirm
-from flash_emulator.certificate_check.boots import Reads, powered
+from flash_emulator.certificate_check.boots import ReadChoice, powered
 from flash_emulator.certificate_check.plain_cells import Mismatch
 from flash_emulator.certificate_check.plain_replay import Shadow
 from flash_emulator.errors import ProgramError, UnreadableUnit
-from flash_emulator.explore import FunctionSubject, Nothing, Options, Search
+from flash_emulator.explore import FunctionSubject, Nothing, Search, SearchOptions
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.parts.part_model import Overwrite
 
@@ -37,18 +37,18 @@ RULES = {
 }
 
 
-def campaign(device: EmulatedFlash, dice: random.Random, boots: int) -> Shadow:
+def campaign(device: EmulatedFlash, rng: random.Random, boots: int) -> Shadow:
     """Random operations and reads, each boot with a cut. Raises Mismatch."""
     shadow = Shadow()
     shadow.begin(device)
     for _ in range(boots):
-        flips = frozenset(dice.sample(range(16), 4))
-        reads = [Reads(flips=flips), *map(Reads, Reading)]
-        on = shadow.powered(powered(device, dice.choice(reads)))
-        on.supply = CutAt(dice.randrange(1, 12), dice.choice(list(Outcome)))
+        flips = frozenset(rng.sample(range(16), 4))
+        read_choice = [ReadChoice(flips=flips), *map(ReadChoice, MetastableMode)]
+        on = shadow.powered(powered(device, rng.choice(read_choice)))
+        on.supply = CutAt(rng.randrange(1, 12), rng.choice(list(Outcome)))
         try:
             for _ in range(40):
-                act(on, dice)
+                act(on, rng)
         except PowerLoss:
             pass
         device = on.fork()
@@ -57,29 +57,29 @@ def campaign(device: EmulatedFlash, dice: random.Random, boots: int) -> Shadow:
     return shadow
 
 
-def act(on: EmulatedFlash, dice: random.Random) -> None:
-    unit = dice.randrange(16)
+def act(on: EmulatedFlash, rng: random.Random) -> None:
+    unit = rng.randrange(16)
     address = BASE + unit * UNIT
-    count = dice.choice([1, 1, 2, 5])
-    data = bytes(dice.choice([0, 0xFF, 0x5A, dice.randrange(256)]) for _ in range(UNIT * count))
+    count = rng.choice([1, 1, 2, 5])
+    data = bytes(rng.choice([0, 0xFF, 0x5A, rng.randrange(256)]) for _ in range(UNIT * count))
     try:
-        match dice.choice(["program", "program", "erase", "read", "read", "match", "hash", "more"]):
+        match rng.choice(["program", "program", "erase", "read", "read", "match", "hash", "more"]):
             case "program":
-                on.program(address, dice.choice([data, bytes(len(data))]))
+                on.program(address, rng.choice([data, bytes(len(data))]))
             case "erase":
-                on.erase(BASE + dice.choice([0, 1]) * SECTOR)
+                on.erase(BASE + rng.choice([0, 1]) * SECTOR)
             case "read":
-                on.read(address + dice.randrange(UNIT), dice.choice([1, UNIT, 3 * UNIT]))
+                on.read(address + rng.randrange(UNIT), rng.choice([1, UNIT, 3 * UNIT]))
             case "match":
                 on.match(address, data)
             case "hash":
                 on.sha256(BASE, SECTOR)
             case _ if on.part.row_bytes:
-                on.program_fast(BASE, bytes(dice.randrange(256) for _ in range(SECTOR)))
-            case _ if dice.random() < 0.1:
+                on.program_fast(BASE, bytes(rng.randrange(256) for _ in range(SECTOR)))
+            case _ if rng.random() < 0.1:
                 on.erase_bank(0)
             case _:
-                on.map_bank(dice.choice([0, 1]))
+                on.map_bank(rng.choice([0, 1]))
     except (ProgramError, UnreadableUnit):
         pass
 
@@ -98,7 +98,7 @@ def test_both_agree_on_real_geometries(name: str) -> None:
     shadow = Shadow()
     device = EmulatedFlash(load_part(name))
     shadow.begin(device)
-    on, size = shadow.powered(powered(device, Reads())), device.part.program_unit
+    on, size = shadow.powered(powered(device, ReadChoice())), device.part.program_unit
     on.program(device.part.base, bytes(range(64)) + bytes(size))
     on.erase(device.part.base)
     on.program(device.part.base, bytes(range(64)))
@@ -110,19 +110,19 @@ def test_both_agree_on_real_geometries(name: str) -> None:
 
 
 def torn_moves_another(
-    cells: Cells, unit: int, new: int, outcome: Outcome, dice: Any, *given: Any
+    cells: Cells, unit: int, new: int, outcome: Outcome, rng: Any, *given: Any
 ) -> None:
     """A cell that does not move goes from 0 to 1."""
-    RIGHT(cells, unit, new, outcome, dice, *given)
+    RIGHT(cells, unit, new, outcome, rng, *given)
     raw = cuts.held(cells, unit)
     cells.set_word(unit, replace(raw, word=raw.word | ~raw.word & -~raw.word))
 
 
 def weak_leaves_one(
-    cells: Cells, unit: int, new: int, outcome: Outcome, dice: Any, *given: Any
+    cells: Cells, unit: int, new: int, outcome: Outcome, rng: Any, *given: Any
 ) -> None:
     old = cuts.held(cells, unit)
-    RIGHT(cells, unit, new, outcome, dice, *given)
+    RIGHT(cells, unit, new, outcome, rng, *given)
     if outcome is Outcome.WEAK:
         moved = old.word & ~cells.word(unit)
         raw = cuts.held(cells, unit)
@@ -130,10 +130,10 @@ def weak_leaves_one(
 
 
 def strong_for_weak(
-    cells: Cells, unit: int, new: int, outcome: Outcome, dice: Any, *given: Any
+    cells: Cells, unit: int, new: int, outcome: Outcome, rng: Any, *given: Any
 ) -> None:
     """All cells have moved, and none is weak."""
-    RIGHT(cells, unit, new, outcome, dice, *given)
+    RIGHT(cells, unit, new, outcome, rng, *given)
     if outcome is Outcome.WEAK:
         cells.set_word(unit, RawUnit(cells.word(unit)))
 
@@ -252,6 +252,6 @@ def test_a_wrong_device_is_refused_though_the_search_had_the_same(
 ) -> None:
     """Search and checker share the device, so they agree; the plain model does not."""
     monkeypatch.setattr(cuts, "cut_program", strong_for_weak)
-    certified(tmp_path / "one", {"toy": "waiting"}, Options(merge=False))
+    certified(tmp_path / "one", {"toy": "waiting"}, SearchOptions(merge=False))
     with pytest.raises(NotConfirmed, match="the plain model of the cells differs"):
         confirm(str(tmp_path / "one"), world)

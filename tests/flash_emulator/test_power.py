@@ -98,7 +98,7 @@ def test_torn_moves_some_of_the_cells_and_the_decoder_says_what_comes_of_it() ->
     for seed in SEEDS:
         device = cut_program(Outcome.TORN, seed=seed)
         raw, target = held(device, 2), new_word(device, units(2, 1))
-        assert raw == RawUnit(raw.word)  # stable, and spent
+        assert raw == RawUnit(raw.word)  # stable, and consumed
         assert raw.word & target == target  # no cell moves that the data leave alone
         assert read_or_none(device, 2) == read_as(device.cells, raw) == read_or_none(device, 2)
         assert not is_virgin(device, 2)
@@ -392,7 +392,7 @@ def test_a_cut_erase_takes_virginity_from_units_that_had_it(outcome: Outcome, ec
     assert not any(is_virgin(device, unit) for unit in range(8))
     refuses = ecc and outcome is Outcome.BLANK
     for unit in range(8):
-        assert held(device, unit).frail is not refuses
+        assert held(device, unit).marginal is not refuses
         if refuses:
             with pytest.raises(ProgramError):
                 device.program(BASE + unit * UNIT, units(30, 1))

@@ -180,7 +180,7 @@ def test_a_film_ends_with_what_is_wrong() -> None:
 
 def test_html_names_what_was_assumed_and_nothing_from_elsewhere() -> None:
     page = campaign_html(campaign())
-    assert "The subject is deterministic in flash and rest." in page
+    assert "The subject is deterministic in flash and external state." in page
     assert "Cells go from 1 to 0 in a program" in page
     assert page.count("http") == page.count("http-equiv")
     assert "url(" not in page

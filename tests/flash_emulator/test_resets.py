@@ -13,12 +13,12 @@ from flash_emulator import EmulatedFlash, load_part
 from flash_emulator.certificate_check import confirm
 from flash_emulator.explore import (
     Boot,
+    ExternalState,
     Limits,
     Nothing,
-    Options,
-    Rest,
     Run,
     Search,
+    SearchOptions,
     Subject,
     Violation,
     replay,
@@ -34,11 +34,11 @@ class Counted(Subject):
 
     allowed: bool = True
 
-    def boot(self, flash: EmulatedFlash, rest: Rest) -> Boot:
-        return CountedBoot(self, flash, rest)
+    def boot(self, flash: EmulatedFlash, external: ExternalState) -> Boot:
+        return CountedBoot(self, flash, external)
 
-    def returned(self, flash: EmulatedFlash, rest: Rest) -> EmulatedFlash:
-        if rest != RESET:
+    def returned(self, flash: EmulatedFlash, external: ExternalState) -> EmulatedFlash:
+        if external != RESET:
             return flash
         twin = flash.fork()
         twin.keep_power()
@@ -49,10 +49,10 @@ class Counted(Subject):
 class CountedBoot(Boot):
     subject: Counted
     flash: EmulatedFlash
-    rest: Rest
+    external: ExternalState
 
     def run(self) -> Run:
-        assert self.flash.kept_power == (self.rest == RESET)
+        assert self.flash.kept_power == (self.external == RESET)
         if self.flash.kept_power and not self.subject.allowed:
             raise Violation("safe", "started by a reset")
         yield ()
@@ -63,14 +63,14 @@ class CountedBoot(Boot):
             raise Violation("live", "not programmed")
         return "at rest"
 
-    def surviving(self) -> Sequence[tuple[str, Rest]]:
+    def surviving(self) -> Sequence[tuple[str, ExternalState]]:
         return ("", OFF), ("reset", RESET)
 
     def volatile(self) -> bytes:
-        return self.rest.digest
+        return self.external.digest
 
 
-def world(facts: dict[str, str]) -> tuple[Subject, EmulatedFlash, Rest]:
+def world(facts: dict[str, str]) -> tuple[Subject, EmulatedFlash, ExternalState]:
     return Counted(facts["allowed"] == "yes"), EmulatedFlash(load_part("STM32L476xG")), OFF
 
 
@@ -79,7 +79,7 @@ def test_it_is_searched_and_certified(merge: bool, tmp_path: File) -> None:
     path, facts = tmp_path / "resets.cert.gz", {"allowed": "yes"}
     with path.open("wb") as stream:
         writer = CertificateWriter(stream, facts)
-        options = Options(merge=merge)
+        options = SearchOptions(merge=merge)
         made = Search(*world(facts), options, observer=writer, began=writer.begin)
         report = made.run()
         writer.finish(report)
@@ -90,10 +90,10 @@ def test_it_is_searched_and_certified(merge: bool, tmp_path: File) -> None:
 
 def test_its_path_names_it() -> None:
     facts: dict[str, Any] = {"allowed": "no"}
-    report = Search(*world(facts), Options(limits=Limits(violations=None))).run()
+    report = Search(*world(facts), SearchOptions(limits=Limits(violations=None))).run()
     paths = [str(found.path) for found in report.violations]
     assert paths
     assert all(path.endswith("~reset") for path in paths)
-    subject, flash, rest = world(facts)
-    film = replay(subject, flash, rest, report.violations[0].path)
+    subject, flash, external = world(facts)
+    film = replay(subject, flash, external, report.violations[0].path)
     assert film.violation == ("safe", "started by a reset")

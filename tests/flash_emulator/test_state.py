@@ -181,8 +181,10 @@ CHANGES: dict[str, Callable[[EmulatedFlash], object]] = {
     "metastable": lambda d: d.cells.set_word(0, RawUnit(d.cells.word(0), metastable=1)),
     "weak": lambda d: d.cells.set_word(0, RawUnit(d.cells.word(0), fading=(0, 0, 1))),
     "weaker": lambda d: d.cells.set_word(0, RawUnit(d.cells.word(0), fading=(0, 1, 0))),
-    "spent": lambda d: d.cells.set_word(9, RawUnit((1 << 72) - 1)),
-    "frail": lambda d: d.cells.set_word(9, RawUnit((1 << 72) - 1, spent=False, frail=True)),
+    "consumed": lambda d: d.cells.set_word(9, RawUnit((1 << 72) - 1)),
+    "marginal": lambda d: d.cells.set_word(
+        9, RawUnit((1 << 72) - 1, consumed=False, marginal=True)
+    ),
     "protection": lambda d: d.protect_sectors(BASE),
     "a damaged option": lambda d: d.options.cut({}, Outcome.TORN),
 }

@@ -42,12 +42,12 @@ def programs(outcome: Outcome, count: int, *, ecc: bool = True) -> Iterator[tupl
     Moving cells are those that are 0 in the data and its check bits.
     """
     cells = Cells(32 * count, 32, code(ecc), 32)
-    dice = random.Random(f"{outcome}/{count}")
+    rng = random.Random(f"{outcome}/{count}")
     for unit in range(count):
-        value = dice.getrandbits(256)
+        value = rng.getrandbits(256)
         target = cells.code.encode(value) if cells.code else value
         moving = cells.word(unit) & ~target
-        cut_program(cells, unit, target, outcome, dice)
+        cut_program(cells, unit, target, outcome, rng)
         raw = cells.raw(unit) or RawUnit(cells.word(unit))
         assert raw.word | moving == (1 << cells.word_bits) - 1, "another cell has moved"
         yield moving, raw
@@ -60,22 +60,22 @@ def erased(
     size = 32 * units_each
     for sector in range(sectors):
         cells = Cells(size, 32, code(ecc), size)
-        dice = random.Random(f"{outcome}/{sector}")
-        cells.program(0, dice.randbytes(size))
+        rng = random.Random(f"{outcome}/{sector}")
+        cells.program(0, rng.randbytes(size))
         old = [cells.word(unit) for unit in range(units_each)]
-        cut_erase(cells, 0, size, outcome, dice)
+        cut_erase(cells, 0, size, outcome, rng)
         for unit, before in enumerate(old):
             yield before, cells.raw(unit) or RawUnit(cells.word(unit))
 
 
-# --- the dice
+# --- random numbers
 
 
 @pytest.mark.parametrize("share", [1, 5, 64, 128, 200, 251, 255])
 def test_chance_gives_every_bit_the_same_share(share: int) -> None:
-    dice, counts, draws = random.Random(1), Counter[int](), 4000
+    rng, counts, draws = random.Random(1), Counter[int](), 4000
     for _ in range(draws):
-        mask = chance(dice, 40, share)
+        mask = chance(rng, 40, share)
         assert mask < 1 << 40
         counts.update(bit for bit in range(40) if mask >> bit & 1)
     for bit in range(40):
@@ -84,30 +84,30 @@ def test_chance_gives_every_bit_the_same_share(share: int) -> None:
 
 def test_chance_draws_every_bit_by_itself() -> None:
     """Pairs of bits agree as often as independence says."""
-    dice, draws = random.Random(2), 4000
-    masks = [chance(dice, 16, 64) for _ in range(draws)]
+    rng, draws = random.Random(2), 4000
+    masks = [chance(rng, 16, 64) for _ in range(draws)]
     for one in range(15):
         both = sum(mask >> one & mask >> (one + 1) & 1 for mask in masks)
         check_share(both, draws, 1 / 16)
 
 
 def test_pick_takes_each_bit_of_a_mask_equally_often() -> None:
-    dice, mask, draws = random.Random(3), 0b1011_0001_0100, 6000
-    counts = Counter(pick(dice, mask) for _ in range(draws))
+    rng, mask, draws = random.Random(3), 0b1011_0001_0100, 6000
+    counts = Counter(pick(rng, mask) for _ in range(draws))
     assert set(counts) == {1 << bit for bit in range(12) if mask >> bit & 1}
     for count in counts.values():
         check_share(count, draws, 1 / 5)
-    assert pick(dice, 0) == 0
+    assert pick(rng, 0) == 0
 
 
 def test_some_takes_one_in_four_and_at_least_one() -> None:
-    dice, mask, draws = random.Random(4), (1 << 60) - 1 << 7, 2000
-    taken = [some(dice, mask, 72) for _ in range(draws)]
+    rng, mask, draws = random.Random(4), (1 << 60) - 1 << 7, 2000
+    taken = [some(rng, mask, 72) for _ in range(draws)]
     assert all(bits and bits & ~mask == 0 for bits in taken)
     check_share(sum(bits.bit_count() for bits in taken), draws * 60, 1 / 4)
     for bit in (1, 1 << 40):
-        assert all(some(dice, bit, 72) == bit for _ in range(20))
-    assert some(dice, 0, 72) == 0
+        assert all(some(rng, bit, 72) == bit for _ in range(20))
+    assert some(rng, 0, 72) == 0
 
 
 # --- programs
@@ -150,7 +150,12 @@ def test_each_cell_of_a_torn_program_moves_by_itself() -> None:
 @ECC
 def test_torn_leaves_nothing_that_changes(ecc: bool) -> None:
     for _, raw in programs(Outcome.TORN, 300, ecc=ecc):
-        assert (raw.metastable, raw.fading, raw.spent, raw.frail) == (0, (0, 0, 0), True, False)
+        assert (raw.metastable, raw.fading, raw.consumed, raw.marginal) == (
+            0,
+            (0, 0, 0),
+            True,
+            False,
+        )
 
 
 @ECC
@@ -227,7 +232,7 @@ def test_blank_moves_exactly_one_cell_on_parts_with_ecc_and_none_on_others() -> 
     assert len(places) == 266
     check_share(sum(n for place, n in places.items() if place < 133), 2000, 1 / 2)
     for _, raw in programs(Outcome.BLANK, 50, ecc=False):
-        assert raw == RawUnit((1 << 256) - 1, spent=False, frail=True)
+        assert raw == RawUnit((1 << 256) - 1, consumed=False, marginal=True)
 
 
 @ECC
@@ -335,10 +340,10 @@ def test_one_in_four_of_the_cells_that_an_erase_moves_is_metastable() -> None:
 def test_blank_and_weak_erases_leave_all_cells_at_one(ecc: bool) -> None:
     ones = (1 << (266 if ecc else 256)) - 1
     for outcome in (Outcome.BLANK, Outcome.WEAK):
-        spent = ecc and outcome is Outcome.BLANK
+        consumed = ecc and outcome is Outcome.BLANK
         for _, raw in erased(outcome, 2, ecc=ecc):
             kept = replace(raw, fading=(0, 0, 0)) if outcome is Outcome.WEAK else raw
-            assert kept == RawUnit(ones, spent=spent, frail=not spent)
+            assert kept == RawUnit(ones, consumed=consumed, marginal=not consumed)
 
 
 @ECC
@@ -420,4 +425,4 @@ def test_a_torn_erase_of_virgin_cells_moves_nothing_and_spoils_them_all() -> Non
     data, marks, raw = cells.export()
     assert data == b"\xff" * 512
     assert set(marks) == {Mark.RAW}
-    assert set(raw.values()) == {RawUnit((1 << 72) - 1, spent=False, frail=True)}
+    assert set(raw.values()) == {RawUnit((1 << 72) - 1, consumed=False, marginal=True)}

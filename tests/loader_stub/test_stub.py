@@ -183,11 +183,11 @@ def test_after_a_failure_nothing_is_written_until_sync() -> None:
 
 def test_blocks_that_are_no_lz4_write_nothing() -> None:
     """Random ones, and damaged good ones: all with a CRC that fits none of what they give."""
-    chip, dice = made_chip(), random.Random(4)
+    chip, rng = made_chip(), random.Random(4)
     good = frames.write(BASE, FIRMWARE[:2048], Encoding.LZ4, b"").arguments
     asked = []
     for _ in range(60):
-        block = dice.randbytes(dice.choice((0, 1, 2, 5, 50, 500)))
+        block = rng.randbytes(rng.choice((0, 1, 2, 5, 50, 500)))
         asked += [frames.sync(), Request(Command.WRITE, good + block)]
     replies = ask(chip, *asked)
     assert {reply.status for reply in replies[1::2]} == {Status.BAD_DATA}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flash_emulator import EmulatedFlash, load_part
-from flash_emulator.explore import Film, Limits, Options, Path, Report, Search, replay
+from flash_emulator.explore import Film, Limits, Path, Report, Search, SearchOptions, replay
 from mcu_updater.board import Trial
 from mcu_updater.core.slot import CopyLayout
 from mcu_updater.flash_map.layouts import layout_of
@@ -88,12 +88,12 @@ class Check:
         """Stops at so many *violations*. Raises SelfCheckFailed, see ``Search``."""
         subject = PlainSubject(self.scenario)
         limits = Limits(self.cuts, MOST_STATES, self.time_s, violations)
-        return Search(subject, subject.flash, subject.rest, Options(limits=limits)).run()
+        return Search(subject, subject.flash, subject.external, SearchOptions(limits=limits)).run()
 
     def film(self, path: Path) -> Film:
         """That path again, see ``replay``."""
         subject = PlainSubject(self.scenario)
-        return replay(subject, subject.flash, subject.rest, path)
+        return replay(subject, subject.flash, subject.external, path)
 
 
 _LOST = {"retries": 0, "final": "1.0.0"}  # the upgrade must fail, and once is enough

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from thorough import THOROUGH
 
-from flash_emulator import Outcome, Reading
+from flash_emulator import MetastableMode, Outcome
 from flash_emulator.certificate_check import Verdict
 from mcu_updater.cli.main import cli
 from mcu_updater.cli.powerloss import powerloss_path
@@ -72,7 +72,7 @@ def verdict(**fields: Any) -> Verdict:
     known: dict[str, Any] = {"checked": 9, "states": 9, "cuts": 1, "violations": 0, "kinds": ()}
     known |= {"world": world, "subject": "s", "seed": "0", "represents": True, "left_out": 0}
     known |= {"replayed": 0, "compared": 0, "draws": 1, "erased_values": False}
-    known |= {"outcomes": tuple(Outcome), "readings": tuple(Reading), "head": "0f"}
+    known |= {"outcomes": tuple(Outcome), "metastable_modes": tuple(MetastableMode), "head": "0f"}
     return Verdict(**{**known, **fields})
 
 
@@ -86,7 +86,7 @@ LOST = ("safe", "option bytes lost: a cut in their change")
         (verdict(), 0),
         (verdict(checked=3), 14),
         (verdict(outcomes=(Outcome.BEFORE,)), 15),
-        (verdict(readings=(Reading.STABLE,), checked=3), 15),
+        (verdict(metastable_modes=(MetastableMode.STABLE,), checked=3), 15),
         (verdict(violations=1, kinds=(("safe", "nothing runs"),)), 7),
         (verdict(violations=1, kinds=(LOST,)), 7),
         (verdict(violations=1, kinds=(LOST,), world=HAZARD), 0),

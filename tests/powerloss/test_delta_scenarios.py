@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flash_emulator.explore import Limits, Options, Violation
+from flash_emulator.explore import Limits, SearchOptions, Violation
 from mcu_updater.board import Board
 from mcu_updater.core.delta import apply_delta, parse_header
 from mcu_updater.core.download import Download
@@ -50,7 +50,7 @@ def test_a_loader_that_forgets_what_is_done_is_found(monkeypatch: pytest.MonkeyP
         return loader
 
     monkeypatch.setattr(Download, "_open_loader", forgetful)
-    options = Options(limits=Limits(cuts=1, violations=1))
+    options = SearchOptions(limits=Limits(cuts=1, violations=1))
     result = campaign.explore(
         scenario("delta", filled(PART, 2500, "bin")), campaign.SearchSettings(options)
     )

@@ -12,7 +12,7 @@ import pytest
 from thorough import THOROUGH, one_in
 
 from flash_emulator import Outcome, load_part
-from flash_emulator.explore import Limits, Options, Path, Report
+from flash_emulator.explore import Limits, Path, Report, SearchOptions
 from flash_emulator.explore.campaign import Result, Verdict
 from mcu_updater.board import Board
 from mcu_updater.core.errors import UsageError
@@ -62,7 +62,7 @@ def explored(
     **limits: int,
 ) -> Result:
     target = filled(part, size, fmt, strategy)  # type: ignore[arg-type]
-    options = Options(limits=Limits(**limits), merge=merge)  # type: ignore[arg-type]
+    options = SearchOptions(limits=Limits(**limits), merge=merge)  # type: ignore[arg-type]
     return campaign.explore(scenario(name, target), campaign.SearchSettings(options))
 
 
@@ -230,7 +230,7 @@ def test_the_subject_finds_what_is_wrong() -> None:
         (replace(second, images=another), "safe"),  # 2.0.0 runs already
     ):
         limits = Limits(cuts=1, violations=1)
-        result = campaign.explore(changed, campaign.SearchSettings(Options(limits=limits)))
+        result = campaign.explore(changed, campaign.SearchSettings(SearchOptions(limits=limits)))
         assert report_of(result).violations[0].question == question
 
 
@@ -306,13 +306,13 @@ def test_what_survives_depends_on_the_way(name: str) -> None:
     """All ways of the scenario, and no others: each leaves something of its own."""
     made = scenario(name, filled("STM32L476xG", SMALL, "bin"))
     subject = BoardSubject(made)
-    board = subject.board(subject.flash.fork(), subject.rest)
+    board = subject.board(subject.flash.fork(), subject.external)
     for event in board.run(made.policy):  # on to where the module waits for something
         if isinstance(event, JournalWritten) and event.phase == Phase.LOADING.name:
             break
     ways = dict(subject.surviving(board))
     assert set(ways) == set(made.ways)
-    assert len({rest.digest for _, rest in ways.items()}) == len(made.ways)
+    assert len({external.digest for _, external in ways.items()}) == len(made.ways)
 
 
 def test_every_way_is_that_of_a_scenario() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from flash_emulator import EmulatedFlash, load_part
-from flash_emulator.explore import Limits, Options, Report, Violation
+from flash_emulator.explore import Limits, Report, SearchOptions, Violation
 from mcu_updater.board import Board
 from mcu_updater.core.boot import ResetCause
 from mcu_updater.core.events import Booted, JournalWritten, Progress, Resumed, Work
@@ -22,7 +22,7 @@ from mcu_updater.powerloss.questions.statements import Statements
 from mcu_updater.powerloss.questions.trials import Trials
 from mcu_updater.powerloss.questions.truth import Truth
 from mcu_updater.powerloss.scenario import Way
-from mcu_updater.powerloss.subject import BoardSubject, ModuleRest
+from mcu_updater.powerloss.subject import BoardSubject, ModuleAndCloud
 
 L4, F4 = "STM32L476xG", "STM32F429xI"
 BOOTED = Booted("A", "1.0.0", "run", "power", ())
@@ -140,7 +140,7 @@ def test_a_program_without_a_complete_erase_is_found_where_the_part_does_not_ref
 
 
 def explored(name: str, part: str = L4, size: int = 300, **limits: int) -> Report:
-    options = Options(limits=Limits(**limits))  # type: ignore[arg-type]
+    options = SearchOptions(limits=Limits(**limits))  # type: ignore[arg-type]
     made = scenario(name, filled(part, size, "bin"))
     result = campaign.explore(made, campaign.SearchSettings(options))
     assert result.report is not None, result.error
@@ -183,15 +183,15 @@ def test_after_a_reset_a_weak_unit_is_as_it_was_and_options_are_not_loaded() -> 
 def test_ways_of_a_scenario_are_in_its_rests() -> None:
     made = scenario("replaced", filled(L4, 300, "bin"))
     subject = BoardSubject(made)
-    board = subject.board(subject.flash.fork(), subject.rest)
+    board = subject.board(subject.flash.fork(), subject.external)
     ways = dict(subject.surviving(board))
     assert list(ways) == [way.value for way in made.ways] == ["", "replaced"]
-    rest = ways["replaced"]
-    assert isinstance(rest, ModuleRest)
-    again = subject.board(subject.flash.fork(), rest)
+    external = ways["replaced"]
+    assert isinstance(external, ModuleAndCloud)
+    again = subject.board(subject.flash.fork(), external)
     assert [plan.package.data for plan in again.center.plans] == [made.replacement]
     assert len(made.replacement or b"") == len(made.packages["2.0.0"])
-    assert rest.digest != ways[""].digest
+    assert external.digest != ways[""].digest
 
 
 def test_a_boot_that_runs_a_damaged_image_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,10 +20,10 @@ class FarPipe:
         self.session, self.delay_s, self.jitter_s = session, delay_s, jitter_s
         self.there: deque[tuple[float, bytes]] = deque()
         self.back: deque[tuple[float, bytes]] = deque()
-        self._dice = random.Random(5)
+        self._rng = random.Random(5)
 
     def _post(self, queue: deque[tuple[float, bytes]], data: bytes, now_s: float) -> None:
-        due_s = now_s + self.delay_s + self._dice.uniform(0, self.jitter_s)
+        due_s = now_s + self.delay_s + self._rng.uniform(0, self.jitter_s)
         queue.append((max(due_s, queue[-1][0] if queue else 0.0), data))
 
     def write(self, data: bytes) -> None:

@@ -19,7 +19,7 @@ class SlowLine(EmulatedLine):
         super().__init__(chip, clock)
         self.delay_s, self.jitter_s = delay_s, jitter_s
         self.going: deque[tuple[float, bytes]] = deque()
-        self._dice = random.Random(7)
+        self._rng = random.Random(7)
 
     def write(self, data: bytes) -> None:
         super().write(data)
@@ -29,7 +29,7 @@ class SlowLine(EmulatedLine):
     def post(self, data: bytes) -> None:
         """*data* is on its way to the host."""
         if data:
-            due_s = self.clock.now + self.delay_s + self._dice.uniform(0, self.jitter_s)
+            due_s = self.clock.now + self.delay_s + self._rng.uniform(0, self.jitter_s)
             self.going.append((max(due_s, self.going[-1][0] if self.going else 0.0), data))
 
     def discard_input(self) -> None:

@@ -102,12 +102,12 @@ def test_a_chip_that_slips_once_is_helped(fault):
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_chip_that_loses_power_at_any_operation_is_completed_by_the_next_run(part):
-    dice = random.Random(part)
+    rng = random.Random(part)
     for _ in range(4):
-        one = world(part, seed=dice.randrange(1000))
+        one = world(part, seed=rng.randrange(1000))
         one.chip.device.preload(0x0800_0000, b"old!" * 500)
-        outcome = dice.choice(list(Outcome))
-        one.chip.device.supply = CutAt(dice.randrange(1, 60), outcome)
+        outcome = rng.choice(list(Outcome))
+        one.chip.device.supply = CutAt(rng.randrange(1, 60), outcome)
         code = ends(one)
         assert code in (0, 8)
         revive(one)

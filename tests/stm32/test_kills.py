@@ -52,7 +52,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_kill_of_host_or_chip_costs_nothing_but_time(tmp_path, files):
-    dice = random.Random(SEED)
+    rng = random.Random(SEED)
     port, kept = tmp_path / "tty", tmp_path / "chip"
     options = ("--link", port, "--file", kept, "--baud", 921_600)
     common = ("--port", port, "--cache", tmp_path / "cache", "--timeout", 0.3)
@@ -64,10 +64,10 @@ def test_a_kill_of_host_or_chip_costs_nothing_but_time(tmp_path, files):
     hits = {"host": 0, "chip": 0}
     for number in range(KILLS):
         firmware = files[(number + 1) % 2]
-        victim = dice.choice(("host", "chip"))
+        victim = rng.choice(("host", "chip"))
         with serving("STM32L476xG", *options) as served:
             host = tool("flash", firmware, *common)
-            time.sleep(dice.uniform(0.3 * whole_s, whole_s))
+            time.sleep(rng.uniform(0.3 * whole_s, whole_s))
             if victim == "chip":
                 served.end(signal.SIGKILL)
             else:

@@ -58,8 +58,8 @@ def test_what_is_whole_boots(factory: dict[str, Board], kind: str) -> None:
 @pytest.mark.timeout(3600)
 @EVERY_KIND
 def test_bit_flips(factory: dict[str, Board], kind: str) -> None:
-    image, dice = worlds.made("2.0.0", kind, counter=2), random.Random(f"flips of {kind}")
-    for bit in dice.sample(range(8 * len(image)), min(SHARE, 8 * len(image))):
+    image, rng = worlds.made("2.0.0", kind, counter=2), random.Random(f"flips of {kind}")
+    for bit in rng.sample(range(8 * len(image)), min(SHARE, 8 * len(image))):
         worse = bytearray(image)
         worse[bit // 8] ^= 1 << bit % 8
         check_nothing_booted(*offered(factory, kind, bytes(worse)))

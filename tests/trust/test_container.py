@@ -100,9 +100,9 @@ def test_several_keys_may_sign() -> None:
 @EVERY_KIND
 def test_single_bits(kind: str) -> None:
     """The long campaign is tests/trust/test_campaign.py."""
-    image, dice = signing.signed("2.0.0", kind, counter=3), random.Random(kind)
+    image, rng = signing.signed("2.0.0", kind, counter=3), random.Random(kind)
     trusted = of(kind)
-    bits = [dice.randrange(8 * len(image)) for _ in range(150)]
+    bits = [rng.randrange(8 * len(image)) for _ in range(150)]
     bits += [8 * at + bit for at in range(HEADER_SIZE) for bit in (0, 7)]
     for bit in bits:
         worse = bytearray(image)

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from flash_emulator import Decay, Part, load_part
-from flash_emulator.explore import Limits, Options, Processes
+from flash_emulator.explore import Limits, Processes, SearchOptions
 from flash_emulator.explore.campaign import Campaign, Result
 from flash_emulator.explore.render import campaign_json
 from mcu_updater.cli import answers, paths
@@ -103,7 +103,7 @@ class Request:
     list_scenarios: bool
 
     @cached_property
-    def options(self) -> Options:
+    def options(self) -> SearchOptions:
         """Of the search. Raises UsageError for those of which no certificate can be written."""
         beside = {"--options-at-risk": self.options_at_risk, "--decay": bool(self.decays)}
         for switch, is_given in beside.items():
@@ -114,7 +114,7 @@ class Request:
                     found="both",
                     then="Leave one out: certificates are checked by what the model does by itself",
                 )
-        return Options(
+        return SearchOptions(
             limits=Limits(cuts=self.cuts, states=self.states, time_s=self.time_s),
             merge=not self.brute_force,
             representatives=not (self.brute_force or self.no_representatives),
@@ -416,7 +416,7 @@ def _campaign(request: Request, results: list[Result]) -> Campaign:
     )
 
 
-def _how(options: Options) -> str:
+def _how(options: SearchOptions) -> str:
     """What a replay must be told, too: which states stand for others."""
     if not options.merge:
         return " --brute-force"

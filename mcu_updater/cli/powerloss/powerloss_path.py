@@ -10,7 +10,7 @@ import click
 
 from flash_emulator import load_part
 from flash_emulator.certificate_check import NotACertificate, NotConfirmed, Verdict, confirm
-from flash_emulator.explore import Options, PathLeft, tag_of
+from flash_emulator.explore import PathLeft, SearchOptions, tag_of
 from flash_emulator.explore.campaign import parse_replay_id
 from flash_emulator.explore.render import film_lines
 from mcu_updater.cli import answers, exits
@@ -69,7 +69,7 @@ def _world_of(name: str) -> dict[str, str]:
 
 
 def replay_path(
-    image: Path | None, text: str, options: Options, *, shrink: bool, as_json: bool = False
+    image: Path | None, text: str, options: SearchOptions, *, shrink: bool, as_json: bool = False
 ) -> None:
     """Print what happens on the path of this ID; with *shrink*, on one with fewer cuts.
 
@@ -116,7 +116,7 @@ def check_certificate(
                 expected=f"the world {scenario.world}",
                 found=str(header),
             )
-        return subject, subject.flash, subject.rest
+        return subject, subject.flash, subject.external
 
     try:
         verdict = confirm(str(certificate), world, sample=sample or 0, seed=seed)

@@ -99,4 +99,4 @@ def _raw(flash: EmulatedFlash, unit: int, but: Sequence[int]) -> Hashable:
             mask &= ~(0xFF << 8 * (at % size))
     unsure = min((raw.metastable & ~mask).bit_count(), 2)
     fading = tuple(bits & mask for bits in raw.fading)
-    return raw.word & mask, raw.metastable & mask, unsure, fading, raw.spent, raw.frail
+    return raw.word & mask, raw.metastable & mask, unsure, fading, raw.consumed, raw.marginal

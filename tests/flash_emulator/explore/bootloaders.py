@@ -290,49 +290,49 @@ class Grammar:
     seed: int
 
     def program(self) -> Program:
-        dice = random.Random(self.seed)
-        shape = dice.choice((_install, _two_slots, _journal, _switch, _switch, _anything))
-        program = shape(dice)
-        for _ in range(dice.choice((0, 1, 1, 2, 3))):
-            program = _mutated(dice, program)
+        rng = random.Random(self.seed)
+        shape = rng.choice((_install, _two_slots, _journal, _switch, _switch, _anything))
+        program = shape(rng)
+        for _ in range(rng.choice((0, 1, 1, 2, 3))):
+            program = _mutated(rng, program)
         return program
 
 
 def device(seed: int, part: Part) -> EmulatedFlash:
     """With something old in some of its cells."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     flash = EmulatedFlash(part, seed=seed)
     unit = part.program_unit
     for sector in range(2 * SECTORS):
-        if dice.random() < 0.5:
+        if rng.random() < 0.5:
             values = [
-                dice.choice((*OLD, *PAYLOAD, MARK, STACK, 0)) for _ in range(dice.randint(1, UNITS))
+                rng.choice((*OLD, *PAYLOAD, MARK, STACK, 0)) for _ in range(rng.randint(1, UNITS))
             ]
             data = b"".join(word(unit, value) for value in values)
             flash.preload(BASE + sector * UNITS * unit, data)
     return flash
 
 
-def _has(dice: random.Random, cell: Cell, values: tuple[int, ...]) -> Statement:
+def _has(rng: random.Random, cell: Cell, values: tuple[int, ...]) -> Statement:
     """One of the ways to ask whether values stand somewhere."""
     sector, unit = cell
-    kind = dice.choice(("is", "match", "is", "match", "half"))
+    kind = rng.choice(("is", "match", "is", "match", "half"))
     if kind == "match":
         return ("match", cell, values)
     parts = tuple((kind, (sector, unit + i), value) for i, value in enumerate(values))
     return parts[0] if len(parts) == 1 else ("and", *parts)
 
 
-def _install(dice: random.Random) -> Program:
+def _install(rng: random.Random) -> Program:
     """A payload with a mark that comes last, or should."""
-    sector = dice.randrange(2 * SECTORS)
-    mark = (sector, UNITS - 1) if dice.random() < 0.6 else ((sector + 1) % (2 * SECTORS), 0)
-    done = _has(dice, mark, (MARK,))
+    sector = rng.randrange(2 * SECTORS)
+    mark = (sector, UNITS - 1) if rng.random() < 0.6 else ((sector + 1) % (2 * SECTORS), 0)
+    done = _has(rng, mark, (MARK,))
     block: list[Statement] = [("erase", sector), ("program", (sector, 0), PAYLOAD)]
     if mark[0] != sector:
-        block.insert(dice.randint(0, 2), ("erase", mark[0]))
+        block.insert(rng.randint(0, 2), ("erase", mark[0]))
     block.append(("program", mark, (MARK,)))
-    if dice.random() < 0.5:
+    if rng.random() < 0.5:
         block.insert(2, ("point",))
     whole = ("if", ("not", done), tuple(block))
     return Program(
@@ -341,16 +341,16 @@ def _install(dice: random.Random) -> Program:
     )
 
 
-def _two_slots(dice: random.Random) -> Program:
+def _two_slots(rng: random.Random) -> Program:
     """The payload in two places; one is mended from the other."""
-    one, two = dice.sample(range(2 * SECTORS), 2)
+    one, two = rng.sample(range(2 * SECTORS), 2)
     block: list[Statement] = []
     for here, there in ((one, two), (two, one)):
-        good = _has(dice, (there, 0), PAYLOAD)
-        bad = ("not", _has(dice, (here, 0), PAYLOAD))
+        good = _has(rng, (there, 0), PAYLOAD)
+        bad = ("not", _has(rng, (here, 0), PAYLOAD))
         mend = (("erase", here), ("program", (here, 0), PAYLOAD))
-        block.append(("if", ("and", good, bad) if dice.random() < 0.7 else bad, mend))
-        if dice.random() < 0.3:
+        block.append(("if", ("and", good, bad) if rng.random() < 0.7 else bad, mend))
+        if rng.random() < 0.3:
             block.append(("point",))
     first = (("erase", one), ("program", (one, 0), PAYLOAD))
     either = (
@@ -368,21 +368,21 @@ def _two_slots(dice: random.Random) -> Program:
     )
 
 
-def _journal(dice: random.Random) -> Program:
+def _journal(rng: random.Random) -> Program:
     """Records one after the other; each says that a step is done."""
-    log, data = dice.sample(range(2 * SECTORS), 2)
+    log, data = rng.sample(range(2 * SECTORS), 2)
     block: list[Statement] = []
     started, ended = ("is", (log, 0), 5), ("is", (log, 1), 6)
     block.append(
         ("if", ("not", started), (("erase", log), ("program", (log, 0), (5,)), ("erase", data)))
     )
     step: Block = (("program", (data, 0), PAYLOAD), ("program", (log, 1), (6,)))
-    if dice.random() < 0.5:
+    if rng.random() < 0.5:
         step = (("erase", data), *step)
-    if dice.random() < 0.5:
+    if rng.random() < 0.5:
         step = (("try", step),)
     block.append(("if", ("not", ended), step))
-    if dice.random() < 0.3:
+    if rng.random() < 0.3:
         block.insert(1, ("point",))
     return Program(
         tuple(block),
@@ -390,29 +390,29 @@ def _journal(dice: random.Random) -> Program:
     )
 
 
-def _switch(dice: random.Random) -> Program:
+def _switch(rng: random.Random) -> Program:
     """Which bank runs depends on a word, an alias or an option; the word is the first of bank 1.
 
     The boot ROM looks at it, too, where the option tells it to.
     """
-    word_at, first = (SECTORS, 0), dice.choice((MARK, STACK, STACK))
+    word_at, first = (SECTORS, 0), rng.choice((MARK, STACK, STACK))
     block: list[Statement] = [
         (
             "if",
-            ("not", _has(dice, (SECTORS, 1), PAYLOAD)),
+            ("not", _has(rng, (SECTORS, 1), PAYLOAD)),
             (("erase", SECTORS), ("program", (SECTORS, 1), PAYLOAD)),
         )
     ]
     last: Block = (("program", word_at, (first,)), ("swap", 1), ("options", "TOGGLE", 1))
-    kept = [each for each in last if dice.random() < 0.7]
-    if dice.random() < 0.4:
-        kept.insert(dice.randint(0, len(kept)), ("point",))
-    if dice.random() < 0.4:
+    kept = [each for each in last if rng.random() < 0.7]
+    if rng.random() < 0.4:
+        kept.insert(rng.randint(0, len(kept)), ("point",))
+    if rng.random() < 0.4:
         kept.append(("launch",))
-    if dice.random() < 0.3:
+    if rng.random() < 0.3:
         block.insert(0, kept.pop(0) if kept else ("point",))
-    block.append(("if", ("not", _has(dice, word_at, (first,))), tuple(kept)))
-    if dice.random() < 0.5:
+    block.append(("if", ("not", _has(rng, word_at, (first,))), tuple(kept)))
+    if rng.random() < 0.5:
         block.append(("if", ("is", word_at, first), (("map", 1),)))
     return Program(
         tuple(block),
@@ -423,94 +423,94 @@ def _switch(dice: random.Random) -> Program:
     )
 
 
-def _anything(dice: random.Random) -> Program:
-    block = tuple(_statement(dice, 2) for _ in range(dice.randint(2, 4)))
-    rules = tuple((_condition(dice), _condition(dice)) for _ in range(dice.randint(1, 2)))
+def _anything(rng: random.Random) -> Program:
+    block = tuple(_statement(rng, 2) for _ in range(rng.randint(2, 4)))
+    rules = tuple((_condition(rng), _condition(rng)) for _ in range(rng.randint(1, 2)))
     return Program(block, rules)
 
 
-def _cell(dice: random.Random) -> Cell:
-    return dice.randrange(2 * SECTORS), dice.randrange(UNITS)
+def _cell(rng: random.Random) -> Cell:
+    return rng.randrange(2 * SECTORS), rng.randrange(UNITS)
 
 
-def _value(dice: random.Random) -> int:
-    return dice.choice((*PAYLOAD, *OLD, 5, 6, MARK, STACK, 0, -1))
+def _value(rng: random.Random) -> int:
+    return rng.choice((*PAYLOAD, *OLD, 5, 6, MARK, STACK, 0, -1))
 
 
-def _condition(dice: random.Random) -> Statement:
+def _condition(rng: random.Random) -> Statement:
     kinds = ["is", "match", "half", "unreadable", "same", "register", "bank", "not", "not"]
-    kind = dice.choice([*kinds, "counted", "loaded", "broken", "tail"])
+    kind = rng.choice([*kinds, "counted", "loaded", "broken", "tail"])
     match kind:
         case "is" | "half" | "tail":
-            return (kind, _cell(dice), _value(dice))
+            return (kind, _cell(rng), _value(rng))
         case "match":
-            return (kind, (dice.randrange(2 * SECTORS), 0), (_value(dice), _value(dice)))
+            return (kind, (rng.randrange(2 * SECTORS), 0), (_value(rng), _value(rng)))
         case "unreadable" | "broken":
-            return (kind, _cell(dice))
+            return (kind, _cell(rng))
         case "counted":
-            return (kind, dice.randrange(2), dice.randint(1, 2))
+            return (kind, rng.randrange(2), rng.randint(1, 2))
         case "loaded":
-            return (kind, "TOGGLE", dice.randrange(2))
+            return (kind, "TOGGLE", rng.randrange(2))
         case "same":
-            return (kind, _cell(dice), _cell(dice))
+            return (kind, _cell(rng), _cell(rng))
         case "register":
-            return (kind, dice.randrange(2), _value(dice))
+            return (kind, rng.randrange(2), _value(rng))
         case "bank":
-            return (kind, dice.randrange(2))
-    return ("not", _condition(dice))
+            return (kind, rng.randrange(2))
+    return ("not", _condition(rng))
 
 
-def _statement(dice: random.Random, depth: int) -> Statement:
+def _statement(rng: random.Random, depth: int) -> Statement:
     kinds = ["erase", "program", "program", "load", "quiet", "point", "map", "swap", "options"]
     kinds += ["launch", "reset", "fast", "count", "sum"]
-    kind = dice.choice(kinds + ["if", "if", "if", "try"] * (depth > 0))
+    kind = rng.choice(kinds + ["if", "if", "if", "try"] * (depth > 0))
     match kind:
         case "erase":
-            return (kind, dice.randrange(2 * SECTORS))
+            return (kind, rng.randrange(2 * SECTORS))
         case "program":
-            sector, unit = _cell(dice)
-            count = dice.randint(1, UNITS - unit)
-            return ("try", ((kind, (sector, unit), tuple(_value(dice) for _ in range(count))),))
+            sector, unit = _cell(rng)
+            count = rng.randint(1, UNITS - unit)
+            return ("try", ((kind, (sector, unit), tuple(_value(rng) for _ in range(count))),))
         case "fast":
-            return ("try", ((kind, _cell(dice), _value(dice)),))
+            return ("try", ((kind, _cell(rng), _value(rng)),))
         case "count":
-            return (kind, dice.randrange(2))
+            return (kind, rng.randrange(2))
         case "load" | "quiet" | "sum":
-            return (kind, dice.randrange(2), _cell(dice))
+            return (kind, rng.randrange(2), _cell(rng))
         case "map" | "swap":
-            return (kind, dice.randrange(2))
+            return (kind, rng.randrange(2))
         case "options":
-            return (kind, "TOGGLE", dice.randrange(2))
+            return (kind, "TOGGLE", rng.randrange(2))
         case "if":
-            return (kind, _condition(dice), _some(dice, depth))
+            return (kind, _condition(rng), _some(rng, depth))
         case "try":
-            return (kind, _some(dice, depth))
+            return (kind, _some(rng, depth))
     return (kind,)
 
 
-def _some(dice: random.Random, depth: int) -> Block:
-    return tuple(_statement(dice, depth - 1) for _ in range(dice.randint(1, 2)))
+def _some(rng: random.Random, depth: int) -> Block:
+    return tuple(_statement(rng, depth - 1) for _ in range(rng.randint(1, 2)))
 
 
-def _mutated(dice: random.Random, program: Program) -> Program:
+def _mutated(rng: random.Random, program: Program) -> Program:
     """A statement lost, moved, doubled, or put in; or a condition turned round."""
-    return replace(program, block=_mutated_block(dice, program.block))
+    return replace(program, block=_mutated_block(rng, program.block))
 
 
-def _mutated_block(dice: random.Random, block: Block) -> Block:
-    at = dice.randrange(len(block)) if block else 0
+def _mutated_block(rng: random.Random, block: Block) -> Block:
+    at = rng.randrange(len(block)) if block else 0
     inner = block[at] if block else ()
-    if inner and inner[0] in ("if", "try") and dice.random() < 0.75:
-        return (*block[:at], (*inner[:-1], _mutated_block(dice, inner[-1])), *block[at + 1 :])
+    if inner and inner[0] in ("if", "try") and rng.random() < 0.75:
+        return (*block[:at], (*inner[:-1], _mutated_block(rng, inner[-1])), *block[at + 1 :])
     rest = (*block[:at], *block[at + 1 :])
-    match dice.choice(("lose", "move", "double", "insert", "insert", "turn")):
+    match rng.choice(("lose", "move", "double", "insert", "insert", "turn")):
         case "lose":
             return rest
         case "move":
-            to = dice.randint(0, len(rest))
+            to = rng.randint(0, len(rest))
             return (*rest[:to], *((inner,) if inner else ()), *rest[to:])
         case "double":
             return (*block[: at + 1], *((inner,) if inner else ()), *block[at + 1 :])
         case "turn" if inner and inner[0] == "if":
             return (*block[:at], ("if", ("not", inner[1]), inner[2]), *block[at + 1 :])
-    return (*block[:at], _statement(dice, 1), *block[at:])
+    return (*block[:at], _statement(rng, 1), *block[at:])

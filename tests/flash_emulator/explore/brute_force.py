@@ -11,13 +11,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from flash_emulator import CutAt, Decay, EmulatedFlash, Outcome, PowerLoss, Reading, SteadySupply
+from flash_emulator import (
+    CutAt,
+    Decay,
+    EmulatedFlash,
+    MetastableMode,
+    Outcome,
+    PowerLoss,
+    SteadySupply,
+)
 from flash_emulator.device.clock import VirtualClock
 from flash_emulator.device.trace import Operation
 from flash_emulator.explore import Violation
 
 Boot = Callable[[EmulatedFlash], object]
-Reads = tuple[Reading, frozenset[int]]
+ReadChoice = tuple[MetastableMode, frozenset[int]]
 Key = tuple[object, ...]
 
 
@@ -123,11 +131,11 @@ def expand(
     state: EmulatedFlash, boot: Boot, verdict: Boot
 ) -> Iterator[tuple[str, EmulatedFlash | None]]:
     """A question that is violated ("": none), and what a cut leaves, of all boots of *state*."""
-    waiting: list[Reads] = [(Reading.STABLE, frozenset())]
+    waiting: list[ReadChoice] = [(MetastableMode.STABLE, frozenset())]
     met = set(waiting)
     while waiting:
-        reads = waiting.pop(0)
-        flash = powered(state, reads)
+        read_choice = waiting.pop(0)
+        flash = powered(state, read_choice)
         watch = Watch(flash)
         watch.looked |= metastable(flash) & {flash.part.bank_size // flash.part.program_unit}
         flash.watch = watch
@@ -140,20 +148,20 @@ def expand(
             yield "", twin
         for left in watch.cut:
             yield "", left
-        for more in other_ways(reads, watch.looked):
+        for more in other_ways(read_choice, watch.looked):
             if more not in met:
                 met.add(more)
                 waiting.append(more)
 
 
-def other_ways(reads: Reads, looked: set[int]) -> Iterator[Reads]:
+def other_ways(read_choice: ReadChoice, looked: set[int]) -> Iterator[ReadChoice]:
     """One more of the metastable units that were looked at reads the opposite; they turn; drawn."""
-    reading, flips = reads
-    if reading is not Reading.STABLE or not looked:
+    metastable_mode, flips = read_choice
+    if metastable_mode is not MetastableMode.STABLE or not looked:
         return
-    yield from ((reading, flips | {unit}) for unit in sorted(looked - flips))
-    yield Reading.TURNING, frozenset()
-    yield Reading.DRAWN, frozenset()
+    yield from ((metastable_mode, flips | {unit}) for unit in sorted(looked - flips))
+    yield MetastableMode.TURNING, frozenset()
+    yield MetastableMode.DRAWN, frozenset()
 
 
 def metastable(flash: EmulatedFlash) -> frozenset[int]:
@@ -161,10 +169,10 @@ def metastable(flash: EmulatedFlash) -> frozenset[int]:
     return frozenset(unit for unit, cells in raw.items() if cells.metastable)
 
 
-def powered(state: EmulatedFlash, reads: Reads) -> EmulatedFlash:
+def powered(state: EmulatedFlash, read_choice: ReadChoice) -> EmulatedFlash:
     flash = state.fork()
     flash.clock, flash.supply = VirtualClock(), SteadySupply()
-    flash.reading, flash.flips = reads
+    flash.metastable_mode, flash.flips = read_choice
     flash.forget_history()
     flash.power_on()
     return flash

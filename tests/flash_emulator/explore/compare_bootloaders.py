@@ -16,9 +16,9 @@ from bootloaders import SILICON, Grammar, Program, device, silicon
 from brute_force import TooLarge, brute_force
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.explore import Limits, Options, Report, SelfCheckFailed, explore
+from flash_emulator.explore import Limits, Report, SearchOptions, SelfCheckFailed, explore
 
-ALL = Options(limits=Limits(violations=None, operations=300))
+ALL = SearchOptions(limits=Limits(violations=None, operations=300))
 MOST = 400  # states of a brute search
 NOTHING_TO_DO = ("nothing was cut", "no operation changed anything")
 
@@ -32,7 +32,7 @@ def shortest(report: Report) -> dict[str, int]:
     return lengths
 
 
-def searched(program: Program, flash: EmulatedFlash, options: Options = ALL) -> Report:
+def searched(program: Program, flash: EmulatedFlash, options: SearchOptions = ALL) -> Report:
     """Raises SelfCheckFailed; where there is nothing to search, what is wrong at once."""
     return explore(flash, program.boot, program.verdict, options=options)
 

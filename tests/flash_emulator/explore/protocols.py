@@ -5,11 +5,11 @@ from __future__ import annotations
 from tiny_silicon import BASE, SECTOR, UNIT, part
 
 from flash_emulator import EmulatedFlash, FlashError, ProgramError
-from flash_emulator.explore import FunctionSubject, Nothing, Rest, Subject
+from flash_emulator.explore import ExternalState, FunctionSubject, Nothing, Subject
 
 DONE = b"\x5a\xa5\x3c\xc3" * 2
 PAYLOAD = bytes(range(1, SECTOR - UNIT + 1))
-World = tuple[Subject, EmulatedFlash, Rest]
+World = tuple[Subject, EmulatedFlash, ExternalState]
 
 
 def fresh(size: int) -> EmulatedFlash:

@@ -95,12 +95,12 @@ def erase_what_is_erased(device: EmulatedFlash) -> None:
     device.erase(BASE)
 
 
-_dice = random.Random(1)
+_rng = random.Random(1)
 
 
 def draw_lots(device: EmulatedFlash) -> None:
     """No two boots need do the same."""
-    for index in range(_dice.randint(1, 4)):
+    for index in range(_rng.randint(1, 4)):
         device.erase(BASE + index * SECTOR)
         device.program(BASE + index * SECTOR, units(0, 8))
 
@@ -127,7 +127,7 @@ def wait_for_ever(device: EmulatedFlash) -> Iterator[str]:
 
 
 def erase_until_it_holds(device: EmulatedFlash) -> Iterator[str]:
-    """The controller refuses a unit that a cut has spent, and the wrong sector is erased for it."""
+    """The controller refuses a unit that a cut has consumed; the wrong sector is erased for it."""
     while read(device, SPARE) != DONE:
         try:
             device.program(SPARE, DONE)

@@ -22,17 +22,17 @@ from flash_emulator.explore import (
     FunctionSubject,
     Limits,
     Nothing,
-    Options,
     Path,
     Report,
     Search,
+    SearchOptions,
     Violation,
     replay,
 )
 from flash_emulator.power import CutAt, Outcome, PowerLoss
 
-ALL = Options()
-BRUTE = Options(limits=Limits(cuts=2), merge=False)
+ALL = SearchOptions()
+BRUTE = SearchOptions(limits=Limits(cuts=2), merge=False)
 MARK, NEXT = subjects.MARK, BASE + SECTOR
 
 
@@ -83,7 +83,7 @@ def searched(
     boot: Callable[[EmulatedFlash], None],
     asked: Callable[[EmulatedFlash], None],
     *decays: Decay,
-    options: Options,
+    options: SearchOptions,
     ecc: bool,
 ) -> Report:
     search = Search(
@@ -115,7 +115,7 @@ def test_a_decay_finds_who_trusts_what_was_complete(
     right: Callable[[EmulatedFlash], None],
     asked: Callable[[EmulatedFlash], None],
     decay: Decay,
-    options: Options,
+    options: SearchOptions,
     ecc: bool,
 ) -> None:
     """Red with this decay and with nothing else; who does not trust it is green with it."""
@@ -147,7 +147,7 @@ def test_random_bootloaders_fare_as_in_a_brute_search(seed: int, silicon_class: 
         cuts=1,
         decays=[*Decay],
     )
-    options = Options(limits=Limits(cuts=1), decays=tuple(Decay))
+    options = SearchOptions(limits=Limits(cuts=1), decays=tuple(Decay))
     report = Search(FunctionSubject(program.boot, program.verdict), flash, options=options).run()
     shortest: dict[str, int] = {}
     for found in report.violations:

@@ -19,18 +19,18 @@ from thorough import one_in
 from tiny_silicon import BASE, SECTOR, UNIT
 from tiny_silicon import flash as made
 
-from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, Reading, load_part
+from flash_emulator import CutAt, EmulatedFlash, MetastableMode, Outcome, PowerLoss, load_part
 from flash_emulator.array.pages import Mark
 from flash_emulator.explore import (
     FunctionSubject,
     Limits,
     Nothing,
-    Options,
     Path,
     Processes,
     Progress,
     Report,
     Search,
+    SearchOptions,
     SelfCheckFailed,
     Violation,
     explore,
@@ -39,7 +39,7 @@ from flash_emulator.explore import (
 )
 from flash_emulator.explore.batches import SIZE
 
-ALL = Options(limits=Limits(violations=None))
+ALL = SearchOptions(limits=Limits(violations=None))
 BRUTE = replace(ALL, merge=False)
 
 Boot = Callable[[EmulatedFlash], Any]
@@ -76,7 +76,7 @@ which is more than the silicon's model allows."""
 
 
 def states_of(
-    flash: EmulatedFlash, subject: FunctionSubject, options: Options
+    flash: EmulatedFlash, subject: FunctionSubject, options: SearchOptions
 ) -> tuple[Report, list[EmulatedFlash]]:
     """The report, and every state that the search came to."""
     found: dict[bytes, EmulatedFlash] = {}
@@ -212,9 +212,9 @@ def test_a_path_says_that_options_were_corrupted(text: str) -> None:
 
 def always_right(device: EmulatedFlash) -> None:
     """The payload, however its metastable cells read; or DONE alone."""
-    for reading in Reading:
+    for metastable_mode in MetastableMode:
         twin = device.fork()
-        twin.reading = reading
+        twin.metastable_mode = metastable_mode
         if subjects.read(twin, BASE) != DONE:
             installed(twin)
 
@@ -297,14 +297,14 @@ BIG = exponential(3)
     ],
 )
 def test_a_limit_is_told_and_is_no_pass(limits: Limits, by: str) -> None:
-    subject, flash, rest = BIG
-    report = Search(subject, flash, rest, Options(limits)).run()
+    subject, flash, external = BIG
+    report = Search(subject, flash, external, SearchOptions(limits)).run()
     assert (report.complete, report.passed, report.stopped_by) == (False, False, by)
     assert report.violation_count == 0
 
 
 def test_a_limit_of_violations_stops_it() -> None:
-    options = Options(Limits(violations=1))
+    options = SearchOptions(Limits(violations=1))
     report = explore(tiny(), subjects.mark_first, installed, options=options)
     assert (report.complete, report.stopped_by) == (False, "violations")
     assert len(report.levels) == 2
@@ -327,7 +327,7 @@ def test_single_cuts_boot_what_one_cut_leaves_and_no_more() -> None:
 def test_a_limit_that_is_not_met_leaves_it_complete() -> None:
     free = explore(tiny(), subjects.install)
     last = len(free.levels) - 1
-    report = explore(tiny(), subjects.install, options=Options(Limits(cuts=last)))
+    report = explore(tiny(), subjects.install, options=SearchOptions(Limits(cuts=last)))
     assert report.complete
     assert report.states == free.states
 
@@ -340,8 +340,8 @@ def test_ctrl_c_gives_what_is_known_so_far() -> None:
         if len(told) == 3:
             raise KeyboardInterrupt
 
-    subject, flash, rest = BIG
-    report = Search(subject, flash, rest, progress=progress).run()
+    subject, flash, external = BIG
+    report = Search(subject, flash, external, progress=progress).run()
     assert (report.complete, report.stopped_by) == (False, "interrupted")
     assert report.boots == told[-1].boots > 0
     assert [now.level for now in told] == [0, 1, 2]
@@ -361,7 +361,7 @@ def test_ctrl_c_in_the_first_batch_gives_what_is_known_so_far() -> None:
 
 @pytest.mark.parametrize("options", [ALL, BRUTE])
 @pytest.mark.parametrize(("boot", "ecc"), [(each.values[0], each.values[2]) for each in CASES])
-def test_every_counterexample_replays(boot: Boot, ecc: bool, options: Options) -> None:
+def test_every_counterexample_replays(boot: Boot, ecc: bool, options: SearchOptions) -> None:
     subject = FunctionSubject(boot, always_right)
     limits = replace(options.limits, cuts=options.limits.cuts or 3)
     options = replace(options, limits=limits)
@@ -385,7 +385,7 @@ def test_a_counterexample_is_shrunk_with_the_options_of_its_search() -> None:
 @pytest.mark.parametrize("boot", [subjects.wait_for_ever, subjects.erase_until_it_holds])
 def test_a_run_that_comes_back_to_where_it_was_is_found(boot: Boot) -> None:
     flash = tiny()
-    report = explore(flash, boot, options=Options(Limits(operations=200, violations=None)))
+    report = explore(flash, boot, options=SearchOptions(Limits(operations=200, violations=None)))
     loops = [found for found in report.violations if "never comes to rest" in found.text]
     assert loops
     assert {found.question for found in loops} == {"live"}
@@ -394,7 +394,7 @@ def test_a_run_that_comes_back_to_where_it_was_is_found(boot: Boot) -> None:
 
 
 def test_a_run_without_points_is_stopped_by_its_operations() -> None:
-    options = Options(Limits(operations=20, violations=3))
+    options = SearchOptions(Limits(operations=20, violations=3))
     report = explore(tiny(), subjects.work_for_ever, options=options)
     assert report.violations[0].text == "no rest after 20 operations of one boot"
 
@@ -424,7 +424,7 @@ def test_one_that_is_wrong_before_it_does_anything_is_a_finding() -> None:
 
 
 def test_a_subject_that_changes_nothing_is_refused() -> None:
-    options = Options(outcomes=(Outcome.BEFORE, Outcome.AFTER), merge=False)
+    options = SearchOptions(outcomes=(Outcome.BEFORE, Outcome.AFTER), merge=False)
     with pytest.raises(SelfCheckFailed, match="no operation changed anything"):
         explore(EmulatedFlash(tiny().part), subjects.erase_what_is_erased, options=options)
 
@@ -445,7 +445,7 @@ def test_a_representative_that_forgets_what_boots_read_is_noticed() -> None:
 
 
 def test_the_last_operation_counts_only_where_it_changed_something() -> None:
-    report = explore(tiny(), write_and_erase_nothing, options=Options(Limits(cuts=0)))
+    report = explore(tiny(), write_and_erase_nothing, options=SearchOptions(Limits(cuts=0)))
     changed = next(check for check in report.checks if check.name == "operations")
     assert (changed.count, "1 did not" in changed.text) == (2, True)
 
@@ -487,7 +487,7 @@ def test_a_cut_that_does_not_fire_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_every_unit_is_cut_with_every_outcome() -> None:
-    options = Options(Limits(cuts=0), merge=False)
+    options = SearchOptions(Limits(cuts=0), merge=False)
     report = explore(tiny(), subjects.install, options=options)
     operations = 1 + len(subjects.PAYLOAD) // UNIT + 1
     assert report.operations_first == operations
@@ -517,9 +517,9 @@ def flipped_word() -> bytes:
     with pytest.raises(PowerLoss):
         flash.program(BASE, DONE)
     flash.power_on()
-    flash.reading = Reading.STABLE
+    flash.metastable_mode = MetastableMode.STABLE
     stable = flash.read(BASE, UNIT)
-    flash.reading = Reading.FLIPPED
+    flash.metastable_mode = MetastableMode.FLIPPED
     assert flash.read(BASE, UNIT) != stable
     return flash.read(BASE, UNIT)
 
@@ -528,6 +528,8 @@ def test_metastable_cells_are_read_in_every_way() -> None:
     boot = partial(read_once, flipped_word())
     report = explore(tiny(ecc=False), boot)
     assert "2m.!00" in [str(found.path) for found in report.violations]
-    stable = explore(tiny(ecc=False), boot, options=Options(readings=(Reading.STABLE,)))
+    stable = explore(
+        tiny(ecc=False), boot, options=SearchOptions(metastable_modes=(MetastableMode.STABLE,))
+    )
     assert all(cut.words for found in stable.violations for cut in found.path.cuts)
     assert report.boots > report.states

@@ -8,14 +8,14 @@ import pytest
 from protocols import World, exponential, linear, quadratic
 
 from flash_emulator import Outcome
-from flash_emulator.explore import Growth, Kind, Limits, Options, growth
+from flash_emulator.explore import Growth, Kind, Limits, SearchOptions, growth
 from flash_emulator.explore.growth import judge
 
-FEW = Options(outcomes=(Outcome.BEFORE, Outcome.TORN, Outcome.AFTER))
+FEW = SearchOptions(outcomes=(Outcome.BEFORE, Outcome.TORN, Outcome.AFTER))
 """Enough to tear with: how many more states weak and metastable cells make does not matter here."""
 
 
-def grown(make: Callable[[int], World], *sizes: int, options: Options = FEW) -> Growth:
+def grown(make: Callable[[int], World], *sizes: int, options: SearchOptions = FEW) -> Growth:
     return growth(make, sizes or (2, 4, 8), options=options)
 
 
@@ -41,7 +41,7 @@ def test_one_that_skips_torn_records_explodes() -> None:
 
 
 def test_one_that_was_stopped_is_not_judged() -> None:
-    found = grown(exponential, options=Options(limits=Limits(states=100)))
+    found = grown(exponential, options=SearchOptions(limits=Limits(states=100)))
     assert found.kind is Kind.STOPPED
     assert [point.sectors for point in found.points] == [2]
     assert "2 sectors was stopped (states)" in found.warning

@@ -23,9 +23,9 @@ from flash_emulator.explore import (
     FunctionSubject,
     Limits,
     Nothing,
-    Options,
     Processes,
     Report,
+    SearchOptions,
     explore,
     replay,
     watchdog,
@@ -33,7 +33,7 @@ from flash_emulator.explore import (
 
 Boot = Callable[[EmulatedFlash], Any]
 
-SOON = Options(Limits(boot_s=0.5))
+SOON = SearchOptions(Limits(boot_s=0.5))
 TEXT = "the boot never comes to rest: it has done nothing new for 0.5 s"
 
 
@@ -57,7 +57,7 @@ ANYWHERE = [
 @pytest.mark.parametrize("boot", ANYWHERE)
 @pytest.mark.parametrize("merge", [True, False], ids=["merged", "brute force"])
 def test_a_boot_that_hangs_is_found(boot: Boot, merge: bool) -> None:
-    report = explore(tiny(), boot, options=Options(SOON.limits, merge=merge))
+    report = explore(tiny(), boot, options=SearchOptions(SOON.limits, merge=merge))
     assert found(report) == [("live", TEXT, "-")]
     assert not report.complete
     if boot is not hanging.yield_on_and_on:  # it is found between two of its steps
@@ -71,7 +71,7 @@ def test_a_boot_that_yields_for_ever_is_found_wherever_the_watchdog_looks(
 ) -> None:
     """Nearly all of its time is spent in the search, which is not interrupted."""
     monkeypatch.setattr(watchdog, "_is_own", lambda frame: True)
-    options = Options(SOON.limits, merge=merge)
+    options = SearchOptions(SOON.limits, merge=merge)
     report = explore(tiny(), hanging.yield_on_and_on, options=options)
     assert found(report) == [("live", TEXT, "-")]
 
@@ -90,7 +90,7 @@ def test_a_boot_is_not_blamed_for_a_slow_search(monkeypatch: pytest.MonkeyPatch)
 def test_one_that_hangs_after_a_cut_is_found_with_its_path_and_replays() -> None:
     boot = hanging.wait_for_the_other_half
     for merge in (True, False):
-        options = Options(SOON.limits, merge=merge)
+        options = SearchOptions(SOON.limits, merge=merge)
         report = explore(tiny(), boot, options=options)
         ((question, text, path),) = found(report)
         assert (question, text) == ("live", TEXT)
@@ -139,7 +139,7 @@ def test_a_search_may_run_in_another_thread() -> None:
 @pytest.mark.parametrize("executor", [None, partial(Processes, 2)], ids=["here", "processes"])
 def test_the_limit_of_time_binds_inside_a_boot(executor: Callable[[], Executor] | None) -> None:
     """No finding, as it may be a slow boot: it is longer patient than the search has time."""
-    options = Options(Limits(time_s=1.0, boot_s=None))
+    options = SearchOptions(Limits(time_s=1.0, boot_s=None))
     began_s = time.monotonic()
     if executor is None:
         report = explore(tiny(), hanging.sleep, options=options)
@@ -152,7 +152,7 @@ def test_the_limit_of_time_binds_inside_a_boot(executor: Callable[[], Executor] 
 
 def test_a_search_with_little_time_is_less_patient() -> None:
     """Else it would be out of time before a boot can be said to hang."""
-    report = explore(tiny(), hanging.loop, options=Options(Limits(time_s=2.0)))
+    report = explore(tiny(), hanging.loop, options=SearchOptions(Limits(time_s=2.0)))
     assert found(report) == [("live", TEXT, "-")]
 
 
@@ -168,7 +168,7 @@ def test_a_boot_that_is_slow_and_does_something_is_no_finding() -> None:
         device.program(subjects.MARK, subjects.DONE)
         time.sleep(0.3)
 
-    report = explore(tiny(), slow, options=Options(Limits(boot_s=0.5, time_s=4)))
+    report = explore(tiny(), slow, options=SearchOptions(Limits(boot_s=0.5, time_s=4)))
     assert found(report) == []
 
 

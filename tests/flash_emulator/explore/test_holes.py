@@ -19,12 +19,12 @@ from tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units
 
 from flash_emulator import EmulatedFlash, FlashError, Outcome, ProgramError
 from flash_emulator.explore import (
+    ExternalState,
     FunctionSubject,
     Limits,
     Nothing,
-    Options,
-    Rest,
     Search,
+    SearchOptions,
     SelfCheckFailed,
     Subject,
     Violation,
@@ -35,7 +35,7 @@ from flash_emulator.explore.recorder import Broken
 from flash_emulator.explore.watchdog import OutOfTime
 from flash_emulator.parts.part_model import OptionField, OptionModel, OptionRole, Overwrite
 
-ALL = Options(limits=Limits(violations=None, operations=300))
+ALL = SearchOptions(limits=Limits(violations=None, operations=300))
 ERASED = b"\xff" * UNIT
 MARK, STACK = units(9, 1), b"\x00\x80\x00\x20" + b"\x5a" * 4
 PAYLOAD = units(0, 4)
@@ -412,9 +412,9 @@ def test_a_run_that_comes_back_is_found_by_a_brute_search_too() -> None:
 class ActsInBoot(Subject):
     """Operations before ``run``, which nobody would cut."""
 
-    def boot(self, flash: EmulatedFlash, rest: Rest) -> Any:
+    def boot(self, flash: EmulatedFlash, external: ExternalState) -> Any:
         flash.erase(BASE + SECTOR)
-        return FunctionSubject(slow_writer).boot(flash, rest)
+        return FunctionSubject(slow_writer).boot(flash, external)
 
 
 def test_operations_before_the_run_are_refused() -> None:

@@ -18,32 +18,32 @@ from flash_emulator.explore import (
     FunctionSubject,
     Limits,
     Nothing,
-    Options,
     Processes,
     Report,
     Search,
+    SearchOptions,
     explore,
 )
 from flash_emulator.explore.certificate import CertificateWriter
 
-ALL = Options(limits=Limits(violations=None, operations=10_000))
+ALL = SearchOptions(limits=Limits(violations=None, operations=10_000))
 FEW = replace(ALL, outcomes=(Outcome.BEFORE, Outcome.TORN, Outcome.AFTER))
 
 Toy = Swap | Retry
 
 
-def searched(toy: Toy, options: Options = ALL, **words: Any) -> Report:
+def searched(toy: Toy, options: SearchOptions = ALL, **words: Any) -> Report:
     subject = FunctionSubject(toy.boot, toy.verdict)
     return Search(subject, toy.device(), Nothing(), options, **words).run()
 
 
-def with_nothing_forgotten(toy: Toy, options: Options, monkeypatch: Any) -> Report:
+def with_nothing_forgotten(toy: Toy, options: SearchOptions, monkeypatch: Any) -> Report:
     """The same search, in which all content counts as looked at from the beginning."""
     job = Search._job
 
     def all_of_it(search: Search) -> Any:
         size = search._flash.part.size
-        return replace(job(search), look=frozenset({(0, size)}))
+        return replace(job(search), looked_at=frozenset({(0, size)}))
 
     with monkeypatch.context() as patch:
         patch.setattr(Search, "_job", all_of_it)
@@ -54,7 +54,7 @@ def with_nothing_forgotten(toy: Toy, options: Options, monkeypatch: Any) -> Repo
     ("toy", "options"), [(Swap(1, 64), FEW), (Retry(64), FEW), *[(Retry(16), ALL)] * THOROUGH]
 )
 def test_it_finds_what_is_found_with_nothing_forgotten(
-    toy: Toy, options: Options, monkeypatch: Any
+    toy: Toy, options: SearchOptions, monkeypatch: Any
 ) -> None:
     report = searched(toy, options)
     other = with_nothing_forgotten(toy, options, monkeypatch)

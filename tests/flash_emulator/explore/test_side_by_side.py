@@ -9,9 +9,9 @@ from protocols import DONE, read
 from tiny_silicon import BASE, SECTOR, UNIT, flash
 
 from flash_emulator import EmulatedFlash
-from flash_emulator.explore import FunctionSubject, Limits, Options, Search, SelfCheckFailed
+from flash_emulator.explore import FunctionSubject, Limits, Search, SearchOptions, SelfCheckFailed
 
-ALL = Options(limits=Limits(violations=None))
+ALL = SearchOptions(limits=Limits(violations=None))
 HALVES = (BASE, BASE + SECTOR)
 WORK = BASE + 2 * SECTOR
 
@@ -63,7 +63,7 @@ def start() -> EmulatedFlash:
     return device
 
 
-def search(boot: object, options: Options = ALL) -> Search:
+def search(boot: object, options: SearchOptions = ALL) -> Search:
     return Search(Halves(boot), start(), options=options)  # type: ignore[arg-type]
 
 

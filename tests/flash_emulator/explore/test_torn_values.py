@@ -27,8 +27,8 @@ from flash_emulator.explore import (
     FunctionSubject,
     Limits,
     Nothing,
-    Options,
     Search,
+    SearchOptions,
     Violation,
     contents,
     explore,
@@ -252,7 +252,7 @@ def test_a_short_checksum_that_a_torn_record_fits_is_found() -> None:
     """The checksum is made to fit what else was drawn: not where the checksum's own cells stay."""
     for seed in (0, 1, 2):
         device = EmulatedFlash(part(ecc=False), seed=seed)
-        options = Options(limits=Limits(cuts=1, violations=None), draws=8)
+        options = SearchOptions(limits=Limits(cuts=1, violations=None), draws=8)
         report = explore(device, trusts_a_short_checksum, options=options)
         assert shortest(report)["safe"] == 1
 

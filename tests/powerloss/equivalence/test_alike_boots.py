@@ -9,13 +9,13 @@ from thorough import THOROUGH
 
 from flash_emulator import CutAt, EmulatedFlash, Operation, Outcome, PowerLoss
 from flash_emulator.array.pages import Slice
-from flash_emulator.explore import Limits, Options, Report, Rest, Search
-from flash_emulator.explore.reads import Reads, powered
+from flash_emulator.explore import ExternalState, Limits, Report, Search, SearchOptions
+from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.states import Expansion, State
 from mcu_updater.core.journal import CRC_AT, HEADER_SIZE, TURN_AT
 from mcu_updater.powerloss.catalogue import filled, scenario
 from mcu_updater.powerloss.equivalence.trailers import Half
-from mcu_updater.powerloss.subject import BoardSubject, ModuleRest
+from mcu_updater.powerloss.subject import BoardSubject, ModuleAndCloud
 
 SMALL = 700  # bytes of an image
 MOST = 60  # states of the search that they are taken from, in an ordinary run
@@ -37,8 +37,8 @@ def closure(
         for child in expansion.children:
             states.setdefault(child.key, child)
 
-    options = Options(limits=Limits(cuts=cuts, states=most))
-    report = Search(subject, subject.flash, subject.rest, options, observer=observe).run()
+    options = SearchOptions(limits=Limits(cuts=cuts, states=most))
+    report = Search(subject, subject.flash, subject.external, options, observer=observe).run()
     return report, list(states.values())
 
 
@@ -55,10 +55,10 @@ class Following:
     same_places: bool
     done: list[object] = field(default_factory=list)
 
-    def boot(self, rest: Rest) -> list[object]:
+    def boot(self, external: ExternalState) -> list[object]:
         self.flash.watch = self
-        assert isinstance(rest, ModuleRest)
-        run = self.subject.boot(self.flash, rest).run()
+        assert isinstance(external, ModuleAndCloud)
+        run = self.subject.boot(self.flash, external).run()
         while True:
             try:
                 next(run)
@@ -154,9 +154,9 @@ def test_boots_of_what_is_taken_for_alike_do_the_same(
             continue
         compared += 1
         same = headers(subject, twin) == headers(subject, state.flash)
-        here = Following(subject, powered(state.flash, Reads()), same)
-        there = Following(subject, powered(twin, Reads()), same)
-        assert here.boot(state.rest) == there.boot(state.rest), state.path
+        here = Following(subject, powered(state.flash, ReadChoice()), same)
+        there = Following(subject, powered(twin, ReadChoice()), same)
+        assert here.boot(state.external) == there.boot(state.external), state.path
     assert compared > 5
 
 

@@ -9,11 +9,11 @@ from flash_emulator.array.pages import NotHeld, Slice
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.contents import Question
 from flash_emulator.explore.states import Key, Span
-from flash_emulator.explore.subject import Rest
+from flash_emulator.explore.subject import ExternalState
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ReadSet:
     """What a boot from a state looks at.
 
     *seen*: unknown content that it looked at, and where it ended therefore; *wanted*: what it only
@@ -29,20 +29,20 @@ class Look:
     asked: frozenset[Question] = frozenset()
 
 
-Looks = Callable[[EmulatedFlash, Rest, Key], Look]
+ReadSetOf = Callable[[EmulatedFlash, ExternalState, Key], ReadSet]
 
 
-def both_of(looks: Iterable[Look], unit: int) -> Look:
+def both_of(read_sets: Iterable[ReadSet], unit: int) -> ReadSet:
     """What any of them has seen, or else what they have in common. Stops at the first that saw."""
-    both: Look | None = None
-    for look in looks:
-        if look.seen is not None:
-            return look
-        both = look if both is None else _common(both, look, unit)
-    return both or Look()
+    both: ReadSet | None = None
+    for read_set in read_sets:
+        if read_set.seen is not None:
+            return read_set
+        both = read_set if both is None else _common(both, read_set, unit)
+    return both or ReadSet()
 
 
-def _common(one: Look, other: Look, unit: int) -> Look:
+def _common(one: ReadSet, other: ReadSet, unit: int) -> ReadSet:
     dead = tuple(
         (max(low, begin), min(high, end))
         for low, high in one.dead
@@ -54,11 +54,11 @@ def _common(one: Look, other: Look, unit: int) -> Look:
         for index in {**one.compared, **other.compared}
         if _erased_by(one, index, unit) and _erased_by(other, index, unit)
     }
-    return Look(None, dead, compared, None, one.asked | other.asked)
+    return ReadSet(None, dead, compared, None, one.asked | other.asked)
 
 
-def _erased_by(look: Look, index: int, unit: int) -> bool:
-    return index in look.compared or covers(look.dead, index * unit)
+def _erased_by(read_set: ReadSet, index: int, unit: int) -> bool:
+    return index in read_set.compared or covers(read_set.dead, index * unit)
 
 
 def covers(spans: Iterable[Span], at: int) -> bool:

@@ -16,59 +16,61 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.device.sensing import Flicker, Reading
+from flash_emulator.device.sensing import Flicker, MetastableMode
 from flash_emulator.device.trace import Watch
 
 # How many units are flipped at a time, by how many were looked at before the last of them.
 _MOST = ((4, 4), (6, 1))  # beyond: none by itself, only all of them, turning, and drawn
 
-_CODES = {Reading.FLIPPED: "f", Reading.DRAWN: "d", Reading.TURNING: "t"}
-_READINGS = {code: reading for reading, code in _CODES.items()}
+_CODES = {MetastableMode.FLIPPED: "f", MetastableMode.DRAWN: "d", MetastableMode.TURNING: "t"}
+_MODES = {code: mode for mode, code in _CODES.items()}
 CODE = r"(?:[fdt]|[0-9a-f]{2,}(?:\+[0-9a-f]{2,})*)"
 _CODE = re.compile(CODE)
 
 
 @dataclass(frozen=True, slots=True)
-class Reads:
+class ReadChoice:
     """How metastable units read in one boot. *flips*: those that read the opposite while STABLE.
 
     As text: nothing for STABLE, else ``!f``, ``!d``, ``!t``, or ``!1f20+1f21``: the units that are
     flipped, hexadecimal, of two digits at least.
     """
 
-    reading: Reading = Reading.STABLE
+    metastable_mode: MetastableMode = MetastableMode.STABLE
     flips: frozenset[int] = frozenset()
 
     def __str__(self) -> str:
-        if self.reading is not Reading.STABLE:
-            return f"!{_CODES[self.reading]}"
+        if self.metastable_mode is not MetastableMode.STABLE:
+            return f"!{_CODES[self.metastable_mode]}"
         units = "+".join(f"{unit:02x}" for unit in sorted(self.flips))
         return f"!{units}" if units else ""
 
     @classmethod
-    def of(cls, flash: EmulatedFlash) -> Reads:
+    def of(cls, flash: EmulatedFlash) -> ReadChoice:
         """How *flash* reads."""
-        return cls(flash.reading, flash.flips)
+        return cls(flash.metastable_mode, flash.flips)
 
     @classmethod
-    def parse(cls, code: str) -> Reads:
+    def parse(cls, code: str) -> ReadChoice:
         """*code* is the text without its ``!``. Raises ValueError."""
         if code and not _CODE.fullmatch(code):
             raise ValueError(f"{code!r} is no way of reading: expected such as f, d, t, 1f20+1f21")
-        if code in _READINGS:
-            return cls(_READINGS[code])
+        if code in _MODES:
+            return cls(_MODES[code])
         return cls(flips=frozenset(int(unit, 16) for unit in code.split("+") if unit))
 
 
 def powered(
-    flash: EmulatedFlash, reads: Reads, watch: Callable[[EmulatedFlash], Watch] | None = None
+    flash: EmulatedFlash,
+    read_choice: ReadChoice,
+    watch: Callable[[EmulatedFlash], Watch] | None = None,
 ) -> EmulatedFlash:
     """A twin that has just been powered on, as if for the first time.
 
     *watch* makes who is told what happens to the twin, from power-on on: the boot ROM may look at
     the array. Raises UnknownContent where it does, and that is not known.
     """
-    twin = flash.for_boot(reads.reading, reads.flips)
+    twin = flash.for_boot(read_choice.metastable_mode, read_choice.flips)
     twin.watch = None if watch is None else watch(twin)
     twin.power_on()
     return twin
@@ -112,30 +114,30 @@ _NOTHING = Looked()
 class Ways:
     """The ways to boot one state in; more are found while they are gone through."""
 
-    def __init__(self, readings: Iterable[Reading]) -> None:
-        self._readings = tuple(readings)
-        self._waiting = deque([Reads()])
-        self._met = {Reads()}
+    def __init__(self, metastable_modes: Iterable[MetastableMode]) -> None:
+        self._modes = tuple(metastable_modes)
+        self._waiting = deque([ReadChoice()])
+        self._met = {ReadChoice()}
 
-    def __iter__(self) -> Iterator[Reads]:
+    def __iter__(self) -> Iterator[ReadChoice]:
         while self._waiting:
             yield self._waiting.popleft()
 
-    def looked(self, reads: Reads, looked: Looked) -> None:
-        """A boot that read as *reads* looked at metastable bits."""
-        if reads.reading is not Reading.STABLE or not looked.any:
+    def looked(self, read_choice: ReadChoice, looked: Looked) -> None:
+        """A boot that read as *read_choice* looked at metastable bits."""
+        if read_choice.metastable_mode is not MetastableMode.STABLE or not looked.any:
             return
-        if Reading.FLIPPED in self._readings:
+        if MetastableMode.FLIPPED in self._modes:
             for unit in sorted(looked.to_flip):
-                self._add(Reads(flips=reads.flips | {unit}))
-        for reading in self._readings:
-            if reading is not Reading.FLIPPED or looked.left_out:
-                self._add(Reads(reading))
+                self._add(ReadChoice(flips=read_choice.flips | {unit}))
+        for metastable_mode in self._modes:
+            if metastable_mode is not MetastableMode.FLIPPED or looked.left_out:
+                self._add(ReadChoice(metastable_mode))
 
-    def _add(self, reads: Reads) -> None:
-        if reads not in self._met:
-            self._met.add(reads)
-            self._waiting.append(reads)
+    def _add(self, read_choice: ReadChoice) -> None:
+        if read_choice not in self._met:
+            self._met.add(read_choice)
+            self._waiting.append(read_choice)
 
 
 def _to_flip(flash: EmulatedFlash) -> frozenset[int]:
