@@ -24,7 +24,7 @@ import bincopy
 from flash_emulator import load_part
 from mcu_updater.board import Board
 from mcu_updater.cloud.single_device import Package, Plan
-from mcu_updater.core.updater import Outcome
+from mcu_updater.core.updater import SessionOutcome
 
 PART, LINK_ADDRESS = "STM32L476xG", 0x0800_8000
 SLOT = 448 * 1024
@@ -65,7 +65,7 @@ def measure(fmt: str, size: int, profile: bool) -> dict[str, float | int | str]:
         pass
     profiler.disable()
     wall_s = time.perf_counter() - start
-    assert board.result.outcome is Outcome.UPDATED
+    assert board.result.outcome is SessionOutcome.UPDATED
     if profile:
         text = io.StringIO()
         pstats.Stats(profiler, stream=text).sort_stats("tottime").print_stats(12)

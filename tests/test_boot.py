@@ -26,7 +26,7 @@ from mcu_updater.core.boot import (
     boot,
     choose,
 )
-from mcu_updater.core.journal import MAX_ATTEMPTS, Phase, Reading, Record, Snapshot
+from mcu_updater.core.journal import MAX_ATTEMPTS, JournalState, Phase, Record, Snapshot
 from mcu_updater.core.slot import Layout
 
 OTHER_CAUSES = [cause for cause in ResetCause if cause is not ResetCause.POWER]
@@ -35,12 +35,12 @@ BOOTABLE = {Phase.TRIAL, Phase.CONFIRMED, Phase.VERIFIED}
 # --- the table
 
 
-def reading(phase: Phase, generation: int = 1, attempts: int = 0) -> Reading:
+def reading(phase: Phase, generation: int = 1, attempts: int = 0) -> JournalState:
     """A reading of *phase*; VERIFIED, TRIAL and FAILED as records behind a VERIFIED header."""
     if phase is Phase.EMPTY:
-        return Reading()
+        return JournalState()
     behind_verified = phase in (Phase.VERIFIED, Phase.TRIAL, Phase.FAILED)
-    made = Reading(
+    made = JournalState(
         0,
         Snapshot(Phase.VERIFIED if behind_verified else phase, generation, "STM32", "v"),
         True,
@@ -225,7 +225,7 @@ class Rig:
         held = self.device.read(address, 1)
         self.device.preload(address, bytes([held[0] ^ 0x10]))
 
-    def reading(self, index: int) -> Reading:
+    def reading(self, index: int) -> JournalState:
         return self.banks()[index].journal.read()
 
 

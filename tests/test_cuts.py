@@ -17,7 +17,7 @@ from thorough import one_in
 from flash_emulator import CutAt, Outcome, PowerLoss
 from mcu_updater.board import Board, Trial
 from mcu_updater.core.bank import open_banks
-from mcu_updater.core.updater import Outcome as Ended
+from mcu_updater.core.updater import SessionOutcome
 
 FORMATS: tuple[worlds.Format, ...] = ("bin", "hex", "s19")
 ALL_OUTCOMES = tuple(Outcome)
@@ -28,7 +28,7 @@ def operations(fmt: worlds.Format, piece_size: int | None = None) -> int:
     """Flash operations of an update that nothing interrupts."""
     board = worlds.board(fmt, piece_size=piece_size)
     worlds.run(board)
-    assert board.result.outcome is Ended.UPDATED
+    assert board.result.outcome is SessionOutcome.UPDATED
     return board.device.supply.taken
 
 
@@ -105,7 +105,7 @@ def test_several_pieces_with_the_module_cut_too(fmt: worlds.Format) -> None:
 def test_an_image_that_fails_its_trial_is_reverted_whatever_is_cut(trial: Trial) -> None:
     board = worlds.board("bin")
     worlds.run(board, trial=trial)
-    assert board.result.outcome is Ended.REVERTED
+    assert board.result.outcome is SessionOutcome.REVERTED
     total = board.device.supply.taken
     for operation in range(total - 90, total + 1):
         for outcome in one_in(6, ALL_OUTCOMES, operation):

@@ -34,9 +34,9 @@ from mcu_updater.core.journal import (
     MAX_ATTEMPTS,
     TURNS,
     Journal,
+    JournalState,
     Package,
     Phase,
-    Reading,
     Reason,
     Record,
     Snapshot,
@@ -213,7 +213,7 @@ def test_a_checkpoint_longer_than_the_trailer_makes_it_no_header(length: int) ->
     assert decode_header(seal(raw)) is not None
     for half in (0, 1024):
         device.program(device.part.base + half, seal(raw))
-    assert journal(device).read() == Reading()
+    assert journal(device).read() == JournalState()
 
 
 @contextmanager
@@ -251,7 +251,7 @@ def noted_reads(device: EmulatedFlash) -> Iterator[dict[range, bytes | None]]:
 
 def test_a_virgin_trailer_says_nothing() -> None:
     reading = journal(trailer()).read()
-    assert reading == Reading()
+    assert reading == JournalState()
     assert (reading.phase, reading.generation, reading.version) == (Phase.EMPTY, 0, "")
     assert not reading.needs_snapshot
     assert reading.current() is None
@@ -578,20 +578,21 @@ def test_a_place_that_is_taken_says_so() -> None:
 @pytest.mark.parametrize("phase", HEADER_PHASES)
 @pytest.mark.parametrize("settled", [True, False])
 def test_only_what_is_at_rest_needs_no_snapshot(phase: Phase, settled: bool) -> None:
-    reading = Reading(0, replace(PLANNED, phase=phase), settled)
+    reading = JournalState(0, replace(PLANNED, phase=phase), settled)
     at_rest = settled and phase in (Phase.CONFIRMED, Phase.FAILED)
     assert reading.needs_snapshot is not at_rest
 
 
 def test_the_current_snapshot_says_what_the_records_said() -> None:
     loading = replace(LOADING, sectors_done=3)
-    assert Reading(0, loading, True).sectors_done == 3
-    assert Reading(0, loading, True).current() == loading
-    assert Reading(0, VERIFIED, True).current() == VERIFIED
-    assert Reading(0, FAILED, True).current() == FAILED
+    assert JournalState(0, loading, True).sectors_done == 3
+    assert JournalState(0, loading, True).current() == loading
+    assert JournalState(0, VERIFIED, True).current() == VERIFIED
+    assert JournalState(0, FAILED, True).current() == FAILED
     failed = replace(VERIFIED, phase=Phase.FAILED)
     damaged, spent = (
-        Reading(0, VERIFIED, True, switched=True, failed=True, attempts=n).current() for n in (0, 3)
+        JournalState(0, VERIFIED, True, switched=True, failed=True, attempts=n).current()
+        for n in (0, 3)
     )
     assert damaged == replace(failed, reason=Reason.NOT_INTACT)
     assert spent == replace(failed, reason=Reason.ATTEMPTS)
@@ -599,7 +600,7 @@ def test_the_current_snapshot_says_what_the_records_said() -> None:
 
 def test_a_trial_cannot_be_told_in_a_header() -> None:
     with pytest.raises(ValueError, match="confirm or fail"):
-        Reading(0, VERIFIED, True, switched=True).current()
+        JournalState(0, VERIFIED, True, switched=True).current()
 
 
 # --- snapshots, cut
@@ -1029,7 +1030,7 @@ def test_noise_says_nothing(raw: bytes, bad: set[int]) -> None:
     device.preload(device.part.base, raw * 32)
     for unit in bad:
         device.spoil(device.part.base + 8 * unit)
-    assert journal(device).read() == Reading()
+    assert journal(device).read() == JournalState()
 
 
 # --- the state machine
@@ -1106,7 +1107,9 @@ class JournalMachine(RuleBasedStateMachine):
         self.switched.add(True)
         self._record(self.journal.read(), Record.SWITCHED, 0, outcome)
 
-    def _record(self, after: Reading, what: Record, index: int, outcome: Outcome | None) -> None:
+    def _record(
+        self, after: JournalState, what: Record, index: int, outcome: Outcome | None
+    ) -> None:
         def write() -> None:
             self.journal.record(after, what, index)
             again = self.journal.read()

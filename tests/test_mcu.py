@@ -23,10 +23,10 @@ from mcu_updater.core.mcu import (
     Surroundings,
     until_rest,
 )
-from mcu_updater.core.updater import Outcome, Result
+from mcu_updater.core.updater import Result, SessionOutcome
 
-UPDATED = Result(Outcome.UPDATED)
-NO_PLAN = Result(Outcome.NO_PLAN)
+UPDATED = Result(SessionOutcome.UPDATED)
+NO_PLAN = Result(SessionOutcome.NO_PLAN)
 
 
 class Ending:
@@ -61,7 +61,7 @@ def ended(session: Generator[Event, None, Result]) -> tuple[list[Event], Result]
 
 
 def test_a_session_ends_where_no_reset_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    results = iter([Result(Outcome.RESET), Result(Outcome.RESET), UPDATED])
+    results = iter([Result(SessionOutcome.RESET), Result(SessionOutcome.RESET), UPDATED])
     mcu = mcu_of(worlds.board(), monkeypatch, results)
     events, result = ended(mcu.session(ResetCause.POWER))
     assert result is UPDATED
@@ -75,7 +75,7 @@ def test_there_is_one_limit_of_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         nonlocal starts
         while True:
             starts += 1
-            yield Result(Outcome.RESET)
+            yield Result(SessionOutcome.RESET)
 
     mcu = mcu_of(worlds.board(), monkeypatch, resets())
     with pytest.raises(NotAtRest, match=f"does not come to rest; found {MOST_STARTS} starts"):
@@ -100,7 +100,7 @@ def test_an_application_that_stops_is_reset_by_what_it_says(cause: ResetCause) -
     events, result = ended(Mcu(chip, firmware, board._connect).session(ResetCause.POWER))
     at = next(i for i, event in enumerate(events) if event == Problem("it hangs"))
     assert causes(events[at:]) == [cause]
-    assert result.outcome is Outcome.UPDATED
+    assert result.outcome is SessionOutcome.UPDATED
 
 
 def test_where_the_cause_is_not_known_the_bootloader_is_told_so(

@@ -64,7 +64,7 @@ def test_the_changelogs_compatibility_table_is_what_this_release_does() -> None:
     rows = re.findall(r"^\| (\d+\.\d+\.\d+) \|(.*)\|$", CHANGELOG, flags=re.MULTILINE)
     release, cells = rows[0]
     assert release == mcu_updater.__version__
-    headers = f"{snapshot.FORMAT_VERSION}, {snapshot.SEALED_VERSION}"
+    headers = f"{snapshot.FORMAT_VERSION}, {snapshot.SIGNED_FORMAT_VERSION}"
     plain = (BinaryDecoder.CODE, HexDecoder.CODE, SrecDecoder.CODE, TiTxtDecoder.CODE)
     assert plain == (1, 2, 3, 4)
     assert [cell.strip() for cell in cells.split("|")] == [

@@ -17,7 +17,7 @@ from mcu_updater.core.bank import open_banks
 from mcu_updater.core.decide import Module, Step
 from mcu_updater.core.events import Booted, Decided, Event, JournalWritten, Progress, Resumed, Work
 from mcu_updater.core.journal import Phase, Reason
-from mcu_updater.core.updater import Outcome
+from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.quectel.emulated.faults import Faults
 
 WORLDS: list[tuple[worlds.Format, int | None]] = [
@@ -34,7 +34,7 @@ def steps(fmt: worlds.Format, piece_size: int | None) -> tuple[Decided, ...]:
     """What is decided on the way of an update that nothing interrupts."""
     board = worlds.board(fmt, piece_size=piece_size)
     found = tuple(event for event in worlds.run(board) if isinstance(event, Decided))
-    assert board.result.outcome is Outcome.UPDATED
+    assert board.result.outcome is SessionOutcome.UPDATED
     return found
 
 
@@ -53,7 +53,7 @@ def stop_at(board: Board, number: int, **kw: Any) -> Decided | None:
 
 def check_updated(board: Board, already: bool) -> None:
     """The new version runs, its image is whole, the module knows; *already* before the reset."""
-    assert board.result.outcome is (Outcome.NO_PLAN if already else Outcome.UPDATED)
+    assert board.result.outcome is (SessionOutcome.NO_PLAN if already else SessionOutcome.UPDATED)
     decision = board.would_boot()
     assert decision.bank is not None
     bank = board.banks()[decision.bank]
@@ -96,13 +96,13 @@ def test_two_resets_at_step_boundaries_cost_nothing(second: int) -> None:
 def test_a_reset_at_any_step_boundary_brings_the_old_version_back(trial: Trial) -> None:
     board = worlds.board()
     way = [event for event in worlds.run(board, trial=trial) if isinstance(event, Decided)]
-    assert board.result.outcome is Outcome.REVERTED
+    assert board.result.outcome is SessionOutcome.REVERTED
     for number in range(len(way)):
         board = worlds.board()
         stop_at(board, number, trial=trial)
         for _ in range(8):  # the plan is offered again until its retries are used up
             worlds.run(board, trial=trial)
-            if board.result.outcome is Outcome.NO_PLAN:
+            if board.result.outcome is SessionOutcome.NO_PLAN:
                 break
         decision = board.would_boot()
         assert decision.bank is not None
@@ -177,7 +177,7 @@ def test_a_sector_that_changes_after_it_was_recorded_is_found_before_it_is_belie
     decision = board.would_boot()
     assert decision.bank == 0
     worlds.run(board)
-    assert board.result.outcome is Outcome.REJECTED
+    assert board.result.outcome is SessionOutcome.REJECTED
     worlds.run(board)  # the plan comes again, and nothing of the damage is left behind
     check_updated(board, already=False)
 
@@ -195,7 +195,7 @@ def test_another_package_of_the_same_version_and_length_begins_at_the_first_sect
     worlds.run(board)  # it learns the version that runs, without which it is offered nothing
     events = worlds.run(board)
     assert [event.sectors_done for event in events if isinstance(event, Resumed)] == [1]
-    assert board.result.outcome is Outcome.UPDATED
+    assert board.result.outcome is SessionOutcome.UPDATED
     written = [event.phase for event in events if isinstance(event, JournalWritten)]
     assert "FAILED" not in written
     bank = board.banks()[board.would_boot().bank or 0]

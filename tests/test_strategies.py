@@ -24,7 +24,7 @@ from mcu_updater.core.install import Installer, install
 from mcu_updater.core.journal import HEADER_SIZE, Phase, Record, Snapshot
 from mcu_updater.core.slot import AnyLayout, CopyLayout, Layout
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core.updater import Outcome as Ended
+from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.flash_map.layouts import default_layout, layout_of
 from mcu_updater.flash_map.strategies import default_strategy, hazard, strategies_of
 
@@ -162,7 +162,7 @@ def test_a_whole_update(name: str, strategy: Strategy, trial: Trial) -> None:
     assert bootable(made) == "1.0.0"
     worlds.run(made, trial=trial)
     passed = trial is Trial.PASS
-    assert made.result.outcome is (Ended.UPDATED if passed else Ended.REVERTED)
+    assert made.result.outcome is (SessionOutcome.UPDATED if passed else SessionOutcome.REVERTED)
     version = "2.0.0" if passed else "1.0.0"
     assert bootable(made) == version
     assert made.module.versions == {worlds.COMPONENT: version}
@@ -462,7 +462,7 @@ def test_a_switch_that_the_bootloader_has_not_read_costs_no_image(
     monkeypatch.setattr(mcu, "start", first_blind)
     worlds.run(made)
     assert next(starts, None) is None
-    assert made.result.outcome is Ended.UPDATED
+    assert made.result.outcome is SessionOutcome.UPDATED
     assert bootable(made) == "2.0.0"
 
 
@@ -655,11 +655,14 @@ def test_a_source_that_cannot_be_read_gives_way_to_the_other_bank() -> None:
 
 def test_a_package_in_pieces_is_refused_where_a_sector_does_not_fit_the_trailer() -> None:
     """Sectors of 128 KiB: what was read of one before the piece ends may be too much to keep."""
-    for piece_size, outcome in ((90_000, Ended.UPDATED), (125_000, Ended.REJECTED)):
+    for piece_size, outcome in (
+        (90_000, SessionOutcome.UPDATED),
+        (125_000, SessionOutcome.REJECTED),
+    ):
         made = worlds.board(part="STM32F429xI", size=130_000, piece_size=piece_size)
         worlds.run(made)
         assert made.result.outcome is outcome
-        assert made.would_boot().bank == (outcome is Ended.UPDATED)
+        assert made.would_boot().bank == (outcome is SessionOutcome.UPDATED)
 
 
 def test_snapshots_of_the_execution_slot_are_of_the_known_format() -> None:

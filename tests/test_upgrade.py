@@ -20,7 +20,7 @@ from mcu_updater.core.errors import (
     VerificationFailed,
 )
 from mcu_updater.core.events import Event, ModuleSaid, ModuleTold
-from mcu_updater.core.updater import Outcome, Policy
+from mcu_updater.core.updater import Policy, SessionOutcome
 from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
 
@@ -49,7 +49,7 @@ def test_our_own_firmware(fmt: str) -> None:
     package = (FIXTURES / f"fixture-2.0.0.{fmt}").read_bytes()
     board.offer(Plan("STM32", "2.0.0", Package(package)))
     events = worlds.run(board)
-    assert board.result.outcome is Outcome.UPDATED
+    assert board.result.outcome is SessionOutcome.UPDATED
     assert codes(events) == NORMAL
     assert running(board) == ("B", "2.0.0")
     image = new.read_bytes()
@@ -76,7 +76,7 @@ def test_there_and_back_and_there_again() -> None:
     for number, version in enumerate(["2.0.0", "3.0.0", "4.0.0", "5.0.0"]):
         board.offer(Plan("STM32", version, Package(worlds.package("hex", version))))
         worlds.run(board)
-        assert board.result.outcome is Outcome.UPDATED
+        assert board.result.outcome is SessionOutcome.UPDATED
         bank, running_version = running(board)
         assert (bank, running_version) == ("BA"[number % 2], version)
         assert board.banks()["AB".index(bank)].journal.read().generation == number + 2
@@ -89,14 +89,14 @@ def test_a_package_in_pieces_is_read_piece_by_piece() -> None:
     length = len(worlds.package("hex", "2.0.0"))
     assert len(pieces) == -(-length // 1000)
     assert pieces[1] == f"bytes 1000 to 1999 of {length} can be read"
-    assert board.result.outcome is Outcome.UPDATED
+    assert board.result.outcome is SessionOutcome.UPDATED
 
 
 @pytest.mark.parametrize("read_size", [1, 7, 100, 1023, 1024])
 def test_any_read_size_gives_the_same_flash(read_size: int) -> None:
     board = worlds.board("s19")
     worlds.run(board, policy=Policy(read_size=read_size))
-    assert board.result.outcome is Outcome.UPDATED
+    assert board.result.outcome is SessionOutcome.UPDATED
     assert board.banks()[1].slot.read(0, 4500) == worlds.image("2.0.0")
 
 
@@ -112,7 +112,7 @@ def test_an_image_that_does_not_confirm_is_reverted(trial: Trial) -> None:
     board = worlds.board("bin")
     events = worlds.run(board, trial=trial)
     assert codes(events)[-1] == 10706
-    assert board.result.outcome is Outcome.REVERTED
+    assert board.result.outcome is SessionOutcome.REVERTED
     assert isinstance(board.result.error, Reverted)
     assert running(board) == ("A", "1.0.0")
     assert board.module.versions == {"STM32": "1.0.0"}
@@ -323,7 +323,7 @@ def test_a_module_that_never_sends_the_url_gives_up_and_is_asked_again() -> None
     board = worlds.board("bin")
     board.configure_module(ModuleOptions(url_delay_s=None))
     worlds.run(board)
-    assert board.result.outcome in (Outcome.LOST, Outcome.NO_PLAN)
+    assert board.result.outcome in (SessionOutcome.LOST, SessionOutcome.NO_PLAN)
     assert running(board) == ("A", "1.0.0")
     board.configure_module(ModuleOptions())
     board.offer(Plan("STM32", "2.0.1", Package(worlds.package("bin", "2.0.1"))))
@@ -335,6 +335,6 @@ def test_what_no_checkpoint_holds_of_a_large_sector_is_a_refusal() -> None:
     """A sector of 128 KiB, and a piece that ends within it: 16 bits say how much is held."""
     board = worlds.board(part="STM32H743xI", size=100_000, piece_size=70_000)
     worlds.run(board)
-    assert board.result.outcome is Outcome.REJECTED
+    assert board.result.outcome is SessionOutcome.REJECTED
     assert "Let the module hold the whole package" in board.result.error.message
     assert board.would_boot().version == "1.0.0"

@@ -23,7 +23,7 @@ from mcu_updater.core.events import Event
 from mcu_updater.core.journal import Journal
 from mcu_updater.core.slot import CopyLayout, Window
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core.updater import Outcome as Ended
+from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.flash_map.layouts import layout_of
 from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.quectel.emulated.options import ModuleOptions
@@ -101,7 +101,7 @@ def settle(board: Board, trial: Trial = Trial.PASS) -> None:
     """Let the board run until nothing is left to do."""
     for _ in range(3):
         run(board, trial=trial)
-        if board.result.outcome is Ended.NO_PLAN:
+        if board.result.outcome is SessionOutcome.NO_PLAN:
             return
     raise AssertionError(f"never at rest: {board.result}")
 

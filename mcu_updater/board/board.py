@@ -301,10 +301,10 @@ def _write_factory_image(
     list(loader.feed(data))
     list(loader.finish())
     if trust is not None:
-        seal, _ = trust.inspect_flash(
+        security_version, _ = trust.inspect_flash(
             bank.slot.read, loader.image_size, place, NO_FLOOR, snapshot.version
         )
-        snapshot = replace(snapshot, seal=seal, floor=seal)
+        snapshot = replace(snapshot, security_version=security_version, floor=security_version)
     bank.journal.snapshot(
         replace(snapshot, image_size=loader.image_size, image_sha256=loader.image_sha256)
     )

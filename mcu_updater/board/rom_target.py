@@ -22,7 +22,7 @@ from mcu_updater.core.mcu import Firmware, Mcu, Surroundings, until_rest
 from mcu_updater.core.slot import AnyLayout, CopyLayout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core.trust import Trust
-from mcu_updater.core.updater import Outcome, Policy, Result
+from mcu_updater.core.updater import Policy, Result, SessionOutcome
 from mcu_updater.flash_map.layouts import has_layout, layout_of, parts_with_layout
 from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.quectel.client import AtClient
@@ -83,14 +83,14 @@ class Target:
         frame = read_frame(flasher.connection.rom.rom.line.wants_full_packets)
         flash = RomFlash(flasher, self.part, self.part.bank_starts, frame)
         self.chip = RomChip(self.part.name, flash, layout_of(self.part, self.strategy))
-        self.result = Result(Outcome.NO_PLAN)
+        self.result = Result(SessionOutcome.NO_PLAN)
         self._mcu: Mcu | None = None
 
     def had_it_already(self, plan: Plan) -> bool:
         """After ``upgrade``: nothing was offered, for the version of *plan* runs, confirmed."""
         booted = None if self._mcu is None else self._mcu.decision
         return (
-            self.result.outcome is Outcome.NO_PLAN
+            self.result.outcome is SessionOutcome.NO_PLAN
             and booted is not None
             and booted.mode is Mode.RUN
             and booted.version == plan.target_version
@@ -140,7 +140,10 @@ class _Sessions:
 def _was_another(result: Result, told: str | None, plan: Plan) -> bool:
     """An upgrade that an earlier run began was looked for, and this module knows nothing of it:
     now *plan* is due. *told*: the version that the module has heard."""
-    return told != plan.target_version and result.outcome in (Outcome.LOST, Outcome.NO_PLAN)
+    return told != plan.target_version and result.outcome in (
+        SessionOutcome.LOST,
+        SessionOutcome.NO_PLAN,
+    )
 
 
 def part_of(flasher: Flasher) -> Part:

@@ -33,8 +33,8 @@ from enum import StrEnum
 from mcu_updater.core.bank import Bank, open_banks
 from mcu_updater.core.errors import ImageRejected, VerificationFailed
 from mcu_updater.core.flash import BankSwitch, FlashDevice
-from mcu_updater.core.image_version import Seal, highest
-from mcu_updater.core.journal import MAX_ATTEMPTS, Phase, Reading, Record, Snapshot
+from mcu_updater.core.image_version import SecurityVersion, highest
+from mcu_updater.core.journal import MAX_ATTEMPTS, JournalState, Phase, Record, Snapshot
 from mcu_updater.core.slot import AnyLayout
 from mcu_updater.core.trust import Place, Trust
 
@@ -67,7 +67,7 @@ class Mode(StrEnum):
 class View:
     """What is known of one bank. *intact*: its image may run; None until somebody has looked."""
 
-    reading: Reading
+    reading: JournalState
     intact: bool | None = None
 
 
@@ -144,7 +144,7 @@ def _choose_trial(bank: int, view: View, cause: ResetCause, attempts: int) -> Lo
     return Start(bank, Mode.TRIAL, why, counts=True)
 
 
-def _why(bank: int, reading: Reading, mode: Mode) -> str:
+def _why(bank: int, reading: JournalState, mode: Mode) -> str:
     text = f"bank {'AB'[bank]} holds version {reading.version}, generation {reading.generation}"
     if mode is Mode.LAST_RESORT:
         return f"{text}, verified but never tried; no confirmed image is intact"
@@ -211,13 +211,13 @@ def boot(
                 return Decision(bank, mode, (*reasons, why), version=version)
 
 
-def floor_of(readings: Sequence[Reading]) -> Seal:
-    """The highest seal that was confirmed on a device whose journals say *readings*."""
+def floor_of(readings: Sequence[JournalState]) -> SecurityVersion:
+    """The highest security version that was confirmed on a device whose journals say *readings*."""
     return highest(reading.snapshot.floor for reading in readings if reading.snapshot is not None)
 
 
 def objection(
-    bank: Bank, snapshot: Snapshot | None, floor: Seal, trust: Trust | None = None
+    bank: Bank, snapshot: Snapshot | None, floor: SecurityVersion, trust: Trust | None = None
 ) -> str:
     """Why the image that *snapshot* tells of must not run; empty where it may.
 
@@ -226,13 +226,13 @@ def objection(
     """
     if snapshot is None or not bank.is_intact(snapshot):
         return "the image does not have its digest"
-    counter = snapshot.seal.counter if snapshot.seal else 0
+    counter = snapshot.security_version.counter if snapshot.security_version else 0
     if counter < floor.counter:
         return f"security counter {counter} is below {floor.counter}, which was confirmed here"
     if trust is None:
         return ""
     place = Place(bank.slot.link_address, bank.slot.size)
-    least = Seal(counter=floor.counter)
+    least = SecurityVersion(counter=floor.counter)
     try:
         _, digest = trust.inspect_flash(
             bank.slot.read, snapshot.image_size, place, least, snapshot.version
@@ -246,7 +246,7 @@ def _limited(views: list[View], mapped: int, swaps: int) -> list[View]:
     """What may still be chosen after *swaps* resets of the bootloader's own."""
     other = 1 - mapped
     if swaps >= MOST_SWAPS:
-        views[other] = View(Reading())
+        views[other] = View(JournalState())
     elif swaps and views[other].reading.phase is Phase.TRIAL:
         views[other] = _failed(views[other])
     return views
@@ -261,7 +261,7 @@ def _map(switch: BankSwitch, bank: int) -> str:
     return ""
 
 
-def _count(bank: Bank, reading: Reading, attempts: int) -> bool:
+def _count(bank: Bank, reading: JournalState, attempts: int) -> bool:
     return _record(bank, reading, Record.ATTEMPT, range(reading.attempts, attempts))
 
 
@@ -269,7 +269,7 @@ def _failed(view: View) -> View:
     return replace(view, reading=replace(view.reading, failed=True))
 
 
-def _record(bank: Bank, reading: Reading, record: Record, places: range) -> bool:
+def _record(bank: Bank, reading: JournalState, record: Record, places: range) -> bool:
     """Write *record* at the first of *places* that takes it; a spoilt one counts as spent."""
     for index in places:
         try:

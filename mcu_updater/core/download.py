@@ -26,7 +26,7 @@ from mcu_updater.core.errors import (
     VerificationFailed,
 )
 from mcu_updater.core.events import Event, ModuleTold, Problem, Progress, Work
-from mcu_updater.core.image_version import NO_FLOOR, Seal
+from mcu_updater.core.image_version import NO_FLOOR, SecurityVersion
 from mcu_updater.core.journal import Package, Phase, Reason, Record, Snapshot
 from mcu_updater.core.journals import JournalSession
 from mcu_updater.core.loader import Loader, checkpoint_room
@@ -239,7 +239,7 @@ class Download:
         """Compare the whole image in flash with what the package said, and its signature with the
         keys; journal that it is so."""
         size, digest = loader.image_size, loader.image_sha256
-        seal, found = self._look_at_flash(size, snapshot)
+        security_version, found = self._look_at_flash(size, snapshot)
         if found != digest:
             raise VerificationFailed(
                 "the image in flash is not the image of the package",
@@ -257,14 +257,17 @@ class Download:
             package=snapshot.package,
             image_size=size,
             image_sha256=digest,
-            seal=seal,
+            security_version=security_version,
             floor=snapshot.floor,
         )
         yield from self._journals.write(self._bank, verified, f"image of {size} bytes")
         self._heard.module = Module.HOLDS_LAST
 
-    def _look_at_flash(self, size: int, snapshot: Snapshot) -> tuple[Seal | None, bytes | None]:
-        """Seal and SHA-256 of the first *size* bytes of the slot, of one reading; None: unreadable.
+    def _look_at_flash(
+        self, size: int, snapshot: Snapshot
+    ) -> tuple[SecurityVersion | None, bytes | None]:
+        """Security version and SHA-256 of the first *size* bytes of the slot, of one reading; None:
+        unreadable.
 
         With keys, what the signature is checked of is what the digest is taken of.
         """

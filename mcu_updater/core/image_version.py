@@ -59,26 +59,26 @@ _LOWEST: Final = Version()
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class SecurityVersion:
     """Version and security counter: of one image, or the least that a device still takes."""
 
     version: Version = _LOWEST
     counter: int = 0
 
-    def raised(self, other: Seal | None) -> Seal:
+    def raised(self, other: SecurityVersion | None) -> SecurityVersion:
         """The higher of both, each number by itself."""
         if other is None:
             return self
-        return Seal(max(self.version, other.version), max(self.counter, other.counter))
+        return SecurityVersion(max(self.version, other.version), max(self.counter, other.counter))
 
     def __str__(self) -> str:
         return f"version {self.version}, security counter {self.counter}"
 
 
-NO_FLOOR: Final = Seal()
+NO_FLOOR: Final = SecurityVersion()
 """Of a device that has confirmed no signed image yet: any may come."""
 
 
-def highest(seals: Iterable[Seal]) -> Seal:
+def highest(security_versions: Iterable[SecurityVersion]) -> SecurityVersion:
     """Each number by itself; NO_FLOOR where there are none."""
-    return reduce(Seal.raised, seals, NO_FLOOR)
+    return reduce(SecurityVersion.raised, security_versions, NO_FLOOR)

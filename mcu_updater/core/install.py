@@ -23,7 +23,7 @@ from mcu_updater.core.bank import Bank, open_banks, open_execution
 from mcu_updater.core.errors import InternalError, VerificationFailed, address_text
 from mcu_updater.core.flash import FlashDevice
 from mcu_updater.core.image import Extent
-from mcu_updater.core.journal import Phase, Reading, Record, Snapshot
+from mcu_updater.core.journal import JournalState, Phase, Record, Snapshot
 from mcu_updater.core.slot import CopyLayout
 from mcu_updater.core.writer import SectorWriter
 
@@ -65,7 +65,7 @@ def install(source: Bank, execution: Bank) -> Iterator[int]:
             if reading.needs_snapshot:
                 execution.journal.snapshot(_told(wanted, Phase.CONFIRMED))
             return
-        reading = Reading()  # complete once, damaged since
+        reading = JournalState()  # complete once, damaged since
     done = reading.sectors_done if is_of(reading.snapshot, wanted) else 0
     for start in (done, 0):  # once more from the first sector
         yield from _copy(source, execution, wanted, start)
@@ -92,7 +92,7 @@ def _identity(snapshot: Snapshot) -> tuple[str, int, bytes]:
     return snapshot.version, snapshot.image_size, snapshot.image_sha256
 
 
-def _holds(reading: Reading, wanted: Snapshot) -> bool:
+def _holds(reading: JournalState, wanted: Snapshot) -> bool:
     return reading.phase is Phase.CONFIRMED and is_of(reading.snapshot, wanted)
 
 
@@ -113,7 +113,7 @@ def _copy(source: Bank, execution: Bank, wanted: Snapshot, done: int) -> Iterato
     """Sectors from *done* on, behind a new LOADING snapshot."""
     loading = _told(wanted, Phase.LOADING, done)
     after = execution.journal.snapshot(loading)
-    plain = wanted.seal is None  # a signed image begins with its header
+    plain = wanted.security_version is None  # a signed image begins with its header
     writer = SectorWriter(execution.slot, hashlib.sha256(), done=done, check_vectors=plain)
     for sector in _sectors(writer, source, wanted.image_size):
         try:

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator
 from mcu_updater.core.bank import Bank
 from mcu_updater.core.errors import InternalError
 from mcu_updater.core.events import Event, JournalWritten
-from mcu_updater.core.journal import Reading, Record, Snapshot
+from mcu_updater.core.journal import JournalState, Record, Snapshot
 
 
 class JournalSession:
@@ -21,10 +21,10 @@ class JournalSession:
     """
 
     def __init__(self) -> None:
-        self._written: dict[int, Reading] = {}
-        self._known: dict[int, Reading] = {}
+        self._written: dict[int, JournalState] = {}
+        self._known: dict[int, JournalState] = {}
 
-    def read(self, bank: Bank) -> Reading:
+    def read(self, bank: Bank) -> JournalState:
         """What *bank*'s journal says."""
         reading = self._known.get(bank.index)
         if reading is None:
@@ -38,7 +38,7 @@ class JournalSession:
             raise InternalError("no snapshot in the journal")
         return snapshot
 
-    def is_renewed(self, bank: Bank, reading: Reading) -> bool:
+    def is_renewed(self, bank: Bank, reading: JournalState) -> bool:
         """Whether *bank*'s journal was written since this start, or needs no writing."""
         return bank.index in self._written or not reading.needs_snapshot
 

@@ -29,7 +29,7 @@ from mcu_updater.core.install import Installer
 from mcu_updater.core.ota import OtaModule
 from mcu_updater.core.slot import AnyLayout
 from mcu_updater.core.trust import Trust
-from mcu_updater.core.updater import Outcome, Policy, Result, Updater
+from mcu_updater.core.updater import Policy, Result, SessionOutcome, Updater
 
 MOST_STARTS = 32
 """Starts of the MCU in one session: two are usual, and a device that never rests has a fault."""
@@ -147,7 +147,7 @@ class Mcu:
         except ApplicationStopped as stopped:
             yield Problem(stopped.text)
             return stopped.cause
-        is_reset = updater.result.outcome is Outcome.RESET
+        is_reset = updater.result.outcome is SessionOutcome.RESET
         return ResetCause.SOFTWARE if is_reset else updater.result
 
     def _application(self, bank: int) -> Updater:

@@ -34,11 +34,11 @@ from mcu_updater.core.events import (
     Resumed,
     SelfTested,
 )
-from mcu_updater.core.image_version import NO_FLOOR, Seal, highest
+from mcu_updater.core.image_version import NO_FLOOR, SecurityVersion, highest
 from mcu_updater.core.journal import (
     IN_PROGRESS,
+    JournalState,
     Phase,
-    Reading,
     Reason,
     Record,
     Snapshot,
@@ -65,7 +65,7 @@ class Policy:
     requests: int = 7  # plans asked for in one session: once, and again when the module gave up
 
 
-class Outcome(StrEnum):
+class SessionOutcome(StrEnum):
     """How a session ended."""
 
     RESET = "reset"  # the MCU must start again: the boot has something to decide
@@ -81,7 +81,7 @@ class Outcome(StrEnum):
 class Result:
     """How a session ended, and the error that a caller should raise for it."""
 
-    outcome: Outcome
+    outcome: SessionOutcome
     error: UpdaterError | None = None
 
 
@@ -138,7 +138,10 @@ class Updater:
             admission,
             trust,
         )
-        self._read = Reading(), Reading()  # of the active and the inactive slot, for this step
+        self._read = (
+            JournalState(),
+            JournalState(),
+        )  # of the active and the inactive slot, for this step
         self._connected = False
         self._asked = 0
         self._asked_again = 0
@@ -224,14 +227,14 @@ class Updater:
         if reading.snapshot is None:
             raise InternalError("a trial without a journal")
         if passed:
-            # one header says both: there is no moment between confirmation and floor
-            floor = reading.snapshot.floor.raised(reading.snapshot.seal)
+            # one header says both: there is no moment between confirmation and rollback floor
+            floor = reading.snapshot.floor.raised(reading.snapshot.security_version)
             confirmed = replace(reading.snapshot, phase=Phase.CONFIRMED, floor=floor)
             yield from self._journals.write(self._active, confirmed, "the trial passed")
             return
         failed = replace(reading.snapshot, phase=Phase.FAILED, reason=Reason.SELF_TEST)
         yield from self._journals.write(self._active, failed, "the self-test failed")
-        self._result = Result(Outcome.RESET)
+        self._result = Result(SessionOutcome.RESET)
 
     def _do_renew_active(self) -> Iterator[Event]:
         yield from self._renew(self._active, self._read[0])
@@ -241,13 +244,13 @@ class Updater:
         if reading.phase is Phase.TRIAL:  # and yet the other bank runs
             reading = replace(reading, switched=False, failed=reading.attempts > 0)
         if self._trust is not None and reading.phase is Phase.VERIFIED:
-            reading = _if_sealed(reading)
+            reading = _if_signed(reading)
         yield from self._renew(self._inactive, reading)
         if reading.phase is Phase.LOADING:
             start = self._journals.current(self._inactive).piece_start
             yield Resumed(self._inactive.name, reading.sectors_done, start)
 
-    def _renew(self, bank: Bank, reading: Reading) -> Iterator[Event]:
+    def _renew(self, bank: Bank, reading: JournalState) -> Iterator[Event]:
         snapshot = reading.current()
         if snapshot is None:
             raise InternalError("nothing to renew")
@@ -297,7 +300,7 @@ class Updater:
             self._link.connect()  # it may have lost power, or its network
             self._link.request_plan()
         except ModuleRefused as refusal:
-            self._result = Result(Outcome.LOST, refusal)
+            self._result = Result(SessionOutcome.LOST, refusal)
             return
         yield ModuleTold("is there a plan? with SHA-256")
         self._heard.module = Module.ASKED
@@ -306,7 +309,7 @@ class Updater:
         """Have the plan said once more. Two that differ are one that was misheard, or a new one."""
         self._asked_again += 1
         if self._asked_again > self._policy.requests:
-            self._result = Result(Outcome.LOST, _not_said_twice(self._heard.plan))
+            self._result = Result(SessionOutcome.LOST, _not_said_twice(self._heard.plan))
             return
         try:
             self._link.request_plan()
@@ -335,7 +338,7 @@ class Updater:
             error = ImageRejected(
                 "the plan was refused", found=why, then="Nothing was changed", remedies=remedies
             )
-            self._result = Result(Outcome.REFUSED, error)
+            self._result = Result(SessionOutcome.REFUSED, error)
             return
         yield from self._note_plan(plan)
         self._heard.module = Module.ACCEPTED
@@ -347,8 +350,8 @@ class Updater:
             yield Problem("the module does not take the confirmation; asking for the plan anew")
             self._heard.module = Module.QUIET
 
-    def _floor(self) -> Seal:
-        """The highest seal that was ever confirmed on this device."""
+    def _floor(self) -> SecurityVersion:
+        """The highest security version that was ever confirmed on this device."""
         known = (reading.snapshot for reading in self._read)
         return highest(snapshot.floor for snapshot in known if snapshot is not None)
 
@@ -385,18 +388,18 @@ class Updater:
         """
         return self._link.known_versions().get(self._policy.component) == self._version()
 
-    def _judge_end(self, module: Module, inactive: Reading) -> Result:
+    def _judge_end(self, module: Module, inactive: JournalState) -> Result:
         if self._download.error is not None:
-            return Result(Outcome.REJECTED, self._download.error)
+            return Result(SessionOutcome.REJECTED, self._download.error)
         if module is Module.SUCCEEDED:
-            return Result(Outcome.UPDATED)
+            return Result(SessionOutcome.UPDATED)
         if module is Module.NO_PLAN:
             error = ModuleRefused("the module offers no upgrade")
-            return Result(Outcome.NO_PLAN, error)
+            return Result(SessionOutcome.NO_PLAN, error)
         if inactive.phase is Phase.FAILED and inactive.snapshot is not None:
             return _result_of(inactive.current() or inactive.snapshot)
         error = ModuleRefused("the module gave the upgrade up (10706)")
-        return Result(Outcome.LOST, error)
+        return Result(SessionOutcome.LOST, error)
 
     def _do_await(self) -> Iterator[Event]:
         asked = self._heard.module is Module.ASKED
@@ -431,7 +434,7 @@ class Updater:
                 then="The old image runs on; the next start tries again with a new journal",
             ) from error
         yield JournalWritten(self._inactive.name, Phase.TRIAL.name, "the commit point")
-        self._result = Result(Outcome.RESET)
+        self._result = Result(SessionOutcome.RESET)
 
 
 def _not_said_twice(plan: PlanOffered | None) -> ModuleRefused:
@@ -446,10 +449,10 @@ def _not_said_twice(plan: PlanOffered | None) -> ModuleRefused:
     )
 
 
-def _if_sealed(reading: Reading) -> Reading:
+def _if_signed(reading: JournalState) -> JournalState:
     """*reading* of a verified image; FAILED where its signature was never verified."""
     snapshot = reading.snapshot
-    if snapshot is None or snapshot.seal is not None:
+    if snapshot is None or snapshot.security_version is not None:
         return reading
     untrusted = replace(snapshot, phase=Phase.FAILED, reason=Reason.UNTRUSTED)
     return replace(reading, snapshot=untrusted)
@@ -463,11 +466,11 @@ def _result_of(failed: Snapshot) -> Result:
             found=failed.reason.name.replace("_", " ").lower(),
             then="The old version runs again and was reported",
         )
-        return Result(Outcome.REVERTED, error)
+        return Result(SessionOutcome.REVERTED, error)
     kind = VerificationFailed if failed.reason is Reason.FLASH else ImageRejected
     error = kind(
         f"version {failed.version} was rejected",
         found=failed.reason.name.replace("_", " ").lower(),
         then="The old version runs on and was reported",
     )
-    return Result(Outcome.REJECTED, error)
+    return Result(SessionOutcome.REJECTED, error)

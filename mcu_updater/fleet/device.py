@@ -34,7 +34,7 @@ from mcu_updater.core.events import Event
 from mcu_updater.core.image import sniff_size
 from mcu_updater.core.mcu import NotAtRest, Session, until_rest
 from mcu_updater.core.package import Wanted, open_any
-from mcu_updater.core.updater import Outcome, Policy, Result
+from mcu_updater.core.updater import Policy, Result, SessionOutcome
 from mcu_updater.flash_map.layouts import factory_image
 from mcu_updater.fleet.condition import MOST_REFUSALS, Condition
 from mcu_updater.fleet.fault_plan import LONGEST_OUTAGE_S, Cut, FaultPlan, FleetSettings, draw
@@ -224,9 +224,9 @@ class FleetDevice:
     def _is_rest(self, result: Result) -> bool:
         """Whether no plan comes after a session that ended so, and none will."""
         self.board.clock.sleep(AGAIN_S)
-        if result.outcome is Outcome.NO_PLAN:
+        if result.outcome is SessionOutcome.NO_PLAN:
             return self._gave_up or self._rests()
-        if result.outcome is Outcome.REFUSED:
+        if result.outcome is SessionOutcome.REFUSED:
             self._gave_up = self._refused()
             return self._gave_up
         if result.error is not None:

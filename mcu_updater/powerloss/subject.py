@@ -35,7 +35,7 @@ from mcu_updater.core.events import (
     Work,
 )
 from mcu_updater.core.mcu import until_rest
-from mcu_updater.core.updater import Outcome, Result
+from mcu_updater.core.updater import Result, SessionOutcome
 from mcu_updater.powerloss.equivalence import canonical, kind, representative, trailers_of
 from mcu_updater.powerloss.questions import Questions, World
 from mcu_updater.powerloss.questions.erase_budget import slots_of
@@ -228,7 +228,7 @@ def _set_back(timers: dict[str, float]) -> dict[str, float]:
 
 
 def _is_rest(result: Result) -> bool:
-    return result.outcome is Outcome.NO_PLAN
+    return result.outcome is SessionOutcome.NO_PLAN
 
 
 class BoardBoot(Boot):

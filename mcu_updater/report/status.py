@@ -144,7 +144,7 @@ def _bank_facts(bank: BankStatus) -> dict[str, str]:
         "Image SHA-256": f"{bank.image_sha256[:_HASH_DIGITS]}..." if bank.image_sha256 else "-",
         "Image intact": {None: "-", True: "yes", False: "NO"}[bank.intact],
         "Signed": bank.seal or "-",
-        "Floor": bank.floor or "-",
+        "Rollback floor": bank.floor or "-",
         "Package": f"{bank.package_bytes} bytes" if bank.package_bytes else "-",
         "Sectors done": str(bank.sectors_done) if bank.phase == "LOADING" else "-",
         "Trial attempts": str(bank.attempts) if known else "-",

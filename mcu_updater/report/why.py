@@ -14,7 +14,7 @@ from rich.text import Text
 from mcu_updater.core.boot import Fail, Look, Mode, ResetCause, Start, View, choose
 from mcu_updater.core.image_version import NO_FLOOR
 from mcu_updater.core.install import is_of
-from mcu_updater.core.journal import IN_PROGRESS, Phase, Reading, Snapshot
+from mcu_updater.core.journal import IN_PROGRESS, JournalState, Phase, Snapshot
 
 
 class Held(StrEnum):
@@ -44,7 +44,7 @@ class Evidence:
 
     name: str
     halves: tuple[Half, ...]
-    reading: Reading
+    reading: JournalState
     intact: bool | None
     objection: str = ""
 
@@ -130,8 +130,8 @@ def _bank_lines(bank: Evidence) -> Iterator[str]:
 def _signed_lines(snapshot: Snapshot | None) -> Iterator[str]:
     if snapshot is None:
         return
-    if snapshot.seal is not None:
-        yield f"its signature was verified: {snapshot.seal}"
+    if snapshot.security_version is not None:
+        yield f"its signature was verified: {snapshot.security_version}"
     if snapshot.floor != NO_FLOOR:
         yield f"nothing below {snapshot.floor} is taken on this device"
 
@@ -147,7 +147,7 @@ def _half_text(half: Half, counts: bool) -> str:
     )
 
 
-def _record_lines(reading: Reading) -> Iterator[str]:
+def _record_lines(reading: JournalState) -> Iterator[str]:
     if reading.snapshot is None:
         return
     if reading.settled:
@@ -160,7 +160,7 @@ def _record_lines(reading: Reading) -> Iterator[str]:
         yield from _trial_lines(reading)
 
 
-def _trial_lines(reading: Reading) -> Iterator[str]:
+def _trial_lines(reading: JournalState) -> Iterator[str]:
     if reading.switched:
         yield "record switched: the commit point is behind"
     else:
@@ -171,7 +171,7 @@ def _trial_lines(reading: Reading) -> Iterator[str]:
         yield "record failed: the bootloader has ended the trial"
 
 
-def _phase_text(reading: Reading) -> str:
+def _phase_text(reading: JournalState) -> str:
     phase = reading.phase
     snapshot = reading.current() if phase is Phase.FAILED else None
     reason = f" ({snapshot.reason.name.lower().replace('_', ' ')})" if snapshot else ""

@@ -15,7 +15,7 @@ from mcu_updater.core.admission import Judgement
 from mcu_updater.core.errors import ImageRejected, Remedy
 from mcu_updater.core.events import JournalWritten, ModuleSaid
 from mcu_updater.core.ota import PlanOffered
-from mcu_updater.core.updater import Outcome, Policy
+from mcu_updater.core.updater import Policy, SessionOutcome
 from mcu_updater.quectel.checks import Checks
 from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.quectel.link import DEFAULT_DIALECT
@@ -27,7 +27,7 @@ NORMAL = [10700, 10700, 10701, 10702, 10703, 10704, 10705]
 def test_an_upgrade(piece_size):
     bench = Bench(options=ModuleOptions(piece_size=piece_size))
     events = bench.run()
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
     assert bench.version() == "2.0.0"
     assert codes(events)[:4] == NORMAL[:4]
     assert codes(events)[-2:] == NORMAL[-2:]
@@ -54,14 +54,14 @@ def test_slow_flash_does_not_starve_the_module():
     events = bench.run()
     assert 40e6 < slow.longest_us < 60e6  # no single operation may be longer than its patience
     assert codes(events) == NORMAL
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
 
 
 def test_and_would_without_the_reads_that_keep_it_waiting():
     bench, _ = slow_bench(replace(ATTACHED, keep_alive_s=1e9))
     events = bench.run()
     assert 10706 in codes(events)
-    assert bench.board.result.outcome is not Outcome.UPDATED
+    assert bench.board.result.outcome is not SessionOutcome.UPDATED
     assert bench.version() == "1.0.0"
 
 
@@ -76,7 +76,7 @@ def test_between_the_announcement_and_the_version_there_is_little_flash_work():
             assert updating_s is not None
             assert bench.clock.now_s() - updating_s < 1200
     assert slow.longest_us > 40e6
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
 
 
 # --- plans that come unasked, or too early
@@ -88,7 +88,7 @@ def test_a_plan_that_comes_unasked_brings_its_sha256():
     events = bench.run()
     assert "is there a plan? with SHA-256" not in told(events)
     assert codes(events).count(10706) == 0
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
 
 
 def test_without_asking_it_would_not():
@@ -119,7 +119,7 @@ def test_a_plan_that_is_not_said_again_is_not_believed():
     events = bench.run()
     assert set(codes(events)) == {10700}
     result = bench.board.result
-    assert (result.outcome, bench.erases) == (Outcome.LOST, 0)
+    assert (result.outcome, bench.erases) == (SessionOutcome.LOST, 0)
     assert result.error.remedies == (Remedy.BELIEVE_ONE_PLAN,)
     assert bench.center.state_of(bench.plan) is ComponentState.RECEIVED
 
@@ -140,7 +140,7 @@ def test_the_module_starts_over_at_byte_0():
             bench.module.power_cut(bench.clock.now_s())
             bench.module.power_on(bench.clock.now_s())
             cut = True
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
     assert sum("bytes 0 to 999" in str(event) for event in events) == 2
 
 
@@ -151,7 +151,7 @@ def test_a_reset_of_the_mcu_is_found_out_by_reading():
             break  # the rest is lost: RAM, and what the client knew
     events = bench.run()
     assert any(text.startswith("what do you hold?") for text in told(events))
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
 
 
 def test_what_the_module_said_before_it_was_probed_is_not_heard_after_it():
@@ -166,7 +166,7 @@ def test_what_the_module_said_before_it_was_probed_is_not_heard_after_it():
     assert any(text.startswith("what do you hold?") for text in told(events))
     said = [event.text for event in events if isinstance(event, ModuleSaid)]
     assert any("bytes 0 to 999" in text and "before it was asked" in text for text in said)
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
     assert bench.center.failures_of(bench.plan) == 0
 
 
@@ -179,7 +179,7 @@ def test_a_reset_after_the_modules_patience_is_an_honest_failure_and_a_new_attem
     bench.module.advance(bench.clock.now_s())
     assert bench.center.state_of(bench.plan) is ComponentState.FAILED
     bench.run()
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
 
 
 # --- what is refused
@@ -192,7 +192,7 @@ def test_another_package_is_refused_before_anything_is_erased():
     before = slot.read(0, slot.size)
     events = bench.run()
     result = bench.board.result
-    assert result.outcome is Outcome.REJECTED
+    assert result.outcome is SessionOutcome.REJECTED
     assert isinstance(result.error, ImageRejected)
     assert result.error.expected == f"MD5 {other.md5.hex()}"
     assert 10703 not in codes(events)
@@ -205,7 +205,7 @@ def test_the_package_that_was_given_is_taken():
     bench = Bench()
     bench = Bench(bench.plan, wanted=wanted(bench.plan.package))
     bench.run()
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_plan_is_refused_with_a_reason(limits, why):
     else:
         bench = Bench(plan)
     events = bench.run()
-    assert bench.board.result.outcome is Outcome.REFUSED
+    assert bench.board.result.outcome is SessionOutcome.REFUSED
     assert f"the plan is refused: {why}" in told(events)
     assert bench.center.state_of(plan) is ComponentState.REFUSED
     assert bench.version() == "1.0.0"

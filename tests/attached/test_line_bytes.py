@@ -18,7 +18,7 @@ from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.core.errors import LinkError, ModuleRefused
 from mcu_updater.core.events import Event
 from mcu_updater.core.ports import BytePort
-from mcu_updater.core.updater import Outcome, Policy
+from mcu_updater.core.updater import Policy, SessionOutcome
 from mcu_updater.quectel.emulated.options import Faults
 
 STRIDE = 1 if os.environ.get("MCU_UPDATER_LINE") == "all" else 7
@@ -80,7 +80,7 @@ def check_upgraded(kind: str, place: int) -> None:
     for _ in range(4):
         with contextlib.suppress(LinkError, ModuleRefused):
             events += bench.run()
-            if bench.board.result.outcome is Outcome.UPDATED:
+            if bench.board.result.outcome is SessionOutcome.UPDATED:
                 break
         bench.clock.sleep(HOURS_S)
     assert (bench.version(), bench.module.versions["STM32"]) == ("2.0.0", "2.0.0"), place
@@ -119,7 +119,7 @@ def test_a_version_that_is_misheard_is_heard_again() -> None:
     versions = [plan.text.split("version ")[1].split(",")[0] for plan in plans]
     assert versions[0] != "2.0.0"
     assert versions[1:] == ["2.0.0", "2.0.0"]
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
 
 
 def test_a_device_that_believes_it_at_once_lies() -> None:

@@ -11,7 +11,7 @@ from attached_bench import Bench, codes
 
 from mcu_updater.cloud.single_device import ComponentState
 from mcu_updater.core.events import Event, JournalWritten
-from mcu_updater.core.updater import Outcome
+from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
 
 
@@ -31,7 +31,7 @@ def failures(bench: Bench) -> int:
 
 def upgraded(bench: Bench, events: list[Event]) -> bool:
     versions = bench.version(), bench.module.versions["STM32"]
-    ended = bench.board.result.outcome is Outcome.UPDATED and codes(events)[-1] == 10705
+    ended = bench.board.result.outcome is SessionOutcome.UPDATED and codes(events)[-1] == 10705
     return ended and versions == ("2.0.0", "2.0.0")
 
 
@@ -41,7 +41,7 @@ def test_30_s_for_the_url(url_s: float, failed: int) -> None:
     stop_at(bench, 10700, 0)
     events = bench.run()
     assert (10706 in codes(events)) is bool(failed)
-    assert (bench.board.result.outcome is Outcome.UPDATED) is not failed
+    assert (bench.board.result.outcome is SessionOutcome.UPDATED) is not failed
     if failed:  # tried as often as the plan may be, and the old version is what was told
         assert failures(bench) == 1 + bench.plan.retry_times
         assert bench.version() == bench.module.versions["STM32"] == "1.0.0"

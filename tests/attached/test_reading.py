@@ -15,7 +15,7 @@ from test_attached import slow_bench
 from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core import ota
 from mcu_updater.core.errors import LinkError
-from mcu_updater.core.updater import Outcome
+from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.quectel.at import answer_size
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.emulated.module import EmulatedModule
@@ -169,7 +169,7 @@ def test_upgrades(dialect, fmt):
     plan = Plan("STM32", "2.0.0", Package(worlds.package(fmt, "2.0.0")))
     bench = Bench(plan, ModuleOptions(piece_size=2000), dialect=dialect)
     bench.run()
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
     assert bench.board.banks()[1].slot.read(0, 4500) == worlds.image("2.0.0")
 
 

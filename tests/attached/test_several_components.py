@@ -10,7 +10,7 @@ from attached_bench import Bench, codes, problems, told
 
 from mcu_updater.cloud.single_device import ComponentState, Package, Plan
 from mcu_updater.core.errors import LinkError, ModuleRefused
-from mcu_updater.core.updater import Outcome
+from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.quectel.emulated.options import ModuleOptions
 
 OURS = Plan("STM32", "2.0.0", Package(worlds.package("bin", "2.0.0")))
@@ -34,7 +34,7 @@ def sessions(bench: Bench) -> list[str]:
         with contextlib.suppress(LinkError, ModuleRefused):
             bench.run()
             ends.append(bench.board.result.outcome)
-            if ends[-1] is Outcome.UPDATED:
+            if ends[-1] is SessionOutcome.UPDATED:
                 break
         bench.clock.sleep(600)
     return ends
@@ -44,7 +44,7 @@ def sessions(bench: Bench) -> list[str]:
 def test_ours_first(other: Plan) -> None:
     bench = bench_of(OURS, other)
     events = bench.run()
-    assert bench.board.result.outcome is Outcome.UPDATED
+    assert bench.board.result.outcome is SessionOutcome.UPDATED
     assert [text for text in told(events) if "confirmed" in text or "refused" in text] == [
         "the plan is confirmed"
     ]
@@ -56,7 +56,7 @@ def test_ours_first(other: Plan) -> None:
 def test_the_module_itself_first() -> None:
     """It downloads, installs and boots; then comes our turn."""
     bench = bench_of(OWN, OURS)
-    assert sessions(bench)[-1] is Outcome.UPDATED
+    assert sessions(bench)[-1] is SessionOutcome.UPDATED
     assert bench.version() == bench.module.versions["STM32"] == "2.0.0"
     assert {bench.center.state_of(plan) for plan in (OWN, OURS)} == {ComponentState.SUCCESS}
 
@@ -65,7 +65,7 @@ def test_another_mcu_first_of_which_nobody_takes_care() -> None:
     """Its package is never taken for ours, and its failure is none of ours."""
     bench = bench_of(RADIO, OURS)
     ends = sessions(bench)
-    assert ends[-1] is Outcome.UPDATED
+    assert ends[-1] is SessionOutcome.UPDATED
     assert bench.version() == bench.module.versions["STM32"] == "2.0.0"
     assert bench.module.versions["radio"] == "r1"
     assert bench.center.state_of(OURS) is ComponentState.SUCCESS
@@ -76,7 +76,7 @@ def test_another_mcu_first_of_which_nobody_takes_care() -> None:
 def test_a_message_for_others_alone_is_refused(other: Plan) -> None:
     bench = bench_of(other)
     bench.run()
-    assert bench.board.result.outcome is Outcome.REFUSED
+    assert bench.board.result.outcome is SessionOutcome.REFUSED
     assert f"for component {other.component!r}" in bench.board.result.error.message
     assert bench.center.state_of(other) is ComponentState.REFUSED
     assert bench.erases == 0
@@ -90,5 +90,5 @@ def test_a_success_of_another_component_is_not_ours() -> None:
             break
     assert bench.version() == "1.0.0"
     events = bench.run()
-    assert bench.board.result.outcome is Outcome.UPDATED, events
+    assert bench.board.result.outcome is SessionOutcome.UPDATED, events
     assert bench.version() == "2.0.0"

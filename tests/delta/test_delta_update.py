@@ -22,8 +22,7 @@ from mcu_updater.core.events import Problem
 from mcu_updater.core.image import open_decoder, sniff
 from mcu_updater.core.journal import Phase, Reason
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core.updater import Outcome as Ended
-from mcu_updater.core.updater import Policy
+from mcu_updater.core.updater import Policy, SessionOutcome
 from mcu_updater.files.delta.make import make_delta
 from mcu_updater.files.delta.makers import available
 from mcu_updater.flash_map.strategies import default_strategy
@@ -90,7 +89,7 @@ def test_the_image_that_runs_becomes_the_new_one(
     old, new = fixtures()
     board = board_with(old, plan(delta(old, new, algorithm, filters=(kind,))))
     worlds.run(board, policy=Policy(read_size=read_size))
-    assert board.result.outcome is Ended.UPDATED
+    assert board.result.outcome is SessionOutcome.UPDATED
     check_runs(board, "2.0.0", new)
 
 
@@ -133,7 +132,7 @@ def test_there_and_on_again_whatever_the_strategy(part: str, strategy: Strategy 
 def refused(board: Board) -> Board:
     board.device.trace = Trace()
     worlds.run(board)
-    assert board.result.outcome is Ended.REJECTED
+    assert board.result.outcome is SessionOutcome.REJECTED
     assert slot_erases(board) == 0
     assert board.would_boot().version == "1.0.0"
     assert board.module.versions == {worlds.COMPONENT: "1.0.0"}
@@ -246,7 +245,7 @@ def test_a_patch_that_is_damaged_never_boots(at: float, piece_size: int | None) 
     package[round(len(package) * at)] ^= 0x10
     board = board_with(old, plan(bytes(package)), piece_size=piece_size)
     worlds.run(board)
-    assert board.result.outcome is Ended.REJECTED
+    assert board.result.outcome is SessionOutcome.REJECTED
     assert board.would_boot().version == "1.0.0"
     assert reason(board) is Reason.IMAGE
 
@@ -260,9 +259,9 @@ def test_after_another_base_the_next_offer_is_the_full_package() -> None:
     board = board_with(old, plan(delta(old[:-1] + b"?", new)), full)
     told = [event.text for event in worlds.run(board) if isinstance(event, Problem)]
     assert "delta package is for another base image" in told[0]
-    assert board.result.outcome is Ended.REJECTED
+    assert board.result.outcome is SessionOutcome.REJECTED
     worlds.run(board)
-    assert board.result.outcome is Ended.UPDATED
+    assert board.result.outcome is SessionOutcome.UPDATED
     check_runs(board, "2.0.0", new)
 
 
@@ -303,7 +302,7 @@ def carried_on(board: Board, cuts: list[tuple[int, Outcome]]) -> int:
             assert board.would_boot().version in ("1.0.0", "2.0.0")
     for _ in range(3):
         worlds.run(board)
-        if board.result.outcome is Ended.NO_PLAN:
+        if board.result.outcome is SessionOutcome.NO_PLAN:
             break
     check_runs(board, "2.0.0", NEW_SMALL)
     return fired

@@ -31,7 +31,7 @@ from mcu_updater.core.image import (
     restore,
     sniff_size,
 )
-from mcu_updater.core.image_version import Seal, Version
+from mcu_updater.core.image_version import SecurityVersion, Version
 from mcu_updater.core.package import PackageDecoder, Wanted, manifest, open_any
 from mcu_updater.core.trust import Place, Trust, load_key
 from mcu_updater.core.trust.tlv import INFO, UNPROTECTED_MAGIC, Kind, read_claims
@@ -256,7 +256,7 @@ def read_manifest(data: bytes) -> None:
 _KEY = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"fuzz").digest())
 _PUBLIC = load_key(_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 _TRUST = Trust((_PUBLIC,))
-_FLOOR = Seal(Version(1, 2, 0, 0), 5)
+_FLOOR = SecurityVersion(Version(1, 2, 0, 0), 5)
 _ENTRY = struct.Struct("<HH")
 
 
@@ -286,7 +286,7 @@ def signed(data: bytes) -> None:
         assert taken.counter >= _FLOOR.counter
 
 
-def _seal(image: bytes, step: int) -> Seal | None:
+def _seal(image: bytes, step: int) -> SecurityVersion | None:
     """Of an image that comes *step* bytes at a time; None: it is refused.
 
     What it is refused for depends on how it comes: the header is judged as soon as it is there.

@@ -23,7 +23,7 @@ from mcu_updater.core.errors import ImageRejected
 from mcu_updater.core.image.names import UNREADABLE
 from mcu_updater.core.package import Entry, File, PackageDecoder, Wanted
 from mcu_updater.core.package.manifest import NAME, parse, render
-from mcu_updater.core.updater import Outcome
+from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.files.package_build import Kind, Source, build
 from mcu_updater.quectel.emulated.options import ModuleOptions
 
@@ -289,19 +289,19 @@ def test_a_state_of_something_else_is_refused(state: bytes) -> None:
 @pytest.mark.parametrize(
     ("part", "outcome"),
     [
-        ("", Outcome.UPDATED),
-        ("STM32L476xG", Outcome.UPDATED),
-        ("STM32G474xE_dual", Outcome.REJECTED),
+        ("", SessionOutcome.UPDATED),
+        ("STM32L476xG", SessionOutcome.UPDATED),
+        ("STM32G474xE_dual", SessionOutcome.REJECTED),
     ],
 )
-def test_a_device_takes_only_what_is_for_its_part(part: str, outcome: Outcome) -> None:
+def test_a_device_takes_only_what_is_for_its_part(part: str, outcome: SessionOutcome) -> None:
     board = Board.new(load_part("STM32L476xG"), "1.0.0")
     source = Source((("app.bin", IMAGE),), "STM32", "2.0.0", part)
     board.offer(Plan("STM32", "2.0.0", Package(build(Kind.ZIP, [source]))))
     for _ in board.run():
         pass
     assert board.result.outcome is outcome
-    if outcome is Outcome.REJECTED:
+    if outcome is SessionOutcome.REJECTED:
         assert "package holds no image for this device" in str(board.result.error)
 
 

@@ -243,7 +243,7 @@ def confirms_in_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         assert snapshot is not None
         confirmed = replace(snapshot, phase=Phase.CONFIRMED)
         yield from self._journals.write(self._active, confirmed)
-        floor = snapshot.floor.raised(snapshot.seal)
+        floor = snapshot.floor.raised(snapshot.security_version)
         yield from self._journals.write(self._active, replace(confirmed, floor=floor))
 
     monkeypatch.setattr(Updater, "_do_self_test", in_two_steps)

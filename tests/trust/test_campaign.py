@@ -17,7 +17,7 @@ import signing
 from mcu_updater.board import Board
 from mcu_updater.core.errors import ImageRejected
 from mcu_updater.core.events import Booted
-from mcu_updater.core.updater import Outcome
+from mcu_updater.core.updater import SessionOutcome
 
 FLIPS = int(os.environ.get("MCU_UPDATER_FLIPS", "0"))
 EVERY_KIND = pytest.mark.parametrize("kind", signing.KINDS)
@@ -42,7 +42,7 @@ def offered(factory: dict[str, Board], kind: str, package: bytes) -> tuple[Board
 
 
 def check_nothing_booted(board: Board, events: list[object]) -> None:
-    assert board.result.outcome is Outcome.REJECTED
+    assert board.result.outcome is SessionOutcome.REJECTED
     assert isinstance(board.result.error, ImageRejected)
     assert {event.version for event in events if isinstance(event, Booted)} == {"1.0.0"}
     assert worlds.runs(board) == ("A", "1.0.0")

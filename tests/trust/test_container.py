@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcu_updater.core.errors import ImageRejected, RolledBack, UntrustedImage
-from mcu_updater.core.image_version import NO_FLOOR, Seal, Version
+from mcu_updater.core.image_version import NO_FLOOR, SecurityVersion, Version
 from mcu_updater.core.trust import Place, Trust, check_image, load_key
 from mcu_updater.core.trust.container import HEADER_SIZE, MAX_TLVS, SignedStream
 from mcu_updater.core.trust.tlv import PROTECTED_MAGIC, UNPROTECTED_MAGIC, read_claims
@@ -39,7 +39,9 @@ def of(kind: str) -> Trust:
 @pytest.mark.parametrize("full", [False, True], ids=["hash", "pubkey"])
 def test_every_kind_of_key(kind: str, full: bool) -> None:
     image = signing.signed("2.3.4+5", kind, counter=7, key_in_full=full)
-    assert check_image(of(kind), image, PLACE, version="2.3.4-5") == Seal(Version(2, 3, 4, 5), 7)
+    assert check_image(of(kind), image, PLACE, version="2.3.4-5") == SecurityVersion(
+        Version(2, 3, 4, 5), 7
+    )
 
 
 @EVERY_KIND
@@ -49,7 +51,7 @@ def test_however_it_is_cut(kind: str, step: int) -> None:
     inspection = of(kind).inspect(PLACE, NO_FLOOR, "1.0.0")
     for at in range(0, len(image), step):
         inspection.feed(image[at : at + step])
-    assert inspection.finish(lambda size: image[:size]) == Seal(Version(1), 1)
+    assert inspection.finish(lambda size: image[:size]) == SecurityVersion(Version(1), 1)
     assert inspection.size == len(image)
 
 
@@ -60,8 +62,10 @@ def test_what_stands_in_flash_is_looked_at_again() -> None:
         def read(offset: int, size: int, image: bytes = image) -> bytes:
             return image[offset : offset + size]
 
-        seal, digest = of(kind).inspect_flash(read, len(image), PLACE, NO_FLOOR, "1.0.0")
-        assert seal == Seal(Version(1), 0)
+        security_version, digest = of(kind).inspect_flash(
+            read, len(image), PLACE, NO_FLOOR, "1.0.0"
+        )
+        assert security_version == SecurityVersion(Version(1), 0)
         assert digest == hashlib.sha256(image).digest()
         worse = bytearray(image)
         worse[30_000] ^= 1
@@ -198,7 +202,7 @@ def test_the_version_announced_is_the_one_that_was_signed() -> None:
     ],
 )
 def test_nothing_older_than_the_floor(version: str, counter: int | None, accepted: bool) -> None:
-    image, floor = signing.signed(version, counter=counter), Seal(Version(2), 5)
+    image, floor = signing.signed(version, counter=counter), SecurityVersion(Version(2), 5)
     if accepted:
         check_image(trust(), image, PLACE, floor=floor)
         return
@@ -207,7 +211,7 @@ def test_nothing_older_than_the_floor(version: str, counter: int | None, accepte
 
 
 def test_an_older_version_is_refused_by_its_header() -> None:
-    inspection = trust().inspect(PLACE, Seal(Version(2), 0), None)
+    inspection = trust().inspect(PLACE, SecurityVersion(Version(2), 0), None)
     with pytest.raises(RolledBack):
         inspection.feed(signing.signed("1.0.0")[:HEADER_SIZE])
 

@@ -16,7 +16,7 @@ from mcu_updater.core.errors import ImageRejected, UntrustedImage
 from mcu_updater.core.journal import Reason
 from mcu_updater.core.trust import load_key
 from mcu_updater.core.trust.deltas import delta_signer, verify_delta
-from mcu_updater.core.updater import Outcome
+from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.files.delta.make import make_delta
 from mcu_updater.files.delta.makers import available
 from mcu_updater.quectel.emulated.options import ModuleOptions
@@ -50,7 +50,7 @@ def board(*algorithms: str, piece_size: int | None = None) -> Board:
 def test_every_kind_of_key_signs(algorithm: str, piece_size: int | None) -> None:
     kind = {"rsa2048": "rsa2048", "rsa3072": "rsa3072"}.get(algorithm, algorithm)
     made = take(board(kind, piece_size=piece_size), delta(algorithm), "2.0.0")
-    assert made.result.outcome is Outcome.UPDATED
+    assert made.result.outcome is SessionOutcome.UPDATED
     assert worlds.runs(made) == ("B", "2.0.0")
     assert made.banks()[1].slot.read(0, len(image("2.0.0"))) == image("2.0.0")
 

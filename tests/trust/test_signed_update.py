@@ -19,10 +19,10 @@ from mcu_updater.cli import exits
 from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.core.boot import floor_of
 from mcu_updater.core.errors import ImageRejected, RolledBack, UntrustedImage
-from mcu_updater.core.image_version import NO_FLOOR, Seal, Version
+from mcu_updater.core.image_version import NO_FLOOR, SecurityVersion, Version
 from mcu_updater.core.journal import Phase, Reason
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core.updater import Outcome as Ended
+from mcu_updater.core.updater import SessionOutcome
 
 EVERY_KIND = pytest.mark.parametrize("kind", signing.KINDS)
 
@@ -41,7 +41,7 @@ def slot_erases(board: Board) -> int:
 
 def check_refused(board: Board, error: type[ImageRejected], reason: Reason) -> None:
     """The old image runs on, the module heard so, and the journal says why."""
-    assert board.result.outcome is Ended.REJECTED
+    assert board.result.outcome is SessionOutcome.REJECTED
     assert type(board.result.error) is error
     assert worlds.runs(board) == ("A", "1.0.0")
     assert board.module.versions == {worlds.COMPONENT: "1.0.0"}
@@ -59,11 +59,11 @@ def test_signed_by_every_kind_of_key(kind: str, strategy: Strategy) -> None:
     board = worlds.factory_board(kind, strategy=strategy)
     image = worlds.made("2.0.0", kind, counter=2)
     take(board, image, "2.0.0")
-    assert board.result.outcome is Ended.UPDATED
+    assert board.result.outcome is SessionOutcome.UPDATED
     assert worlds.runs(board) == ("B", "2.0.0")
     snapshot = board.banks()[1].journal.read().snapshot
     assert snapshot is not None
-    assert snapshot.seal == snapshot.floor == Seal(Version(2), 2)
+    assert snapshot.security_version == snapshot.floor == SecurityVersion(Version(2), 2)
     assert board.banks()[1].slot.read(0, len(image)) == image
 
 
@@ -165,7 +165,7 @@ def test_flash_that_holds_something_else_in_the_end_is_found_before_it_is_verifi
     for event in board.run():
         if getattr(event, "work", None) == "program" and event.done == 4096:
             board.device.preload(slot.address + 2500, b"\0")
-    assert board.result.outcome is Ended.REJECTED
+    assert board.result.outcome is SessionOutcome.REJECTED
     assert board.banks()[1].journal.read().snapshot.reason in (Reason.FLASH, Reason.UNTRUSTED)
     assert worlds.runs(board) == ("A", "1.0.0")
 
@@ -179,7 +179,7 @@ def test_a_plan_whose_version_no_signature_can_have(version: str) -> None:
     board.offer(worlds.plan(worlds.made("2.0.0", counter=2), version))
     before = board.device.usage.erases
     worlds.run(board)
-    assert board.result.outcome is Ended.REFUSED
+    assert board.result.outcome is SessionOutcome.REFUSED
     assert exits.code_for(board.result.error) == 3
     assert board.device.usage.erases == before
 
@@ -191,7 +191,7 @@ def test_a_bit_that_flips_in_the_plan_is_found() -> None:
         text = bytearray(b"2.0.0")
         text[place] ^= 1 << bit
         board = take(worlds.factory_board(), image, text.decode())
-        assert board.result.outcome in (Ended.REJECTED, Ended.REFUSED), text
+        assert board.result.outcome in (SessionOutcome.REJECTED, SessionOutcome.REFUSED), text
         assert board.module.versions == {worlds.COMPONENT: "1.0.0"}
     unsigned = Board.new(load_part(worlds.PART), "1.0.0", component=worlds.COMPONENT)
     take(unsigned, signing.body("2.0.0", header_size=0), "3.0.0")
@@ -216,7 +216,7 @@ def test_an_old_version_again() -> None:
     board = updated()
     before = board.device.usage.erases
     take(board, worlds.made("1.0.0", counter=1), "1.0.0")
-    assert board.result.outcome is Ended.REFUSED
+    assert board.result.outcome is SessionOutcome.REFUSED
     assert board.device.usage.erases == before
     assert worlds.runs(board) == ("B", "2.0.0")
 
@@ -242,18 +242,18 @@ def test_a_trial_that_fails_raises_nothing(trial: Trial) -> None:
     board.offer(worlds.plan(worlds.made("2.0.0", counter=9), "2.0.0"))
     worlds.run(board, trial=trial)
     assert worlds.runs(board) == ("A", "1.0.0")
-    assert floor(board) == Seal(Version(1), 1)
+    assert floor(board) == SecurityVersion(Version(1), 1)
     take(board, worlds.made("1.5.0", counter=1), "1.5.0")
     assert worlds.runs(board) == ("B", "1.5.0")
 
 
-def floor(board: Board) -> Seal:
+def floor(board: Board) -> SecurityVersion:
     return floor_of([bank.journal.read() for bank in board.banks()])
 
 
 def test_the_floor_never_falls() -> None:
     """Through updates, rejections and reverts; each number by itself."""
-    board, highest = worlds.factory_board(), Seal(Version(1), 1)
+    board, highest = worlds.factory_board(), SecurityVersion(Version(1), 1)
     for version, counter, trial in (
         ("2.0.0", 3, Trial.PASS),
         ("3.0.0", 4, Trial.FAIL),
@@ -266,12 +266,12 @@ def test_the_floor_never_falls() -> None:
         worlds.run(board, trial=trial)
         assert floor(board).raised(highest) == floor(board)
         highest = floor(board)
-    assert highest == Seal(Version(2, 5), 8)
+    assert highest == SecurityVersion(Version(2, 5), 8)
 
 
 def test_no_cut_comes_between_confirmation_and_floor() -> None:
     """Every operation of the update, torn: confirmed means raised, and raised means confirmed."""
-    image, old = worlds.made("2.0.0", counter=2), Seal(Version(1), 1)
+    image, old = worlds.made("2.0.0", counter=2), SecurityVersion(Version(1), 1)
     total = operations_of(image)
     seen = set()
     for operation in range(total - 40, total + 1):
@@ -282,10 +282,13 @@ def test_no_cut_comes_between_confirmation_and_floor() -> None:
                 worlds.run(board, supply=CutAt(operation, outcome))
             board.device.power_on()
             confirmed = board.banks()[1].journal.read().phase is Phase.CONFIRMED
-            assert floor(board) == (Seal(Version(2), 2) if confirmed else old)
+            assert floor(board) == (SecurityVersion(Version(2), 2) if confirmed else old)
             seen.add(confirmed)
             worlds.run(board)
-            assert (worlds.runs(board), floor(board)) == (("B", "2.0.0"), Seal(Version(2), 2))
+            assert (worlds.runs(board), floor(board)) == (
+                ("B", "2.0.0"),
+                SecurityVersion(Version(2), 2),
+            )
     assert seen == {False, True}
 
 
@@ -319,7 +322,7 @@ def test_without_keys_a_device_that_had_signed_images_takes_nothing() -> None:
     board = updated()
     board.trust = None
     take(board, signing.body("3.0.0", header_size=0), "3.0.0")
-    assert board.result.outcome is Ended.REFUSED
+    assert board.result.outcome is SessionOutcome.REFUSED
     assert worlds.runs(board) == ("B", "2.0.0")
 
 

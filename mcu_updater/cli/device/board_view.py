@@ -11,7 +11,7 @@ from mcu_updater.board import Board
 from mcu_updater.core.bank import Bank
 from mcu_updater.core.boot import Decision, floor_of, objection
 from mcu_updater.core.errors import address_text
-from mcu_updater.core.image_version import NO_FLOOR, Seal
+from mcu_updater.core.image_version import NO_FLOOR, SecurityVersion
 from mcu_updater.core.journal import HEADER_SIZE, Phase, decode_header
 from mcu_updater.core.slot import ERASED, CopyLayout, Layout, Window
 from mcu_updater.core.strategy import Strategy
@@ -134,7 +134,7 @@ def _bank_status(bank: Bank, decision: Decision) -> BankStatus:
         image_size=snapshot.image_size if snapshot else 0,
         image_sha256=snapshot.image_sha256.hex() if snapshot and has_image else "",
         intact=bank.is_intact(snapshot) if snapshot and has_image else None,
-        seal=str(snapshot.seal) if snapshot and snapshot.seal else "",
+        seal=str(snapshot.security_version) if snapshot and snapshot.security_version else "",
         floor=str(snapshot.floor) if snapshot and snapshot.floor != NO_FLOOR else "",
         sectors_done=reading.sectors_done,
         attempts=reading.attempts,
@@ -173,7 +173,9 @@ def explain(board: Board, attempts: int) -> list[Section]:
     )
 
 
-def _judged(evidence: Evidence, bank: Bank, floor: Seal, trust: Trust | None) -> Evidence:
+def _judged(
+    evidence: Evidence, bank: Bank, floor: SecurityVersion, trust: Trust | None
+) -> Evidence:
     """With what the bootloader has against the image."""
     if not evidence.intact:
         return evidence

@@ -16,7 +16,7 @@ from mcu_updater.core.errors import ImageRejected, ModuleRefused, UpdaterError
 from mcu_updater.core.events import Decided, Event, Progress
 from mcu_updater.core.journal import IN_PROGRESS, Snapshot
 from mcu_updater.core.mcu import NotAtRest
-from mcu_updater.core.updater import Outcome, Result
+from mcu_updater.core.updater import Result, SessionOutcome
 from mcu_updater.host.stop import Stop, StopRequested
 from mcu_updater.quectel.checks import Wanted
 
@@ -81,9 +81,9 @@ class AttachedSession(Session):
 
     def _is_followed(self, result: Result) -> bool:
         """Whether the session that ended so was the last one. Raises what became of it else."""
-        if result.outcome is Outcome.UPDATED and self._runs_wanted():
+        if result.outcome is SessionOutcome.UPDATED and self._runs_wanted():
             return True
-        if result.outcome is Outcome.NO_PLAN and self._wanted and self._runs_wanted():
+        if result.outcome is SessionOutcome.NO_PLAN and self._wanted and self._runs_wanted():
             self._outcome = f"already runs version {board_view.running(self._board).version}"
             return True
         if result.error is not None:

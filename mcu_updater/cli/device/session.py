@@ -21,7 +21,7 @@ from mcu_updater.core.boot import ATTEMPTS
 from mcu_updater.core.errors import ModuleRefused, PortError, UpdaterError
 from mcu_updater.core.events import Event
 from mcu_updater.core.mcu import NotAtRest, until_rest
-from mcu_updater.core.updater import Outcome, Policy, Result
+from mcu_updater.core.updater import Policy, Result, SessionOutcome
 from mcu_updater.quectel.emulated.ota_states import OtaState
 from mcu_updater.report.summary import CutMade, Operations, Summary
 
@@ -95,9 +95,9 @@ class Session:
     def _is_upgraded(self, result: Result, plan: Plan) -> bool:
         """Whether the session that ended so was the last one. Raises what became of it else."""
         done = board_view.is_confirmed(self._board, plan.target_version)
-        if done and result.outcome in (Outcome.UPDATED, Outcome.NO_PLAN):
+        if done and result.outcome in (SessionOutcome.UPDATED, SessionOutcome.NO_PLAN):
             return True
-        if result.outcome is Outcome.NO_PLAN:
+        if result.outcome is SessionOutcome.NO_PLAN:
             raise _no_plan(self._board, plan)
         if result.error is not None:
             raise _earlier(result.error) if self._is_waiting(plan) else result.error
@@ -117,7 +117,7 @@ class Session:
     def _boot(self) -> None:
         self._until(lambda _: True)
         result = self._board.result
-        if result.error is not None and result.outcome is not Outcome.NO_PLAN:
+        if result.error is not None and result.outcome is not SessionOutcome.NO_PLAN:
             raise result.error
 
     def _until(self, is_rest: Callable[[Result], bool], most: int | None = None) -> None:

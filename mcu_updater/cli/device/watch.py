@@ -31,7 +31,7 @@ from mcu_updater.cli.switches import told
 from mcu_updater.core.errors import LinkError, PortError, UpdaterError
 from mcu_updater.core.events import Decided, Event, Progress
 from mcu_updater.core.mcu import until_rest
-from mcu_updater.core.updater import Outcome, Policy, Result
+from mcu_updater.core.updater import Policy, Result, SessionOutcome
 from mcu_updater.host.serial_port import SerialPort
 from mcu_updater.host.stop import Stop, StopRequested
 from mcu_updater.storage import hold
@@ -120,9 +120,9 @@ class Watch:
 
     def _ended(self, result: Result) -> bool:
         """Note how a session ended. No end is the last one, unless somebody asks for it."""
-        if result.outcome in (Outcome.UPDATED, Outcome.NO_PLAN):
+        if result.outcome in (SessionOutcome.UPDATED, SessionOutcome.NO_PLAN):
             self._pause.reset()
-            if result.outcome is Outcome.UPDATED:
+            if result.outcome is SessionOutcome.UPDATED:
                 version = board_view.running(self._board).version
                 self._log.say("upgraded", f"version {version} runs", version=version)
         else:

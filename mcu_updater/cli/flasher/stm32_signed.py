@@ -52,5 +52,5 @@ def check_signature(
             found=f"{len(firmware.segments)} pieces with gaps between them",
             then="Nothing was changed",
         )
-    seal = check_image(trust, image.data, Place(image.address, max(0, stop - image.address)))
-    return f"signed by a trusted key: version {seal.version}, security counter {seal.counter}"
+    signed = check_image(trust, image.data, Place(image.address, max(0, stop - image.address)))
+    return f"signed by a trusted key: version {signed.version}, security counter {signed.counter}"

@@ -51,7 +51,7 @@ from mcu_updater.core.journal.snapshot import (
     Reason,
     Snapshot,
 )
-from mcu_updater.core.journal.trailer import Journal, Reading
+from mcu_updater.core.journal.trailer import Journal, JournalState
 
 __all__ = [
     "COMPONENT_SIZE",
@@ -65,9 +65,9 @@ __all__ = [
     "VERIFIED_PLACES",
     "VERSION_SIZE",
     "Journal",
+    "JournalState",
     "Package",
     "Phase",
-    "Reading",
     "Reason",
     "Record",
     "Snapshot",

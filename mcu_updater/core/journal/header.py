@@ -6,10 +6,10 @@ import struct
 import zlib
 from functools import lru_cache
 
-from mcu_updater.core.image_version import NO_FLOOR, Seal, Version
+from mcu_updater.core.image_version import NO_FLOOR, SecurityVersion, Version
 from mcu_updater.core.journal.snapshot import (
     COMPONENT_SIZE,
-    SEALED_VERSION,
+    SIGNED_FORMAT_VERSION,
     VERSION_SIZE,
     Package,
     Phase,
@@ -24,10 +24,12 @@ _END = struct.Struct("<I4s")  # CRC, end mark
 END_MARK = b"DONE"  # no part of it reads blank, whatever the program unit
 TURN_AT = _HEADER.size + 8  # behind length and CRC of the checkpoint
 TURNS = 4  # enough to tell the newer of two
-_SEALS = struct.Struct("<B8sI8sI")  # sealed or not; version and counter of the image; the floor's
-_SEALS_AT = TURN_AT + 1
+_SECURITY_VERSIONS = struct.Struct(
+    "<B8sI8sI"
+)  # signed or not; version and counter of the image; the floor's
+_SECURITY_VERSIONS_AT = TURN_AT + 1
 CRC_AT = HEADER_SIZE - _END.size
-assert _SEALS_AT + _SEALS.size <= CRC_AT
+assert _SECURITY_VERSIONS_AT + _SECURITY_VERSIONS.size <= CRC_AT
 
 
 def encode_header(snapshot: Snapshot, turn: int = 0) -> bytes:
@@ -59,11 +61,11 @@ def encode_header(snapshot: Snapshot, turn: int = 0) -> bytes:
         snapshot.package is not None,
     )
     body += struct.pack("<IIB", len(snapshot.checkpoint), zlib.crc32(snapshot.checkpoint), turn)
-    seal, floor = snapshot.seal or NO_FLOOR, snapshot.floor
-    body += _SEALS.pack(
-        snapshot.seal is not None,
-        seal.version.pack(),
-        seal.counter,
+    security_version, floor = snapshot.security_version or NO_FLOOR, snapshot.floor
+    body += _SECURITY_VERSIONS.pack(
+        snapshot.security_version is not None,
+        security_version.version.pack(),
+        security_version.counter,
         floor.version.pack(),
         floor.counter,
     )
@@ -102,7 +104,9 @@ def _snapshot_of(body: bytes) -> Snapshot | None:
     md5, sha256, image_sha256, component, target, has_package = rest
     if magic != _MAGIC or phase == Phase.TRIAL:
         return None
-    seal, floor = _seals_of(body) if version == SEALED_VERSION else (None, NO_FLOOR)
+    security_version, floor = (
+        _security_versions_of(body) if version == SIGNED_FORMAT_VERSION else (None, NO_FLOOR)
+    )
     checkpoint = body[_HEADER.size : _HEADER.size + 8]
     snapshot = Snapshot(
         Phase(phase),
@@ -115,14 +119,16 @@ def _snapshot_of(body: bytes) -> Snapshot | None:
         image_sha256,
         piece_start,
         checkpoint=b"" if checkpoint[:4] == bytes(4) else checkpoint,
-        seal=seal,
+        security_version=security_version,
         floor=floor,
     )
     return snapshot if snapshot.format_version == version else None
 
 
-def _seals_of(body: bytes) -> tuple[Seal | None, Seal]:
-    """Of the image, where it has one; and the floor."""
-    has_seal, version, counter, floor_version, floor_counter = _SEALS.unpack_from(body, _SEALS_AT)
-    seal = Seal(Version.unpack(version), counter) if has_seal else None
-    return seal, Seal(Version.unpack(floor_version), floor_counter)
+def _security_versions_of(body: bytes) -> tuple[SecurityVersion | None, SecurityVersion]:
+    """Of the image, where it has one; and the rollback floor."""
+    is_signed, version, counter, floor_version, floor_counter = _SECURITY_VERSIONS.unpack_from(
+        body, _SECURITY_VERSIONS_AT
+    )
+    security_version = SecurityVersion(Version.unpack(version), counter) if is_signed else None
+    return security_version, SecurityVersion(Version.unpack(floor_version), floor_counter)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from mcu_updater.core.image_version import NO_FLOOR, Seal
+from mcu_updater.core.image_version import NO_FLOOR, SecurityVersion
 
 FORMAT_VERSION = 2
-SEALED_VERSION = 3
+SIGNED_FORMAT_VERSION = 3
 """Of a header that says more than version 2 can, mostly of signed images; written only there."""
 
 COMPONENT_SIZE = 32  # bytes at most; the module's limits
@@ -42,7 +42,7 @@ class Reason(IntEnum):
     ATTEMPTS = 5  # the trial was never confirmed
     NOT_INTACT = 6  # the image in flash no longer has its digest
     UNTRUSTED = 7  # no signature that counts here, or an image for another device or version
-    ROLLED_BACK = 8  # signed, and older than the floor
+    ROLLED_BACK = 8  # signed, and older than the rollback floor
     OTHER_BASE = 9  # a delta package for another image than the one that runs
 
 
@@ -73,11 +73,17 @@ class Snapshot:
     piece_start: int = 0  # LOADING: the package offset that the checkpoint belongs to
     sectors_done: int = 0  # LOADING: sectors [0, n) are written and verified: what records say
     checkpoint: bytes = b""  # LOADING: the loader's state at piece_start, empty at 0
-    seal: Seal | None = None  # VERIFIED and later, of an image whose signature was verified
-    floor: Seal = NO_FLOOR  # the highest of all images that this device had confirmed by then
+    security_version: SecurityVersion | None = (
+        None  # VERIFIED and later, of an image whose signature was verified
+    )
+    floor: SecurityVersion = (
+        NO_FLOOR  # the highest of all images that this device had confirmed by then
+    )
 
     @property
     def format_version(self) -> int:
         """The oldest in which all of this can be said."""
-        plain = self.seal is None and self.floor == NO_FLOOR
-        return FORMAT_VERSION if plain and self.reason not in _LATER_REASONS else SEALED_VERSION
+        plain = self.security_version is None and self.floor == NO_FLOOR
+        return (
+            FORMAT_VERSION if plain and self.reason not in _LATER_REASONS else SIGNED_FORMAT_VERSION
+        )

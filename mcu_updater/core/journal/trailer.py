@@ -29,7 +29,7 @@ from mcu_updater.core.slot import ERASED, Window
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class JournalState:
     """What the journal says at this moment: a snapshot and the records of its trial."""
 
     half: int | None = None
@@ -117,7 +117,7 @@ class Journal:
 
     # --- reading
 
-    def read(self) -> Reading:
+    def read(self) -> JournalState:
         """Which half counts, and what its records say. Never raises.
 
         Looks at no more than it takes to know: of a half without a header at its last header
@@ -131,7 +131,7 @@ class Journal:
             if self._is_written(half, Record.SETTLED, header.snapshot):
                 return self._read_records(header, settled=True)
             unsettled.append(header)
-        return self._read_records(_older(unsettled), settled=False) if unsettled else Reading()
+        return self._read_records(_older(unsettled), settled=False) if unsettled else JournalState()
 
     def _read_header(self, half: int) -> _Header | None:
         """None at the first thing that is wrong; what is behind it is not looked at."""
@@ -156,13 +156,13 @@ class Journal:
         stored = self._halves[half].peek(self._checkpoint_start, length)
         return None if stored is None or zlib.crc32(stored) != crc else stored
 
-    def _read_records(self, header: _Header, *, settled: bool) -> Reading:
+    def _read_records(self, header: _Header, *, settled: bool) -> JournalState:
         half, snapshot = header.half, header.snapshot
         if snapshot.phase is Phase.LOADING:
             snapshot = replace(snapshot, sectors_done=self._count_sectors(half, snapshot))
         if snapshot.phase is not Phase.VERIFIED:
-            return Reading(half, snapshot, settled, turn=header.turn)
-        return Reading(
+            return JournalState(half, snapshot, settled, turn=header.turn)
+        return JournalState(
             half,
             snapshot,
             settled,
@@ -198,7 +198,7 @@ class Journal:
 
     # --- writing
 
-    def snapshot(self, snapshot: Snapshot, old: Reading | None = None) -> Reading:
+    def snapshot(self, snapshot: Snapshot, old: JournalState | None = None) -> JournalState:
         """Put *snapshot* in the place of all that the journal says; return the new reading.
 
         *old* is what was read of it before, where that is known. A cut leaves the old journal or
@@ -248,7 +248,7 @@ class Journal:
             window.program(self._place(Record.SECTOR), done)
         window.program(0, encode_header(snapshot, turn))
 
-    def record(self, after: Reading, record: Record, index: int = 0) -> None:
+    def record(self, after: JournalState, record: Record, index: int = 0) -> None:
         """Add *record* behind the settled snapshot of *after*. A cut may leave it in any state.
 
         Raises OSError when its place cannot be programmed: a reset may have spoilt it.

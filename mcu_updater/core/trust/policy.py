@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from mcu_updater.core.delta import Header as DeltaHeader
 from mcu_updater.core.errors import RolledBack, UntrustedImage, address_text
 from mcu_updater.core.image import check_vector_table
-from mcu_updater.core.image_version import NO_FLOOR, Seal, Version
+from mcu_updater.core.image_version import NO_FLOOR, SecurityVersion, Version
 from mcu_updater.core.trust.container import Header, SignedStream, cut_short
 from mcu_updater.core.trust.deltas import verify_delta
 from mcu_updater.core.trust.keys import PublicKey
@@ -53,7 +53,7 @@ class Trust:
         if not self.keys:
             raise ValueError("trust without a key trusts nobody")
 
-    def judge_plan(self, text: str, floor: Seal) -> str | None:
+    def judge_plan(self, text: str, floor: SecurityVersion) -> str | None:
         """Why a plan to version *text* must be refused; None: no signed image is known yet."""
         version = Version.parse(text)
         if version is None:
@@ -67,14 +67,15 @@ class Trust:
         makes is inspected as any image is."""
         verify_delta(header, self.keys)
 
-    def inspect(self, place: Place, floor: Seal, version: str | None) -> Inspection:
+    def inspect(self, place: Place, floor: SecurityVersion, version: str | None) -> Inspection:
         """Begin to look at an image that was announced as *version*; None: as any."""
         return Inspection(self, place, floor, version)
 
     def inspect_flash(
-        self, read: Read, size: int, place: Place, floor: Seal, version: str | None
-    ) -> tuple[Seal, bytes]:
-        """Look at *size* bytes that stand in flash: their seal, and the SHA-256 of all of them.
+        self, read: Read, size: int, place: Place, floor: SecurityVersion, version: str | None
+    ) -> tuple[SecurityVersion, bytes]:
+        """Look at *size* bytes that stand in flash: their security version, and the SHA-256 of all
+        of them.
 
         Both are of the same reading. Raises as ``Inspection`` does; *read* may raise OSError,
         which is passed on.
@@ -94,7 +95,9 @@ class Inspection:
     than the floor, and ImageRejected for a vector table of another place.
     """
 
-    def __init__(self, trust: Trust, place: Place, floor: Seal, version: str | None) -> None:
+    def __init__(
+        self, trust: Trust, place: Place, floor: SecurityVersion, version: str | None
+    ) -> None:
         self._trust = trust
         self._place = place
         self._floor = floor
@@ -124,17 +127,18 @@ class Inspection:
             check_vector_table(vectors, place.address + skipped, place.size - skipped)
             self._judged_vectors = True
 
-    def finish(self, message: Callable[[int], bytes] | None = None) -> Seal:
+    def finish(self, message: Callable[[int], bytes] | None = None) -> SecurityVersion:
         """The image has ended. *message* gives its first so many bytes; None: they are gone.
 
-        Without it a pure signature is not checked, and the seal is only what the image claims.
+        Without it a pure signature is not checked, and the security version is only what the image
+        claims.
         """
         header, protected, unprotected = self._stream.finish()
         claims = read_claims(protected, unprotected)
         whole = None if message is None else lambda: message(header.signed_size)
         verify(claims, self._stream.digests(), self._trust.keys, whole)
         self._judge_claims(header, claims)
-        return Seal(header.version, claims.counter or 0)
+        return SecurityVersion(header.version, claims.counter or 0)
 
     # --- before the first erase
 
@@ -177,8 +181,13 @@ class Inspection:
 
 
 def check_image(
-    trust: Trust, image: bytes, place: Place, *, floor: Seal = NO_FLOOR, version: str | None = None
-) -> Seal:
+    trust: Trust,
+    image: bytes,
+    place: Place,
+    *,
+    floor: SecurityVersion = NO_FLOOR,
+    version: str | None = None,
+) -> SecurityVersion:
     """Check a whole image that is in memory, before it is written by whatever means."""
     inspection = trust.inspect(place, floor, version)
     inspection.feed(image)

@@ -57,9 +57,11 @@ class Running:
         readings = [bank.journal.read() for bank in self._world.board.banks()]
         floor = floor_of(readings)
         for reading in readings:
-            seal = reading.snapshot.seal if reading.snapshot else None
-            if reading.phase is Phase.CONFIRMED and floor.raised(seal) != floor:
-                raise Violation("safe", f"{reading.version} is confirmed, and the floor is {floor}")
+            security_version = reading.snapshot.security_version if reading.snapshot else None
+            if reading.phase is Phase.CONFIRMED and floor.raised(security_version) != floor:
+                raise Violation(
+                    "safe", f"{reading.version} is confirmed, and the rollback floor is {floor}"
+                )
         version = Version.parse(booted.version)
         if floor == NO_FLOOR or scenario.falls_back_to == booted.version:
             self._check_least(floor.version)
@@ -69,14 +71,15 @@ class Running:
             )
 
     def _check_least(self, floor: Version) -> None:
-        """The floor outlives the image that raised it."""
+        """The rollback floor outlives the image that raised it."""
         scenario = self._world.scenario
         if not scenario.keys or not scenario.before:
             return
         confirmed = Version.parse(scenario.before[-1])
         if confirmed is not None and floor < confirmed:
             raise Violation(
-                "safe", f"the floor is {floor}, and version {confirmed} was confirmed before"
+                "safe",
+                f"the rollback floor is {floor}, and version {confirmed} was confirmed before",
             )
 
     def at_rest(self) -> str:

@@ -18,7 +18,7 @@ from typing import Final
 from flash_emulator.explore import Violation
 from mcu_updater.cloud.single_device import ComponentState, Plan
 from mcu_updater.core.events import Booted, Event
-from mcu_updater.core.journal import IN_PROGRESS, Phase, Reading
+from mcu_updater.core.journal import IN_PROGRESS, JournalState, Phase
 from mcu_updater.powerloss.questions.world import World
 from mcu_updater.powerloss.scenario import COMPONENT, Way
 from mcu_updater.quectel.emulated.ota_states import OtaState
@@ -95,7 +95,7 @@ class Statements:
             why = f"the update is announced, and the journal calls the image {phase.name}"
             raise Violation("reported", why)
 
-    def _inactive(self) -> Reading:
+    def _inactive(self) -> JournalState:
         return self._world.other(self._bank).journal.read()
 
     # --- what comes of it
@@ -148,7 +148,7 @@ class Statements:
         return {ComponentState.SUCCESS, *((ComponentState.FAILED,) if late else ())}
 
 
-def _is_of(reading: Reading, plan: Plan) -> bool:
+def _is_of(reading: JournalState, plan: Plan) -> bool:
     return reading.version == plan.target_version
 
 

@@ -13,7 +13,7 @@ from collections.abc import Hashable
 from flash_emulator.explore import Violation
 from mcu_updater.core.boot import ATTEMPTS, Mode, ResetCause
 from mcu_updater.core.events import Booted, Event
-from mcu_updater.core.journal import Phase, Reading
+from mcu_updater.core.journal import JournalState, Phase
 from mcu_updater.powerloss.questions.world import World
 
 
@@ -38,7 +38,7 @@ class Trials:
         else:
             self._tried = None
 
-    def _check_trial(self, booted: Booted, reading: Reading) -> None:
+    def _check_trial(self, booted: Booted, reading: JournalState) -> None:
         tried, generation = reading.attempts, reading.generation
         before = self._tried[1] if self._tried and self._tried[0] == generation else 0
         if tried > ATTEMPTS:

@@ -6,7 +6,7 @@ import pytest
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, SteadySupply, load_part
 from mcu_updater.board import Board
-from mcu_updater.core.journal import Phase, Reading, Record, Snapshot
+from mcu_updater.core.journal import JournalState, Phase, Record, Snapshot
 from mcu_updater.powerloss.equivalence.records import blanked
 from mcu_updater.powerloss.equivalence.trailers import Trailer, placed, trailers_of
 
@@ -25,7 +25,9 @@ def places(board: Board) -> tuple[Trailer, ...]:
     return trailers_of(board.device, board.layout)
 
 
-def cut(board: Board, snapshot: Snapshot, record: Record, at: int, outcome: Outcome) -> Reading:
+def cut(
+    board: Board, snapshot: Snapshot, record: Record, at: int, outcome: Outcome
+) -> JournalState:
     """Bank B's journal: the second of two SECTOR records, or the only other record, is cut."""
     journal = board.banks()[1].journal
     after = journal.snapshot(snapshot)

@@ -6,7 +6,7 @@ import pytest
 
 from flash_emulator import EmulatedFlash, UnknownContent, load_part
 from mcu_updater.board import Board
-from mcu_updater.core.journal import HEADER_SIZE, Package, Phase, Reading, Record, Snapshot
+from mcu_updater.core.journal import HEADER_SIZE, JournalState, Package, Phase, Record, Snapshot
 from mcu_updater.powerloss.equivalence.trailers import Half, placed, trailers_of
 from mcu_updater.powerloss.equivalence.unread import without_unread
 
@@ -79,7 +79,7 @@ def test_records_of_a_trial_stay(board: Board) -> None:
     after = journal.snapshot(VERIFIED)
     for record, index in ((Record.SWITCHED, 0), (Record.ATTEMPT, 0), (Record.ATTEMPT, 1)):
         journal.record(after, record, index)
-    read: Reading = board.banks_of(thinned(board))[1].journal.read()
+    read: JournalState = board.banks_of(thinned(board))[1].journal.read()
     assert (read.phase, read.attempts, read.failed) == (Phase.TRIAL, 2, False)
 
 

@@ -1,4 +1,4 @@
-"""Seal and floor in the journal, read by a program that knows FORMAT.md and nothing else."""
+"""The security versions in the journal, read by a program that knows FORMAT.md and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcu_updater.board import Trial
-from mcu_updater.core.image_version import NO_FLOOR, Seal, Version, highest
+from mcu_updater.core.image_version import NO_FLOOR, SecurityVersion, Version, highest
 from mcu_updater.core.journal import (
     HEADER_SIZE,
     Phase,
@@ -23,10 +23,14 @@ from mcu_updater.core.journal import (
 )
 
 PLAIN = Snapshot(Phase.CONFIRMED, 3, "STM32", "2.0.0", image_size=5000, image_sha256=bytes(32))
-SEALED = replace(PLAIN, seal=Seal(Version(2, 1, 0x0304, 0x05060708), 9), floor=Seal(Version(1), 8))
+SIGNED = replace(
+    PLAIN,
+    security_version=SecurityVersion(Version(2, 1, 0x0304, 0x05060708), 9),
+    floor=SecurityVersion(Version(1), 8),
+)
 
-seals = st.builds(
-    Seal,
+security_versions = st.builds(
+    SecurityVersion,
     st.builds(
         Version,
         st.integers(0, 255),
@@ -39,7 +43,7 @@ seals = st.builds(
 
 
 def test_every_byte_by_the_page() -> None:
-    raw = encode_header(SEALED)
+    raw = encode_header(SIGNED)
     assert raw[4:6] == b"\x03\x00"
     assert raw[216] == 1
     assert raw[217:225] == bytes([2, 1, 4, 3, 8, 7, 6, 5])
@@ -55,22 +59,28 @@ def test_what_has_nothing_to_say_of_signatures_is_version_2() -> None:
     assert raw[216:248] == bytes(32)
     assert decode_header(raw) == PLAIN
     for more in (
-        replace(PLAIN, seal=NO_FLOOR),
-        replace(PLAIN, floor=Seal(counter=1)),
+        replace(PLAIN, security_version=NO_FLOOR),
+        replace(PLAIN, floor=SecurityVersion(counter=1)),
         replace(PLAIN, phase=Phase.FAILED, reason=Reason.UNTRUSTED),
         replace(PLAIN, phase=Phase.FAILED, reason=Reason.ROLLED_BACK),
     ):
         assert encode_header(more)[4:6] == b"\x03\x00"
 
 
-@given(st.none() | seals, seals, st.sampled_from([p for p in Phase if p.name != "TRIAL"]))
-def test_what_is_written_is_read(seal: Seal | None, floor: Seal, phase: Phase) -> None:
-    snapshot = replace(PLAIN, phase=phase, seal=seal, floor=floor)
+@given(
+    st.none() | security_versions,
+    security_versions,
+    st.sampled_from([p for p in Phase if p.name != "TRIAL"]),
+)
+def test_what_is_written_is_read(
+    security_version: SecurityVersion | None, floor: SecurityVersion, phase: Phase
+) -> None:
+    snapshot = replace(PLAIN, phase=phase, security_version=security_version, floor=floor)
     assert decode_header(encode_header(snapshot)) == snapshot
 
 
 def test_every_flipped_bit_makes_it_no_header() -> None:
-    raw = encode_header(SEALED)
+    raw = encode_header(SIGNED)
     for bit in range(8 * HEADER_SIZE):
         damaged = bytearray(raw)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -78,23 +88,24 @@ def test_every_flipped_bit_makes_it_no_header() -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2, 4])
-def test_another_version_with_seals_is_no_header(version: int) -> None:
+def test_another_version_with_security_versions_is_no_header(version: int) -> None:
     """Version 2 among them: a floor that a reader would not see must not be overlooked."""
-    raw = bytearray(encode_header(replace(SEALED, phase=Phase.FAILED, reason=Reason.UNTRUSTED)))
+    raw = bytearray(encode_header(replace(SIGNED, phase=Phase.FAILED, reason=Reason.UNTRUSTED)))
     raw[4] = version
     raw[248:252] = struct.pack("<I", zlib.crc32(raw[:248]))
     assert decode_header(bytes(raw)) is None
 
 
-@given(st.lists(seals, max_size=4))
-def test_the_highest_is_at_least_each(found: list[Seal]) -> None:
+@given(st.lists(security_versions, max_size=4))
+def test_the_highest_is_at_least_each(found: list[SecurityVersion]) -> None:
     top = highest(found)
-    assert all(top.raised(seal) == top for seal in found)
+    assert all(top.raised(security_version) == top for security_version in found)
     assert top == highest(reversed(found))
 
 
 def header_of(board, bank: int) -> tuple:
-    """Seal and floor of the half that counts: the settled one. Offsets from FORMAT.md."""
+    """Security version and rollback floor of the half that counts: the settled one. Offsets from
+    FORMAT.md."""
     flash = board.device.cells.export()[0]
     for half in (0x78000, 0x79800):
         raw = flash[bank * 0x80000 + half :][:512]
