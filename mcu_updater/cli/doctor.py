@@ -16,8 +16,12 @@ from mcu_updater.host.checkup import Check, State, checks
 _STYLES = {State.OK: "green", State.NOTE: "dim", State.WARNING: "yellow", State.FAILED: "red"}
 
 
-_SWITCHES = {"cache": ", or give --cache FOLDER", "pty": ": --tcp 127.0.0.1:0"}
-"""By the subject of a check."""
+_HINTS = {
+    "chip cache": ", or give --cache FOLDER",
+    "pty": ": --tcp 127.0.0.1:0",
+    "serial ports": "; mcu-updater ports lists it",
+}
+"""By the name of a check."""
 
 
 @click.command("doctor", short_help="Check this computer: libraries, ports, groups, locale, cache.")
@@ -29,7 +33,7 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
     Changes nothing. Exit code 0 when nothing failed, also with notes (optional, not there) and
     warnings (something will not work); 4 when something that every command needs is missing.
     """
-    found = list(map(_with_switch, checks()))
+    found = list(map(_with_hint, checks()))
     failed = any(check.state is State.FAILED for check in found)
     if as_json:
         rows = [asdict(check) for check in found]
@@ -56,10 +60,10 @@ def _with_advice(check: Check) -> str:
     return f"{check.found}\n-> {check.advice}" if check.advice else check.found
 
 
-def _with_switch(check: Check) -> Check:
-    """Checks know what helps, and only here is known by which switch."""
-    switch = _SWITCHES.get(check.subject)
-    return replace(check, advice=f"{check.advice}{switch}") if check.advice and switch else check
+def _with_hint(check: Check) -> Check:
+    """Checks know what helps, and only here is known by which command and switch."""
+    hint = _HINTS.get(check.name)
+    return replace(check, advice=f"{check.advice}{hint}") if check.advice and hint else check
 
 
 def _sum(found: list[Check]) -> str:

@@ -164,9 +164,7 @@ def check_programs() -> Iterator[Check]:
 def check_ports(ports: list[PortFacts]) -> Iterator[Check]:
     if not ports:
         found = "none; boards, modules and chips can still be emulated"
-        yield Check(
-            "port", "serial ports", State.NOTE, found, "plug one in, then: mcu-updater ports"
-        )
+        yield Check("port", "serial ports", State.NOTE, found, "plug one in")
     for port in ports:
         what = f"{port.usb_id} {port.kind or port.description}".strip() or "a serial port"
         if port.may_open:
@@ -242,7 +240,9 @@ def check_pty() -> Check:
     try:
         ends = os.openpty()
     except OSError as error:
-        found = f"none to be had ({error.strerror}): chip serve and module serve have no pty"
+        found = (
+            f"none can be opened ({error.strerror}): no emulated chip or module is served on one"
+        )
         return Check("pty", "pty", State.WARNING, found, "serve on a socket")
     for end in ends:
         os.close(end)

@@ -145,7 +145,6 @@ def _legend(columns: Sequence[str]) -> str:
     left_out = [name for name in _COLUMNS if name not in columns]
     if left_out:
         lines.append(f"Left out, as the terminal is narrow: {', '.join(left_out)}.")
-    lines.append("part show NAME says everything of one part.")
     return "\n".join(lines)
 
 

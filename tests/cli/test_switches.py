@@ -1,4 +1,4 @@
-"""Switches and exit codes are the command line's matter: nothing below it names them."""
+"""Commands, switches and exit codes are the command line's: nothing below it names them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ from mcu_updater.core.mcu import NotAtRest, NothingBoots
 PACKAGE = Path(mcu_updater.__file__).parent
 RIM = ("cli/", "start.py", "__main__.py")  # what a shell runs, and what it runs first
 SWITCH = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+COMMANDS = dict(commands())
+IN_PLAIN_ENGLISH = {
+    *("erase", "flash", "fleet", "info", "install", "ports", "protect", "read", "update"),
+    *("verify", "watch"),
+}
+"""Commands whose names a message needs in another sense."""
+COMMAND = re.compile(
+    r"mcu-updater +\w|"
+    + "|".join(rf"(?<![\w-]){name}(?![\w-])" for name in sorted({*COMMANDS} - IN_PLAIN_ENGLISH))
+    + "|"
+    + "|".join(f"[`']{name}[`' ]" for name in sorted(IN_PLAIN_ENGLISH))
+)
 BELOW = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))
@@ -76,6 +88,28 @@ def test_no_switch_and_no_exit_code_is_named_below_the_command_line(path: Path) 
     assert not found
     codes = [line for line, name in names(tree) if name == "exit_code"]
     assert not codes
+
+
+@pytest.mark.parametrize("path", BELOW, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_command_is_named_below_the_command_line(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    found = [f"{each.lineno}: {each.value}" for each in strings(tree) if COMMAND.search(each.value)]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("see mcu-updater ports", True),
+        ("part show NAME says more", True),
+        ("use `flash` for that", True),
+        ("unprotect it first", True),
+        ("flash cannot be read", False),
+        ("in ~/.cache/mcu-updater", False),
+    ],
+)
+def test_a_command_is_told_from_plain_english(text: str, named: bool) -> None:
+    assert bool(COMMAND.search(text)) is named
 
 
 def kinds(kind: type[UpdaterError] = UpdaterError) -> Iterator[type[UpdaterError]]:

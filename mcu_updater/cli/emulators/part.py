@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 import click
+from rich.text import Text
 
 from flash_emulator.parts.catalogue import load_part, other_size_names, part_names
 from flash_emulator.parts.part import Part
@@ -77,7 +78,8 @@ def part_list(as_json: bool, everything: bool) -> None:
     if as_json:
         answers.result(rows_json(rows))
     else:
-        show(PartList(rows))
+        more = "mcu-updater part show NAME: everything about one part."
+        show(PartList(rows), Text(more, style="dim"))
 
 
 @commands.command("show", short_help="Show one with sources and a map.")
