@@ -101,9 +101,11 @@ def code_of(error: BaseException) -> int:
             error.show()
             return int(error.exit_code)
         case UpdaterError():
-            from mcu_updater.cli.switches import told  # knows images: not for every start
+            from mcu_updater.cli.switches import (
+                message_with_hint,  # knows images: not for every start
+            )
 
-            complain(told(error))
+            complain(message_with_hint(error))
             return code_for(error)
         case click.Abort() if isinstance(error.__context__, KeyboardInterrupt):  # at a question
             return code_of(error.__context__)

@@ -162,7 +162,7 @@ def _has(command: click.Context | None) -> Has:
     return has
 
 
-def told(error: UpdaterError, meta: dict[str, Any] | None = None) -> str:
+def message_with_hint(error: UpdaterError, meta: dict[str, Any] | None = None) -> str:
     """The message of *error*, and what helps."""
     if meta is None:
         ctx = click.get_current_context(silent=True)

@@ -15,7 +15,7 @@ from every_command import commands
 import mcu_updater
 from mcu_updater.cli import exits
 from mcu_updater.cli.leaf import note
-from mcu_updater.cli.switches import _OF_A_TARGET, _WITH_COMMAND, _WITH_OPTION, told
+from mcu_updater.cli.switches import _OF_A_TARGET, _WITH_COMMAND, _WITH_OPTION, message_with_hint
 from mcu_updater.core import errors
 from mcu_updater.core.errors import Remedy, UpdaterError, UsageError
 from mcu_updater.core.mcu import NotAtRest, NothingBoots
@@ -182,25 +182,29 @@ ERROR = UsageError(
 
 def test_only_options_that_the_command_has_are_told() -> None:
     has, lacks = context("flash", "x.bin", "--port", "p"), context("image inspect", "x.bin")
-    assert told(ERROR, has.meta) == (
+    assert message_with_hint(ERROR, has.meta) == (
         "no. Nothing was changed. Try a lower --baud, such as 57600. "
         "mcu-updater unprotect --write lifts write protection"
     )
-    assert "--baud" not in told(ERROR, lacks.meta)
+    assert "--baud" not in message_with_hint(ERROR, lacks.meta)
     assert ERROR.message == "no. Nothing was changed"
 
 
 def test_of_a_target_the_options_of_the_target_are_told() -> None:
     target = context("update", "x.bin", "--target", "p").meta
-    assert "lower --target-baud" in told(ERROR, target)
-    assert "--timeout" not in told(UsageError("no", remedies=[Remedy.MORE_TIME]), target)
+    assert "lower --target-baud" in message_with_hint(ERROR, target)
+    assert "--timeout" not in message_with_hint(
+        UsageError("no", remedies=[Remedy.MORE_TIME]), target
+    )
     module = context("update", "x.bin", "--module", "p").meta
-    assert "longer --timeout" in told(UsageError("no", remedies=[Remedy.MORE_TIME]), module)
+    assert "longer --timeout" in message_with_hint(
+        UsageError("no", remedies=[Remedy.MORE_TIME]), module
+    )
 
 
 def test_a_value_that_the_error_knows_is_told() -> None:
     error = UsageError("no", remedies=[Remedy.MORE_TIME], value="24")
-    assert told(error, context("info", "--port", "p").meta) == (
+    assert message_with_hint(error, context("info", "--port", "p").meta) == (
         "no. If the link is slow, give a longer --timeout, such as 24"
     )
 

@@ -264,7 +264,7 @@ def campaign() -> Campaign:
             result("strict", SearchOptions(limits=Limits(violations=3))),
             result("waiting", expectation=Expectation.HAZARD),
             replace(result("late", expectation=Expectation.HAZARD), name="tiny/late"),
-            Result("tiny/dice", None, array, error="the same state does not do the same twice"),
+            Result("tiny/rng", None, array, error="the same state does not do the same twice"),
         ),
         created="2026-01-02T03:04:05",
         command="mcu-updater powerloss replay",

@@ -29,7 +29,7 @@ VERDICTS = {
     "tiny/strict": Verdict.FAILED,
     "tiny/waiting": Verdict.HAZARD_FOUND,
     "tiny/late": Verdict.HAZARD_MISSED,
-    "tiny/dice": Verdict.BROKEN,
+    "tiny/rng": Verdict.BROKEN,
 }
 
 
@@ -114,7 +114,7 @@ def test_junit_is_read_by_another_parser() -> None:
         "tiny/strict": ["Failure"],
         "tiny/waiting": ["Skipped"],
         "tiny/late": ["Failure"],
-        "tiny/dice": ["Error"],
+        "tiny/rng": ["Error"],
     }
     assert (xml.tests, xml.failures, xml.errors, xml.skipped) == (7, 3, 2, 1)
     strict = junitparser.JUnitXml.fromstring(

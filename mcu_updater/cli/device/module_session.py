@@ -26,7 +26,7 @@ def wanted_package(image: bytes) -> Wanted:
     return Wanted(len(image), md5, hashlib.sha256(image).digest())
 
 
-class AttachedSession(Session):
+class ModuleSession(Session):
     """*board* with the module behind a port. *wanted*: the package that must come; None: any.
 
     *image*: that package, by which a board knows it that had it from the factory.

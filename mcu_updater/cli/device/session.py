@@ -15,7 +15,7 @@ from mcu_updater.cli.device import board_view
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.interrupts import text_and_code
 from mcu_updater.cli.screen import Screen
-from mcu_updater.cli.switches import told
+from mcu_updater.cli.switches import message_with_hint
 from mcu_updater.cloud.single_device import ComponentState, Plan
 from mcu_updater.core.boot import ATTEMPTS
 from mcu_updater.core.errors import ModuleRefused, PortError, UpdaterError
@@ -165,7 +165,7 @@ class Session:
         try:
             work()
         except UpdaterError as error:
-            return Ending(self._outcome, exits.code_for(error), told(error))
+            return Ending(self._outcome, exits.code_for(error), message_with_hint(error))
         except PowerLoss as loss:
             return Ending("power cut", exits.POWER_CUT, cut=self._cut_made(loss))
         except KeyboardInterrupt as interrupt:
@@ -196,7 +196,7 @@ class Session:
         try:
             save_board(self._board, self._path)
         except PortError as error:
-            return Ending(ending.outcome, exits.code_for(error), told(error))
+            return Ending(ending.outcome, exits.code_for(error), message_with_hint(error))
         return ending
 
     def _check_cut(self, ending: Ending) -> Ending:

@@ -13,7 +13,7 @@ from flash_emulator.bootrom import fresh_uid
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.cli import line_log, params, paths
 from mcu_updater.cli.device.module_link import PORT_HELP, LinkOptions, ModuleOptions, module_options
-from mcu_updater.cli.device.module_session import AttachedSession, wanted_package
+from mcu_updater.cli.device.module_session import ModuleSession, wanted_package
 from mcu_updater.cli.device.rom_update import TargetOptions, target_options, update_target
 from mcu_updater.cli.device.run_options import (
     PART,
@@ -159,7 +159,7 @@ def update(given: UpdateOptions, ctx: click.Context) -> None:
     _refuse_unused(ctx, given)
     settings = settings_of(given, given.policy)
     if given.module is not None:
-        ctx.exit(_update_attached(ctx, given, given.module, settings, screen))
+        ctx.exit(_update_with_module(ctx, given, given.module, settings, screen))
     if given.image is None or given.any_package:
         raise UsageError("no IMAGE to upgrade to", expected="IMAGE, or --any with --module PORT")
     package = Package(given.image, given.md5, given.sha256)
@@ -216,7 +216,7 @@ def _refuse_unused(ctx: click.Context, given: UpdateOptions) -> None:
 _TRIALS_OF_A_HOST = (Trial.PASS.value, Trial.FAIL.value)
 
 
-def _update_attached(
+def _update_with_module(
     ctx: click.Context, given: UpdateOptions, port: str, settings: SessionSettings, screen: Screen
 ) -> int:
     image = given.image
@@ -233,7 +233,7 @@ def _update_attached(
     settings = replace(settings, policy=replace(settings.policy, component=board.component))
     wanted = None if image is None else wanted_package(image)
     link = LinkOptions.of(port, given, given.read_size)
-    return AttachedSession(board, given.file, settings, screen, link, wanted, image).follow()
+    return ModuleSession(board, given.file, settings, screen, link, wanted, image).follow()
 
 
 def _board_of(given: UpdateOptions) -> tuple[bool, Board]:

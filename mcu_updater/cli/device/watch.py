@@ -27,7 +27,7 @@ from mcu_updater.cli.device.signatures import SignatureOptions, signature_option
 from mcu_updater.cli.device.watchlog import JsonLog, Log, TextLog
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.options import read_size_option
-from mcu_updater.cli.switches import told
+from mcu_updater.cli.switches import message_with_hint
 from mcu_updater.core.errors import LinkError, PortError, UpdaterError
 from mcu_updater.core.events import Decided, Event, Progress
 from mcu_updater.core.mcu import until_rest
@@ -131,7 +131,7 @@ class Watch:
 
     def _wait(self, name: str, error: UpdaterError | None) -> None:
         pause_s = self._pause.take()
-        text = f"{told(error) if error else name}. Again in {pause_s:g} s"
+        text = f"{message_with_hint(error) if error else name}. Again in {pause_s:g} s"
         self._log.say(name, text, exit_code=exits.code_for(error) if error else 0, again_s=pause_s)
         self._stop.wait(pause_s, time.sleep)
 

@@ -31,7 +31,7 @@ from mcu_updater.cli.reading import (
     read_file,
 )
 from mcu_updater.cli.screen import show
-from mcu_updater.cli.switches import told
+from mcu_updater.cli.switches import message_with_hint
 from mcu_updater.cli.unused import refuse
 from mcu_updater.core.errors import ImageRejected, UsageError, address_text
 from mcu_updater.core.image import ImageFormat, Rule
@@ -328,7 +328,7 @@ def check(given: CheckOptions, ctx: click.Context) -> None:
                 _check(file, chosen, given)
         except ImageRejected as error:
             bad += 1
-            complain(told(error))
+            complain(message_with_hint(error))
             if given.annotate:
                 click.echo(annotation(path, error))
         else:
@@ -381,7 +381,7 @@ def annotation(path: Path, error: ImageRejected) -> str:
     place = _LINE.search(error.where)
     at = f",line={place[1]},col={place[2]}" if place else ""
     file = _escaped(str(path)).replace(":", "%3A").replace(",", "%2C")
-    text = told(error).removeprefix(f"{path}, ").removeprefix(f"{path}: ")
+    text = message_with_hint(error).removeprefix(f"{path}, ").removeprefix(f"{path}: ")
     return f"::error file={file}{at}::{_escaped(text)}"
 
 

@@ -12,7 +12,7 @@ The first needs no promise: who looks at what is forgotten is found out. The oth
 the code that is explored. Every search boots a sample of states and what stands for them side by
 side (``flash_emulator.explore.side_by_side``; ``same`` says what must be equal), and says that its
 answer rests on them; with ``--no-representatives`` it does without.
-``tests/powerloss/equivalence/test_alike_boots.py`` compares more states and more outcomes, and
+``tests/powerloss/equivalence/test_equivalent_boots.py`` compares more states and more outcomes, and
 explores one closure with and without all of it. Seeded faults (``make mutants``) are explored
 without.
 """
