@@ -253,7 +253,7 @@ def confirms_in_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_signed_scenario_finds_a_cut_between_confirmation_and_floor() -> None:
     first = report_of(explored(name="signed", cuts=1, size=SIGNED, violations=1)).violations[0]
     assert first.question == "safe"
-    assert first.text.startswith("2.0.0 is confirmed, and the floor is version 1.0.0, security")
+    assert first.text.startswith("2.0.0 is confirmed, and the rollback floor is version 1.0.0")
     assert len(first.path.cuts) == 1
 
 
