@@ -74,7 +74,7 @@ class Job:
 
 def serve(record: Path, arguments: Sequence[str]) -> None:
     """``chip serve`` that writes down what comes; in a process of its own, until SIGTERM."""
-    from mcu_updater.cli.emulators import device
+    from mcu_updater.cli.emulators import chip
     from mcu_updater.cli.main import cli
 
     class Recorder(Line):
@@ -91,7 +91,7 @@ def serve(record: Path, arguments: Sequence[str]) -> None:
             self.last_us = now_us if data else self.last_us
             return data
 
-    device.Line = Recorder  # type: ignore[misc]
+    chip.Line = Recorder  # type: ignore[misc]
     cli(["chip", "serve", *arguments], standalone_mode=False)
 
 

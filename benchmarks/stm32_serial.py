@@ -42,7 +42,7 @@ TIMES = ("--program-us", "81.69", "--erase-us", "22000", "--mass-erase-us", "220
 def serve(counts: Path, arguments: Sequence[str]) -> None:
     """Run in a process of its own, until SIGTERM."""
     from flash_emulator.bootrom import Line
-    from mcu_updater.cli.emulators import device
+    from mcu_updater.cli.emulators import chip
     from mcu_updater.cli.main import cli
 
     seen = {"wire_bytes": 0, "turnarounds": 0}
@@ -67,7 +67,7 @@ def serve(counts: Path, arguments: Sequence[str]) -> None:
         seen.update(wire_bytes=0, turnarounds=0)
 
     signal.signal(signal.SIGUSR2, tell)
-    device.Line = CountingLine  # type: ignore[misc]
+    chip.Line = CountingLine  # type: ignore[misc]
     cli(["chip", "serve", *arguments], standalone_mode=False)
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +37,28 @@ def test_the_emulator_needs_nothing_but_the_standard_library() -> None:
 @pytest.mark.parametrize("module", ["mcu_updater.core.mcu", "mcu_updater.core.updater"])
 def test_the_core_loads_no_openssl_and_nothing_else_of_others(module: str) -> None:
     assert loaded(module) == {"mcu_updater"}
+
+
+ROOT = Path(__file__).parents[1]
+OURS = ("flash_emulator", "mcu_updater")
+SCRIPTS = sorted(
+    path for folder in ("benchmarks", "examples", "docs") for path in (ROOT / folder).rglob("*.py")
+)
+
+
+def imported(path: Path) -> Iterator[tuple[str, str]]:
+    """Module and name, of all that the script at *path* takes from our packages."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(OURS):
+            yield from ((node.module or "", each.name) for each in node.names)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_script_imports_what_there_is(path: Path) -> None:
+    """Also within functions: most scripts are run by hand, and none is type-checked."""
+    for module, name in imported(path):
+        found = hasattr(import_module(module), name) or find_spec(f"{module}.{name}")
+        assert found, f"{module} has no {name}"
 
 
 def test_a_key_loads_it() -> None:
