@@ -115,9 +115,9 @@ def runs(fmt: worlds.Format, pieces: int | None, trial: Trial) -> Iterator[Run]:
     ("fmt", "pieces", "trial"),
     [
         ("bin", None, Trial.PASS),
-        ("hex", 3000, Trial.PASS),
+        pytest.param("hex", 3000, Trial.PASS, marks=pytest.mark.thorough),
         ("s19", 5000, Trial.PASS),
-        ("s19", None, Trial.FAIL),
+        pytest.param("s19", None, Trial.FAIL, marks=pytest.mark.thorough),
     ],
 )
 def test_what_is_equal_at_a_boundary_goes_on_alike(

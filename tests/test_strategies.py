@@ -214,7 +214,7 @@ SWEPT: list[Case] = [
     ("STM32F103x8", Strategy.COPY),
     ("STM32L476xG", Strategy.COPY),
 ]
-CUTS_OF_A_SWEEP = 200 if THOROUGH else 25  # operations, evenly spread
+CUTS_OF_A_SWEEP = 200 if THOROUGH else 12  # operations, evenly spread
 
 
 def is_between(loss: PowerLoss) -> bool:
@@ -266,7 +266,7 @@ def test_a_failed_trial_is_reverted_whatever_is_cut(
 ) -> None:
     total = operations(name, strategy, trial)
     rng = random.Random(f"{name} {trial}")
-    for operation in sorted(rng.choices(range(total // 2, total + 1), k=40)):
+    for operation in sorted(rng.choices(range(total // 2, total + 1), k=40 if THOROUGH else 20)):
         made = board(name, strategy, seed=operation)
         outcome = rng.choice(list(Outcome))
         if is_between(cut(made, operation, outcome, trial)):

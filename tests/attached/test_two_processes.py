@@ -1,6 +1,6 @@
 """``module serve`` in one process, ``update`` and ``watch`` in another, and what kills them.
 
-MCU_UPDATER_KILLS says how many times a client is killed (10); ``make kills`` asks for 200.
+MCU_UPDATER_KILLS says how many times a client is killed (8); ``make kills`` asks for 200.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PACKAGE = FIXTURES / "fixture-2.0.0.bin"
 PATIENCE_S = 180.0  # on a loaded machine
 SPEED = 10  # of the module's time
 SERVE = ("--package", PACKAGE, "--piece-size", 4000, "--speed", SPEED)
-KILLS = int(os.environ.get("MCU_UPDATER_KILLS", "10"))
+KILLS = int(os.environ.get("MCU_UPDATER_KILLS", "8"))
 MOMENTS = 5  # at which one upgrade is killed; it may have ended before the last
 
 

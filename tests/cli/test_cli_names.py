@@ -157,7 +157,7 @@ def test_a_board_of_ones_own_part_is_updated_through_the_rom(mine: Path, tmp_pat
 
 
 def test_powerloss_searches_and_replays_on_ones_own_part(small: Path) -> None:
-    terms = ("--states", 5, "--size", 1948, "--jobs", 2, "--json", "--quiet")
+    terms = ("--states", 2, "--size", 1948, "--jobs", 2, "--json", "--quiet")
     found = run("powerloss", "--part", small, *terms)
     assert found.exit_code == 2, found.output  # a limit stopped it
     assert json.loads(found.stdout)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from evidence_toys import DONE, certified, world
+from thorough import one_in
 from tiny_silicon import BASE, SECTOR, UNIT, flash, part
 
 from flash_emulator import CutAt, EmulatedFlash, MetastableMode, Outcome, PowerLoss, load_part
@@ -85,7 +86,7 @@ def act(on: EmulatedFlash, rng: random.Random) -> None:
 
 
 @pytest.mark.parametrize("rules", RULES)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", one_in(2, range(4)))
 def test_both_models_agree_whatever_is_done(rules: str, seed: int) -> None:
     device = EmulatedFlash(RULES[rules], seed=seed)
     shadow = campaign(device, random.Random(f"{rules}/{seed}"), boots=40)

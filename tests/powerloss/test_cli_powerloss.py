@@ -25,6 +25,7 @@ from mcu_updater.powerloss.scenario import Scenario
 TINY = ["--size", "300", "--jobs", "1", "--quiet"]
 SHORT = [*TINY, "--scenario", "unsigned"]
 """The least work of all that end in a pass."""
+PROMISE = "representatives of journal trailers (checked side by side in "
 
 
 def run(*arguments: str) -> Result:
@@ -65,6 +66,21 @@ def test_a_pass_with_all_its_evidence(passed: tuple[Result, Path]) -> None:
     assert "sample of 3 of" in checked.output and "not confirmed" in checked.output
     assert "of: mcu_updater.powerloss.subject.BoardSubject; part STM32L476xG" in checked.output
     assert "taken for granted:" in checked.output
+
+
+def test_the_verdict_names_what_it_rests_on_wherever_it_is_told(
+    passed: tuple[Result, Path],
+) -> None:
+    result, folder = passed
+    page = (folder / "r.html").read_text()
+    tried = "tried: 1 draw per place and outcome"
+    assert f"; rests on: {PROMISE}" in result.output
+    assert f"passed; {tried}, and every value compared with" in result.output
+    assert f"; rests on: {PROMISE}" in page and tried in page
+    (said,) = json.loads((folder / "r.json").read_text())["results"][0]["report"]["rests_on"]
+    assert said.startswith(PROMISE)
+    properties = ElementTree.parse(folder / "r.xml").getroot().iter("property")
+    assert [each.get("value") for each in properties if each.get("name") == "rests on"] == [said]
 
 
 def verdict(**fields: Any) -> Verdict:
@@ -174,7 +190,8 @@ def test_strategies_are_compared() -> None:
     """In an ordinary run by a package that is refused, so that no option byte is changed."""
     arguments = ["--strategy", "all", "--part", "STM32L476xG", "--cuts", "1"]
     terms = TINY if THOROUGH else SHORT
-    result = run(*terms, *arguments, "--option-change-us", "21000")
+    limits = [] if THOROUGH else ["--states", "10"]
+    result = run(*terms, *arguments, *limits, "--option-change-us", "21000")
     for word in ("remap", "copy", "option-toggle", "bricks", "21000 us"):
         assert word in result.output
     assert ("option bytes lost" in result.output) is THOROUGH

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from thorough import THOROUGH, one_in
@@ -87,7 +88,7 @@ CHEAPER = {"STM32F103x8": "corrupt"}
 other parts a package that is refused."""
 
 
-@pytest.mark.parametrize("part", one_in(2, sorted({*EACH_CLASS.values()} - {"STM32L476xG"})))
+@pytest.mark.parametrize("part", one_in(6, sorted({*EACH_CLASS.values()} - {"STM32L476xG"})))
 def test_every_class_is_closed_under_any_number_of_cuts(part: str) -> None:
     """Where options are not atomic, what that explains is found, and nothing else anywhere."""
     result = explored(part, "good" if THOROUGH else CHEAPER.get(part, "unsigned"))
@@ -115,7 +116,7 @@ def hollow(version: str, size: int, address: int) -> bytes:
     return bytes(image)
 
 
-@pytest.mark.parametrize("name", one_in(2, list(SCENARIOS)))
+@pytest.mark.parametrize("name", one_in(4, list(SCENARIOS)))
 def test_every_scenario_survives_every_single_cut(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,8 +130,10 @@ def test_every_scenario_survives_every_single_cut(
     assert report.states > 10
 
 
-@pytest.mark.parametrize("name", ["pieces", "package", "delta-pieces"])
-@pytest.mark.parametrize("part", EACH_CLASS.values(), ids=EACH_CLASS.keys())
+@pytest.mark.parametrize(
+    ("part", "name"),
+    one_in(2, [*product(EACH_CLASS.values(), ("pieces", "package", "delta-pieces"))]),
+)
 def test_pieces_are_refused_where_no_checkpoint_holds_what_one_leaves(part: str, name: str) -> None:
     """What the scenario expects is what happens when nobody cuts; large sectors are refused."""
     chip = load_part(part)

@@ -71,14 +71,14 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="ne
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "word"),
+    ("number", "code", "word", "to_all"),
     [
-        (signal.SIGINT, 130, "interrupted"),
-        (signal.SIGTERM, 143, "terminated"),
-        (signal.SIGHUP, 129, "hung up"),
+        pytest.param(signal.SIGINT, 130, "interrupted", True, id="INT to its group"),
+        pytest.param(signal.SIGTERM, 143, "terminated", False, id="TERM to it"),
+        pytest.param(signal.SIGTERM, 143, "terminated", True, id="TERM to its group"),
+        pytest.param(signal.SIGHUP, 129, "hung up", True, id="HUP to its group"),
     ],
 )
-@pytest.mark.parametrize("to_all", [False, True], ids=["to it", "to its group"])
 def test_a_signal_ends_it_with_all_that_is_known(
     started: subprocess.Popen[str],
     tmp_path: Path,

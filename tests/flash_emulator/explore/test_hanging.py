@@ -11,12 +11,14 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from itertools import product
 from typing import Any
 
 import hanging
 import pytest
 import subjects
 from subjects import tiny
+from thorough import one_in
 
 from flash_emulator import EmulatedFlash
 from flash_emulator.explore import (
@@ -54,8 +56,7 @@ ANYWHERE = [
 ]
 
 
-@pytest.mark.parametrize("boot", ANYWHERE)
-@pytest.mark.parametrize("merge", [True, False], ids=["merged", "brute force"])
+@pytest.mark.parametrize(("merge", "boot"), one_in(2, [*product((True, False), ANYWHERE)]))
 def test_a_boot_that_hangs_is_found(boot: Boot, merge: bool) -> None:
     report = explore(tiny(), boot, options=SearchOptions(SOON.limits, merge=merge))
     assert found(report) == [("live", TEXT, "-")]

@@ -10,11 +10,13 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
 from brute_force import brute_force
 from compare_bootloaders import shortest
+from thorough import one_in
 from tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units
 
 from flash_emulator import EmulatedFlash, FlashError, Outcome, ProgramError
@@ -230,8 +232,7 @@ HIDING = [
 ]
 
 
-@pytest.mark.parametrize("fork", [False, True])
-@pytest.mark.parametrize("hiding", HIDING)
+@pytest.mark.parametrize(("hiding", "fork"), one_in(3, [*product(HIDING, (False, True))]))
 def test_a_look_that_the_subject_hides_is_a_look(hiding: Boot, fork: bool) -> None:
     def boot(flash: EmulatedFlash) -> None:
         """It goes wrong where the unit can be read and is neither blank nor whole."""

@@ -131,10 +131,10 @@ def headers(subject: BoardSubject, flash: EmulatedFlash) -> list[bytes]:
 @pytest.mark.parametrize(
     ("part", "name", "cuts", "step"),
     [
-        ("STM32L476xG", "good", 1, 8),
-        ("STM32L476xG", "crash", 1, 12),
+        ("STM32L476xG", "good", 1, 16),
+        ("STM32L476xG", "crash", 1, 24),
         pytest.param("STM32F103x8", "good", 1, 28, marks=pytest.mark.thorough),
-        ("STM32F429xI", "pieces", 0, 6),
+        ("STM32F429xI", "pieces", 0, 12),
         pytest.param("STM32H743xI", "good", 0, 5, marks=pytest.mark.thorough),
     ],
 )
@@ -157,7 +157,7 @@ def test_boots_of_what_is_taken_for_alike_do_the_same(
         here = Following(subject, powered(state.flash, ReadChoice()), same)
         there = Following(subject, powered(twin, ReadChoice()), same)
         assert here.boot(state.external) == there.boot(state.external), state.path
-    assert compared > 5
+    assert compared > 3
 
 
 @pytest.mark.thorough
