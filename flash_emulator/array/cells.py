@@ -195,7 +195,14 @@ class Cells:
 
     def is_known(self, offset: int, size: int) -> bool:
         """Whether no unit that the range touches is marked UNKNOWN."""
-        return not self._unknown or not any(
+        if not self._unknown:
+            return True
+        index, begin = divmod(offset, self._page_size)
+        if size and begin + size <= self._page_size:  # most reads
+            page, unit = self._pages[index], self.unit
+            first, last = begin // unit, (begin + size - 1) // unit
+            return not page.unknown or page.marks.find(Mark.UNKNOWN, first, last + 1) < 0
+        return not any(
             page.unknown and page.marks.find(Mark.UNKNOWN, first, stop) >= 0
             for _, page, first, stop in self._touched(offset, size)
         )
@@ -239,10 +246,11 @@ class Cells:
 
     def raw(self, unit: int) -> RawUnit | None:
         """The unit bit by bit, where it is not plain."""
-        if self._unknown and not self.is_open:
-            self.look(unit * self.unit, self.unit)
         index, within = divmod(unit, self._units_per_page)
-        return self._pages[index].raw.get(within)
+        page = self._pages[index]
+        if page.unknown and not self.is_open and page.marks[within] == Mark.UNKNOWN:
+            self.look(unit * self.unit, self.unit)
+        return page.raw.get(within)
 
     def decode(self, raw: RawUnit, flicker: int) -> Decoded:
         """What a read gives; *flicker* are random bits for the metastable ones."""

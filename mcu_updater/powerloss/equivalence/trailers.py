@@ -71,6 +71,8 @@ def _is_no_header(flash: EmulatedFlash, half: Half) -> bool:
     """Whether a unit of the header is surely unreadable; or all surely read as they do, and what
     they read is no header."""
     cells, size = flash.cells, flash.part.program_unit
+    if cells.plain_size(half.offset, HEADER_SIZE) == HEADER_SIZE:  # most halves
+        return decode_header(cells.peek(half.offset, HEADER_SIZE)) is None
     read, is_sure = bytearray(), True
     for unit in range(half.offset // size, -(-(half.offset + HEADER_SIZE) // size)):
         raw = None if cells.is_unknown(unit) else cells.raw(unit)
