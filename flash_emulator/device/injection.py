@@ -25,9 +25,8 @@ class Injection(Sensing):
         units = bytearray(self.cells.peek(first * self._unit, (last - first) * self._unit))
         within = begin - first * self._unit
         units[within : within + len(data)] = data
-        for index in range(last - first):
-            word = self._word(bytes(units[index * self._unit : (index + 1) * self._unit]))
-            self.cells.set_word(first + index, RawUnit(word))
+        self.cells.erase(first * self._unit, len(units))
+        self.cells.program(first, bytes(units))
 
     def forget(self, address: int, size: int) -> None:
         """Assume nothing any more of the whole units of a physical range, until they are erased.
