@@ -103,6 +103,7 @@ def test_what_a_retry_or_a_later_check_would_hide_is_found_by_the_command(
     assert question in {one["question"] for one in found}, found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("scenario", "size"), sorted(SEARCHES))
 def test_without_a_fault_the_same_searches_find_nothing(
     scenario: str, size: int, tmp_path: Path

@@ -12,6 +12,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,14 @@ from flash_emulator.parts.part_tables import PartError, Table, text
 
 def part_names() -> list[str]:
     """Names of all parts that come with the package."""
+    return list(_packaged_names())
+
+
+@cache
+def _packaged_names() -> tuple[str, ...]:
     folder = resources.files("flash_emulator") / "parts"
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith("toml"))
+    files = [file.name for file in folder.iterdir() if file.name.endswith(".toml")]
+    return tuple(sorted(name.removesuffix(".toml") for name in files))
 
 
 def other_size_names() -> list[str]:
@@ -53,10 +60,11 @@ def load_part(name: str) -> Part:
     return packaged_part(found)
 
 
+@cache
 def packaged_part(name: str) -> Part:
     """The part that comes with the package under exactly this *name*. Raises PartError.
 
-    For names out of files, which must not make anybody read another file.
+    For names out of files, which must not make anybody read another file. Nobody changes a part.
     """
     if name in other_size_names():
         return parse_part(_of_other_size(name), file=f"other_sizes.toml: {name}")

@@ -74,7 +74,7 @@ def world(facts: dict[str, str]) -> tuple[Subject, EmulatedFlash, ExternalState]
     return Counted(facts["allowed"] == "yes"), EmulatedFlash(load_part("STM32L476xG")), OFF
 
 
-@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("merge", [True, pytest.param(False, marks=pytest.mark.thorough)])
 def test_it_is_searched_and_certified(merge: bool, tmp_path: File) -> None:
     path, facts = tmp_path / "resets.cert.gz", {"allowed": "yes"}
     with path.open("wb") as stream:

@@ -26,7 +26,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-@pytest.mark.parametrize("noise", one_in(2, [*LINES.values()], 1), ids=one_in(2, [*LINES], 1))
+@pytest.mark.parametrize("noise", one_in(4, [*LINES.values()], 3), ids=one_in(4, [*LINES], 3))
 def test_a_bad_line_costs_time_only(noise: Noise, seed: int) -> None:
     noise = Noise(noise.flip, noise.lose, noise.double, seed=seed)
     chip, job = made_chip(noise=noise), Job(IMAGE, compress=False)

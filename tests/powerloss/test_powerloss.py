@@ -152,7 +152,8 @@ def test_formats(fmt: str) -> None:
     assert not report_of(explored(fmt=fmt, cuts=1, **states)).violations
 
 
-@pytest.mark.parametrize("part", one_in(3, ["STM32L476xG", "STM32G474xE_dual", "STM32F429xI"]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("part", ["STM32L476xG", "STM32G474xE_dual", "STM32F429xI"])
 def test_the_naive_option_toggle_bricks_with_one_cut(part: str) -> None:
     result = explored(part, strategy=Strategy.OPTION_TOGGLE, cuts=1, size=300, violations=1)
     first = report_of(result).violations[0]
@@ -252,6 +253,7 @@ def confirms_in_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Updater, "_do_self_test", in_two_steps)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("confirms_in_two_steps")
 def test_the_signed_scenario_finds_a_cut_between_confirmation_and_floor() -> None:
     first = report_of(explored(name="signed", cuts=1, size=SIGNED, violations=1)).violations[0]

@@ -27,6 +27,7 @@ def test_one_that_begins_anew_after_each_cut_is_flat() -> None:
     assert found.warning == ""
 
 
+@pytest.mark.thorough
 def test_one_with_a_log_of_the_last_attempt_grows() -> None:
     found = grown(quadratic)
     assert found.kind is Kind.GROWING
