@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 import worlds
+from thorough import one_in
 
 from flash_emulator import CutAt, Outcome, PowerLoss
 from mcu_updater.board import Board
@@ -75,7 +76,7 @@ def test_power_is_cut_at_every_event(options, off_s):
     """The MCU starts anew after each thing that it does or hears, while the module goes on."""
     total = len(worlds.run(upgraded(**options)))
     assert total > 30
-    for stop in range(total):
+    for stop in one_in(3, range(total), int(off_s)):
         board = upgraded(seed=stop, **options)
         for number, _ in enumerate(board.run()):
             if number == stop:

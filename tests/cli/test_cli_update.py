@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 from typing import get_args
 
@@ -20,6 +21,7 @@ from command_line import (
     status,
     update,
 )
+from thorough import one_in
 
 from mcu_updater.board import Board
 from mcu_updater.core import events
@@ -157,10 +159,11 @@ def test_a_rejected_plan_that_comes_first_is_named(board: Path):
 # --- cuts
 
 
-@pytest.mark.parametrize("outcome", ["before", "torn", "blank", "weak", "after"])
-@pytest.mark.parametrize(
-    "at", [1, 5, 600, *range(LAST_OPERATION - 38, LAST_OPERATION - 32), LAST_OPERATION]
-)
+PLACES = [1, 5, 600, *range(LAST_OPERATION - 38, LAST_OPERATION - 32), LAST_OPERATION]
+OUTCOMES = ["before", "torn", "blank", "weak", "after"]
+
+
+@pytest.mark.parametrize(("at", "outcome"), one_in(3, [*product(PLACES, OUTCOMES)]))
 def test_any_cut_is_carried_on_from(at: int, outcome: str, board: Path):
     result = update("--board", board, "--cut-at", at, "--outcome", outcome)
     assert result.exit_code == 9, result.output

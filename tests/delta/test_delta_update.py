@@ -316,7 +316,7 @@ def test_a_cut_costs_one_sector_at_most(piece_size: int | None, outcome: Outcome
     board = board_with(OLD_SMALL, plan(package, retries=9), piece_size=piece_size)
     worlds.run(board)
     last = board.device.supply.taken
-    for operation in range(1, last + 1, 4 if piece_size is None else 21):
+    for operation in range(1, last + 1, 9 if piece_size is None else 41):
         board = board_with(OLD_SMALL, plan(package, retries=9), piece_size=piece_size)
         board.device.trace = Trace()
         assert carried_on(board, [(operation, outcome)]) == 1
