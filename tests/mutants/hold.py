@@ -116,14 +116,14 @@ def command_line(what: str) -> list[str]:
 
 
 def _run(folder: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """``python -m`` in another process that imports what is in *folder*."""
+    """``python -m`` in another process that imports what is in *folder*; tests in full."""
     path = os.pathsep.join([str(folder), str(ROOT / "tests")])
     command = [sys.executable, "-m", module, *arguments]
     try:
         return subprocess.run(
             command,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "MCU_UPDATER_THOROUGH": "1"},
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
