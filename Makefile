@@ -99,7 +99,7 @@ costs: $(STAMP)  ## what each power-loss scenario costs, into costs.py and docs/
 	$(BIN)/python benchmarks/powerloss_costs.py
 
 mutants: $(STAMP) ## are seeded faults found, and by what? into docs/explanation/mutants.md; an hour, and an interrupted run goes on
-	PYTHONPATH=tests $(BIN)/python -m mutants.run --table docs/explanation/mutants.md
+	$(BIN)/python -m tests.mutants.run --table docs/explanation/mutants.md
 
 mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/explanation/mutation.md
 	$(PINNED) requirements/mutation.txt
@@ -108,7 +108,7 @@ mutation: $(STAMP) ## random small edits of journal, boot and decide; see docs/e
 	cd .mutation && ../$(BIN)/mutmut run && ../$(BIN)/mutmut results
 
 kills: $(STAMP)  ## kill an update of a served module 200 times over a pty and over TCP, 15 minutes
-	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q tests/attached/test_two_processes.py -k killed \
+	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q tests/board/attached/test_two_processes.py -k killed \
 	  -o junit_family=xunit1 --junitxml .cache/kills.xml
 	@$(BIN)/python -c "$$COUNT_KILLS" .cache/kills.xml
 
@@ -132,32 +132,32 @@ thorough: $(STAMP) ## all tests, each with all that it can try; half an hour and
 	MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q -n auto --dist worksteal --timeout 3600 $(TESTS)
 
 bootloaders: $(STAMP) ## random bootloaders, searched as usual and by brute force; FROM=0 TO=2000 repeats a run
-	@$(BIN)/python tests/flash_emulator/explore/compare_bootloaders.py $${FROM:-0} $${TO:-2000} $(CLASSES)
+	@$(BIN)/python -m tests.flash_emulator.explore.compare_bootloaders $${FROM:-0} $${TO:-2000} $(CLASSES)
 
 line: $(STAMP)   ## change, lose and double every byte of the AT line in turn, some minutes
-	MCU_UPDATER_LINE=all $(BIN)/pytest -q tests/attached/test_line_bytes.py
+	MCU_UPDATER_LINE=all $(BIN)/pytest -q tests/board/attached/test_line_bytes.py
 
 judges: $(STAMP) ## four clients of others against the emulated boot ROM, a minute
-	$(BIN)/pytest -q tests/bootrom/test_clients.py
+	$(BIN)/pytest -q tests/flash_emulator/bootrom/test_clients.py
 
 serial-kills: $(STAMP)  ## kill a flash of a served chip, host or chip, 200 times, some minutes
 	MCU_UPDATER_KILLS=200 $(BIN)/pytest -q --timeout 3600 tests/stm32/test_kills.py
 
 damage: $(STAMP) ## 10,000 random damages of delta packages of each profile, some minutes
-	MCU_UPDATER_DAMAGES=10000 $(BIN)/pytest -q tests/delta/test_delta_damage.py
+	MCU_UPDATER_DAMAGES=10000 $(BIN)/pytest -q tests/core/delta/test_delta_damage.py
 
 fuzz: $(STAMP)   ## coverage-guided fuzzing of both AT grammars, all formats, packages and signed images; FUZZ_S seconds each
 	$(PINNED) requirements/fuzz.txt
 	for each in module client; do \
-	  $(BIN)/python tests/fuzz/at.py $$each .cache/fuzz/at-$$each -max_total_time=$(FUZZ_S) -max_len=4096 || exit 1; \
+	  $(BIN)/python -m tests.fuzz.at $$each .cache/fuzz/at-$$each -max_total_time=$(FUZZ_S) -max_len=4096 || exit 1; \
 	done
 	for each in $(FUZZ_IMAGES); do \
-	  PYTHONPATH=tests/files:tests/package:tests/trust $(BIN)/python tests/fuzz/images.py $$each .cache/fuzz/$$each \
+	  $(BIN)/python -m tests.fuzz.images $$each .cache/fuzz/$$each \
 	    -max_total_time=$(FUZZ_S) -max_len=4096 -timeout=10 -rss_limit_mb=1024 || exit 1; \
 	done
 
 flips: $(STAMP)  ## 10,000 single-bit flips and all truncations of signed images, some minutes
-	MCU_UPDATER_FLIPS=10000 $(BIN)/pytest -q tests/trust/test_campaign.py
+	MCU_UPDATER_FLIPS=10000 $(BIN)/pytest -q tests/core/trust/test_campaign.py
 
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(PINNED) requirements/bench.txt
@@ -179,7 +179,7 @@ bench-serial: $(STAMP) ## the same by the clock, on a machine with nothing else 
 
 stub: $(STAMP)   ## the loader stub: 25 bad lines of each kind, and its figures, some minutes
 	MCU_UPDATER_STUB_SEEDS=25 MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q tests/loader_stub
-	$(BIN)/python benchmarks/loader_stub_figures.py
+	$(BIN)/python -m benchmarks.loader_stub_figures
 
 $(VENV)/.docs: $(STAMP) requirements/docs.txt
 	$(PINNED) requirements/docs.txt

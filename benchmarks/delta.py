@@ -5,7 +5,8 @@
     python benchmarks/delta.py state     bytes that the decoder keeps, by profile
     python benchmarks/delta.py resume    what cuts cost: reading again, against saving the state
 
-Pairs: consecutive releases of real firmware (fetched, see tests/released.py), and our fixtures.
+Pairs: consecutive releases of real firmware (fetched, see tests/project/released.py), and our
+fixtures.
 Needs the extra [dev]. Memory is the growth of the process's resident set, from when all was read
 and imported to its peak; each apply has a process of its own.
 """

@@ -21,10 +21,9 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-from loader_stub.chip import STUB, StubChip
-from loader_stub.flashing import BASE, Job, flash
-from loader_stub.session import Session
-
+from benchmarks.loader_stub.chip import STUB, StubChip
+from benchmarks.loader_stub.flashing import BASE, Job, flash
+from benchmarks.loader_stub.session import Session
 from flash_emulator import EmulatedFlash, load_part
 from flash_emulator.bootrom.times import with_times
 from mcu_updater.stm32.chip import Chip, FlashTimes, Sector
@@ -47,7 +46,7 @@ def images(size: int) -> Iterator[tuple[str, bytes]]:
 
 
 def released() -> bytes:
-    """`@pybricks/firmware` 7.28.0 (MIT), primehub; the cache of tests/released.py where there."""
+    """`@pybricks/firmware` 7.28.0 (MIT), primehub; out of the tests' cache where it is there."""
     cached = ROOT / ".cache" / "released" / "pybricks-7.28.0-primehub.bin"
     if cached.exists():
         return cached.read_bytes()

@@ -13,8 +13,9 @@ import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
-from judges import Plugin
-from thorough import THOROUGH
+
+from tests.judges import Plugin
+from tests.thorough import THOROUGH
 
 BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
 

@@ -17,12 +17,12 @@ import unicorn
 from unicorn import arm_const as arm
 from unicorn import unicorn_const as uc_const
 
+from benchmarks.loader_stub import usart as bits
+from benchmarks.loader_stub.session import Session
+from benchmarks.loader_stub.usart import Usart, Wire
 from flash_emulator import EmulatedFlash
 from flash_emulator.bootrom.noise import Noise
 from flash_emulator.registers import Nmi, front_for
-from loader_stub import usart as bits
-from loader_stub.session import Session
-from loader_stub.usart import Usart, Wire
 
 STUB = Path(__file__).with_name("stub-l476.bin")
 LOAD = 0x2000_4000

@@ -9,9 +9,17 @@ from dataclasses import dataclass, field
 
 import lz4.block
 
-from loader_stub import frames
-from loader_stub.frames import EVERYTHING, MOST_RANGES, Encoding, Facts, Reply, Request, Status
-from loader_stub.session import Batch, Silence, Work
+from benchmarks.loader_stub import frames
+from benchmarks.loader_stub.frames import (
+    EVERYTHING,
+    MOST_RANGES,
+    Encoding,
+    Facts,
+    Reply,
+    Request,
+    Status,
+)
+from benchmarks.loader_stub.session import Batch, Silence, Work
 
 BASE = 0x0800_0000
 PAGE_SIZE = 2048

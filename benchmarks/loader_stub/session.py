@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from loader_stub.frames import Reply, ReplyReader, Request, Status
+from benchmarks.loader_stub.frames import Reply, ReplyReader, Request, Status
 
 T = TypeVar("T")
 BITS_PER_BYTE = 11  # 8E1, as the boot ROM has left it

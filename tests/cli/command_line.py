@@ -8,8 +8,8 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from mcu_updater.cli.main import cli
+from tests.places import FIXTURES
 
-FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 OLD = FIXTURES / "fixture-1.0.0.bin"
 NEW = {suffix: FIXTURES / f"fixture-2.0.0.{suffix}" for suffix in ("bin", "hex", "s19")}
 

@@ -4,8 +4,6 @@ import itertools
 from pathlib import Path
 
 import pytest
-from command_line import LAST_OPERATION, NEW, OLD, in_trial, run, runs, status, update
-from thorough import one_in
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss
 from mcu_updater.board import Board, load_board, save_board
@@ -13,6 +11,8 @@ from mcu_updater.cli.device import board_view
 from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.core.boot import ATTEMPTS
 from mcu_updater.flash_map.layouts import factory_image
+from tests.cli.command_line import LAST_OPERATION, NEW, OLD, in_trial, run, runs, status, update
+from tests.thorough import one_in
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import FIXTURES, run
-from elves import elf
 
 from mcu_updater.cli.flasher import stm32
 from mcu_updater.core.errors import PortError
 from mcu_updater.core.image import Allow
+from tests.cli.command_line import FIXTURES, run
+from tests.files.elves import elf
 
 HOSTILE = FIXTURES / "hostile"
 DECISIONS: dict[str, dict[str, Any]] = tomllib.loads((HOSTILE / "decisions.toml").read_text())

@@ -5,8 +5,9 @@ import random
 from pathlib import Path
 
 import pytest
-from command_line import NEW, OLD, run, runs
-from signing import private_pem, public_pem, signed
+
+from tests.cli.command_line import NEW, OLD, run, runs
+from tests.core.trust.signing import private_pem, public_pem, signed
 
 
 @pytest.mark.parametrize("profile", ["device", "host"])

@@ -6,11 +6,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from command_line import NEW, OLD, run, runs, status, update
 
 from flash_emulator import EmulatedFlash
 from mcu_updater.cli import exits
 from mcu_updater.quectel.emulated.pipe import ModulePipe
+from tests.cli.command_line import NEW, OLD, run, runs, status, update
 
 
 @pytest.fixture

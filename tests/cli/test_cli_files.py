@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import NEW, OLD, run, runs
+
+from tests.cli.command_line import NEW, OLD, run, runs
 
 CLI = [sys.executable, "-m", "mcu_updater"]
 IMPORTING = """

@@ -7,7 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from command_line import FIXTURES, NEW, OLD, run, runs, update
+
+from tests.cli.command_line import FIXTURES, NEW, OLD, run, runs, update
 
 HOSTILE = FIXTURES / "hostile"
 

@@ -8,9 +8,9 @@ import sys
 
 import click
 import pytest
-from command_line import run
 
 from mcu_updater.cli.main import COMMANDS, cli
+from tests.cli.command_line import run
 
 # What a short flash would wait for longest. cryptography is for --require-signature alone.
 HEAVY = (

@@ -1,4 +1,4 @@
-"""``update --module`` and ``watch``: usage, and the log; what they do is in tests/attached."""
+"""``update --module`` and ``watch``: usage, and the log; the rest is in tests/board/attached."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import click
 import pytest
-from command_line import NEW, run
 
 from mcu_updater.cli.device.watch import FIRST_PAUSE_S, LONGEST_PAUSE_S, Pause
 from mcu_updater.cli.device.watchlog import JsonLog, TextLog
 from mcu_updater.cli.main import cli
 from mcu_updater.core.events import Decided, ModuleSaid, Problem, Progress, Work
+from tests.cli.command_line import NEW, run
 
 IMAGE = NEW["bin"]
 

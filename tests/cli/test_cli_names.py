@@ -13,16 +13,17 @@ from pathlib import Path
 
 import click
 import pytest
-from command_line import NEW, OLD, run, status
-from served_chip import serving
-from thorough import one_in
 
 from flash_emulator.parts.catalogue import other_size_names, part_names
 from mcu_updater.cli.main import cli
 from mcu_updater.cli.names import PART, NameChoice, PartName, component_names
+from tests.cli.command_line import NEW, OLD, run, status
+from tests.flash_emulator.bootrom.served_chip import serving
+from tests.places import ROOT
+from tests.thorough import one_in
 
-PACKAGED = Path(__file__).parents[2] / "flash_emulator" / "parts"
-CENTER = Path(__file__).parents[2] / "examples" / "center" / "center.toml"
+PACKAGED = ROOT / "flash_emulator" / "parts"
+CENTER = ROOT / "examples" / "center" / "center.toml"
 
 
 def commands(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import run
 
 from flash_emulator import other_size_names, part_names
+from tests.cli.command_line import run
 
 WIDTH = 80
 

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from command_line import (
+
+from mcu_updater.board import Board
+from mcu_updater.core import events
+from mcu_updater.report.schema import event_name
+from tests.cli.command_line import (
     FIXTURES,
     LAST_OPERATION,
     NEW,
@@ -21,11 +25,7 @@ from command_line import (
     status,
     update,
 )
-from thorough import one_in
-
-from mcu_updater.board import Board
-from mcu_updater.core import events
-from mcu_updater.report.schema import event_name
+from tests.thorough import one_in
 
 EVENTS = {event_name(event.__name__): event for event in get_args(events.Event)}
 

@@ -18,9 +18,6 @@ from pathlib import Path
 
 import click
 import pytest
-from command_line import FIXTURES, run
-from every_command import EXAMPLES, MAY_BE_NEW, READERS, SERVERS, leaves
-from thorough import one_in
 
 from flash_emulator import load_part
 from flash_emulator.bootrom import Faults, RomOptions
@@ -30,6 +27,9 @@ from mcu_updater.cli import exits
 from mcu_updater.cli.main import COMMANDS, cli
 from mcu_updater.cli.paths import Folder, InputFile, KeptFile, OutputFile
 from mcu_updater.storage import hold
+from tests.cli.command_line import FIXTURES, run
+from tests.cli.every_command import EXAMPLES, MAY_BE_NEW, READERS, SERVERS, leaves
+from tests.thorough import one_in
 
 HERE = Path(__file__).parent
 TIMEOUT_S = 20.0

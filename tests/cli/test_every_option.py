@@ -9,8 +9,9 @@ from functools import cache
 
 import click
 import pytest
-from command_line import FIXTURES, run
-from every_command import EXAMPLES, commands
+
+from tests.cli.command_line import FIXTURES, run
+from tests.cli.every_command import EXAMPLES, commands
 
 IMAGE = FIXTURES / "fixture-2.0.0.hex"
 CENTER = FIXTURES.parent / "examples" / "center" / "center.toml"

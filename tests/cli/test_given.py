@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 import pytest
-from every_command import commands
 
 import mcu_updater.cli
 from mcu_updater.cli.given import given_as
+from tests.cli.every_command import commands
 
 COMMANDS = dict(commands())
 CLI = Path(mcu_updater.cli.__file__).parent

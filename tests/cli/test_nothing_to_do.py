@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import served
-from command_line import NEW, OLD, run
-from served_chip import serving
+from tests.cli.command_line import NEW, OLD, run
+from tests.flash_emulator.bootrom.served_chip import serving
+from tests.serve import served
 
 # update --target and install: tests/stm32/test_install.py
 

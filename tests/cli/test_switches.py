@@ -9,8 +9,6 @@ from pathlib import Path
 
 import click
 import pytest
-from command_line import FIXTURES, run
-from every_command import commands
 
 import mcu_updater
 from mcu_updater.cli import exits
@@ -19,6 +17,8 @@ from mcu_updater.cli.switches import _OF_A_TARGET, _WITH_COMMAND, _WITH_OPTION, 
 from mcu_updater.core import errors
 from mcu_updater.core.errors import Remedy, UpdaterError, UsageError
 from mcu_updater.core.mcu import NotAtRest, NothingBoots
+from tests.cli.command_line import FIXTURES, run
+from tests.cli.every_command import commands
 
 PACKAGE = Path(mcu_updater.__file__).parent
 RIM = ("cli/", "start.py", "__main__.py")  # what a shell runs, and what it runs first

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 import pytest
-from command_line import FIXTURES, run
 
 from mcu_updater.cli.device.update import update
+from tests.cli.command_line import FIXTURES, run
 
 IMAGE = str(FIXTURES / "fixture-2.0.0.hex")
 

@@ -10,11 +10,8 @@ from pathlib import Path
 
 import intelhex
 import pytest
-from decoding import layouts
-from elves import elf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracles import ORACLES, oracle
 
 from mcu_updater.core.errors import ImageRejected, PortError, UsageError
 from mcu_updater.core.image import Allow, Extent, ImageFormat
@@ -23,6 +20,10 @@ from mcu_updater.files.elf import read_elf
 from mcu_updater.files.facts import difference, identities, vectors
 from mcu_updater.files.segments import assemble
 from mcu_updater.files.writing import WRITABLE, write_image
+from tests.core.image.decoding import layouts
+from tests.core.image.oracles import ORACLES, oracle
+from tests.files.elves import elf
+from tests.places import ROOT
 
 SUFFIX = {
     ImageFormat.BIN: ".bin",
@@ -242,7 +243,7 @@ def test_vectors_and_their_problems() -> None:
 
 
 def test_versions_that_an_image_carries() -> None:
-    fixture = Path(__file__).resolve().parents[2] / "fixtures" / "fixture-2.0.0.bin"
+    fixture = ROOT / "fixtures" / "fixture-2.0.0.bin"
     assert identities(read_image([fixture]).image) == {"fixture's version": "2.0.0"}
     header = struct.pack("<IIHHIIBBHII", 0x96F3B83D, 0, 32, 0, 0, 0, 1, 2, 3, 4, 0)
     assert identities(image_of({0: header})) == {"MCUboot header": "1.2.3+4"}

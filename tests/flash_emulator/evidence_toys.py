@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units
-
 from flash_emulator import EmulatedFlash
 from flash_emulator.explore import (
     ExternalState,
@@ -27,6 +25,7 @@ from flash_emulator.explore import (
 )
 from flash_emulator.explore.campaign import Array, Campaign, Expectation, Result
 from flash_emulator.explore.certificate import CertificateWriter
+from tests.flash_emulator.tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units
 
 PAYLOAD = units(0, SECTOR // UNIT - 1)
 DONE = b"complete"

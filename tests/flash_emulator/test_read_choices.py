@@ -10,7 +10,6 @@ from itertools import combinations
 from pathlib import Path as FilePath
 
 import pytest
-from tiny_silicon import BASE, SECTOR, part
 
 from flash_emulator import EmulatedFlash, MetastableMode, Outcome
 from flash_emulator.array.pages import RawUnit
@@ -31,6 +30,7 @@ from flash_emulator.explore import (
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.states import Expansion, state_key
+from tests.flash_emulator.tiny_silicon import BASE, SECTOR, part
 
 UNIT = 2
 EACH = (MetastableMode.STABLE, MetastableMode.FLIPPED)

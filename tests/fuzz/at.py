@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of both AT grammars: ``make fuzz``.
 
-    python tests/fuzz/at.py module|client CORPUS [libFuzzer options]
+    python -m tests.fuzz.at module|client CORPUS [libFuzzer options]
 
 The corpus begins with the golden conversations, and keeps what leads to something new.
 
@@ -16,6 +16,8 @@ from pathlib import Path
 
 import atheris
 
+from tests.places import ROOT
+
 with atheris.instrument_imports(include=["mcu_updater.quectel"]):
     from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
     from mcu_updater.quectel.client import AtClient
@@ -26,7 +28,7 @@ from flash_emulator import VirtualClock
 from mcu_updater.core.errors import UpdaterError
 from mcu_updater.quectel.emulated.transcript import Said, Side, parse_transcript
 
-GOLDEN = Path(__file__).parents[2] / "fixtures" / "at"
+GOLDEN = ROOT / "fixtures" / "at"
 
 MOST_HELD = 64 * 1024  # bytes that a module may keep of what it was sent
 LONGEST_S = 200.0  # of one call of the client: see tests/quectel/test_quectel_hostile.py

@@ -1,8 +1,8 @@
 """The kept inputs of each fuzz target: ``corpus/NAME.zip``.
 
-    python tests/fuzz/fuzz_corpus.py NAME FOLDER
+    python -m tests.fuzz.fuzz_corpus NAME FOLDER
 
-packs FOLDER, which is what ``tests/fuzz/images.py NAME FOLDER -merge=1 FOUND`` has left of FOUND:
+packs FOLDER, which is what ``tests.fuzz.images NAME FOLDER -merge=1 FOUND`` has left of FOUND:
 for ``make fuzz``, ``.cache/fuzz/NAME``.
 """
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from pathlib import Path
-
-import archives
-import elves
-import signing
 
 from mcu_updater.core.trust.container import parse_header
 from mcu_updater.files.package_build import Kind, Source, build
+from tests.core.package import archives
+from tests.core.trust import signing
+from tests.files import elves
+from tests.places import ROOT
 
-HOSTILE = Path(__file__).parents[2] / "fixtures" / "hostile"
+HOSTILE = ROOT / "fixtures" / "hostile"
 LARGEST = 4096  # bytes; a few hostile files are larger, and say nothing more
 _SUFFIXES = {"hex": (".hex",), "srec": (".s19", ".s28", ".s37"), "ti-txt": (".titxt",)}
 _OURS = {"zip": Kind.ZIP, "tar": Kind.TAR, "gzip": Kind.TAR_GZ}

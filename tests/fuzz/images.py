@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of decoders, containers and signed images: ``make fuzz``.
 
-    python tests/fuzz/images.py NAME FOLDER [libFuzzer options]
+    python -m tests.fuzz.images NAME FOLDER [libFuzzer options]
 
 FOLDER gets the seeds and the kept corpus first, and then whatever leads to something new. Inputs
 that are findings are written where libFuzzer is told to (``-artifact_prefix=``).
@@ -22,10 +22,10 @@ with atheris.instrument_imports(
         "mcu_updater.core.trust",
     ]
 ):
-    from fuzz_images import TARGETS
+    from tests.fuzz.fuzz_images import TARGETS
 
-from fuzz_corpus import kept, name_of
-from fuzz_seeds import seeds
+from tests.fuzz.fuzz_corpus import kept, name_of
+from tests.fuzz.fuzz_seeds import seeds
 
 if __name__ == "__main__":
     name, folder, *options = sys.argv[1:]

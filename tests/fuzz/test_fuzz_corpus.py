@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from fuzz_corpus import kept
-from fuzz_images import TARGETS
-from fuzz_seeds import seeds
+
+from tests.fuzz.fuzz_corpus import kept
+from tests.fuzz.fuzz_images import TARGETS
+from tests.fuzz.fuzz_seeds import seeds
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import FIXTURES, run
-from served_chip import serving
 
 from mcu_updater.host.rom_line import open_rom_line
 from mcu_updater.host.serial_port import open_port
+from tests.cli.command_line import FIXTURES, run
+from tests.flash_emulator.bootrom.served_chip import serving
 
 LINE = logging.getLogger("mcu_updater.line")
 

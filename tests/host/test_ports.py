@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from command_line import run
 
 from mcu_updater.host import checkup, ports
 from mcu_updater.host.checkup import State, check_cache, check_encoding, check_library
 from mcu_updater.host.ports import PortFacts, list_ports
+from tests.cli.command_line import run
 
 
 @dataclass

@@ -5,17 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from loader_stub.chip import StubChip
-from loader_stub.flashing import BASE, PAGE_SIZE, Done, Job, flash
-from loader_stub.frames import Reply, Request
-from loader_stub.session import Batch, Session, Work
-
+from benchmarks.loader_stub.chip import StubChip
+from benchmarks.loader_stub.flashing import BASE, PAGE_SIZE, Done, Job, flash
+from benchmarks.loader_stub.frames import Reply, Request
+from benchmarks.loader_stub.session import Batch, Session, Work
 from flash_emulator import EmulatedFlash, Trace, load_part
+from tests.places import FIXTURES
 
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 FIRMWARE = (FIXTURES / "fixture-2.0.0.bin").read_bytes()
 PART = "STM32L476xG"
 

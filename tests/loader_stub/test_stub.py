@@ -11,12 +11,14 @@ import zlib
 from pathlib import Path
 
 import pytest
-from loader_stub import frames
-from loader_stub.chip import LOAD, STUB, StubChip
-from loader_stub.flashing import BASE, PAGE_SIZE, Job, NotHeld, WrongChip, flash
-from loader_stub.frames import Command, Encoding, Facts, Reply, Request, Status
-from loader_stub.session import Batch, Work
-from stubs import (
+
+from benchmarks.loader_stub import frames
+from benchmarks.loader_stub.chip import LOAD, STUB, StubChip
+from benchmarks.loader_stub.flashing import BASE, PAGE_SIZE, Job, NotHeld, WrongChip, flash
+from benchmarks.loader_stub.frames import Command, Encoding, Facts, Reply, Request, Status
+from benchmarks.loader_stub.session import Batch, Work
+from flash_emulator import EmulatedFlash, load_part
+from tests.loader_stub.stubs import (
     FIRMWARE,
     PART,
     ask,
@@ -28,9 +30,7 @@ from stubs import (
     operations,
     run,
 )
-from thorough import one_in
-
-from flash_emulator import EmulatedFlash, load_part
+from tests.thorough import one_in
 
 WRPERR = 1 << 4
 PROGERR = 1 << 3

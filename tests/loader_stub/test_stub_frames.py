@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loader_stub import frames
-from loader_stub.frames import Facts, Reply, ReplyReader, Status, content_of, frame
-from loader_stub.session import Batch, Session, Silence, Work
+
+from benchmarks.loader_stub import frames
+from benchmarks.loader_stub.frames import Facts, Reply, ReplyReader, Status, content_of, frame
+from benchmarks.loader_stub.session import Batch, Session, Silence, Work
 
 
 def replied(seq: int, next_seq: int, status: Status = Status.OK, data: bytes = b"") -> bytes:

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pyocd
 import pytest
-from loader_stub import chip, usart
+
+from benchmarks.loader_stub import chip, usart
 
 HEADER = (chip.STUB.parent / "firmware" / "chip.h").read_text()
 

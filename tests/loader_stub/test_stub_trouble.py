@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 
 import pytest
-from loader_stub.chip import StubChip
-from loader_stub.flashing import Job, flash
-from stubs import BASE, FIRMWARE, PAGE_SIZE, check, contents, expected_after, made_chip, run
-from thorough import one_in
 
+from benchmarks.loader_stub.chip import StubChip
+from benchmarks.loader_stub.flashing import Job, flash
 from flash_emulator import CutAt, Outcome, PowerLoss, SteadySupply, UnreadableUnit
 from flash_emulator.bootrom import Noise
+from tests.loader_stub.stubs import (
+    BASE,
+    FIRMWARE,
+    PAGE_SIZE,
+    check,
+    contents,
+    expected_after,
+    made_chip,
+    run,
+)
+from tests.thorough import one_in
 
 IMAGE = FIRMWARE[:3000]
 

@@ -1,6 +1,6 @@
 """One stricter check on one copy of the packages: runs in a process of its own.
 
-    PYTHONPATH=COPY:tests python -m mutants.child COPY CHECK
+    PYTHONPATH=COPY:. python -m tests.mutants.child COPY CHECK
 
 Says in JSON what came of it, in the words of ``mcu-updater powerloss --json``.
 """
@@ -12,11 +12,10 @@ import sys
 from pathlib import Path as File
 from typing import Any
 
-from mutants.scenarios import MOST_STATES, Check, checks
-
 import flash_emulator
 import mcu_updater
 from flash_emulator.explore import Path, SelfCheckFailed
+from tests.mutants.scenarios import MOST_STATES, Check, checks
 
 EXPLODES = f"cuts come to more than {MOST_STATES} states: what they leave is not cleaned up"
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.places import ROOT
+
 PACKAGE = "mcu_updater"
 COPIED = (PACKAGE, "flash_emulator")
 

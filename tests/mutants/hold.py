@@ -17,8 +17,8 @@ from pathlib import Path
 from shutil import copy, copytree
 from typing import Any
 
-from mutants.faults import ROOT, Fault
-from mutants.scenarios import checks
+from tests.mutants.faults import ROOT, Fault
+from tests.mutants.scenarios import checks
 
 PATIENCE_S = 1200.0  # of one process: a fault may let the updater run for ever
 LIMITS = ("--states", "8000", "--time", "600")  # the updater as it is needs a quarter of them
@@ -98,7 +98,7 @@ def hold(folder: Path, finder: Finder) -> Finding:
         case By.CHECK if is_command(finder.what):
             return by_command(_run(folder, "mcu_updater", *command_line(finder.what)))
         case By.CHECK:
-            return by_check(_run(folder, "mutants.child", str(folder), finder.what))
+            return by_check(_run(folder, "tests.mutants.child", str(folder), finder.what))
         case _:
             return _by_tests(folder, shlex.split(finder.what))
 
@@ -117,7 +117,7 @@ def command_line(what: str) -> list[str]:
 
 def _run(folder: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """``python -m`` in another process that imports what is in *folder*; tests in full."""
-    path = os.pathsep.join([str(folder), str(ROOT / "tests")])
+    path = os.pathsep.join([str(folder), str(ROOT)])
     command = [sys.executable, "-m", module, *arguments]
     try:
         return subprocess.run(

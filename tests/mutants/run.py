@@ -1,6 +1,6 @@
 """Are seeded faults found, and by what? Runs ``faults.toml`` and prints what found each one.
 
-    python -m mutants.run [--list] [--jobs N] [--scope named|all] [--table FILE] [FAULT ...]
+    python -m tests.mutants.run [--list] [--jobs N] [--scope named|all] [--table FILE] [FAULT ...]
 
 First the control: the updater as it is must pass everything that a fault is held against. Then each
 fault is put into a temporary copy of the packages, which is held against what it names: the command
@@ -31,9 +31,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mutants.faults import COPIED, ROOT, Fault, copy_to, load
-from mutants.hold import By, Finder, Finding, Kind, everything, finders_of, hold
-from mutants.table import write_table
+from tests.mutants.faults import COPIED, ROOT, Fault, copy_to, load
+from tests.mutants.hold import By, Finder, Finding, Kind, everything, finders_of, hold
+from tests.mutants.table import write_table
 
 CONTROLS = ROOT / ".cache" / "mutants" / "controls.json"
 RESULTS = CONTROLS.with_name("results.json")

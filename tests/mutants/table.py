@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mutants.faults import Fault, load
-from mutants.hold import By, Finder, Finding, finders_of
+from tests.mutants.faults import Fault, load
+from tests.mutants.hold import By, Finder, Finding, finders_of
 
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 

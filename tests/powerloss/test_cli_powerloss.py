@@ -13,7 +13,6 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner, Result
-from thorough import THOROUGH
 
 from flash_emulator import MetastableMode, Outcome
 from flash_emulator.certificate_check import Verdict
@@ -21,6 +20,7 @@ from mcu_updater.cli.main import cli
 from mcu_updater.cli.powerloss import powerloss_path
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.scenario import Scenario
+from tests.thorough import THOROUGH
 
 TINY = ["--size", "300", "--jobs", "1", "--quiet"]
 SHORT = [*TINY, "--scenario", "unsigned"]

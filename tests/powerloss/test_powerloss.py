@@ -10,7 +10,6 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from thorough import THOROUGH, one_in
 
 from flash_emulator import Outcome, load_part
 from flash_emulator.explore import Limits, Path, Report, SearchOptions
@@ -37,6 +36,7 @@ from mcu_updater.powerloss.questions.running import Running
 from mcu_updater.powerloss.questions.truth import Truth
 from mcu_updater.powerloss.scenario import Way
 from mcu_updater.powerloss.subject import BoardSubject
+from tests.thorough import THOROUGH, one_in
 
 SIGNED = 300  # bytes of an image with its header and signature
 SMALL = 700  # bytes of an image: less than a sector of any part

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.quectel.emulated.options import ModuleOptions, parse_options
 from mcu_updater.quectel.emulated.transcript import Entry, parse_transcript
+from tests.places import ROOT
 
-FOLDER = Path(__file__).resolve().parent.parent.parent / "fixtures" / "at"
+FOLDER = ROOT / "fixtures" / "at"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.txt"))
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from quectel_bench import COMPONENT, NEW, OLD, Session, make_plan, package_bytes
 
 from mcu_updater.cloud.single_device import ComponentState, Package
 from mcu_updater.quectel.api import EventType, OtaAction, OtaCode, QuecThing, split_value
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
+from tests.places import ROOT
+from tests.quectel.quectel_bench import COMPONENT, NEW, OLD, Session, make_plan, package_bytes
 
-EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "quectel_sota.py"
+EXAMPLE = ROOT / "examples" / "quectel_sota.py"
 
 
 def example():

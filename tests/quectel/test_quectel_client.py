@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from quectel_bench import COMPONENT, NEW, OLD, Session, TestClock, make_plan
 
 from mcu_updater.core import ota
 from mcu_updater.core.errors import LinkError, ModuleRefused, PortError, UsageError
@@ -13,6 +12,7 @@ from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
 from mcu_updater.quectel.link import Dialect
 from mcu_updater.quectel.ota_events import MalformedEventError
+from tests.quectel.quectel_bench import COMPONENT, NEW, OLD, Session, TestClock, make_plan
 
 THREE_PIECES = ModuleOptions(piece_size=1000)
 

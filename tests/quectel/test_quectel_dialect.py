@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,9 @@ from mcu_updater.quectel.emulated.options import (
     option_rows,
     parse_options,
 )
+from tests.places import ROOT
 
-DOC = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "module-dialect.md"
+DOC = ROOT / "docs" / "reference" / "module-dialect.md"
 
 
 def tables() -> list[list[list[str]]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from quectel_bench import COMPONENT, NEW, Session, Terminal
-from test_quectel_module import ERROR, OK, S, answer, urc
 
 from mcu_updater.core.errors import LinkError, ModuleRefused, UsageError
 from mcu_updater.quectel.emulated.fault_text import KINDS, parse_faults
 from mcu_updater.quectel.emulated.faults import DownloadFailure, Faults, Rate
 from mcu_updater.quectel.emulated.options import ModuleOptions
+from tests.quectel.quectel_bench import COMPONENT, NEW, Session, Terminal
+from tests.quectel.test_quectel_module import ERROR, OK, S, answer, urc
 
 
 def terminal(*texts: str) -> Terminal:

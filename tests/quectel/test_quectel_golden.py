@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from golden import NAMES, entries_of, module_of, package_of, text_of
-from quectel_bench import TestClock, package_bytes
 
 from mcu_updater.core import ota
 from mcu_updater.core.errors import ModuleRefused
@@ -25,6 +23,8 @@ from mcu_updater.quectel.emulated.transcript import (
     play_host,
 )
 from mcu_updater.quectel.link import AtLink, Dialect
+from tests.quectel.golden import NAMES, entries_of, module_of, package_of, text_of
+from tests.quectel.quectel_bench import TestClock, package_bytes
 
 
 def test_all_are_there():

@@ -13,8 +13,6 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quectel_bench import COMPONENT, OLD, TestClock
-from thorough import one_in
 
 from mcu_updater.core import ota
 from mcu_updater.core.errors import UpdaterError
@@ -28,6 +26,8 @@ from mcu_updater.quectel.at import (
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.link import MOST_EVENTS, MOST_LINES
 from mcu_updater.quectel.ota_events import MalformedEventError, parse_ota_event
+from tests.quectel.quectel_bench import COMPONENT, OLD, TestClock
+from tests.thorough import one_in
 
 LONGEST_S = 200.0  # of one call: 4 attempts of 3 s, each with 4 attempts to get in step
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan, package_bytes
 
 from mcu_updater.cloud.single_device import ComponentState, Package, SingleDeviceCloud
 from mcu_updater.quectel.emulated.options import Faults, Flag, ModuleOptions
 from mcu_updater.quectel.emulated.ota_states import ACTIONS, VERDICT_STATES, OtaState
+from tests.quectel.quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan, package_bytes
 
 OK, ERROR = b"\r\nOK\r\n", b"\r\nERROR\r\n"
 S = OtaState

@@ -8,13 +8,13 @@ import re
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from quectel_bench import NEW, Session, Terminal, package_bytes
-from test_quectel_module import ERROR, OK, REACHED, S
 
 from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.quectel.at import ResponseParser
 from mcu_updater.quectel.emulated.commands import CommandTable
 from mcu_updater.quectel.emulated.options import ModuleOptions
+from tests.quectel.quectel_bench import NEW, Session, Terminal, package_bytes
+from tests.quectel.test_quectel_module import ERROR, OK, REACHED, S
 
 NAMES = sorted({name for name, _, _ in CommandTable._COMMANDS} | {"+QIOTCFG", "+NOSUCH"})
 NUMBERS = st.sampled_from(["0", "1", "2", "3", "4", "01", "-1", "1024", "2500", "4294967295",

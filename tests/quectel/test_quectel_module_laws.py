@@ -6,12 +6,12 @@ import re
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
-from test_quectel_module import REACHED, S, urc
 
 from mcu_updater.quectel.emulated.fault_text import parse_faults
 from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.quectel.emulated.ota_states import VERDICT_STATES
+from tests.quectel.quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
+from tests.quectel.test_quectel_module import REACHED, S, urc
 
 COMMANDS = [
     f'AT+QIOTMCUVER="{COMPONENT}","{OLD}"', f'AT+QIOTMCUVER="{COMPONENT}","{NEW}"',

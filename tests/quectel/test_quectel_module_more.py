@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
-from test_quectel_module import ERROR, OK, S, answer, reboot, urc
 
 from mcu_updater.cloud.single_device import ComponentState
 from mcu_updater.quectel.emulated.faults import DownloadFailure
 from mcu_updater.quectel.emulated.options import Family, Faults, Flag, ModuleOptions, Order
+from tests.quectel.quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
+from tests.quectel.test_quectel_module import ERROR, OK, S, answer, reboot, urc
 
 
 def terminal(**options) -> Terminal:

@@ -11,14 +11,14 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
-from test_quectel_module import S, urc
-from test_quectel_module_laws import OPTIONS, UPGRADE
 
 from mcu_updater.quectel.emulated.fault_text import KINDS, parse_faults
 from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.quectel.emulated.timers import Timers
 from mcu_updater.quectel.emulated.transcript import Playback, Said, Side, Silence
+from tests.quectel.quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
+from tests.quectel.test_quectel_module import S, urc
+from tests.quectel.test_quectel_module_laws import OPTIONS, UPGRADE
 
 CONNECTED = urc("2,10200") + urc("3,10200")
 

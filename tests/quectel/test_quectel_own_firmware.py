@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
-from test_quectel_module import ERROR, OK, S, urc
 
 from mcu_updater.cloud.single_device import ComponentState, Plan, SingleDeviceCloud
 from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions, Order
+from tests.quectel.quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
+from tests.quectel.test_quectel_module import ERROR, OK, S, urc
 
 OLD_OWN, NEW_OWN = "FC41DAAR12A01_QTH", "FC41DAAR12A03_QTH"
 OWN = replace(

@@ -6,11 +6,11 @@ import random
 from collections import deque
 
 import pytest
-from quectel_bench import Session
 
 from mcu_updater.core.errors import LinkError, Remedy
 from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.quectel.link import Dialect
+from tests.quectel.quectel_bench import Session
 
 
 class FarPipe:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_quectel_at import pieces
 
 from mcu_updater.quectel.emulated.transcript import (
     Playback,
@@ -21,6 +20,7 @@ from mcu_updater.quectel.emulated.transcript import (
     rows,
     unescape,
 )
+from tests.quectel.test_quectel_at import pieces
 
 TALK = [
     Said(Side.HOST, b"AT+QIOTOTARD=0,20\r\n"),

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from served import PATIENCE_S, opened, running, serving, where
-from test_module_serve import PACKAGE, TRAPS, package, read_all, start, upgrade
 
 from mcu_updater.cli.main import cli
 from mcu_updater.core import ota
 from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.emulated.transcript import Said, Side, format_transcript, parse_transcript
+from tests.serve.served import PATIENCE_S, opened, running, serving, where
+from tests.serve.test_module_serve import PACKAGE, TRAPS, package, read_all, start, upgrade
 
 __all__ = ["package"]  # the fixture
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from served import PATIENCE_S, opened, serving, where
 
 from mcu_updater.cli.main import cli
+from tests.serve.served import PATIENCE_S, opened, serving, where
 
 TRAPS = b"\r\nOK\r\n" + b"\0" * 7 + b"\r\nERROR\r\n\r\n+QIOTEVT: 7,10706\r\n" + bytes(range(256))
 PACKAGE = TRAPS * 9

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from served import opened, where
 
 from mcu_updater.cli.main import cli
+from tests.places import ROOT
+from tests.serve.served import opened, where
 
-ROOT = Path(__file__).parents[2]
 SERVE = (sys.executable, "-m", "mcu_updater", "module", "serve", "--tcp", "127.0.0.1:0")
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 from collections import deque
 
-from emulated_chip import EmulatedLine, VirtualTime, World, world
-
 from flash_emulator.bootrom import Chip as EmulatedChip
+from tests.stm32.emulated_chip import EmulatedLine, VirtualTime, World, world
 
 
 class SlowLine(EmulatedLine):

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from emulated_chip import World, world
 
 from flash_emulator import EmulatedFlash, load_part, other_size_names, part_names
 from flash_emulator.bootrom import Chip as EmulatedChip
@@ -29,6 +28,7 @@ from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, holes_in
 from mcu_updater.stm32.flasher import Flasher, FlashOptions
 from mcu_updater.stm32.plan import EraseKind, make_plan
 from mcu_updater.stm32.sector_cache import SectorCache
+from tests.stm32.emulated_chip import World, world
 
 BASE, K = 0x0800_0000, 1024
 EVERY = [*part_names(), *other_size_names()]

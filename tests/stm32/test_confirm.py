@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
-from command_line import NEW, run
-from served_chip import serving
 
 from mcu_updater.cli.main import cli
+from tests.cli.command_line import NEW, run
+from tests.flash_emulator.bootrom.served_chip import serving
 
 PART = "STM32L476xG"
 IMAGE = (NEW["bin"], "--base", "0x0800_8000")

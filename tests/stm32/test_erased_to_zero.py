@@ -4,15 +4,15 @@ takes erased flash for FF; what only looks works."""
 from __future__ import annotations
 
 import pytest
-from command_line import run
-from emulated_chip import World, image, world
-from served_chip import serving
 
 from flash_emulator.bootrom import RomOptions
 from mcu_updater.core.errors import ChipRefused
 from mcu_updater.stm32.chip import ERASED_TO_ZERO, chip_of_geometry
 from mcu_updater.stm32.connection import ConnectOptions, connect, look
 from mcu_updater.stm32.flasher import Flasher, FlashOptions
+from tests.cli.command_line import run
+from tests.flash_emulator.bootrom.served_chip import serving
+from tests.stm32.emulated_chip import World, image, world
 
 SHAPE = ("--geometry", "0x0800_0000:1536x128", "--program-unit", 4)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from emulated_chip import PARTS, image, revive, world
 
 from flash_emulator import CutAt, Outcome
 from flash_emulator.bootrom import Noise
@@ -20,6 +19,7 @@ from mcu_updater.core.errors import (
     VerificationFailed,
 )
 from mcu_updater.stm32.events import Verified
+from tests.stm32.emulated_chip import PARTS, image, revive, world
 
 FIRMWARE = image(6000)
 

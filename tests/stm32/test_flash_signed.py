@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-import signing
-from command_line import run
-from served_chip import serving
+
+from tests.cli.command_line import run
+from tests.core.trust import signing
+from tests.flash_emulator.bootrom.served_chip import serving
 
 ADDRESS = "0x0800_8000"  # where the images of ``signing`` are linked
 

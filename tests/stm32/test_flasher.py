@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from emulated_chip import PARTS, image, revive, world
 
 from flash_emulator.bootrom import RomOptions
 from mcu_updater.core.errors import (
@@ -22,6 +21,7 @@ from mcu_updater.stm32.firmware import Firmware, Segment
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.line import WIRINGS
 from mcu_updater.stm32.plan import EraseKind
+from tests.stm32.emulated_chip import PARTS, image, revive, world
 
 CRC = RomOptions(version=0x33)
 

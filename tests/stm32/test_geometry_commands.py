@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import run
-from served_chip import ServedChip, serving
 
 from flash_emulator import load_part
 from flash_emulator.bootrom import Chip
 from flash_emulator.bootrom.chip_file import pack, unpack
 from flash_emulator.device.flash import EmulatedFlash
+from tests.cli.command_line import run
+from tests.flash_emulator.bootrom.served_chip import ServedChip, serving
 
 K = 1024
 

@@ -7,10 +7,6 @@ from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
-from command_line import NEW, OLD, run
-from emulated_chip import World, world
-from served_chip import serving
-from thorough import one_in
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, load_part, part_names
 from flash_emulator.power import SteadySupply
@@ -31,6 +27,10 @@ from mcu_updater.core.updater import Policy
 from mcu_updater.flash_map.layouts import factory_image, layout_of
 from mcu_updater.flash_map.strategies import strategies_of
 from mcu_updater.stm32.firmware import Firmware, Segment
+from tests.cli.command_line import NEW, OLD, run
+from tests.flash_emulator.bootrom.served_chip import serving
+from tests.stm32.emulated_chip import World, world
+from tests.thorough import one_in
 
 L476 = "STM32L476xG"
 CASES = [

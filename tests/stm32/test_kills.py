@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import run
-from emulated_chip import image
-from served_chip import serving
+
+from tests.cli.command_line import run
+from tests.flash_emulator.bootrom.served_chip import serving
+from tests.stm32.emulated_chip import image
 
 TOOL = (sys.executable, "-m", "mcu_updater")
 KILLS = int(os.environ.get("MCU_UPDATER_KILLS", "4"))

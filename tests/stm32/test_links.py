@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from emulated_chip import World, image, world
-from slow_line import EchoingLine, SlowLine, slow_world
 
 from flash_emulator.an3155 import Command
 from flash_emulator.bootrom.memory import Memory
@@ -20,6 +18,8 @@ from mcu_updater.stm32.connection import ConnectOptions, connect
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.line import WIRINGS
 from mcu_updater.stm32.rom import Timeouts
+from tests.stm32.emulated_chip import World, image, world
+from tests.stm32.slow_line import EchoingLine, SlowLine, slow_world
 
 DELAYS_S = (0.0, 0.05, 0.09, 0.1, 0.11, 0.15, 0.25, 0.4, 0.7, 1.0, 1.5, 2.5, 5.0)
 

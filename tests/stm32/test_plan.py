@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 
 import pytest
-from emulated_chip import PARTS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from mcu_updater.stm32.chip import Chip, chip_of_geometry
 from mcu_updater.stm32.estimate import LineSpeed, erase_s, estimate
 from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, check_starts, join
 from mcu_updater.stm32.plan import Erase, EraseKind, covered_sectors, make_plan
+from tests.stm32.emulated_chip import PARTS
 
 BASE = 0x0800_0000
 SMALL = chip_of_geometry(None, BASE, [(4, 512), (2, 1024)], 8)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from command_line import run
-from emulated_chip import image
-from served_chip import serving
+
+from tests.cli.command_line import run
+from tests.flash_emulator.bootrom.served_chip import serving
+from tests.stm32.emulated_chip import image
 
 
 @pytest.fixture

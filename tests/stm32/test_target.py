@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import signing
-from command_line import NEW, OLD, run
-from emulated_chip import World, world
-from served_chip import serving
 
 from flash_emulator import CutAt, Outcome
 from flash_emulator.bootrom import Chip as EmulatedChip
@@ -25,6 +21,10 @@ from mcu_updater.core.errors import (
 from mcu_updater.core.trust import Trust, load_key
 from mcu_updater.core.updater import Policy
 from mcu_updater.flash_map.layouts import factory_image
+from tests.cli.command_line import NEW, OLD, run
+from tests.core.trust import signing
+from tests.flash_emulator.bootrom.served_chip import serving
+from tests.stm32.emulated_chip import World, world
 
 L476 = "STM32L476xG"
 CAN = (

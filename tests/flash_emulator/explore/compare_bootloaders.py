@@ -12,11 +12,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bootloaders import SILICON, Grammar, Program, device, silicon
-from brute_force import TooLarge, brute_force
-
 from flash_emulator import EmulatedFlash
 from flash_emulator.explore import Limits, Report, SearchOptions, SelfCheckFailed, explore
+from tests.flash_emulator.explore.bootloaders import SILICON, Grammar, Program, device, silicon
+from tests.flash_emulator.explore.brute_force import TooLarge, brute_force
 
 ALL = SearchOptions(limits=Limits(violations=None, operations=300))
 MOST = 400  # states of a brute search

@@ -8,11 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-import subjects
-from protocols import DONE, read
-from tiny_silicon import BASE, SECTOR
-
 from flash_emulator import EmulatedFlash
+from tests.flash_emulator.explore import subjects
+from tests.flash_emulator.explore.protocols import DONE, read
+from tests.flash_emulator.tiny_silicon import BASE, SECTOR
 
 
 def loop(_: EmulatedFlash) -> None:

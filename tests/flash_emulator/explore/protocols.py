@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tiny_silicon import BASE, SECTOR, UNIT, part
-
 from flash_emulator import EmulatedFlash, FlashError, ProgramError
 from flash_emulator.explore import ExternalState, FunctionSubject, Nothing, Subject
+from tests.flash_emulator.tiny_silicon import BASE, SECTOR, UNIT, part
 
 DONE = b"\x5a\xa5\x3c\xc3" * 2
 PAYLOAD = bytes(range(1, SECTOR - UNIT + 1))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from protocols import DONE, read
-from tiny_silicon import BASE, ERASED, SECTOR, UNIT, flash, units
-
 from flash_emulator import EmulatedFlash, ProgramError
 from flash_emulator.explore import Violation
+from tests.flash_emulator.explore.protocols import DONE, read
+from tests.flash_emulator.tiny_silicon import BASE, ERASED, SECTOR, UNIT, flash, units
 
 PAYLOAD = units(0, 6)
 MARK = BASE + SECTOR - UNIT

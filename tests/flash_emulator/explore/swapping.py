@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tiny_silicon import BASE, part
-
 from flash_emulator import EmulatedFlash, FlashError
 from flash_emulator.explore import Violation
+from tests.flash_emulator.tiny_silicon import BASE, part
 
 UNIT = 8
 ERASED = b"\xff" * UNIT

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import compare_bootloaders
 import pytest
-from bootloaders import SILICON, Grammar
-from compare_bootloaders import differences
-from thorough import THOROUGH, one_in
 
 from flash_emulator import Outcome
 from flash_emulator.array.cells import Cells
+from tests.flash_emulator.explore import compare_bootloaders
+from tests.flash_emulator.explore.bootloaders import SILICON, Grammar
+from tests.flash_emulator.explore.compare_bootloaders import differences
+from tests.thorough import THOROUGH, one_in
 
 SEEDS: dict[str, tuple[int, ...]] = {
     "ecc": (

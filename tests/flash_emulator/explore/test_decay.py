@@ -6,14 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import subjects
-from bootloaders import SILICON, Grammar, silicon
-from bootloaders import device as random_device
-from brute_force import brute_force
-from protocols import DONE, read
-from thorough import one_in
-from tiny_silicon import BASE, ERASED, SECTOR, UNIT, units
-from tiny_silicon import flash as tiny
 
 from flash_emulator import Decay, EmulatedFlash, load_part
 from flash_emulator.array.pages import Mark
@@ -30,6 +22,14 @@ from flash_emulator.explore import (
     replay,
 )
 from flash_emulator.power import CutAt, Outcome, PowerLoss
+from tests.flash_emulator.explore import subjects
+from tests.flash_emulator.explore.bootloaders import SILICON, Grammar, silicon
+from tests.flash_emulator.explore.bootloaders import device as random_device
+from tests.flash_emulator.explore.brute_force import brute_force
+from tests.flash_emulator.explore.protocols import DONE, read
+from tests.flash_emulator.tiny_silicon import BASE, ERASED, SECTOR, UNIT, units
+from tests.flash_emulator.tiny_silicon import flash as tiny
+from tests.thorough import one_in
 
 ALL = SearchOptions()
 BRUTE = SearchOptions(limits=Limits(cuts=2), merge=False)

@@ -10,14 +10,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-import subjects
-from compare_bootloaders import shortest
-from judges import need
-from protocols import DONE, exponential
-from subjects import installed, tiny
-from thorough import one_in
-from tiny_silicon import BASE, SECTOR, UNIT
-from tiny_silicon import flash as made
 
 from flash_emulator import CutAt, EmulatedFlash, MetastableMode, Outcome, PowerLoss, load_part
 from flash_emulator.array.pages import Mark
@@ -38,6 +30,14 @@ from flash_emulator.explore import (
     shrink,
 )
 from flash_emulator.explore.batches import SIZE
+from tests.flash_emulator.explore import subjects
+from tests.flash_emulator.explore.compare_bootloaders import shortest
+from tests.flash_emulator.explore.protocols import DONE, exponential
+from tests.flash_emulator.explore.subjects import installed, tiny
+from tests.flash_emulator.tiny_silicon import BASE, SECTOR, UNIT
+from tests.flash_emulator.tiny_silicon import flash as made
+from tests.judges import need
+from tests.thorough import one_in
 
 ALL = SearchOptions(limits=Limits(violations=None))
 BRUTE = replace(ALL, merge=False)

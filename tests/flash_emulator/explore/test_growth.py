@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from protocols import World, exponential, linear, quadratic
 
 from flash_emulator import Outcome
 from flash_emulator.explore import Growth, Kind, Limits, SearchOptions, growth
 from flash_emulator.explore.growth import judge
+from tests.flash_emulator.explore.protocols import World, exponential, linear, quadratic
 
 FEW = SearchOptions(outcomes=(Outcome.BEFORE, Outcome.TORN, Outcome.AFTER))
 """Enough to tear with: how many more states weak and metastable cells make does not matter here."""

@@ -14,11 +14,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-import hanging
 import pytest
-import subjects
-from subjects import tiny
-from thorough import one_in
 
 from flash_emulator import EmulatedFlash
 from flash_emulator.explore import (
@@ -32,6 +28,9 @@ from flash_emulator.explore import (
     replay,
     watchdog,
 )
+from tests.flash_emulator.explore import hanging, subjects
+from tests.flash_emulator.explore.subjects import tiny
+from tests.thorough import one_in
 
 Boot = Callable[[EmulatedFlash], Any]
 

@@ -14,10 +14,6 @@ from itertools import product
 from typing import Any
 
 import pytest
-from brute_force import brute_force
-from compare_bootloaders import shortest
-from thorough import one_in
-from tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units
 
 from flash_emulator import EmulatedFlash, FlashError, Outcome, ProgramError
 from flash_emulator.explore import (
@@ -36,6 +32,10 @@ from flash_emulator.explore import (
 from flash_emulator.explore.recorder import Broken
 from flash_emulator.explore.watchdog import OutOfTime
 from flash_emulator.parts.part_model import OptionField, OptionModel, OptionRole, Overwrite
+from tests.flash_emulator.explore.brute_force import brute_force
+from tests.flash_emulator.explore.compare_bootloaders import shortest
+from tests.flash_emulator.tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units
+from tests.thorough import one_in
 
 ALL = SearchOptions(limits=Limits(violations=None, operations=300))
 ERASED = b"\xff" * UNIT

@@ -7,10 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brute_force import brute_force
-from compare_bootloaders import shortest
-from swapping import Retry, Swap
-from thorough import THOROUGH
 
 from flash_emulator import EmulatedFlash, Outcome
 from flash_emulator.certificate_check import confirm
@@ -25,6 +21,10 @@ from flash_emulator.explore import (
     explore,
 )
 from flash_emulator.explore.certificate import CertificateWriter
+from tests.flash_emulator.explore.brute_force import brute_force
+from tests.flash_emulator.explore.compare_bootloaders import shortest
+from tests.flash_emulator.explore.swapping import Retry, Swap
+from tests.thorough import THOROUGH
 
 ALL = SearchOptions(limits=Limits(violations=None, operations=10_000))
 FEW = replace(ALL, outcomes=(Outcome.BEFORE, Outcome.TORN, Outcome.AFTER))

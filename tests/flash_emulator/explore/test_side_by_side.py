@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from protocols import DONE, read
-from tiny_silicon import BASE, SECTOR, UNIT, flash
 
 from flash_emulator import EmulatedFlash
 from flash_emulator.explore import FunctionSubject, Limits, Search, SearchOptions, SelfCheckFailed
+from tests.flash_emulator.explore.protocols import DONE, read
+from tests.flash_emulator.tiny_silicon import BASE, SECTOR, UNIT, flash
 
 ALL = SearchOptions(limits=Limits(violations=None))
 HALVES = (BASE, BASE + SECTOR)

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_holes import ALL, BRUTE, MARK, nothing, quiet, shortest
-from thorough import THOROUGH
-from tiny_silicon import BASE, ERASED, SECTOR, UNIT, part
 
 from flash_emulator import EmulatedFlash, FlashError
 from flash_emulator.array.ecc import code_for
@@ -36,6 +33,9 @@ from flash_emulator.explore import (
 )
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.states import Expansion
+from tests.flash_emulator.explore.test_holes import ALL, BRUTE, MARK, nothing, quiet, shortest
+from tests.flash_emulator.tiny_silicon import BASE, ERASED, SECTOR, UNIT, part
+from tests.thorough import THOROUGH
 
 SEEDS = range(64) if THOROUGH else range(0, 64, 4)
 CODE = code_for(64, 8)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from arm_algorithms import ERASE, PROGRAM, Runner
 
 from flash_emulator import CutAt, Outcome, PowerLoss, SteadySupply, Trace
 from flash_emulator.registers import AccessFault
 from flash_emulator.registers.h7_layouts import WRPERR
+from tests.flash_emulator.registers.arm_algorithms import ERASE, PROGRAM, Runner
 
 
 @dataclass(frozen=True, slots=True)

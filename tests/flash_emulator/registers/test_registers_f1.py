@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from chips import BASE, Chip
 
 from flash_emulator import Outcome
 from flash_emulator.registers import BusError, UnmodelledOption
@@ -21,6 +20,7 @@ from flash_emulator.registers.f1 import (
     WRPRTERR,
 )
 from flash_emulator.registers.locks import KEYS
+from tests.flash_emulator.registers.chips import BASE, Chip
 
 PART = "STM32F103xG"
 BANK = 0x8_0000

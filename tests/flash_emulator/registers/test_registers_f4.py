@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from chips import BASE, Chip
 
 from flash_emulator import Outcome, load_part
 from flash_emulator.parts.part_model import Aliasing
@@ -31,6 +30,7 @@ from flash_emulator.registers.f4 import (
     STRT,
     WRPERR,
 )
+from tests.flash_emulator.registers.chips import BASE, Chip
 
 PART = "STM32F429xI"
 BANK = 0x10_0000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from chips import BASE, Chip
 
 from flash_emulator import Outcome
 from flash_emulator.registers import BusError, UnmodelledOption
@@ -27,6 +26,7 @@ from flash_emulator.registers.h7_layouts import (
     WBNE,
     WRPERR,
 )
+from tests.flash_emulator.registers.chips import BASE, Chip
 
 PART = "STM32H743xI"
 BANK = 0x10_0000

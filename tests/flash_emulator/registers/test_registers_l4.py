@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from chips import BASE, Chip
 
 from flash_emulator import EmulatedFlash, Outcome, load_part
 from flash_emulator.parts.part_model import BankSelect
@@ -36,6 +35,7 @@ from flash_emulator.registers.l4_layouts import (
     WRPERR,
 )
 from flash_emulator.registers.locks import KEYS
+from tests.flash_emulator.registers.chips import BASE, Chip
 
 PART = "STM32L476xG"
 BANK = 0x8_0000

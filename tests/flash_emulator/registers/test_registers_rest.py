@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from chips import BASE, Chip
 
 from flash_emulator import AlignmentError, CutAt, EmulatedFlash, Outcome, PowerLoss, load_part
 from flash_emulator import part_names as names
 from flash_emulator.registers import F1Front, F4Front, H7Front, L4Front, MemoryRemap, front_for
+from tests.flash_emulator.registers.chips import BASE, Chip
 
 FRONTS = {"l4": L4Front, "u5": L4Front, "f4": F4Front, "f1": F1Front, "h7": H7Front}
 FRONTS["h7ab"] = H7Front

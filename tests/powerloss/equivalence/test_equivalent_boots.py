@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from thorough import THOROUGH
 
 from flash_emulator import CutAt, EmulatedFlash, Operation, Outcome, PowerLoss
 from flash_emulator.array.pages import Slice
@@ -16,6 +15,7 @@ from mcu_updater.core.journal import CRC_AT, HEADER_SIZE, TURN_AT
 from mcu_updater.powerloss.catalogue import filled, scenario
 from mcu_updater.powerloss.equivalence.trailers import Half
 from mcu_updater.powerloss.subject import BoardSubject, ModuleAndCloud
+from tests.thorough import THOROUGH
 
 SMALL = 700  # bytes of an image
 MOST = 60  # states of the search that they are taken from, in an ordinary run

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from mutants.faults import copy_to, load
 
 from mcu_updater.cli.powerloss.powerloss import command
+from tests.mutants.faults import copy_to, load
 
 _SMALL = ["--size", "700", "--jobs", "1", "--quiet"]
 
