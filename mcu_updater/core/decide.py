@@ -43,6 +43,7 @@ class Step(Enum):
     SELF_TEST = auto()  # on trial: ask the image, confirm it or fail it
     RENEW_ACTIVE = auto()  # a new snapshot in the place of one that a reset may have spoilt
     RENEW_INACTIVE = auto()
+    LEAVE = auto()  # a reset: what runs here has failed, and the bootloader has not read that
     REPORT = auto()  # state the running version: outside an upgrade, or as its verdict
     END_UPGRADE = auto()  # state the running version to end an upgrade that cannot go on
     ASK = auto()  # ask for a plan
@@ -149,6 +150,8 @@ def decide(observed: Observed) -> Step:
         return Step.SELF_TEST
     if not observed.active_renewed:
         return Step.RENEW_ACTIVE
+    if observed.active is Phase.FAILED:  # of a record that a cut left doubtful, read otherwise
+        return Step.LEAVE
     if not observed.inactive_renewed:
         return Step.RENEW_INACTIVE
     return _TABLE[observed.inactive][observed.module]

@@ -90,7 +90,7 @@ NO_KEY = "this device has confirmed a signed image, and is given no key to check
 REVERTS = frozenset({Reason.SELF_TEST, Reason.ATTEMPTS, Reason.NOT_INTACT})
 """Reasons of a trial; the others are found before the image could boot."""
 
-FLASH_ONLY = frozenset({Step.SELF_TEST, Step.RENEW_ACTIVE, Step.RENEW_INACTIVE})
+FLASH_ONLY = frozenset({Step.SELF_TEST, Step.RENEW_ACTIVE, Step.RENEW_INACTIVE, Step.LEAVE})
 """Steps that must not wait for a module that may not be there."""
 
 
@@ -150,6 +150,7 @@ class Updater:
             Step.SELF_TEST: self._do_self_test,
             Step.RENEW_ACTIVE: self._do_renew_active,
             Step.RENEW_INACTIVE: self._do_renew_inactive,
+            Step.LEAVE: self._do_leave,
             Step.REPORT: self._do_report,
             Step.END_UPGRADE: self._do_end_upgrade,
             Step.ASK: self._do_ask,
@@ -238,6 +239,10 @@ class Updater:
 
     def _do_renew_active(self) -> Iterator[Event]:
         yield from self._renew(self._active, self._read[0])
+
+    def _do_leave(self) -> Iterator[Event]:
+        yield from ()
+        self._result = Result(SessionOutcome.RESET)
 
     def _do_renew_inactive(self) -> Iterator[Event]:
         _, reading = self._read

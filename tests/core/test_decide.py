@@ -15,6 +15,7 @@ from mcu_updater.core.journal import IN_PROGRESS, Package, Phase, Snapshot
 from mcu_updater.core.ota import PieceReady, PlanOffered
 
 RUNNING = [phase for phase in Phase if phase not in (Phase.TRIAL, Phase.VERIFIED)]
+STAYS = [phase for phase in RUNNING if phase is not Phase.FAILED]
 HOLDS = {module for module in Module if module.name.startswith("HOLDS")}
 RENEWALS = {Step.RENEW_ACTIVE, Step.RENEW_INACTIVE}
 
@@ -26,11 +27,11 @@ def table() -> Iterator[tuple[Observed, Step]]:
 
 
 def settled() -> Iterator[tuple[Observed, Step]]:
-    """The rows in which neither a trial nor a renewal goes first."""
+    """The rows in which neither a trial nor a renewal goes first, nor a reset."""
     return (
         (seen, step)
         for seen, step in table()
-        if seen.active in RUNNING and seen.active_renewed and seen.inactive_renewed
+        if seen.active in STAYS and seen.active_renewed and seen.inactive_renewed
     )
 
 
@@ -55,10 +56,19 @@ def test_what_a_reset_may_have_spoilt_is_renewed_before_it_is_acted_on() -> None
             continue
         if not seen.active_renewed:
             assert step is Step.RENEW_ACTIVE
+        elif seen.active is Phase.FAILED:
+            assert step is Step.LEAVE
         elif not seen.inactive_renewed:
             assert step is Step.RENEW_INACTIVE
         else:
             assert step not in RENEWALS
+
+
+def test_an_image_that_has_failed_says_nothing_and_is_left() -> None:
+    """The bootloader read a doubtful record of its failure as none, and the updater reads it."""
+    for seen, step in table():
+        if seen.active is Phase.FAILED:
+            assert step is (Step.LEAVE if seen.active_renewed else Step.RENEW_ACTIVE)
 
 
 def test_no_version_is_stated_while_an_upgrade_is_under_way() -> None:
@@ -118,7 +128,7 @@ def test_a_module_that_was_not_heard_is_not_believed_to_be_idle() -> None:
 @pytest.mark.parametrize("inactive", list(Phase))
 def test_the_active_phase_and_renewals_change_no_later_step(inactive: Phase) -> None:
     for module in Module:
-        steps = {decide(Observed(active, inactive, True, True, module)) for active in RUNNING}
+        steps = {decide(Observed(active, inactive, True, True, module)) for active in STAYS}
         assert len(steps) == 1
 
 

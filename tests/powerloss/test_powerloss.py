@@ -13,7 +13,7 @@ import pytest
 
 from flash_emulator import Outcome, load_part
 from flash_emulator.explore import Limits, Path, Report, SearchOptions
-from flash_emulator.explore.campaign import Result, Verdict
+from flash_emulator.explore.campaign import Result, Verdict, parse_replay_id
 from mcu_updater.board import Board
 from mcu_updater.core.errors import UsageError
 from mcu_updater.core.events import Event, JournalWritten
@@ -304,6 +304,17 @@ def test_an_image_of_ones_own_is_what_runs() -> None:
     board = scenario("good", own).board()
     assert isinstance(board, Board)
     assert board.banks()[0].slot.link_address == address
+
+
+def test_a_doubtful_record_of_a_failure_that_the_bootloader_does_not_read_reports_no_version() -> (
+    None
+):
+    """What the updater then reads is FAILED, and it runs. Found by the search on an F429."""
+    _, path = parse_replay_id("STM32F429xI/remap/crash/bin/700b/s0:65w.391m.!t")
+    subject = BoardSubject(scenario("crash", filled("STM32F429xI", SMALL, "bin")))
+    film = campaign.film(subject, path)
+    assert film.violation is None
+    assert film.end == "runs 1.0.0, failed"
 
 
 @pytest.mark.parametrize("name", ["good", "module", "reset", "replaced", "pieces-module"])
