@@ -13,6 +13,7 @@ import pytest
 import mcu_updater
 from mcu_updater.cli import exits
 from mcu_updater.cli.leaf import note
+from mcu_updater.cli.main import cli
 from mcu_updater.cli.switches import _OF_A_TARGET, _WITH_COMMAND, _WITH_OPTION, message_with_hint
 from mcu_updater.core import errors
 from mcu_updater.core.errors import Remedy, UpdaterError, UsageError
@@ -172,7 +173,8 @@ def test_every_switch_in_a_hint_is_one_of_the_command_that_it_names() -> None:
 
 def context(name: str, *arguments: str) -> click.Context:
     command = note(dict(commands())[name])
-    return command.make_context(name, list(arguments), resilient_parsing=True)
+    above = click.Context(cli, **cli.context_settings)  # a command keeps the -h that it first gets
+    return command.make_context(name, list(arguments), parent=above, resilient_parsing=True)
 
 
 ERROR = UsageError(
