@@ -60,16 +60,16 @@ def running(board: Board) -> Updater:
 
 def observed(board: Board, trial: Trial) -> Run:
     """Run *board* to its end."""
-    board.device.trace = Trace()
+    trace = board.device.trace = Trace()
     run = Run()
     for event in board.run(trial=trial):
         if is_boundary(event):
             device = board.device
             memories = board.memory(), board.module.memory(board.clock.now_s())
             key = (device.digest(), device.mapped_bank, *memories)
-            run.marks.append((key, len(run.events), len(device.trace)))
+            run.marks.append((key, len(run.events), len(trace)))
         run.events.append(event)
-    run.operations = board.device.trace.operations
+    run.operations = trace.operations
     assert len({key for key, _, _ in run.marks}) == len(run.marks), "it came to where it had been"
     return run
 
@@ -82,7 +82,7 @@ def power_on(board: Board, trial: Trial, supply: PowerSupply, until: int | None 
         for event in running:
             if is_boundary(event):
                 if seen == until:
-                    running.close()  # type: ignore[attr-defined]
+                    running.close()
                     return
                 seen += 1
     except PowerLoss:

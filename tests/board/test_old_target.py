@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,9 @@ from tests import worlds
 from tests.thorough import one_in
 
 NEW = "3.0.0"
-SLOW_URL = {"url_delay_s": 25.0}  # within the limit of 30 s
-LATE_URL = {"url_delay_s": 100.0, "url_limit_s": None}  # of SDKs whose limit nobody knows
+SLOW_URL: dict[str, Any] = {"url_delay_s": 25.0}  # within the limit of 30 s
+# of SDKs whose limit nobody knows
+LATE_URL: dict[str, Any] = {"url_delay_s": 100.0, "url_limit_s": None}
 
 
 class VersionWithoutUrl(AssertionError):

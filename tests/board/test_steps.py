@@ -16,6 +16,7 @@ from mcu_updater.core.bank import open_banks
 from mcu_updater.core.decide import Module, Step
 from mcu_updater.core.events import Booted, Decided, Event, JournalWritten, Progress, Resumed, Work
 from mcu_updater.core.journal import Phase, Reason
+from mcu_updater.core.slot import Layout
 from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.quectel.emulated.faults import Faults
 from tests import worlds
@@ -45,7 +46,7 @@ def stop_at(board: Board, number: int, **kw: Any) -> Decided | None:
     for event in running:
         if isinstance(event, Decided):
             if seen == number:
-                running.close()  # type: ignore[attr-defined]
+                running.close()
                 return event
             seen += 1
     return None
@@ -137,6 +138,7 @@ def twins(board: Board) -> Iterator[EmulatedFlash]:
 
 def count_slot_erases(board: Board) -> list[int]:
     """From now on: array offsets of slot sectors as they are erased. The list grows."""
+    assert isinstance(board.layout, Layout)
     slot, bank_size = board.layout.slot, board.part.bank_size
     erase, found = board.device.cells.erase, []
 
@@ -173,7 +175,9 @@ def test_a_sector_that_changes_after_it_was_recorded_is_found_before_it_is_belie
             break
     else:
         pytest.fail("the damage was never found")
-    assert board.banks()[1].journal.read().snapshot.reason is Reason.FLASH
+    snapshot = board.banks()[1].journal.read().snapshot
+    assert snapshot is not None
+    assert snapshot.reason is Reason.FLASH
     decision = board.would_boot()
     assert decision.bank == 0
     worlds.run(board)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from functools import cache, partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from mcu_updater.core.boot import MOST_SWAPS, Decision, Mode, ResetCause, boot
 from mcu_updater.core.errors import InternalError, UsageError
 from mcu_updater.core.events import Booted
 from mcu_updater.core.install import Installer, install
-from mcu_updater.core.journal import HEADER_SIZE, Phase, Record, Snapshot
+from mcu_updater.core.journal import HEADER_SIZE, JournalState, Phase, Record, Snapshot
 from mcu_updater.core.slot import AnyLayout, CopyLayout, Layout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core.updater import SessionOutcome
@@ -249,7 +250,7 @@ def test_cut_here_and_there(name: str, strategy: Strategy, outcome: Outcome) -> 
 @pytest.mark.parametrize("strategy", [Strategy.SWAP_OPTION, Strategy.COPY])
 def test_sectors_of_128_kib(strategy: Strategy) -> None:
     """An image that goes into a second one."""
-    case = {"part": "STM32H743xI", "strategy": strategy, "size": 0x2_0000 + 700}
+    case: dict[str, Any] = {"part": "STM32H743xI", "strategy": strategy, "size": 0x2_0000 + 700}
     whole = worlds.board(**case)
     worlds.run(whole)
     for operation in range(1, whole.device.supply.taken + 1, 9):
@@ -613,14 +614,14 @@ def test_a_record_that_the_trailer_refuses_is_told_in_a_header() -> None:
     made = switched()
     made.device.power_on()
     held = execution(made)
-    record = held.journal.record
-    refused = []
+    real_record = held.journal.record
+    refused = list[int]()
 
-    def refuse(after, kind: Record, index: int = 0) -> None:
+    def refuse(after: JournalState, record: Record, index: int = 0) -> None:
         if not refused:
             refused.append(index)
             raise OSError("worn")
-        record(after, kind, index)
+        real_record(after, record, index)
 
     held.journal.record = refuse  # type: ignore[method-assign]
     assert list(install(made.banks()[1], held)) == [0, 1]

@@ -1,10 +1,11 @@
 """Whole upgrades of the emulated board: real images, every format, and input that is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flash_emulator import SteadySupply, load_part
+from flash_emulator import load_part
 from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.cloud.single_device import ComponentState, Package, Plan
 from mcu_updater.core.errors import (
@@ -132,8 +133,9 @@ def test_board_file_keeps_everything(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("names", [{"component": "C" * 33}, {"version": "9" * 65}, {"version": ""}])
 def test_names_that_a_header_cannot_hold_are_refused(names: dict[str, str]) -> None:
+    fields: dict[str, Any] = {"version": "1.0.0"} | names
     with pytest.raises(UsageError, match=r"bad (component|version); expected 1 to"):
-        Board.new(load_part(worlds.PART), **({"version": "1.0.0"} | names))
+        Board.new(load_part(worlds.PART), **fields)
 
 
 # --- input that is refused: the error, the active slot, and what the module was told
@@ -153,7 +155,7 @@ def refused(board: Board) -> UpdaterError:
 
 def offering(package: Package, **plan: str) -> Board:
     board = Board.new(load_part(worlds.PART), "1.0.0", worlds.image("1.0.0"))
-    fields = {"component": "STM32", "target_version": "2.0.0"} | plan
+    fields: dict[str, Any] = {"component": "STM32", "target_version": "2.0.0"} | plan
     board.offer(Plan(package=package, **fields))
     return board
 
@@ -301,17 +303,13 @@ def test_lost_commands_answers_and_bytes_are_made_up_for() -> None:
 
 def test_a_stuck_sector_fails_the_update_and_not_the_device() -> None:
     board = worlds.board("bin")
-    address = board.banks()[1].slot.address + 2048
-
-    class StuckSector(SteadySupply):
-        """Reports nothing; the device below refuses to erase one sector."""
-
+    stuck = board.banks()[1].slot.address + 2048
     real_erase = board.device.erase
 
-    def erase(at: int) -> None:
-        if at == address:
+    def erase(address: int) -> None:
+        if address == stuck:
             raise OSError("WRPERR")
-        real_erase(at)
+        real_erase(address)
 
     board.device.erase = erase  # type: ignore[method-assign]
     error = refused(board)
@@ -336,5 +334,6 @@ def test_what_no_checkpoint_holds_of_a_large_sector_is_a_refusal() -> None:
     board = worlds.board(part="STM32H743xI", size=100_000, piece_size=70_000)
     worlds.run(board)
     assert board.result.outcome is SessionOutcome.REJECTED
+    assert board.result.error is not None
     assert "Let the module hold the whole package" in board.result.error.message
     assert board.would_boot().version == "1.0.0"

@@ -13,7 +13,8 @@ from mcu_updater.cloud.center.device_session import open_state
 from mcu_updater.cloud.center.load import read_center
 from mcu_updater.cloud.center.store import Ended, Store
 from mcu_updater.fleet.device import FleetDevice
-from tests.cli.command_line import FIXTURES, run
+from tests.cli.command_line import run
+from tests.places import FIXTURES
 
 EXAMPLE = FIXTURES.parent / "examples" / "center" / "center.toml"
 QUIET = ("--cuts", 0, "--faults", 0, "--jobs", 1)

@@ -15,8 +15,9 @@ import pytest
 from mcu_updater.cli.flasher import stm32
 from mcu_updater.core.errors import PortError
 from mcu_updater.core.image import Allow
-from tests.cli.command_line import FIXTURES, run
+from tests.cli.command_line import run
 from tests.files.elves import elf
+from tests.places import FIXTURES
 
 HOSTILE = FIXTURES / "hostile"
 DECISIONS: dict[str, dict[str, Any]] = tomllib.loads((HOSTILE / "decisions.toml").read_text())

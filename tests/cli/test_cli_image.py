@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import FIXTURES, NEW, OLD, run, runs, update
+from tests.cli.command_line import NEW, OLD, run, runs, update
+from tests.places import FIXTURES
 
 HOSTILE = FIXTURES / "hostile"
 

@@ -73,7 +73,7 @@ EVENTS = [
 ]
 
 
-def written(capsys, log) -> list[str]:
+def written(capsys: pytest.CaptureFixture[str], log) -> list[str]:
     with click.Context(cli):
         for event in EVENTS:
             log.event(event)

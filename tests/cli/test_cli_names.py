@@ -186,7 +186,7 @@ def test_a_part_that_cannot_be_laid_out_says_which_can(tmp_path: Path) -> None:
 # --- choices
 
 
-def choices() -> list[tuple[str, NameChoice]]:
+def choices() -> list[tuple[str, click.Choice[str]]]:
     return [
         (f"{' '.join(path)} {parameter.opts[0]}", parameter.type)
         for path, command in commands()
@@ -196,7 +196,9 @@ def choices() -> list[tuple[str, NameChoice]]:
 
 
 @pytest.mark.parametrize(("name", "choice"), choices())
-def test_every_choice_takes_any_case_and_says_what_is_near(name: str, choice: NameChoice) -> None:
+def test_every_choice_takes_any_case_and_says_what_is_near(
+    name: str, choice: click.Choice[str]
+) -> None:
     assert isinstance(choice, NameChoice), name
     for one in choice.choices:
         assert choice.convert(one.upper(), None, None) == one

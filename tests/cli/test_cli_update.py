@@ -7,7 +7,7 @@ import sys
 from dataclasses import fields
 from itertools import product
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -15,7 +15,6 @@ from mcu_updater.board import Board
 from mcu_updater.core import events
 from mcu_updater.report.schema import event_name
 from tests.cli.command_line import (
-    FIXTURES,
     LAST_OPERATION,
     NEW,
     json_lines,
@@ -25,6 +24,7 @@ from tests.cli.command_line import (
     status,
     update,
 )
+from tests.places import FIXTURES
 from tests.thorough import one_in
 
 EVENTS = {event_name(event.__name__): event for event in get_args(events.Event)}
@@ -77,7 +77,7 @@ def test_update_as_json_lines(suffix: str):
     check_summary(summary, NEW[suffix].stat().st_size)
 
 
-def check_summary(summary: dict, package_bytes: int) -> None:
+def check_summary(summary: dict[str, Any], package_bytes: int) -> None:
     assert summary["event"] == "summary"
     assert (summary["outcome"], summary["exit_code"], summary["error"]) == ("updated", 0, "")
     assert summary["before"] == {"bank": "A", "version": "1.0.0"}
@@ -218,7 +218,8 @@ def test_a_cut_that_never_fires_does_not_hide_an_error():
 
 
 def test_as_a_process_without_terminals(board: Path):
-    command = [sys.executable, "-m", "mcu_updater", "update", NEW["hex"], "--board", board]
+    command: list[str | Path] = [sys.executable, "-m", "mcu_updater", "update"]
+    command += [NEW["hex"], "--board", board]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
@@ -228,7 +229,7 @@ def test_as_a_process_without_terminals(board: Path):
 def test_bars_are_drawn_on_a_terminal_and_nowhere_else(tmp_path: Path):
     """Standard error is a terminal, standard output is not: bars there, lines here."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "mcu_updater", "update", NEW["hex"]]
+    command = [sys.executable, "-m", "mcu_updater", "update", str(NEW["hex"])]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
     output = tmp_path / "output"
     with output.open("wb") as stdout:

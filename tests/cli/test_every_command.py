@@ -27,8 +27,9 @@ from mcu_updater.cli import exits
 from mcu_updater.cli.main import COMMANDS, cli
 from mcu_updater.cli.paths import Folder, InputFile, KeptFile, OutputFile
 from mcu_updater.storage import hold
-from tests.cli.command_line import FIXTURES, run
+from tests.cli.command_line import run
 from tests.cli.every_command import EXAMPLES, MAY_BE_NEW, READERS, SERVERS, leaves
+from tests.places import FIXTURES
 from tests.thorough import one_in
 
 HERE = Path(__file__).parent
@@ -491,11 +492,9 @@ def test_files_are_of_a_known_kind(name: str) -> None:
     for word in name.split():
         assert isinstance(command, click.Group)
         command = command.get_command(click.Context(command), word) or cli
-    files = [one for one in command.params if isinstance(one.type, click.Path)]
+    files = [(one.name, one.type) for one in command.params if isinstance(one.type, click.Path)]
     known = InputFile | OutputFile | KeptFile | Folder
-    assert [
-        one.name for one in files if not isinstance(one.type, known) and one.type.file_okay
-    ] == []
+    assert [each for each, kind in files if not isinstance(kind, known) and kind.file_okay] == []
     as_json = option(name, "--json")
     assert as_json is None or (isinstance(as_json, click.Option) and as_json.is_flag)
 

@@ -10,8 +10,9 @@ from functools import cache
 import click
 import pytest
 
-from tests.cli.command_line import FIXTURES, run
+from tests.cli.command_line import run
 from tests.cli.every_command import EXAMPLES, commands
+from tests.places import FIXTURES
 
 IMAGE = FIXTURES / "fixture-2.0.0.hex"
 CENTER = FIXTURES.parent / "examples" / "center" / "center.toml"

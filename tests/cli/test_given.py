@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 
@@ -18,9 +19,10 @@ COMMANDS = dict(commands())
 CLI = Path(mcu_updater.cli.__file__).parent
 
 
-def innermost(command: click.Command) -> object:
+def innermost(command: click.Command) -> Callable[..., object]:
     assert command.callback is not None
-    return inspect.unwrap(command.callback)
+    found: Callable[..., object] = inspect.unwrap(command.callback)
+    return found
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -44,7 +46,7 @@ def test_the_fields_of_what_a_command_is_given_are_its_options(name: str) -> Non
     options = {each.name for each in COMMANDS[name].params if each.expose_value}
     needed = {field.name for field in fields(kind) if field.default is MISSING}
     assert needed <= options <= {field.name for field in fields(kind)}
-    assert kind.__dataclass_params__.frozen
+    assert vars(kind)["__dataclass_params__"].frozen
 
 
 def test_no_function_is_given_a_dict_of_options() -> None:

@@ -18,8 +18,9 @@ from mcu_updater.cli.switches import _OF_A_TARGET, _WITH_COMMAND, _WITH_OPTION, 
 from mcu_updater.core import errors
 from mcu_updater.core.errors import Remedy, UpdaterError, UsageError
 from mcu_updater.core.mcu import NotAtRest, NothingBoots
-from tests.cli.command_line import FIXTURES, run
+from tests.cli.command_line import run
 from tests.cli.every_command import commands
+from tests.places import FIXTURES
 
 PACKAGE = Path(mcu_updater.__file__).parent
 RIM = ("cli/", "start.py", "__main__.py")  # what a shell runs, and what it runs first
@@ -56,11 +57,12 @@ def docstrings(tree: ast.Module) -> set[int]:
     }
 
 
-def strings(tree: ast.Module) -> Iterator[ast.Constant]:
+def strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and text of every string that is no docstring."""
     told = docstrings(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
-            yield node
+            yield node.lineno, node.value
 
 
 def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -77,7 +79,7 @@ def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def test_the_walk_sees_what_it_looks_for() -> None:
     tree = ast.parse('def f():\n    """--x in words"""\n    exit_code = f"a {1} --force b"\n')
-    assert [each.value for each in strings(tree) if SWITCH.search(each.value)] == [" --force b"]
+    assert [text for _, text in strings(tree) if SWITCH.search(text)] == [" --force b"]
     assert (3, "exit_code") in list(names(tree))
     assert len(BELOW) > 150
 
@@ -85,7 +87,7 @@ def test_the_walk_sees_what_it_looks_for() -> None:
 @pytest.mark.parametrize("path", BELOW, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_switch_and_no_exit_code_is_named_below_the_command_line(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    found = [f"{each.lineno}: {each.value}" for each in strings(tree) if SWITCH.search(each.value)]
+    found = [f"{line}: {text}" for line, text in strings(tree) if SWITCH.search(text)]
     assert not found
     codes = [line for line, name in names(tree) if name == "exit_code"]
     assert not codes
@@ -94,7 +96,7 @@ def test_no_switch_and_no_exit_code_is_named_below_the_command_line(path: Path) 
 @pytest.mark.parametrize("path", BELOW, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_command_is_named_below_the_command_line(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    found = [f"{each.lineno}: {each.value}" for each in strings(tree) if COMMAND.search(each.value)]
+    found = [f"{line}: {text}" for line, text in strings(tree) if COMMAND.search(text)]
     assert not found
 
 

@@ -9,7 +9,8 @@ import click
 import pytest
 
 from mcu_updater.cli.device.update import update
-from tests.cli.command_line import FIXTURES, run
+from tests.cli.command_line import run
+from tests.places import FIXTURES
 
 IMAGE = str(FIXTURES / "fixture-2.0.0.hex")
 

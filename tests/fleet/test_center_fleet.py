@@ -249,7 +249,9 @@ def tell(version: str):
 
 
 def damage(one: FleetDevice) -> None:
-    bank = one.board.banks()[one.board.would_boot().bank]
+    number = one.board.would_boot().bank
+    assert number is not None
+    bank = one.board.banks()[number]
     address = bank.slot.link_address - one.board.part.base
     del one.images["2.0.0"]
     one.images["2.0.0"] = b"another image" + bytes(address % 7)

@@ -13,8 +13,9 @@ import pytest
 
 from mcu_updater.host.rom_line import open_rom_line
 from mcu_updater.host.serial_port import open_port
-from tests.cli.command_line import FIXTURES, run
+from tests.cli.command_line import run
 from tests.flash_emulator.bootrom.served_chip import serving
+from tests.places import FIXTURES
 
 LINE = logging.getLogger("mcu_updater.line")
 

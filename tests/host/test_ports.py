@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ def test_what_every_command_needs_fails_with_4_and_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     declared = ["click>=99", "no-such-library-here>=1", 'distributed>=1; extra == "cluster"']
-    monkeypatch.setattr(checkup.importlib.metadata, "requires", lambda _: declared)
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: declared)
     said = run("doctor")
     assert said.exit_code == 4
     words = " ".join(said.stdout.split())

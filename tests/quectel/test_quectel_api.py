@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 
 import pytest
@@ -10,17 +9,14 @@ import pytest
 from mcu_updater.cloud.single_device import ComponentState, Package
 from mcu_updater.quectel.api import EventType, OtaAction, OtaCode, QuecThing, split_value
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
-from tests.places import ROOT
+from tests.places import ROOT, load_script
 from tests.quectel.quectel_bench import COMPONENT, NEW, OLD, Session, make_plan, package_bytes
 
 EXAMPLE = ROOT / "examples" / "quectel_sota.py"
 
 
 def example():
-    spec = importlib.util.spec_from_file_location("quectel_sota", EXAMPLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("quectel_sota", EXAMPLE)
 
 
 def things(**given) -> tuple[Session, QuecThing]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,8 @@ from mcu_updater.core import ota
 from mcu_updater.core.errors import LinkError
 from mcu_updater.quectel import at
 from mcu_updater.quectel.ota_events import MalformedEventError, format_ota_event, parse_ota_event
+
+V = TypeVar("V")
 
 TRAP = b"\r\nOK\r\n\r\n+QIOTEVT: 7,10706\r\n\x00\xff\r\n"
 
@@ -53,8 +57,14 @@ def pieces(data: bytes, cuts) -> list[bytes]:
     return [data[a:b] for a, b in itertools.pairwise(edges)]
 
 
-def parsed(parser, parts) -> list:
-    return [value for part in parts for value in parser.feed(part)]
+def parsed(feed: Callable[[bytes], list[V]], parts: Iterable[bytes]) -> list[V]:
+    return [value for part in parts for value in feed(part)]
+
+
+def only_urc(wire: bytes) -> at.Urc:
+    (urc,) = at.ResponseParser().feed(wire)
+    assert isinstance(urc, at.Urc)
+    return urc
 
 
 def test_responses_whole():
@@ -62,19 +72,19 @@ def test_responses_whole():
 
 
 def test_responses_byte_by_byte():
-    assert parsed(at.ResponseParser(), [bytes([b]) for b in STREAM]) == VALUES
+    assert parsed(at.ResponseParser().feed, [bytes([b]) for b in STREAM]) == VALUES
 
 
 @given(st.sets(st.integers(0, len(STREAM))))
 def test_responses_at_any_split(cuts):
-    assert parsed(at.ResponseParser(), pieces(STREAM, cuts)) == VALUES
+    assert parsed(at.ResponseParser().feed, pieces(STREAM, cuts)) == VALUES
 
 
 @given(st.binary(max_size=300), st.sets(st.integers(0, 300)))
 def test_noise_at_any_split(noise, cuts):
     data = noise + at.format_payload(1, TRAP) + b"\r\nOK\r\n"
     cuts = {min(cut, len(data)) for cut in cuts}
-    assert parsed(at.ResponseParser(), pieces(data, cuts)) == at.ResponseParser().feed(data)
+    assert parsed(at.ResponseParser().feed, pieces(data, cuts)) == at.ResponseParser().feed(data)
 
 
 @given(st.binary(max_size=1024))
@@ -87,13 +97,16 @@ def test_any_payload_comes_through(data):
 def test_a_payload_that_lost_bytes_is_not_clean(lost):
     stream = at.format_payload(0, b"x" * 64).replace(b"x", b"", lost) + b"\r\nOK\r\n"
     payload, final = at.ResponseParser().feed(stream)
+    assert isinstance(payload, at.Payload)
     assert not payload.clean
     assert final == at.Final(True, "OK")
 
 
 def test_a_payload_that_got_a_byte_more_is_not_clean():
     stream = at.format_payload(0, b"x" * 64).replace(b"x", b"xx", 1) + b"\r\nOK\r\n"
-    assert not at.ResponseParser().feed(stream)[0].clean
+    payload = at.ResponseParser().feed(stream)[0]
+    assert isinstance(payload, at.Payload)
+    assert not payload.clean
 
 
 def test_line_feed_dialect_and_missing_space():
@@ -116,7 +129,7 @@ def test_reset_forgets_a_payload():
 
 
 def test_unreadable_event_is_not_dropped():
-    (urc,) = at.ResponseParser().feed(b"\r\n+QIOTEVT: 7,1x703\r\n")
+    urc = only_urc(b"\r\n+QIOTEVT: 7,1x703\r\n")
     assert urc.type == at.UNREADABLE_URC_TYPE
     with pytest.raises(MalformedEventError, match="1x703"):
         parse_ota_event(urc)
@@ -159,7 +172,7 @@ COMMANDS = b'AT+QIOTREG=1\r\nat\rATE0\n\r\n\nAT+QIOTMCUVER="a","b"\r\nAT+X=\r\n'
 
 @given(st.sets(st.integers(0, len(COMMANDS))))
 def test_commands_at_any_split(cuts):
-    values = parsed(at.CommandParser(), pieces(COMMANDS, cuts))
+    values = parsed(at.CommandParser().feed, pieces(COMMANDS, cuts))
     assert [value.text for value in values] == [
         "AT+QIOTREG=1", "at", "ATE0", 'AT+QIOTMCUVER="a","b"', "AT+X=",
     ]  # fmt: skip
@@ -219,8 +232,7 @@ DOCUMENTED = [  # verbatim from the AT manual's interaction events and examples
 @pytest.mark.parametrize(("text", "event"), DOCUMENTED)
 def test_documented_events(text, event):
     wire = f"\r\n+QIOTEVT: {text}\r\n".encode()
-    (urc,) = at.ResponseParser().feed(wire)
-    assert parse_ota_event(urc) == event
+    assert parse_ota_event(only_urc(wire)) == event
     assert format_ota_event(event) == wire
 
 
@@ -237,8 +249,7 @@ def test_documented_events(text, event):
     ],
 )
 def test_tolerated_events(text, event):
-    (urc,) = at.ResponseParser().feed(f"+QIOTEVT:7,{text}\r\n".encode())
-    assert parse_ota_event(urc) == event
+    assert parse_ota_event(only_urc(f"+QIOTEVT:7,{text}\r\n".encode())) == event
 
 
 @pytest.mark.parametrize(
@@ -256,7 +267,7 @@ def test_tolerated_events(text, event):
     ],
 )
 def test_malformed_events_are_errors(text):
-    (urc,) = at.ResponseParser().feed(f"+QIOTEVT: 7,{text}\r\n".encode())
+    urc = only_urc(f"+QIOTEVT: 7,{text}\r\n".encode())
     with pytest.raises(MalformedEventError) as caught:
         parse_ota_event(urc)
     assert isinstance(caught.value, LinkError)

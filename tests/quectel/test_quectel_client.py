@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -44,13 +45,18 @@ def test_lines_between_any_two_lines(inserted):
 
 
 @pytest.mark.parametrize("at", range(25))
-def test_an_event_at_one_place_is_not_lost(at):
+def test_an_event_at_one_place_is_not_lost(at, monkeypatch):
     inserted = b'\r\n+QIOTEVT: 7,10799,"x"\r\n'
     faults = Faults(insert_between_lines=inserted, insert_at=frozenset({at}))
     session = Session(options=THREE_PIECES, faults=faults)
     seen = []
     take = session.client.next_event
-    session.client.next_event = lambda timeout_s: seen.append(take(timeout_s)) or seen[-1]
+
+    def noted(timeout_s):
+        seen.append(take(timeout_s))
+        return seen[-1]
+
+    monkeypatch.setattr(session.client, "next_event", noted)
     checked(session)
     while session.client.next_event(1.0) is not None:
         pass
@@ -70,7 +76,8 @@ EVERY_COMMAND = [(name, n + 1) for name, count in NAMES.items() for n in range(c
 def test_any_one_loss_is_mended(nth, fault, speed):
     """At the high speed the next piece is there before the repeat: it must not be skipped."""
     options = ModuleOptions(piece_size=1000, download_bytes_per_s=speed)
-    session = checked(Session(options=options, faults=Faults(**{fault: frozenset({nth})})))
+    lost: dict[str, Any] = {fault: frozenset({nth})}
+    session = checked(Session(options=options, faults=Faults(**lost)))
     assert session.client.retries >= 1
 
 
@@ -257,7 +264,8 @@ def test_actions_without_a_plan():
 
 @pytest.mark.parametrize("fault", ["lose_command", "lose_answer"])
 def test_refusal_survives_a_loss(fault):
-    session = Session(faults=Faults(**{fault: frozenset({("+QIOTUPDATE", 1)})}))
+    lost: dict[str, Any] = {fault: frozenset({("+QIOTUPDATE", 1)})}
+    session = Session(faults=Faults(**lost))
     client = session.client
     session.offered()
     client.refuse()
@@ -417,7 +425,7 @@ def test_a_read_costs_little():
     client = session.client
     session.downloaded()
     began_s = time.process_time()
-    data = b"".join(client.read(start, 1024) for start in range(0, size, 1024))
+    data = b"".join(client.read(start, 1024) or b"" for start in range(0, size, 1024))
     per_read_s = (time.process_time() - began_s) / (size // 1024)
     assert data == session.plan.package.data
     assert per_read_s < 1e-3

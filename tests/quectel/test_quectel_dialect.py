@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -83,8 +84,9 @@ def test_options_survive_a_file():
 
 @pytest.mark.parametrize("name", ABOVE_ZERO)
 def test_nothing_repeats_at_once_and_no_size_is_nothing(name):
+    nothing: dict[str, Any] = {name: 0}
     with pytest.raises(ValueError, match=f"{name} must be more than 0"):
-        ModuleOptions(**{name: 0})
+        ModuleOptions(**nothing)
 
 
 @pytest.mark.parametrize("text", ["{nosuch}", "{0}", "{", "\N{EURO SIGN}"])

@@ -126,7 +126,7 @@ def test_the_client_reads_the_package_of_the_transcript():
 
 def test_a_recorded_upgrade_plays_back():
     """What a client did with the emulated module, it does again with the recording."""
-    clock, lines = TestClock(), []
+    clock, lines = TestClock(), list[str]()
     module = module_of("a-single-piece")
     recorder = Recorder(lines.append)
     port = RecordedPort(ModulePipe(module, clock), clock, recorder)

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcu_updater.cloud.single_device import Package, Plan
-from mcu_updater.quectel.at import ResponseParser
+from mcu_updater.quectel.at import Payload, ResponseParser
 from mcu_updater.quectel.emulated.commands import CommandTable
 from mcu_updater.quectel.emulated.options import ModuleOptions
 from tests.quectel.quectel_bench import NEW, Session, Terminal, package_bytes
@@ -107,6 +107,7 @@ def test_hostile_data_cut_at_every_byte_boundary(trap):
     t.downloaded()
     answer = t.send(f"AT+QIOTOTARD=0,{size}")
     expected = ResponseParser().feed(answer)
+    assert isinstance(expected[0], Payload)
     assert expected[0].data == trap
     for at in range(len(answer) + 1):
         parser = ResponseParser()
@@ -121,7 +122,7 @@ def test_a_whole_upgrade_of_nothing_but_traps(at_start):
     assert session.upgrade()[0] == plan.package.data
 
 
-def test_an_upgrade_whose_every_byte_comes_alone():
+def test_an_upgrade_whose_every_byte_comes_alone(monkeypatch):
     session = Session(plan=Plan("STM32", NEW, Package(package_bytes(1500))))
     take, waiting = session.module.transmit, bytearray()
 
@@ -131,5 +132,5 @@ def test_an_upgrade_whose_every_byte_comes_alone():
         del waiting[:1]
         return first
 
-    session.module.transmit = one_byte
+    monkeypatch.setattr(session.module, "transmit", one_byte)
     assert session.upgrade()[0] == session.plan.package.data

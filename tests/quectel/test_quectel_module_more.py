@@ -352,12 +352,12 @@ def test_answers_take_their_time():
     assert t.wait(0.01) == OK
     assert t.wait(0.29) == b""
     assert t.wait(0.01) == OK
-    t = terminal(answer_delay_s=0.3).module
-    t.receive(b"AT\r\n", 0.0)
-    t.power_cut(0.1)
-    t.power_on(0.2)
-    t.advance(10)
-    assert t.transmit() == b""
+    module = terminal(answer_delay_s=0.3).module
+    module.receive(b"AT\r\n", 0.0)
+    module.power_cut(0.1)
+    module.power_on(0.2)
+    module.advance(10)
+    assert module.transmit() == b""
 
 
 @pytest.mark.parametrize("inside", [False, True])

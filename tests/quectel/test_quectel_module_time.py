@@ -24,6 +24,8 @@ CONNECTED = urc("2,10200") + urc("3,10200")
 
 # --- ways to let time pass -----------------------------------------------------------------------
 
+Step = str | float
+Steps = list[Step]
 Pass = Callable[[Terminal, float], bytes]
 
 
@@ -61,7 +63,7 @@ def in_parts(t: Terminal, duration_s: float) -> bytes:
 WAYS: tuple[Pass, ...] = (leap, from_deadline_to_deadline, across_processes, in_parts)
 
 
-def do(t: Terminal, what: str | float, let_pass: Pass) -> bytes:
+def do(t: Terminal, what: Step, let_pass: Pass) -> bytes:
     if isinstance(what, float):
         return let_pass(t, what)
     deed, _, seconds = what.partition(" ")
@@ -104,7 +106,7 @@ def films_agree(steps, faults=(), options=None, plans=None) -> list[bytes]:
 
 # --- a link loss during a hang -------------------------------------------------------------------
 
-ONLINE = [f'AT+QIOTMCUVER="{COMPONENT}","{OLD}"', "AT+QIOTREG=2", 1.7]
+ONLINE: Steps = [f'AT+QIOTMCUVER="{COMPONENT}","{OLD}"', "AT+QIOTREG=2", 1.7]
 
 
 def test_a_link_loss_in_a_hang_is_not_noticed_and_one_connection_follows_the_reboot():
@@ -139,15 +141,15 @@ def test_of_two_outages_the_longer_one_counts():
 
 # --- what falls due in a hang --------------------------------------------------------------------
 
-REQUESTED = [*ONLINE, "AT+QIOTOTAREQ=1"]
-OFFERED = [*REQUESTED, 0.2]
-CONFIRMED = [*OFFERED, "AT+QIOTUPDATE=1"]
-STARTING = [*CONFIRMED, 0.5]
-DOWNLOADING = [*STARTING, 0.2]
-DOWNLOADED = [*DOWNLOADING, 5.0]
-UPDATING = [*DOWNLOADED, "AT+QIOTUPDATE=3"]
+REQUESTED: Steps = [*ONLINE, "AT+QIOTOTAREQ=1"]
+OFFERED: Steps = [*REQUESTED, 0.2]
+CONFIRMED: Steps = [*OFFERED, "AT+QIOTUPDATE=1"]
+STARTING: Steps = [*CONFIRMED, 0.5]
+DOWNLOADING: Steps = [*STARTING, 0.2]
+DOWNLOADED: Steps = [*DOWNLOADING, 5.0]
+UPDATING: Steps = [*DOWNLOADED, "AT+QIOTUPDATE=3"]
 # Where a hang strikes: what is under way then, by the name of the timer that it has.
-UNDER_WAY: dict[str, tuple[list[str | float], tuple[str, ...], dict[str, object]]] = {
+UNDER_WAY: dict[str, tuple[Steps, tuple[str, ...], dict[str, object]]] = {
     "connect": (ONLINE[:2], (), {}),
     "plan": (REQUESTED, (), {}),
     "push": (ONLINE, (), {"push_interval_s": 10.0}),
@@ -262,7 +264,12 @@ def test_a_rejected_plan_comes_again_at_the_end_of_its_period_in_any_process():
 
 
 def test_a_playback_that_begins_with_a_silence():
-    talk = [Silence(2.0), Said(Side.MODULE, b"\r\nRDY\r\n"), Silence(2.0), Said(Side.MODULE, b"X")]
+    talk: list[Said | Silence] = [
+        Silence(2.0),
+        Said(Side.MODULE, b"\r\nRDY\r\n"),
+        Silence(2.0),
+        Said(Side.MODULE, b"X"),
+    ]
     leaps, hops = Playback(list(talk)), Playback(list(talk))
     leaps.advance(3.0)
     for tenth in range(31):

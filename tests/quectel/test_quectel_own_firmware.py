@@ -6,6 +6,7 @@ QuecThing's documents call that FOTA, and an MCU's upgrade SOTA.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ OLD_OWN, NEW_OWN = "FC41DAAR12A01_QTH", "FC41DAAR12A03_QTH"
 OWN = replace(
     make_plan(6000, component="app"), target_version=NEW_OWN, source_version=OLD_OWN, own=True
 )
-OPTIONS = {"echo": False, "product_version": OLD_OWN}
+OPTIONS: dict[str, Any] = {"echo": False, "product_version": OLD_OWN}
 BOOTED_S = 30 + 2  # it installs, and boots
 
 
@@ -57,7 +58,9 @@ def test_no_action_and_no_read_is_for_it():
     t.ok("AT+QIOTUPDATE=1")
     for state in (S.SUBMITOTA, S.DOWNLOADSTART, S.DOWNLOADING, S.UPDATING):
         while t.module.ota_state is not state:
-            t.now_s = t.module.next_deadline()
+            deadline_s = t.module.next_deadline()
+            assert deadline_s is not None
+            t.now_s = deadline_s
             t.wait(0)
         for command in ("AT+QIOTUPDATE=2", "AT+QIOTUPDATE=3", "AT+QIOTOTARD=0,16"):
             assert t.send(command) == ERROR
@@ -78,7 +81,8 @@ def test_it_comes_in_one_piece_whatever_the_room_for_packages():
 
 @pytest.mark.parametrize("digest", ["md5", "sha256"])
 def test_a_damaged_package_is_found_by_the_module(digest):
-    wrong = replace(OWN, package=replace(OWN.package, **{digest: b"?" * 32}))
+    damage: dict[str, Any] = {digest: b"?" * 32}
+    wrong = replace(OWN, package=replace(OWN.package, **damage))
     t = offered([wrong])
     t.ok("AT+QIOTUPDATE=1")
     said = t.until(urc("7,10706"))

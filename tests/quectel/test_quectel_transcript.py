@@ -22,12 +22,10 @@ from mcu_updater.quectel.emulated.transcript import (
 )
 from tests.quectel.test_quectel_at import pieces
 
-TALK = [
-    Said(Side.HOST, b"AT+QIOTOTARD=0,20\r\n"),
-    Said(Side.MODULE, b"\r\n+QIOTOTARD: 0,20\r\n\x00\\ OK\r\n+QIOTEVT: \xff \r\n\r\nOK\r\n"),
-    Silence(60.5),
-    Said(Side.MODULE, b"\r\n+QIOTEVT: 7,10706\r\n"),
-]
+READ = Said(Side.HOST, b"AT+QIOTOTARD=0,20\r\n")
+PIECE = Said(Side.MODULE, b"\r\n+QIOTOTARD: 0,20\r\n\x00\\ OK\r\n+QIOTEVT: \xff \r\n\r\nOK\r\n")
+FAILED = Said(Side.MODULE, b"\r\n+QIOTEVT: 7,10706\r\n")
+TALK: list[Said | Silence] = [READ, PIECE, Silence(60.5), FAILED]
 TEXT = r"""T AT+QIOTOTARD=0,20\r\n
 R \r\n+QIOTOTARD: 0,20\r\n
 R \x00\\ OK\r\n
@@ -101,12 +99,12 @@ def test_playback_keeps_to_the_text():
     assert not playback.finished
     for byte in b"AT+QIOTOTARD=0,20\r\n":
         playback.receive(bytes([byte]), 1.0)
-    assert playback.transmit() == TALK[1].data
+    assert playback.transmit() == PIECE.data
     assert playback.next_deadline() == 61.5
     playback.advance(61.0)
     assert playback.transmit() == b""
     playback.advance(61.5)
-    assert playback.transmit() == TALK[3].data
+    assert playback.transmit() == FAILED.data
     assert playback.finished
     playback.finish()
 
@@ -126,14 +124,14 @@ def test_playback_notices_what_was_not_said():
 
 def test_a_host_may_be_faster_or_slower_than_the_recorded_one():
     for said_at_s in (0.0, 100.0):
-        playback = Playback([TALK[3], Silence(5), TALK[0], TALK[1]])
+        playback = Playback([FAILED, Silence(5), READ, PIECE])
         playback.advance(0.0)
-        playback.receive(TALK[0].data, said_at_s)
-        assert playback.transmit() == TALK[3].data + TALK[1].data
+        playback.receive(READ.data, said_at_s)
+        assert playback.transmit() == FAILED.data + PIECE.data
 
 
 def test_joined():
-    assert joined([Silence(1), Silence(2), *TALK[:1], *TALK[:1]]) == [
+    assert joined([Silence(1), Silence(2), READ, READ]) == [
         Silence(3),
-        Said(Side.HOST, TALK[0].data * 2),
+        Said(Side.HOST, READ.data * 2),
     ]

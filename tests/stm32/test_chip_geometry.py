@@ -355,6 +355,7 @@ def test_banks_that_an_option_has_exchanged_unseen_cost_one_sector_at_most(name,
     """BKER names banks of the silicon there, and the ROM shows no option bytes."""
     one = chip_of_data(name)
     swap = one.chip.device.part.options.swap
+    assert swap is not None
     one.chip.device.program_options(**{swap: 1})
     one.chip.reload()
     before = {a: one.chip.device.read(a, 32) for a in range(BASE, BASE + 0x20_0000, 8 * K)}

@@ -26,8 +26,8 @@ PATIENCE_S = 120
 
 
 def tool(*arguments: object) -> subprocess.Popen[str]:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*TOOL, *map(str, arguments)], text=True, **pipes)
+    command = [*TOOL, *map(str, arguments)]
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:

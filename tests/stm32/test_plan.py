@@ -46,7 +46,7 @@ def test_a_plan_leaves_the_image_and_touches_nothing_else(firmware, same, erase_
         if sector.number in same:
             for part in plan.firmware.within(sector.start, sector.stop):
                 before[part.address - BASE : part.stop - BASE] = part.data
-    flash, programmed = bytearray(before), set()
+    flash, programmed = bytearray(before), set[int]()
     for sector in plan.erase.sectors:
         flash[sector.start - BASE : sector.stop - BASE] = b"\xff" * sector.size
     for block in plan.writes:
@@ -63,8 +63,8 @@ def test_a_plan_leaves_the_image_and_touches_nothing_else(firmware, same, erase_
         covered = {s.number for s in covered_sectors(SMALL, firmware)}
         for sector in SMALL.sectors:
             if sector.number not in covered or sector.number in same:
-                span = slice(sector.start - BASE, sector.stop - BASE)
-                assert flash[span] == before[span]
+                whole = slice(sector.start - BASE, sector.stop - BASE)
+                assert flash[whole] == before[whole]
 
 
 def test_blank_units_are_not_written_and_long_blanks_split_a_block():
@@ -104,6 +104,7 @@ def test_a_bank_and_two_sectors_take_as_long_as_three_sectors():
     chip = chip_of(load_part("STM32L476xG"))
     plan = make_plan(chip, Firmware((Segment(BASE, b"x" * 0x81000),)))
     sector_s = erase_s(chip, Erase(EraseKind.SECTORS, chip.sectors[:1]))
+    assert sector_s is not None
     assert erase_s(chip, plan.erase) == pytest.approx(3 * sector_s, rel=0.1)
     cost = estimate(plan, LineSpeed(115_200), checksum=True, verify=False)
     assert cost.turnarounds == 3 * len(plan.writes) + 4
@@ -128,6 +129,7 @@ def test_what_does_not_fit_is_rejected(segment):
 @pytest.mark.parametrize("name", PARTS)
 def test_every_part_is_found_by_pid_and_size(name):
     part = load_part(name)
+    assert part.identity.usart_pid is not None
     known = chips_with(part.identity.usart_pid)
     assert part.name in [chip.name for chip in known]
     chip = chip_of(part)

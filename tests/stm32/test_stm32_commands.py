@@ -53,8 +53,8 @@ def test_protection_and_option_bytes(tmp_path, firmware, common):
     with chip(tmp_path):
         shown = run("option-bytes", *common, "--quiet").output + run("info", *common).output
         assert "PID            0x415" in shown and "option bytes   aa" in shown
-        held = run("option-bytes", *common, "--json").stdout.splitlines()[-1]
-        held = bytearray.fromhex(json.loads(held)["hex"])
+        told = run("option-bytes", *common, "--json").stdout.splitlines()[-1]
+        held = bytearray.fromhex(json.loads(told)["hex"])
         level_2 = bytes((0xCC,)) + held[1:]
         refused = run("option-bytes", *common, "--write", level_2.hex(), "--yes")
         assert refused.exit_code == 2 and "level 2" in refused.output

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.core.errors import LinkError, ModuleRefused
-from mcu_updater.core.events import Event
+from mcu_updater.core.events import Event, ModuleSaid
 from mcu_updater.core.ports import BytePort
 from mcu_updater.core.updater import Policy, SessionOutcome
 from mcu_updater.quectel.emulated.options import Faults
@@ -48,6 +49,7 @@ def ordinary() -> Tap:
     """An upgrade without faults."""
     bench = Bench(PLAN)
     tap = Tap(bench.pipe)
+    assert bench.board.attachment is not None
     bench.board.attachment = replace(bench.board.attachment, port=tap)
     bench.run()
     assert bench.version() == "2.0.0"
@@ -76,7 +78,8 @@ def stated(events: list[Event]) -> set[str]:
 
 def check_upgraded(kind: str, place: int) -> None:
     """In four sessions at most; and never was anything stated that nobody published."""
-    bench, events = Bench(PLAN, faults=Faults(**{kind: frozenset({place})})), []
+    fault: dict[str, Any] = {kind: frozenset({place})}
+    bench, events = Bench(PLAN, faults=Faults(**fault)), list[Event]()
     for _ in range(4):
         with contextlib.suppress(LinkError, ModuleRefused):
             events += bench.run()
@@ -115,8 +118,8 @@ VERSION_IN_PLAN = place_of_another_version()
 def test_a_version_that_is_misheard_is_heard_again() -> None:
     bench = Bench(PLAN, faults=Faults(corrupt_sent=frozenset({VERSION_IN_PLAN})))
     events = bench.run()
-    plans = [event for event in events if codes([event]) == [10700]]
-    versions = [plan.text.split("version ")[1].split(",")[0] for plan in plans]
+    said = [event for event in events if isinstance(event, ModuleSaid) and event.code == 10700]
+    versions = [plan.text.split("version ")[1].split(",")[0] for plan in said]
     assert versions[0] != "2.0.0"
     assert versions[1:] == ["2.0.0", "2.0.0"]
     assert bench.board.result.outcome is SessionOutcome.UPDATED

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-
 import pytest
 
 from mcu_updater.quectel.at import Final, Payload, ResponseParser, format_final, format_payload
 from mcu_updater.quectel.read_size import GROW_AFTER, SMALLEST, ReadSize
-from tests.places import ROOT
+from tests.places import ROOT, load_script
 
 BENCHMARK = ROOT / "benchmarks" / "at_leg.py"
 
 
 @pytest.fixture(scope="module")
 def at_leg():
-    spec = importlib.util.spec_from_file_location("at_leg_lossy", BENCHMARK)
-    module = sys.modules["at_leg_lossy"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("at_leg_lossy", BENCHMARK)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -43,6 +43,7 @@ def test_30_s_for_the_url(url_s: float, failed: int) -> None:
     assert (10706 in codes(events)) is bool(failed)
     assert (bench.board.result.outcome is SessionOutcome.UPDATED) is not failed
     if failed:  # tried as often as the plan may be, and the old version is what was told
+        assert bench.plan.retry_times is not None
         assert failures(bench) == 1 + bench.plan.retry_times
         assert bench.version() == bench.module.versions["STM32"] == "1.0.0"
         assert bench.center.state_of(bench.plan) is ComponentState.FAILED

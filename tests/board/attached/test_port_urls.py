@@ -124,10 +124,12 @@ def rfc2217_server(path: str) -> Iterator[tuple[str, list[int]]]:
 
         def serve() -> None:
             peer, _ = listener.accept()
+            both: list[socket.socket | Pty] = [peer, back]
             with peer:
-                manager = serial.rfc2217.PortManager(back, Peer(peer))
+                ends: tuple[Any, Any] = back, Peer(peer)  # its stubs call for ports of RFC 2217
+                manager = serial.rfc2217.PortManager(*ends)
                 while not done.is_set():
-                    ready, _, _ = select.select([peer, back], [], [], 0.05)
+                    ready, _, _ = select.select(both, [], [], 0.05)
                     if peer in ready:
                         data = peer.recv(1024)
                         if not data:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,7 +20,7 @@ from mcu_updater.quectel.link import DEFAULT_DIALECT
 from tests import worlds
 from tests.board.attached.attached_bench import ATTACHED, Bench, codes
 from tests.board.attached.test_attached import slow_bench
-from tests.places import ROOT
+from tests.places import ROOT, load_script
 
 AHEAD = replace(ATTACHED, read_ahead=True)
 FITTED = replace(ATTACHED, usb_packet=62)
@@ -31,10 +30,7 @@ BENCHMARK = ROOT / "benchmarks" / "at_leg.py"
 
 @pytest.fixture(scope="module")
 def at_leg():
-    spec = importlib.util.spec_from_file_location("at_leg", BENCHMARK)
-    module = sys.modules["at_leg"] = importlib.util.module_from_spec(spec)  # for its dataclasses
-    spec.loader.exec_module(module)
-    return module
+    return load_script("at_leg", BENCHMARK)
 
 
 @pytest.mark.parametrize("baud", [115_200, 921_600])
@@ -100,7 +96,9 @@ class Reads:
         while True:
             end = piece.start + piece.size
             while len(data) < end:
-                data += self.client.read(len(data), min(1024, end - len(data)))
+                part = self.client.read(len(data), min(1024, end - len(data)))
+                assert part is not None
+                data += part
             if len(data) == piece.length:
                 return data
             self.client.next_piece()
@@ -134,7 +132,8 @@ def test_each_byte_is_asked_for_once(dialect, piece_size):
 @pytest.mark.parametrize("nth", range(1, 7))
 @pytest.mark.parametrize("fault", ["lose_command", "lose_answer", "answer_error_to"])
 def test_a_read_ahead_that_is_lost_is_asked_for_again(nth, fault):
-    faults = Faults(**{fault: frozenset({("+QIOTOTARD", nth + 1)})})
+    lost: dict[str, Any] = {fault: frozenset({("+QIOTOTARD", nth + 1)})}
+    faults = Faults(**lost)
     reads = Reads(AHEAD, 6000, piece_size=3000, faults=faults)
     assert reads.all() == reads.data
     assert reads.client.retries >= 1

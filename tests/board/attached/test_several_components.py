@@ -27,7 +27,7 @@ def bench_of(*plans: Plan) -> Bench:
     return bench
 
 
-def sessions(bench: Bench) -> list[str]:
+def sessions(bench: Bench) -> list[SessionOutcome]:
     """How up to five sessions ended, until one has upgraded."""
     ends = []
     for _ in range(5):
@@ -77,6 +77,7 @@ def test_a_message_for_others_alone_is_refused(other: Plan) -> None:
     bench = bench_of(other)
     bench.run()
     assert bench.board.result.outcome is SessionOutcome.REFUSED
+    assert bench.board.result.error is not None
     assert f"for component {other.component!r}" in bench.board.result.error.message
     assert bench.center.state_of(other) is ComponentState.REFUSED
     assert bench.erases == 0

@@ -22,7 +22,13 @@ from mcu_updater.cloud.center.model import (
     UpgradePlan,
     VersionPackage,
 )
-from mcu_updater.cloud.center.monitoring import STAGES, DeviceState, device_state, monitor
+from mcu_updater.cloud.center.monitoring import (
+    STAGES,
+    DeviceState,
+    Monitoring,
+    device_state,
+    monitor,
+)
 from mcu_updater.cloud.center.rules import LWM2M_LIMIT_S, Why
 from mcu_updater.cloud.center.store import Ended, Ending, Store
 from mcu_updater.cloud.single_device import ComponentState as C
@@ -72,7 +78,7 @@ class World:
         center_, at_s = self.file.center, T0 + self.now_s
         return act_on_device(center_, self.store, "plan", name, action, at_s)
 
-    def view(self):
+    def view(self) -> Monitoring:
         return monitor(self.file.center, self.store, T0 + self.now_s)
 
     def state(self, name: str = DEVICE) -> C:
