@@ -31,9 +31,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.mutants.faults import COPIED, ROOT, Fault, copy_to, load
+from tests.mutants.faults import COPIED, Fault, copy_to, load
 from tests.mutants.hold import By, Finder, Finding, Kind, everything, finders_of, hold
-from tests.mutants.table import write_table
+from tests.mutants.table import Row, write_table
+from tests.places import ROOT
 
 CONTROLS = ROOT / ".cache" / "mutants" / "controls.json"
 RESULTS = CONTROLS.with_name("results.json")
@@ -51,6 +52,11 @@ class Caught:
     finder: Finder
     finding: Finding
     elapsed_s: float = 0.0
+
+    @property
+    def row(self) -> Row:
+        """Of the page of results."""
+        return self.fault, self.by, self.finder, self.finding
 
     @property
     def is_defect(self) -> bool:
@@ -156,7 +162,7 @@ def main() -> int:
     results = list(_results(chosen, options.scope, options.jobs))
     print(f"{_sum_of(results)}; {time.monotonic() - began_s:.0f} s")
     if options.table:
-        write_table(options.table, [(each, each.by, each.finder, each.finding) for each in results])
+        write_table(options.table, [each.row for each in results])
     if any(caught.is_defect for caught in results):
         return DEFECT
     return SURVIVED if any(caught.by is By.NOTHING for caught in results) else 0

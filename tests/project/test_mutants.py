@@ -10,11 +10,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mcu_updater.powerloss.catalogue import SCENARIOS
-from tests.mutants.faults import PACKAGE, ROOT, Edit, Fault, copy_to, load, mutated
+from tests.mutants import run
+from tests.mutants.faults import PACKAGE, Edit, Fault, copy_to, load, mutated
 from tests.mutants.hold import (
     By,
     Finder,
@@ -27,8 +29,10 @@ from tests.mutants.hold import (
     is_slip,
     judged,
 )
-from tests.mutants.run import counts, find
+from tests.mutants.run import Caught, counts, find
 from tests.mutants.scenarios import checks
+from tests.mutants.table import BEGIN, END
+from tests.places import ROOT
 from tests.thorough import one_in
 
 FAULTS = load()
@@ -129,10 +133,27 @@ def _command(folder: Path, scenario: str, size: int) -> tuple[int, list[dict[str
     return done.returncode, result["counterexamples"]
 
 
+# --- the page of results
+
+
+def test_the_page_of_results_has_what_was_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault, page = FAULTS[0], tmp_path / "page.md"
+    (finder,) = finders_of(fault)
+    caught = Caught(fault, finder.by, finder, Finding(Kind.FOUND, "safe"))
+    monkeypatch.setattr(run, "_results", lambda *_: [caught])
+    monkeypatch.setattr(sys, "argv", ["run", "--no-control", "--table", str(page), fault.name])
+    page.write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    assert run.main() == 0
+    row = f"| {fault.name} | {finder.by} | `{finder.what}` | safe |"
+    assert row in page.read_text(encoding="utf-8").splitlines()
+
+
 # --- what counts
 
 
-def fault_of(new: str, **more: str) -> Fault:
+def fault_of(new: str, **more: Any) -> Fault:
     """A fault of the bootloader's table that is found by what it names, if at all."""
     edit = Edit("core/boot.py", "    spent = view.reading.attempts\n", new)
     return Fault(
