@@ -10,6 +10,7 @@ Neither fails a test because the machine was busy.
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,7 +18,11 @@ from hypothesis import HealthCheck, settings
 from tests.judges import Plugin
 from tests.thorough import THOROUGH
 
-BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
+BUSY: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow],
+    "print_blob": True,
+}
 
 settings.register_profile("ordinary", derandomize=True, database=None, **BUSY)
 settings.register_profile("random", derandomize=False, database=None, **BUSY)

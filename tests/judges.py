@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -46,10 +46,12 @@ class Judge:
 
 def _read() -> dict[str, Judge]:
     rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    return {
-        name: Judge(name, **{k: v if isinstance(v, str) else tuple(v) for k, v in row.items()})
-        for name, row in rows.items()
-    }
+    return {name: _judge(name, row) for name, row in rows.items()}
+
+
+def _judge(name: str, row: dict[str, Any]) -> Judge:
+    given: dict[str, Any] = {k: v if isinstance(v, str) else tuple(v) for k, v in row.items()}
+    return Judge(name, **given)
 
 
 JUDGES = _read()

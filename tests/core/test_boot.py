@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 
 import pytest
@@ -77,7 +78,7 @@ def test_only_a_complete_and_verified_image_is_started() -> None:
                 assert mode is Mode.RECOVERY
                 for view in banks:
                     assert view.reading.phase not in BOOTABLE or view.intact is False
-            case Start(bank, mode):
+            case Start(int() as bank, mode):
                 view = banks[bank]
                 assert view.intact is True
                 by_phase = {
@@ -117,6 +118,7 @@ def test_the_newest_confirmed_image_wins() -> None:
     for banks, cause, attempts in rows():
         choice = choose(banks, cause, attempts)
         if isinstance(choice, Start) and choice.mode is Mode.RUN:
+            assert choice.bank is not None
             other = banks[1 - choice.bank]
             if other.reading.phase is Phase.CONFIRMED and other.intact is not False:
                 assert other.reading.generation <= banks[choice.bank].reading.generation
@@ -447,7 +449,7 @@ def test_a_trial_that_never_confirms_ends_wherever_power_was_lost(
         rig = Rig.make(ecc=ecc)
         for _ in range(lost):
             assert rig.boot(ResetCause.WATCHDOG, attempts).mode is Mode.TRIAL
-        assert cut(rig.device, 1, outcome, lambda rig=rig: rig.boot(ResetCause.WATCHDOG, attempts))
+        assert cut(rig.device, 1, outcome, partial(rig.boot, ResetCause.WATCHDOG, attempts))
         after = rig.boot(ResetCause.POWER, attempts)
         assert after.bank is not None
         trials = 0
@@ -517,7 +519,7 @@ def damaged(draw: st.DrawFn) -> Rig:
             data[place : place + 8] = data[twin : twin + 8]
         else:
             bad[place] = draw(st.sampled_from(DAMAGES))
-    rewrite(device, data)
+    rewrite(device, bytes(data))
     for place, how in bad.items():
         damage_unit(device, base + place, how)
     rig.flickers = not {"metastable", "weak"}.isdisjoint(bad.values())

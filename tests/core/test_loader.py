@@ -42,7 +42,8 @@ def packed(fmt: Format, data: bytes) -> bytes:
     file = bincopy.BinFile()
     file.add_binary(data, BASE)
     file.execution_start_address = BASE + 0x11
-    return (file.as_ihex() if fmt == "hex" else file.as_srec(address_length_bits=32)).encode()
+    text: str = file.as_ihex() if fmt == "hex" else file.as_srec(address_length_bits=32)
+    return text.encode()
 
 
 def identity(data: bytes) -> Package:
@@ -62,7 +63,7 @@ def loader(
 
 def load(made: Loader, data: bytes, step: int = 1024) -> list[int]:
     """The sectors that *data* completes, fed *step* bytes at a time, and those of the end."""
-    named = []
+    named: list[int] = []
     for at in range(0, len(data), step):
         named += made.feed(data[at : at + step])
     return named + list(made.finish())

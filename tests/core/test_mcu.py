@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 import pytest
 
@@ -22,11 +23,13 @@ from mcu_updater.core.mcu import (
     Surroundings,
     until_rest,
 )
+from mcu_updater.core.slot import Layout
 from mcu_updater.core.updater import Result, SessionOutcome
 from tests import worlds
 
 UPDATED = Result(SessionOutcome.UPDATED)
 NO_PLAN = Result(SessionOutcome.NO_PLAN)
+NO_MODULE: Any = None  # what runs here asks it nothing
 
 
 class Ending:
@@ -44,10 +47,10 @@ class Ending:
 def mcu_of(board: Board, monkeypatch: pytest.MonkeyPatch, results: Iterator[Result]) -> Mcu:
     monkeypatch.setattr(core, "Updater", lambda *_: Ending(results))
     chip = EmulatedChip(board.device, board.strategy, board.layout)
-    return Mcu(chip, Firmware(), lambda: Surroundings(None))
+    return Mcu(chip, Firmware(), lambda: Surroundings(NO_MODULE))
 
 
-def causes(events: list[Event]) -> list[ResetCause]:
+def causes(events: list[Event]) -> list[str]:
     return [event.cause for event in events if isinstance(event, Booted)]
 
 
@@ -109,13 +112,14 @@ def test_where_the_cause_is_not_known_the_bootloader_is_told_so(
     board = worlds.board()
     monkeypatch.setattr(core, "Updater", lambda *_: Ending(iter([UPDATED])))
     chip = EmulatedChip(board.device, board.strategy, board.layout)
-    mcu = Mcu(chip, Firmware(knows_cause=False), lambda: Surroundings(None))
+    mcu = Mcu(chip, Firmware(knows_cause=False), lambda: Surroundings(NO_MODULE))
     events, _ = ended(mcu.session(ResetCause.POWER))
     assert causes(events) == [ResetCause.UNKNOWN]
 
 
 def test_a_chip_without_an_image_names_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
     board = worlds.board()
+    assert isinstance(board.layout, Layout)
     for region in board.layout.halves:
         at = board.device.geometry.base + region.offset
         for start in range(at, at + region.size, region.sector_sizes[0]):
@@ -128,7 +132,7 @@ def test_a_chip_without_an_image_names_its_part(monkeypatch: pytest.MonkeyPatch)
 # --- sessions until rest
 
 
-def session_of(*endings: Result | Exception | None) -> tuple[list[int], core.Session]:
+def session_of(*endings: Result | Exception | None) -> tuple[list[int], Callable[[], core.Session]]:
     """Sessions that end so, one after the other, and a list that grows by each."""
     begun: list[int] = []
 

@@ -33,6 +33,7 @@ def test_what_does_not_fit_a_bank_is_refused_in_sectors() -> None:
 def test_the_default_layout_fits_its_part_and_its_regions_do_not_overlap() -> None:
     part = load_part(PART)
     layout = default_layout(part)
+    assert isinstance(layout, Layout)
     assert part.base + layout.slot.offset == LINK_ADDRESS
     regions = (layout.slot, *layout.halves)
     for lower, upper in pairwise(regions):

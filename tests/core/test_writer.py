@@ -45,7 +45,8 @@ def write(
 @st.composite
 def extents(draw: st.DrawFn, size: int) -> list[Extent]:
     """Ascending, with gaps; they begin with a vector table, which may come in two parts."""
-    made, offset = [], 0
+    made: list[Extent] = []
+    offset = 0
     head = draw(st.integers(1, 8))
     for gap, data in [
         (0, VECTORS[:head]),

@@ -58,7 +58,8 @@ def ask(chip: StubChip, *requests: Request) -> list[Reply]:
             replies += yield Batch((request,))
         return replies
 
-    result: list[Reply] = run(chip, work()).result
+    result: list[Reply] | None = run(chip, work()).result
+    assert result is not None
     return result
 
 

@@ -215,7 +215,9 @@ def test_a_frame_that_is_too_long_is_dropped() -> None:
             return (yield Batch([frames.sync()]))
         raise AssertionError("it was answered")
 
-    assert run(chip, work()).result[0].status is Status.OK
+    result = run(chip, work()).result
+    assert result is not None
+    assert result[0].status is Status.OK
 
 
 def test_programming_what_is_not_erased_is_refused() -> None:

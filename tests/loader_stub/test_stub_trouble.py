@@ -7,13 +7,11 @@ import os
 import pytest
 
 from benchmarks.loader_stub.chip import StubChip
-from benchmarks.loader_stub.flashing import Job, flash
+from benchmarks.loader_stub.flashing import BASE, PAGE_SIZE, Job, flash
 from flash_emulator import CutAt, Outcome, PowerLoss, SteadySupply, UnreadableUnit
 from flash_emulator.bootrom import Noise
 from tests.loader_stub.stubs import (
-    BASE,
     FIRMWARE,
-    PAGE_SIZE,
     check,
     contents,
     expected_after,

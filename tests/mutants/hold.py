@@ -17,8 +17,9 @@ from pathlib import Path
 from shutil import copy, copytree
 from typing import Any
 
-from tests.mutants.faults import ROOT, Fault
+from tests.mutants.faults import Fault
 from tests.mutants.scenarios import checks
+from tests.places import ROOT
 
 PATIENCE_S = 1200.0  # of one process: a fault may let the updater run for ever
 LIMITS = ("--states", "8000", "--time", "600")  # the updater as it is needs a quarter of them

@@ -96,14 +96,14 @@ class Check:
         return replay(subject, subject.flash, subject.external, path)
 
 
-_LOST = {"retries": 0, "final": "1.0.0"}  # the upgrade must fail, and once is enough
-_FAIL = {"trial": Trial.FAIL, **_LOST}
-_CRASH = {"trial": Trial.CRASH, **_LOST}
-_NEXT = {"before": ("2.0.0",), "target": "3.0.0"}
-_PIECES = {"piece_size": 1000}
-_ALL_WAYS = {"ways": (Way.SOON, Way.LATE, Way.MODULE)}
-_MODULE = {"ways": (Way.MODULE,)}
-_ON_TRIAL = {"sectors": 1, "begin": Beginning.SWITCHED}
+_LOST: dict[str, Any] = {"retries": 0, "final": "1.0.0"}  # the upgrade must fail, once is enough
+_FAIL: dict[str, Any] = {"trial": Trial.FAIL, **_LOST}
+_CRASH: dict[str, Any] = {"trial": Trial.CRASH, **_LOST}
+_NEXT: dict[str, Any] = {"before": ("2.0.0",), "target": "3.0.0"}
+_PIECES: dict[str, Any] = {"piece_size": 1000}
+_ALL_WAYS: dict[str, Any] = {"ways": (Way.SOON, Way.LATE, Way.MODULE)}
+_MODULE: dict[str, Any] = {"ways": (Way.MODULE,)}
+_ON_TRIAL: dict[str, Any] = {"sectors": 1, "begin": Beginning.SWITCHED}
 
 
 def checks() -> list[Check]:

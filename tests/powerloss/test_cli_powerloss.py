@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from flash_emulator import MetastableMode, Outcome
 from flash_emulator.certificate_check import Verdict
+from flash_emulator.explore.campaign import Result as Explored
 from mcu_updater.cli.main import cli
 from mcu_updater.cli.powerloss import powerloss_path
 from mcu_updater.powerloss import campaign
@@ -248,10 +249,10 @@ HAZARDOUS = [*TINY, "--part", "STM32U575xI", "--scenario", "second"]
 @pytest.fixture(scope="module")
 def once() -> Iterator[None]:
     """The same scenario is explored once for all who ask for it: they are about how it is told."""
-    known: dict[str, campaign.Result] = {}
+    known: dict[str, Explored] = {}
     explore = campaign.explore
 
-    def remembered(scenario: Scenario, *more: Any) -> campaign.Result:
+    def remembered(scenario: Scenario, *more: Any) -> Explored:
         if scenario.id not in known:
             known[scenario.id] = explore(scenario, *more)
         return known[scenario.id]

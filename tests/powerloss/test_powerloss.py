@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ from mcu_updater.powerloss.catalogue import (
     small_size,
     with_file,
 )
-from mcu_updater.powerloss.images import filler
+from mcu_updater.powerloss.images import Format, filler
 from mcu_updater.powerloss.questions import OPTIONS_LOST
 from mcu_updater.powerloss.questions.running import Running
 from mcu_updater.powerloss.questions.truth import Truth
@@ -58,12 +59,12 @@ def explored(
     strategy: Strategy | None = None,
     *,
     size: int = SMALL,
-    fmt: str = "bin",
+    fmt: Format = "bin",
     merge: bool = True,
     **limits: int,
 ) -> Result:
-    target = filled(part, size, fmt, strategy)  # type: ignore[arg-type]
-    options = SearchOptions(limits=Limits(**limits), merge=merge)  # type: ignore[arg-type]
+    target = filled(part, size, fmt, strategy)
+    options = SearchOptions(limits=Limits(**limits), merge=merge)
     return campaign.explore(scenario(name, target), campaign.SearchSettings(options))
 
 
@@ -123,7 +124,7 @@ def test_every_scenario_survives_every_single_cut(
     """In the ordinary run with the first states that a cut leaves, of several hundred."""
     for module in ("catalogue", "signed"):
         monkeypatch.setattr(f"mcu_updater.powerloss.{module}.filler", hollow)
-    states = {} if THOROUGH else {"states": 15}
+    states: dict[str, Any] = {} if THOROUGH else {"states": 15}
     report = report_of(explored(name=name, cuts=1, size=2150, **states))
     assert not report.violations
     assert report.cuts > 500
@@ -147,8 +148,8 @@ def test_pieces_are_refused_where_no_checkpoint_holds_what_one_leaves(part: str,
 
 
 @pytest.mark.parametrize("fmt", ["hex", "s19"])
-def test_formats(fmt: str) -> None:
-    states = {} if THOROUGH else {"states": 15}
+def test_formats(fmt: Format) -> None:
+    states: dict[str, Any] = {} if THOROUGH else {"states": 15}
     assert not report_of(explored(fmt=fmt, cuts=1, **states)).violations
 
 

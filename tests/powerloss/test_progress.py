@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 
 from flash_emulator.explore import Progress
-from mcu_updater.cli.powerloss import powerloss_progress
 from mcu_updater.cli.powerloss.powerloss_progress import ProgressLine, fitting
 
 NOW = Progress(3, 48, 120, 1234, 5000, 2, 12.3, 4.0, 987_654)
@@ -24,7 +24,7 @@ def shown(
     every_s: float = 11.0,
 ) -> str:
     clock = iter(every_s * step for step in range(100))
-    monkeypatch.setattr(powerloss_progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     monkeypatch.setenv("COLUMNS", str(columns))
     line = ProgressLine(quiet=quiet)

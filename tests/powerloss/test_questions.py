@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from flash_emulator import EmulatedFlash, load_part
-from flash_emulator.explore import Limits, Report, SearchOptions, Violation
+from flash_emulator.explore import Limits, Path, Report, SearchOptions, Violation
 from mcu_updater.board import Board
 from mcu_updater.core.boot import ResetCause
 from mcu_updater.core.events import Booted, JournalWritten, Progress, Resumed, Work
@@ -140,7 +141,7 @@ def test_a_program_without_a_complete_erase_is_found_where_the_part_does_not_ref
 
 
 def explored(name: str, part: str = L4, size: int = 300, **limits: int) -> Report:
-    options = SearchOptions(limits=Limits(**limits))  # type: ignore[arg-type]
+    options = SearchOptions(limits=Limits(**limits))
     made = scenario(name, filled(part, size, "bin"))
     result = campaign.explore(made, campaign.SearchSettings(options))
     assert result.report is not None, result.error
@@ -154,12 +155,12 @@ def test_a_reset_in_mid_operation_is_no_power_on(monkeypatch: pytest.MonkeyPatch
     seen: list[str] = []
     started = Board.start
 
-    def start(board: Board, cause: ResetCause, *arguments: object, **more: object) -> object:
+    def start(board: Board, cause: ResetCause, *arguments: Any, **more: Any) -> object:
         seen.append(cause)
-        return started(board, cause, *arguments, **more)  # type: ignore[arg-type]
+        return started(board, cause, *arguments, **more)
 
     monkeypatch.setattr(Board, "start", start)
-    film = campaign.film(subject, campaign.Path.parse("20t~reset.20t"))
+    film = campaign.film(subject, Path.parse("20t~reset.20t"))
     assert film.violation is None
     assert seen[:2] == [ResetCause.POWER, ResetCause.WATCHDOG]
     assert ResetCause.POWER in seen[2:]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.documents_runner import ROOT, Block, Reader, Wrong, agrees, blocks_of
+from tests.places import ROOT
+from tests.project.documents_runner import Block, Reader, Wrong, agrees, blocks_of
 from tests.thorough import THOROUGH
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

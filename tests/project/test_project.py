@@ -141,7 +141,8 @@ def test_no_dependency_that_is_shipped_is_under_the_gpl() -> None:
             found = metadata.metadata(name)
         except metadata.PackageNotFoundError:  # for another platform
             continue
-        stated = [found.get("License-Expression", ""), (found.get("License") or "")[:80]]
+        stated = found.get_all("License-Expression") or []
+        stated += [text[:80] for text in found.get_all("License") or ()]
         stated += [c for c in found.get_all("Classifier") or () if c.startswith("License")]
         assert not re.search(r"GPL|General Public", " ".join(stated)), name
         needs = [Requirement(text) for text in metadata.requires(name) or ()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -21,17 +22,15 @@ SECTOR = 512
 LINK = 0x0800_8000
 
 
-def terms(device: TinyFlash | None = None, **more: object) -> DeltaTerms:
+def terms(device: TinyFlash | None = None, **more: Any) -> DeltaTerms:
     device = device or holding(fixtures()[0])
-    return DeltaTerms(
-        **{
-            "old": Window(device, BASE, device.sector_sizes),
-            "version": "2.0.0",
-            "new": Window(device, BASE, (SECTOR,) * (ROOM // SECTOR), LINK),
-            "room": None,
-            **more,
-        }
-    )
+    usual: dict[str, Any] = {
+        "old": Window(device, BASE, device.sector_sizes),
+        "version": "2.0.0",
+        "new": Window(device, BASE, (SECTOR,) * (ROOM // SECTOR), LINK),
+        "room": None,
+    }
+    return DeltaTerms(**usual | more)
 
 
 def holding(image: bytes, device: Callable[..., TinyFlash] = TinyFlash) -> TinyFlash:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from flash_emulator import CutAt, Outcome, PowerLoss, Trace, load_part
 from mcu_updater.board import Board
 from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core.delta import Algorithm, BaseMismatch, DeltaRejected, Filter, parse_header
-from mcu_updater.core.errors import ImageRejected, Remedy
+from mcu_updater.core.errors import ImageRejected, Remedy, UpdaterError
 from mcu_updater.core.events import Problem
 from mcu_updater.core.image import open_decoder, sniff
 from mcu_updater.core.journal import Phase, Reason
@@ -39,7 +40,7 @@ def delta(
     target: bytes,
     algorithm: Algorithm = Algorithm.HEATSHRINK,
     version: str = "2.0.0",
-    **more: object,
+    **more: Any,
 ) -> bytes:
     makers = {"builtin": available()["builtin"]}
     made = make_delta(
@@ -139,6 +140,13 @@ def refused(board: Board) -> Board:
     return board
 
 
+def refusal(board: Board) -> UpdaterError:
+    """Why *board* has refused what it was offered."""
+    error = refused(board).result.error
+    assert error is not None
+    return error
+
+
 def reason(board: Board) -> Reason:
     snapshot = board.banks()[1].journal.read().snapshot
     assert snapshot is not None
@@ -178,8 +186,8 @@ def test_a_base_that_cannot_be_read_is_another_base() -> None:
 
 def test_another_version_than_the_plan_says() -> None:
     old, new = fixtures()
-    board = refused(board_with(old, plan(delta(old, new, version="2.0.1"))))
-    assert "another version than the one that was announced" in board.result.error.message
+    board = board_with(old, plan(delta(old, new, version="2.0.1")))
+    assert "another version than the one that was announced" in refusal(board).message
     assert reason(board) is Reason.IMAGE
 
 
@@ -196,7 +204,7 @@ def test_an_image_that_is_larger_than_the_slot() -> None:
     header = parse_header(package)
     size = 1 + 224 * load_part(PART).sector_sizes[0]
     larger = replace(header, target_size=size).pack() + package[header.size :]
-    error = refused(board_with(old, plan(larger))).result.error
+    error = refusal(board_with(old, plan(larger)))
     assert "target image has a size that is not taken" in error.message
     assert str(size) in error.message
 
@@ -204,7 +212,7 @@ def test_an_image_that_is_larger_than_the_slot() -> None:
 def test_a_state_that_no_checkpoint_holds() -> None:
     old, new = fixtures()
     package = delta(old, new, Algorithm.LZMA)
-    error = refused(board_with(old, plan(package), piece_size=1000)).result.error
+    error = refusal(board_with(old, plan(package), piece_size=1000))
     assert "the trailer has no room to carry on" in error.message
     assert "algorithm LZMA" in error.message
     whole = board_with(old, plan(package))
@@ -216,9 +224,7 @@ def test_a_damaged_header() -> None:
     old, new = fixtures()
     package = bytearray(delta(old, new))
     package[30] ^= 1
-    assert (
-        "header is damaged" in refused(board_with(old, plan(bytes(package)))).result.error.message
-    )
+    assert "header is damaged" in refusal(board_with(old, plan(bytes(package)))).message
 
 
 def test_a_factory_has_no_image_to_apply_a_delta_to() -> None:
@@ -259,7 +265,8 @@ def test_after_another_base_the_next_offer_is_the_full_package() -> None:
     board = board_with(old, plan(delta(old[:-1] + b"?", new)), full)
     told = [event.text for event in worlds.run(board) if isinstance(event, Problem)]
     assert "delta package is for another base image" in told[0]
-    assert board.result.outcome is SessionOutcome.REJECTED
+    first = board.result.outcome
+    assert first is SessionOutcome.REJECTED
     worlds.run(board)
     assert board.result.outcome is SessionOutcome.UPDATED
     check_runs(board, "2.0.0", new)

@@ -29,14 +29,14 @@ def text(*lines: str, newline: str = "\n") -> bytes:
 
 
 def decode(decoder: Decoder, data: bytes) -> list[Extent]:
-    extents = decoder.feed(data)
+    extents = list(decoder.feed(data))
     decoder.finish()
     return extents
 
 
 def decode_in_parts(decoder: Decoder, parts: list[bytes], reset: bool) -> list[Extent]:
     """Feed *parts*; with *reset*, nothing but the saved state lives on between two of them."""
-    extents = []
+    extents: list[Extent] = []
     for part in parts:
         if reset:
             state = decoder.state()

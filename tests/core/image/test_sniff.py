@@ -65,14 +65,18 @@ def test_formats(first_bytes: bytes, fmt: ImageFormat) -> None:
 
 
 RAM = st.one_of(  # code RAM and CCM, SRAM, AXI SRAM, SRAM of D2 and D3; each 2 MiB at most
-    st.integers(base // 4, (base + (2 << 20)) // 4)
-    for base in (0x1000_0000, 0x2000_0000, 0x2400_0000, 0x3000_0000, 0x3800_0000)
+    [
+        st.integers(base // 4, (base + (2 << 20)) // 4)
+        for base in (0x1000_0000, 0x2000_0000, 0x2400_0000, 0x3000_0000, 0x3800_0000)
+    ]
 )
 
 
 CODE = st.one_of(  # flash, at its own place or at 0, and code RAM
-    st.integers(base // 2, (base + (2 << 20)) // 2 - 1).map(lambda half: 2 * half + 1)
-    for base in (0x0800_0000, 0x0000_0000, 0x1000_0000)
+    [
+        st.integers(base // 2, (base + (2 << 20)) // 2 - 1).map(lambda half: 2 * half + 1)
+        for base in (0x0800_0000, 0x0000_0000, 0x1000_0000)
+    ]
 )
 
 

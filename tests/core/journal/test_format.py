@@ -7,6 +7,7 @@ reader, and the version.
 import hashlib
 import struct
 import zlib
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def text(raw: bytes) -> str:
     return raw[1 : 1 + raw[0]].decode()
 
 
-def header_of(half: bytes) -> dict[str, object] | None:
+def header_of(half: bytes) -> dict[str, Any] | None:
     """Section 3, byte by byte."""
     body, (crc,) = half[:248], struct.unpack_from("<I", half, 248)
     if half[0:4] != b"MCUJ" or zlib.crc32(body) != crc or half[4:6] != b"\x02\x00":
@@ -66,7 +67,7 @@ def place(half: bytes, number: int) -> bytes:
     return half[256 + 8 * number : 264 + 8 * number]
 
 
-def trailer_of(board: Board, bank: str) -> tuple[dict[str, object], bytes]:
+def trailer_of(board: Board, bank: str) -> tuple[dict[str, Any], bytes]:
     """The header that counts by section 5, and its half."""
     flash, found = flash_of(board), []
     for offset in HALVES:

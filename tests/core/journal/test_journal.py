@@ -665,7 +665,7 @@ def test_a_snapshot_cut_anywhere_is_the_old_one_or_the_new_one(
     for operation in range(1, total + 1):
         device = begin.fork()
         kept = journal(device)
-        assert cut(device, operation, outcome, lambda kept=kept: kept.snapshot(NEW))
+        assert cut(device, operation, outcome, partial(kept.snapshot, NEW))
         for _ in range(3):  # power-ons: weak units decay
             reading = kept.read()
             assert reading.snapshot in (old, NEW)
@@ -738,11 +738,11 @@ def test_a_header_that_may_be_weak_never_costs_the_one_before(before: int) -> No
     header_end = total - 2  # behind it: the erase of the old header, and SETTLED
     for outcome in (Outcome.WEAK, Outcome.AFTER):
         twin = device.fork()
-        assert cut(twin, header_end, outcome, lambda twin=twin: journal(twin).snapshot(NEXT))
+        assert cut(twin, header_end, outcome, partial(journal(twin).snapshot, NEXT))
         assert journal(twin).read().snapshot == OLD
         for operation in (1, 2, 3):
             again = twin.fork()
-            assert cut(again, operation, Outcome.BEFORE, lambda again=again: renew(again))
+            assert cut(again, operation, Outcome.BEFORE, partial(renew, again))
             for _ in range(3):
                 assert journal(again).read().snapshot == OLD
                 again.power_on()
@@ -1003,7 +1003,7 @@ def damaged(draw: st.DrawFn) -> EmulatedFlash:
         else:
             bad[at] = draw(st.sampled_from(DAMAGES))
     assert len(data) == size
-    rewrite(device, data)
+    rewrite(device, bytes(data))
     for at, how in bad.items():
         damage_unit(device, base + at, how)
     return device

@@ -31,7 +31,7 @@ def zipped(
     """*streamed*: as into a pipe, with sizes behind the data."""
     out = io.BytesIO()
     target = _Pipe(out) if streamed else out
-    with zipfile.ZipFile(target, "w", method) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(target, "w", method) as archive:
         for name, data in files.items():
             archive.writestr(name, data, zipfile.ZIP_STORED if name.endswith("/") else method)
     return out.getvalue()
@@ -48,13 +48,15 @@ class _Pipe:
 
     def flush(self) -> None: ...
 
+    def close(self) -> None: ...
+
 
 def tarred(files: Mapping[str, bytes], fmt: int = tarfile.USTAR_FORMAT, mtime: float = 0) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=fmt) as archive:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
-            info.size, info.mtime = len(data), mtime  # type: ignore[assignment]
+            info.size, info.mtime = len(data), mtime
             archive.addfile(info, io.BytesIO(data))
     return out.getvalue()
 

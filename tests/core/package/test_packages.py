@@ -39,7 +39,8 @@ TWO = [
 def hex_of(data: bytes) -> bytes:
     file = bincopy.BinFile()
     file.add_binary(data, BASE)
-    return file.as_ihex().encode()
+    text: str = file.as_ihex()
+    return text.encode()
 
 
 @EVERY_KIND

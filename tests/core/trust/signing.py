@@ -49,7 +49,7 @@ KINDS = {
 @cache
 def private_pem(algorithm: str, who: str = "owner") -> bytes:
     """A new private key each time that the tests run, the same for the same *who*."""
-    key: Any
+    key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     match algorithm:
         case "ed25519":
             key = ed25519.Ed25519PrivateKey.generate()
@@ -146,4 +146,4 @@ def imgtool_accepts(image: bytes, algorithm: str, who: str = "owner") -> bool:
             result, *_ = Image.verify(str(path), imgtool_key(algorithm, who))
         except Exception:  # it raises whatever comes, on damaged input
             return False
-    return result.name == "OK"
+    return bool(result.name == "OK")

@@ -6,6 +6,7 @@ import hashlib
 import random
 import struct
 from functools import cache
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -159,7 +160,7 @@ def test_a_signature_of_another_image() -> None:
         ({"rom_fixed": 0x0804_0000}, "for another address"),
     ],
 )
-def test_images_for_another_place(options: dict, text: str) -> None:
+def test_images_for_another_place(options: dict[str, Any], text: str) -> None:
     with pytest.raises(UntrustedImage, match=text):
         check_image(trust(), signing.signed("1.0.0", **options), PLACE)
 

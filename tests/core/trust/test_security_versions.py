@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcu_updater.board import Trial
+from mcu_updater.board import Board, Trial
+from mcu_updater.core.events import Booted
 from mcu_updater.core.image_version import NO_FLOOR, SecurityVersion, Version, highest
 from mcu_updater.core.journal import (
     HEADER_SIZE,
@@ -103,7 +105,7 @@ def test_the_highest_is_at_least_each(found: list[SecurityVersion]) -> None:
     assert top == highest(reversed(found))
 
 
-def header_of(board, bank: int) -> tuple:
+def header_of(board: Board, bank: int) -> tuple[Any, ...]:
     """Security version and rollback floor of the half that counts: the settled one. Offsets from
     FORMAT.md."""
     flash = board.device.cells.export()[0]
@@ -130,7 +132,7 @@ def test_the_way_of_a_seal() -> None:
     for event in board.run():
         if getattr(event, "bank", None) == "B" and hasattr(event, "phase"):
             seen.add((event.phase, *header_of(board, board.device.mapped_bank ^ 1)))
-        if event.__class__.__name__ == "Booted" and event.bank == "B":
+        if isinstance(event, Booted) and event.bank == "B":
             break
     phases = {name: rest for name, *rest in seen}
     assert phases["PLANNED"] == [3, 1, 0, NONE, ONE]

@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 
+from flash_emulator import load_part
 from mcu_updater.board import Board
 from mcu_updater.core.delta import Header, Signature, SignatureKind, parse_header
 from mcu_updater.core.errors import ImageRejected, UntrustedImage
@@ -40,7 +41,7 @@ def image(version: str) -> bytes:
 
 def board(*algorithms: str, piece_size: int | None = None) -> Board:
     trust = worlds.trust("ed25519", *algorithms)
-    made = Board.new(worlds.load_part(worlds.PART), "1.0.0", image("1.0.0"), trust=trust)
+    made = Board.new(load_part(worlds.PART), "1.0.0", image("1.0.0"), trust=trust)
     made.configure_module(ModuleOptions(piece_size=piece_size))
     return made
 
@@ -81,6 +82,7 @@ def test_a_signed_delta_does_not_vouch_for_the_image_that_it_makes() -> None:
     package = make_delta(image("1.0.0"), unsigned, sign=sign).package
     made = take(board(), package, "2.0.0")
     check_refused(made, UntrustedImage, Reason.UNTRUSTED)
+    assert made.result.error is not None
     assert made.result.error.where == "image offset 0"
 
 

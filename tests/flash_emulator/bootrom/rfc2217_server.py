@@ -13,6 +13,7 @@ import select
 import socket
 import sys
 import termios
+from typing import Any
 
 import serial
 import serial.rfc2217
@@ -41,18 +42,21 @@ class Client:
 def serve(port: serial.Serial, connection: socket.socket) -> None:
     """Until the client leaves."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    manager = serial.rfc2217.PortManager(port, Client(connection))
+    client: Any = Client(connection)  # "Serial" to the stubs of pyserial, as is any port
+    far_port: Any = port
+    manager = serial.rfc2217.PortManager(far_port, client)
+    sources: list[socket.socket | int] = [connection, port.fileno()]
     while True:
-        ready, _, _ = select.select([connection, port.fileno()], [], [], 1.0)
+        ready, _, _ = select.select(sources, [], [], 1.0)
         if port.fileno() in ready:
             connection.sendall(b"".join(manager.escape(port.read(port.in_waiting))))
         if connection in ready:
             data = connection.recv(4096)
             if not data:
                 return
-            for byte in serial.iterbytes(data):
+            for byte in data:
                 with contextlib.suppress(termios.error, OSError):  # a pty: no parity, no lines
-                    port.write(b"".join(manager.filter(byte)))
+                    port.write(b"".join(manager.filter(bytes((byte,)))))
         with contextlib.suppress(OSError):
             manager.check_modem_lines()
 

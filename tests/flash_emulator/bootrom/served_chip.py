@@ -54,8 +54,8 @@ class ServedChip:
 @contextlib.contextmanager
 def serving(part: str, *options: object) -> Iterator[ServedChip]:
     command = [*COMMAND, part, "--control", *map(str, options)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, text=True, **pipes)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
         assert process.stdout is not None
         where = process.stdout.readline().strip()

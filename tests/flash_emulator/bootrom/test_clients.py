@@ -100,8 +100,8 @@ def test_our_host(part: str, tmp_path: Path) -> None:
     image, file, lines = image_of(part), tmp_path / "chip", tmp_path / "lines"
     (tmp_path / "image.bin").write_bytes(image)
     with serving(part, "--file", file, "--lines", lines) as chip:
-        port = ("--port", chip.where, "--reset", "dtr,!rts", "--part", part, "--json")
-        port += ("--cache", tmp_path / "cache")
+        port = ["--port", chip.where, "--reset", "dtr,!rts", "--part", part, "--json"]
+        port += ["--cache", str(tmp_path / "cache")]
         written = our_host("flash", tmp_path / "image.bin", *port, lines=lines)
         assert written.returncode == 0 and '"verified": true' in written.stdout, written
         size = ("--start", "0x0800_0000", "--size", len(image))

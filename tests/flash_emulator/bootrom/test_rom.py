@@ -47,6 +47,7 @@ def test_every_part_says_who_it_is_and_can_be_written(part: str) -> None:
 def test_identity_and_flash_size_can_be_read(part: str) -> None:
     chip = chip_of(part)
     identity = chip.device.part.identity
+    assert identity.flash_size_reg is not None and identity.uid is not None
     size = data_of(chip, host.read(identity.flash_size_reg, 2))
     assert int.from_bytes(size, "little") << 10 == chip.device.part.size
     assert data_of(chip, host.read(identity.uid, 12)) == chip.memory.uid
@@ -387,11 +388,13 @@ def test_a_rom_without_it_refuses() -> None:
 def test_the_flash_empty_flag_keeps_the_rom_until_options_are_loaded() -> None:
     part = load_part("STM32G0B1xE")
     chip = Chip(EmulatedFlash(part), boot0=False)
-    assert chip.state is State.ROM  # nothing to run
+    empty = chip.state
+    assert empty is State.ROM  # nothing to run
     connect(chip)
     ask(chip, host.write(BASE, DATA))
     chip.reset()
-    assert chip.state is State.ROM  # there is something now, and the flag still stands
+    written = chip.state
+    assert written is State.ROM  # there is something now, and the flag still stands
     chip.reload()
     assert chip.state is State.APPLICATION
     assert Chip(EmulatedFlash(load_part("STM32L476xG")), boot0=False).state is State.APPLICATION
@@ -505,7 +508,7 @@ def test_the_options_that_make_banks_are_read_where_documents_have_them(
 
 def test_a_table_of_sectors_for_another_flash_is_an_error(monkeypatch) -> None:
     rows = {"STM32L476xG": [[0, BASE, 256, 0x800], [256, 0x0804_0000, 256, 0x800]]}
-    real = numbers.package_toml
+    real = package_toml
     monkeypatch.setattr(
         numbers, "package_toml", lambda p: rows if p.endswith("erase_numbers.toml") else real(p)
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flash_emulator import MetastableMode, Outcome
+from flash_emulator import EmulatedFlash, MetastableMode, Outcome
 from flash_emulator.certificate_check import NotConfirmed, confirm
 from flash_emulator.certificate_check.__main__ import main
 from flash_emulator.device.trace import Operation
@@ -29,6 +29,7 @@ from flash_emulator.explore import (
 )
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.read_set import ReadSet
+from flash_emulator.explore.states import Node, point_node
 from flash_emulator.explore.successors import Successor, Successors
 from tests.flash_emulator.certificate_check.forgeries import lines_of, write
 from tests.flash_emulator.evidence_toys import certified, world
@@ -188,7 +189,8 @@ def test_an_explorer_that_forgets_an_outcome(file: Path, monkeypatch: Any) -> No
 
 
 def test_an_explorer_that_loses_a_state(file: Path, monkeypatch: Any) -> None:
-    right, lost = Search._take, []
+    right = Search._take
+    lost: list[Any] = []
 
     def wrong(self: Search, tally: Any, expansion: Any) -> Any:
         found = right(self, tally, expansion)
@@ -207,9 +209,9 @@ def test_an_explorer_that_loses_a_state(file: Path, monkeypatch: Any) -> None:
 def test_an_explorer_that_joins_runs_that_read_otherwise(file: Path, monkeypatch: Any) -> None:
     """A point is what it is in any way of reading, it believes, until a bit was looked at."""
 
-    right = recorder.point_node
+    right = point_node
 
-    def wrong(flash: Any, volatile: bytes, memory: object) -> bytes:
+    def wrong(flash: EmulatedFlash, volatile: bytes, memory: object) -> Node:
         twin = flash.fork()
         if not flash.flickers:
             twin.metastable_mode, twin.flips = MetastableMode.STABLE, frozenset()

@@ -5,6 +5,8 @@ Section 4.1: what ST documents; 4.2: what was observed; 4.3: the fault model, P 
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from flash_emulator import (
@@ -144,7 +146,7 @@ def check_row(part: Part, size: int) -> None:
     count, data = size // part.program_unit, data_of(part)
     for number in {1, 2, count // 2, count}:
         device = EmulatedFlash(part)
-        cut(device, number, Outcome.WEAK, lambda d=device: d.program_fast(part.base, data * count))
+        cut(device, number, Outcome.WEAK, partial(device.program_fast, part.base, data * count))
         assert device.read(part.base, number * part.program_unit) == data * number
         marks = [device.cells.mark(unit) for unit in range(count)]
         assert marks == (
@@ -268,8 +270,9 @@ def test_opsr_names_an_interrupted_option_change(part: Part) -> None:
         device.map_bank(1)
     device.supply = SteadySupply()
     device.power_on()
-    assert device.interrupted is not None
-    assert device.interrupted.kind == "options"
+    interrupted = device.interrupted
+    assert interrupted is not None
+    assert interrupted.kind == "options"
     device.map_bank(1)
     device.power_on()
     assert (device.interrupted, device.mapped_bank) == (None, 1)
@@ -848,7 +851,7 @@ def test_f4_class_erases_sectors_in_order(part: Part) -> None:
     for seed in range(10):
         device = full(part, seed)
         bank = part.bank_count - 1
-        cut(device, 1, Outcome.WEAK, lambda d=device, bank=bank: d.erase_bank(bank))
+        cut(device, 1, Outcome.WEAK, partial(device.erase_bank, bank))
         states = sector_states(device)
         mine = states[bank * 4 :]
         assert states[: bank * 4] == ["old"] * (bank * 4)
@@ -917,7 +920,7 @@ def test_atomic_options_are_old_or_new(part: Part) -> None:
     """ "Options: atomic (H7, H5 via OPSR): old or new." """
     for outcome in Outcome:
         device = EmulatedFlash(part)
-        cut(device, 1, outcome, lambda d=device: d.map_bank(1))
+        cut(device, 1, outcome, partial(device.map_bank, 1))
         assert device.mapped_bank == (outcome is Outcome.AFTER)
         assert not device.options.mismatch
 
@@ -929,7 +932,7 @@ def test_other_options_are_old_new_or_the_mismatch_defaults(part: Part) -> None:
     seen = []
     for outcome in Outcome:
         device = EmulatedFlash(part)
-        cut(device, 1, outcome, lambda d=device: d.program_options(RDP=0xBB))
+        cut(device, 1, outcome, partial(device.program_options, RDP=0xBB))
         seen.append(device.options.loaded)
     old, new = dict(part.options), {**part.options, "RDP": 0xBB}
     fallen = part.options.mismatch(old)

@@ -31,6 +31,26 @@ DATA = units(0, 2)
 
 Call = Callable[[EmulatedFlash], Any]
 
+
+def then(call: Call, look: Call) -> Call:
+    """Do *call*, and tell what there is to see by *look*."""
+
+    def both(flash: EmulatedFlash) -> object:
+        call(flash)
+        return look(flash)
+
+    return both
+
+
+def held(flash: EmulatedFlash) -> object:
+    """The first unit's cells."""
+    return flash.cells.raw(0) or flash.cells.word(0)
+
+
+def bank(flash: EmulatedFlash) -> int:
+    return flash.mapped_bank
+
+
 LOOKS: dict[str, Call] = {
     "read": lambda f: f.read(BASE, UNIT),
     "read_and_verdict": lambda f: f.read_and_verdict(BASE, UNIT),
@@ -40,11 +60,11 @@ LOOKS: dict[str, Call] = {
     "program_fast": lambda f: f.program_fast(BASE, units(0, 4)),
     "program_in_row": lambda f: f.program_in_row(BASE, DATA),
     "repeat": lambda f: f.repeat(Operation("program", BASE, DATA, 2)),
-    "flip": lambda f: (f.flip(BASE, 3), held(f)),
-    "power_on": lambda f: (f.power_on(), f.mapped_bank),
-    "reset": lambda f: (f.reset(), f.mapped_bank),
-    "launch_options": lambda f: (f.launch_options(), f.mapped_bank),
-    "preload": lambda f: (f.preload(BASE + 1, b"\x55"), held(f)),
+    "flip": then(lambda f: f.flip(BASE, 3), held),
+    "power_on": then(lambda f: f.power_on(), bank),
+    "reset": then(lambda f: f.reset(), bank),
+    "launch_options": then(lambda f: f.launch_options(), bank),
+    "preload": then(lambda f: f.preload(BASE + 1, b"\x55"), held),
     "save": lambda f: f.save(),
     "digest": lambda f: f.digest(),
 }
@@ -54,9 +74,9 @@ INDIFFERENT: dict[str, Call] = {
     "erase_bank": lambda f: f.erase_bank(0),
     "erase_all": lambda f: f.erase_all(),
     "forget": lambda f: f.forget(BASE, SECTOR),
-    "spoil": lambda f: (f.spoil(BASE), held(f)),
+    "spoil": then(lambda f: f.spoil(BASE), held),
     "stick": lambda f: f.stick(BASE, 1),
-    "map_bank": lambda f: (f.map_bank(1), f.mapped_bank),
+    "map_bank": then(lambda f: f.map_bank(1), bank),
     "program_options": lambda f: f.program_options(BFB2=0),
     "protect_sectors": lambda f: f.protect_sectors(BASE),
     "array_offset": lambda f: f.array_offset(BASE),
@@ -73,7 +93,7 @@ INDIFFERENT: dict[str, Call] = {
     "settings": lambda f: f.settings(),
     "boot_state": lambda f: f.boot_state(),
     "elapsed_us": lambda f: f.elapsed_us(),
-    "decay": lambda f: [f.decay(each) for each in erased(f).recalls],
+    "decay": lambda f: decay_all(erased(f)),
     "may_decay": lambda f: [f.may_decay(each) for each in sorted(erased(f).recalls)],
     "forget_completed": lambda f: f.forget_completed(),
     "take_state": lambda f: None,  # what was packed, by ``load``
@@ -114,9 +134,9 @@ def erased(flash: EmulatedFlash) -> EmulatedFlash:
     return flash
 
 
-def held(flash: EmulatedFlash) -> object:
-    """The first unit's cells."""
-    return flash.cells.raw(0) or flash.cells.word(0)
+def decay_all(flash: EmulatedFlash) -> None:
+    for each in flash.recalls:
+        flash.decay(each)
 
 
 class Told:

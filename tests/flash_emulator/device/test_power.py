@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from flash_emulator import (
@@ -236,7 +238,7 @@ def test_a_cut_overwrite_with_zero_leaves_what_a_cut_program_leaves(
         device = flash(ecc=ecc, seed=seed)
         device.program(BASE, units(0, 2))
         old = held(device, 0).word
-        cut(device, 1, outcome, lambda device=device: device.program(BASE, bytes(UNIT)))
+        cut(device, 1, outcome, partial(device.program, BASE, bytes(UNIT)))
         device.power_on()
         raw = held(device, 0)
         assert raw.word & old == raw.word  # a program sets no bit
@@ -321,7 +323,7 @@ def test_blank_without_ecc_moves_no_cell_also_of_a_unit_that_only_seems_erased()
 def test_a_frail_unit_whose_program_was_cut_at_its_end_is_as_weak_as_any() -> None:
     whole, late = flash(), flash()
     for device in (whole, late):
-        cut(device, 1, Outcome.WEAK, lambda device=device: device.erase(BASE))
+        cut(device, 1, Outcome.WEAK, partial(device.erase, BASE))
         device.power_on()
     whole.program(BASE, units(0, 1))
     cut(late, 1, Outcome.AFTER, lambda: late.program(BASE, units(0, 1)))
@@ -477,7 +479,7 @@ def test_two_places_tear_differently() -> None:
     for place in range(4):
         device = flash(ecc=False)
         address = BASE + place * UNIT
-        cut(device, 1, Outcome.TORN, lambda device=device, a=address: device.program(a, bytes(8)))
+        cut(device, 1, Outcome.TORN, partial(device.program, address, bytes(8)))
         device.power_on()
         found.add(device.read(address, UNIT))
     assert len(found) == 4
@@ -498,7 +500,7 @@ def test_a_bulk_call_cut_at_any_unit_equals_single_calls_cut_there(
             for offset in range(0, len(data), UNIT):
                 device.program(BASE + offset, data[offset : offset + UNIT])
 
-        cut(bulk, operation, outcome, lambda device=bulk, data=data: device.program(BASE, data))
+        cut(bulk, operation, outcome, partial(bulk.program, BASE, data))
         cut(single, operation, outcome, one_by_one)
         assert state(bulk) == state(single)
         assert (bulk.usage, bulk.clock.now_us) == (single.usage, single.clock.now_us)

@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from math import sqrt
 
@@ -55,7 +56,7 @@ def programs(outcome: Outcome, count: int, *, ecc: bool = True) -> Iterator[tupl
 
 def erased(
     outcome: Outcome, sectors: int, *, ecc: bool = True, units_each: int = 64
-) -> Iterator[tuple[int, list[RawUnit]]]:
+) -> Iterator[tuple[int, RawUnit]]:
     """Cut erases of sectors full of random data: 1 bits of the old words, and what is there now."""
     size = 32 * units_each
     for sector in range(sectors):
@@ -272,7 +273,7 @@ def test_what_is_programmed_into_a_frail_unit_fades_in_the_same_way(ecc: bool) -
     fading = early = total = 0
     for seed in range(60):
         device = flash(ecc=ecc, seed=seed)
-        cut(device, 1, Outcome.WEAK, lambda device=device: device.erase(BASE))
+        cut(device, 1, Outcome.WEAK, partial(device.erase, BASE))
         device.power_on()
         device.program(BASE, units(seed, 8))
         for unit in range(8):
@@ -367,7 +368,7 @@ def test_a_torn_erase_on_a_part_with_ecc_gives_every_kind_of_unit() -> None:
         device = flash(seed=seed)
         device.program(BASE, units(0, 4) + bytes([0xFE]) + b"\xff" * 31)
         old = [device.cells.word(unit) for unit in range(8)]
-        cut(device, 1, Outcome.TORN, lambda device=device: device.erase(BASE))
+        cut(device, 1, Outcome.TORN, partial(device.erase, BASE))
         device.power_on()
         for unit in range(8):
             decoded = device.cells.decode(held(device, unit), 0)
@@ -397,9 +398,9 @@ def test_the_same_seed_gives_the_same_silicon_whatever_happened_before(
         for _ in range(reads):
             device.read(BASE, SECTOR)
             device = device.fork()
-        cut(device, 3, outcome, lambda device=device: device.program(BASE + 64, units(4, 5)))
+        cut(device, 3, outcome, partial(device.program, BASE + 64, units(4, 5)))
         device.power_on()
-        cut(device, 1, outcome, lambda device=device: device.erase(BASE))
+        cut(device, 1, outcome, partial(device.erase, BASE))
         ends.append((state(device), device.digest()))
     assert ends[0] == ends[1]
 

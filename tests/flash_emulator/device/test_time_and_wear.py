@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ MODES: list[tuple[Mode, tuple[int, int, int, int]]] = [
 ]
 
 
-def timed(timing: Mode = "max", **kw: object) -> EmulatedFlash:
+def timed(timing: Mode = "max", **kw: Any) -> EmulatedFlash:
     return EmulatedFlash(replace(part(), timing=TIMES, **kw), timing=timing)
 
 
@@ -65,7 +66,8 @@ def test_the_maximum_is_what_a_device_takes_unless_told_otherwise() -> None:
 
 def test_sectors_take_the_time_of_their_size() -> None:
     f4 = load_part("STM32F429xI")
-    for mode, times in (("typ", (250, 550, 1000)), ("max", (500, 1100, 2000))):
+    expected: dict[Mode, tuple[int, ...]] = {"typ": (250, 550, 1000), "max": (500, 1100, 2000)}
+    for mode, times in expected.items():
         device = EmulatedFlash(f4, timing=mode)
         for index, time_ms in zip((0, 4, 5), times, strict=True):
             before = device.clock.now_us

@@ -259,11 +259,11 @@ class _Run:
             case ("register", number, value):
                 return self.registers.get(number) == word(self.unit, value)
             case ("bank", bank):
-                return self.flash.mapped_bank == bank
+                return bool(self.flash.mapped_bank == bank)
             case ("counted", number, count):
-                return self.registers.get(number) == count
+                return bool(self.registers.get(number) == count)
             case ("loaded", name, value):
-                return self.flash.options.loaded.get(name) == value
+                return bool(self.flash.options.loaded.get(name) == value)
             case ("broken", cell):
                 broken = self.flash.interrupted
                 return broken is not None and broken.address == self.physical(cell)

@@ -32,9 +32,9 @@ from flash_emulator.explore import (
 from flash_emulator.explore.batches import SIZE
 from tests.flash_emulator.explore import subjects
 from tests.flash_emulator.explore.compare_bootloaders import shortest
-from tests.flash_emulator.explore.protocols import DONE, exponential
+from tests.flash_emulator.explore.protocols import DONE, exponential, read
 from tests.flash_emulator.explore.subjects import installed, tiny
-from tests.flash_emulator.tiny_silicon import BASE, SECTOR, UNIT
+from tests.flash_emulator.tiny_silicon import BASE, SECTOR, UNIT, units
 from tests.flash_emulator.tiny_silicon import flash as made
 from tests.judges import need
 from tests.thorough import one_in
@@ -177,7 +177,7 @@ def test_corrupted_options_are_found_where_they_are_asked_for_and_replayed() -> 
     subject = FunctionSubject(subjects.install, not_locked)
     f429 = load_part("STM32F429xI")
     device = made(ecc=False, options=f429.options, options_at_risk=True)
-    device.preload(BASE, subjects.units(0x40, 8))
+    device.preload(BASE, units(0x40, 8))
     for merge in (True, False):
         options = replace(ALL, merge=merge)
         assert not Search(subject, device.fork(), options=options).run().violations
@@ -215,7 +215,7 @@ def always_right(device: EmulatedFlash) -> None:
     for metastable_mode in MetastableMode:
         twin = device.fork()
         twin.metastable_mode = metastable_mode
-        if subjects.read(twin, BASE) != DONE:
+        if read(twin, BASE) != DONE:
             installed(twin)
 
 
@@ -500,7 +500,7 @@ def test_every_unit_is_cut_with_every_outcome() -> None:
 
 def read_once(wrong: bytes, device: EmulatedFlash) -> None:
     """Fails where a unit reads *wrong*."""
-    found = subjects.read(device, BASE)
+    found = read(device, BASE)
     if found == wrong:
         raise Violation("safe", "read as nobody wrote it")
     if found != DONE:

@@ -29,7 +29,9 @@ from flash_emulator.explore import (
     watchdog,
 )
 from tests.flash_emulator.explore import hanging, subjects
+from tests.flash_emulator.explore.protocols import DONE, read
 from tests.flash_emulator.explore.subjects import tiny
+from tests.flash_emulator.tiny_silicon import BASE
 from tests.thorough import one_in
 
 Boot = Callable[[EmulatedFlash], Any]
@@ -161,11 +163,11 @@ def test_a_boot_that_is_slow_and_does_something_is_no_finding() -> None:
 
     def slow(device: EmulatedFlash) -> None:
         time.sleep(0.3)
-        if subjects.read(device, subjects.MARK) == subjects.DONE:
+        if read(device, subjects.MARK) == DONE:
             return
-        device.erase(subjects.BASE)
+        device.erase(BASE)
         time.sleep(0.3)
-        device.program(subjects.MARK, subjects.DONE)
+        device.program(subjects.MARK, DONE)
         time.sleep(0.3)
 
     report = explore(tiny(), slow, options=SearchOptions(Limits(boot_s=0.5, time_s=4)))

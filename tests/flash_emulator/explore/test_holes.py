@@ -46,6 +46,7 @@ BFB2 = OptionModel(
 )
 
 Boot = Callable[[EmulatedFlash], Any]
+Hiding = Callable[[Callable[[], Any]], Any]
 
 
 def quiet(flash: EmulatedFlash, address: int) -> bytes:
@@ -233,7 +234,7 @@ HIDING = [
 
 
 @pytest.mark.parametrize(("hiding", "fork"), one_in(3, [*product(HIDING, (False, True))]))
-def test_a_look_that_the_subject_hides_is_a_look(hiding: Boot, fork: bool) -> None:
+def test_a_look_that_the_subject_hides_is_a_look(hiding: Hiding, fork: bool) -> None:
     def boot(flash: EmulatedFlash) -> None:
         """It goes wrong where the unit can be read and is neither blank nor whole."""
         reader = flash.fork() if fork else flash
@@ -340,7 +341,7 @@ def after_a_point(ask: Boot) -> Boot:
     ],
 )
 @pytest.mark.parametrize("hiding", [None, bare])
-def test_what_is_in_no_key_may_not_be_read(ask: Boot, said: str, hiding: Boot | None) -> None:
+def test_what_is_in_no_key_may_not_be_read(ask: Boot, said: str, hiding: Hiding | None) -> None:
     hidden: Boot = ask if hiding is None else lambda flash: hiding(lambda: ask(flash))
     for options in (ALL, BRUTE):
         with pytest.raises(SelfCheckFailed, match=said):

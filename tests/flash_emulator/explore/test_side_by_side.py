@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,8 @@ def test_code_that_breaks_it_fails_the_search_and_both_states_are_named() -> Non
 @pytest.mark.parametrize("option", ["representatives", "merge"])
 def test_without_representatives_nothing_rests_on_them(option: str) -> None:
     for boot in (rotate, prefers_half_1):
-        few = replace(ALL, limits=Limits(cuts=1), **{option: False})
+        changed: dict[str, Any] = {"limits": Limits(cuts=1), option: False}
+        few = replace(ALL, **changed)
         report = search(boot, few).run()
         assert report.states > 1
         assert report.rests_on == ()

@@ -33,7 +33,8 @@ from flash_emulator.explore import (
 )
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.states import Expansion
-from tests.flash_emulator.explore.test_holes import ALL, BRUTE, MARK, nothing, quiet, shortest
+from tests.flash_emulator.explore.compare_bootloaders import shortest
+from tests.flash_emulator.explore.test_holes import ALL, BRUTE, MARK, nothing, quiet
 from tests.flash_emulator.tiny_silicon import BASE, ERASED, SECTOR, UNIT, part
 from tests.thorough import THOROUGH
 
@@ -281,6 +282,12 @@ def test_where_draws_decide_the_verdict_says_so() -> None:
 # --- certificates
 
 
+def world_of(
+    subject: FunctionSubject, flash: EmulatedFlash
+) -> Callable[[object], tuple[FunctionSubject, EmulatedFlash, Nothing]]:
+    return lambda _: (subject, flash, Nothing())
+
+
 def test_a_certificate_names_what_was_compared_and_holds_every_value(tmp_path: Path) -> None:
     file = tmp_path / "toy.cert.gz"
     for ecc, draws in ((False, 1), (True, 2)):
@@ -290,7 +297,7 @@ def test_a_certificate_names_what_was_compared_and_holds_every_value(tmp_path: P
             options = replace(ALL, draws=draws)
             search = Search(subject, flash, options=options, observer=writer, began=writer.begin)
             writer.finish(search.run())
-        found = confirm(str(file), lambda _, it=(subject, flash): (*it, Nothing()))
+        found = confirm(str(file), world_of(subject, flash))
         assert found.violations and found.draws == draws
 
 

@@ -284,7 +284,8 @@ def stm32flash_rows() -> Iterator[tuple[int, list[str]]]:
 
 def sectors_of(layout: str, end: int) -> dict[int, int]:
     """As stm32flash reads its lists: the last size goes on to the end."""
-    sizes, starts, at = LAYOUTS[layout], {}, BASE
+    sizes, at = LAYOUTS[layout], BASE
+    starts: dict[int, int] = {}
     while at < end:
         starts[at] = sizes[min(len(starts), len(sizes) - 1)] * K
         at += starts[at]

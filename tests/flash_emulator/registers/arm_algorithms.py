@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import unicorn
 from unicorn import arm_const as arm
 from unicorn import unicorn_const as uc_const
+from unicorn.unicorn import Uc
 
 from flash_emulator import EmulatedFlash, PowerSupply, load_part
 from flash_emulator.registers import AccessFault, Front, front_for
@@ -59,7 +59,7 @@ class Runner:
     # --- the CPU
 
     def _power_up(self) -> None:
-        uc = unicorn.Uc(uc_const.UC_ARCH_ARM, uc_const.UC_MODE_THUMB | uc_const.UC_MODE_MCLASS)
+        uc = Uc(uc_const.UC_ARCH_ARM, uc_const.UC_MODE_THUMB | uc_const.UC_MODE_MCLASS)
         uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
         part = self.flash.part
         uc.mem_map(RAM, RAM_BYTES)
@@ -80,14 +80,14 @@ class Runner:
         self.front.reset()
         self._power_up()
 
-    def _guard(self, work: Callable[[], int]) -> int:
+    def _guard(self, work: Callable[[], int | None]) -> int:
         """Nothing may be raised through the CPU: keep it, stop, raise it when the CPU has gone."""
         self._count += 1
         if self._count > MOST_ACCESSES:
             self._raised = self._raised or AssertionError("the algorithm does not come to an end")
         if self._raised is None:
             try:
-                return work()
+                return work() or 0
             except BaseException as error:  # PowerLoss is one
                 self._raised = error
         self.uc.emu_stop()
@@ -96,7 +96,7 @@ class Runner:
     def _store(self, _uc: Any, _kind: int, address: int, size: int, value: int, _: Any) -> bool:
         value &= (1 << 8 * size) - 1
         self.accesses.append(Access("store", f"0x{address:08X}", value))
-        self._guard(lambda: self.front.store(address, size, value) or 0)
+        self._guard(lambda: self.front.store(address, size, value))
         return True
 
     def _load(self, uc: Any, _kind: int, address: int, size: int, _value: int, _: Any) -> None:
@@ -120,7 +120,7 @@ class Runner:
             self.others.add(address)
             return
         self.accesses.append(Access("write", name, value))
-        self._guard(lambda: self.front.write(address - self.front.base, size, value) or 0)
+        self._guard(lambda: self.front.write(address - self.front.base, size, value))
 
     def _register(self, address: int) -> str | None:
         register = self.front._map.get(address - self.front.base)

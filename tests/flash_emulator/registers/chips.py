@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from flash_emulator import (
     CutAt,
@@ -47,6 +48,11 @@ class Chip:
 
     def __setitem__(self, name: str, value: int) -> None:
         self.front.write(self._places[name], 4, value)
+
+    def raise_flags(self, flags: int) -> None:
+        """Let SR hold *flags*, as if operations had gone wrong."""
+        front: Any = self.front  # of a class with one status register
+        front._sr = flags
 
     def place(self, name: str) -> int:
         return self._places[name]

@@ -151,7 +151,7 @@ def test_eop_and_operr_need_their_interrupts() -> None:
 
 def test_a_flag_that_is_not_cleared_keeps_nothing_from_starting() -> None:
     c = chip()
-    c.front._sr = PGSERR | PGAERR
+    c.raise_flags(PGSERR | PGAERR)
     c["CR"] = PG | X32
     c.store(BASE, 1)
     assert c.done() == ["program 0x0800_0000, 4 bytes"]

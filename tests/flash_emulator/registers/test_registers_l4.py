@@ -222,10 +222,10 @@ def test_a_double_word_of_ones_is_no_longer_erased() -> None:
 )
 def test_a_flag_that_is_not_cleared_sets_pgserr_and_nothing_is_done(flag: int) -> None:
     c = chip()
-    c.front._sr = flag
+    c.raise_flags(flag)
     program(c, BASE, 1, 2)
     assert c["SR"] == flag | PGSERR
-    c.front._sr = flag
+    c.raise_flags(flag)
     erase(c, PER)
     assert c["SR"] == flag | PGSERR
     assert c.done() == []
@@ -244,7 +244,7 @@ def test_operr_is_set_only_if_errie_is_set() -> None:
 
 def test_flags_are_cleared_by_writing_1_one_by_one() -> None:
     c = chip()
-    c.front._sr = PROGERR | SIZERR
+    c.raise_flags(PROGERR | SIZERR)
     c["SR"] = SIZERR
     assert c["SR"] == PROGERR
     c["SR"] = 0
@@ -576,7 +576,7 @@ def test_a_change_of_options_that_is_cut_leaves_optverr_rdp1_and_pcrop() -> None
 
 def test_optverr_keeps_no_operation_from_starting() -> None:
     c = chip()
-    c.front._sr = OPTVERR | RDERR
+    c.raise_flags(OPTVERR | RDERR)
     program(c, BASE, 1, 2)
     assert c["SR"] == OPTVERR | RDERR
     assert len(c.done()) == 1
