@@ -86,8 +86,11 @@ class Commands(click.Group):
 def _code_of(work: Callable[[], object]) -> int:
     """What *work* ended with, whatever that was; it has then been told."""
     try:
-        work()
-    except BaseException as error:
+        try:
+            work()
+        except BaseException as error:
+            return exits.code_of(error)
+    except KeyboardInterrupt as error:  # a signal, while it was told
         return exits.code_of(error)
     return exits.OK
 

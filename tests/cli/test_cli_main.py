@@ -37,6 +37,22 @@ interrupts.let_pass = and_a_signal
 sys.argv = ["mcu-updater", *sys.argv[1:]]
 start.main()
 """
+WHILE_AN_ERROR_IS_TOLD = """
+import os, signal, sys
+from mcu_updater import start
+from mcu_updater.cli import exits
+
+code_of = exits.code_of
+
+def after_a_signal(error):
+    exits.code_of = code_of
+    os.kill(os.getpid(), signal.SIGTERM)
+    return code_of(error)
+
+exits.code_of = after_a_signal
+sys.argv = ["mcu-updater", *sys.argv[1:]]
+start.main()
+"""
 LOADED = """
 import sys
 from mcu_updater.cli.main import cli
@@ -79,3 +95,12 @@ def test_a_signal_behind_the_last_word_changes_nothing(words, code):
     assert "Aborted" not in done.stderr and "terminated" not in done.stderr
     if "--json" in words:
         assert json.loads(done.stdout.splitlines()[-1])["exit_code"] == code
+
+
+def test_a_signal_while_an_error_is_told_is_what_ends_the_command(tmp_path):
+    words = ("image", "inspect", tmp_path / "none.bin")
+    done = subprocess.run(
+        [sys.executable, "-c", WHILE_AN_ERROR_IS_TOLD, *words], capture_output=True, text=True
+    )
+    assert done.returncode == 143, done.stderr
+    assert "Aborted" not in done.stderr and "terminated" in done.stderr

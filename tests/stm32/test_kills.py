@@ -1,6 +1,7 @@
 """Host and chip as two processes: one of them is killed at a random moment, then all goes again.
 
-MCU_UPDATER_KILLS: how many kills; 4 in the ordinary run. MCU_UPDATER_KILL_SEED: another series.
+MCU_UPDATER_KILLS: how many kills that hit; 3 in the ordinary run.
+MCU_UPDATER_KILL_SEED: another series.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tests.flash_emulator.bootrom.served_chip import serving
 from tests.stm32.emulated_chip import image
 
 TOOL = (sys.executable, "-m", "mcu_updater")
-KILLS = int(os.environ.get("MCU_UPDATER_KILLS", "4"))
+KILLS = int(os.environ.get("MCU_UPDATER_KILLS", "3"))
 SEED = int(os.environ.get("MCU_UPDATER_KILL_SEED", "1"))
 PATIENCE_S = 120
 
@@ -63,7 +64,9 @@ def test_a_kill_of_host_or_chip_costs_nothing_but_time(tmp_path, files):
         whole_s = time.monotonic() - began_s
         assert served.end(signal.SIGTERM) == 0
     hits = {"host": 0, "chip": 0}
-    for number in range(KILLS):
+    for number in range(3 * KILLS):
+        if sum(hits.values()) == KILLS:
+            break
         firmware = files[(number + 1) % 2]
         victim = rng.choice(("host", "chip"))
         with serving("STM32L476xG", *options) as served:
@@ -75,10 +78,12 @@ def test_a_kill_of_host_or_chip_costs_nothing_but_time(tmp_path, files):
                 host.kill()
             code, text = finish(host)
             hits[victim] += code != 0
+            if code == 0:  # it came too late: the machine was slower when it was measured
+                whole_s *= 0.8
             assert code in (0, 4, 8, 11, -signal.SIGKILL), text
             if victim == "host":
                 completes(firmware, common)
         if victim == "chip":
             with serving("STM32L476xG", *options):
                 completes(firmware, common)
-    assert sum(hits.values()) >= KILLS // 3, f"kills came too late: {hits}"
+    assert sum(hits.values()) >= KILLS // 2, f"kills came too late: {hits}"
