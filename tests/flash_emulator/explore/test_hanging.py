@@ -36,8 +36,8 @@ from tests.thorough import one_in
 
 Boot = Callable[[EmulatedFlash], Any]
 
-SOON = SearchOptions(Limits(boot_s=0.5))
-TEXT = "the boot never comes to rest: it has done nothing new for 0.5 s"
+SOON = SearchOptions(Limits(boot_s=0.3))
+TEXT = "the boot never comes to rest: it has done nothing new for 0.3 s"
 
 
 def found(report: Report) -> list[tuple[str, str, str]]:
@@ -154,7 +154,7 @@ def test_the_limit_of_time_binds_inside_a_boot(executor: Callable[[], Executor] 
 
 def test_a_search_with_little_time_is_less_patient() -> None:
     """Else it would be out of time before a boot can be said to hang."""
-    report = explore(tiny(), hanging.loop, options=SearchOptions(Limits(time_s=2.0)))
+    report = explore(tiny(), hanging.loop, options=SearchOptions(Limits(time_s=1.2)))
     assert found(report) == [("live", TEXT, "-")]
 
 
