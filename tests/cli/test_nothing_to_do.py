@@ -36,9 +36,9 @@ def test_update_from_a_module(tmp_path: Path) -> None:
         board = tmp_path / f"{name}.board"
         version = "2_0_0" if name == "factory" else "1.0.0"
         run("board", "new", board, "--version", version, "--image", image)
-        with served.serving("--package", NEW["bin"], "--link", link) as module:
+        with served.serving("--package", NEW["bin"], "--link", link, "--speed", 10) as module:
             served.where(module)
-            words = ("--module", link, "--board", board, "--wait", 0.5)
+            words = ("--module", link, "--board", board, "--wait", 0.5, "--verdict-wait", 0.3)
             if name == "updated":
                 assert run("update", NEW["bin"], *words).exit_code == 0
             again = run("update", NEW["bin"], *words)
@@ -49,9 +49,9 @@ def test_update_from_a_module(tmp_path: Path) -> None:
 def test_another_image_that_is_not_offered_is_not_taken_for_done(tmp_path: Path) -> None:
     link, board = tmp_path / "module", tmp_path / "one.board"
     run("board", "new", board, "--version", "2_0_0", "--image", OLD)
-    with served.serving("--package", NEW["bin"], "--link", link) as module:
+    with served.serving("--package", NEW["bin"], "--link", link, "--speed", 10) as module:
         served.where(module)
-        words = ("--module", link, "--board", board, "--wait", 0.5)
+        words = ("--module", link, "--board", board, "--wait", 0.5, "--verdict-wait", 0.3)
         assert run("update", NEW["bin"], *words).exit_code == 5
 
 

@@ -9,6 +9,7 @@ from tests.flash_emulator.bootrom.delaying_proxy import delayed
 from tests.flash_emulator.bootrom.served_chip import serving
 from tests.flash_emulator.bootrom.test_remote_ports import remote
 from tests.stm32.emulated_chip import image
+from tests.thorough import one_in
 
 pytestmark = pytest.mark.filterwarnings("ignore:set:DeprecationWarning")  # pyserial's threads
 
@@ -24,7 +25,7 @@ def firmware(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("one_way_s", [0.02, 0.06])
+@pytest.mark.parametrize("one_way_s", one_in(2, [0.02, 0.06], first=1))
 def test_flash_and_verify_over_tcp(tmp_path, firmware, one_way_s):
     with (
         serving("STM32L476xG", "--tcp", "127.0.0.1:0") as chip,
