@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from mcu_updater.cli.options import Decorator
+from mcu_updater.cli.decorators import Decorator
 from mcu_updater.report.schema import SCHEMA
 
 OPTION = "--json"

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
-from mcu_updater import start
+from mcu_updater import signals
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141  # 128 + SIGPIPE: as a program that does not care would end
@@ -34,19 +34,19 @@ def text_and_code(interrupt: KeyboardInterrupt) -> tuple[str, int]:
 def raise_at_signals() -> None:
     """All is imported: from now on a signal is raised where the command is at work.
 
-    Only in place of ``start.leave``: where somebody else's program runs us, its handlers stay.
+    Only in place of ``signals.leave``: where somebody else's program runs us, its handlers stay.
     """
-    for number in start.SIGNALS:
-        if signal.getsignal(number) is start.leave:
+    for number in signals.SIGNALS:
+        if signal.getsignal(number) is signals.leave:
             signal.signal(number, _raiser(os.getpid()))
 
 
 def let_pass() -> None:
     """How the command ended has been said, and the process is about to leave with that code: a
     signal has nothing to end any more."""
-    for number in start.SIGNALS:
+    for number in signals.SIGNALS:
         handler = signal.getsignal(number)
-        if handler is start.leave or getattr(handler, "raises_interrupted", False):
+        if handler is signals.leave or getattr(handler, "raises_interrupted", False):
             signal.signal(number, signal.SIG_IGN)
 
 
@@ -54,7 +54,7 @@ def _raiser(owner: int) -> Callable[[int, FrameType | None], None]:
     def handle(number: int, _: FrameType | None) -> None:
         if os.getpid() != owner:  # a child that was forked has nothing to put away
             os._exit(128 + number)
-        raise Interrupted(start.WORDS[signal.Signals(number).name], 128 + number)
+        raise Interrupted(signals.WORDS[signal.Signals(number).name], 128 + number)
 
     handle.raises_interrupted = True  # type: ignore[attr-defined]
     return handle

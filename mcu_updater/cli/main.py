@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from mcu_updater import start
+from mcu_updater import signals
 from mcu_updater.cli import answers, exits, interrupts, leaf, streams
 
 COMMANDS: Final = {
@@ -96,7 +96,7 @@ def _code_of(work: Callable[[], object]) -> int:
 
 
 def main() -> None:
-    start.leave_at_signals()
+    signals.leave_at_signals()
     streams.guard()
     cli(prog_name="mcu-updater")
 

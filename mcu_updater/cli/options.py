@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import click
 
 from flash_emulator import Outcome
 from mcu_updater.cli import params
+from mcu_updater.cli.decorators import Decorator, together
 from mcu_updater.cli.names import NameChoice, component_names
-
-Command = Callable[..., None]
-Decorator = Callable[[Command], Command]
-
-
-def together(*options: Decorator) -> Decorator:
-    """One decorator for all of them; ``--help`` lists them in this order."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
 
 
 def component_option(text: str) -> Decorator:

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import click
 
+from mcu_updater.cli.decorators import Decorator, together
 from mcu_updater.cli.names import NameChoice
-from mcu_updater.cli.options import Decorator, together
 from mcu_updater.core.errors import ImageRejected, UsageError, address_text
 from mcu_updater.core.image import STRICT, Allow, Allowed, Extent, ImageFormat, Rule, sniff_size
 from mcu_updater.core.image.memory import FLASH, region_of

@@ -142,7 +142,7 @@ def test_a_signal_during_imports(number: signal.Signals, at: str, as_json: bool)
 
 def test_a_signal_that_is_ignored_stays_so():
     ignoring = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    code = ignoring + "from mcu_updater import start\nstart.leave_at_signals()\n"
+    code = ignoring + "from mcu_updater import signals\nsignals.leave_at_signals()\n"
     code += "print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"

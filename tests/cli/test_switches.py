@@ -23,7 +23,7 @@ from tests.cli.every_command import commands
 from tests.places import FIXTURES
 
 PACKAGE = Path(mcu_updater.__file__).parent
-RIM = ("cli/", "start.py", "__main__.py")  # what a shell runs, and what it runs first
+RIM = ("cli/", "start.py", "signals.py", "__main__.py")  # what a shell runs, and what it runs first
 SWITCH = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 COMMANDS = dict(commands())
 IN_PLAIN_ENGLISH = {

@@ -15,7 +15,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from mcu_updater.start import leave_at_signals, main
+from mcu_updater.signals import leave_at_signals
+from mcu_updater.start import main
 
 ENDS = (signal.SIGINT, signal.SIGTERM)
 

@@ -13,9 +13,9 @@ import click
 from flash_emulator import Part
 from mcu_updater.board import Trial
 from mcu_updater.board.rom_target import Target
+from mcu_updater.cli.decorators import together
 from mcu_updater.cli.device.session import SessionSettings
 from mcu_updater.cli.flasher.stm32_link import PortOptions, opened
-from mcu_updater.cli.options import together
 from mcu_updater.cli.screen import Screen
 from mcu_updater.cloud.single_device import Plan
 from mcu_updater.core.strategy import Strategy

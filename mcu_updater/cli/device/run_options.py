@@ -9,11 +9,9 @@ import click
 from flash_emulator import CutAt, Outcome
 from mcu_updater.board import Trial
 from mcu_updater.cli import answers, names, params, paths
+from mcu_updater.cli.decorators import together
 from mcu_updater.cli.device.session import SessionSettings
-from mcu_updater.cli.options import (
-    cut_options,
-    together,
-)
+from mcu_updater.cli.options import cut_options
 from mcu_updater.cli.screen import Screen, open_screen
 from mcu_updater.cli.unused import refuse
 from mcu_updater.core.boot import ATTEMPTS

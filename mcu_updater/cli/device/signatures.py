@@ -10,7 +10,7 @@ from uuid import UUID
 import click
 
 from mcu_updater.cli import paths
-from mcu_updater.cli.options import Decorator, together
+from mcu_updater.cli.decorators import Decorator, together
 from mcu_updater.core.errors import UsageError
 
 if TYPE_CHECKING:  # cryptography takes 30 ms: for those who give a key

@@ -29,12 +29,13 @@ from flash_emulator.bootrom.times import with_times
 from flash_emulator.parts.part_model import Mode
 from mcu_updater.board.chip_store import ChipStore
 from mcu_updater.cli import exits, params, paths
+from mcu_updater.cli.decorators import together
 from mcu_updater.cli.emulators.chip_control import Control
 from mcu_updater.cli.emulators.chip_pins import Pins, Wiring
 from mcu_updater.cli.emulators.module import wire_address
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART, PART_METAVAR, NameChoice
-from mcu_updater.cli.options import cut_options, together
+from mcu_updater.cli.options import cut_options
 from mcu_updater.cli.unused import refuse
 from mcu_updater.core.errors import UsageError
 from mcu_updater.host.clock import MonotonicClock

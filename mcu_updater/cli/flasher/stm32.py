@@ -13,12 +13,12 @@ import click
 
 from mcu_updater.cli import params, paths
 from mcu_updater.cli.confirm import ask, yes_option
+from mcu_updater.cli.decorators import together
 from mcu_updater.cli.device.signatures import SignatureOptions, flash_signature_options
 from mcu_updater.cli.flasher.stm32_link import Bench, PortOptions, opened, port_options
 from mcu_updater.cli.flasher.stm32_signed import check_signature, refuse_unread
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import NameChoice
-from mcu_updater.cli.options import together
 from mcu_updater.cli.reading import component_of_package, image_options, read_file
 from mcu_updater.core.errors import UsageError, address_text
 from mcu_updater.core.package import Wanted

@@ -13,10 +13,10 @@ import click
 from flash_emulator import Part
 from flash_emulator.an3155 import FIRST_RESERVED
 from mcu_updater.cli import answers, line_log, paths
+from mcu_updater.cli.decorators import together
 from mcu_updater.cli.flasher.chips import BitReader, chip_of, chips_with, choose_chip, confirm_chip
 from mcu_updater.cli.flasher.stm32_screen import FlasherScreen, open_flasher_screen
 from mcu_updater.cli.names import PART, PART_METAVAR
-from mcu_updater.cli.options import together
 from mcu_updater.cli.params import size_of
 from mcu_updater.cli.unused import refuse
 from mcu_updater.core.errors import ChipRefused, UsageError

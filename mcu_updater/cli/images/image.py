@@ -11,6 +11,7 @@ import click
 
 from flash_emulator import Part
 from mcu_updater.cli import answers, exits, params, paths
+from mcu_updater.cli.decorators import together
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.images.slot_fit import (
@@ -22,7 +23,6 @@ from mcu_updater.cli.images.slot_fit import (
     sector_ranges,
 )
 from mcu_updater.cli.names import PART, PART_METAVAR, STRATEGY, NameChoice
-from mcu_updater.cli.options import together
 from mcu_updater.cli.reading import (
     component_of_package,
     described,
