@@ -85,7 +85,7 @@ def test_several_pieces(fmt: worlds.Format) -> None:
     """Earlier pieces are gone for good, so what they left must be in the checkpoint."""
     total = operations(fmt, 3000)
     assert total > operations(fmt) + 80
-    for operation in one_in(29, range(1, total + 1), FORMATS.index(fmt)):
+    for operation in one_in(43, range(1, total + 1), FORMATS.index(fmt)):
         board = worlds.board(fmt, piece_size=3000, seed=operation)
         cut(board, operation, Outcome.TORN)
         check_carried_on(board, "2.0.0")
@@ -94,7 +94,7 @@ def test_several_pieces(fmt: worlds.Format) -> None:
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_several_pieces_with_the_module_cut_too(fmt: worlds.Format) -> None:
     """The module starts over at package offset 0."""
-    for operation in one_in(61, range(1, operations(fmt, 3000) + 1), FORMATS.index(fmt)):
+    for operation in one_in(97, range(1, operations(fmt, 3000) + 1), FORMATS.index(fmt)):
         board = worlds.board(fmt, piece_size=3000, seed=operation)
         cut(board, operation, Outcome.WEAK)
         board.cut_module()

@@ -116,7 +116,7 @@ def runs(fmt: worlds.Format, pieces: int | None, trial: Trial) -> Iterator[Run]:
     [
         ("bin", None, Trial.PASS),
         pytest.param("hex", 3000, Trial.PASS, marks=pytest.mark.thorough),
-        ("s19", 5000, Trial.PASS),
+        pytest.param("s19", 5000, Trial.PASS, marks=pytest.mark.thorough),
         pytest.param("s19", None, Trial.FAIL, marks=pytest.mark.thorough),
     ],
 )

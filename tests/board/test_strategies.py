@@ -27,7 +27,7 @@ from mcu_updater.flash_map.layouts import default_layout, layout_of
 from mcu_updater.flash_map.strategies import default_strategy, hazard, strategies_of
 from tests import worlds
 from tests.places import ROOT
-from tests.thorough import THOROUGH
+from tests.thorough import THOROUGH, one_in
 
 Case = tuple[str, Strategy]
 
@@ -317,7 +317,7 @@ def option_operation(name: str, strategy: Strategy) -> int:
     raise AssertionError("the update changes no options")
 
 
-@pytest.mark.parametrize(("name", "strategy"), OPTION_WRITERS)
+@pytest.mark.parametrize(("name", "strategy"), one_in(2, OPTION_WRITERS))
 def test_an_option_change_that_is_cut_locks_the_chip_and_no_other_cut_does(
     name: str, strategy: Strategy
 ) -> None:

@@ -311,7 +311,7 @@ def is_serving(process: Process) -> bool:
 # --- the weather
 
 
-@pytest.mark.parametrize("name", one_in(2, having("in")))
+@pytest.mark.parametrize("name", one_in(3, having("in")))
 @pytest.mark.parametrize("what", ["missing", "directory", "unreadable"])
 def test_an_input_that_cannot_be_read(name: str, what: str, world: World) -> None:
     path = world.folder / "bad.bin"
@@ -345,7 +345,7 @@ def test_a_kept_file_that_is_none(name: str, what: str, world: World) -> None:
     assert code == 4 or may_be, (code, process.said())
 
 
-@pytest.mark.parametrize("name", one_in(2, having("in"), first=1))
+@pytest.mark.parametrize("name", one_in(3, having("in"), first=1))
 @pytest.mark.parametrize("content", [b"", bytes(range(256)) * 9, b"<html>hello</html>\n" * 40])
 def test_an_input_that_is_no_such_thing(name: str, content: bytes, world: World) -> None:
     path = world.folder / "bad.bin"
@@ -392,7 +392,7 @@ def finish_blindly(world: World, name: str, process: Process) -> None:
             os.kill(process.pid, signal.SIGTERM)
 
 
-@pytest.mark.parametrize("name", one_in(2, list(EXAMPLES)))
+@pytest.mark.parametrize("name", one_in(3, list(EXAMPLES)))
 @pytest.mark.parametrize(("stdout", "expected"), [("closed pipe", 141), ("/dev/full", 4)])
 def test_a_standard_output_that_takes_nothing(
     name: str, stdout: str, expected: int, world: World
@@ -404,7 +404,7 @@ def test_a_standard_output_that_takes_nothing(
     assert code == expected, (code, process.said())
 
 
-@pytest.mark.parametrize("name", one_in(2, list(EXAMPLES), first=1))
+@pytest.mark.parametrize("name", one_in(3, list(EXAMPLES), first=1))
 def test_an_ascii_terminal_of_60_columns(name: str, world: World) -> None:
     before = world.digests()
     process = world.start(world.words(name), encoding="ascii", COLUMNS="60", LC_ALL="C")
@@ -430,7 +430,7 @@ def test_a_second_process(name: str, world: World) -> None:
     assert before == {n: d for n, d in world.digests().items() if n in before}
 
 
-@pytest.mark.parametrize("name", one_in(2, list(EXAMPLES)))
+@pytest.mark.parametrize("name", one_in(3, list(EXAMPLES)))
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal(name: str, number: signal.Signals, world: World) -> None:
     """At a moment of its own for each command, and for servers while they serve."""
@@ -499,7 +499,7 @@ def test_files_are_of_a_known_kind(name: str) -> None:
     assert as_json is None or (isinstance(as_json, click.Option) and as_json.is_flag)
 
 
-@pytest.mark.parametrize("name", one_in(2, FOR_PROGRAMS, first=1))
+@pytest.mark.parametrize("name", one_in(3, FOR_PROGRAMS, first=1))
 @pytest.mark.parametrize("what", ["usual", "no such option", "missing", "signal"])
 def test_the_last_object_says_how_it_ended(name: str, what: str, world: World) -> None:
     instead = {"in": "/none", "kept": "/none/x", "port": "/none"} if what == "missing" else {}

@@ -52,7 +52,7 @@ JOBS = {
 }
 
 
-@pytest.mark.parametrize("job", one_in(2, [*JOBS.values()]), ids=one_in(2, [*JOBS]))
+@pytest.mark.parametrize("job", one_in(4, [*JOBS.values()]), ids=one_in(4, [*JOBS]))
 def test_an_image_is_written_and_nothing_else_is_touched(job: Job) -> None:
     chip = made_chip()
     check(chip, job, lambda: flashed(chip, job))

@@ -57,7 +57,7 @@ def test_a_bad_line_at_full_speed() -> None:
 CUTS = [(operation, outcome) for operation in (1, 2, 150, 330) for outcome in Outcome]
 
 
-@pytest.mark.parametrize(("operation", "outcome"), one_in(5, CUTS))
+@pytest.mark.parametrize(("operation", "outcome"), one_in(12, CUTS))
 def test_a_cut_in_the_middle(operation: int, outcome: Outcome) -> None:
     """The next run writes anew what was begun and not verified, whatever it reads as: a page that
     is blank or right may be so weakly. The job remembers; nothing in the chip could."""

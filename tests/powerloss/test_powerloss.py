@@ -90,6 +90,7 @@ other parts a package that is refused."""
 
 
 @pytest.mark.parametrize("part", one_in(6, sorted({*EACH_CLASS.values()} - {"STM32L476xG"})))
+@pytest.mark.thorough
 def test_every_class_is_closed_under_any_number_of_cuts(part: str) -> None:
     """Where options are not atomic, what that explains is found, and nothing else anywhere."""
     result = explored(part, "good" if THOROUGH else CHEAPER.get(part, "unsigned"))

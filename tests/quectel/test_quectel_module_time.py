@@ -7,6 +7,7 @@ what was said there; across processes, module and cloud are saved and loaded at 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from mcu_updater.quectel.emulated.transcript import Playback, Said, Side, Silenc
 from tests.quectel.quectel_bench import COMPONENT, NEW, OLD, Terminal, make_plan
 from tests.quectel.test_quectel_module import S, urc
 from tests.quectel.test_quectel_module_laws import OPTIONS, UPGRADE
+from tests.thorough import one_in
 
 CONNECTED = urc("2,10200") + urc("3,10200")
 
@@ -168,8 +170,7 @@ UNDER_WAY: dict[str, tuple[Steps, tuple[str, ...], dict[str, object]]] = {
 }
 
 
-@pytest.mark.parametrize("hang_s", [0.3, 17.0, 4000.0])
-@pytest.mark.parametrize("what", UNDER_WAY)
+@pytest.mark.parametrize(("what", "hang_s"), one_in(2, [*product(UNDER_WAY, [0.3, 17.0, 4000.0])]))
 def test_nothing_falls_due_in_a_hang(what, hang_s):
     """Not in it, and not late: the reboot begins anew with what the module has stored."""
     start, faults, options = UNDER_WAY[what]

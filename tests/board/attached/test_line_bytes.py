@@ -1,6 +1,6 @@
 """One byte of the line is changed, lost or doubled, at every place there is: no device lies.
 
-An ordinary run takes every thirteenth place, and all places of what the module says of the plan;
+An ordinary run takes every nineteenth place, and all places of what the module says of the plan;
 MCU_UPDATER_LINE=all takes all of them (``make line``).
 """
 
@@ -22,7 +22,7 @@ from mcu_updater.quectel.emulated.options import Faults
 from tests import worlds
 from tests.board.attached.attached_bench import Bench, codes, problems, told
 
-STRIDE = 1 if os.environ.get("MCU_UPDATER_LINE") == "all" else 13
+STRIDE = 1 if os.environ.get("MCU_UPDATER_LINE") == "all" else 19
 PACKAGE = worlds.package("bin", "2.0.0", size=1500)
 PLAN = Plan("STM32", "2.0.0", Package(PACKAGE))
 HOURS_S = 3 * 3600.0  # a plan that was refused by a misheard command is offered again by then

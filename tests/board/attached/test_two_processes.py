@@ -21,6 +21,7 @@ from mcu_updater.cli import exits
 from mcu_updater.core.errors import InputRejected, ModuleRefused, PortError
 from tests.places import FIXTURES
 from tests.serve.served import serving, where
+from tests.thorough import one_in
 
 PACKAGE = FIXTURES / "fixture-2.0.0.bin"
 PATIENCE_S = 180.0  # on a loaded machine
@@ -45,7 +46,7 @@ def runs(file: Path) -> str:
     return load_board(file).would_boot().version
 
 
-@pytest.fixture(params=["pty", "tcp"])
+@pytest.fixture(params=one_in(2, ["pty", "tcp"]))
 def module(request, tmp_path):
     """Where a served module is."""
     place = ("--link", tmp_path / "tty") if request.param == "pty" else ("--tcp", "127.0.0.1:0")

@@ -52,7 +52,7 @@ def flash_in(file: Path, size: int) -> bytes:
     return device.read(device.part.base, size)
 
 
-@pytest.mark.parametrize("part", one_in(2, PARTS))
+@pytest.mark.parametrize("part", one_in(3, PARTS))
 def test_stm32flash(part: str, tmp_path: Path) -> None:
     image, file = image_of(part), tmp_path / "chip"
     (tmp_path / "image.bin").write_bytes(image)
@@ -73,7 +73,7 @@ def test_stm32flash(part: str, tmp_path: Path) -> None:
     assert flash_in(file, len(image)) == image
 
 
-@pytest.mark.parametrize("part", one_in(2, PARTS, first=1))
+@pytest.mark.parametrize("part", one_in(3, PARTS, first=1))
 def test_stm32loader(part: str, tmp_path: Path) -> None:
     """Its DTR and RTS reset the chip before each run, over the shim and a FIFO."""
     image, file, lines = image_of(part), tmp_path / "chip", tmp_path / "lines"
@@ -94,7 +94,7 @@ def test_stm32loader(part: str, tmp_path: Path) -> None:
     assert flash_in(file, len(image)) == image
 
 
-@pytest.mark.parametrize("part", one_in(2, PARTS))
+@pytest.mark.parametrize("part", one_in(3, PARTS))
 def test_our_host(part: str, tmp_path: Path) -> None:
     """As on an adapter: reset by DTR and RTS, and 8E1."""
     image, file, lines = image_of(part), tmp_path / "chip", tmp_path / "lines"

@@ -232,6 +232,7 @@ def alone() -> Report:
     return timeless(report)
 
 
+@pytest.mark.thorough
 def test_two_searches_are_equal(alone: Report) -> None:
     subject, flash, _ = exponential(2)
     assert timeless(Search(subject, flash).run()) == alone

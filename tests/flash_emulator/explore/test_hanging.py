@@ -57,7 +57,7 @@ ANYWHERE = [
 ]
 
 
-@pytest.mark.parametrize(("merge", "boot"), one_in(2, [*product((True, False), ANYWHERE)]))
+@pytest.mark.parametrize(("merge", "boot"), one_in(3, [*product((True, False), ANYWHERE)]))
 def test_a_boot_that_hangs_is_found(boot: Boot, merge: bool) -> None:
     report = explore(tiny(), boot, options=SearchOptions(SOON.limits, merge=merge))
     assert found(report) == [("live", TEXT, "-")]

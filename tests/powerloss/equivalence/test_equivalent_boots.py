@@ -134,7 +134,7 @@ def headers(subject: BoardSubject, flash: EmulatedFlash) -> list[bytes]:
         ("STM32L476xG", "good", 1, 16),
         pytest.param("STM32L476xG", "crash", 1, 24, marks=pytest.mark.thorough),
         pytest.param("STM32F103x8", "good", 1, 28, marks=pytest.mark.thorough),
-        ("STM32F429xI", "pieces", 0, 12),
+        pytest.param("STM32F429xI", "pieces", 0, 12, marks=pytest.mark.thorough),
         pytest.param("STM32H743xI", "good", 0, 5, marks=pytest.mark.thorough),
     ],
 )

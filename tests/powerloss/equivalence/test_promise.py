@@ -30,6 +30,7 @@ def _mutated(folder: Path, fault: str, *arguments: str) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.thorough
 def test_code_that_prefers_a_half_breaks_the_promise(tmp_path: Path) -> None:
     done = _mutated(tmp_path, "half 0 counts of two unsettled headers")
     assert done.returncode == 7, done.stdout + done.stderr
