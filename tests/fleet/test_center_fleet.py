@@ -348,3 +348,9 @@ def test_plans_are_upgrading_afterwards(file: CenterFile, tmp_path: Path):
     seen = monitor(file.center, Store.open(tmp_path / "fleet.db", read_only=True))
     assert seen.plans[0].state is PlanState.UPGRADING
     assert seen.simulated
+
+
+def test_an_ending_of_an_earlier_state_file_is_known_by_its_new_name():
+    assert Ended("dishonest") is Ended.INCONSISTENT
+    with pytest.raises(ValueError, match="nonsense"):
+        Ended("nonsense")
