@@ -19,11 +19,11 @@ class Cost:
 
 
 COSTS: dict[str, Cost] = {
-    "good": Cost(191, 205_194, 9),
+    "good": Cost(193, 205_638, 11),
     "alone": Cost(459, 415_062, 17),
     "reset": Cost(885, 444_780, 36),
-    "fail": Cost(218, 201_810, 11),
-    "crash": Cost(299, 250_908, 17),
+    "fail": Cost(220, 202_254, 11),
+    "crash": Cost(414, 323_616, 33),
     "crash-unknown": Cost(299, 250_908, 18),
     "never": Cost(299, 250_908, 18),
     "corrupt": Cost(152, 120_546, 5),
