@@ -188,7 +188,7 @@ $(VENV)/.docs: $(STAMP) requirements/docs.txt
 docs: $(VENV)/.docs ## the site, in .cache/site: every link checked, every warning an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-firmware:        ## rebuild fixtures/ from C (needs arm-none-eabi-gcc: make apt)
+firmware:        ## rebuild fixtures/ and the loader stub from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware
 	$(MAKE) -C benchmarks/loader_stub/firmware
 

@@ -21,7 +21,7 @@ from mcu_updater.core.image.vectors import (
 from mcu_updater.files.segments import MemoryImage
 
 _SAMPLE = 4 << 20  # bytes that are compressed to say how well that goes
-_MCUBOOT_MAGIC = struct.pack("<I", SIGNED_MAGIC)  # MCUboot, docs/design.md, "Image Format"
+_MCUBOOT_MAGIC = struct.pack("<I", SIGNED_MAGIC)  # MCUboot's docs/design.md, "Image Format"
 _MCUBOOT_VERSION = struct.Struct("<BBHI")
 _MCUBOOT_VERSION_AT = 20
 _NOTE = struct.pack("<III", 4, 20, 3) + b"GNU\0"  # ELF note of type NT_GNU_BUILD_ID with a SHA-1

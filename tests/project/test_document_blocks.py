@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,19 @@ def test_an_excerpt_stands_in_its_file(block: Block) -> None:
         lines = [line.strip() for line in piece.splitlines()]
         starts = [at for at, line in enumerate(file) if line == lines[0]]
         assert any(file[at : at + len(lines)] == lines for at in starts), lines[0]
+
+
+def test_a_client_is_not_faster_than_the_server_that_a_block_begins() -> None:
+    """A shell goes on at once, and a server takes its time: the block waits for its link."""
+    waits = 0
+    for block in ALL:
+        commands = [line[2:] for line in block.text.splitlines() if line.startswith("$ ")]
+        for command, after in pairwise(commands):
+            link = re.fullmatch(r"mcu-updater .*--link (\w+) &( .*)?", command)
+            if link is not None:
+                assert after == f"until test -e {link[1]}; do sleep 0.1; done", block.place
+                waits += 1
+    assert waits >= 5
 
 
 def test_what_is_not_run_is_counted() -> None:

@@ -1,4 +1,4 @@
-"""``mcu-updater device``: an emulated STM32 behind its USART boot ROM."""
+"""``mcu-updater chip``: an emulated STM32 behind its USART boot ROM."""
 
 from __future__ import annotations
 

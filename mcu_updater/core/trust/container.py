@@ -1,4 +1,4 @@
-"""MCUboot's image, taken apart as it streams by (MCUboot ``bootutil/image.h``, docs/design.md).
+"""MCUboot's image, taken apart as it streams by (MCUboot: ``bootutil/image.h``, docs/design.md).
 
     0                 header_size          + body_size        + protected_size
     | header | padding | body: vectors ... | protected TLVs   | TLVs: digest, key, signature |
