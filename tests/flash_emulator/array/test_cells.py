@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from flash_emulator.array.cells import Cells
 from flash_emulator.array.ecc import Verdict, code_for
 from flash_emulator.array.pages import Mark, RawUnit
+from flash_emulator.errors import UnknownContent
 
 CODE = code_for(64, 8)
 ONES = (1 << 72) - 1
@@ -196,3 +197,23 @@ def test_an_array_that_was_saved_behaves_like_the_one_it_was(
 def test_an_array_of_another_size_is_refused(data: int, marks: int) -> None:
     with pytest.raises(ValueError, match="expected 256 and 32"):
         array().restore(bytes(data), bytes(marks), {})
+
+
+@pytest.mark.parametrize("whole_page", [True, False])
+def test_a_unit_that_is_forgotten_is_not_looked_at_by_itself_either(whole_page: bool) -> None:
+    """Whoever reads one unit, or a few bytes of one, meets what is forgotten, and nothing else."""
+    cells = array()
+    cells.program(0, bytes(64))
+    first, count = (0, 8) if whole_page else (3, 2)
+    cells.forget(8 * first, 8 * count)
+    for unit in range(8):
+        for look in (cells.raw, cells.word, lambda at: cells.look(8 * at + 7, 1)):
+            if first <= unit < first + count:
+                with pytest.raises(UnknownContent):
+                    look(unit)
+            else:
+                look(unit)
+    assert cells.is_known(64, 64)
+    assert cells.is_known(0, 0)
+    assert not cells.is_known(8 * first - 4 * (first > 0), 8)  # one half of it
+    assert not cells.is_known(8 * (first + count) - 4, 8)

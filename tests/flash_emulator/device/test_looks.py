@@ -21,7 +21,7 @@ from flash_emulator.device.trace import Operation
 from flash_emulator.errors import OutsideKey
 from flash_emulator.parts.part_model import OptionField, OptionModel, OptionRole, Overwrite
 from flash_emulator.power import Decay
-from tests.flash_emulator.tiny_silicon import BASE, SECTOR, UNIT, part, units
+from tests.flash_emulator.tiny_silicon import BASE, SECTOR, UNIT, cut, flash, part, state, units
 
 OPTIONS = OptionModel(
     "erase_then_program", "option_load", {"BFB2": OptionField(OptionRole.BOOT_BANK, 1, 0, 1)}
@@ -249,6 +249,26 @@ def test_preload_looks_at_units_of_which_it_keeps_a_part(partial: bool) -> None:
     if partial:
         with pytest.raises(UnknownContent):
             flash.preload(BASE + 2 * UNIT, bytes(UNIT + 1))
+
+
+@pytest.mark.parametrize("ecc", [True, False])
+def test_what_is_preloaded_is_as_programmed_whatever_stood_there(ecc: bool) -> None:
+    """Torn, flipped or forgotten: nothing of it stays."""
+    plain, spoilt = flash(ecc=ecc), flash(ecc=ecc)
+    cut(spoilt, 1, Outcome.METASTABLE, lambda: spoilt.program(BASE, bytes(UNIT)))
+    spoilt.power_on()
+    spoilt.program(BASE + UNIT, bytes(UNIT))
+    spoilt.flip(BASE + UNIT, 3)
+    assert spoilt.cells.raw_units(0, SECTOR) != []
+    spoilt.forget(BASE + 2 * UNIT, 3 * UNIT)
+    spoilt.forget(BASE + SECTOR, SECTOR)
+    content = bytes(range(2 * SECTOR))
+    for device_of in (plain, spoilt):
+        device_of.preload(BASE, content)
+        assert device_of.read(BASE, 2 * SECTOR) == content
+    assert not spoilt.cells.has_unknown
+    assert state(spoilt) == state(plain)
+    assert spoilt.cells.digest() == plain.cells.digest()
 
 
 def test_the_rom_looks_where_it_chooses_a_bank_and_only_there() -> None:
