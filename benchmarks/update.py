@@ -24,7 +24,7 @@ import bincopy
 from flash_emulator import load_part
 from mcu_updater.board import Board
 from mcu_updater.cloud.single_device import Package, Plan
-from mcu_updater.core.updater import SessionOutcome
+from mcu_updater.core.session import SessionOutcome
 
 PART, LINK_ADDRESS = "STM32L476xG", 0x0800_8000
 SLOT = 448 * 1024

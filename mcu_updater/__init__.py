@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from mcu_updater.core.flash import BankSwitch, FlashDevice, Geometry
     from mcu_updater.core.ota import OtaModule
     from mcu_updater.core.ports import BytePort, Clock
+    from mcu_updater.core.session import Policy
     from mcu_updater.core.slot import Layout
     from mcu_updater.core.strategy import Strategy
-    from mcu_updater.core.updater import Policy, Updater
+    from mcu_updater.core.updater import Updater
     from mcu_updater.files import ImageFile, MemoryImage, read_image
 
 __version__ = "0.1.0"  # the only place that states it; pyproject.toml reads it here
@@ -71,7 +72,8 @@ _HOMES = {
     "cloud.single_device": ("Package", "Plan"),
     "core.slot": ("Layout",),
     "core.strategy": ("Strategy",),
-    "core.updater": ("Policy", "Updater"),
+    "core.session": ("Policy",),
+    "core.updater": ("Updater",),
 }
 
 __getattr__ = lazily(__name__, _HOMES)

@@ -21,9 +21,9 @@ from mcu_updater.board import Board, Trial
 from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.core.events import Event
 from mcu_updater.core.journal import Journal
+from mcu_updater.core.session import SessionOutcome
 from mcu_updater.core.slot import CopyLayout, Window
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.flash_map.layouts import layout_of
 from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.quectel.emulated.options import ModuleOptions

@@ -21,10 +21,10 @@ from mcu_updater.core.journal import Package as PackageIdentity
 from mcu_updater.core.keepalive import KeepAliveFlash
 from mcu_updater.core.loader import Loader
 from mcu_updater.core.mcu import ApplicationStopped, Firmware, Mcu, Surroundings, start
+from mcu_updater.core.session import Policy, Result
 from mcu_updater.core.slot import CopyLayout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core.trust import Place, Trust
-from mcu_updater.core.updater import Policy, Result
 from mcu_updater.flash_map.layouts import factory_image, layout_of, vector_table
 from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.quectel.checks import Checks

@@ -19,10 +19,10 @@ from mcu_updater.core.events import Event
 from mcu_updater.core.flash import BankSwitch
 from mcu_updater.core.install import Installer
 from mcu_updater.core.mcu import Firmware, Mcu, Surroundings, until_rest
+from mcu_updater.core.session import Policy, Result, SessionOutcome
 from mcu_updater.core.slot import AnyLayout, CopyLayout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core.trust import Trust
-from mcu_updater.core.updater import Policy, Result, SessionOutcome
 from mcu_updater.flash_map.layouts import has_layout, layout_of, parts_with_layout
 from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.quectel.client import AtClient

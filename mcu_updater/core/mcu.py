@@ -27,9 +27,10 @@ from mcu_updater.core.events import Booted, Event, Problem
 from mcu_updater.core.flash import BankSwitch, FlashDevice
 from mcu_updater.core.install import Installer
 from mcu_updater.core.ota import OtaModule
+from mcu_updater.core.session import Policy, Result, SessionOutcome
 from mcu_updater.core.slot import AnyLayout
 from mcu_updater.core.trust import Trust
-from mcu_updater.core.updater import Policy, Result, SessionOutcome, Updater
+from mcu_updater.core.updater import Updater
 
 MOST_STARTS = 32
 """Starts of the MCU in one session: two are usual, and a device that never rests has a fault."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from mcu_updater.core.admission import ADMIT_ALL, Admission
 from mcu_updater.core.bank import Bank
@@ -21,8 +20,6 @@ from mcu_updater.core.errors import (
     InternalError,
     ModuleRefused,
     Remedy,
-    Reverted,
-    UpdaterError,
     VerificationFailed,
 )
 from mcu_updater.core.events import (
@@ -46,49 +43,10 @@ from mcu_updater.core.journal import (
 from mcu_updater.core.journals import JournalSession
 from mcu_updater.core.module_state import ModuleTracker
 from mcu_updater.core.ota import OtaModule, PlanOffered
+from mcu_updater.core.session import Policy, Result, SessionOutcome, result_of
 from mcu_updater.core.trust import Trust
 
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the owner of a device may choose. Times in seconds, sizes in bytes."""
-
-    component: str = "STM32"
-    read_size: int = 1024  # one AT+QIOTOTARD
-    base: int | None = None  # where a raw image is linked; None: at the slot
-    part: str = ""  # which an image in a package must be for, where its manifest says one
-    plan_s: float = 30  # after asking: no plan means no event at all
-    quiet_s: float = 40  # the module gives up by itself 30 s after a confirm without a URL
-    corrections: int = 3  # how often a version that the module has misheard is stated again
-    verdict_s: float = 5  # 10705 or 10706 after a version was stated
-    plan_once: bool = False  # believe a plan that was said once: nothing guards it but the line
-    requests: int = 7  # plans asked for in one session: once, and again when the module gave up
-
-
-class SessionOutcome(StrEnum):
-    """How a session ended."""
-
-    RESET = "reset"  # the MCU must start again: the boot has something to decide
-    UPDATED = "updated"
-    NO_PLAN = "no plan"
-    REFUSED = "plan refused"
-    REVERTED = "reverted"
-    REJECTED = "image rejected"
-    LOST = "given up by the module"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a session ended, and the error that a caller should raise for it."""
-
-    outcome: SessionOutcome
-    error: UpdaterError | None = None
-
-
 NO_KEY = "this device has confirmed a signed image, and is given no key to check one by"
-
-REVERTS = frozenset({Reason.SELF_TEST, Reason.ATTEMPTS, Reason.NOT_INTACT})
-"""Reasons of a trial; the others are found before the image could boot."""
 
 FLASH_ONLY = frozenset({Step.SELF_TEST, Step.RENEW_ACTIVE, Step.RENEW_INACTIVE, Step.LEAVE})
 """Steps that must not wait for a module that may not be there."""
@@ -402,7 +360,7 @@ class Updater:
             error = ModuleRefused("the module offers no upgrade")
             return Result(SessionOutcome.NO_PLAN, error)
         if inactive.phase is Phase.FAILED and inactive.snapshot is not None:
-            return _result_of(inactive.current() or inactive.snapshot)
+            return result_of(inactive.current() or inactive.snapshot)
         error = ModuleRefused("the module gave the upgrade up (10706)")
         return Result(SessionOutcome.LOST, error)
 
@@ -461,21 +419,3 @@ def _if_signed(reading: JournalState) -> JournalState:
         return reading
     untrusted = replace(snapshot, phase=Phase.FAILED, reason=Reason.UNTRUSTED)
     return replace(reading, snapshot=untrusted)
-
-
-def _result_of(failed: Snapshot) -> Result:
-    """How the session ends that reported the old version because of *failed*."""
-    if failed.reason in REVERTS:
-        error: UpdaterError = Reverted(
-            f"version {failed.version} did not pass its trial",
-            found=failed.reason.name.replace("_", " ").lower(),
-            then="The old version runs again and was reported",
-        )
-        return Result(SessionOutcome.REVERTED, error)
-    kind = VerificationFailed if failed.reason is Reason.FLASH else ImageRejected
-    error = kind(
-        f"version {failed.version} was rejected",
-        found=failed.reason.name.replace("_", " ").lower(),
-        then="The old version runs on and was reported",
-    )
-    return Result(SessionOutcome.REJECTED, error)

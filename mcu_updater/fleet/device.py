@@ -34,7 +34,7 @@ from mcu_updater.core.events import Event
 from mcu_updater.core.image import sniff_size
 from mcu_updater.core.mcu import NotAtRest, Session, until_rest
 from mcu_updater.core.package import Wanted, open_any
-from mcu_updater.core.updater import Policy, Result, SessionOutcome
+from mcu_updater.core.session import Policy, Result, SessionOutcome
 from mcu_updater.flash_map.layouts import factory_image
 from mcu_updater.fleet.condition import MOST_REFUSALS, Condition
 from mcu_updater.fleet.fault_plan import LONGEST_OUTAGE_S, Cut, FaultPlan, FleetSettings, draw

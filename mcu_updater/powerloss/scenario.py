@@ -12,9 +12,9 @@ from mcu_updater.board import Board, Trial
 from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core.bank import Bank
 from mcu_updater.core.events import JournalWritten
+from mcu_updater.core.session import Policy
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core.trust import Trust, load_key
-from mcu_updater.core.updater import Policy
 from mcu_updater.powerloss.images import Format
 from mcu_updater.quectel.emulated.options import ModuleOptions
 

@@ -35,7 +35,7 @@ from mcu_updater.core.events import (
     Work,
 )
 from mcu_updater.core.mcu import until_rest
-from mcu_updater.core.updater import Result, SessionOutcome
+from mcu_updater.core.session import Result, SessionOutcome
 from mcu_updater.powerloss.equivalence import canonical, kind, representative, trailers_of
 from mcu_updater.powerloss.questions import Questions, World
 from mcu_updater.powerloss.questions.erase_budget import slots_of

@@ -15,7 +15,7 @@ import pytest
 from flash_emulator import CutAt, Outcome, PowerLoss
 from mcu_updater.board import Board, Trial
 from mcu_updater.core.bank import open_banks
-from mcu_updater.core.updater import SessionOutcome
+from mcu_updater.core.session import SessionOutcome
 from tests import worlds
 from tests.thorough import one_in
 

@@ -17,7 +17,7 @@ from flash_emulator import CutAt, Outcome, PowerLoss
 from mcu_updater.board import Board
 from mcu_updater.cloud.single_device import ComponentState, Package, Plan
 from mcu_updater.core.errors import UpdaterError
-from mcu_updater.core.updater import Policy
+from mcu_updater.core.session import Policy
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
 from mcu_updater.quectel.emulated.ota_states import OtaState
 from mcu_updater.quectel.emulated.upgrade import Upgrade

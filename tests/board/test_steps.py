@@ -16,8 +16,8 @@ from mcu_updater.core.bank import open_banks
 from mcu_updater.core.decide import Module, Step
 from mcu_updater.core.events import Booted, Decided, Event, JournalWritten, Progress, Resumed, Work
 from mcu_updater.core.journal import Phase, Reason
+from mcu_updater.core.session import SessionOutcome
 from mcu_updater.core.slot import Layout
-from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.quectel.emulated.faults import Faults
 from tests import worlds
 

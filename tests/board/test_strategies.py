@@ -20,9 +20,9 @@ from mcu_updater.core.errors import InternalError, UsageError
 from mcu_updater.core.events import Booted
 from mcu_updater.core.install import Installer, install
 from mcu_updater.core.journal import HEADER_SIZE, JournalState, Phase, Record, Snapshot
+from mcu_updater.core.session import SessionOutcome
 from mcu_updater.core.slot import AnyLayout, CopyLayout, Layout
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.flash_map.layouts import default_layout, layout_of
 from mcu_updater.flash_map.strategies import default_strategy, hazard, strategies_of
 from tests import worlds

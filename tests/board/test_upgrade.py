@@ -19,7 +19,7 @@ from mcu_updater.core.errors import (
     VerificationFailed,
 )
 from mcu_updater.core.events import Event, ModuleSaid, ModuleTold
-from mcu_updater.core.updater import Policy, SessionOutcome
+from mcu_updater.core.session import Policy, SessionOutcome
 from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
 from tests import worlds

@@ -23,8 +23,8 @@ from mcu_updater.core.mcu import (
     Surroundings,
     until_rest,
 )
+from mcu_updater.core.session import Result, SessionOutcome
 from mcu_updater.core.slot import Layout
-from mcu_updater.core.updater import Result, SessionOutcome
 from tests import worlds
 
 UPDATED = Result(SessionOutcome.UPDATED)

@@ -22,8 +22,8 @@ from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.core.boot import ResetCause
 from mcu_updater.core.errors import ChipRefused, ImageRejected, LinkError, UpdaterError
 from mcu_updater.core.mcu import start
+from mcu_updater.core.session import Policy
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core.updater import Policy
 from mcu_updater.flash_map.layouts import factory_image, layout_of
 from mcu_updater.flash_map.strategies import strategies_of
 from mcu_updater.stm32.firmware import Firmware, Segment

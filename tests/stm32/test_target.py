@@ -18,8 +18,8 @@ from mcu_updater.core.errors import (
     UntrustedImage,
     UpdaterError,
 )
+from mcu_updater.core.session import Policy
 from mcu_updater.core.trust import Trust, load_key
-from mcu_updater.core.updater import Policy
 from mcu_updater.flash_map.layouts import factory_image
 from tests.cli.command_line import NEW, OLD, run
 from tests.core.trust import signing

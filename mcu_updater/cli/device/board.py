@@ -35,8 +35,8 @@ from mcu_updater.cli.reading import package_options
 from mcu_updater.cli.screen import show
 from mcu_updater.cli.unused import READING, refuse
 from mcu_updater.core.boot import ATTEMPTS
+from mcu_updater.core.session import Policy
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core.updater import Policy
 from mcu_updater.report.status import status_json, status_tables
 from mcu_updater.report.why import render_sections
 from mcu_updater.storage import hold

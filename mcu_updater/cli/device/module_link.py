@@ -12,7 +12,7 @@ from mcu_updater.board import Attachment, Board, save_board
 from mcu_updater.cli import line_log
 from mcu_updater.cli.decorators import together
 from mcu_updater.cli.names import NameChoice
-from mcu_updater.core.updater import Policy
+from mcu_updater.core.session import Policy
 from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.host.serial_port import DEFAULT_BAUD, SerialPort, open_port
 from mcu_updater.host.stop import Stop, StoppablePort

@@ -16,7 +16,7 @@ from mcu_updater.core.errors import ImageRejected, ModuleRefused, UpdaterError
 from mcu_updater.core.events import Decided, Event, Progress
 from mcu_updater.core.journal import IN_PROGRESS, Snapshot
 from mcu_updater.core.mcu import NotAtRest
-from mcu_updater.core.updater import Result, SessionOutcome
+from mcu_updater.core.session import Result, SessionOutcome
 from mcu_updater.host.stop import Stop, StopRequested
 from mcu_updater.quectel.checks import Wanted
 

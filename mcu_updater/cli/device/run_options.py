@@ -16,7 +16,7 @@ from mcu_updater.cli.screen import Screen, open_screen
 from mcu_updater.cli.unused import refuse
 from mcu_updater.core.boot import ATTEMPTS
 from mcu_updater.core.journal import MAX_ATTEMPTS
-from mcu_updater.core.updater import Policy
+from mcu_updater.core.session import Policy
 
 PART, VERSION = "STM32L476xG", "1.0.0"
 

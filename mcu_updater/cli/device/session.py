@@ -21,7 +21,7 @@ from mcu_updater.core.boot import ATTEMPTS
 from mcu_updater.core.errors import ModuleRefused, PortError, UpdaterError
 from mcu_updater.core.events import Event
 from mcu_updater.core.mcu import NotAtRest, until_rest
-from mcu_updater.core.updater import Policy, Result, SessionOutcome
+from mcu_updater.core.session import Policy, Result, SessionOutcome
 from mcu_updater.quectel.emulated.ota_states import OtaState
 from mcu_updater.report.summary import CutMade, Operations, Summary
 

@@ -41,8 +41,8 @@ from mcu_updater.cli.screen import Screen
 from mcu_updater.cli.unused import READING, refuse
 from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.core.errors import UsageError
+from mcu_updater.core.session import Policy
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core.updater import Policy
 from mcu_updater.storage import hold
 
 

@@ -31,7 +31,7 @@ from mcu_updater.cli.switches import message_with_hint
 from mcu_updater.core.errors import LinkError, PortError, UpdaterError
 from mcu_updater.core.events import Decided, Event, Progress
 from mcu_updater.core.mcu import until_rest
-from mcu_updater.core.updater import Policy, Result, SessionOutcome
+from mcu_updater.core.session import Policy, Result, SessionOutcome
 from mcu_updater.host.serial_port import SerialPort
 from mcu_updater.host.stop import Stop, StopRequested
 from mcu_updater.storage import hold

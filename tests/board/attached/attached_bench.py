@@ -8,7 +8,7 @@ from flash_emulator import VirtualClock, load_part
 from mcu_updater.board import Attachment, Board
 from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core.events import Event, ModuleSaid, ModuleTold, Problem
-from mcu_updater.core.updater import Policy
+from mcu_updater.core.session import Policy
 from mcu_updater.quectel.checks import Wanted
 from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions

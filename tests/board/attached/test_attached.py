@@ -13,7 +13,7 @@ from mcu_updater.core.admission import Judgement
 from mcu_updater.core.errors import ImageRejected, Remedy
 from mcu_updater.core.events import JournalWritten, ModuleSaid
 from mcu_updater.core.ota import PlanOffered
-from mcu_updater.core.updater import Policy, SessionOutcome
+from mcu_updater.core.session import Policy, SessionOutcome
 from mcu_updater.quectel.checks import Checks
 from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.quectel.link import DEFAULT_DIALECT

@@ -17,7 +17,7 @@ from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.core.errors import LinkError, ModuleRefused
 from mcu_updater.core.events import Event, ModuleSaid
 from mcu_updater.core.ports import BytePort
-from mcu_updater.core.updater import Policy, SessionOutcome
+from mcu_updater.core.session import Policy, SessionOutcome
 from mcu_updater.quectel.emulated.options import Faults
 from tests import worlds
 from tests.board.attached.attached_bench import Bench, codes, problems, told

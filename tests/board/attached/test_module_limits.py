@@ -10,7 +10,7 @@ import pytest
 
 from mcu_updater.cloud.single_device import ComponentState
 from mcu_updater.core.events import Event, JournalWritten
-from mcu_updater.core.updater import SessionOutcome
+from mcu_updater.core.session import SessionOutcome
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
 from tests.board.attached.attached_bench import Bench, codes
 

@@ -10,7 +10,7 @@ import pytest
 from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
 from mcu_updater.core import ota
 from mcu_updater.core.errors import LinkError
-from mcu_updater.core.updater import SessionOutcome
+from mcu_updater.core.session import SessionOutcome
 from mcu_updater.quectel.at import answer_size
 from mcu_updater.quectel.client import AtClient
 from mcu_updater.quectel.emulated.module import EmulatedModule

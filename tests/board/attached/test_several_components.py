@@ -8,7 +8,7 @@ import pytest
 
 from mcu_updater.cloud.single_device import ComponentState, Package, Plan
 from mcu_updater.core.errors import LinkError, ModuleRefused
-from mcu_updater.core.updater import SessionOutcome
+from mcu_updater.core.session import SessionOutcome
 from mcu_updater.quectel.emulated.options import ModuleOptions
 from tests import worlds
 from tests.board.attached.attached_bench import Bench, codes, problems, told

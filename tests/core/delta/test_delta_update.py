@@ -20,8 +20,8 @@ from mcu_updater.core.errors import ImageRejected, Remedy, UpdaterError
 from mcu_updater.core.events import Problem
 from mcu_updater.core.image import open_decoder, sniff
 from mcu_updater.core.journal import Phase, Reason
+from mcu_updater.core.session import Policy, SessionOutcome
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core.updater import Policy, SessionOutcome
 from mcu_updater.files.delta.make import make_delta
 from mcu_updater.files.delta.makers import available
 from mcu_updater.flash_map.strategies import default_strategy

@@ -22,7 +22,7 @@ from mcu_updater.core.errors import ImageRejected
 from mcu_updater.core.image.names import UNREADABLE
 from mcu_updater.core.package import Entry, File, PackageDecoder, Wanted
 from mcu_updater.core.package.manifest import NAME, parse, render
-from mcu_updater.core.updater import SessionOutcome
+from mcu_updater.core.session import SessionOutcome
 from mcu_updater.files.package_build import Kind, Source, build
 from mcu_updater.quectel.emulated.options import ModuleOptions
 from tests.core.package.archives import BASE, MAKERS, image, opened, read, refusal, zipped

@@ -15,7 +15,7 @@ import pytest
 from mcu_updater.board import Board
 from mcu_updater.core.errors import ImageRejected
 from mcu_updater.core.events import Booted
-from mcu_updater.core.updater import SessionOutcome
+from mcu_updater.core.session import SessionOutcome
 from tests.core.trust import signed_worlds as worlds
 from tests.core.trust import signing
 

@@ -12,9 +12,9 @@ from mcu_updater.board import Board
 from mcu_updater.core.delta import Header, Signature, SignatureKind, parse_header
 from mcu_updater.core.errors import ImageRejected, UntrustedImage
 from mcu_updater.core.journal import Reason
+from mcu_updater.core.session import SessionOutcome
 from mcu_updater.core.trust import load_key
 from mcu_updater.core.trust.deltas import delta_signer, verify_delta
-from mcu_updater.core.updater import SessionOutcome
 from mcu_updater.files.delta.make import make_delta
 from mcu_updater.files.delta.makers import available
 from mcu_updater.quectel.emulated.options import ModuleOptions

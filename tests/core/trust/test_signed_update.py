@@ -19,9 +19,9 @@ from mcu_updater.core.errors import ImageRejected, RolledBack, UntrustedImage
 from mcu_updater.core.events import Progress, Work
 from mcu_updater.core.image_version import NO_FLOOR, SecurityVersion, Version
 from mcu_updater.core.journal import Phase, Reason
+from mcu_updater.core.session import SessionOutcome
 from mcu_updater.core.slot import Layout
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core.updater import SessionOutcome
 from tests.core.trust import signed_worlds as worlds
 from tests.core.trust import signing
 from tests.core.trust.test_container import rebuilt
