@@ -188,9 +188,10 @@ $(VENV)/.docs: $(STAMP) requirements/docs.txt
 docs: $(VENV)/.docs ## the site, in .cache/site: every link checked, every warning an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-firmware:        ## rebuild fixtures/ and the loader stub from C (needs arm-none-eabi-gcc: make apt)
+firmware:        ## rebuild fixtures/, the loader stub and programs of tests from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware
 	$(MAKE) -C benchmarks/loader_stub/firmware
+	$(MAKE) -C tests/flash_emulator/machine/firmware
 
 apt:             ## optional Debian packages: compilers, independent image tools and flashers, a browser
 	PYTHON=$(PYTHON) .ci/debian-packages
