@@ -1,0 +1,1 @@
+"""What stands around flash on each family of chips: tables, and what reads them."""
