@@ -51,8 +51,8 @@ class Timekeeping(DeviceBase):
 
     def is_busy(self, bank: int | None = None) -> bool:
         """Whether an operation is under way in the background: in physical *bank*, or anywhere."""
-        until_us = max(self._busy_until_us) if bank is None else self._busy_until_us[bank]
-        return until_us > self._clock.now_us
+        busy = self._busy_until_us
+        return (max(busy) if bank is None else busy[bank]) > self._clock.now_us
 
     @property
     def busy_until_us(self) -> int:
@@ -61,7 +61,9 @@ class Timekeeping(DeviceBase):
 
     def wait(self) -> None:
         """Let the clock run until no bank is busy."""
-        self._clock.advance_us(max(0, max(self._busy_until_us) - self._clock.now_us))
+        left_us = max(self._busy_until_us) - self._clock.now_us
+        if left_us > 0:
+            self._clock.advance_us(left_us)
 
     def pass_time(self, time_us: int) -> None:
         """Let the clock run, without a look at it."""

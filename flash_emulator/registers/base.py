@@ -8,8 +8,9 @@ one door and turns what comes back into flags. ``PowerLoss`` passes through. Aft
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import AlignmentError, FlashError, ReadProtected, UnreadableUnit
@@ -45,6 +46,10 @@ class Front(ABC):
     Registers that are not in the map read as 0 and ignore writes.
     """
 
+    programmer: Callable[[int, bytes], None]
+    """What programs a whole unit: ``EmulatedFlash.program`` of the device, or what somebody has put
+    in its place, who then answers for the same errors. Rows and bursts go to the device."""
+
     def __init__(
         self, flash: EmulatedFlash, registers: tuple[Register, ...], *, poll_us: int = 1
     ) -> None:
@@ -52,6 +57,7 @@ class Front(ABC):
         if base is None:
             raise AlignmentError(f"{flash.part.name}: no register base is known (flash_reg_base)")
         self.flash, self.base = flash, base
+        self.programmer = flash.program
         self.poll_us = poll_us
         self.undefined: list[str] = []
         """What firmware did that the manual calls unpredictable; nothing was done."""
@@ -59,6 +65,14 @@ class Front(ABC):
         self._values: dict[str, int] = {}
         self._readers: dict[str, Callable[[], int]] = {}
         self._writers: dict[str, Callable[[int], None]] = {}
+        self._reader_at: dict[int, Callable[[], int]] = {}
+        self._writer_at: dict[int, Callable[[int], None]] = {}
+        self._resets = {register.name: register.reset for register in registers}
+
+    @property
+    def registers(self) -> tuple[Register, ...]:
+        """The register map, by offset."""
+        return tuple(self._map.values())
 
     @property
     def part(self) -> Part:
@@ -67,36 +81,85 @@ class Front(ABC):
 
     def reset(self) -> None:
         """Registers at their reset values. The device is reset by whoever resets the chip."""
-        self._values = {register.name: register.reset for register in self._map.values()}
+        self._values = dict(self._resets)
+        part = self.flash.part
+        self._array_base, self._array_size = part.base, part.size
+        self._has_hole = part.bank_starts[-1] != part.base + part.bank_size * (part.bank_count - 1)
+        if not self._reader_at:
+            self._index()
+
+    def _index(self) -> None:
+        """What reads and writes the register at each offset, once for all."""
+        for offset, register in self._map.items():
+            name = register.name
+            self._reader_at[offset] = self._readers.get(name) or self._reader_of(name)
+            self._writer_at[offset] = self._writers.get(name) or self._writer_of(register)
+
+    def _reader_of(self, name: str) -> Callable[[], int]:
+        return lambda: self._values[name]
+
+    def _writer_of(self, register: Register) -> Callable[[int], None]:
+        """It holds what is written, as far as it holds anything."""
+        name, holds = register.name, register.holds
+
+        def write(value: int) -> None:
+            self._values[name] = self._values[name] & ~holds | value & holds
+
+        return write
+
+    # --- state
+
+    def state(self) -> Hashable:
+        """All that the front holds, locks, latches and unfinished units too.
+
+        Fronts of one part in equal states, over devices in equal states, behave alike.
+        ``undefined`` is a report and no part of it.
+        """
+        return tuple(self._values.values()), self._own_state()
+
+    def restore(self, state: Hashable) -> None:
+        """Hold *state*, which a front of the same part has told, from now on."""
+        assert isinstance(state, tuple)
+        values, own = state
+        self.reset()
+        self._values = dict(zip(self._resets, values, strict=True))
+        self._restore_own(own)
+
+    @abstractmethod
+    def _own_state(self) -> tuple[Hashable, ...]:
+        """What the family's front holds beside ``_values``."""
+
+    @abstractmethod
+    def _restore_own(self, own: tuple[Any, ...]) -> None:
+        """The other way round."""
 
     # --- the register bus
 
     def read(self, offset: int, width: int = 4) -> int:
         """The register at *offset*, or *width* bytes of it."""
-        register = self._map.get(offset & ~3)
-        if register is None:
+        reader = self._reader_at.get(offset & ~3)
+        if reader is None:
             return 0
-        return self._value(register) >> 8 * (offset & 3) & (1 << 8 * width) - 1
+        if width == 4 and not offset & 3:
+            return reader()
+        return reader() >> 8 * (offset & 3) & (1 << 8 * width) - 1
 
     def write(self, offset: int, width: int, value: int) -> None:
         """Write a register, or *width* bytes of it; see the family's front for what it raises."""
-        register = self._map.get(offset & ~3)
-        if register is None:
+        writer = self._writer_at.get(offset & ~3)
+        if writer is None:
             return
-        shift = 8 * (offset & 3)
-        lanes = ((1 << 8 * width) - 1) << shift & WHOLE
-        rest = self._value(register) & ~lanes if register.holds and lanes != WHOLE else 0
-        value = rest | value << shift & lanes
-        writer = self._writers.get(register.name)
-        if writer is not None:
-            writer(value)
-        elif register.holds:
-            held = self._values[register.name] & ~register.holds
-            self._values[register.name] = held | value & register.holds
+        if width == 4 and not offset & 3:
+            writer(value & WHOLE)
+        else:
+            writer(self._merged(offset, width, value))
 
-    def _value(self, register: Register) -> int:
-        reader = self._readers.get(register.name)
-        return reader() if reader is not None else self._values[register.name]
+    def _merged(self, offset: int, width: int, value: int) -> int:
+        """*width* bytes of a register with what the others hold."""
+        word, shift = offset & ~3, 8 * (offset & 3)
+        lanes = ((1 << 8 * width) - 1) << shift & WHOLE
+        rest = self._reader_at[word]() & ~lanes if self._map[word].holds else 0
+        return rest | value << shift & lanes
 
     # --- the array
 
@@ -128,13 +191,30 @@ class Front(ABC):
         raise BusError("read-protected", address)
 
     def _inside(self, address: int) -> int:
-        """Offset of a CPU address from the start of flash. Raises BusError outside."""
-        offset = address - self.part.base
-        if not 0 <= offset < self.part.size:
+        """Offset in the array of a CPU address, no bank mapped. Raises BusError outside."""
+        offset = self._array_offset(address) if self._has_hole else address - self._array_base
+        if not 0 <= offset < self._array_size:
             raise BusError("no flash there", address)
         return offset
 
+    def _array_offset(self, address: int) -> int:
+        """The same where a hole parts the banks (G474 with 256 KB, dual bank)."""
+        try:
+            return self.flash.array_offset(address)
+        except AlignmentError as error:
+            raise BusError(str(error), address) from error
+
     # --- the device
+
+    def _program(self, address: int, data: bytes) -> str:
+        """One unit. The flag with which the device refused, "" where it did not."""
+        try:
+            self.programmer(address, data)
+        except FlashError as error:
+            return error.flag
+        except AlignmentError:
+            return REFUSED
+        return ""
 
     def _attempt(self, operation: Callable[[], None]) -> str:
         """Do it. The flag with which the device refused, "" where it did not."""
@@ -148,10 +228,10 @@ class Front(ABC):
 
     def _poll(self, bank: int | None = None) -> bool:
         """Whether a status register shows BSY; looking takes time while it does."""
-        busy = self.flash.is_busy(bank)
-        if busy:
-            self.flash.pass_time(self.poll_us)
-        return busy
+        if not self.flash.is_busy(bank):
+            return False
+        self.flash.pass_time(self.poll_us)
+        return True
 
     def _aliased(self, offset: int) -> int:
         """Offset as the CPU sees it of a physical one, and the other way round."""
@@ -161,7 +241,7 @@ class Front(ABC):
     def _sector_address(self, index: int) -> int:
         """CPU address at which the physical sector *index* begins now."""
         starts = list(self.part.sector_starts)
-        return self.part.base + self._aliased(starts[index])
+        return self.part.address_of(self._aliased(starts[index]))
 
     def _protected_sectors(self) -> list[int]:
         """Indices of the physical sectors that WRP or PCROP protects."""

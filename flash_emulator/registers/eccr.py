@@ -22,6 +22,12 @@ class EccRegister:
     def reset(self) -> None:
         self._enabled = self._flags = self._place = 0
 
+    def state(self) -> tuple[int, int, int]:
+        return self._enabled, self._flags, self._place
+
+    def restore(self, state: tuple[int, int, int]) -> None:
+        self._enabled, self._flags, self._place = state
+
     def read(self) -> int:
         return self._flags | self._enabled | self._place
 

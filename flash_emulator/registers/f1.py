@@ -8,6 +8,9 @@ Not modelled: option bytes through the FPEC (OPTER, OPTPG): ``UnmodelledOption``
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.parts.part_model import OptionRole
 from flash_emulator.registers.base import REFUSED, WHOLE, Front, Register
@@ -75,6 +78,13 @@ class _Bank:
         self.lock.reset()
         self.cr = self.sr = self.ar = 0
 
+    def state(self) -> tuple[Hashable, ...]:
+        return self.lock.state(), self.cr, self.sr, self.ar
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        lock, self.cr, self.sr, self.ar = state
+        self.lock.restore(lock)
+
     def read_sr(self) -> int:
         return self.front.status(self.number, self.sr)
 
@@ -138,6 +148,15 @@ class F1Front(Front):
         for bank in self._banks:
             bank.reset()
 
+    def _own_state(self) -> tuple[Hashable, ...]:
+        return self._option_lock.state(), *(bank.state() for bank in self._banks)
+
+    def _restore_own(self, own: tuple[Any, ...]) -> None:
+        lock, *banks = own
+        self._option_lock.restore(lock)
+        for bank, state in zip(self._banks, banks, strict=True):
+            bank.restore(state)
+
     # --- status and control
 
     def status(self, number: int, flags: int) -> int:
@@ -185,8 +204,7 @@ class F1Front(Front):
         if not bank.cr & PG:
             self.undefined.append(f"write to 0x{address:08X} with PG = 0")
             return
-        data = value.to_bytes(2, "little")
-        bank.end(self._attempt(lambda: self.flash.program(address, data)))
+        bank.end(self._program(address, value.to_bytes(2, "little")))
 
     # --- options
 

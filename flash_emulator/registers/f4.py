@@ -10,7 +10,9 @@ Not modelled: PSIZE against the supply voltage, and how PSIZE changes the time o
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.parts.part_model import OptionRole
@@ -117,6 +119,23 @@ class F4Front(Front):
         self._cr = self._sr = 0
         self._half: tuple[int, int] | None = None  # x64: the first word and its address
 
+    def _own_state(self) -> tuple[Hashable, ...]:
+        return (
+            self._lock.state(),
+            self._option_lock.state(),
+            self._optcr.written,
+            self._optcr1.written,
+            self._cr,
+            self._sr,
+            self._half,
+        )
+
+    def _restore_own(self, own: tuple[Any, ...]) -> None:
+        lock, options, self._optcr.written, self._optcr1.written, *plain = own
+        self._lock.restore(lock)
+        self._option_lock.restore(options)
+        self._cr, self._sr, self._half = plain
+
     # --- status
 
     def _read_sr(self) -> int:
@@ -197,7 +216,7 @@ class F4Front(Front):
         elif width != size:
             self._fail(PGPERR)
         else:
-            self._program(address, value.to_bytes(width, "little"))
+            self._program_padded(address, value.to_bytes(width, "little"))
 
     def _store_half(self, address: int, value: int) -> None:
         """PSIZE x64 on a bus of 32 bits: both words of a double word, low one first."""
@@ -208,14 +227,15 @@ class F4Front(Front):
         else:
             first, low = self._half
             self._half = None
-            self._program(first, (value << 32 | low).to_bytes(8, "little"))
+            self._program_padded(first, (value << 32 | low).to_bytes(8, "little"))
 
-    def _program(self, address: int, data: bytes) -> None:
+    def _program_padded(self, address: int, data: bytes) -> None:
         unit = self.part.program_unit
-        before = (address - self.part.base) % unit
-        after = -(before + len(data)) % unit
-        padded = b"\xff" * before + data + b"\xff" * after
-        self._end(self._attempt(lambda: self.flash.program(address - before, padded)))
+        if len(data) != unit:
+            before = (address - self._array_base) % unit
+            after = -(before + len(data)) % unit
+            address, data = address - before, b"\xff" * before + data + b"\xff" * after
+        self._end(self._program(address, data))
 
     def _met_read_protection(self, _address: int) -> int:
         """RDERR: a D-bus read of a PCROP area. What the CPU gets is not documented; 0 here."""

@@ -12,6 +12,9 @@ operation that the device has queued shows as BSY and QW.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import UnreadableUnit
 from flash_emulator.registers import h7_layouts as bits
@@ -20,7 +23,7 @@ from flash_emulator.registers.base import REFUSED, Front
 from flash_emulator.registers.faults import BusError, UnmodelledOption
 from flash_emulator.registers.h7_layouts import LAYOUTS, REGISTERS
 from flash_emulator.registers.locks import KEYS, OPTION_KEYS, KeyLock
-from flash_emulator.registers.write_buffer import Verdict, WriteBuffer
+from flash_emulator.registers.write_buffer import ELSEWHERE, FULL, TWICE, WriteBuffer
 
 FLAGS = {"WRPERR": bits.WRPERR, "PROGERR": bits.INCERR, REFUSED: bits.WRPERR}
 
@@ -39,6 +42,14 @@ class _Set:
         self.lock.reset()
         self.buffer.drop()
         self.cr = self.sr = self.ecc_fa = 0
+
+    def state(self) -> tuple[Hashable, ...]:
+        return self.lock.state(), self.buffer.state(), self.cr, self.sr, self.ecc_fa
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        lock, buffer, self.cr, self.sr, self.ecc_fa = state
+        self.lock.restore(lock)
+        self.buffer.restore(buffer)
 
     def read_cr(self) -> int:
         return self.cr | (bits.LOCK if self.lock.locked else 0)
@@ -85,6 +96,7 @@ class H7Front(Front):
 
     def __init__(self, flash: EmulatedFlash, *, poll_us: int = 1) -> None:
         super().__init__(flash, REGISTERS, poll_us=poll_us)
+        self._protection_of: dict[Hashable, dict[str, int]] = {}
         self.layout = LAYOUTS[flash.part.family]
         self._sets = [_Set(self, n, self.base + n * bits.SECOND_SET + 4) for n in range(2)]
         self._option_lock = KeyLock(OPTION_KEYS, self.base + 0x08, once=True)
@@ -117,17 +129,34 @@ class H7Front(Front):
 
     def reset(self) -> None:
         super().reset()
+        self._bank_size = self.part.bank_size
         self._option_lock.reset()
         self._optsr.reset()
         for unit in self._sets:
             unit.reset()
-        self._values |= self._protection()
+        options = self.flash.options
+        key = options.write_protected, options.protected, self.flash.mapped_bank
+        if key not in self._protection_of:
+            self._protection_of[key] = self._protection()
+        self._values |= self._protection_of[key]
+
+    def _own_state(self) -> tuple[Hashable, ...]:
+        sets = (unit.state() for unit in self._sets)
+        return self._option_lock.state(), self._optsr.written, *sets
+
+    def _restore_own(self, own: tuple[Any, ...]) -> None:
+        lock, self._optsr.written, *sets = own
+        self._option_lock.restore(lock)
+        for unit, state in zip(self._sets, sets, strict=True):
+            unit.restore(state)
 
     # --- status
 
     def status(self, unit: _Set) -> int:
         """FLASH_SR: flags, BSY and QW while the bank works, WBNE."""
         waits = bits.WBNE if unit.buffer.begun else 0
+        if not self.flash.is_busy():
+            return unit.sr | waits
         if self._poll(self._bank(unit)):
             return unit.sr & ~bits.EOP | waits | bits.BSY | bits.QW
         return unit.sr | waits
@@ -168,29 +197,27 @@ class H7Front(Front):
 
     def store(self, address: int, width: int, value: int) -> None:
         """A write to the array: into the buffer, which is programmed when it is full."""
-        unit = self._sets[self._inside(address) // self.part.bank_size]
+        unit = self._sets[self._inside(address) // self._bank_size]
         if not unit.cr & bits.PG or unit.sr & (bits.PGSERR | bits.INCERR):
             unit.buffer.drop()
             unit.sr |= bits.PGSERR
             return
-        match unit.buffer.take(address, value.to_bytes(width, "little")):
-            case Verdict.FULL:
-                self._program(unit)
-            case Verdict.TWICE:
-                unit.sr |= bits.STRBERR
-            case Verdict.ELSEWHERE:
-                unit.sr |= bits.INCERR
-            case Verdict.WAITS:
-                pass
+        verdict = unit.buffer.take(address, value.to_bytes(width, "little"))
+        if verdict is FULL:
+            self._program_buffer(unit)
+        elif verdict is TWICE:
+            unit.sr |= bits.STRBERR
+        elif verdict is ELSEWHERE:
+            unit.sr |= bits.INCERR
 
     def force(self, unit: _Set) -> None:
         """FW: the missing bits are 1. "effective only if the write buffer is not empty"."""
         if unit.buffer.begun and unit.buffer.clears_a_bit:
-            self._program(unit)
+            self._program_buffer(unit)
 
-    def _program(self, unit: _Set) -> None:
+    def _program_buffer(self, unit: _Set) -> None:
         address, data = unit.buffer.empty()
-        unit.end(self._attempt(lambda: self.flash.program(address, data)))
+        unit.end(self._program(address, data))
 
     # --- options: RM0399 4.4
 

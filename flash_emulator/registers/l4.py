@@ -12,8 +12,12 @@ that the device does not hold (``UnmodelledOption``): PCROP and WRP areas can be
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import UnreadableUnit
+from flash_emulator.parts.part import Part
 from flash_emulator.parts.part_model import OptionRole
 from flash_emulator.registers import l4_layouts as bits
 from flash_emulator.registers import latch
@@ -32,7 +36,8 @@ FLAGS = {  # what the device reports, as this class shows it
     "BSY": bits.PGSERR,  # "Write-while-write operations are not allowed", RM0440 3.3.8
     REFUSED: bits.WRPERR,  # options at RDP level 2, RM0440 3.3.7
 }
-MODES = bits.PG | bits.PER | bits.MER1 | bits.MER2
+ERASES = bits.PER | bits.MER1 | bits.MER2
+ACTIONS = bits.STRT | bits.OPTSTRT | bits.OBL_LAUNCH
 
 OPSR_CODES = {"program": 1, "erase": 3, "bank erase": 4, "mass erase": 5, "options": 6}
 """CODE_OP, bits 31:29: RM0456 Table 56 has the operations, their numbers are from memory."""
@@ -53,6 +58,8 @@ class L4Front(Front):
         widths = {OptionRole.BROWN_OUT: self._layout.bor_bits}
         self._optr = latch.OptionLatch(flash, "FLASH_OPTR", rest=lambda: optr, widths=widths)
         self._eccr = EccRegister(self._layout.bk_ecc), EccRegister()
+        self._set_up_for: Part | None = None
+        self._areas_of: dict[Hashable, dict[str, int]] = {}
         handlers = {
             "KEYR": (None, self._lock.key),
             "OPTKEYR": (None, self._write_optkeyr),
@@ -73,10 +80,9 @@ class L4Front(Front):
 
     def reset(self) -> None:
         super().reset()
-        part = self.part
-        self._bker = 1 << part.bker_bit if part.bker_bit is not None else 0
-        gap_us = part.timing.of("program_unit", mode=self.flash.timing)
-        self._row = Row(part.row_bytes, part.program_unit, gap_us)
+        if self.part is not self._set_up_for:
+            self._set_up()
+        self._row.drop()
         self._lock.reset()
         self._option_lock.reset()
         self._optr.reset()
@@ -88,6 +94,43 @@ class L4Front(Front):
         self._drop()
         self._values = self._areas()
 
+    def _set_up(self) -> None:
+        """What follows from the part, which options may have made another one (DBANK)."""
+        part = self._set_up_for = self.part
+        self._bker = 1 << part.bker_bit if part.bker_bit is not None else 0
+        gap_us = part.timing.of("program_unit", mode=self.flash.timing)
+        self._row = Row(part.row_bytes, part.program_unit, gap_us)
+        self._unit = part.program_unit
+        self._both_busy = bool(self._layout.busy2) and part.bank_count > 1
+
+    def _own_state(self) -> tuple[Hashable, ...]:
+        return (
+            self._lock.state(),
+            self._option_lock.state(),
+            self._optr.written,
+            self._cr,
+            self._sr,
+            *(register.state() for register in self._eccr),
+            frozenset(self._mass_erased),
+            bytes(self._words),
+            self._words_at if self._words else 0,
+            self._row.state(self._now_us),
+        )
+
+    def _restore_own(self, own: tuple[Any, ...]) -> None:
+        lock, option_lock, self._optr.written, cr, self._sr, *eccr, erased, words, at, row = own
+        self._lock.restore(lock)
+        self._option_lock.restore(option_lock)
+        self._set_cr(cr)
+        for register, state in zip(self._eccr, eccr, strict=True):
+            register.restore(state)
+        self._mass_erased = set(erased)
+        self._words, self._words_at = bytearray(words), at
+        self._row.restore(row, self._now_us)
+
+    def _now_us(self) -> int:
+        return self.flash.clock.now_us
+
     def _drop(self) -> None:
         """Forget the words of a unit that is not complete, and the row."""
         self._words = bytearray()
@@ -97,12 +140,13 @@ class L4Front(Front):
     # --- status
 
     def _read_sr(self) -> int:
-        busy = self._busy_bits()
-        return self._sr & ~bits.EOP | busy if busy else self._sr
+        if not self.flash.is_busy():
+            return self._sr
+        return self._sr & ~bits.EOP | self._busy_bits()
 
     def _busy_bits(self) -> int:
         """BSY, or on G0 with two banks BSY1 and BSY2, one for each bank."""
-        if not self._layout.busy2 or self.part.bank_count == 1:
+        if not self._both_busy:
             return bits.BSY if self._poll() else 0
         shown = bits.BSY if self.flash.is_busy(0) else 0
         shown |= self._layout.busy2 if self.flash.is_busy(1) else 0
@@ -130,10 +174,8 @@ class L4Front(Front):
     # --- control
 
     def _read_cr(self) -> int:
-        locks = (bits.LOCK if self._lock.locked else 0) | (
-            bits.OPTLOCK if self._option_lock.locked else 0
-        )
-        return self._cr | locks
+        value = self._cr | bits.LOCK if self._lock.locked else self._cr
+        return value | bits.OPTLOCK if self._option_lock.locked else value
 
     def _write_cr(self, value: int) -> None:
         self.flash.wait()  # "causes the AHB bus to stall until the BSY bit is cleared", 3.3.5
@@ -141,15 +183,19 @@ class L4Front(Front):
             return
         if self._row.begun and not value & self._layout.fast:
             self._fail(bits.MISERR)
-        actions = bits.STRT | bits.OPTSTRT | bits.OBL_LAUNCH
-        self._set_cr(value & ~(actions | CR_RESET))
-        if not value & (bits.PG | self._layout.fast):
+        self._set_cr(value & ~(ACTIONS | CR_RESET))
+        if not value & (bits.PG | self._layout.fast) and (self._words or self._row.begun):
             self._drop()
+        if value & (ACTIONS | CR_RESET):
+            self._act(value)
+
+    def _act(self, value: int) -> None:
+        """The bits of FLASH_CR that are no state: they start something, or lock."""
         if value & bits.STRT:
             self._start()
-        if value & actions & ~bits.STRT and not self._option_lock.locked:
+        if value & ACTIONS & ~bits.STRT and not self._option_lock.locked:
             self._start_options(value)
-        if value & bits.OPTLOCK or value & bits.LOCK:  # "Setting LOCK also sets OPTLOCK"
+        if value & CR_RESET:  # "Setting LOCK also sets OPTLOCK"
             self._option_lock.close()
         if value & bits.LOCK:
             self._lock.close()
@@ -157,7 +203,14 @@ class L4Front(Front):
     def _set_cr(self, value: int) -> None:
         """FLASH_CR without the locks, and what every store asks of it."""
         self._cr = value
-        self._fast = value & self._layout.fast & bits.FSTPG  # U5 has none
+        fast = self._layout.fast
+        if not value & (ERASES | fast):  # as almost always
+            self._fast, self._mixed = 0, False
+            self._takes_data = self._plain = bool(value & bits.PG)
+            self._size = self._unit
+            return
+        self._plain = False
+        self._fast = value & fast & bits.FSTPG  # U5 has none
         programs = value & (bits.PG | self._layout.fast)
         erases = value & bits.PER, value & (bits.MER1 | bits.MER2)
         self._mixed = sum(map(bool, (programs, *erases))) > 1
@@ -214,6 +267,16 @@ class L4Front(Front):
     def store(self, address: int, width: int, value: int) -> None:
         """A write to the array: the flag that is set, or a word of a unit."""
         offset = self._inside(address)
+        words = self._words
+        if width == 4 and self._plain and not self._sr & bits.SR_BLOCKS:  # as almost always
+            at = self._words_at + len(words) if words else address & -self._unit
+            if address == at:
+                if not words:
+                    self._words_at = address
+                words += value.to_bytes(4, "little")
+                if len(words) == self._unit:
+                    self._program_words()
+                return
         if width == 8:  # a bus of 32 bits: two words
             self.store(address, 4, value & 0xFFFF_FFFF)
             self.store(address + 4, 4, value >> 32)
@@ -226,7 +289,7 @@ class L4Front(Front):
             self._words_at = address
         self._words += value.to_bytes(4, "little")
         if len(self._words) == self._size:
-            self._program()
+            self._program_words()
 
     def _store_fault(self, offset: int, width: int) -> int:
         """Why this write cannot be a word of a unit; 0 where it can."""
@@ -237,8 +300,11 @@ class L4Front(Front):
             return bits.PGSERR
         if width != 4:
             return bits.SIZERR
-        wanted = self._words_at + len(self._words) - self.part.base
-        if offset != wanted if self._words else offset % self._size:
+        if self._words:
+            misplaced = offset != self._inside(self._words_at) + len(self._words)
+        else:
+            misplaced = offset % self._size != 0
+        if misplaced:
             return bits.PGAERR
         return self._row.fault(offset, self.flash.clock.now_us) if fast else 0
 
@@ -246,15 +312,20 @@ class L4Front(Front):
         """Halves of the address space that show a bank after its mass erase."""
         return {bank ^ self.flash.mapped_bank for bank in self._mass_erased}
 
-    def _program(self) -> None:
+    def _program_words(self) -> None:
         data, address = bytes(self._words), self._words_at
         self._words = bytearray()
+        if self._plain:
+            self._end(self._program(address, data))
+            return
         burst = len(data) > self.part.program_unit
         fast = self.flash.program_fast if burst else self.flash.program_in_row
-        program = fast if burst or self._fast else self.flash.program
-        done = self._end(self._attempt(lambda: program(address, data)))
+        if burst or self._fast:
+            done = self._end(self._attempt(lambda: fast(address, data)))
+        else:
+            done = self._end(self._program(address, data))
         if done and self._fast:
-            self._row.note(address - self.part.base, self.flash.clock.now_us)
+            self._row.note(self._inside(address), self.flash.clock.now_us)
 
     # --- options
 
@@ -278,8 +349,14 @@ class L4Front(Front):
 
     def _areas(self) -> dict[str, int]:
         """WRP and PCROP registers as the device has them, the others at their reset values."""
-        shown = {register.name: register.reset for register in self._layout.registers}
-        pcrop = self.flash.options.read_protected
+        options = self.flash.options
+        key = self.part.name, options.write_protected, options.read_protected, options.protected
+        if key not in self._areas_of:
+            self._areas_of[key] = self._areas_now()
+        return dict(self._areas_of[key])
+
+    def _areas_now(self) -> dict[str, int]:
+        shown, pcrop = self._resets, self.flash.options.read_protected
         now = areas(self.part, self._protected_sectors(), pcrop=pcrop)
         return shown | {name: value for name, value in now.items() if name in shown}
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from flash_emulator.array.option_bytes import LEVEL_0
 from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.parts.part import Part
 from flash_emulator.parts.part_model import OptionRole
 from flash_emulator.registers.faults import UnmodelledOption
 
@@ -32,14 +33,22 @@ class OptionLatch:
     ) -> None:
         self._flash, self._name, self._rest, self._fixed = flash, name, rest, fixed
         self._widths = {OptionRole.READOUT: 8, **(widths or {})}
+        self._fields_of: dict[str, dict[str, tuple[int, int]]] = {}
         self.reset()
 
     def reset(self) -> None:
         """As after a load, which may have made the chip another part (DBANK)."""
         self.written: int | None = None
-        self._fields = {
+        part = self._flash.part
+        if part.name not in self._fields_of:
+            self._fields_of[part.name] = self._places(part)
+        self._fields = self._fields_of[part.name]
+
+    def _places(self, part: Part) -> dict[str, tuple[int, int]]:
+        """Lowest bit and mask of each option in this register."""
+        return {
             field: (option.bit, (1 << self._widths.get(option.role, 1)) - 1)
-            for field, option in self._flash.part.options.fields.items()
+            for field, option in part.options.fields.items()
             if option.register == self._name and option.bit is not None
         }
 

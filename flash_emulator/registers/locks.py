@@ -27,6 +27,12 @@ class KeyLock:
         self.dead = False  # until reset
         self._given = 0
 
+    def state(self) -> tuple[bool, bool, int]:
+        return self.locked, self.dead, self._given
+
+    def restore(self, state: tuple[bool, bool, int]) -> None:
+        self.locked, self.dead, self._given = state
+
     def close(self) -> None:
         """Software sets the lock bit."""
         self.locked = True

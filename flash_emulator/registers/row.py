@@ -6,6 +6,8 @@ each within the time that the one before takes. What was complete before an erro
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flash_emulator.registers import l4_layouts as bits
 
 
@@ -21,6 +23,19 @@ class Row:
     def drop(self) -> None:
         self.begun = False
         self._number = self._after = self._since_us = 0
+
+    def state(self, now_us: Callable[[], int]) -> tuple[int, int, int] | None:
+        """Row, next offset, and how long ago the last double word was; None without a row."""
+        if not self.begun:
+            return None
+        return self._number, self._after, now_us() - self._since_us
+
+    def restore(self, state: tuple[int, int, int] | None, now_us: Callable[[], int]) -> None:
+        self.drop()
+        if state is not None:
+            self.begun = True
+            self._number, self._after, ago_us = state
+            self._since_us = now_us() - ago_us
 
     def fault(self, offset: int, now_us: int) -> int:
         """The flag for a word at *offset*; 0 where it may come.

@@ -14,11 +14,16 @@ class Verdict(Enum):
     ELSEWHERE = auto()  # another flash word before this one is full: INCERR
 
 
+WAITS, FULL, TWICE, ELSEWHERE = Verdict  # a look at each word counts
+
+
 class WriteBuffer:
     """*size* bytes of one flash word."""
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self._whole = (1 << size) - 1
+        self._lanes = {width: (1 << width) - 1 for width in (1, 2, 4, 8)}
         self.drop()
 
     def drop(self) -> None:
@@ -34,20 +39,28 @@ class WriteBuffer:
     def clears_a_bit(self) -> bool:
         return any(byte != 0xFF for byte in self._data)
 
+    def state(self) -> tuple[int | None, bytes, int]:
+        return self._address, bytes(self._data), self._there
+
+    def restore(self, state: tuple[int | None, bytes, int]) -> None:
+        self._address, data, self._there = state
+        self._data = bytearray(data)
+
     def take(self, address: int, data: bytes) -> Verdict:
         """*data* of one bus access at *address*."""
-        within = address % self._size
-        lanes = (1 << len(data)) - 1 << within
-        if self._address not in (None, address - within) or lanes >> self._size:
+        size, width = self._size, len(data)
+        within = address % size
+        lanes, start = self._lanes[width] << within, address - within
+        if (self._address != start and self._address is not None) or lanes > self._whole:
             self.drop()
-            return Verdict.ELSEWHERE
+            return ELSEWHERE
         if self._there & lanes:
             self.drop()
-            return Verdict.TWICE
-        self._address = address - within
-        self._data[within : within + len(data)] = data
+            return TWICE
+        self._address = start
+        self._data[within : within + width] = data
         self._there |= lanes
-        return Verdict.FULL if self._there == (1 << self._size) - 1 else Verdict.WAITS
+        return FULL if self._there == self._whole else WAITS
 
     def empty(self) -> tuple[int, bytes]:
         """Address and flash word; the buffer is empty then."""
