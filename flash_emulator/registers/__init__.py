@@ -25,6 +25,7 @@ from flash_emulator.registers.faults import (
     SystemReset,
     UnmodelledOption,
 )
+from flash_emulator.registers.h5 import H5Front
 from flash_emulator.registers.h7 import H7Front
 from flash_emulator.registers.l4 import L4Front
 from flash_emulator.registers.syscfg import MemoryRemap
@@ -35,6 +36,7 @@ __all__ = [
     "F1Front",
     "F4Front",
     "Front",
+    "H5Front",
     "H7Front",
     "L4Front",
     "MemoryRemap",
@@ -46,7 +48,7 @@ __all__ = [
 
 
 def front_for(flash: EmulatedFlash, *, poll_us: int = 1) -> Front:
-    """The front of the part's family. Raises AlignmentError where there is none (H5)."""
+    """The front of the part's family. Raises AlignmentError where there is none."""
     match flash.part.family:
         case "l4" | "u5":
             return L4Front(flash, poll_us=poll_us)
@@ -56,5 +58,7 @@ def front_for(flash: EmulatedFlash, *, poll_us: int = 1) -> Front:
             return F1Front(flash, poll_us=poll_us)
         case "h7" | "h7ab":
             return H7Front(flash, poll_us=poll_us)
+        case "h5":
+            return H5Front(flash, poll_us=poll_us)
         case family:
             raise AlignmentError(f"no register front for family {family!r} ({flash.part.name})")

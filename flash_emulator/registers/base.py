@@ -246,6 +246,8 @@ class Front(ABC):
     def _protected_sectors(self) -> list[int]:
         """Indices of the physical sectors that WRP or PCROP protects."""
         options, starts = self.flash.options, self.part.sector_starts
+        if not options.protected and not options.write_protected:
+            return []
         return [
             index
             for index, start in enumerate(starts)

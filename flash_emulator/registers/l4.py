@@ -27,6 +27,7 @@ from flash_emulator.registers.faults import Nmi, SystemReset
 from flash_emulator.registers.l4_areas import areas, check_unchanged
 from flash_emulator.registers.l4_layouts import CR_RESET, Layout, layout_of
 from flash_emulator.registers.locks import KEYS, OPTION_KEYS, KeyLock
+from flash_emulator.registers.opsr import OPSR_CODES
 from flash_emulator.registers.row import Row
 
 FLAGS = {  # what the device reports, as this class shows it
@@ -38,9 +39,6 @@ FLAGS = {  # what the device reports, as this class shows it
 }
 ERASES = bits.PER | bits.MER1 | bits.MER2
 ACTIONS = bits.STRT | bits.OPTSTRT | bits.OBL_LAUNCH
-
-OPSR_CODES = {"program": 1, "erase": 3, "bank erase": 4, "mass erase": 5, "options": 6}
-"""CODE_OP, bits 31:29: RM0456 Table 56 has the operations, their numbers are from memory."""
 
 
 class L4Front(Front):
@@ -385,5 +383,5 @@ class L4Front(Front):
         broken = self.flash.interrupted
         if broken is None:
             return 0
-        bank, within = divmod(broken.address - self.part.base, self.part.bank_size)
+        bank, within = divmod(self._inside(broken.address), self.part.bank_size)
         return OPSR_CODES.get(broken.kind, 0) << 29 | bank << 21 | within

@@ -55,11 +55,18 @@ class OptionLatch:
     @property
     def loaded(self) -> int:
         """The register as the last option load left it."""
-        value = self._rest()
+        return self._register(self._flash.options.loaded)
+
+    @property
+    def programmed(self) -> int:
+        """The register as it is programmed, loaded or not."""
+        return self._register(self._flash.options.programmed)
+
+    def _register(self, values: Mapping[str, int]) -> int:
+        register = self._rest()
         for field, (bit, mask) in self._fields.items():
-            loaded = self._flash.options.loaded[field]
-            value = value & ~(mask << bit) | (loaded & mask) << bit
-        return value
+            register = register & ~(mask << bit) | (values[field] & mask) << bit
+        return register
 
     def read(self) -> int:
         return self.loaded if self.written is None else self.written

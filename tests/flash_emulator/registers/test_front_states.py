@@ -15,7 +15,7 @@ from flash_emulator.registers.locks import KEYS, OPTION_KEYS
 from tests.flash_emulator.every_part import each
 from tests.flash_emulator.registers.chips import Chip
 
-FAMILIES = ("f1", "f4", "l4", "u5", "h7", "h7ab")
+FAMILIES = ("f1", "f4", "l4", "u5", "h7", "h7ab", "h5")
 every_front = each(lambda part: part.family in FAMILIES, at_least=15)
 
 CONTROL = [

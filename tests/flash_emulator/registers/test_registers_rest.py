@@ -6,21 +6,25 @@ import pytest
 
 from flash_emulator import AlignmentError, CutAt, EmulatedFlash, Outcome, PowerLoss, load_part
 from flash_emulator import part_names as names
-from flash_emulator.registers import F1Front, F4Front, H7Front, L4Front, MemoryRemap, front_for
+from flash_emulator.registers import (
+    F1Front,
+    F4Front,
+    H5Front,
+    H7Front,
+    L4Front,
+    MemoryRemap,
+    front_for,
+)
 from tests.flash_emulator.registers.chips import BASE, Chip
 
 FRONTS = {"l4": L4Front, "u5": L4Front, "f4": F4Front, "f1": F1Front, "h7": H7Front}
-FRONTS["h7ab"] = H7Front
+FRONTS |= {"h7ab": H7Front, "h5": H5Front}
 FB_MODE = 1 << 8
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_part_but_h5_has_a_front_at_its_own_base(name: str) -> None:
+def test_every_part_has_a_front_at_its_own_base(name: str) -> None:
     flash = EmulatedFlash(load_part(name))
-    if flash.part.family == "h5":
-        with pytest.raises(AlignmentError, match="h5"):
-            front_for(flash)
-        return
     front = front_for(flash)
     assert type(front) is FRONTS[flash.part.family]
     assert front.base == flash.part.identity.flash_reg_base
