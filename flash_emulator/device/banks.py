@@ -46,6 +46,7 @@ class Banks(Sensing, Decaying):
 
     def reset(self) -> None:
         """System reset: a run-time alias is gone, and with it all that is under way."""
+        self.settle()
         self.options.reset()
         self._follow_bank_option()
         self._busy_until_us = [0] * self.part.bank_count

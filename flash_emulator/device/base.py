@@ -1,13 +1,15 @@
 """What every operation of the emulated flash stands on: fields, addresses, random numbers, end.
 
 ``EmulatedFlash`` is one class, because every operation asks the same cells, supply and clock. It is
-written in parts, a concern each: this one, ``timekeeping``, ``sensing``, ``matching``, ``banks``
-and ``injection``. A part names the fields that are its own; the device sets them.
+written in parts, a concern each: this one, ``timekeeping``, ``sensing``, ``matching``,
+``postponed``, ``banks`` and ``injection``. A part names the fields that are its own; the device
+sets them.
 """
 
 from __future__ import annotations
 
 import random
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -43,6 +45,8 @@ class DeviceBase(Guarded):
     _hole: int  # bytes between the banks where there is no flash; as a rule none
     _unit: int
     _mapped: int
+    _kept: bytearray  # programs that are done later, see ``postponed``
+    _kept_at: int
     _powered: bool
     _keeps_power: bool
     kept_power: bool  # the last start was a reset, see ``keep_power``
@@ -51,7 +55,21 @@ class DeviceBase(Guarded):
         """Raises PowerLoss where power is gone, also where the boot has hidden that."""
         self._alive()
 
+    @abstractmethod
+    def settle(self) -> None:
+        """Do the programs that were kept for later."""
+
     def _alive(self) -> None:
+        """The door of all that the device does."""
+        self._powered_up()
+        if self._kept:
+            self.settle()
+
+    def _keeps(self, address: int, size: int) -> bool:
+        """Whether what is kept for later touches these bytes."""
+        return self._kept_at < address + size and address < self._kept_at + len(self._kept)
+
+    def _powered_up(self) -> None:
         self.cells.halt.check()
         if not self._powered:
             raise PowerLoss(

@@ -24,6 +24,7 @@ from flash_emulator.device.clock import VirtualClock
 from flash_emulator.device.injection import Injection
 from flash_emulator.device.keyed import Keyed
 from flash_emulator.device.matching import Matching
+from flash_emulator.device.postponed import Postponed
 from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.device.trace import Operation
 from flash_emulator.device.usage import Usage
@@ -33,7 +34,7 @@ from flash_emulator.parts.part_model import Kind, Mode, Overwrite
 from flash_emulator.power import Outcome, PowerSupply, SteadySupply
 
 
-class EmulatedFlash(Banks, Matching, Injection, Keyed):
+class EmulatedFlash(Banks, Matching, Injection, Keyed, Postponed):
     """Flash of one part, with power, time and the marks of its past.
 
     Addresses are those that the CPU uses now. All randomness comes from *seed*. *timing* chooses
@@ -76,6 +77,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed):
         self.cells.is_open = False
         self._erase_counts = [0] * (len(part.sector_sizes) * part.bank_count)
         self._busy_until_us = [0] * part.bank_count
+        self._kept, self._kept_at = bytearray(), 0
         self._powered = True
         self._keeps_power = self.kept_power = False
         self._power_ons = 0
@@ -381,6 +383,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed):
         Wear is in it: OutsideKey in a search.
         """
         self._not_in_key("save")
+        self.settle()
         self._look_at(0, self.part.size)
         return saved.pack(self)
 
@@ -399,6 +402,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed):
 
         Pages are shared until either side writes: a fork costs what it changes.
         """
+        self.settle()
         twin = object.__new__(EmulatedFlash)
         twin.__dict__.update(self.__dict__)
         twin.cells = self.cells.fork()
@@ -408,6 +412,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed):
         twin.options = self.options.copy()
         twin._erase_counts = self._erase_counts.copy()
         twin._busy_until_us = self._busy_until_us.copy()
+        twin._kept = bytearray()
         twin.trace = None
         twin._watch = None
         if self.cells.halt.is_watching:
@@ -417,6 +422,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed):
     def give_state(self) -> dict[str, object]:
         """All that is not in the cells, as JSON values; for ``save``."""
         self._not_in_key("give_state")
+        self.settle()
         return {
             "options": self.options.save(),
             "erase_counts": self._erase_counts,

@@ -33,6 +33,7 @@ class Keyed(Sensing, Decaying):
 
     def state_digest(self) -> bytes:
         """``digest`` for a search, in which what is forgotten differs from all else. No look."""
+        self.settle()
         more = repr(self._interrupted) if self._interrupted else ""
         if self._keeps_power:
             more += f"reset, {sorted(self.options.loaded.items())}"

@@ -150,6 +150,25 @@ class Sensing(Timekeeping):
         self._look_at(offset, size)
         return self.cells.peek(offset, size), self.cells.peek_raw_units(offset, size)
 
+    def read_if_plain(self, address: int, size: int) -> bytes | None:
+        """What ``read`` gives where nothing is special about it: every unit is whole, and known.
+
+        None where a unit has to be read by itself, since a cut or a flipped bit has touched it,
+        nothing is known of it, or the area is protected; nothing was looked at then.
+        """
+        self._powered_up()
+        if self._kept and self._keeps(address, size):
+            self.settle()
+        offset = self._offset(address, size)
+        cells = self.cells
+        if self.options.read_protected or not cells.is_known(offset, size):
+            return None
+        if cells.peek_raw_units(offset, size):
+            return None
+        self._wait_for_read(offset, size)
+        self._look_at(offset, size)
+        return cells.peek(offset, size)
+
     def _decoded(self, data: bytes, address: int, offset: int, units: list[int]) -> bytes:
         """*data* with its raw *units* as the ECC gives them."""
         result = bytearray(data)

@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 LICENCES = next(ROOT.glob("docs/**/licences.md")).read_text(encoding="utf-8")
 PINNED = {  # file in requirements/: groups, extras
-    "dev": (("dev", "interop"), ("cluster",)),
+    "dev": (("dev", "interop"), ("cluster", "cpu")),
     "delta": ((), ("delta",)),
     "bench": (("bench",), ()),
     "docs": (("docs",), ()),
@@ -120,13 +120,16 @@ def test_the_pins_are_what_the_project_asks_for(file: str) -> None:
 
 
 def test_what_is_for_development_only_is_no_extra() -> None:
-    assert set(EXTRAS) == {"delta", "cluster"}
+    assert set(EXTRAS) == {"delta", "cluster", "cpu"}
     declared = " ".join(metadata.requires("mcu-updater") or ())
     assert not [name for name in ("pytest", "mypy", "ruff", "mutmut") if name in declared]
 
 
 def test_the_page_of_licences_has_every_dependency_that_is_shipped() -> None:
-    shipped = [*PROJECT["project"]["dependencies"], *EXTRAS["delta"], *EXTRAS["cluster"]]
+    shipped = [
+        *PROJECT["project"]["dependencies"],
+        *(text for texts in EXTRAS.values() for text in texts),
+    ]
     names = {Requirement(text).name for text in shipped}
     assert names - set(re.findall(r"`([\w-]+)`", LICENCES)) == set()
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License\n")

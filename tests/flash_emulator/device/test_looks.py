@@ -53,6 +53,7 @@ def bank(flash: EmulatedFlash) -> int:
 
 LOOKS: dict[str, Call] = {
     "read": lambda f: f.read(BASE, UNIT),
+    "program_later": then(lambda f: f.program_later(BASE, DATA), lambda f: f.settle()),
     "read_and_verdict": lambda f: f.read_and_verdict(BASE, UNIT),
     "sha256": lambda f: f.sha256(BASE, SECTOR),
     "match": lambda f: f.match(BASE, DATA),
@@ -84,6 +85,7 @@ INDIFFERENT: dict[str, Call] = {
     "named_bank": lambda f: f.named_bank(1, f.part.bank_erase_bank),
     "is_busy": lambda f: f.is_busy(),
     "wait": lambda f: f.wait(),
+    "settle": lambda f: f.settle(),
     "keep_power": lambda f: f.keep_power(),
     "pass_time": lambda f: f.pass_time(5),
     "check_power": lambda f: f.check_power(),
@@ -120,6 +122,8 @@ FOR_SEARCHES = {
     "state_digest": "tells forgotten units from all else, not what they hold",
     "decayed_key": "the same, of what was there before the last erase",
     "cells": "``Cells`` raises by itself; ``peek`` and marks: see the test of who calls them",
+    "read_if_plain": "tells whether units are to be read by themselves, as ``read`` then does",
+    "takes": "tells whether ``program_later`` may wait; ``program`` looks by itself",
     "fork": "a twin, which looks as the device does",
     "alone": "the same", "for_boot": "the same",
     "enter_search": "sets what is guarded", "leave_search": "the same",

@@ -1,0 +1,72 @@
+"""Programs that are done later: consecutive units become one operation.
+
+Firmware programs a unit at a time. Where nothing looks at the flash between two units, and nothing
+leaves the chip, a cut cannot tell whether they were one operation or two: every unit of a bulk
+operation can be cut, too. As one operation they cost less, and a search takes what nobody looks at
+for unknown by whole pages, and not unit by unit.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from flash_emulator.device.sensing import Sensing
+
+_MOST = 1 << 16  # bytes that are kept
+
+
+class Postponed(Sensing):
+    """The part of the device that keeps programs. Whatever is asked of the device does them first.
+
+    Except for ``takes`` and ``read_if_plain``, which do it only where they look at what is kept: so
+    which programs are one operation depends on what firmware does, and on nothing else.
+    """
+
+    @abstractmethod
+    def program(self, address: int, data: bytes) -> None:
+        """At once."""
+
+    def program_later(self, address: int, data: bytes) -> None:
+        """As ``program``, but it may be done later: call ``settle`` before anything else in the
+        world can depend on its being done.
+
+        Only what ``program`` would take without a flag is kept, as long as it follows what was kept
+        before; all else is done at once. Raises what ``program`` raises, PowerLoss maybe later.
+        """
+        if self._kept and not self._follows(address):
+            self.settle()
+        if self.background or not self.takes(address, len(data)):
+            self.settle()
+            self.program(address, data)
+            return
+        if not self._kept:
+            self._kept_at = address
+        self._kept += data
+
+    def settle(self) -> None:
+        """Do what is kept."""
+        if self._kept:
+            at, data = self._kept_at, bytes(self._kept)
+            self._kept = bytearray()
+            self.program(at, data)
+
+    def takes(self, address: int, size: int) -> bool:
+        """Whether ``program`` of so many bytes would simply be done: whole units, all of them
+        erased, nothing protects them, and nothing is under way.
+
+        Raises UnknownContent as ``program`` does.
+        """
+        self._powered_up()
+        options, unit = self.options, self._unit
+        if options.write_protected or options.protected or any(self._busy_until_us):
+            return False
+        if address % unit or size % unit:
+            return False
+        first, count = self._offset(address, size) // unit, size // unit
+        return self.cells.virgin_run(first, count) == count
+
+    def _follows(self, address: int) -> bool:
+        """Whether one operation can go on there: banks may be mapped elsewhere."""
+        if address != self._kept_at + len(self._kept) or len(self._kept) >= _MOST:
+            return False
+        return (address - self._base) % self.part.bank_size != 0

@@ -1,0 +1,308 @@
+"""What lies where: RAM, flash and its alias, bit-band regions, registers; and all else is a fault.
+
+Armv7-M Architecture Reference Manual B3.1, and the memory maps of the reference manuals. A page of
+1 KiB is asked for at its first access; see ``engine``.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.errors import AlignmentError, FlashError
+from flash_emulator.machine.engine import (
+    FETCH,
+    MAY_FETCH,
+    MAY_READ,
+    MAY_WRITE,
+    PAGE,
+    WRITE,
+    Engine,
+    Mapping,
+)
+from flash_emulator.machine.flash_memory import FRAMES, FRAMES_SIZE, WINDOW, FlashMemory
+from flash_emulator.machine.rest import AtRest
+from flash_emulator.machine.system_control import BASE as SYSTEM
+from flash_emulator.machine.system_control import DWT_CYCCNT
+from flash_emulator.machine.system_control import SIZE as SYSTEM_SIZE
+from flash_emulator.parts.part import Part
+from flash_emulator.registers import BusError, Front, Nmi, front_for
+
+if TYPE_CHECKING:
+    from flash_emulator.machine.machine import Machine
+
+_ALL = MAY_READ | MAY_WRITE | MAY_FETCH
+_PERIPHERALS = (0x4000_0000, 0x2000_0000)
+_PRIVATE = (0xE000_0000, 0x10_0000)
+_SYSTEM_MEMORY = ((0x1FF0_0000, 0x10_0000), (0x0BF8_0000, 0x8_0000), (0x08FF_F000, 0x1000))
+_RAM_BITS, _PERIPHERAL_BITS = 0x2200_0000, 0x4200_0000
+_BITS_SIZE = 0x200_0000
+_BIT_BAND_CORES = ("m3", "m4")
+_NOT_TO_BE_USED = 0x5A5A_5A5A
+_CHUNK = 4096
+_REGISTERS = 0xB800_0000  # the page of FLASH registers, in the engine's physical memory
+
+
+class Ram:
+    """One SRAM."""
+
+    def __init__(self, base: int, size: int, memory: mmap.mmap) -> None:
+        self.base, self.size, self.memory = base, size, memory
+
+
+class AddressSpace:
+    """All that the core of *machine* can reach."""
+
+    def __init__(
+        self, machine: Machine, part: Part, core: str, ram: Sequence[tuple[int, int]]
+    ) -> None:
+        self._machine, self._part = machine, part
+        self._has_bit_bands = core in _BIT_BAND_CORES
+        self._ram_ranges = tuple(ram)
+        self._span = part.bank_starts[-1] + part.bank_size - part.base
+        whole = -(-self._span // 0x1000) * 0x1000
+        self._flash_pages = range(part.base, part.base + self._span)
+        windows = [_PERIPHERALS, _PRIVATE, *_SYSTEM_MEMORY]
+        if self._has_bit_bands:
+            windows.append((_RAM_BITS, _BITS_SIZE))
+        self._windows = tuple(range(base, base + size) for base, size in windows)
+        self._whole = whole
+        self.rams: list[Ram] = []
+        self.flash: FlashMemory
+        self.front: Front
+        self._engine: Engine
+
+    def attach(self, engine: Engine) -> None:
+        """Map all memory."""
+        self._engine = engine
+        for base, size in self._ram_ranges:
+            whole = -(-size // 0x1000) * 0x1000
+            self.rams.append(Ram(base, size, engine.map_memory(base, whole)))
+        for window in self._windows:
+            self._map_window(engine, window)
+        engine.map_window(
+            WINDOW,
+            self._whole,
+            lambda offset, width: self._load_flash(self._part.base + offset, width),
+            lambda offset, width, value: self.front.store(self._part.base + offset, width, value),
+        )
+        engine.map_window(
+            _REGISTERS,
+            0x1000,
+            lambda offset, width: self.front.read(offset, width),
+            lambda offset, width, value: self.front.write(offset, width, value),
+        )
+        memory = engine.map_memory(FRAMES, FRAMES_SIZE)
+        self.flash = FlashMemory(
+            memory, self._part.base, fetched=self._machine.special.scan, flush=engine.flush
+        )
+
+    def _map_window(self, engine: Engine, window: range) -> None:
+        first, load, store = window.start, self.load, self.store
+        engine.map_window(
+            first,
+            len(window),
+            lambda offset, width: load(first + offset, width),
+            lambda offset, width, value: store(first + offset, width, value),
+        )
+
+    def power_on(self, flash: EmulatedFlash) -> None:
+        """RAM holds zeros (which no chip promises), so that two boots are alike."""
+        for ram in self.rams:
+            ram.memory[:] = bytes(len(ram.memory))
+        if self.flash.is_full:
+            self.flash.clear()
+            self._engine.forget_code()
+        self.flash.begin(flash)
+        self.front = front_for(flash)
+        self.front.reset()
+        if self._machine.coalesce:
+            self.front.programmer = flash.program_later
+
+    def reset(self) -> None:
+        self.front.reset()
+        self.flash.begin(self._machine.flash)
+
+    # --- pages
+
+    def page(self, address: int, access: int) -> Mapping | None:
+        if address in self._flash_pages:
+            return self._flash_page(address, access)
+        for ram in self.rams:
+            if ram.base <= address < ram.base + ram.size:
+                if access == FETCH:
+                    at = address - ram.base
+                    self._machine.special.scan(address, ram.memory[at : at + PAGE])
+                return Mapping(address, _ALL)
+        if address < self._span and access != WRITE:
+            return self._flash_page(self._part.base + address, access)
+        if address == self.front.base and access != FETCH:
+            return Mapping(_REGISTERS, MAY_READ | MAY_WRITE)
+        if access != FETCH and any(address in window for window in self._windows):
+            return Mapping(address, MAY_READ | MAY_WRITE)
+        return None
+
+    def _flash_page(self, address: int, access: int) -> Mapping | None:
+        if access == WRITE:
+            return self.flash.window(address)
+        if access == FETCH:
+            self._enters_slot(self._machine.pc())
+        try:
+            return self.flash.page(address, access)
+        except AlignmentError:  # between two banks
+            return None
+
+    def _enters_slot(self, pc: int) -> None:
+        for begin, size in self._machine.rests.slots:
+            if begin <= pc < begin + size:
+                raise AtRest("slot", f"the slot at 0x{begin:08X}")
+
+    # --- memory-mapped I/O
+
+    def load(self, address: int, width: int) -> int:
+        if address >= 0xE000_0000:
+            return self._load_private(address, width)
+        if address >= 0x4000_0000:
+            if self._has_bit_bands and _PERIPHERAL_BITS <= address < _PERIPHERAL_BITS + _BITS_SIZE:
+                target, bit = _banded(address, _PERIPHERAL_BITS, 0x4000_0000)
+                return self._load_register(target, 1) >> bit & 1
+            return self._load_register(address, width)
+        if address in self._flash_pages:
+            return self._load_flash(address, width)
+        if self._has_bit_bands and _RAM_BITS <= address < _RAM_BITS + _BITS_SIZE:
+            target, bit = _banded(address, _RAM_BITS, 0x2000_0000)
+            return self.bytes_at(target, 1)[0] >> bit & 1
+        return self._load_register(address, width)
+
+    def _load_register(self, address: int, width: int) -> int:
+        offset = address - self.front.base
+        if 0 <= offset < 0x400:
+            return self.front.read(offset, width)
+        return self._machine.bus.read(address, width)
+
+    def _load_private(self, address: int, width: int) -> int:
+        if SYSTEM <= address < SYSTEM + SYSTEM_SIZE:
+            return self._machine.system.read(address - SYSTEM, width)
+        if address == DWT_CYCCNT:
+            return self._machine.system.read_cycles()
+        return self._machine.bus.read(address, width)
+
+    def _load_flash(self, address: int, width: int) -> int:
+        try:
+            return self.front.load(address, width)
+        except Nmi:
+            self._machine.exceptions.pend(2)
+            self._machine.recheck()
+            return _NOT_TO_BE_USED & (1 << 8 * width) - 1
+
+    def read_trap(self, address: int) -> bool:
+        """See ``FlashMemory.read_trap``."""
+        return address in self._flash_pages and self.flash.read_trap(address, self._load_flash)
+
+    def half_word(self, address: int) -> int:
+        """Code at *address*."""
+        return int.from_bytes(self.bytes_at(address & ~1, 2), "little")
+
+    def store(self, address: int, width: int, value: int) -> None:
+        value &= (1 << 8 * width) - 1
+        if address >= 0xE000_0000:
+            if SYSTEM <= address < SYSTEM + SYSTEM_SIZE:
+                self._machine.system.write(address - SYSTEM, width, value)
+            elif address == DWT_CYCCNT:
+                self._machine.system.write_cycles(value)
+            else:
+                self._machine.bus.write(address, width, value)
+        elif address >= 0x4000_0000:
+            if self._has_bit_bands and _PERIPHERAL_BITS <= address < _PERIPHERAL_BITS + _BITS_SIZE:
+                target, bit = _banded(address, _PERIPHERAL_BITS, 0x4000_0000)
+                old = self._load_register(target & ~3, 4)
+                bit += 8 * (target & 3)
+                self._store_register(target & ~3, 4, old & ~(1 << bit) | (value & 1) << bit)
+            else:
+                self._store_register(address, width, value)
+        elif address in self._flash_pages:
+            self.front.store(address, width, value)
+        elif self._has_bit_bands and _RAM_BITS <= address < _RAM_BITS + _BITS_SIZE:
+            target, bit = _banded(address, _RAM_BITS, 0x2000_0000)
+            byte = self.bytes_at(target, 1)[0]
+            self.set_bytes(target, bytes([byte & ~(1 << bit) | (value & 1) << bit]))
+        else:
+            self._machine.bus.write(address, width, value)
+
+    def _store_register(self, address: int, width: int, value: int) -> None:
+        offset = address - self.front.base
+        if 0 <= offset < 0x400:
+            self.front.write(offset, width, value)
+        else:
+            self._machine.bus.write(address, width, value)
+
+    # --- memory, as exceptions and users see it
+
+    def _ram_at(self, address: int, size: int) -> tuple[Ram, int] | None:
+        for ram in self.rams:
+            if ram.base <= address and address + size <= ram.base + ram.size:
+                return ram, address - ram.base
+        return None
+
+    def bytes_at(self, address: int, size: int) -> bytes:
+        """Bytes of RAM or flash; zeros where there is neither, or a unit that is not plain."""
+        found = self._ram_at(address, size)
+        if found is not None:
+            ram, at = found
+            return ram.memory[at : at + size]
+        if address < self._span:
+            address += self._part.base
+        if address in self._flash_pages:
+            with suppress(AlignmentError):
+                return self._machine.flash.read_if_plain(address, size) or bytes(size)
+        return bytes(size)
+
+    def set_bytes(self, address: int, data: bytes) -> None:
+        """Write to RAM. Raises BusError elsewhere."""
+        found = self._ram_at(address, len(data))
+        if found is None:
+            raise BusError("no RAM there", address)
+        ram, at = found
+        ram.memory[at : at + len(data)] = data
+
+    def push(self, address: int, words: list[int]) -> bool:
+        if self._ram_at(address, 4 * len(words)) is None:
+            return False
+        self.set_bytes(address, b"".join(word.to_bytes(4, "little") for word in words))
+        return True
+
+    def pop(self, address: int, count: int) -> list[int] | None:
+        if self._ram_at(address, 4 * count) is None:
+            return None
+        data = self.bytes_at(address, 4 * count)
+        return [int.from_bytes(data[at : at + 4], "little") for at in range(0, 4 * count, 4)]
+
+    def vector(self, address: int) -> int | None:
+        """A word of the vector table, or of what is at address 0."""
+        if self._ram_at(address, 4) is not None:
+            return int.from_bytes(self.bytes_at(address, 4), "little")
+        if address < self._span:
+            address += self._part.base
+        if address not in self._flash_pages:
+            return None
+        try:
+            return int.from_bytes(self._machine.flash.read(address, 4), "little")
+        except (AlignmentError, FlashError, OSError):
+            return None
+
+    def digest(self, digest: Any) -> None:
+        """Add what RAM holds to *digest*."""
+        for ram in self.rams:
+            for at in range(0, len(ram.memory), _CHUNK):
+                chunk = ram.memory[at : at + _CHUNK]
+                if chunk.count(0) != len(chunk):
+                    digest.update(at.to_bytes(4, "little") + chunk)
+
+
+def _banded(address: int, alias: int, base: int) -> tuple[int, int]:
+    """Byte and bit behind a word of a bit-band alias."""
+    word = (address - alias) // 4
+    return base + word // 8, word % 8

@@ -1,0 +1,115 @@
+"""What a firmware search is told: the chip, what lies in its flash, and what must hold.
+
+A ``Board`` is made in Python, or read from a file (``board_file``). It is a plain value, so it goes
+to other processes, and its digest tells one search from another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.machine.machine import Machine
+from flash_emulator.machine.rest import Limits, Rests
+from flash_emulator.parts.part import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Bytes and where they lie. *name*: how findings call them."""
+
+    name: str
+    address: int
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"Image({self.name!r}, 0x{self.address:08X}, {len(self.data)} bytes)"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where an image runs from."""
+
+    name: str
+    address: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What must hold whenever a boot is at rest, however power was cut.
+
+    * *safe*: what runs is, byte for byte, one of *published*; nothing runs from a slot that is not.
+    * *live*: left alone, the device comes to a rest of *rests_in*; and what runs is *wanted*, where
+      that names an image: the update is not lost.
+    * *reported*: where the output holds one of these texts, the image of that name runs.
+    * *never*: names of published images that must not run (no rollback).
+    * *untouched*: ranges (address, size) that nobody may program or erase.
+    """
+
+    published: tuple[Image, ...] = ()
+    safe: bool = True
+    live: bool = True
+    rests_in: tuple[str, ...] = ("slot", "text", "pin")
+    wanted: str | None = None
+    reported: Mapping[str, str] = field(default_factory=dict)
+    never: tuple[str, ...] = ()
+    untouched: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One board, with what lies in its flash before it is powered on the first time.
+
+    *core*, *ram*: None, as the chip has them. *pins*: levels that the board gives to inputs.
+    *symbols*: names of functions and where they begin, for findings.
+    """
+
+    part: Part
+    images: tuple[Image, ...]
+    slots: tuple[Slot, ...] = ()
+    questions: Questions = field(default_factory=Questions)
+    rests: Rests = field(default_factory=Rests)
+    limits: Limits = field(default_factory=Limits)
+    pins: Mapping[str, bool] = field(default_factory=dict)
+    core: str | None = None
+    ram: tuple[tuple[int, int], ...] | None = None
+    clock_mhz: float = 16.0
+    coalesce: bool = True
+    helps: bool = True
+    stack_floor: int | None = None
+    seed: int = 0
+
+    def flash(self) -> EmulatedFlash:
+        """The board's flash, never powered on. AlignmentError where an image lies outside."""
+        flash = EmulatedFlash(self.part, seed=self.seed)
+        unit = self.part.program_unit
+        for image in self.images:
+            before = image.address % unit
+            data = b"\xff" * before + image.data
+            flash.preload(image.address - before, data + b"\xff" * (-len(data) % unit))
+        return flash
+
+    def machine(self) -> Machine:
+        """A new machine of this board."""
+        return Machine(
+            self.part,
+            self.core,
+            self.ram,
+            rests=self.rests,
+            limits=self.limits,
+            pins=self.pins,
+            clock_mhz=self.clock_mhz,
+            coalesce=self.coalesce,
+            helps=self.helps,
+            stack_floor=self.stack_floor,
+        )
+
+    @property
+    def machine_key(self) -> object:
+        """Boards with the same key can use each other's machines."""
+        part, pins = self.part, tuple(sorted(self.pins.items()))
+        chip = part.name, part.base, part.size, part.program_unit, self.core, self.ram
+        switches = self.coalesce, self.helps, self.stack_floor
+        return (*chip, self.rests, self.limits, pins, self.clock_mhz, *switches)

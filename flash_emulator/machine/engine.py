@@ -1,0 +1,355 @@
+"""The one place that knows unicorn: a Cortex-M without exceptions, and a wall around it.
+
+unicorn executes instructions; what they mean beyond registers and RAM is asked of a ``Bus``. What
+is special about unicorn 2.1.4, and what is done about it here (each has a test in
+tests/flash_emulator/machine/test_engine.py):
+
+* Page permissions are not trusted. A *virtual TLB* asks ``Bus.page`` at the first access of each
+  kind to each page of 1 KiB; ``flush`` makes it ask again. Stores to flash go to a window of
+  memory-mapped I/O, so they are calls, and nothing of them reaches the memory that is read.
+* A hook inside an IT block leaves the IT bits of XPSR set, and the block that comes next skips an
+  instruction: they are cleared in every hook that a memory access calls.
+* ``emu_stop`` in such a hook leaves PC on the instruction, which would be executed again: only what
+  is not to go on stops there. All else stops between two blocks, by the ``meter``.
+* ``count`` and ``until`` are not honoured in blocks that are translated already, and cost a factor
+  of four: the meter counts instead.
+* What a hook raises is kept, and raised when unicorn has returned.
+* An engine is never thrown away and made anew: that costs memory for good. ``reset`` it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from flash_emulator.machine.meter import Meter
+
+PAGE = 1024
+"""Bytes of a page of the TLB: the smallest that an M-profile core of unicorn has."""
+
+READ, WRITE, FETCH = 16, 17, 18  # UC_MEM_*: as the TLB is asked
+MAY_READ, MAY_WRITE, MAY_FETCH = 1, 2, 4  # UC_PROT_*
+
+CORES = {"m0": 7, "m0plus": 7, "m3": 8, "m4": 9, "m7": 10, "m33": 11}
+"""Numbers of unicorn's CPU models. It has no M0+: M0 executes the same instructions. Neither faults
+on an access that is not aligned, as Armv6-M has it."""
+
+_NOWHERE = 0xFFFF_FFFC  # an ``until`` that is never reached
+_IT_BITS = 0x0600_FC00  # ICI/IT of XPSR, Armv7-M ARM B1.4.2
+
+SVC, PREFETCH, BREAKPOINT, RETURN, UNDEFINED = 2, 3, 7, 8, 1
+"""QEMU's numbers of what ends a block: EXCP_SWI, EXCP_PREFETCH_ABORT, EXCP_BKPT,
+EXCP_EXCEPTION_EXIT, EXCP_UDEF."""
+
+
+class MissingEngine(ImportError):
+    """The extra ``cpu`` is not installed."""
+
+
+class Mapping(NamedTuple):
+    """Where a page lies in the engine's physical memory, and what may be done with it there."""
+
+    place: int
+    rights: int
+
+
+Page = Callable[[int, int], Mapping | None]
+"""Who has the page at an address, for an access of a kind; None: nobody, a bus fault."""
+
+Load = Callable[[int, int], int]
+"""A read of memory-mapped I/O: offset in the window, width in bytes."""
+
+Store = Callable[[int, int, int], None]
+"""A write to memory-mapped I/O: offset, width, value."""
+
+
+class Stop(NamedTuple):
+    """Why the engine has stopped. *number*: of what ended it, 0 where the meter did.
+
+    *address* of the page that nobody has, where that is why.
+    """
+
+    number: int = 0
+    address: int | None = None
+    access: int = 0
+
+
+class Engine:
+    """One core. What *page* and the functions of windows raise ends the run."""
+
+    def __init__(self, core: str, page: Page) -> None:
+        self._lib, self._uc, self._const = _opened(core)
+        self._handle = self._uc._uch  # noqa: SLF001  the binding wraps every callback twice
+        self._page = page
+        self._kept: list[Any] = []  # ctypes keeps no callback alive
+        self._raised: BaseException | None = None
+        self._stop: Stop | None = None
+        self._it_bits = not core.startswith("m0")
+        self.meter = Meter(self._address_of("uc_emu_stop"))
+        self._uc.ctl_set_tlb_mode(self._const.UC_TLB_VIRTUAL)
+        self._registers = _Registers(self._lib, self._handle)
+        self._hook()
+
+    def _address_of(self, function: str) -> int:
+        address = ctypes.cast(getattr(self._lib, function), ctypes.c_void_p).value
+        assert address is not None
+        return address
+
+    # --- memory
+
+    def map_memory(self, place: int, size: int) -> mmap.mmap:
+        """Host memory at *place* of the engine's physical memory; whole pages."""
+        memory = mmap.mmap(-1, size)
+        first = (ctypes.c_char * size).from_buffer(memory)
+        self._kept.append(first)
+        self._check(
+            self._lib.uc_mem_map_ptr(
+                self._handle, place, size, self._const.UC_PROT_ALL, ctypes.addressof(first)
+            )
+        )
+        return memory
+
+    def map_window(self, place: int, size: int, load: Load, store: Store) -> None:
+        """Memory-mapped I/O at *place* of the engine's physical memory; multiples of 4 KiB."""
+        engine, fields, has_it = self, self.meter.fields, self._it_bits
+
+        def read(_handle: int, offset: int, width: int, _data: int) -> int:
+            if engine._raised is None:
+                try:
+                    value = load(offset, width)
+                except BaseException as error:
+                    engine._end(error)
+                    return 0
+                if has_it and fields.counted <= fields.marked:
+                    engine._clear_it()
+                return value
+            return 0
+
+        def write(_handle: int, offset: int, width: int, value: int, _data: int) -> None:
+            if engine._raised is None:
+                try:
+                    store(offset, width, value)
+                except BaseException as error:
+                    engine._end(error)
+                    return
+                if has_it and fields.counted <= fields.marked:
+                    engine._clear_it()
+
+        binding = _binding()
+        callbacks = binding.MMIO_READ_CFUNC(read), binding.MMIO_WRITE_CFUNC(write)
+        self._kept += callbacks
+        self._check(
+            self._lib.uc_mmio_map(self._handle, place, size, callbacks[0], 0, callbacks[1], 0)
+        )
+
+    def flush(self) -> None:
+        """Ask for every page again. It may be called within a hook."""
+        self._uc.ctl(self._const.UC_CTL_TLB_FLUSH, self._const.UC_CTL_IO_WRITE)
+
+    def forget_code(self) -> None:
+        """Translate everything again. Never within a hook."""
+        self._uc.ctl_flush_tb()
+        self.flush()
+
+    # --- hooks
+
+    def _hook(self) -> None:
+        binding, const = _binding(), self._const
+        self._add(const.UC_HOOK_TLB_FILL, binding.HOOK_TLB_FILL_CFUNC(self._fill))
+        self._add(const.UC_HOOK_INTR, binding.HOOK_INTR_CFUNC(self._interrupted))
+        if self.meter.machine_code is not None:
+            callback, data = self.meter.machine_code
+            self._add(const.UC_HOOK_BLOCK, ctypes.c_void_p(callback), data)
+        else:
+            self._add(const.UC_HOOK_BLOCK, binding.HOOK_CODE_CFUNC(self.meter.count))
+
+    def _add(self, kind: int, callback: Any, data: int = 0, begin: int = 1, end: int = 0) -> int:
+        handle = ctypes.c_size_t()
+        self._kept.append(callback)
+        self._check(
+            self._lib.uc_hook_add(
+                self._handle,
+                ctypes.byref(handle),
+                kind,
+                callback,
+                ctypes.c_void_p(data),
+                ctypes.c_uint64(begin),
+                ctypes.c_uint64(end),
+            )
+        )
+        return handle.value
+
+    def at(self, address: int, call: Callable[[int], None]) -> None:
+        """*call* before the instruction at *address* each time; it has to be asked for before that
+        is executed the first time. It may raise, and then the instruction is not executed."""
+
+        def reached(_handle: int, place: int, _size: int, _data: int) -> None:
+            if self._raised is not None:
+                return
+            try:
+                call(place)
+            except BaseException as error:
+                self._end(error)
+
+        callback = _binding().HOOK_CODE_CFUNC(reached)
+        self._add(self._const.UC_HOOK_CODE, callback, begin=address, end=address)
+
+    def _fill(self, _handle: int, address: int, access: int, entry: Any, _data: int) -> bool:
+        if address >= _NOWHERE & ~(PAGE - 1):  # ``until``
+            found: Mapping | None = Mapping(address, MAY_FETCH)
+        elif self._raised is not None:
+            return False
+        else:
+            try:
+                found = self._page(address, access)
+            except BaseException as error:
+                self._end(error)
+                return False
+        if found is None:
+            self._stop = Stop(PREFETCH, address, access)
+            return False
+        entry.contents.paddr, entry.contents.perms = found
+        if access != FETCH:
+            self._clear_it()
+        return True
+
+    def at_it(self, address: int) -> None:
+        """There is an IT instruction: to be said before it is executed the first time."""
+        marking = self.meter.marking
+        if marking is None:
+            callback = _binding().HOOK_CODE_CFUNC(self.meter.mark)
+            self._add(self._const.UC_HOOK_CODE, callback, begin=address, end=address)
+        else:
+            code, data = marking
+            self._add(
+                self._const.UC_HOOK_CODE, ctypes.c_void_p(code), data, begin=address, end=address
+            )
+
+    def _interrupted(self, _handle: int, number: int, _data: int) -> None:
+        if self._stop is None:
+            self._stop = Stop(number)
+        self._lib.uc_emu_stop(self._handle)
+
+    def _end(self, error: BaseException) -> None:
+        """Nothing may be raised through the engine: it is kept until that has returned."""
+        if self._raised is None:
+            self._raised = error
+        self._lib.uc_emu_stop(self._handle)
+
+    def _clear_it(self) -> None:
+        if self._it_bits:
+            xpsr = self._registers.read_one(_XPSR)
+            if xpsr & _IT_BITS:
+                self._registers.write_one(_XPSR, xpsr & ~_IT_BITS)
+
+    # --- running
+
+    def run(self, address: int) -> Stop:
+        """Execute from *address* on, until something stops it. Raises what a hook has raised."""
+        self._stop = self._raised = None
+        error = self._lib.uc_emu_start(self._handle, address | 1, _NOWHERE, 0, 0)
+        if self._raised is not None:
+            raised, self._raised = self._raised, None
+            raise raised
+        if self._stop is not None:
+            return self._stop
+        if error == 0:
+            return Stop()
+        if error == self._const.UC_ERR_INSN_INVALID:
+            return Stop(UNDEFINED)
+        return Stop(PREFETCH)
+
+    @property
+    def registers(self) -> _Registers:
+        return self._registers
+
+    @staticmethod
+    def _check(error: int) -> None:
+        if error:
+            raise RuntimeError(f"unicorn: error {error}")
+
+
+_CORE = ("r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12")
+_SPECIAL = ("xpsr", "msp", "psp", "control", "primask", "basepri", "faultmask")
+REGISTERS = (*_CORE, "sp", "lr", "pc", *_SPECIAL)
+_NUMBERS = dict(
+    zip(REGISTERS, (*range(66, 79), 12, 10, 11, 120, 115, 116, 117, 123, 124, 126), strict=True)
+)
+_XPSR = _NUMBERS["xpsr"]
+_FPSCR, _S0 = 6, 79
+
+
+class _Registers:
+    """The core's registers by name: r0 to r12, sp, lr, pc, xpsr, msp, psp, control and masks."""
+
+    def __init__(self, lib: Any, handle: Any) -> None:
+        self._lib, self._handle = lib, handle
+        self._cell = ctypes.c_uint64()
+        self._pointer = ctypes.byref(self._cell)
+        self._all = (ctypes.c_uint64 * (len(REGISTERS) + 33))()
+        numbers = [*(_NUMBERS[name] for name in REGISTERS), *range(_S0, _S0 + 32), _FPSCR]
+        self._numbers = (ctypes.c_int * len(numbers))(*numbers)
+        start = ctypes.addressof(self._all)
+        self._places = (ctypes.c_void_p * len(numbers))(
+            *(start + 8 * n for n in range(len(numbers)))
+        )
+
+    def read_one(self, number: int) -> int:
+        self._cell.value = 0
+        self._lib.uc_reg_read(self._handle, number, self._pointer)
+        return self._cell.value
+
+    def write_one(self, number: int, value: int) -> None:
+        self._cell.value = value
+        self._lib.uc_reg_write(self._handle, number, self._pointer)
+
+    def __getitem__(self, name: str) -> int:
+        return self.read_one(_NUMBERS[name]) & 0xFFFF_FFFF
+
+    def __setitem__(self, name: str, value: int) -> None:
+        self.write_one(_NUMBERS[name], value)
+
+    def floats(self) -> list[int]:
+        """S0 to S31 and FPSCR."""
+        return [self.read_one(_S0 + n) & 0xFFFF_FFFF for n in range(32)] + [self.read_one(_FPSCR)]
+
+    def set_float(self, index: int, value: int) -> None:
+        """S0 to S31; 32 is FPSCR."""
+        self.write_one(_FPSCR if index == 32 else _S0 + index, value)
+
+    def snapshot(self) -> bytes:
+        """All of them, for comparison."""
+        self._lib.uc_reg_read_batch(self._handle, self._numbers, self._places, len(self._numbers))
+        return bytes(self._all)
+
+    def clear(self) -> None:
+        """As a reset leaves them; what is undefined then is 0, so that two boots are alike."""
+        for name in ("primask", "basepri", "faultmask", "control"):
+            self[name] = 0
+        self.write_one(_XPSR, 0x0100_0000)
+        for name in (*_CORE, "lr", "msp", "psp"):
+            self[name] = 0
+        for index in range(33):
+            self.set_float(index, 0)
+
+
+def _binding() -> Any:
+    try:
+        from unicorn.unicorn_py3 import unicorn as binding
+    except ImportError as error:
+        raise MissingEngine(
+            "a CPU needs the engine unicorn, which is GPL-2.0 and therefore not installed by "
+            "default: pip install 'mcu-updater[cpu]'"
+        ) from error
+    return binding
+
+
+def _opened(core: str) -> tuple[Any, Any, Any]:
+    binding = _binding()
+    from unicorn import unicorn_const as const
+
+    uc = binding.Uc(const.UC_ARCH_ARM, const.UC_MODE_THUMB | const.UC_MODE_MCLASS)
+    uc.ctl_set_cpu_model(CORES[core])
+    return binding.uclib, uc, const

@@ -1,0 +1,384 @@
+"""A Cortex-M in front of the emulated flash: it boots what the flash holds.
+
+    machine = Machine(part)
+    ended = machine.boot(flash)     # from reset to rest
+    ended.kind, ended.pc, machine.record.output
+
+The flash is the only truth: stores to it and to its registers become calls of the device through
+the part's register front, and what the device raises (``PowerLoss``, a search's look at unknown
+content) comes out of ``boot``.
+
+Time is virtual and deterministic: a cycle for every two bytes of code, and what flash operations
+take by the datasheet.
+
+Not modelled: DMA, USB, Ethernet, TrustZone, MPU faults, caches, the cycles of single instructions,
+faults of accesses that are not aligned, the boot ROM's code. Registers that nobody models keep what
+is written, and are named in ``met``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from hashlib import blake2b
+
+from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.device.trace import Operation
+from flash_emulator.machine import exceptions as numbers
+from flash_emulator.machine.address_space import AddressSpace
+from flash_emulator.machine.bus import Met, PeripheralBus
+from flash_emulator.machine.engine import (
+    BREAKPOINT,
+    FETCH,
+    RETURN,
+    SVC,
+    UNDEFINED,
+    Engine,
+    Stop,
+)
+from flash_emulator.machine.exceptions import Exceptions, LockUp, name_of
+from flash_emulator.machine.meter import LONGEST_BLOCK
+from flash_emulator.machine.outside import Outside
+from flash_emulator.machine.peripherals import (
+    Cause,
+    Peripheral,
+    Rcc,
+    core_of,
+    peripherals_for,
+    ram_of,
+)
+from flash_emulator.machine.record import Record, Told
+from flash_emulator.machine.rest import AtRest, Ended, Limits, Rests
+from flash_emulator.machine.special_instructions import SpecialInstructions, Waits
+from flash_emulator.machine.system_control import SystemControl
+from flash_emulator.parts.part import Part
+from flash_emulator.registers import BusError, SystemReset
+
+Run = Generator[None, None, Ended]
+
+_WAKE_UPS = 100_000  # of one WFI
+_SEMIHOSTING = 0xBEAB
+_EXC_RETURN = 0xFFFF_FF00
+_IBUSERR, _PRECISERR, _UNDEFINSTR = 1 << 8, 1 << 9, 1 << 16  # CFSR
+_CAUSES = {
+    "SYSRESETREQ": Cause.SOFTWARE,
+    "OBL_LAUNCH": Cause.OPTIONS,
+    "IWDG": Cause.IWDG,
+    "WWDG": Cause.WWDG,
+}
+
+
+class Machine:
+    """One chip. It can boot any number of flashes, one after the other.
+
+    *core*, *ram*: None, as the chip has them. *clock_mhz*: of the core, all the time. *coalesce*:
+    unit programs that follow one another are one operation of the device. *helps*: loops that wait
+    for what nobody models are helped over, and named in ``met``. *stack_floor*: what lies from
+    there up to the stack pointer is dead, see ``_clear_dead_stack``.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        core: str | None = None,
+        ram: Sequence[tuple[int, int]] | None = None,
+        *,
+        rests: Rests | None = None,
+        limits: Limits | None = None,
+        pins: Mapping[str, bool] | None = None,
+        clock_mhz: float = 16.0,
+        coalesce: bool = True,
+        helps: bool = True,
+        stack_floor: int | None = None,
+    ) -> None:
+        self.part, self.core = part, core or core_of(part)
+        self.rests, self.limits = rests or Rests(), limits or Limits()
+        self.clock_mhz, self.coalesce, self.stack_floor = clock_mhz, coalesce, stack_floor
+        self.flash: EmulatedFlash
+        self.record = Record()
+        self.guard: Callable[[Operation, int], None] | None = None
+        """Told of each operation that the device has done, and PC; what it raises ends the boot."""
+        self.space = AddressSpace(self, part, self.core, ram or ram_of(part))
+        self.engine = Engine(self.core, self.space.page)
+        self.exceptions = Exceptions(self.engine.registers, self.space, self.core)
+        self.exceptions.entered = self._entered
+        self.system = SystemControl(self.core, self.exceptions, self._cycles, self.recheck)
+        self.special = SpecialInstructions(
+            self.engine,
+            self.exceptions,
+            half_word=self.space.half_word,
+            skip=self._skip,
+            due=self.recheck,
+        )
+        self.space.attach(self.engine)
+        self.bus = PeripheralBus(pc=self.pc, skip=self._skip, helps=helps)
+        self.outside = Outside(self, pins or {})
+        self.peripherals = peripherals_for(part, self.outside)
+        self.bus.add(self.peripherals)
+        self._rcc = next(p for p in self.peripherals if isinstance(p, Rcc))
+        self._timed = [p for p in self.peripherals if type(p).next_us is not Peripheral.next_us]
+        self._is_new = True
+        self._skipped = 0  # cycles in which nothing was executed
+        self._at_join = False
+
+    @property
+    def met(self) -> Met:
+        """What the boot has met that is not modelled."""
+        return self.bus.met
+
+    def pc(self) -> int:
+        """Where the core is; in a hook, the instruction that is executed."""
+        return self.engine.registers["pc"]
+
+    # --- time
+
+    def _cycles(self) -> int:
+        return self.engine.meter.counted // 2 + self._skipped
+
+    @property
+    def now_us(self) -> float:
+        """Virtual time since power-on."""
+        return self._cycles() / self.clock_mhz
+
+    def pass_us(self, time_us: float) -> None:
+        """Let time pass in which nothing is executed."""
+        self._skipped += int(time_us * self.clock_mhz)
+
+    def _next_event(self) -> int | None:
+        """The cycle at which somebody wants to be called."""
+        found = [cycle for cycle in (self.system.systick.next_cycle(),) if cycle is not None]
+        times = [peripheral.next_us() for peripheral in self._timed]
+        times.append(self.outside.next_us())
+        found += [int(at_us * self.clock_mhz) + 1 for at_us in times if at_us is not None]
+        return min(found, default=None)
+
+    def _skip(self) -> bool:
+        """Nothing happens before the next event: let time jump to it. False where there is none."""
+        event = self._next_event()
+        if event is None:
+            return False
+        self._skipped += max(0, event - self._cycles())
+        self.recheck()
+        return True
+
+    def recheck(self) -> None:
+        """Something may be due: the engine stops before the next block."""
+        self.engine.meter.limit = 0
+
+    def _set_limit(self) -> None:
+        meter = self.engine.meter
+        limit = self.limits.instructions * 2
+        event = self._next_event()
+        if event is not None:
+            limit = min(limit, max(0, event - self._skipped) * 2)
+        meter.limit = max(limit, meter.counted + 1)
+
+    # --- from reset to rest
+
+    def boot(self, flash: EmulatedFlash) -> Ended:
+        """Boot *flash*, which has just been powered on, to rest. Raises what the device raises."""
+        run = self.run(flash)
+        while True:
+            try:
+                next(run)
+            except StopIteration as stop:
+                ended: Ended = stop.value
+                return ended
+
+    def run(self, flash: EmulatedFlash) -> Run:
+        """As ``boot``; it stops after each erase, with nothing pending, and can be looked at."""
+        self._power_on(flash)
+        pc: int | None = None
+        while True:
+            try:
+                pc = self._start() if pc is None else self._step(pc)
+            except AtRest as rest:
+                flash.settle()
+                return self._ended(rest.kind, rest.text, self.pc())
+            except LockUp as lock_up:
+                flash.settle()
+                return self._ended("lock-up", lock_up.why, lock_up.pc)
+            except SystemReset as reset:
+                if len(self.record.resets) >= self.limits.resets:
+                    flash.settle()
+                    text = f"{self.limits.resets} resets by software, and it resets itself again"
+                    return self._ended("resets", text, self.pc())
+                self._reset(reset)
+                pc = None
+            if self._at_join:
+                self._at_join = False
+                flash.settle()
+                self._clear_dead_stack()
+                yield
+
+    def _step(self, pc: int) -> int:
+        """Execute from *pc* until the engine stops. Returns where to go on."""
+        self._set_limit()
+        try:
+            stop = self.engine.run(pc)
+        except BusError as error:
+            pc = self.pc()
+            return self.exceptions.fault(
+                numbers.BUS_FAULT, pc, status=_PRECISERR, address=error.address
+            )
+        except Waits as waits:
+            if waits.name == "WFI":
+                self._sleep()
+            return self._go_on(waits.pc + 2)
+        return self._stopped(stop, self.pc())
+
+    def _power_on(self, flash: EmulatedFlash) -> None:
+        self.flash = flash
+        flash.trace = Told(self._changed)
+        self.record = Record()
+        self.engine.meter.reset()
+        self._skipped = 0
+        self._at_join = False
+        self.space.power_on(flash)
+        self.bus.reset()
+        self.bus.met = Met()
+        self.outside.power_on()
+        for peripheral in self.peripherals if self._is_new else self.bus.touched:
+            peripheral.reset(power_on=True)
+        self._is_new = False
+        self.bus.touched.clear()
+
+    def _start(self) -> int:
+        """The core's reset. Returns where it begins."""
+        self.engine.flush()
+        self.engine.registers.clear()
+        self.exceptions.reset()
+        self.system.reset()
+        self.special.reset()
+        sp, pc = self.space.vector(0), self.space.vector(4)
+        if sp is None or pc is None:
+            raise LockUp("the reset vector cannot be read", 0)
+        if not pc & 1:
+            raise LockUp(f"the reset vector is 0x{pc:08X}: no Thumb address", pc)
+        self.engine.registers["sp"] = sp & ~3
+        self.engine.registers["lr"] = 0xFFFF_FFFF
+        return pc & ~1
+
+    def _reset(self, reset: SystemReset) -> None:
+        """A system reset: RAM and the backup domain stay."""
+        self.record.resets.append(reset.reason)
+        self._rcc.note(_CAUSES[reset.reason])
+        self.flash.reset()
+        self.space.reset()
+        self.bus.reset()
+        for peripheral in self.peripherals:
+            peripheral.reset(power_on=False)
+
+    # --- the engine has stopped
+
+    def _stopped(self, stop: Stop, pc: int) -> int:
+        """Returns where to go on. Raises LockUp, AtRest, SystemReset."""
+        if stop.number == 0:
+            return self._between_blocks(pc)
+        if stop.number == RETURN or pc >= _EXC_RETURN:
+            return self._go_on(self.exceptions.leave(pc, pc))
+        if stop.number == SVC:
+            return self.exceptions.fault(numbers.SVCALL, pc)
+        if stop.number == BREAKPOINT:
+            return self._breakpoint(pc)
+        if stop.number == UNDEFINED:
+            return self._undefined(pc)
+        if stop.access == FETCH:
+            return self.exceptions.fault(numbers.BUS_FAULT, pc, status=_IBUSERR)
+        return self.exceptions.fault(numbers.BUS_FAULT, pc, status=_PRECISERR, address=stop.address)
+
+    def _between_blocks(self, pc: int) -> int:
+        meter = self.engine.meter
+        if meter.counted + LONGEST_BLOCK >= self.limits.instructions * 2:
+            raise AtRest("budget", f"no rest after {self.limits.instructions:,} instructions")
+        event = self._next_event()
+        if event is not None and meter.counted < meter.limit:
+            self._skipped += max(0, event - self._cycles())  # it comes within the next block
+        return self._go_on(pc)
+
+    def _go_on(self, pc: int) -> int:
+        """Take what is due before the instruction at *pc*."""
+        self._tick()
+        due = self.exceptions.due()
+        return pc if due is None else self.exceptions.take(due, pc)
+
+    def _tick(self) -> None:
+        """Whoever wanted to be called by now is called."""
+        if self.system.systick.is_due():
+            self.exceptions.pend(numbers.SYSTICK)
+        now_us = self.now_us
+        for peripheral in self._timed:
+            at_us = peripheral.next_us()
+            if at_us is not None and at_us <= now_us:
+                peripheral.tick()
+        self.outside.tick()
+
+    def _sleep(self) -> None:
+        """WFI: until an interrupt is pending that wakes the core."""
+        for _ in range(_WAKE_UPS):
+            self._tick()
+            if self.exceptions.wakes():
+                return
+            if not self._skip():
+                raise AtRest("sleep", "WFI, and no interrupt is enabled that could come")
+        raise AtRest("sleep", f"WFI, and {_WAKE_UPS:,} events have not woken it")
+
+    def _breakpoint(self, pc: int) -> int:
+        instruction = self.space.half_word(pc)
+        if instruction == _SEMIHOSTING:
+            return self.outside.semihosting(pc)
+        raise AtRest("breakpoint", f"BKPT #{instruction & 0xFF}")
+
+    def _undefined(self, pc: int) -> int:
+        if self.space.read_trap(pc):
+            self.engine.flush()
+            return self._go_on(pc)
+        return self.exceptions.fault(numbers.USAGE_FAULT, pc, status=_UNDEFINSTR)
+
+    def _ended(self, kind: str, text: str, pc: int) -> Ended:
+        sp = self.engine.registers["sp"]
+        return Ended(kind, pc, text, self.exceptions.table, not self.exceptions.active, sp)
+
+    # --- what it is told
+
+    def _entered(self, number: int, pc: int) -> None:
+        self.record.exceptions.append((name_of(number), pc))
+
+    def _changed(self, operation: Operation) -> None:
+        """The device has done something: pages that the engine knows may be others."""
+        pc, times = self.pc(), self.part.timing
+        self.record.operations.append((operation, pc))
+        if self.guard is not None:
+            self.guard(operation, pc)
+        if operation.kind == "program":
+            units = len(operation.data) // self.part.program_unit
+            self.pass_us((times.of("program_unit", mode="max") or 0) * units)
+            return
+        if operation.kind == "erase":
+            size = self.part.sector_starts[self.flash.array_offset(operation.address)]
+            self.pass_us(times.of("sector_erase", size=size, mode="max") or 0)
+        self._at_join = "erase" in operation.kind
+        self.engine.flush()
+        self.recheck()
+
+    # --- points where runs are joined
+
+    def state(self) -> bytes:
+        """32 bytes over all that the chip holds beside its flash."""
+        digest = blake2b(self.engine.registers.snapshot(), digest_size=32)
+        self.space.digest(digest)
+        touched = sorted((device.base, device.state()) for device in self.bus.touched)
+        states = self.exceptions.state(), self.system.state(), self.bus.state(), touched
+        rest = self.space.front.state(), self.outside.state(), bytes(self.record.output)
+        digest.update(repr((states, rest)).encode())
+        return digest.digest()
+
+    def _clear_dead_stack(self) -> None:
+        """What lies below the stack pointer is left from calls that have returned. It is made zero
+        and not only left out of ``state``, so that runs which are joined go on alike, even where
+        firmware reads it."""
+        registers = self.engine.registers
+        if self.stack_floor is None or registers["control"] & 2 or self.exceptions.active:
+            return
+        size = registers["sp"] - self.stack_floor
+        if size > 0:
+            self.space.set_bytes(self.stack_floor, bytes(size))

@@ -1,0 +1,106 @@
+"""Counts what the engine executes, and stops it when it has executed so much.
+
+The count is in bytes of code, of every block as it begins: it depends on the program alone, so it
+is what virtual time is made of. unicorn calls a function at the start of each block. On x86-64 that
+is one of nine instructions, written here as machine code; a Python function that does the same is
+called elsewhere, at half a microsecond a block.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import platform
+import sys
+
+NEVER = 1 << 62
+
+# mov edx, edx; add [rcx], rdx; mov rax, [rcx]; cmp rax, [rcx+8]; jae stop; ret;
+# stop: sub [rcx], rdx; jmp [rcx+16]
+# System V: rdi engine, rsi address, edx bytes of the block, rcx the fields below.
+_X86_64 = bytes.fromhex("89d2 480111 488b01 483b4108 7301 c3 482911 ff6110")
+_MARK = 64  # offset of the second function
+# mov rax, [rcx]; add rax, 1024; mov [rcx+24], rax; ret
+_X86_64_MARK = bytes.fromhex("488b01 480500040000 48894118 c3")
+LONGEST_BLOCK = 1024
+"""Bytes of code that the engine executes between two calls, at most."""
+
+
+class _Fields(ctypes.Structure):
+    _fields_ = (
+        ("counted", ctypes.c_uint64),
+        ("limit", ctypes.c_uint64),
+        ("stop", ctypes.c_void_p),
+        ("marked", ctypes.c_uint64),
+    )
+
+
+class Meter:
+    """*stop* is the address of ``uc_emu_stop``."""
+
+    def __init__(self, stop: int, *, in_python: bool = False) -> None:
+        self.fields = _Fields(0, NEVER, stop, 0)
+        """*marked* is what will be counted at the end of the block behind that of ``mark``, or
+        more: an IT block may go on there."""
+        self._emu_stop = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(stop)
+        self._code = None if in_python else _executable(_X86_64)
+
+    @property
+    def counted(self) -> int:
+        """Bytes of code executed so far."""
+        return int(self.fields.counted)
+
+    def reset(self) -> None:
+        """Count from 0."""
+        self.fields.counted = self.fields.marked = 0
+
+    @property
+    def limit(self) -> int:
+        """The engine stops before the block with which as much would be counted."""
+        return int(self.fields.limit)
+
+    @limit.setter
+    def limit(self, value: int) -> None:
+        self.fields.limit = value
+
+    @property
+    def machine_code(self) -> tuple[int, int] | None:
+        """Address of the function, and of its data; None where Python has to count."""
+        if self._code is None:
+            return None
+        code = ctypes.addressof(ctypes.c_char.from_buffer(self._code))
+        return code, ctypes.addressof(self.fields)
+
+    @property
+    def marking(self) -> tuple[int, int] | None:
+        """As ``machine_code``, of the function that ``mark`` is in Python."""
+        if self.machine_code is None:
+            return None
+        code, fields = self.machine_code
+        return code + _MARK, fields
+
+    def mark(self, _engine: int, _address: int, _size: int, _data: int) -> None:
+        """There is an IT instruction."""
+        self.fields.marked = self.fields.counted + LONGEST_BLOCK
+
+    def count(self, engine: int, _address: int, size: int, _data: int) -> None:
+        """The same in Python."""
+        fields = self.fields
+        fields.counted += size
+        if fields.counted >= fields.limit:
+            fields.counted -= size
+            self._emu_stop(engine)
+
+
+def _executable(code: bytes) -> mmap.mmap | None:
+    """Memory that holds *code*; None where it cannot be executed."""
+    if platform.machine() not in ("x86_64", "AMD64") or sys.platform == "win32":
+        return None
+    try:
+        rights = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+        memory = mmap.mmap(-1, mmap.PAGESIZE, prot=rights)
+    except OSError:  # a system that lets nobody write what is executed
+        return None
+    memory[: len(code)] = code
+    memory[_MARK : _MARK + len(_X86_64_MARK)] = _X86_64_MARK
+    return memory

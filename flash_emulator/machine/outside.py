@@ -1,0 +1,153 @@
+"""The world outside of the chip: pins, serial lines, a debugger's console."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from flash_emulator.machine.rest import AtRest
+
+if TYPE_CHECKING:
+    from flash_emulator.machine.machine import Machine
+
+BYTE_US = 86.8
+"""How long a byte is on the line: ten bits at 115,200 baud."""
+
+Sent = tuple[str, bytes]
+"""Bytes that a host sends to a USART, by its name."""
+
+
+class Host(Protocol):
+    """Whoever is at the other end of the serial lines. What it answers is sent at once."""
+
+    def start(self, now_us: float) -> Iterable[Sent]:
+        """The chip is powered on."""
+
+    def heard(self, usart: str, byte: int, now_us: float) -> Iterable[Sent]:
+        """The chip has sent a byte."""
+
+    def next_us(self) -> float | None:
+        """When it wants ``woken``; None: never."""
+
+    def woken(self, now_us: float) -> Iterable[Sent]:
+        """That time has come."""
+
+    def state(self) -> Hashable:
+        """All that decides what it does next, told in time that is left, never as a moment."""
+
+
+class Outside:
+    """What peripherals ask of the world: ``Chip`` of ``peripherals.base``. *pins* are levels that
+    the board gives to inputs; whoever drives the machine may change them."""
+
+    def __init__(self, machine: Machine, pins: Mapping[str, bool]) -> None:
+        self._machine = machine
+        self.pins = dict(pins)
+        self.driven: dict[str, bool] = {}
+        """Outputs, as firmware has last driven them."""
+        self.host: Host | None = None
+        self._line: dict[str, deque[tuple[float, int]]] = {}
+
+    def power_on(self) -> None:
+        """Nothing is on the lines; the host is told."""
+        self._line.clear()
+        self.driven.clear()
+        if self.host is not None:
+            self._send_all(self.host.start(self.now_us))
+
+    def state(self) -> Hashable:
+        now_us = self.now_us
+        lines = tuple(
+            (usart, tuple((round(at - now_us, 3), byte) for at, byte in line))
+            for usart, line in sorted(self._line.items())
+            if line
+        )
+        host = None if self.host is None else self.host.state()
+        return tuple(sorted(self.pins.items())), tuple(sorted(self.driven.items())), lines, host
+
+    # --- serial lines
+
+    def send(self, usart: str, data: bytes) -> None:
+        """*data* go to the chip, one byte after the other."""
+        line = self._line.setdefault(usart, deque())
+        at_us = max(self.now_us, line[-1][0] if line else 0.0)
+        for byte in data:
+            at_us += BYTE_US
+            line.append((at_us, byte))
+
+    def _send_all(self, sent: Iterable[Sent]) -> None:
+        for usart, data in sent:
+            self.send(usart, data)
+
+    def next_us(self) -> float | None:
+        """When a byte arrives, or the host wants to be woken."""
+        now_us = self.now_us
+        times = [line[0][0] for line in self._line.values() if line and line[0][0] > now_us]
+        if self.host is not None:
+            wake_us = self.host.next_us()
+            if wake_us is not None:
+                times.append(wake_us)
+        return min(times, default=None)
+
+    def tick(self) -> None:
+        """Let the host do what it wanted to do by now."""
+        if self.host is not None:
+            wake_us = self.host.next_us()
+            if wake_us is not None and wake_us <= self.now_us:
+                self._send_all(self.host.woken(self.now_us))
+
+    # --- Chip
+
+    @property
+    def now_us(self) -> float:
+        return self._machine.now_us
+
+    def set_irq(self, number: int, level: bool) -> None:
+        self._machine.exceptions.set_line(number, level=level)
+        if level:
+            self._machine.recheck()
+
+    def pin(self, name: str) -> bool | None:
+        return self.pins.get(name)
+
+    def pin_changed(self, name: str, level: bool) -> None:
+        self.driven[name] = level
+        if (name, level) in self._machine.rests.pins:
+            raise AtRest("pin", f"{name} is {'high' if level else 'low'}")
+
+    def sent(self, usart: str, byte: int) -> None:
+        """The chip has sent a byte: what it has programmed before is done."""
+        self._machine.flash.settle()
+        output = self._machine.record.output
+        output.append(byte)
+        for text in self._machine.rests.texts:
+            if output.endswith(text):
+                raise AtRest("text", text.decode("latin-1"))
+        if self.host is not None:
+            self._send_all(self.host.heard(usart, byte, self.now_us))
+
+    def received(self, usart: str, *, take: bool) -> int | None:
+        line = self._line.get(usart)
+        if not line or line[0][0] > self.now_us:
+            return None
+        return line.popleft()[1] if take else line[0][1]
+
+    # --- semihosting
+
+    def semihosting(self, pc: int) -> int:
+        """SYS_WRITEC, SYS_WRITE0 and the exits; all else gives -1. Semihosting for AArch32, 2.0."""
+        space, registers = self._machine.space, self._machine.engine.registers
+        operation, argument = registers["r0"], registers["r1"]
+        match operation:
+            case 0x03:
+                self.sent("semihosting", space.bytes_at(argument, 1)[0])
+            case 0x04:
+                while byte := space.bytes_at(argument, 1)[0]:
+                    self.sent("semihosting", byte)
+                    argument += 1
+            case 0x18 | 0x20:
+                raise AtRest("exit", "semihosting exit")
+            case _:
+                registers["r0"] = 0xFFFF_FFFF
+        return pc + 2

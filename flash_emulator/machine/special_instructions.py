@@ -1,0 +1,98 @@
+"""Instructions that the machine has to know of before the engine executes them.
+
+Code is scanned by pages as the engine comes to it; data that looks like such an instruction does no
+harm, since a hook is called only where it is executed, and looks again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from flash_emulator.machine.engine import Engine
+from flash_emulator.machine.exceptions import Exceptions
+from flash_emulator.machine.rest import AtRest
+
+_SPECIAL = re.compile(
+    rb"(?P<loop>\xfe\xe7)"  # b .
+    rb"|(?P<wait>[\x10\x20\x30]\xbf)"  # yield, wfe, wfi
+    rb"|(?P<unmask>[\x61-\x63]\xb6|[\x80-\x8f]\xf3[\x10-\x13]\x88)"  # cpsie; msr to a mask
+    rb"|(?P<control>\xef\xf3\x14[\x80-\x8c])"  # mrs Rd, control
+    rb"|(?P<it>[^\x00\x10\x20\x30\x40\x50\x60\x70\x80\x90\xa0\xb0\xc0\xd0\xe0\xf0]\xbf)"
+)
+_LOOP = 0xE7FE
+_WAITS = {0xBF10: "YIELD", 0xBF20: "WFE", 0xBF30: "WFI"}
+_SFPA = 8
+
+
+class Waits(BaseException):
+    """The core has come to YIELD, WFE or WFI at *pc*, and has not executed it."""
+
+    def __init__(self, pc: int, name: str) -> None:
+        self.pc, self.name = pc, name
+        super().__init__(name)
+
+
+class SpecialInstructions:
+    """Those of one engine. *half_word* reads code; *skip* lets time jump to the next event; *due*
+    is called where something that is pending may have become due."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        exceptions: Exceptions,
+        *,
+        half_word: Callable[[int], int],
+        skip: Callable[[], bool],
+        due: Callable[[], None],
+    ) -> None:
+        self._engine, self._exceptions = engine, exceptions
+        self._half_word, self._skip, self._due = half_word, skip, due
+        self._known: set[int] = set()
+        self._control_in = ""
+
+    def reset(self) -> None:
+        self._control_in = ""
+
+    def scan(self, address: int, data: bytes) -> None:
+        """The engine is about to translate code of this page."""
+        for found in _SPECIAL.finditer(data):
+            at = address + found.start()
+            if at % 2 or at in self._known:
+                continue
+            self._known.add(at)
+            match found.lastgroup:
+                case "loop":
+                    self._engine.at(at, self._looped)
+                case "wait":
+                    self._engine.at(at, self._waits)
+                case "unmask":
+                    self._engine.at(at, self._unmasked)
+                case "it":
+                    self._engine.at_it(at)
+                case "control":
+                    self._engine.at(at, self._reads_control)
+                    self._engine.at(at + 4, self._has_read_control)
+
+    def _looped(self, pc: int) -> None:
+        if self._half_word(pc) == _LOOP and not self._exceptions.pending and not self._skip():
+            raise AtRest("loop", "b .")
+
+    def _waits(self, pc: int) -> None:
+        """The engine must not execute it, it would end."""
+        name = _WAITS.get(self._half_word(pc))
+        if name is not None:
+            raise Waits(pc, name)
+
+    def _unmasked(self, _pc: int) -> None:
+        if self._exceptions.pending:
+            self._due()
+
+    def _reads_control(self, pc: int) -> None:
+        self._control_in = f"r{self._half_word(pc + 2) >> 8 & 0xF}"
+
+    def _has_read_control(self, _pc: int) -> None:
+        """The engine takes every core for one with TrustZone, and shows SFPA in CONTROL."""
+        if self._control_in:
+            register, self._control_in = self._control_in, ""
+            self._engine.registers[register] &= ~_SFPA

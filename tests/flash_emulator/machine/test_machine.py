@@ -1,0 +1,110 @@
+"""Whole programs on the machine: from reset to rest."""
+
+import pytest
+
+from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, load_part
+from flash_emulator.machine.machine import Machine
+from flash_emulator.machine.rest import Limits, Rests
+from tests.flash_emulator.machine.boards import (
+    L476,
+    MARK,
+    SLOT,
+    booted,
+    copy_board,
+    program,
+)
+
+
+@pytest.fixture(scope="module")
+def machine():
+    return Machine(load_part(L476))
+
+
+def test_exceptions_of_an_m4f(machine):
+    """SVC, PendSV, SysTick, NMI, masks, preemption, tail-chaining, both stacks, floating point,
+    faults and escalation, VTOR, the cycle counter, bit-band, accesses in IT blocks, reset."""
+    ended = booted(machine, program("selftest"))
+    assert machine.record.output == b"SPTNMpcXUHVBFfbueEDZrwlLmsR\n"
+    assert ended.kind == "loop"
+    assert machine.record.resets == ["SYSRESETREQ"]
+
+
+def test_exceptions_of_an_m0plus():
+    """All but "w": the engine does not fault on an access that is not aligned."""
+    machine = Machine(load_part("STM32G0B1xE"))
+    booted(machine, program("selftest_m0", "STM32G0B1xE"))
+    assert machine.record.output == b"SPTNMpcXUHVs-R\n"
+
+
+def test_two_boots_do_the_same(machine):
+    found = []
+    for _ in range(2):
+        ended = booted(machine, program("selftest"))
+        found.append((ended, machine.state(), machine.now_us, machine.record.exceptions))
+    assert found[0] == found[1]
+
+
+def test_without_machine_code_all_is_the_same(machine, monkeypatch):
+    booted(machine, program("selftest"))
+    expected = machine.state(), machine.now_us, bytes(machine.record.output)
+    monkeypatch.setattr("flash_emulator.machine.meter._executable", lambda code: None)
+    other = Machine(load_part(L476))
+    booted(other, program("selftest"))
+    assert (other.state(), other.now_us, bytes(other.record.output)) == expected
+
+
+@pytest.mark.parametrize("coalesce", [True, False])
+@pytest.mark.parametrize("name", ["copy_restart", "copy_restart_paged", "copy_resume"])
+def test_a_bootloader_installs_what_is_staged(name, coalesce):
+    board = copy_board(name, 4096, coalesce=coalesce)
+    machine, flash = board.machine(), board.flash()
+    flash.power_on()
+    ended = machine.boot(flash)
+    new = board.questions.published[1]
+    assert (ended.kind, ended.pc, ended.table) == ("slot", SLOT + 0x100, SLOT)
+    assert flash.read(SLOT, len(new.data)) == new.data
+    assert flash.read(MARK, 8) == b"DONE" + (4096).to_bytes(4, "little")
+    assert flash.usage.programs == 4096 // 8 + 1
+
+
+@pytest.mark.parametrize("operation", [1, 4, 300])
+def test_a_cut_comes_out_and_the_next_boot_mends_it(operation):
+    board = copy_board("copy_restart", 4096)
+    machine, flash = board.machine(), board.flash()
+    flash.power_on()
+    flash.supply = CutAt(operation, Outcome.TORN)
+    with pytest.raises(PowerLoss):
+        machine.boot(flash)
+    flash = flash.fork()
+    flash.power_on()
+    assert machine.boot(flash).kind == "slot"
+    assert flash.read(SLOT, 4096) == board.questions.published[1].data
+
+
+def test_what_a_boot_may_take_is_limited():
+    machine = Machine(load_part(L476), limits=Limits(instructions=20_000))
+    ended = booted(machine, program("selftest"))
+    assert ended.kind == "budget"
+    assert machine.now_us < 20_000 / machine.clock_mhz + 1e6
+
+
+def test_text_ends_a_boot():
+    machine = Machine(load_part(L476), rests=Rests(texts=(b"MpcX",)))
+    assert booted(machine, program("selftest")).kind == "text"
+    assert machine.record.output == b"SPTNMpcX"
+
+
+def test_an_empty_flash_locks_up(machine):
+    flash = EmulatedFlash(load_part(L476))
+    flash.power_on()
+    ended = machine.boot(flash)
+    assert ended.kind == "lock-up"
+
+
+def test_a_reset_vector_that_is_no_code_locks_up(machine):
+    flash = EmulatedFlash(load_part(L476))
+    flash.preload(0x0800_0000, bytes.fromhex("0010002000010008"))
+    flash.power_on()
+    ended = machine.boot(flash)
+    assert ended.kind == "lock-up"
+    assert "no Thumb address" in ended.text
