@@ -16,7 +16,9 @@ from flash_emulator.errors import AlignmentError
 from flash_emulator.machine.chips.facts import (
     BackupFacts,
     ChipFacts,
+    ClockFacts,
     ExtiFacts,
+    PllFacts,
     PwrFacts,
     RccFacts,
     ReadyFacts,
@@ -88,7 +90,7 @@ def _chip(family: str, data: Mapping[str, Any]) -> ChipFacts:
         core=data["core"],
         ram=_rows(data["ram"]),
         ram_aliases=_rows(data.get("ram_aliases", {})),
-        rcc=_rcc(data["rcc"]),
+        rcc=_rcc(data["rcc"], _clocks(data["clocks"])),
         pwr=_pwr(data["pwr"]),
         gpio_kind=data["gpio"]["kind"],
         gpio=_units(data["gpio"]),
@@ -140,20 +142,41 @@ def _units(data: Mapping[str, Any]) -> tuple[Unit, ...]:
     )
 
 
-def _rcc(data: Mapping[str, Any]) -> RccFacts:
+def _rcc(data: Mapping[str, Any], clocks: ClockFacts) -> RccFacts:
     return RccFacts(
         base=data["base"],
         switch=_row(data["switch"]),
         ready=_table(data, "ready"),
         ones=_table(data, "ones"),
         reset_values=dict(_table(data, "reset_values")),
-        reset_hz=data["reset_hz"],
+        clocks=clocks,
         cause_register=data["cause_register"],
         clear=data["clear"],
         causes={name: tuple(bits) for name, bits in data["causes"].items()},
         backup_register=data["backup_register"],
         backup_reset=data["backup_reset"],
     )
+
+
+def _clocks(data: Mapping[str, Any]) -> ClockFacts:
+    msi = data.get("msi", {})
+    return ClockFacts(
+        switch=tuple(data["switch"]),
+        hz=data["hz"],
+        pll=PllFacts(**{key: _frozen(value) for key, value in data["pll"].items()}),
+        ahb=_table(data, "ahb"),
+        apb=_table(data, "apb"),
+        hsi_divider=_frozen(data.get("hsi_divider")),
+        msi_name=msi.get("name", ""),
+        msi_range=_frozen(msi.get("range")),
+        msi_chosen=_frozen(msi.get("chosen")),
+        msi_standby=_frozen(msi.get("standby")),
+        msi_hz=tuple(msi.get("hz", ())),
+    )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _pwr(data: Mapping[str, Any]) -> PwrFacts:

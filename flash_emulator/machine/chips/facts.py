@@ -17,6 +17,43 @@ class Unit(NamedTuple):
     apb: int = 1
 
 
+Field = tuple[int, int, int]
+"""Register, lowest bit, bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class PllFacts:
+    """Source / divide * times / (factor * output), each field with what is added to it."""
+
+    source: Field
+    sources: tuple[str, ...]  # "HSI/2" is half of it, "" is none
+    times: Field
+    times_plus: int = 0
+    times_most: int = 1024
+    divide: Field | None = None
+    divide_plus: int = 0
+    output: Field | None = None
+    output_plus: int = 0
+    output_factor: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFacts:
+    """Where RCC chooses and divides clocks. Frequencies in hertz."""
+
+    switch: tuple[str, ...]  # by SW; "" names none
+    hz: Mapping[str, int]
+    pll: PllFacts
+    ahb: tuple[tuple[int, int], ...]  # HPRE and what is in a row with it
+    apb: tuple[tuple[int, int], ...]  # PPRE1, PPRE2
+    hsi_divider: Field | None = None
+    msi_name: str = ""
+    msi_range: Field | None = None
+    msi_chosen: tuple[int, int] | None = None  # MSIRGSEL
+    msi_standby: Field | None = None
+    msi_hz: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RccFacts:
     base: int
@@ -24,7 +61,7 @@ class RccFacts:
     ready: tuple[tuple[str, int, int, int], ...]  # clock, register, enable bit, ready bit
     ones: tuple[tuple[int, int], ...]
     reset_values: Mapping[int, int]
-    reset_hz: int  # SYSCLK after a reset
+    clocks: ClockFacts
     cause_register: int
     clear: int  # RMVF
     causes: Mapping[str, tuple[int, ...]]

@@ -31,15 +31,16 @@ def peripherals_for(
     uid: bytes = UID,
     seed: int = 0,
     overrun: bool = False,
+    hse_hz: int = 8_000_000,
     hardware_watchdog: Callable[[], bool] = bool,
 ) -> list[Peripheral]:
     """All that stands around flash on *part*, as after power-on. Never two at one address.
 
     *uid* are the 12 bytes of the unique ID, *seed* decides what RNG gives, *overrun* lets a USART
-    lose bytes that firmware is too late for, and *hardware_watchdog* tells, at each reset, whether
-    option bytes start IWDG.
+    lose bytes that firmware is too late for, *hse_hz* is the board's crystal, and
+    *hardware_watchdog* tells, at each reset, whether option bytes start IWDG.
     """
-    return _Maker(part, chip, uid, seed, overrun, hardware_watchdog).all()
+    return _Maker(part, chip, uid, seed, overrun, hse_hz, hardware_watchdog).all()
 
 
 class _Maker:
@@ -52,6 +53,7 @@ class _Maker:
         uid: bytes,
         seed: int,
         overrun: bool,
+        hse_hz: int,
         hardware_watchdog: Callable[[], bool],
     ) -> None:
         self.part, self.chip, self.facts = part, chip, chip_of(part)
@@ -59,7 +61,7 @@ class _Maker:
         self.hardware_watchdog = hardware_watchdog
         self.lines = Lines(chip)
         self.pwr = Pwr(chip, self.facts.pwr)
-        self.rcc = Rcc(chip, self.facts.rcc, lambda: self.pwr.backup_open)
+        self.rcc = Rcc(chip, self.facts.rcc, lambda: self.pwr.backup_open, hse_hz=hse_hz)
         self.made: dict[str, Peripheral] = {"RCC": self.rcc, "PWR": self.pwr}
 
     def all(self) -> list[Peripheral]:
@@ -106,7 +108,9 @@ class _Maker:
         for unit in self.facts.timers:
             bits = 32 if unit.name in self.facts.wide_timers else 16
             hz = self._timer_hz(unit.apb)
-            self._add(Timer(self.chip, unit, self.lines, hz, bits=bits))
+            timer = Timer(self.chip, unit, self.lines, hz, bits=bits)
+            self._add(timer)
+            self.rcc.before_change.append(timer.settle)
 
     def _timer_hz(self, apb: int) -> Callable[[], float]:
         return lambda: self.rcc.timer_hz(apb)
@@ -122,16 +126,16 @@ class _Maker:
                 hardware=self.hardware_watchdog,
             )
         )
-        self._add(
-            Wwdg(
-                self.chip,
-                facts.wwdg,
-                self.lines,
-                lambda: self.rcc.apb_hz(1),
-                self.rcc.note,
-                prescaler=facts.wwdg_prescaler,
-            )
+        wwdg = Wwdg(
+            self.chip,
+            facts.wwdg,
+            self.lines,
+            lambda: self.rcc.apb_hz(1),
+            self.rcc.note,
+            prescaler=facts.wwdg_prescaler,
         )
+        self._add(wwdg)
+        self.rcc.before_change.append(wwdg.settle)
 
     def _backup(self) -> None:
         facts, opened = self.facts.backup, lambda: self.pwr.backup_open

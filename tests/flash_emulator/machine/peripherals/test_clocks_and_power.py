@@ -34,12 +34,77 @@ def test_a_ready_bit_is_not_stored_by_a_read_a_change_and_a_write(name: str) -> 
 
 
 @every_part
-def test_sws_follows_sw(name: str) -> None:
+def test_sws_follows_sw_once_the_clock_is_ready(name: str) -> None:
+    """labwired-core 229, on a NUCLEO-H563ZI: "SW=CSI with CSI off leaves SWS unchanged"."""
     around = Around(name)
-    register, sw, sws, bits = chip_of(around.part).rcc.switch
-    for value in range(1 << bits):
-        around.set("RCC", register, value << sw)
-        assert around.get("RCC", register) >> sws & (1 << bits) - 1 == value
+    power(around)
+    facts = chip_of(around.part).rcc
+    register, sw, sws, bits = facts.switch
+    mask = (1 << bits) - 1
+    first = around.get("RCC", register) >> sws & mask
+    ready = {clock: (at, 1 << on) for clock, at, on, _ in facts.ready}
+    for value, clock in enumerate(facts.clocks.switch):
+        if not clock or value == first:
+            continue
+        at, bit = ready[clock]
+        around.set("RCC", at, around.get("RCC", at) & ~bit)
+        kept = around.get("RCC", register) & ~(mask << sw)
+        around.set("RCC", register, kept | value << sw)
+        assert around.get("RCC", register) >> sws & mask == first
+        around.set("RCC", at, around.get("RCC", at) | bit)
+        assert around.get("RCC", register) >> sws & mask == value
+        around.set("RCC", register, kept | first << sw)
+        assert around.get("RCC", register) >> sws & mask == first
+
+
+CLOCKS = [  # part, writes to RCC; SYSCLK, HCLK, PCLK1, PCLK2 in MHz, as datasheets allow
+    ("STM32F103xG", [], 8, 8, 8, 8),
+    ("STM32F103xG", [(0, 0x0101_0083), (4, 0x001D_0402)], 72, 72, 36, 72),
+    ("STM32F407xG", [(4, 0x0740_5408), (0, 0x0101_0083), (8, 0x9402)], 168, 168, 42, 84),
+    ("STM32F767xI_dual", [(4, 0x0940_6C08), (0, 0x0101_0083), (8, 0x9402)], 216, 216, 54, 108),
+    ("STM32L476xG", [], 4, 4, 4, 4),
+    ("STM32L476xG", [(0, 0xB9)], 48, 48, 48, 48),
+    ("STM32L476xG", [(0xC, 0x0100_2801), (0, 0x0100_0063), (8, 0x3)], 80, 80, 80, 80),
+    ("STM32L4R5xI_dual", [(0xC, 0x0100_3C01), (0, 0x0100_0063), (8, 0x3)], 120, 120, 120, 120),
+    ("STM32G0B1xE", [], 16, 16, 16, 16),
+    ("STM32G0B1xE", [(0xC, 0x3000_0802), (0, 0x0100_0500), (8, 0x2)], 64, 64, 64, 64),
+    ("STM32G474xE_dual", [], 16, 16, 16, 16),
+    ("STM32G474xE_dual", [(0xC, 0x0100_5532), (0, 0x0100_0500), (8, 0x3)], 170, 170, 170, 170),
+    ("STM32L552xE", [(0xC, 0x0100_3701), (0, 0x0100_0063), (8, 0x3)], 110, 110, 110, 110),
+    ("STM32U575xI", [], 4, 4, 4, 4),
+    ("STM32U575xI", [(0x28, 0x0004_0001), (0x34, 0x0100_004F), (0, 0x0100_0035), (0x1C, 3)],
+     160, 160, 160, 160),
+    ("STM32H563xI", [], 32, 32, 32, 32),
+    ("STM32H563xI", [(0x28, 0x0001_0202), (0x34, 0x0000_02F9), (0, 0x0100_012B), (0x1C, 3)],
+     250, 250, 250, 250),
+    ("STM32H743xI", [], 64, 64, 64, 64),
+    ("STM32H743xI", [(0x28, 0x0000_0012), (0x30, 0x0000_0277), (0, 0x0101_0025), (0x18, 0x48),
+                     (0x1C, 0x440), (0x10, 3)], 480, 240, 120, 120),
+    ("STM32WB55xG", [], 4, 4, 4, 4),
+    ("STM32WB55xG", [(0, 0x0001_0061), (8, 2)], 32, 32, 32, 32),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "writes", "sysclk", "hclk", "pclk1", "pclk2"), CLOCKS)
+def test_frequencies_are_those_that_the_registers_ask_for(
+    name: str, writes: list[tuple[int, int]], sysclk: int, hclk: int, pclk1: int, pclk2: int
+) -> None:
+    around = Around(name, hse_hz=32_000_000 if name == "STM32WB55xG" else 8_000_000)
+    rcc = around.of(Rcc)
+    for register, value in writes:
+        around.set("RCC", register, value)
+    found = rcc.sysclk_hz, rcc.hclk_hz, rcc.apb_hz(1), rcc.apb_hz(2)
+    assert [hz / 1e6 for hz in found] == [sysclk, hclk, pclk1, pclk2]
+    assert rcc.timer_hz(1) == rcc.apb_hz(1) * (1 if pclk1 == hclk else 2)
+
+
+def test_a_timer_counts_on_with_the_new_clock_from_the_change_on() -> None:
+    around = Around("STM32L476xG")
+    around.set("TIM2", 0, 1)
+    around.wait(100)
+    around.set("RCC", 0, 0xB9)  # MSI from 4 to 48 MHz
+    around.wait(100)
+    assert around.get("TIM2", 0x24) == 400 + 4800
 
 
 CAUSES = {Cause.PIN, Cause.SOFTWARE, Cause.IWDG, Cause.WWDG}
