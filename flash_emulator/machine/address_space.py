@@ -22,6 +22,7 @@ from flash_emulator.machine.engine import (
     WRITE,
     Engine,
     Mapping,
+    Window,
 )
 from flash_emulator.machine.flash_memory import FRAMES, FRAMES_SIZE, WINDOW, FlashMemory
 from flash_emulator.machine.rest import AtRest
@@ -70,6 +71,7 @@ class AddressSpace:
             windows.append((_RAM_BITS, _BITS_SIZE))
         self._windows = tuple(range(base, base + size) for base, size in windows)
         self._whole = whole
+        self._registers = Window(self._load_register, self._store_register)
         self.rams: list[Ram] = []
         self.flash: FlashMemory
         self.front: Front
@@ -83,18 +85,13 @@ class AddressSpace:
             self.rams.append(Ram(base, size, engine.map_memory(base, whole)))
         for window in self._windows:
             self._map_window(engine, window)
-        engine.map_window(
-            WINDOW,
-            self._whole,
-            lambda offset, width: self._load_flash(self._part.base + offset, width),
-            lambda offset, width, value: self.front.store(self._part.base + offset, width, value),
+        base = self._part.base
+        stores = Window(
+            lambda offset, width: self._load_flash(base + offset, width),
+            lambda offset, width, value: self.front.store(base + offset, width, value),
         )
-        engine.map_window(
-            _REGISTERS,
-            0x1000,
-            lambda offset, width: self.front.read(offset, width),
-            lambda offset, width, value: self.front.write(offset, width, value),
-        )
+        engine.map_window(WINDOW, self._whole, stores)
+        engine.map_window(_REGISTERS, 0x1000, self._registers)
         memory = engine.map_memory(FRAMES, FRAMES_SIZE)
         self.flash = FlashMemory(
             memory, self._part.base, fetched=self._machine.special.scan, flush=engine.flush
@@ -105,8 +102,10 @@ class AddressSpace:
         engine.map_window(
             first,
             len(window),
-            lambda offset, width: load(first + offset, width),
-            lambda offset, width, value: store(first + offset, width, value),
+            Window(
+                lambda offset, width: load(first + offset, width),
+                lambda offset, width, value: store(first + offset, width, value),
+            ),
         )
 
     def power_on(self, flash: EmulatedFlash) -> None:
@@ -119,6 +118,7 @@ class AddressSpace:
         self.flash.begin(flash)
         self.front = front_for(flash)
         self.front.reset()
+        self._registers.load, self._registers.store = self.front.read, self.front.write
         if self._machine.coalesce:
             self.front.programmer = flash.program_later
 

@@ -37,6 +37,7 @@ CORES = {"m0": 7, "m0plus": 7, "m3": 8, "m4": 9, "m7": 10, "m33": 11}
 on an access that is not aligned, as Armv6-M has it."""
 
 _NOWHERE = 0xFFFF_FFFC  # an ``until`` that is never reached
+_LONGEST_IT = 2 + 4 * 4  # bytes of an IT instruction, and of four that depend on it
 _IT_BITS = 0x0600_FC00  # ICI/IT of XPSR, Armv7-M ARM B1.4.2
 
 SVC, PREFETCH, BREAKPOINT, RETURN, UNDEFINED = 2, 3, 7, 8, 1
@@ -63,6 +64,15 @@ Load = Callable[[int, int], int]
 
 Store = Callable[[int, int, int], None]
 """A write to memory-mapped I/O: offset, width, value."""
+
+
+class Window:
+    """Memory-mapped I/O: its two functions may be exchanged at any time."""
+
+    __slots__ = ("load", "store")
+
+    def __init__(self, load: Load, store: Store) -> None:
+        self.load, self.store = load, store
 
 
 class Stop(NamedTuple):
@@ -111,31 +121,32 @@ class Engine:
         )
         return memory
 
-    def map_window(self, place: int, size: int, load: Load, store: Store) -> None:
+    def map_window(self, place: int, size: int, window: Window) -> None:
         """Memory-mapped I/O at *place* of the engine's physical memory; multiples of 4 KiB."""
         engine, fields, has_it = self, self.meter.fields, self._it_bits
 
         def read(_handle: int, offset: int, width: int, _data: int) -> int:
-            if engine._raised is None:
-                try:
-                    value = load(offset, width)
-                except BaseException as error:
-                    engine._end(error)
-                    return 0
-                if has_it and fields.counted <= fields.marked:
-                    engine._clear_it()
-                return value
-            return 0
+            if engine._raised is not None:
+                return 0
+            try:
+                value = window.load(offset, width)
+            except BaseException as error:
+                engine._end(error)
+                return 0
+            if has_it and fields.counted <= fields.marked:
+                engine._clear_it()
+            return value
 
         def write(_handle: int, offset: int, width: int, value: int, _data: int) -> None:
-            if engine._raised is None:
-                try:
-                    store(offset, width, value)
-                except BaseException as error:
-                    engine._end(error)
-                    return
-                if has_it and fields.counted <= fields.marked:
-                    engine._clear_it()
+            if engine._raised is not None:
+                return
+            try:
+                window.store(offset, width, value)
+            except BaseException as error:
+                engine._end(error)
+                return
+            if has_it and fields.counted <= fields.marked:
+                engine._clear_it()
 
         binding = _binding()
         callbacks = binding.MMIO_READ_CFUNC(read), binding.MMIO_WRITE_CFUNC(write)
@@ -216,16 +227,24 @@ class Engine:
         return True
 
     def at_it(self, address: int) -> None:
-        """There is an IT instruction: to be said before it is executed the first time."""
-        marking = self.meter.marking
+        """There is an IT instruction: to be said before it is executed the first time.
+
+        Where its block may reach into the next page, it is another block of the engine's there.
+        """
+        into_next = address % PAGE > PAGE - _LONGEST_IT
+        marking = self.meter.marking(into_next=into_next)
+        kind = self._const.UC_HOOK_CODE
         if marking is None:
-            callback = _binding().HOOK_CODE_CFUNC(self.meter.mark)
-            self._add(self._const.UC_HOOK_CODE, callback, begin=address, end=address)
+            mark = self.meter.mark
+
+            def reached(_handle: int, _place: int, _size: int, _data: int) -> None:
+                mark(into_next=into_next)
+
+            callback = _binding().HOOK_CODE_CFUNC(reached)
+            self._add(kind, callback, begin=address, end=address)
         else:
             code, data = marking
-            self._add(
-                self._const.UC_HOOK_CODE, ctypes.c_void_p(code), data, begin=address, end=address
-            )
+            self._add(kind, ctypes.c_void_p(code), data, begin=address, end=address)
 
     def _interrupted(self, _handle: int, number: int, _data: int) -> None:
         if self._stop is None:

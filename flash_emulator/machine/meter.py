@@ -19,11 +19,13 @@ NEVER = 1 << 62
 # stop: sub [rcx], rdx; jmp [rcx+16]
 # System V: rdi engine, rsi address, edx bytes of the block, rcx the fields below.
 _X86_64 = bytes.fromhex("89d2 480111 488b01 483b4108 7301 c3 482911 ff6110")
-_MARK = 64  # offset of the second function
+_MARK, _MARK_NEXT = 64, 96  # offsets of two more
+# mov rax, [rcx]; mov [rcx+24], rax; ret
+_X86_64_MARK = bytes.fromhex("488b01 48894118 c3")
 # mov rax, [rcx]; add rax, 1024; mov [rcx+24], rax; ret
-_X86_64_MARK = bytes.fromhex("488b01 480500040000 48894118 c3")
+_X86_64_MARK_NEXT = bytes.fromhex("488b01 480500040000 48894118 c3")
 LONGEST_BLOCK = 1024
-"""Bytes of code that the engine executes between two calls, at most."""
+"""Bytes of code that the engine executes between two calls, at most: no block leaves its page."""
 
 
 class _Fields(ctypes.Structure):
@@ -40,8 +42,8 @@ class Meter:
 
     def __init__(self, stop: int, *, in_python: bool = False) -> None:
         self.fields = _Fields(0, NEVER, stop, 0)
-        """*marked* is what will be counted at the end of the block behind that of ``mark``, or
-        more: an IT block may go on there."""
+        """*marked* is what is counted at the end of the last block with an IT instruction; where
+        that may go on in the next block, at the end of that one."""
         self._emu_stop = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(stop)
         self._code = None if in_python else _executable(_X86_64)
 
@@ -71,17 +73,16 @@ class Meter:
         code = ctypes.addressof(ctypes.c_char.from_buffer(self._code))
         return code, ctypes.addressof(self.fields)
 
-    @property
-    def marking(self) -> tuple[int, int] | None:
+    def marking(self, *, into_next: bool) -> tuple[int, int] | None:
         """As ``machine_code``, of the function that ``mark`` is in Python."""
         if self.machine_code is None:
             return None
         code, fields = self.machine_code
-        return code + _MARK, fields
+        return code + (_MARK_NEXT if into_next else _MARK), fields
 
-    def mark(self, _engine: int, _address: int, _size: int, _data: int) -> None:
-        """There is an IT instruction."""
-        self.fields.marked = self.fields.counted + LONGEST_BLOCK
+    def mark(self, *, into_next: bool) -> None:
+        """An IT instruction is executed."""
+        self.fields.marked = self.fields.counted + (LONGEST_BLOCK if into_next else 0)
 
     def count(self, engine: int, _address: int, size: int, _data: int) -> None:
         """The same in Python."""
@@ -103,4 +104,5 @@ def _executable(code: bytes) -> mmap.mmap | None:
         return None
     memory[: len(code)] = code
     memory[_MARK : _MARK + len(_X86_64_MARK)] = _X86_64_MARK
+    memory[_MARK_NEXT : _MARK_NEXT + len(_X86_64_MARK_NEXT)] = _X86_64_MARK_NEXT
     return memory

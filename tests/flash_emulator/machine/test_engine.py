@@ -19,10 +19,11 @@ from flash_emulator.machine.engine import (
     WRITE,
     Engine,
     Mapping,
+    Window,
 )
 from flash_emulator.machine.meter import Meter
 
-CODE, RAM, IO, WINDOW = 0x0800_0000, 0x2000_0000, 0x4000_0000, 0x0900_0000
+CODE, RAM, IO, STORES = 0x0800_0000, 0x2000_0000, 0x4000_0000, 0x0900_0000
 ALL = MAY_READ | MAY_WRITE | MAY_FETCH
 BKPT = "00be"
 
@@ -40,8 +41,8 @@ class Bench:
         self.engine = Engine(core, self.page)
         self.code = self.engine.map_memory(CODE, 0x2000)
         self.ram = self.engine.map_memory(RAM, 0x2000)
-        self.engine.map_window(IO, 0x1000, self.load, self.store)
-        self.engine.map_window(WINDOW, 0x2000, self.load, self.store)
+        self.engine.map_window(IO, 0x1000, Window(self.load, self.store))
+        self.engine.map_window(STORES, 0x2000, Window(self.load, self.store))
         self.registers = self.engine.registers
         self.registers.clear()
         self.registers["sp"] = RAM + 0x800
@@ -51,7 +52,7 @@ class Bench:
         if address in self.nobody:
             return None
         if address >= CODE + 0x1000 and address < CODE + 0x2000 and access == WRITE:
-            return Mapping(WINDOW + address - CODE, MAY_WRITE)
+            return Mapping(STORES + address - CODE, MAY_WRITE)
         if CODE <= address < CODE + 0x2000:
             return Mapping(address, MAY_READ | MAY_FETCH)
         return Mapping(address, ALL)
@@ -204,6 +205,19 @@ def test_no_instruction_behind_an_it_block_is_skipped(bench, what, access, where
         bench.engine.flush()  # every access is a first one
         bench.engine.run(at)
         assert bench.registers["r4"] == 8, what
+
+
+@pytest.mark.parametrize("before", range(0, 24, 2))
+def test_nor_behind_one_that_reaches_into_the_next_page(bench, before):
+    """Where the engine's blocks end."""
+    at = bench.put(0x400 - before, "04bf", "d1f80020", "0b46", *["0134" + "ffe7"] * 8, BKPT)
+    bench.engine.at_it(at)
+    for z in (0, 1):
+        bench.registers["xpsr"] = 0x0100_0000 | z << 30
+        bench.registers["r4"], bench.registers["r1"] = 0, IO
+        bench.engine.flush()
+        bench.engine.run(at)
+        assert bench.registers["r4"] == 8
 
 
 def test_an_it_block_without_a_mark_would_skip_one(bench):
