@@ -157,6 +157,16 @@ class Cells:
         spans = self._spans(offset, size)
         return b"".join([self._pages[i].data[begin:stop] for i, begin, stop in spans])
 
+    def peek_if_plain(self, offset: int, size: int) -> bytes | None:
+        """``peek``, where all units are plain and known; for whoever looks only then."""
+        index, begin = divmod(offset, self._page_size)
+        page = self._pages[index]
+        if begin + size <= self._page_size and not page.raw and not page.unknown:  # most reads
+            return bytes(page.data[begin : begin + size])
+        if self.peek_raw_units(offset, size) or not self.is_known(offset, size):
+            return None
+        return self.peek(offset, size)
+
     def raw_units(self, offset: int, size: int) -> list[int]:
         """Units within the range that are not plain, in ascending order; most often none."""
         if self._unknown and not self.is_open:

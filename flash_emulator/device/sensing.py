@@ -159,15 +159,16 @@ class Sensing(Timekeeping):
         self._powered_up()
         if self._kept and self._keeps(address, size):
             self.settle()
+        if self.options.read_protected:
+            return None
         offset = self._offset(address, size)
-        cells = self.cells
-        if self.options.read_protected or not cells.is_known(offset, size):
-            return None
-        if cells.peek_raw_units(offset, size):
-            return None
-        self._wait_for_read(offset, size)
-        self._look_at(offset, size)
-        return cells.peek(offset, size)
+        data = self.cells.peek_if_plain(offset, size)
+        if data is not None:
+            if any(self._busy_until_us):
+                self._wait_for_read(offset, size)
+            if self._watch is not None:
+                self._watch.read(offset, size)
+        return data
 
     def _decoded(self, data: bytes, address: int, offset: int, units: list[int]) -> bytes:
         """*data* with its raw *units* as the ECC gives them."""

@@ -222,8 +222,9 @@ class Engine:
             self._stop = Stop(PREFETCH, address, access)
             return False
         entry.contents.paddr, entry.contents.perms = found
-        if access != FETCH:
-            self._clear_it()
+        fields = self.meter.fields
+        if access != FETCH and self._it_bits and fields.counted <= fields.marked:
+            self._clear_it()  # not for code: a block may begin within an IT block
         return True
 
     def at_it(self, address: int) -> None:
@@ -258,10 +259,9 @@ class Engine:
         self._lib.uc_emu_stop(self._handle)
 
     def _clear_it(self) -> None:
-        if self._it_bits:
-            xpsr = self._registers.read_one(_XPSR)
-            if xpsr & _IT_BITS:
-                self._registers.write_one(_XPSR, xpsr & ~_IT_BITS)
+        xpsr = self._registers.read_one(_XPSR)
+        if xpsr & _IT_BITS:
+            self._registers.write_one(_XPSR, xpsr & ~_IT_BITS)
 
     # --- running
 

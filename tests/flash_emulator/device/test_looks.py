@@ -309,6 +309,7 @@ def test_a_chip_that_has_forgotten_opsr_says_so_until_the_next_operation() -> No
 
 PAST = (
     "peek",
+    "peek_if_plain",
     "peek_raw_units",
     "mark",
     "marks",

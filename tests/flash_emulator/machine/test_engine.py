@@ -207,17 +207,19 @@ def test_no_instruction_behind_an_it_block_is_skipped(bench, what, access, where
         assert bench.registers["r4"] == 8, what
 
 
-@pytest.mark.parametrize("before", range(0, 24, 2))
-def test_nor_behind_one_that_reaches_into_the_next_page(bench, before):
-    """Where the engine's blocks end."""
-    at = bench.put(0x400 - before, "04bf", "d1f80020", "0b46", *["0134" + "ffe7"] * 8, BKPT)
+@pytest.mark.parametrize("block", [("d1f80020", "0b46"), ("0b46", "d1f80020"), ("0b46", "0a68")])
+@pytest.mark.parametrize("before", range(0, 12, 2))
+def test_nor_behind_one_that_reaches_into_the_next_page(bench, before, block):
+    """Where the engine's blocks end. mov r3, r1 and ldr r2, [r1], in two orders."""
+    at = bench.put(0x400 - before, "04bf", *block, *["0134" + "ffe7"] * 8, BKPT)
     bench.engine.at_it(at)
     for z in (0, 1):
         bench.registers["xpsr"] = 0x0100_0000 | z << 30
-        bench.registers["r4"], bench.registers["r1"] = 0, IO
+        bench.registers["r4"], bench.registers["r1"], bench.registers["r3"] = 0, IO, 0
         bench.engine.flush()
         bench.engine.run(at)
         assert bench.registers["r4"] == 8
+        assert bench.registers["r3"] == (IO if z else 0)
 
 
 def test_an_it_block_without_a_mark_would_skip_one(bench):
