@@ -37,7 +37,6 @@ CORES = {"m0": 7, "m0plus": 7, "m3": 8, "m4": 9, "m7": 10, "m33": 11}
 on an access that is not aligned, as Armv6-M has it."""
 
 _NOWHERE = 0xFFFF_FFFC  # an ``until`` that is never reached
-_LONGEST_IT = 2 + 4 * 4  # bytes of an IT instruction, and of four that depend on it
 _IT_BITS = 0x0600_FC00  # ICI/IT of XPSR, Armv7-M ARM B1.4.2
 
 SVC, PREFETCH, BREAKPOINT, RETURN, UNDEFINED = 2, 3, 7, 8, 1
@@ -133,7 +132,7 @@ class Engine:
             except BaseException as error:
                 engine._end(error)
                 return 0
-            if has_it and fields.counted <= fields.marked:
+            if has_it and fields.counted == fields.marked:
                 engine._clear_it()
             return value
 
@@ -145,7 +144,7 @@ class Engine:
             except BaseException as error:
                 engine._end(error)
                 return
-            if has_it and fields.counted <= fields.marked:
+            if has_it and fields.counted == fields.marked:
                 engine._clear_it()
 
         binding = _binding()
@@ -223,25 +222,19 @@ class Engine:
             return False
         entry.contents.paddr, entry.contents.perms = found
         fields = self.meter.fields
-        if access != FETCH and self._it_bits and fields.counted <= fields.marked:
+        if access != FETCH and self._it_bits and fields.counted == fields.marked:
             self._clear_it()  # not for code: a block may begin within an IT block
         return True
 
     def at_it(self, address: int) -> None:
         """There is an IT instruction: to be said before it is executed the first time.
 
-        Where its block may reach into the next page, it is another block of the engine's there.
+        What of its block is in the next page is a block of the engine's by itself, which ends with
+        the IT bits as they should be.
         """
-        into_next = address % PAGE > PAGE - _LONGEST_IT
-        marking = self.meter.marking(into_next=into_next)
-        kind = self._const.UC_HOOK_CODE
+        kind, marking = self._const.UC_HOOK_CODE, self.meter.marking
         if marking is None:
-            mark = self.meter.mark
-
-            def reached(_handle: int, _place: int, _size: int, _data: int) -> None:
-                mark(into_next=into_next)
-
-            callback = _binding().HOOK_CODE_CFUNC(reached)
+            callback = _binding().HOOK_CODE_CFUNC(self.meter.mark)
             self._add(kind, callback, begin=address, end=address)
         else:
             code, data = marking

@@ -19,11 +19,9 @@ NEVER = 1 << 62
 # stop: sub [rcx], rdx; jmp [rcx+16]
 # System V: rdi engine, rsi address, edx bytes of the block, rcx the fields below.
 _X86_64 = bytes.fromhex("89d2 480111 488b01 483b4108 7301 c3 482911 ff6110")
-_MARK, _MARK_NEXT = 64, 96  # offsets of two more
+_MARK = 64  # offset of another
 # mov rax, [rcx]; mov [rcx+24], rax; ret
 _X86_64_MARK = bytes.fromhex("488b01 48894118 c3")
-# mov rax, [rcx]; add rax, 1024; mov [rcx+24], rax; ret
-_X86_64_MARK_NEXT = bytes.fromhex("488b01 480500040000 48894118 c3")
 LONGEST_BLOCK = 1024
 """Bytes of code that the engine executes between two calls, at most: no block leaves its page."""
 
@@ -41,9 +39,8 @@ class Meter:
     """*stop* is the address of ``uc_emu_stop``."""
 
     def __init__(self, stop: int, *, in_python: bool = False) -> None:
-        self.fields = _Fields(0, NEVER, stop, 0)
-        """*marked* is what is counted at the end of the last block with an IT instruction; where
-        that may go on in the next block, at the end of that one."""
+        self.fields = _Fields(0, NEVER, stop, NEVER)
+        """*marked* is what was counted when ``mark`` was last called."""
         self._emu_stop = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(stop)
         self._code = None if in_python else _executable(_X86_64)
 
@@ -54,7 +51,7 @@ class Meter:
 
     def reset(self) -> None:
         """Count from 0."""
-        self.fields.counted = self.fields.marked = 0
+        self.fields.counted, self.fields.marked = 0, NEVER
 
     @property
     def limit(self) -> int:
@@ -73,16 +70,17 @@ class Meter:
         code = ctypes.addressof(ctypes.c_char.from_buffer(self._code))
         return code, ctypes.addressof(self.fields)
 
-    def marking(self, *, into_next: bool) -> tuple[int, int] | None:
+    @property
+    def marking(self) -> tuple[int, int] | None:
         """As ``machine_code``, of the function that ``mark`` is in Python."""
         if self.machine_code is None:
             return None
         code, fields = self.machine_code
-        return code + (_MARK_NEXT if into_next else _MARK), fields
+        return code + _MARK, fields
 
-    def mark(self, *, into_next: bool) -> None:
+    def mark(self, _engine: int, _address: int, _size: int, _data: int) -> None:
         """An IT instruction is executed."""
-        self.fields.marked = self.fields.counted + (LONGEST_BLOCK if into_next else 0)
+        self.fields.marked = self.fields.counted
 
     def count(self, engine: int, _address: int, size: int, _data: int) -> None:
         """The same in Python."""
@@ -104,5 +102,4 @@ def _executable(code: bytes) -> mmap.mmap | None:
         return None
     memory[: len(code)] = code
     memory[_MARK : _MARK + len(_X86_64_MARK)] = _X86_64_MARK
-    memory[_MARK_NEXT : _MARK_NEXT + len(_X86_64_MARK_NEXT)] = _X86_64_MARK_NEXT
     return memory
