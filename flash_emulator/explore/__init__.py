@@ -74,6 +74,7 @@ from flash_emulator.explore.subject import (
     Run,
     Subject,
     Violation,
+    subject_of,
 )
 
 __all__ = [
@@ -113,7 +114,7 @@ __all__ = [
 
 def explore(
     flash: EmulatedFlash,
-    boot: Callable[[EmulatedFlash], Any],
+    boot: Callable[[EmulatedFlash], Any] | Subject,
     verdict: Callable[[EmulatedFlash], object] | None = None,
     *,
     options: SearchOptions | None = None,
@@ -123,9 +124,10 @@ def explore(
     """Boot *flash* under every cut. *flash* itself is not changed.
 
     *boot* gets a device that has just been powered on, and returns when it is at rest; *verdict*
-    then raises Violation where the device is not as it must be. Both must be deterministic.
+    then raises Violation where the device is not as it must be. Both must be deterministic. Or it
+    is a Subject, which judges by itself.
     *executor* is any ``concurrent.futures.Executor``; with one of other processes, functions must
     be picklable. The report does not depend on it.
     """
-    subject = FunctionSubject(boot, verdict)
+    subject = subject_of(boot, verdict)
     return Search(subject, flash, options=options, executor=executor, progress=progress).run()

@@ -153,5 +153,20 @@ class _FunctionBoot:
         return b""
 
 
+def subject_of(
+    boot: Callable[[EmulatedFlash], Any] | Subject,
+    verdict: Callable[[EmulatedFlash], object] | None,
+) -> Subject:
+    """*boot* itself, or the subject that a function is together with *verdict*.
+
+    ValueError for a *verdict* beside a Subject, which judges by itself.
+    """
+    if callable(boot):
+        return FunctionSubject(boot, verdict)
+    if verdict is not None:
+        raise ValueError("a Subject judges by itself: no verdict beside it")
+    return boot
+
+
 def _yielded(run: Iterator[Hashable]) -> Generator[Hashable, None, Any]:
     return (yield from run)

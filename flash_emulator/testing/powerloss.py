@@ -16,7 +16,6 @@ from flash_emulator.explore import (
     Counterexample,
     ExternalState,
     Film,
-    FunctionSubject,
     Nothing,
     Path,
     PathLeft,
@@ -30,6 +29,7 @@ from flash_emulator.explore import (
 )
 from flash_emulator.explore.campaign import Array, Result
 from flash_emulator.explore.certificate import CertificateWriter
+from flash_emulator.explore.subject import subject_of
 from flash_emulator.testing.film import cuts_in_words, drawn
 from flash_emulator.testing.reports import Reports
 
@@ -95,7 +95,7 @@ class PowerLossTest:
         if self.called:
             pytest.fail("powerloss: one search a test, so that a replay ID names one; parametrize")
         self.called = True
-        subject = _subject(boot, verdict)
+        subject = subject_of(boot, verdict)
         external = external if external is not None else Nothing()
         options = options or SearchOptions()
         limits = replace(
@@ -244,14 +244,6 @@ def _filmed(
         return replay(subject, flash, external, path, options)
     except PathLeft as left:
         return str(left)
-
-
-def _subject(boot: Boots, verdict: Callable[[EmulatedFlash], object] | None) -> Subject:
-    if callable(boot):
-        return FunctionSubject(boot, verdict)
-    if verdict is not None:
-        raise ValueError("a Subject judges by itself: no verdict beside it")
-    return boot
 
 
 # --- in words
