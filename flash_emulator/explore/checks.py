@@ -17,9 +17,11 @@ def check(graph: Graph, seen: AbstractSet[Key], *, complete: bool) -> tuple[Chec
     """Raises SelfCheckFailed, naming what cannot be believed.
 
     A search that was stopped before its first batch came back has nothing to be checked, nor has
-    one whose first boot is wrong before it does anything: that is a finding, and no vacuous pass.
+    one whose first boot is wrong before it changes anything: that is a finding, and no vacuous
+    pass.
     """
-    wrong_at_once = graph.cuts == 0 and any(entry.violated for entry in graph.entries.values())
+    changes_nothing = graph.cuts == 0 or _changes(graph) <= 0 or len(seen) < 2
+    wrong_at_once = changes_nothing and any(entry.violated for entry in graph.entries.values())
     if wrong_at_once or (not graph.starts and not complete):
         return ()
     return (
@@ -41,8 +43,12 @@ def _fired(graph: Graph) -> Check:
     return Check("cuts fired", graph.cuts, "every planned cut fired")
 
 
+def _changes(graph: Graph) -> int:
+    return graph.operations - graph.idle
+
+
 def _changed(graph: Graph, seen: AbstractSet[Key]) -> Check:
-    changed = graph.operations - graph.idle
+    changed = _changes(graph)
     if changed <= 0 or len(seen) < 2:
         raise SelfCheckFailed("no operation changed anything: no state but the first was reached")
     text = f"operations that changed the flash; {graph.idle} did not (erases of what was erased)"

@@ -159,6 +159,10 @@ class AddressSpace:
         for begin, size in self._machine.rests.slots:
             if begin <= pc < begin + size:
                 raise AtRest("slot", f"the slot at 0x{begin:08X}")
+        for begin, size in self._machine.rests.watched:
+            if begin <= pc < begin + size:
+                is_thread = not self._machine.exceptions.active
+                self._machine.record.entries.setdefault(begin, (pc, is_thread))
 
     # --- memory-mapped I/O
 

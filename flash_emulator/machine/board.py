@@ -7,7 +7,7 @@ to other processes, and its digest tells one search from another.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.machine.machine import Machine
@@ -17,11 +17,18 @@ from flash_emulator.parts.part import Part
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Bytes and where they lie. *name*: how findings call them."""
+    """Bytes and where they lie. *name*: how findings call them; *vectors*: offset of its vector
+    table."""
 
     name: str
     address: int
     data: bytes
+    vectors: int = 0
+
+    @property
+    def reset_vector(self) -> int:
+        """Where it begins by its vector table, without the Thumb bit."""
+        return int.from_bytes(self.data[self.vectors + 4 : self.vectors + 8], "little") & ~1
 
     def __repr__(self) -> str:
         return f"Image({self.name!r}, 0x{self.address:08X}, {len(self.data)} bytes)"
@@ -29,21 +36,33 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where an image runs from."""
+    """Where an image runs from. *entry*: "reset", an image is entered by its reset vector and in
+    thread mode; "any", anywhere and in any mode."""
 
     name: str
     address: int
     size: int
+    entry: str = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A text of the output, as a regular expression over bytes in Latin-1, and the published image
+    that runs where it stands; None: what the first group holds is the image's name."""
+
+    pattern: str
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
     """What must hold whenever a boot is at rest, however power was cut.
 
-    * *safe*: what runs is, byte for byte, one of *published*; nothing runs from a slot that is not.
+    * *safe*: what runs is, byte for byte, one of *published*, in thread mode, entered by its reset
+      vector (see ``Slot.entry``), and VTOR is not elsewhere; nothing else runs from a slot.
     * *live*: left alone, the device comes to a rest of *rests_in*; and what runs is *wanted*, where
       that names an image: the update is not lost.
-    * *reported*: where the output holds one of these texts, the image of that name runs.
+    * *reported*: what the output has said last of all these is the image that runs.
     * *never*: names of published images that must not run (no rollback).
     * *untouched*: ranges (address, size) that nobody may program or erase.
     """
@@ -53,7 +72,7 @@ class Questions:
     live: bool = True
     rests_in: tuple[str, ...] = ("slot", "text", "pin")
     wanted: str | None = None
-    reported: Mapping[str, str] = field(default_factory=dict)
+    reported: tuple[Reported, ...] = ()
     never: tuple[str, ...] = ()
     untouched: tuple[tuple[int, int], ...] = ()
 
@@ -91,13 +110,28 @@ class Board:
             flash.preload(image.address - before, data + b"\xff" * (-len(data) % unit))
         return flash
 
+    @property
+    def _watching(self) -> Rests:
+        """*rests*, and of published images that run on how they are entered. One at the base is
+        where the core begins: that says nothing."""
+        ranges = [(image.address, len(image.data)) for image in self.questions.published]
+        return replace(
+            self.rests,
+            watched=tuple(
+                (begin, size)
+                for begin, size in ranges
+                if not begin <= self.part.base < begin + size
+                and not any(at <= begin < at + room for at, room in self.rests.slots)
+            ),
+        )
+
     def machine(self) -> Machine:
         """A new machine of this board."""
         return Machine(
             self.part,
             self.core,
             self.ram,
-            rests=self.rests,
+            rests=self._watching,
             limits=self.limits,
             pins=self.pins,
             clock_mhz=self.clock_mhz,
@@ -112,4 +146,4 @@ class Board:
         part, pins = self.part, tuple(sorted(self.pins.items()))
         chip = part.name, part.base, part.size, part.program_unit, self.core, self.ram
         switches = self.coalesce, self.helps, self.stack_floor
-        return (*chip, self.rests, self.limits, pins, self.clock_mhz, *switches)
+        return (*chip, self._watching, self.limits, pins, self.clock_mhz, *switches)

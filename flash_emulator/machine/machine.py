@@ -246,6 +246,7 @@ class Machine:
         """The core's reset. Returns where it begins."""
         self.engine.flush()
         self.engine.registers.clear()
+        self.record.entries.clear()
         self.exceptions.reset()
         self.system.reset()
         self.special.reset()
@@ -368,7 +369,8 @@ class Machine:
         self.space.digest(digest)
         touched = sorted((device.base, device.state()) for device in self.bus.touched)
         states = self.exceptions.state(), self.system.state(), self.bus.state(), touched
-        rest = self.space.front.state(), self.outside.state(), bytes(self.record.output)
+        told = bytes(self.record.output), sorted(self.record.entries.items())
+        rest = self.space.front.state(), self.outside.state(), told
         digest.update(repr((states, rest)).encode())
         return digest.digest()
 

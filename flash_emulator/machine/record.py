@@ -12,12 +12,15 @@ from flash_emulator.device.trace import Operation, Trace
 class Record:
     """*operations*: what the device has done, each with the PC at that moment; where unit programs
     are coalesced, that of the last. *exceptions* that were entered, with the PC they came from.
-    *resets* by software, why. *output*: bytes that a USART or semihosting has sent."""
+    *resets* by software, why. *output*: bytes that a USART or semihosting has sent.
+    *entries*: of each of ``Rests.watched``, by its address, the PC with which code there was first
+    executed since the last reset, and whether no exception was active."""
 
     operations: list[tuple[Operation, int]] = field(default_factory=list)
     exceptions: list[tuple[str, int]] = field(default_factory=list)
     resets: list[str] = field(default_factory=list)
     output: bytearray = field(default_factory=bytearray)
+    entries: dict[int, tuple[int, bool]] = field(default_factory=dict)
 
 
 class Told(Trace):

@@ -1,0 +1,177 @@
+"""What the questions of a board take for right, and what not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flash_emulator import load_part
+from flash_emulator.explore import Search, SearchOptions, Violation
+from flash_emulator.explore.report import Limits
+from flash_emulator.machine.board import Board, Image, Questions, Reported, Slot
+from flash_emulator.machine.judging import Judge
+from flash_emulator.machine.rest import Rests
+from flash_emulator.machine.subject import FirmwareSubject
+from flash_emulator.machine.symbols import Symbols
+from flash_emulator.power import Outcome
+from tests.flash_emulator.machine.boards import L476, MARK, REQUEST, SLOT, copy_board, program
+
+APP_1, APP_2 = program("app_1").whole("app 1"), program("app_2").whole("app 2")
+SAID = (Reported("app 1", "app 1"), Reported("app 2", "app 2"))
+
+
+def board_that_runs_on(*, held=APP_1, **questions) -> Board:
+    """Nothing is staged: a bootloader that starts what is in the slot, which then says its name."""
+    asked = {"published": (APP_1, APP_2), "rests_in": ("text",), **questions}
+    return Board(
+        load_part(L476),
+        (*program("copy_restart").images, held),
+        slots=(Slot("application", SLOT, 0x4_0000),),
+        questions=Questions(**asked),
+        rests=Rests(texts=(b"app 1\r\n", b"app 2\r\n")),
+    )
+
+
+def judged(board: Board, change=lambda ended, machine: ended) -> str:
+    """Boot it once; *change* what the judge gets to see."""
+    machine, flash = board.machine(), board.flash()
+    flash.power_on()
+    ended = change(machine.boot(flash), machine)
+    return Judge(board, Symbols(), flash, machine).judge(ended)
+
+
+def violation(board: Board, change=lambda ended, machine: ended) -> tuple[str, str]:
+    with pytest.raises(Violation) as caught:
+        judged(board, change)
+    return caught.value.question, caught.value.text
+
+
+def test_an_application_that_is_started_is_known_by_what_it_says():
+    assert judged(board_that_runs_on(reported=SAID)) == "text app 1"
+
+
+def test_one_byte_that_is_not_the_images_is_unsafe():
+    data = bytearray(APP_1.data)
+    data[-1] ^= 1
+    held = replace(APP_1, data=bytes(data))
+    question, text = violation(board_that_runs_on(held=held))
+    assert (question, "none of the published images" in text) == ("safe", True)
+
+
+def test_a_handler_of_the_application_is_no_application():
+    """PC is in the slot, VTOR is there, and every byte is right."""
+    board = board_that_runs_on()
+
+    def fault(ended, machine):
+        machine.record.exceptions.append(("HardFault", SLOT + 0x40))
+        return replace(ended, thread=False)
+
+    question, text = violation(board, fault)
+    assert question == "safe"
+    assert "an exception is active (the last one was HardFault, at 0x0800_8040)" in text
+
+
+def test_a_vector_table_elsewhere_is_unsafe():
+    question, text = violation(
+        board_that_runs_on(), lambda ended, _: replace(ended, table=0x0808_0000)
+    )
+    assert (question, "VTOR is 0x08080000" in text) == ("safe", True)
+
+
+@pytest.mark.parametrize("table", [0, 0x0800_0000])
+def test_a_vector_table_that_was_never_set_is_the_applications_choice(table):
+    assert judged(board_that_runs_on(), lambda ended, _: replace(ended, table=table))
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ((SLOT + 0x50, True), "it is entered at 0x08008050, and its reset vector is 0x080080"),
+        ((APP_1.reset_vector, False), "it is entered in handler mode"),
+    ],
+)
+def test_an_application_is_entered_by_its_reset_vector(entry, said):
+    board = board_that_runs_on()
+
+    def elsewhere(ended, machine):
+        assert machine.record.entries == {SLOT: (APP_1.reset_vector, True)}
+        machine.record.entries[SLOT] = entry
+        return ended
+
+    question, text = violation(board, elsewhere)
+    assert (question, said in text) == ("safe", True), text
+    slot = replace(board.slots[0], entry="any")
+    assert judged(replace(board, slots=(slot,)), elsewhere) == "text app 1"
+
+
+def test_a_slot_is_entered_by_the_reset_vector_of_what_it_holds():
+    """Where boots end at the slot: a fault handler would be entered elsewhere, in handler mode."""
+    board = copy_board("copy_restart", 512)
+    assert judged(board) == "slot new"
+    question, text = violation(board, lambda ended, _: replace(ended, pc=ended.pc + 4))
+    assert (question, "it is entered at 0x08008104" in text) == ("safe", True)
+    question, text = violation(board, lambda ended, _: replace(ended, thread=False))
+    assert (question, "in handler mode" in text) == ("safe", True)
+
+
+def test_what_is_said_last_must_run():
+    said = (Reported("app 1", "app 2"),)
+    question, text = violation(board_that_runs_on(reported=said))
+    assert (question, text) == ("reported", "'app 1' was sent, which app 2 says; app 1 runs")
+    named = (Reported(r"(app \d)\r\n", None),)
+    assert judged(board_that_runs_on(reported=named)) == "text app 1"
+    later = (Reported("ap", "app 2"), Reported("app 1", "app 1"))
+    assert judged(board_that_runs_on(reported=later)) == "text app 1"
+
+
+def test_no_rollback():
+    found = violation(board_that_runs_on(never=("app 1",)))
+    assert found == ("no rollback", "app 1 runs")
+
+
+def test_an_update_that_is_lost_is_not_live():
+    question, text = violation(board_that_runs_on(wanted="app 2"))
+    assert (question, "app 2 is lost" in text) == ("live", True)
+
+
+def test_where_boots_must_not_end_is_not_live():
+    board = replace(board_that_runs_on(), rests=Rests())
+    question, text = violation(board)
+    assert question == "live"
+    assert text.startswith("loop at 0x0800_8")
+
+
+def test_nothing_is_asked_where_nothing_is_published():
+    assert judged(board_that_runs_on(published=())) == "text"
+    assert judged(board_that_runs_on(safe=False, held=replace(APP_1, data=APP_1.data + b"\1")))
+
+
+CLEAN = (Outcome.BEFORE, Outcome.AFTER)
+
+
+@pytest.mark.parametrize("ranges", [((MARK, 8),), ((REQUEST, 8),), ((SLOT + 2000, 8),)])
+def test_what_must_stay_untouched(ranges):
+    """The mark and the slot are written, each by another operation; the request never is."""
+    board = copy_board("copy_restart", 512)
+    board = replace(board, questions=replace(board.questions, untouched=ranges))
+    options = SearchOptions(outcomes=CLEAN, limits=Limits(violations=1))
+    report = Search(FirmwareSubject(board), board.flash(), options=options).run()
+    if ranges[0][0] == REQUEST:
+        assert report.passed, report.violations[:1]
+    else:
+        (found,) = report.violations[:1]
+        assert found.question == "untouched"
+        assert "near 0x0800_0" in found.text
+
+
+def test_an_application_that_runs_on_is_searched_to_the_end():
+    """What it says is part of a boot's memory, and how it was entered."""
+    board = board_that_runs_on(reported=SAID, wanted="app 2")
+    size = len(APP_2.data)
+    staged = Image("staged", 0x0808_0000, APP_2.data)
+    request = Image("request", REQUEST, b"STGD" + size.to_bytes(4, "little"))
+    board = replace(board, images=(*board.images, staged, request))
+    report = Search(FirmwareSubject(board), board.flash()).run()
+    assert report.passed, report.violations[:1]
+    assert report.ends.keys() == {"text app 2"}
