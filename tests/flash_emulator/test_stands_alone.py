@@ -42,4 +42,5 @@ def test_it_imports_and_works_where_mcu_updater_cannot_be_imported() -> None:
     assert dead == "dead"
     reports, boards = {"jinja2", "markupsafe"}, {"pydantic", "pydantic_core", "annotated_types"}
     below = {"typing_extensions", "typing_inspection"}
-    assert set(literal_eval(outside)) == {"flash_emulator", *reports, *boards, *below}
+    programs = {"elftools"}
+    assert set(literal_eval(outside)) == {"flash_emulator", *reports, *boards, *below, *programs}
