@@ -16,9 +16,6 @@ from flash_emulator.errors import AlignmentError
 from flash_emulator.parts.part_model import OptionModel, OptionRole
 from flash_emulator.power import Outcome
 
-LEVEL_0 = 0xAA
-LEVEL_2 = 0xCC
-
 
 class OptionBytes:
     """The option bytes of one device. Values by name, as the part file calls them."""
@@ -28,6 +25,7 @@ class OptionBytes:
         # values that are replaced, never changed in place: forks share them
         self.programmed = dict(model)
         self.mismatch = False  # what is programmed fails its complement or its ECC
+        self.spoiled: frozenset[str] = frozenset()  # the same of single bytes (F1)
         self.protected: frozenset[int] = frozenset()  # offsets of write-protected sectors
         self._digests: dict[str, bytes] = {}
         self._take_effect(self.programmed)
@@ -53,7 +51,8 @@ class OptionBytes:
             if option is None:
                 known = ", ".join(self.model.fields) or "none"
                 raise AlignmentError(f"no option {name!r}; this part has: {known}")
-            if option.role is OptionRole.READOUT and value == LEVEL_0 and self.readout_level == 1:
+            lifts = option.role is OptionRole.READOUT and option.level(value) == 0
+            if lifts and self.readout_level == 1:
                 raise AlignmentError(f"{name}: lowered by unprotect_readout, which erases")
         if self.readout_level == 2 and not self._may_change_at_level_2(fields):
             raise AlignmentError("read-out protection level 2: options cannot be changed any more")
@@ -65,14 +64,17 @@ class OptionBytes:
 
     def program(self, fields: Mapping[str, int]) -> None:
         """What is not changed is programmed as it stands; after a mismatch, as it was loaded."""
+        spoiled = self.spoiled - fields.keys()
         self.programmed = {**self._standing(), **fields}
         self._changed(mismatch=False)
+        self.spoiled = spoiled
 
     def _standing(self) -> dict[str, int]:
         return self.loaded if self.mismatch else self.programmed
 
     def _changed(self, *, mismatch: bool) -> None:
         self.mismatch = mismatch
+        self.spoiled = frozenset()
         self._digests = {}
 
     def protect(self, sectors: set[int]) -> None:
@@ -91,6 +93,10 @@ class OptionBytes:
             return
         if outcome is Outcome.AFTER:
             self.program(fields)
+        elif self.model.per_byte:
+            spoiled = self.spoiled | fields.keys()
+            self.program(self.model.mismatch_of(fields))
+            self.spoiled = spoiled
         elif self.model.update != "atomic":
             self._changed(mismatch=True)
 
@@ -116,16 +122,21 @@ class OptionBytes:
     def unprotect(self) -> None:
         """Level 1 to 0: user options except PCROP keep their values (RM0440 3.5.1).
 
-        After a mismatch those are the values that it made the chip load.
+        After a mismatch those are the values that it made the chip load. F1 has to erase all its
+        option bytes for it (PM0075 2.4.2).
         """
         roles = (OptionRole.READOUT, OptionRole.CODE_PROTECTION)
-        lifted = {name: f.default for name, f in self.model.fields.items() if f.role in roles}
+        lifted = {
+            name: field.default
+            for name, field in self.model.fields.items()
+            if field.role in roles or self.model.per_byte
+        }
         self.program({**lifted, **self._level_0()})
         self._take_effect(self.programmed)
 
     def _level_0(self) -> dict[str, int]:
-        fields = self.model.fields.items()
-        return {name: LEVEL_0 for name, f in fields if f.role is OptionRole.READOUT}
+        name = self.model.readout
+        return {} if name is None else {name: self.model.fields[name].levels[0]}
 
     # --- looking
 
@@ -155,8 +166,17 @@ class OptionBytes:
     @property
     def readout_level(self) -> int:
         """0, 1 or 2, as loaded; 0 on parts whose option is not known."""
-        value = self._role(OptionRole.READOUT, LEVEL_0)
-        return {LEVEL_0: 0, LEVEL_2: 2}.get(value, 1)
+        name = self.model.readout
+        return 0 if name is None else self.model.fields[name].level(self.loaded[name])
+
+    @property
+    def starts_watchdog(self) -> bool:
+        """Whether the loaded options start IWDG at every reset (IWDG_SW, WDG_SW)."""
+        return any(
+            self.loaded[name] == option.active
+            for name, option in self.model.fields.items()
+            if option.role is OptionRole.WATCHDOG
+        )
 
     def _role(self, role: OptionRole, default: int) -> int:
         for name, option in self.model.fields.items():
@@ -188,7 +208,9 @@ class OptionBytes:
         """16 bytes over all that survives a cut, and *more*."""
         digest = self._digests.get(more)
         if digest is None:
-            state = (sorted(self.programmed.items()), self.mismatch, sorted(self.protected), more)
+            more_state = f"{more}{sorted(self.spoiled)}" if self.spoiled else more
+            programmed, protected = sorted(self.programmed.items()), sorted(self.protected)
+            state = (programmed, self.mismatch, protected, more_state)
             digest = hashlib.blake2b(repr(state).encode(), digest_size=16).digest()
             self._digests = {more: digest}
         return digest
@@ -200,6 +222,7 @@ class OptionBytes:
             "loaded": self.loaded,
             "mismatch": self.mismatch,
             "protected": sorted(self.protected),
+            **({"spoiled": sorted(self.spoiled)} if self.spoiled else {}),
         }
 
     def restore(self, saved: Mapping[str, object]) -> None:
@@ -207,12 +230,15 @@ class OptionBytes:
         programmed, loaded = saved["programmed"], saved["loaded"]
         if not isinstance(programmed, dict) or not isinstance(loaded, dict):
             raise ValueError("option bytes are not named values")
-        if set(programmed) != set(self.model.fields) or set(loaded) != set(self.model.fields):
+        if not (set(programmed) | set(loaded)) <= set(self.model.fields):
             raise ValueError(
                 f"option bytes {sorted(programmed)}: the part has {sorted(self.model)}"
             )
-        self.programmed = dict(programmed)
-        self._take_effect(dict(loaded))
+        delivered = dict(self.model)  # of options that are newer than the file
+        self.programmed = {**delivered, **programmed}
+        self._take_effect({**delivered, **loaded})
         protected = saved["protected"]
         self.protected = frozenset(protected if isinstance(protected, list) else ())
         self._changed(mismatch=bool(saved["mismatch"]))
+        spoiled = saved.get("spoiled", ())
+        self.spoiled = frozenset(spoiled if isinstance(spoiled, list) else ())

@@ -28,7 +28,7 @@ class OptionArea:
         self.areas = tuple(span for span in both if span is not None)
         self.raw = bytearray(b"\xff" * (len(self.areas[0]) if self.areas else 0))
         self.is_locked = False
-        """Read-out protection of a part whose option bytes the model does not know (F1)."""
+        """Read-out protection of a part whose option bytes the model does not know."""
         self._readout = next(
             (n for n, f in device.part.options.fields.items() if f.role is OptionRole.READOUT), None
         )
@@ -92,18 +92,18 @@ class OptionArea:
     def unprotect_readout(self) -> None:
         """Level 1 to 0. What becomes of options is the device's rule (``SearchOptions.unprotect``).
 
-        F1, whose options the model does not know: the option bytes are erased, for read-out
-        protection is lifted by nothing else there.
+        F1, and parts whose options the model does not know: the option bytes are erased, for
+        read-out protection is lifted by nothing else there.
         """
         self._device.unprotect_readout()
         self.is_locked = False
-        if self._readout is None:
+        if self._readout is None or self._device.part.options.per_byte:
             self.raw[:] = b"\xff" * len(self.raw)
 
 
 def _place(option: OptionField, area: range | None) -> tuple[int, int] | None:
     """First bit in the area, and how many; None where the model does not say."""
-    width = {OptionRole.READOUT: 8, OptionRole.BROWN_OUT: 3}.get(option.role, 1)
+    width = option.width or {OptionRole.READOUT: 8, OptionRole.BROWN_OUT: 3}.get(option.role, 1)
     byte = option.option_byte
     if area is not None and byte is not None and option.option_byte_bit is not None:
         return ((byte - area.start) * 8 + option.option_byte_bit, width) if byte in area else None

@@ -12,12 +12,18 @@ from flash_emulator.errors import AlignmentError, UnreadableUnit, WriteProtected
 from flash_emulator.parts.catalogue import packaged_part
 from flash_emulator.parts.part import Part
 from flash_emulator.parts.part_model import Aliasing, BankSelect
+from flash_emulator.parts.protection import protected_sectors
 
 _SRAM = range(0x2000_0000, 0x4000_0000)  # Armv7-M, DDI 0403, table B3-1
 
 
 class Banks(Sensing, Decaying):
     """The part of the device that starts, and that the option bytes rule."""
+
+    _protecting_options: dict[str, int] | None = None
+    """The loaded options that ``_protected_by_option`` was worked out for: they are replaced, never
+    changed in place."""
+    _protected_by_option: frozenset[int] = frozenset()
 
     @abstractmethod
     def _set_up(self) -> None:
@@ -71,6 +77,7 @@ class Banks(Sensing, Decaying):
         wear = _counts_by_place(self.part, self._erase_counts)
         protected = self.options.protected
         self.part = other
+        self._protecting_options = None
         self.options.take_model(other.options)
         self.options.unprotect_sectors()
         self._erase_counts = []
@@ -167,10 +174,19 @@ class Banks(Sensing, Decaying):
             raise AlignmentError("protection goes by sectors: an address is no sector's start")
         self.options.protect(sectors)
 
+    @property
+    def protected(self) -> frozenset[int]:
+        """Offsets of the sectors that WRP protects now, by option or by ``protect_sectors``."""
+        if self.options.loaded is not self._protecting_options:
+            self._protecting_options = self.options.loaded
+            self._protected_by_option = protected_sectors(self.part, self.options.loaded)
+        by_option, by_hand = self._protected_by_option, self.options.protected
+        return by_hand | by_option if by_option else by_hand
+
     def _check_protection(self, offset: int, size: int, address: int) -> None:
         if self.options.write_protected:
             raise WriteProtected("WRPERR", "all sectors are protected", address)
-        for sector in self.options.protected:
+        for sector in self.protected:
             end = sector + self.part.sector_starts[sector]
             if sector < offset + size and offset < end:
                 raise WriteProtected("WRPERR", "the sector is protected", address)

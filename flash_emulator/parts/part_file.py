@@ -11,6 +11,7 @@ from typing import Any
 
 from flash_emulator.parts.part import Part
 from flash_emulator.parts.part_model import (
+    LEVELS,
     Aliasing,
     BadRead,
     BankSelect,
@@ -201,6 +202,7 @@ class PartReader:
         model = OptionModel(
             update=table.maybe("update", one_of("atomic", "erase_then_program")),  # type: ignore[arg-type]
             effective=table.maybe("effective", one_of("option_load", "reset")),  # type: ignore[arg-type]
+            per_byte=table.maybe("per_byte", flag) or False,
             fields=fields,
         )
         table.done()
@@ -224,6 +226,13 @@ class PartReader:
             option_byte_bit=table.maybe("option_byte_bit", bit),
             meaning=table.maybe("meaning", text) or "",
             other_part=table.maybe("other_part", text),
+            width=table.maybe("width", positive),
+            levels=table.maybe("levels", counts) or LEVELS,
+            protects_bytes=table.maybe("protects_bytes", positive),
+            protects_sectors=table.maybe("protects_sectors", positive),
+            first_bit=table.maybe("first_bit", bit) or 0,
+            first_bank=table.maybe("first_bank", count) or 0,
+            to_the_end=table.maybe("to_the_end", flag) or False,
             source=source,
         )
         if made.swaps and made.active is None:

@@ -5,7 +5,7 @@ Sizes in bytes, times in microseconds. None means that no document at hand says,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil
@@ -86,6 +86,13 @@ class OptionRole(StrEnum):
     WRITE_PROTECTION = "write_protection"  # abstract: 0 no sector, 1 every sector
     CODE_PROTECTION = "code_protection"  # PCROP, abstract: 0 nothing, 1 everything
     BROWN_OUT = "brown_out_level"
+    SECTOR_PROTECTION = "sector_protection"  # one bit for some sectors: a 0 protects them
+    WATCHDOG = "watchdog"  # whether software starts IWDG; ``active``: every reset does
+    OTHER = "other"  # kept, and of no effect in the emulator
+
+
+LEVELS = 0xAA, 0xCC
+"""What RDP holds at level 0 and at level 2; F1 differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +114,21 @@ class OptionField:
     meaning: str = ""
     source: tuple[str, ...] = ()
     other_part: str | None = None  # of BANKS: what the chip is with any value but the default
+    width: int | None = None  # bits; None: as the role has it
+    levels: tuple[int, ...] = LEVELS  # of READOUT: level 0, and 2 where there is one
+    protects_bytes: int | None = None  # of SECTOR_PROTECTION: what one bit stands for
+    protects_sectors: int | None = None
+    first_bit: int = 0  # what stands before its lowest bit is for other options
+    first_bank: int = 0  # its bits begin with the sectors of that bank
+    to_the_end: bool = False  # its highest bit protects all that is behind, too
 
     @property
     def swaps(self) -> bool:
         return self.role is OptionRole.SWAP
+
+    def level(self, value: int) -> int:
+        """Level of read-out protection that *value* means, 0 to 2."""
+        return {level: 2 * index for index, level in enumerate(self.levels)}.get(value, 1)
 
 
 Update = Literal["atomic", "erase_then_program"]
@@ -128,6 +146,7 @@ class OptionModel(Mapping[str, int]):
     update: Update | None = None
     effective: Effective | None = None
     fields: Mapping[str, OptionField] = field(default_factory=dict)
+    per_byte: bool = False  # each byte has a complement of its own: a cut spoils what it changed
 
     def __getitem__(self, name: str) -> int:
         return self.fields[name].default
@@ -137,6 +156,12 @@ class OptionModel(Mapping[str, int]):
 
     def __len__(self) -> int:
         return len(self.fields)
+
+    @property
+    def readout(self) -> str | None:
+        """Name of the option that protects against reads by a host."""
+        roles = ((name, option.role) for name, option in self.fields.items())
+        return next((name for name, role in roles if role is OptionRole.READOUT), None)
 
     @property
     def swap(self) -> str | None:
@@ -154,6 +179,11 @@ class OptionModel(Mapping[str, int]):
             if option.role is OptionRole.BANKS and values.get(name, self[name]) != self[name]:
                 return option.other_part
         return None
+
+    def mismatch_of(self, names: Iterable[str]) -> dict[str, int]:
+        """What a load takes for those of *names* whose check fails; the delivered where unknown."""
+        found = ((name, self.fields[name].mismatch) for name in names)
+        return {name: self[name] if value is None else value for name, value in found}
 
     def mismatch(self, values: Mapping[str, int]) -> dict[str, int]:
         """*values* as a load with OPTVERR leaves them; those of unknown fate stay as they were."""

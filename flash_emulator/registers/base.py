@@ -50,6 +50,9 @@ class Front(ABC):
     """What programs a whole unit: ``EmulatedFlash.program`` of the device, or what somebody has put
     in its place, who then answers for the same errors. Rows and bursts go to the device."""
 
+    option_area: range = range(0)
+    """Option bytes that are memory, for ``load`` and ``store``: F1. Others have registers."""
+
     def __init__(
         self, flash: EmulatedFlash, registers: tuple[Register, ...], *, poll_us: int = 1
     ) -> None:
@@ -245,11 +248,8 @@ class Front(ABC):
 
     def _protected_sectors(self) -> list[int]:
         """Indices of the physical sectors that WRP or PCROP protects."""
-        options, starts = self.flash.options, self.part.sector_starts
-        if not options.protected and not options.write_protected:
+        everything, some = self.flash.options.write_protected, self.flash.protected
+        if not everything and not some:
             return []
-        return [
-            index
-            for index, start in enumerate(starts)
-            if options.write_protected or start in options.protected
-        ]
+        starts = enumerate(self.part.sector_starts)
+        return [index for index, start in starts if everything or start in some]

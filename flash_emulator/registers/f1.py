@@ -3,7 +3,10 @@
 XL parts have a second set, KEYR2, SR2, CR2 and AR2, for the addresses from bank 2 on. A program is
 one half-word; any other width is a bus error. Errors do not keep the next operation from starting.
 
-Not modelled: option bytes through the FPEC (OPTER, OPTPG): ``UnmodelledOption``.
+Option bytes are half-words at 0x1FFF_F800, of which software writes the lower byte and the FPEC the
+complement (PM0075 2.4): OPTER erases them all, which is one operation, and OPTPG programs one of
+them, which is another. ``f1_options`` has them. A byte that holds 0xFF counts as erased, programmed
+or not. Not modelled: that protection against reads protects the first pages against writes.
 """
 
 from __future__ import annotations
@@ -12,9 +15,9 @@ from collections.abc import Hashable
 from typing import Any
 
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.parts.part_model import OptionRole
 from flash_emulator.registers.base import REFUSED, WHOLE, Front, Register
-from flash_emulator.registers.faults import BusError, UnmodelledOption
+from flash_emulator.registers.f1_options import F1Options
+from flash_emulator.registers.faults import BusError
 from flash_emulator.registers.locks import KEYS, KeyLock
 
 REGISTERS = (  # CMSIS-F103xG; RM0091 3.5 has the same set for F0
@@ -59,8 +62,7 @@ EOPIE = 1 << 12
 
 OPTERR = 1 << 0
 RDPRT = 1 << 1
-OBR_USER = 0x1C  # WDG_SW, nRST_STOP, nRST_STDBY at 1
-BFB2_SHIFT = 5  # XL
+OBR_USER = 0xFF << 2  # bits that are no option of the part read as 1
 
 FLAGS = {"PGERR": PGERR, "WRPERR": WRPRTERR, "BSY": PGERR, REFUSED: WRPRTERR}
 
@@ -126,6 +128,8 @@ class F1Front(Front):
         if xl:
             self._banks.append(_Bank(self, 1, self.base + 0x44))
         self._option_lock = KeyLock(KEYS, self.base + 0x08)
+        self._options = F1Options(flash)
+        self.option_area = self._options.area
         for bank, suffix in zip(self._banks, ("", "2"), strict=False):
             self._readers |= {
                 f"SR{suffix}": bank.read_sr,
@@ -172,9 +176,9 @@ class F1Front(Front):
 
     def start(self, bank: _Bank) -> None:
         """STRT in the register set of *bank*. MER erases its half, all of a chip with one bank."""
-        if bank.cr & (OPTER | OPTPG):
-            raise UnmodelledOption(self.part.name, "FLASH_CR", bank.cr & (OPTER | OPTPG))
-        if bank.cr & MER:
+        if bank.cr & OPTER:
+            bank.end(self._attempt(self._options.erase) if self._writes_options else "WRPERR")
+        elif bank.cr & MER:
             whole = self.part.bank_count == 1
             number = bank.number
             erase = self.flash.erase_all if whole else lambda: self.flash.erase_bank(number)
@@ -197,6 +201,9 @@ class F1Front(Front):
 
     def store(self, address: int, width: int, value: int) -> None:
         """A write to the array, PM0075 2.3.3: one half-word is programmed at once."""
+        if address in self.option_area:
+            self._store_option(address, width, value)
+            return
         offset = self._inside(address)
         bank = self._banks[offset // self.part.bank_size]
         if width != 2 or address % 2:
@@ -208,14 +215,33 @@ class F1Front(Front):
 
     # --- options
 
+    @property
+    def _writes_options(self) -> bool:
+        """OPTWRE: the keys were written to FLASH_OPTKEYR."""
+        return not self._option_lock.locked
+
+    def _store_option(self, address: int, width: int, value: int) -> None:
+        bank = self._banks[0]
+        if width != 2 or address % 2:
+            raise BusError(f"program of {width} bytes: the FPEC takes half-words", address)
+        if not bank.cr & OPTPG:
+            self.undefined.append(f"write to 0x{address:08X} with OPTPG = 0")
+        elif not self._writes_options:
+            bank.end("WRPERR")
+        else:
+            bank.end(self._attempt(lambda: self._options.program(address, value)))
+
+    def load(self, address: int, width: int = 4) -> int:
+        """A read of the array, or of the option bytes as they are programmed."""
+        if address in self.option_area:
+            return self._options.read(address, width)
+        return super().load(address, width)
+
     def _read_obr(self) -> int:
         options = self.flash.options
-        value = OBR_USER | (OPTERR if options.mismatch else 0)
+        value = OBR_USER | (OPTERR if options.mismatch or options.spoiled else 0)
         value |= RDPRT if options.readout_level else 0
-        for name, option in self.part.options.fields.items():
-            if option.role is OptionRole.BOOT_BANK:
-                value |= options.loaded[name] << BFB2_SHIFT
-        return value
+        return self._options.shown(value)
 
     def _read_wrpr(self) -> int:
         """A 0 protects two pages, bit 31 all from page 62 on (XL: PM0068 2.4.2)."""

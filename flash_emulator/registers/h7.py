@@ -135,7 +135,7 @@ class H7Front(Front):
         for unit in self._sets:
             unit.reset()
         options = self.flash.options
-        key = options.write_protected, options.protected, self.flash.mapped_bank
+        key = options.write_protected, self.flash.protected, self.flash.mapped_bank
         if key not in self._protection_of:
             self._protection_of[key] = self._protection()
         self._values |= self._protection_of[key]

@@ -348,7 +348,7 @@ class L4Front(Front):
     def _areas(self) -> dict[str, int]:
         """WRP and PCROP registers as the device has them, the others at their reset values."""
         options = self.flash.options
-        key = self.part.name, options.write_protected, options.read_protected, options.protected
+        key = self.part.name, options.write_protected, options.read_protected, self.flash.protected
         if key not in self._areas_of:
             self._areas_of[key] = self._areas_now()
         return dict(self._areas_of[key])

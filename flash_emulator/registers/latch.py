@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from flash_emulator.array.option_bytes import LEVEL_0
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.parts.part import Part
 from flash_emulator.parts.part_model import OptionRole
@@ -47,7 +46,7 @@ class OptionLatch:
     def _places(self, part: Part) -> dict[str, tuple[int, int]]:
         """Lowest bit and mask of each option in this register."""
         return {
-            field: (option.bit, (1 << self._widths.get(option.role, 1)) - 1)
+            field: (option.bit, (1 << (option.width or self._widths.get(option.role, 1))) - 1)
             for field, option in part.options.fields.items()
             if option.register == self._name and option.bit is not None
         }
@@ -64,8 +63,12 @@ class OptionLatch:
 
     def _register(self, values: Mapping[str, int]) -> int:
         register = self._rest()
+        options = self._flash.part.options.fields
         for field, (bit, mask) in self._fields.items():
-            register = register & ~(mask << bit) | (values[field] & mask) << bit
+            value = values[field] & mask
+            if options[field].role is OptionRole.SECTOR_PROTECTION:
+                value &= register >> bit  # what is protected by hand shows, too
+            register = register & ~(mask << bit) | value << bit
         return register
 
     def read(self) -> int:
@@ -95,13 +98,17 @@ def program(flash: EmulatedFlash, latches: tuple[OptionLatch, ...]) -> None:
     written: dict[str, int] = {}
     for latch in latches:
         written |= latch.fields()
-    if flash.options.readout_level == 1 and _readout(flash, written) == LEVEL_0:
+    if flash.options.readout_level == 1 and lifts_readout(flash, written):
         flash.unprotect_readout()
     values = {**flash.options.loaded, **written}
     changed = {k: v for k, v in values.items() if v != flash.options.programmed[k]}
     flash.program_options(**changed)
 
 
-def _readout(flash: EmulatedFlash, values: Mapping[str, int]) -> int | None:
-    fields = flash.part.options.fields
-    return next((v for k, v in values.items() if fields[k].role is OptionRole.READOUT), None)
+def lifts_readout(flash: EmulatedFlash, values: Mapping[str, int]) -> bool:
+    """Whether *values* ask for level 0 of read-out protection."""
+    options = flash.part.options
+    name = options.readout
+    if name is None or name not in values:
+        return False
+    return options.fields[name].level(values[name]) == 0

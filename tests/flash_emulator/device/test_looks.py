@@ -103,7 +103,7 @@ INDIFFERENT: dict[str, Call] = {
 }
 PROPERTIES = (
     "busy_until_us", "clock", "flickered", "flickered_full", "flickers", "geometry", "interrupted",
-    "mapped_bank", "maps_at_once", "supply", "watch",
+    "mapped_bank", "maps_at_once", "protected", "supply", "watch",
 )  # fmt: skip
 FIELDS = (
     "background", "draws_by_place", "energy_uj", "flips", "kept_power", "metastable_mode",

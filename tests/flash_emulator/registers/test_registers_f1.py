@@ -12,10 +12,13 @@ from flash_emulator.registers.f1 import (
     LOCK,
     MER,
     OPTER,
+    OPTERR,
+    OPTPG,
     OPTWRE,
     PER,
     PG,
     PGERR,
+    RDPRT,
     STRT,
     WRPRTERR,
 )
@@ -156,15 +159,197 @@ def test_obr_tells_of_bfb2() -> None:
     assert c["OBR"] >> 5 & 1 == c.flash.options.loaded["BFB2"] == 1
 
 
-def test_option_bytes_through_the_fpec_are_refused_by_name() -> None:
+# --- option bytes: PM0075 2.4 and 2.5
+
+OB = 0x1FFF_F800
+RDP, USER, DATA0, DATA1, WRP0 = OB, OB + 2, OB + 4, OB + 6, OB + 8
+
+
+def open_options(c: Chip) -> None:
+    c.open_options(KEYS)
+
+
+def erase_options(c: Chip) -> None:
+    c["CR"] = OPTWRE | OPTER
+    c["CR"] = OPTWRE | OPTER | STRT
+    c["CR"] = OPTWRE
+
+
+def program_option(c: Chip, address: int, value: int) -> None:
+    c["CR"] = OPTWRE | OPTPG
+    c.front.store(address, 2, value)
+    c["CR"] = OPTWRE
+
+
+def load_options(c: Chip) -> None:
+    c.flash.reset()
+    c.front.reset()
+    c.open()
+
+
+def half_word(c: Chip, address: int) -> int:
+    return c.front.load(address, 2)
+
+
+def test_optwre_is_set_by_the_keys_and_cleared_by_software() -> None:
     c = chip()
     assert not c["CR"] & OPTWRE
-    c.open_options(KEYS)
+    open_options(c)
     assert c["CR"] & OPTWRE
-    with pytest.raises(UnmodelledOption, match="FLASH_CR"):
-        c["CR"] = OPTWRE | OPTER | STRT
     c["CR"] = 0
     assert not c["CR"] & OPTWRE
+
+
+def test_as_delivered() -> None:
+    """RM0008 3.3.7: FLASH_OBR resets to 0x03FF_FFFC."""
+    c = chip()
+    assert c["OBR"] == 0x03FF_FFFC and c["WRPR"] == 0xFFFF_FFFF
+    assert half_word(c, RDP) == 0x5AA5 and half_word(c, DATA0) == 0xFFFF
+    assert c.front.load(OB, 4) == 0xFFFF_5AA5
+    assert c.front.load(OB + 1, 1) == 0x5A
+
+
+def test_without_optwre_nothing_is_written() -> None:
+    c = chip()
+    c["CR"] = OPTER | STRT
+    assert c["SR"] == WRPRTERR
+    c["SR"] = WRPRTERR
+    c["CR"] = OPTPG
+    c.front.store(DATA0, 2, 0x12)
+    assert c["SR"] == WRPRTERR and c.done() == []
+
+
+def test_the_fpec_writes_the_complement_and_the_byte_counts_from_the_next_reset_on() -> None:
+    c = chip()
+    open_options(c)
+    program_option(c, DATA0, 0x1234)
+    assert c["SR"] == EOP
+    assert half_word(c, DATA0) == 0xCB34
+    assert c["OBR"] >> 10 & 0xFF == 0xFF
+    load_options(c)
+    assert c["OBR"] >> 10 & 0xFF == 0x34 and c["OBR"] >> 18 & 0xFF == 0xFF
+
+
+def test_an_option_byte_that_is_not_erased_is_skipped_with_pgerr() -> None:
+    c = chip()
+    open_options(c)
+    program_option(c, DATA1, 0x12)
+    c["SR"] = EOP
+    program_option(c, DATA1, 0x02)
+    assert c["SR"] == PGERR
+    assert half_word(c, DATA1) == 0xED12
+
+
+def test_other_widths_are_bus_errors() -> None:
+    c = chip()
+    open_options(c)
+    c["CR"] = OPTWRE | OPTPG
+    for address, width in ((DATA0, 1), (DATA0, 4), (DATA0 + 1, 2)):
+        with pytest.raises(BusError):
+            c.front.store(address, width, 0)
+
+
+def test_an_erase_takes_everything_and_protects_against_reads_from_the_next_load_on() -> None:
+    c = chip()
+    open_options(c)
+    program_option(c, DATA0, 0x12)
+    erase_options(c)
+    assert len(c.done()) == 2
+    assert [half_word(c, OB + 2 * i) for i in range(8)] == [0xFFFF] * 8
+    assert not c["OBR"] & RDPRT
+    load_options(c)
+    assert c["OBR"] & (RDPRT | OPTERR) == RDPRT
+
+
+def test_rdp_programmed_in_the_same_session_costs_nothing() -> None:
+    c = chip()
+    c.flash.preload(BASE, b"program!")
+    open_options(c)
+    erase_options(c)
+    program_option(c, RDP, 0xA5)
+    load_options(c)
+    assert not c["OBR"] & RDPRT
+    assert c.flash.read(BASE, 8) == b"program!"
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_cut_between_erase_and_rdp_costs_all_flash_at_the_next_attempt(outcome: Outcome) -> None:
+    """The lock-up of firmware that protects itself: RDP is erased, then written again."""
+    c = chip()
+    c.flash.preload(BASE, b"program!")
+    open_options(c)
+    c.cut(1, outcome, lambda: erase_options(c))
+    protected = outcome is not Outcome.BEFORE
+    assert bool(c["OBR"] & RDPRT) == protected
+    if not protected:
+        return
+    assert bool(c["OBR"] & OPTERR) == (outcome is not Outcome.AFTER)
+    c.open()
+    open_options(c)
+    erase_options(c)
+    program_option(c, RDP, 0xA5)
+    assert c.flash.read(BASE, 8) == b"\xff" * 8, "read-out protection is lifted by a mass erase"
+
+
+def test_a_byte_whose_program_was_cut_is_0xff_with_opterr_and_the_others_stay() -> None:
+    c = chip()
+    open_options(c)
+    program_option(c, DATA0, 0x12)
+    c.cut(1, Outcome.TORN, lambda: program_option(c, DATA1, 0x34))
+    assert c["OBR"] & OPTERR and not c["OBR"] & RDPRT
+    assert c["OBR"] >> 10 & 0xFF == 0x12 and c["OBR"] >> 18 & 0xFF == 0xFF
+    c.open()
+    open_options(c)
+    program_option(c, DATA1, 0x34)
+    assert c["SR"] & PGERR, "not erased: it has to be erased with all others"
+    erase_options(c)
+    program_option(c, RDP, 0xA5)
+    load_options(c)
+    assert not c["OBR"] & OPTERR
+
+
+def test_the_watchdog_and_what_is_kept_for_the_user() -> None:
+    c = chip()
+    assert not c.flash.options.starts_watchdog
+    open_options(c)
+    program_option(c, USER, 0xFE)
+    load_options(c)
+    assert c.flash.options.starts_watchdog and c["OBR"] >> 2 & 0b111 == 0b110
+
+
+def test_user_bits_that_are_no_options_are_refused_by_name() -> None:
+    c = chip()
+    open_options(c)
+    with pytest.raises(UnmodelledOption, match=r"1FFFF802.*00000080"):
+        program_option(c, USER, 0x7F)
+
+
+@pytest.mark.parametrize(
+    ("part", "at", "value", "pages"),
+    [
+        ("STM32F103x8", WRP0, 0xFE, range(4)),  # pages of 1 KB: four a bit
+        ("STM32F103xB", WRP0 + 6, 0x7F, range(124, 128)),
+        ("STM32F103xG", WRP0 + 2, 0xFD, range(18, 20)),  # pages of 2 KB: two a bit
+        ("STM32F103xG", WRP0 + 6, 0x7F, range(62, 512)),  # the last bit: all the rest
+    ],
+)
+def test_wrp_protects_from_the_next_reset_on(part: str, at: int, value: int, pages: range) -> None:
+    c = chip(part)
+    open_options(c)
+    program_option(c, at, value)
+    assert c.flash.protected == frozenset()
+    load_options(c)
+    size = c.flash.part.sector_sizes[0]
+    assert c.flash.protected == {page * size for page in pages}
+    assert c["WRPR"] != 0xFFFF_FFFF
+    c["AR"] = BASE + pages[0] * size
+    c["CR"] = PER
+    c["CR"] = PER | STRT
+    assert c["SR"] == WRPRTERR
+    c["SR"] = WRPRTERR
+    c["CR"] = PG
+    c.front.store(BASE + pages[0] * size, 2, 0)
+    assert c["SR"] == WRPRTERR and c.done()[1:] == []
 
 
 def test_after_a_cut_a_torn_half_word_takes_only_0() -> None:

@@ -302,14 +302,72 @@ def test_a_change_that_is_cut_leaves_rdp1_and_pcrop() -> None:
     assert c["SR"] == WRPERR | RDERR
 
 
-@pytest.mark.parametrize("bits", [1 << 16, 1 << 5])
+@pytest.mark.parametrize("bits", [1 << 31, 1 << 30])  # SPRMOD; DB1M, none of 2 MB
 def test_options_that_the_device_cannot_hold_are_refused_by_name(bits: int) -> None:
     c = chip()
     c.open_options()
     with pytest.raises(UnmodelledOption, match=f"OPTCR.*{bits:08X}"):
-        c["OPTCR"] = (c["OPTCR"] & ~bits) | OPTSTRT
+        c["OPTCR"] = (c["OPTCR"] ^ bits) | OPTSTRT
     c["OPTCR1"] = 0
     assert c["OPTCR1"] == 0
+
+
+def load_options(c: Chip) -> None:
+    c.flash.reset()
+    c.front.reset()
+    c.open()
+
+
+def test_nwrp_protects_from_the_next_reset_on() -> None:
+    """RM0090 3.7.1: a 0 in nWRP protects the sector; OPTCR1 has those of bank 2."""
+    c = chip()
+    c.open_options()
+    c["OPTCR1"] = c["OPTCR1"] & ~(1 << 17)
+    c["OPTCR"] = (c["OPTCR"] & ~(1 << 18)) | OPTSTRT
+    assert len(c.done()) == 1, "one operation for both registers"
+    c["CR"] = PG | X32
+    c.store(BASE + 0x8000, 1)
+    assert c["SR"] == 0, "not loaded yet"
+    load_options(c)
+    assert c["OPTCR"] >> 16 & 0xFFF == 0xFFB and c["OPTCR1"] >> 16 & 0xFFF == 0xFFD
+    for sector, refused in ((0, 0), (2, WRPERR), (3, 0), (16, 0), (17, WRPERR), (18, 0)):
+        erase(c, SER | sector << SNB_SHIFT)
+        assert c["SR"] == refused, sector
+        c["SR"] = WRPERR
+    c["CR"] = PG | X32
+    c.store(BASE + 0x8000, 0)
+    assert c["SR"] == WRPERR
+
+
+def test_protection_can_be_lifted_again() -> None:
+    c = chip("STM32F407xG")
+    for bits in (0xFFE, 0xFFF):
+        c.open_options()
+        c["OPTCR"] = c["OPTCR"] & ~(0xFFF << 16) | bits << 16 | OPTSTRT
+        load_options(c)
+        erase(c, SER)
+        assert c["SR"] == (WRPERR if bits == 0xFFE else 0)
+        c["SR"] = WRPERR
+
+
+def test_user_options_are_kept() -> None:
+    c = chip("STM32F407xG")
+    c.open_options()
+    c["OPTCR"] = 0x0FFF_AA00 | 1 << 6 | OPTSTRT
+    load_options(c)
+    assert c["OPTCR"] == 0x0FFF_AA41
+    assert c.flash.options.starts_watchdog
+    c.flash.power_on()
+    assert c.flash.options.loaded["BOR_LEV"] == 0
+
+
+def test_f767_nwrp_protects_pairs_of_sectors_with_two_banks() -> None:
+    c = chip("STM32F767xI_dual")
+    c.open_options()
+    c["OPTCR"] = (c["OPTCR"] & ~(1 << 22)) | OPTSTRT
+    load_options(c)
+    starts = list(c.flash.part.sector_starts)
+    assert c.flash.protected == {starts[12], starts[13]}
 
 
 def test_f767_has_nwrp_for_pairs_of_sectors() -> None:
