@@ -7,6 +7,7 @@ count as well, the compiler and its command. What is there already is not compil
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,10 @@ INCLUDE: Final = Path(__file__).parent / "c"
 """The folder of ``mcu_flash.h``."""
 
 _GLUE: Final = INCLUDE / "glue.c"
-_BOOTLOADER: Final = ("-O1", "-g", "-fPIC", "-fno-common", "-fsanitize-coverage=trace-pc")
+_BOOTLOADER: Final = (
+    *("-O1", "-g", "-fPIC", "-fno-common", "-fsanitize-coverage=trace-pc"),
+    *("-fstack-protector-strong", "-U_FORTIFY_SOURCE"),  # a finding, and no end of the process
+)
 _LINK: Final = ("-shared", "-pthread", *(f"-Wl,{x}" for x in ("-z,now", "-z,relro", "-Bsymbolic")))
 _WHERE_ACCEPTED: Final = (
     ("-ftrivial-auto-var-init=pattern",),  # what is on the stack is not left to chance
@@ -152,7 +156,7 @@ def _digest(
 ) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Of all that the library is made of; and of each source and header but the system's."""
     options = program.options(compiler)
-    digest = sha256(f"{_version(compiler)}\n{options} {_LINK}\n".encode())
+    digest = sha256(f"{platform.machine()} {_version(compiler)}\n{options} {_LINK}\n".encode())
     files = dict.fromkeys(program.sources)
     for number, source in enumerate(program.sources):
         out, rule = folder / f"{number}.i", folder / f"{number}.d"

@@ -59,7 +59,7 @@ class Places:
         if index < 0:
             return ""
         start, size, name = self._functions[index]
-        return name if offset < start + size else ""
+        return name.partition(".")[0] if offset < start + size else ""  # not .constprop and such
 
     def _line(self, offset: int) -> str:
         index = bisect_right(self._lines, (offset, float("inf"), "")) - 1
@@ -99,5 +99,5 @@ def _rows(dwarf: Any, unit: Any) -> Iterator[tuple[int, float, str]]:
             continue
         if state.end_sequence:
             yield state.address, 0.0, ""
-        elif 0 <= state.file - first < len(names):
+        elif state.line and 0 <= state.file - first < len(names):
             yield state.address, 1.0, f"{names[state.file - first]}:{state.line}"

@@ -34,9 +34,19 @@ _CODES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (BusyError, -4),
 )
 _LEAVE: Final = -(2**31)  # GLUE_LEAVE
-_RETURNED, _LEFT, _RESET, _ENDLESS, _DEEP, _CRASHED, _ASSERTED, _EXITED, _STUCK, _NO_MEMORY = range(
-    10
-)
+(
+    _RETURNED,
+    _LEFT,
+    _RESET,
+    _ENDLESS,
+    _DEEP,
+    _CRASHED,
+    _ASSERTED,
+    _EXITED,
+    _STUCK,
+    _SMASHED,
+    _NO_MEMORY,
+) = range(11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ class Budget:
     *resets*: that it does by itself; *stack*: bytes. Flash operations have a limit of the search.
     """
 
-    blocks: int = 200_000_000
+    blocks: int = 100_000_000
     calls: int = 1_000_000
     resets: int = 100
     stack: int = 256 * 1024
@@ -153,6 +163,8 @@ class Library:
             return f"no rest after {budget.blocks:,} basic blocks of C code"
         if end.ended == _STUCK:
             return "no rest: the C code goes round an empty loop"
+        if end.ended == _SMASHED:
+            return "the C code writes beyond a local array"
         if end.ended == _DEEP:
             return f"the C code uses more than {budget.stack:,} bytes of stack"
         if end.ended == _EXITED:
@@ -163,7 +175,7 @@ class Library:
         return self._crash(end, level)
 
     def _left(self, level: _Level, place: str) -> NoReturn:
-        error = level.raised
+        error, level.raised = level.raised, None
         if error is None:  # what a signal has raised in the last moment of a hook
             level.flash.cells.halt.check()
             heed()
@@ -172,7 +184,10 @@ class Library:
             raise Violation(error.question, error.text + place) from error
         if isinstance(error, Exception):
             raise Violation("live", f"{ended_in(error)}{place}") from error
-        raise error
+        try:
+            raise error
+        finally:  # its traceback leads here: no circle, which would keep the flash
+            del error
 
     def _crash(self, end: Any, level: _Level) -> str:
         name = Signals(end.what).name

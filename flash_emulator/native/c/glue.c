@@ -39,8 +39,9 @@ struct level {
 
 static KEEP struct level *volatile current = NULL;
 static KEEP volatile int in_c = 0; /* the bootloader runs, and not a hook of it */
-static KEEP uint64_t blocks_left = 0;
+static KEEP uint64_t blocks_left = UINT64_MAX; /* also before any boot, for constructors */
 static KEEP uintptr_t stack_limit = 0;
+static KEEP volatile uintptr_t passed_by = 0; /* who has passed the pointer that is followed right now */
 static KEEP uint64_t asked = 0; /* calls of hooks */
 
 static KEEP struct glue_hooks hooks = {0};
@@ -106,6 +107,7 @@ __attribute__((noreturn)) static void leave(int ended, uintptr_t where)
     struct level *level = current;
 
     in_c = 0;
+    passed_by = 0;
     level->end->ended = ended;
     level->end->where = where;
     _longjmp(level->env, 1);
@@ -114,11 +116,8 @@ __attribute__((noreturn)) static void leave(int ended, uintptr_t where)
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
 /* gcc and clang call it at the start of every basic block (-fsanitize-coverage=trace-pc). */
-void __sanitizer_cov_trace_pc(void)
+__attribute__((visibility("hidden"))) void __sanitizer_cov_trace_pc(void)
 {
-    if (current == NULL) {
-        return; /* a constructor of the library */
-    }
     if (blocks_left-- == 0u) {
         leave(GLUE_ENDLESS, CALLER);
     }
@@ -137,6 +136,11 @@ __attribute__((weak, noreturn)) void __assert_fail(const char *expression, const
     current->end->file = (char *)file;
     current->end->what = (int32_t)line;
     leave(GLUE_ASSERTED, CALLER);
+}
+
+__attribute__((weak, noreturn)) void __stack_chk_fail(void)
+{
+    leave(GLUE_SMASHED, CALLER);
 }
 
 __attribute__((weak, noreturn)) void abort(void)
@@ -183,7 +187,7 @@ static void crashed(int number, siginfo_t *info, void *context)
     if (in_c && info->si_code > 0 && pthread_equal(thread, pthread_self())) {
         current->end->what = number;
         current->end->address = (uintptr_t)info->si_addr;
-        leave(GLUE_CRASHED, place(context));
+        leave(GLUE_CRASHED, passed_by ? passed_by : place(context));
     }
     for (size_t i = 0; i < CRASHES; i++) { /* not the bootloader's: as if this were not here */
         if (crashes[i] == number) {
@@ -330,16 +334,31 @@ void glue_boot(uint64_t blocks, size_t stack, struct glue_end *end)
     in_c = 1
 
 /* A pointer of the bootloader's that leads nowhere is to fail here, not in the hook. */
-static void touch(const void *data, uint32_t size)
+static void touch(uintptr_t by, const void *data, uint32_t size)
 {
     const volatile unsigned char *bytes = data;
 
+    passed_by = by;
     for (uint32_t at = 0; at < size; at += size - at > 4096u ? 4096u : size - at) {
         (void)bytes[at];
     }
     if (size > 0u) {
         (void)bytes[size - 1u];
     }
+    passed_by = 0;
+}
+
+static void touch_name(uintptr_t by, const char *name)
+{
+    passed_by = by;
+    touch(by, name, (uint32_t)strlen(name) + 1u);
+}
+
+static void give(uintptr_t by, void *into, const void *data, uint32_t size)
+{
+    passed_by = by;
+    memcpy(into, data, size);
+    passed_by = 0;
 }
 
 int flash_read(uint32_t address, void *into, uint32_t size)
@@ -347,14 +366,14 @@ int flash_read(uint32_t address, void *into, uint32_t size)
     void *data = NULL;
     ASK(read(address, size, &data));
     if (answer == FLASH_OK && size > 0u) {
-        memcpy(into, data, size);
+        give(CALLER, into, data, size);
     }
     return answer;
 }
 
 int flash_program(uint32_t address, const void *data, uint32_t size)
 {
-    touch(data, size);
+    touch(CALLER, data, size);
     ASK(program(address, (void *)data, size));
     return answer;
 }
@@ -368,7 +387,7 @@ int flash_erase(uint32_t address)
 uint32_t flash_match(uint32_t address, const void *expected, uint32_t size)
 {
     uint32_t same = 0;
-    touch(expected, size);
+    touch(CALLER, expected, size);
     ASK(match(address, (void *)expected, size, &same));
     return same;
 }
@@ -376,17 +395,17 @@ uint32_t flash_match(uint32_t address, const void *expected, uint32_t size)
 int option_read(const char *name, uint32_t *value)
 {
     uint32_t found = 0;
-    touch(name, (uint32_t)strlen(name) + 1u);
+    touch_name(CALLER, name);
     ASK(option_read((char *)name, &found));
     if (answer == FLASH_OK) {
-        *value = found;
+        give(CALLER, value, &found, sizeof found);
     }
     return answer;
 }
 
 int option_program(const char *name, uint32_t value)
 {
-    touch(name, (uint32_t)strlen(name) + 1u);
+    touch_name(CALLER, name);
     ASK(option_program((char *)name, value));
     return answer;
 }

@@ -34,6 +34,6 @@ void glue_boot(uint64_t blocks, size_t stack, struct glue_end *end);
 /* cffi ends */
 
 enum { GLUE_RETURNED, GLUE_LEFT, GLUE_RESET, GLUE_ENDLESS, GLUE_DEEP, GLUE_CRASHED, GLUE_ASSERTED,
-       GLUE_EXITED, GLUE_STUCK, GLUE_NO_MEMORY };
+       GLUE_EXITED, GLUE_STUCK, GLUE_SMASHED, GLUE_NO_MEMORY };
 
 #define GLUE_LEAVE INT32_MIN /* from a hook: the boot is over, leave the C code */

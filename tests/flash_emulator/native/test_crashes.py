@@ -71,13 +71,23 @@ CRASHES = {
         '#include <assert.h>\nint boot(void)\n{\n int x = 1;\n assert(x && "y" && !x);\n}',
         'assertion failed: x && "y" && !x, at boot.c:6',
     ),
+    "a local array": (
+        """#include <string.h>
+        volatile int size = 64;
+        int boot(void) { char a[8]; memset(a, 1, size); return a[3]; }""",
+        "the C code writes beyond a local array, at boot.c:4 in boot()",
+    ),
     "a read to nowhere": (
         "int boot(void)\n{\n return flash_read(0x08008000, (void *)16, 8);\n}",
-        "crashes with SIGSEGV at 0x10",
+        "crashes with SIGSEGV at 0x10, at boot.c:4 in boot()",
     ),
     "a program from nowhere": (
         "int boot(void)\n{\n return flash_program(0x08008000, (void *)64, 8);\n}",
-        "crashes with SIGSEGV at 0x40",
+        "crashes with SIGSEGV at 0x40, at boot.c:4 in boot()",
+    ),
+    "a name from nowhere": (
+        "int boot(void)\n{\n return option_program((const char *)1, 1);\n}",
+        "crashes with SIGSEGV at 0x1, at boot.c:4 in boot()",
     ),
     "in the C library": (
         "#include <string.h>\nchar *volatile at;\nint boot(void)\n{\n return strlen(at);\n}",

@@ -204,8 +204,11 @@ def test_what_boot_returns_is_told_to_the_verdict(c: Make, flash: EmulatedFlash)
     assert told == {0, 1}
 
 
-def test_the_fixture_takes_it(pytester: pytest.Pytester) -> None:
+def test_the_fixture_takes_it(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The example, as its reader runs it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for file in EXAMPLE.iterdir():
         if file.is_file():
             (pytester.path / file.name).write_bytes(file.read_bytes())
@@ -219,3 +222,4 @@ def test_the_fixture_takes_it(pytester: pytest.Pytester) -> None:
         ]
     )
     assert len([*(pytester.path / "kept").iterdir()]) == 2
+    assert len([*(tmp_path / "cache" / "flash_emulator" / "native").iterdir()]) == 2
