@@ -15,7 +15,8 @@ in the thread that is watched, in whatever the subject does at that moment:
 
 A call into C that never comes back can be ended from outside only: ``batches.Processes`` does it.
 Code of the search itself is not interrupted: it calls ``beat``, and ``heed`` wherever a subject
-comes by that does nothing new. A boot is not blamed for the time that the search has taken.
+comes by that does nothing new. Nor is the machine: an engine calls it back, and would swallow what
+is raised; it calls ``heed`` itself. A boot is not blamed for the time that the search has taken.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ from types import FrameType
 from typing import Any, Final
 
 TICK_S = 0.05
-_OWN: Final = str(Path(__file__).parent) + os.sep
+_OWN: Final = tuple(
+    f"{Path(__file__).parents[1] / name}{os.sep}" for name in ("explore", "machine")
+)
 _SIGNAL: Final = getattr(signal, "SIGURG", None)
 _BEFORE_TRACING = 2  # kicks
 _NO_ROOM = 5  # kicks; then there may be no room on the stack for the signal's handler

@@ -85,6 +85,7 @@ class Exceptions:
         self.reset()
 
     def reset(self) -> None:
+        self.taken = 0  # exceptions so far
         self.pending: set[int] = set()
         self.active: list[int] = []  # the innermost last
         self.enabled = 0  # external interrupts, a bit each
@@ -207,6 +208,7 @@ class Exceptions:
         )
 
     def _enter(self, number: int, pc: int) -> int:
+        self.taken += 1
         self.pending.discard(number)
         self.active.append(number)
         registers = self._registers

@@ -56,15 +56,15 @@ from flash_emulator.registers import BusError, SystemReset
 Run = Generator[None, None, Ended]
 
 _WAKE_UPS = 100_000  # of one WFI
+_SLICE = 1 << 18  # bytes of code between two calls of ``heed``
 _SEMIHOSTING = 0xBEAB
 _EXC_RETURN = 0xFFFF_FF00
 _IBUSERR, _PRECISERR, _UNDEFINSTR = 1 << 8, 1 << 9, 1 << 16  # CFSR
 _CAUSES = {
     "SYSRESETREQ": Cause.SOFTWARE,
     "OBL_LAUNCH": Cause.OPTIONS,
-    "IWDG": Cause.IWDG,
-    "WWDG": Cause.WWDG,
 }
+"""Of resets that no peripheral notes itself, as watchdogs do."""
 
 
 class Machine:
@@ -97,6 +97,8 @@ class Machine:
         self.record = Record()
         self.guard: Callable[[Operation, int], None] | None = None
         """Told of each operation that the device has done, and PC; what it raises ends the boot."""
+        self.heed: Callable[[], object] = int
+        """Called again and again while the core executes; what it raises ends the boot."""
         self.space = AddressSpace(self, part, self.core, ram or ram_of(part))
         self.engine = Engine(self.core, self.space.page)
         self.exceptions = Exceptions(self.engine.registers, self.space, self.core)
@@ -118,6 +120,7 @@ class Machine:
         self._timed = [p for p in self.peripherals if type(p).next_us is not Peripheral.next_us]
         self._is_new = True
         self._skipped = 0  # cycles in which nothing was executed
+        self._is_slice = False  # the engine stops where nothing is due
         self._at_join = False
 
     @property
@@ -170,7 +173,8 @@ class Machine:
         event = self._next_event()
         if event is not None:
             limit = min(limit, max(0, event - self._skipped) * 2)
-        meter.limit = max(limit, meter.counted + 1)
+        self._is_slice = limit > meter.counted + _SLICE
+        meter.limit = max(min(limit, meter.counted + _SLICE), meter.counted + 1)
 
     # --- from reset to rest
 
@@ -212,6 +216,7 @@ class Machine:
 
     def _step(self, pc: int) -> int:
         """Execute from *pc* until the engine stops. Returns where to go on."""
+        self.heed()
         self._set_limit()
         try:
             stop = self.engine.run(pc)
@@ -262,7 +267,9 @@ class Machine:
     def _reset(self, reset: SystemReset) -> None:
         """A system reset: RAM and the backup domain stay."""
         self.record.resets.append(reset.reason)
-        self._rcc.note(_CAUSES[reset.reason])
+        cause = _CAUSES.get(reset.reason)
+        if cause is not None:
+            self._rcc.note(cause)
         self.flash.reset()
         self.space.reset()
         self.bus.reset()
@@ -292,7 +299,7 @@ class Machine:
         if meter.counted + LONGEST_BLOCK >= self.limits.instructions * 2:
             raise AtRest("budget", f"no rest after {self.limits.instructions:,} instructions")
         event = self._next_event()
-        if event is not None and meter.counted < meter.limit:
+        if event is not None and not self._is_slice and meter.counted < meter.limit:
             self._skipped += max(0, event - self._cycles())  # it comes within the next block
         return self._go_on(pc)
 

@@ -23,6 +23,7 @@ _SPECIAL = re.compile(
 _LOOP = 0xE7FE
 _WAITS = {0xBF10: "YIELD", 0xBF20: "WFE", 0xBF30: "WFI"}
 _SFPA = 8
+_PATIENCE = 100_000  # events in a row that do not end ``b .``
 
 
 class Waits(BaseException):
@@ -49,10 +50,11 @@ class SpecialInstructions:
         self._engine, self._exceptions = engine, exceptions
         self._half_word, self._skip, self._due = half_word, skip, due
         self._known: set[int] = set()
-        self._control_in = ""
+        self.reset()
 
     def reset(self) -> None:
         self._control_in = ""
+        self._waited = (0, 0)  # how many exceptions were taken, events since that ended nothing
 
     def scan(self, address: int, data: bytes) -> None:
         """The engine is about to translate code of this page."""
@@ -75,7 +77,16 @@ class SpecialInstructions:
                     self._engine.at(at + 4, self._has_read_control)
 
     def _looped(self, pc: int) -> None:
-        if self._half_word(pc) == _LOOP and not self._exceptions.pending and not self._skip():
+        """Nothing but an exception that can be taken ends it; what is masked does not."""
+        if self._half_word(pc) != _LOOP:
+            return
+        if self._exceptions.due() is not None:
+            self._due()
+            return
+        taken, events = self._waited
+        events = events + 1 if taken == self._exceptions.taken else 1
+        self._waited = self._exceptions.taken, events
+        if events > _PATIENCE or not self._skip():
             raise AtRest("loop", "b .")
 
     def _waits(self, pc: int) -> None:

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.subject import Boot, ExternalState, Run, Subject
+from flash_emulator.explore.watchdog import heed
 from flash_emulator.machine.board import Board
 from flash_emulator.machine.judging import Guard, Judge
 from flash_emulator.machine.machine import Machine
@@ -59,7 +60,7 @@ class _FirmwareBoot:
         board = self.subject.board
         with a_machine(board) as machine:
             judge = Judge(board, self.subject.symbols, self.flash, machine)
-            machine.guard = None
+            machine.guard, machine.heed = None, heed
             if board.questions.untouched:
                 machine.guard = Guard(board, self.subject.symbols, self.flash)
             run = machine.run(self.flash)

@@ -1,10 +1,13 @@
 """Whole programs on the machine: from reset to rest."""
 
+import struct
+
 import pytest
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, load_part
+from flash_emulator.explore.watchdog import Hung, heed, watching
 from flash_emulator.machine.machine import Machine
-from flash_emulator.machine.rest import Limits, Rests
+from flash_emulator.machine.rest import Ended, Limits, Rests
 from tests.flash_emulator.machine.boards import (
     L476,
     MARK,
@@ -108,3 +111,47 @@ def test_a_reset_vector_that_is_no_code_locks_up(machine):
     ended = machine.boot(flash)
     assert ended.kind == "lock-up"
     assert "no Thumb address" in ended.text
+
+
+def running(code: str, *, vectors: int = 4, heed=int, **options) -> tuple[Machine, Ended]:
+    """A boot of Thumb *code*, which stands behind the vectors; each of them leads to it."""
+    machine = Machine(load_part(L476), **options)
+    machine.heed = heed
+    flash = EmulatedFlash(machine.part)
+    entry = 0x0800_0000 + 4 * vectors
+    table = struct.pack(f"<{vectors}I", 0x2000_1000, *[entry + 1] * (vectors - 1))
+    image = table + bytes.fromhex(code)
+    flash.preload(0x0800_0000, image + b"\xff" * (-len(image) % 8))
+    flash.power_on()
+    return machine, machine.boot(flash)
+
+
+PEND_NMI = "0148 0249 0160 fee7" + "04ed00e0 00000080"  # ICSR = NMIPENDSET; b .
+
+
+def test_what_cannot_be_taken_does_not_end_a_loop():
+    """The second NMI is pending within the first, which never ends."""
+    machine, ended = running(PEND_NMI)
+    assert (ended.kind, machine.record.exceptions) == ("loop", [("NMI", 0x0800_0016)])
+
+
+def test_events_that_are_masked_do_not_end_a_loop_for_ever():
+    """SysTick every 16 cycles, with PRIMASK set: ``cpsid i``, RVR = 15, CSR = 7, ``b .``."""
+    machine, ended = running("72b6 0248 0f21 4160 0721 0160 fee7 c046 10e000e0")
+    assert ended.kind == "loop"
+    assert machine.record.exceptions == []
+
+
+def test_a_poll_that_never_ends_is_ended_from_outside():
+    """What is raised asynchronously in a callback of the engine would be lost."""
+    limits = Limits(instructions=10**10)
+    with watching(silence_s=0.2), pytest.raises(Hung):
+        running("0148 0168 fde7 c046 00500140", helps=False, limits=limits, heed=heed)
+
+
+def test_the_hook_for_others_is_called_though_nothing_is_due():
+    calls = []
+    limits = Limits(instructions=20_000_000)
+    _, ended = running("00bf fde7", limits=limits, heed=lambda: calls.append(1))  # nop; b to it
+    assert ended.kind == "budget"
+    assert len(calls) > 5
