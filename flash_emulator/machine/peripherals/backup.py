@@ -25,13 +25,14 @@ class BackupDomain(Registers):
         super().__init__(chip, name, base)
         self._is_open, self._mask = is_open, mask
 
-    def reset(self, *, power_on: bool) -> None:
+    def _reset(self, *, power_on: bool) -> None:
         if power_on:
-            super().reset(power_on=True)
+            super()._reset(power_on=True)
 
     def clear(self) -> None:
         """BDRST, or the last power is gone."""
-        super().reset(power_on=True)
+        super()._reset(power_on=True)
+        self._touched = True
 
     def write(self, offset: int, width: int, value: int) -> None:
         if self._is_open():

@@ -105,19 +105,35 @@ class Registers(Peripheral):
         self._writers: dict[int, Writer] = {}
         self._actions: frozenset[int] = frozenset()  # what is not written of them counts as 0
         self._told: Hashable | None = None
+        self._touched = True  # since the last reset something may have changed
+        self._is_fresh = False  # that reset was a power-on
 
-    def reset(self, *, power_on: bool) -> None:  # noqa: ARG002
+    _resets_itself = False
+    """A reset may leave it in another state than the one before did, whatever happened since."""
+
+    def reset(self, *, power_on: bool) -> None:
+        """Costs nothing where nothing has happened since the last one."""
+        if self._touched or self._resets_itself or (power_on and not self._is_fresh):
+            self._reset(power_on=power_on)
+            self._touched, self._is_fresh = False, power_on
+
+    def _reset(self, *, power_on: bool) -> None:  # noqa: ARG002
         self._held = dict(self._resets)
         self._told = None
 
     def read(self, offset: int, width: int) -> int:
         word = offset & ~3
         reader = self._readers.get(word)
-        value = self._held.get(word, 0) if reader is None else reader()
+        if reader is None:
+            value = self._held.get(word, 0)
+        else:
+            self._touched = True
+            value = reader()
         return value if width == 4 else value >> 8 * (offset & 3) & LANES[width]
 
     def write(self, offset: int, width: int, value: int) -> None:
         word = offset & ~3
+        self._touched = True
         if width != 4:
             shift = 8 * (offset & 3)
             rest = 0 if word in self._actions else self._held.get(word, 0)
@@ -156,6 +172,7 @@ class Registers(Peripheral):
 
     def restore(self, state: Hashable) -> None:
         assert isinstance(state, tuple)
+        self._touched = True
         told, plain, left = state if self._fields or self._moments else (state, (), ())
         self._held = {**dict.fromkeys(self._resets, 0), **self._resets, **dict(told)}
         self._told = told

@@ -20,6 +20,8 @@ class ClockTree:
     def __init__(self, facts: ClockFacts, held: Held, hse_hz: int) -> None:
         self._facts, self._held = facts, held
         self._hz = {**facts.hz, "HSE": hse_hz}
+        self.registers = _registers(facts)
+        """Those that frequencies follow from."""
 
     def hz_of(self, source: str) -> float:
         """Of an oscillator or of the PLL, by the name that RCC's table has; 0 of none."""
@@ -69,6 +71,14 @@ class ClockTree:
     def _field(self, field: Field) -> int:
         register, bit, bits = field
         return self._held(register) >> bit & (1 << bits) - 1
+
+
+def _registers(facts: ClockFacts) -> frozenset[int]:
+    pll = facts.pll
+    fields = (facts.hsi_divider, facts.msi_range, facts.msi_chosen, facts.msi_standby)
+    of_pll = pll.source, pll.times, pll.divide, pll.output
+    places = (*facts.ahb, *facts.apb, *fields, *of_pll)
+    return frozenset(place[0] for place in places if place is not None)
 
 
 def ahb_divider(value: int) -> int:

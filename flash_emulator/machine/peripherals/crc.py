@@ -65,8 +65,8 @@ class Crc(Registers):
         self._left = ONES
         self._table = table_of(POLYNOMIAL, 32)
 
-    def reset(self, *, power_on: bool) -> None:
-        super().reset(power_on=power_on)
+    def _reset(self, *, power_on: bool) -> None:
+        super()._reset(power_on=power_on)
         self._set_up()
 
     def write(self, offset: int, width: int, value: int) -> None:

@@ -34,8 +34,8 @@ class Exti(Registers):
         self._actions = frozenset(facts.pending)
         self.reset(power_on=True)
 
-    def reset(self, *, power_on: bool) -> None:
-        super().reset(power_on=power_on)
+    def _reset(self, *, power_on: bool) -> None:
+        super()._reset(power_on=power_on)
         self._pending = (0,) * len(self._facts.pending)
         self._update()
 
@@ -43,6 +43,7 @@ class Exti(Registers):
         """An edge on a pin, "C" and 13. Counts where EXTICR has chosen that port."""
         if self._source(number) != ord(port) - ord("A"):
             return
+        self._touched = True
         register = self._facts.rising if level else self._facts.falling
         if self._held.get(register, 0) >> number & 1:
             self._raise(1 << number, rising=level)

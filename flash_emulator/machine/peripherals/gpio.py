@@ -14,7 +14,7 @@ ALL = 0xFFFF
 
 MODER, OTYPER, PUPDR = 0x00, 0x04, 0x0C
 IDR, ODR, BSRR, BRR = 0x10, 0x14, 0x18, 0x28
-INPUT, OUTPUT, ALTERNATE, ANALOG = range(4)  # MODER
+OUTPUT, ANALOG = 0b01, 0b11  # MODER
 PULL_UP = 1  # PUPDR
 
 # --- F1, RM0008 9.2
@@ -35,6 +35,7 @@ class Port(Registers):
         self._pins = [f"P{self._letter}{number}" for number in PINS]
         self._shown: tuple[int, int] = (0, 0)  # outputs, and their levels
         self._push_pull = self._open_drain = 0
+        self._inputs: list[tuple[int, str]] = []
         super().__init__(chip, name, base, resets=resets)
         self._readers = {self.IDR: self._read_idr, self.BSRR: int, self.BRR: int}
         self._writers = {
@@ -45,8 +46,8 @@ class Port(Registers):
         }
         self._actions = frozenset({self.BSRR, self.BRR})
 
-    def reset(self, *, power_on: bool) -> None:
-        super().reset(power_on=power_on)
+    def _reset(self, *, power_on: bool) -> None:
+        super()._reset(power_on=power_on)
         self._shown = (0, 0)
         self._set_modes()
 
@@ -57,15 +58,18 @@ class Port(Registers):
     def _read_idr(self) -> int:
         """Outputs show what they drive; an input what the board says, else its pull; analog 0."""
         driven = self._held.get(self.ODR, 0)
-        value = driven & self._push_pull
-        digital = ALL & ~self._push_pull & ~self._analog()
-        pulled = self._pulled()
-        for number, name in enumerate(self._pins):
-            bit = 1 << number
-            if digital & bit:
-                level = self.chip.pin(name)
-                value |= (pulled & bit) if level is None else bit if level else 0
+        value, pulled, pin = driven & self._push_pull, self._pulled(), self.chip.pin
+        for bit, name in self._inputs:
+            level = pin(name)
+            if level or (level is None and pulled & bit):
+                value |= bit
         return value & ~(self._open_drain & ~driven)
+
+    def _note_modes(self, push_pull: int, open_drain: int, analog: int) -> None:
+        """Which pins are outputs now, and which show what the board gives them."""
+        self._push_pull, self._open_drain = push_pull, open_drain
+        digital = ALL & ~push_pull & ~analog
+        self._inputs = [(1 << n, self._pins[n]) for n in PINS if digital >> n & 1]
 
     def _write_odr(self, value: int) -> None:
         self._hold(self.ODR, value & ALL)
@@ -98,9 +102,6 @@ class Port(Registers):
         """Which pins are outputs now."""
         raise NotImplementedError
 
-    def _analog(self) -> int:
-        raise NotImplementedError
-
     def _pulled(self) -> int:
         """The pins that a pull-up holds at 1."""
         raise NotImplementedError
@@ -111,7 +112,7 @@ class Gpio(Port):
 
     def __init__(self, chip: Chip, name: str, base: int, resets: dict[int, int]) -> None:
         super().__init__(chip, name, base, resets)
-        for register in (MODER, OTYPER):
+        for register in (MODER, OTYPER, PUPDR):
             self._writers[register] = self._mode_writer(register)
         self.reset(power_on=True)
 
@@ -125,16 +126,17 @@ class Gpio(Port):
 
     def _set_modes(self) -> None:
         moder, drains = self._held.get(MODER, 0), self._held.get(OTYPER, 0)
-        outputs = sum(1 << n for n in PINS if moder >> 2 * n & 3 == OUTPUT)
-        self._push_pull, self._open_drain = outputs & ~drains, outputs & drains
-
-    def _analog(self) -> int:
-        moder = self._held.get(MODER, 0)
-        return sum(1 << n for n in PINS if moder >> 2 * n & 3 == ANALOG)
+        outputs = analog = self._pulled_up = 0
+        pupdr = self._held.get(PUPDR, 0)
+        for number in PINS:
+            mode = moder >> 2 * number & 3
+            outputs |= (mode == OUTPUT) << number
+            analog |= (mode == ANALOG) << number
+            self._pulled_up |= (pupdr >> 2 * number & 3 == PULL_UP) << number
+        self._note_modes(outputs & ~drains, outputs & drains, analog)
 
     def _pulled(self) -> int:
-        pupdr = self._held.get(PUPDR, 0)
-        return sum(1 << n for n in PINS if pupdr >> 2 * n & 3 == PULL_UP)
+        return self._pulled_up
 
 
 class F1Gpio(Port):
@@ -162,21 +164,19 @@ class F1Gpio(Port):
 
     def _set_modes(self) -> None:
         """MODE other than 0 is an output; CNF 0 push-pull, 1 open drain, above it alternate."""
-        self._push_pull = self._open_drain = self._analog_pins = self._pulled_pins = 0
+        push_pull = open_drain = analog = self._pulled_pins = 0
         for number, field in enumerate(self._fields_of_pins()):
             mode, bit = field & 3, 1 << number
             match field >> 2, mode:
                 case 0, 0:
-                    self._analog_pins |= bit
+                    analog |= bit
                 case 2, 0:
                     self._pulled_pins |= bit
                 case 0, _:
-                    self._push_pull |= bit
+                    push_pull |= bit
                 case 1, mode if mode:
-                    self._open_drain |= bit
-
-    def _analog(self) -> int:
-        return self._analog_pins
+                    open_drain |= bit
+        self._note_modes(push_pull, open_drain, analog)
 
     def _pulled(self) -> int:
         """ODR says whether the pull is up or down."""

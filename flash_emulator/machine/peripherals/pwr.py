@@ -30,8 +30,8 @@ class Pwr(StatusBits):
         for register in {place[2] for place in self._places}:
             self._writers[register] = self._clearer(register)
 
-    def reset(self, *, power_on: bool) -> None:
-        super().reset(power_on=power_on)
+    def _reset(self, *, power_on: bool) -> None:
+        super()._reset(power_on=power_on)
         if power_on:
             self._flags = (False, False)
 
@@ -44,6 +44,7 @@ class Pwr(StatusBits):
     def note_standby(self, *, pin: bool) -> None:
         """The chip leaves Standby, by a wake-up *pin* or by something else."""
         self._flags = (True, pin or self._flags[1])
+        self._touched = True
 
     def _with_flags(self, register: int) -> Reader:
         below = self._readers.get(register) or (lambda: self._held.get(register, 0))

@@ -41,6 +41,8 @@ class Rcc(StatusBits):
         self._facts, self._backup_open = facts, backup_open
         self._tree = ClockTree(facts.clocks, self.held, hse_hz)
         self._source = 0  # as SW numbers them
+        self._clocking = {facts.switch[0], *self._tree.registers}
+        self._clocking |= {at for _, at, _, _ in facts.ready}
         self.before_change: list[Callable[[], None]] = []
         """What counts with these clocks, and has to count up to now before they change."""
         self._causes = self._bits(Cause.POWER_ON) | self._bits(Cause.PIN)
@@ -68,10 +70,10 @@ class Rcc(StatusBits):
         for cause in Cause:
             self._all |= self._bits(cause)
 
-    def reset(self, *, power_on: bool) -> None:
+    def _reset(self, *, power_on: bool) -> None:
         """The backup domain and the causes survive a system reset."""
         kept = self._held.get(self._facts.backup_register, 0)
-        super().reset(power_on=power_on)
+        super()._reset(power_on=power_on)
         self._source = self._wanted
         self._work_out()
         if power_on:
@@ -82,6 +84,7 @@ class Rcc(StatusBits):
     def note(self, cause: Cause) -> None:
         """A reset is about to come for that *cause*. The reset line of the pin follows each."""
         self._causes |= self._bits(cause) | self._bits(Cause.PIN)
+        self._touched = True
 
     def _bits(self, cause: Cause) -> int:
         return sum(1 << bit for bit in self._facts.causes.get(cause, ()))
@@ -102,6 +105,9 @@ class Rcc(StatusBits):
         return self._timer_hz[apb - 1]
 
     def write(self, offset: int, width: int, value: int) -> None:
+        if offset & ~3 not in self._clocking:
+            super().write(offset, width, value)
+            return
         for settle in self.before_change:
             settle()
         super().write(offset, width, value)
@@ -136,6 +142,7 @@ class Rcc(StatusBits):
         self._timer_hz = [self.hclk_hz / (max(divider // 2, 1)) for divider in dividers]
 
     def _restored(self) -> None:
+        super()._restored()
         self._work_out()
 
     # --- the backup domain

@@ -23,8 +23,8 @@ class Rng(Registers):
         self._writers = {CR: self._write_cr, DR: ignore}
         self.reset(power_on=True)
 
-    def reset(self, *, power_on: bool) -> None:
-        super().reset(power_on=power_on)
+    def _reset(self, *, power_on: bool) -> None:
+        super()._reset(power_on=power_on)
         if power_on:
             self._drawn = 0  # a system reset does not make noise repeat itself
         self._update()

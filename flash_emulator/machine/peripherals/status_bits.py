@@ -34,6 +34,7 @@ class StatusBits(Registers):
         self_clearing: Iterable[tuple[int, int]] = (),
     ) -> None:
         super().__init__(chip, name, base, size, resets=resets)
+        self._shown: dict[int, int] = {}  # status as it follows from what is held now
         self._copies: dict[int, list[tuple[int, int, int, int]]] = {}
         for status, bit, control, other, *count in (*((*f, 1) for f in follows), *copies):
             row = bit, control, other, (1 << count[0]) - 1
@@ -53,13 +54,27 @@ class StatusBits(Registers):
         hidden = ~sum({mask << bit for bit, _, _, mask in rows})
 
         def read() -> int:
-            held = self._held
-            value = held.get(register, 0) & hidden | ones
-            for bit, control, other, mask in rows:
-                value |= (held.get(control, 0) >> other & mask) << bit
+            value = self._shown.get(register)
+            if value is None:
+                held = self._held
+                value = held.get(register, 0) & hidden | ones
+                for bit, control, other, mask in rows:
+                    value |= (held.get(control, 0) >> other & mask) << bit
+                self._shown[register] = value
             return value
 
         return read
+
+    def _hold(self, word: int, value: int) -> None:
+        super()._hold(word, value)
+        self._shown = {}
+
+    def _reset(self, *, power_on: bool) -> None:
+        super()._reset(power_on=power_on)
+        self._shown = {}
+
+    def _restored(self) -> None:
+        self._shown = {}
 
     def _clearing_writer(self, register: int, bits: int) -> Writer:
         def write(value: int) -> None:

@@ -55,8 +55,8 @@ class Timer(Registers):
         self._actions = frozenset({EGR})
         self.reset(power_on=True)
 
-    def reset(self, *, power_on: bool) -> None:
-        super().reset(power_on=power_on)
+    def _reset(self, *, power_on: bool) -> None:
+        super()._reset(power_on=power_on)
         self._flags = self._count = self._psc = 0
         self._arr = self._top
         self._since_us: float | None = None  # when CNT was _count; None: it stands still

@@ -67,8 +67,8 @@ class Usart(Registers):
         self._heard = False  # a byte came since the line was idle
         self._look_us: float | None = None
 
-    def reset(self, *, power_on: bool) -> None:
-        super().reset(power_on=power_on)
+    def _reset(self, *, power_on: bool) -> None:
+        super()._reset(power_on=power_on)
         self._flags, self._buffer, self._heard, self._look_us = TC, (), False, None
         self._lines.set(self._irq, self.name, False)
 
@@ -181,8 +181,8 @@ class OldUsart(Usart):
         self._actions = frozenset({DR})
         self.reset(power_on=True)
 
-    def reset(self, *, power_on: bool) -> None:
-        super().reset(power_on=power_on)
+    def _reset(self, *, power_on: bool) -> None:
+        super()._reset(power_on=power_on)
         self._seen = 0  # flags that a read of SR has shown; then DR clears them
 
     def _read_sr(self) -> int:

@@ -37,6 +37,7 @@ class Iwdg(Registers):
 
     _fields = ("_unlocked", "_running")
     _moments = ("_fed_us",)
+    _resets_itself = True  # option bytes may have come to start it, and it counts from the reset on
 
     def __init__(
         self,
@@ -59,8 +60,8 @@ class Iwdg(Registers):
         self._actions = frozenset({KR})
         self.reset(power_on=True)
 
-    def reset(self, *, power_on: bool) -> None:
-        super().reset(power_on=power_on)
+    def _reset(self, *, power_on: bool) -> None:
+        super()._reset(power_on=power_on)
         self._unlocked = False
         self._running = self._hardware()
         self._fed_us: float | None = self.chip.now_us if self._running else None
@@ -78,11 +79,11 @@ class Iwdg(Registers):
     def tick(self) -> None:
         end_us = self.next_us()
         if end_us is not None and self.chip.now_us >= end_us:
-            self._reset_chip("IWDG: not fed in time")
+            self._reset_chip()
 
-    def _reset_chip(self, why: str) -> None:
+    def _reset_chip(self) -> None:
         self._note(Cause.IWDG)
-        raise SystemReset(why, self.base)
+        raise SystemReset("IWDG", self.base)
 
     def _write_kr(self, value: int) -> None:
         self.tick()
@@ -105,7 +106,7 @@ class Iwdg(Registers):
             return
         counter = self._held[RLR] - floor((self.chip.now_us - self._fed_us) / self._step_us)
         if counter > self._held[WINR]:
-            self._reset_chip("IWDG: fed outside of its window")
+            self._reset_chip()
         self._fed_us = self.chip.now_us
 
     def _guarded(self, register: int, mask: int) -> Callable[[int], None]:
@@ -151,8 +152,8 @@ class Wwdg(Registers):
         }
         self.reset(power_on=True)
 
-    def reset(self, *, power_on: bool) -> None:
-        super().reset(power_on=power_on)
+    def _reset(self, *, power_on: bool) -> None:
+        super()._reset(power_on=power_on)
         self._flag = 0
         self._count = T_MASK
         self._since_us: float | None = None  # None: WDGA is 0
@@ -188,14 +189,14 @@ class Wwdg(Registers):
     def tick(self) -> None:
         now = self._now()
         if now < ALIVE:
-            self._reset_chip("WWDG: not fed in time")
+            self._reset_chip()
         if now == ALIVE and self._since_us is not None:
             self._flag = 1
         self._update()
 
-    def _reset_chip(self, why: str) -> None:
+    def _reset_chip(self) -> None:
         self._note(Cause.WWDG)
-        raise SystemReset(why, self.base)
+        raise SystemReset("WWDG", self.base)
 
     def _read_cr(self) -> int:
         return self._held.get(WWDG_CR, 0) & WDGA | self._now() & T_MASK
@@ -209,9 +210,9 @@ class Wwdg(Registers):
         self.tick()
         running = self._since_us is not None
         if running and self._now() > self._held.get(CFR, 0) & T_MASK:
-            self._reset_chip("WWDG: fed outside of its window")
+            self._reset_chip()
         if (running or value & WDGA) and not value & ALIVE:
-            self._reset_chip("WWDG: T6 was written as 0")
+            self._reset_chip()
         self._count = value & T_MASK
         if running or value & WDGA:
             self._hold(WWDG_CR, WDGA)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,6 +48,7 @@ def drive(around: Around, name: str, step: tuple[str, int, int]) -> object:
     return around.chip.driven[-1:], around.chip.out.get(name, b"")[-1:], around.chip.irqs
 
 
+@cache
 def names(part: str) -> list[str]:
     wanted = ("RCC", "PWR", "GPIOA", "USART1", "TIM2", "CRC", "IWDG", "WWDG", "RTC", "EXTI", "RNG")
     return [name for name in wanted if name in Around(part).all]
@@ -67,7 +70,7 @@ def twin(around: Around) -> Around:
 
 
 @pytest.mark.parametrize("part", PARTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_a_peripheral_that_was_given_the_state_of_another_behaves_like_it(
     part: str, data: st.DataObject
@@ -85,6 +88,41 @@ def test_a_peripheral_that_was_given_the_state_of_another_behaves_like_it(
         assert first.chip.irqs.items() >= {k: v for k, v in second.chip.irqs.items() if v}.items()
     for key, peripheral in first.all.items():
         assert peripheral.state() == second[key].state(), key
+
+
+@pytest.mark.parametrize("part", PARTS)
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_after_power_on_nothing_is_left_of_what_was(part: str, data: st.DataObject) -> None:
+    around, fresh = Around(part), Around(part)
+    for _ in range(2):
+        for step in data.draw(steps):
+            drive(around, data.draw(st.sampled_from(names(part))), step)
+        around.reset()
+    around.chip.arrives = {}
+    around.reset(power_on=True)
+    for name, peripheral in around.all.items():
+        assert peripheral.state() == fresh[name].state(), name
+        if name not in ("RNG", "DBGMCU"):
+            for offset in OFFSETS:
+                if offset < peripheral.size:
+                    assert around.get(name, offset) == fresh.get(name, offset), (name, offset)
+    assert not any(around.chip.irqs.values())
+
+
+@pytest.mark.parametrize("part", PARTS)
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_a_system_reset_leaves_the_backup_domain_and_causes_alone(
+    part: str, data: st.DataObject
+) -> None:
+    around, fresh = Around(part), Around(part)
+    for step in data.draw(steps):
+        drive(around, data.draw(st.sampled_from(names(part))), step)
+    around.reset()
+    for name, peripheral in around.all.items():
+        if name not in ("RCC", "PWR", "RTC", "TAMP", "BKP", "RNG"):
+            assert peripheral.state() == fresh[name].state(), name
 
 
 @pytest.mark.parametrize("part", PARTS)
