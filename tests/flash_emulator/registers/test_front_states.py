@@ -21,7 +21,7 @@ every_front = each(lambda part: part.family in FAMILIES, at_least=15)
 CONTROL = [
     0, 1, 2, 3, 4, 8, 0x10, 0x20, 0x40, 0x42, 0x44, 0x84, 0x201, 0x202, 0x10002, 0x8002,
     1 << 2 | 1 << 16, 1 << 18, 1 << 18 | 1, 1 << 16 | 2, 1 << 17, 1 << 24, 1 << 25 | 1, 1 << 15,
-    1 << 31, 0xC000_0000, 0xFFFF_FFFF, 1 << 14 | 1, 0x22, 0x28, 0x32, 0xC3FA,
+    1 << 31, 0xC000_0000, 0x210, 0x220, 0x260, 0xFFFF_FFFF, 1 << 14 | 1, 0x22, 0x28, 0x32, 0xC3FA,
 ]  # fmt: skip
 WORDS = st.sampled_from([*KEYS, *OPTION_KEYS, *CONTROL]) | st.integers(0, 0xFFFF_FFFF)
 PLACES = st.integers(0, 15)
@@ -36,6 +36,7 @@ steps = st.lists(
         st.tuples(st.just("unit"), PLACES, WORDS),
         st.tuples(st.just("half"), PLACES, WORDS),
         st.tuples(st.just("load"), PLACES, st.just(0)),
+        st.tuples(st.just("option"), PLACES, WORDS),
         st.tuples(st.just("time"), st.integers(0, 60_000), st.just(0)),
     ),
     max_size=25,
@@ -63,6 +64,9 @@ def step_of(front: Front, step: tuple[str, int, int]) -> Any:
             for offset in named(front, "KEYR", "NSKEYR", "KEYR1", "KEYR2"):
                 for key in KEYS:
                     front.write(offset, 4, key)
+            for offset in named(front, "OPTKEYR"):
+                for key in KEYS if front.option_area else OPTION_KEYS:
+                    front.write(offset, 4, key)
         case "read":
             return front.read(places[at % len(places)], 4)
         case "load":
@@ -84,6 +88,9 @@ def store_step(front: Front, what: str, at: int, value: int) -> None:
                 front.store(base + at * max(unit, 4) + word, 4, value)
         case "half":
             front.store(base + at * 2, 2, value & 0xFFFF)
+        case "option" if front.option_area:
+            front.store(front.option_area.start + at % 8 * 2, 2, value & 0xFFFF)
+            front.load(front.option_area.start + at % 8 * 2, 2)
 
 
 def drive(front: Front, step: tuple[str, int, int]) -> object:
