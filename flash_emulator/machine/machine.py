@@ -25,6 +25,7 @@ from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.trace import Operation
 from flash_emulator.machine import exceptions as numbers
 from flash_emulator.machine.address_space import AddressSpace
+from flash_emulator.machine.bank_alias import BankAlias
 from flash_emulator.machine.bus import Met, PeripheralBus
 from flash_emulator.machine.engine import (
     BREAKPOINT,
@@ -115,7 +116,8 @@ class Machine:
         self.bus = PeripheralBus(pc=self.pc, skip=self._skip, helps=helps)
         self.outside = Outside(self, pins or {})
         self.peripherals = peripherals_for(part, self.outside)
-        self.bus.add(self.peripherals)
+        self._aliases = BankAlias.of(part, self.engine.flush)
+        self.bus.add([*self._aliases, *self.peripherals])
         self._rcc = next(p for p in self.peripherals if isinstance(p, Rcc))
         self._timed = [p for p in self.peripherals if type(p).next_us is not Peripheral.next_us]
         self._is_new = True
@@ -241,6 +243,8 @@ class Machine:
         self.space.power_on(flash)
         self.bus.reset()
         self.bus.met = Met()
+        for alias in self._aliases:
+            alias.power_on(flash)
         self.outside.power_on()
         for peripheral in self.peripherals if self._is_new else self.bus.touched:
             peripheral.reset(power_on=True)
@@ -273,8 +277,8 @@ class Machine:
         self.flash.reset()
         self.space.reset()
         self.bus.reset()
-        for peripheral in self.peripherals:
-            peripheral.reset(power_on=False)
+        for device in (*self._aliases, *self.peripherals):
+            device.reset(power_on=False)
 
     # --- the engine has stopped
 

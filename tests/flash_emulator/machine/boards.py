@@ -52,4 +52,45 @@ def copy_board(name: str, size: int, *, wanted: str | None = "new", **options) -
     )
 
 
+def swap_option_board(**options) -> Board:
+    """Version 1 in bank 1 is asked to swap; version 2 lies in bank 2."""
+    one, two = program("swap_option_1"), program("swap_option_2")
+    bank_2 = two.whole("firmware 2")
+    return Board(
+        load_part(L476),
+        (
+            *one.images,
+            Image("firmware 2", bank_2.address + 0x8_0000, bank_2.data),
+            Image("request", REQUEST, b"SWAP" + bytes(4)),
+        ),
+        questions=Questions(
+            published=(one.whole("firmware 1"), bank_2),
+            reported={"firmware 1": "firmware 1", "firmware 2": "firmware 2"},
+        ),
+        rests=Rests(texts=(b"firmware 1\r\n", b"firmware 2\r\n")),
+        stack_floor=one.stack_floor,
+        **options,
+    )
+
+
+def swap_fb_board(size: int, **options) -> Board:
+    """A loader that copies into bank 2 and starts that copy by FB_MODE; "old" lies in bank 1."""
+    loader = program("swap_fb")
+    old, new = some_image("old", size, 1), some_image("new", size, 2)
+    return Board(
+        load_part(L476),
+        (
+            *loader.images,
+            old,
+            Image("staged", 0x080C_0000, new.data),
+            Image("request", REQUEST, b"STGD" + struct.pack("<I", size)),
+        ),
+        slots=(Slot("application", SLOT, size),),
+        questions=Questions(published=(old, new), wanted="new"),
+        rests=Rests(slots=((SLOT, 0x4_0000),)),
+        stack_floor=loader.stack_floor,
+        **options,
+    )
+
+
 __all__ = ["L476", "MARK", "REQUEST", "SLOT", "STAGED", "Path", "booted", "copy_board", "program"]
