@@ -6,7 +6,6 @@ Armv7-M Architecture Reference Manual B3.1, and the memory maps of the reference
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import AlignmentError, FlashError
 from flash_emulator.machine.engine import (
     FETCH,
-    MAY_FETCH,
     MAY_READ,
     MAY_WRITE,
     PAGE,
@@ -25,6 +23,8 @@ from flash_emulator.machine.engine import (
     Window,
 )
 from flash_emulator.machine.flash_memory import FRAMES, FRAMES_SIZE, WINDOW, FlashMemory
+from flash_emulator.machine.peripherals import ram_aliases_of
+from flash_emulator.machine.ram import Ram
 from flash_emulator.machine.rest import AtRest
 from flash_emulator.machine.system_control import BASE as SYSTEM
 from flash_emulator.machine.system_control import DWT_CYCCNT
@@ -35,7 +35,6 @@ from flash_emulator.registers import BusError, Front, Nmi, front_for
 if TYPE_CHECKING:
     from flash_emulator.machine.machine import Machine
 
-_ALL = MAY_READ | MAY_WRITE | MAY_FETCH
 _PERIPHERALS = (0x4000_0000, 0x2000_0000)
 _PRIVATE = (0xE000_0000, 0x10_0000)
 _SYSTEM_MEMORY = ((0x1FF0_0000, 0x10_0000), (0x0BF8_0000, 0x8_0000), (0x08FF_F000, 0x1000))
@@ -43,15 +42,7 @@ _RAM_BITS, _PERIPHERAL_BITS = 0x2200_0000, 0x4200_0000
 _BITS_SIZE = 0x200_0000
 _BIT_BAND_CORES = ("m3", "m4")
 _NOT_TO_BE_USED = 0x5A5A_5A5A
-_CHUNK = 4096
-_REGISTERS = 0xB800_0000  # the page of FLASH registers, in the engine's physical memory
-
-
-class Ram:
-    """One SRAM."""
-
-    def __init__(self, base: int, size: int, memory: mmap.mmap) -> None:
-        self.base, self.size, self.memory = base, size, memory
+_REGISTERS = 0xCF00_0000  # the page of FLASH registers, in the engine's physical memory
 
 
 class AddressSpace:
@@ -80,9 +71,9 @@ class AddressSpace:
     def attach(self, engine: Engine) -> None:
         """Map all memory."""
         self._engine = engine
+        aliases = {first: base for base, _, first in ram_aliases_of(self._part)}
         for base, size in self._ram_ranges:
-            whole = -(-size // 0x1000) * 0x1000
-            self.rams.append(Ram(base, size, engine.map_memory(base, whole)))
+            self.rams.append(Ram(engine, base, size, aliases.get(base)))
         for window in self._windows:
             self._map_window(engine, window)
         base = self._part.base
@@ -111,16 +102,22 @@ class AddressSpace:
     def power_on(self, flash: EmulatedFlash) -> None:
         """RAM holds zeros (which no chip promises), so that two boots are alike."""
         for ram in self.rams:
-            ram.memory[:] = bytes(len(ram.memory))
+            ram.power_on()
         if self.flash.is_full:
-            self.flash.clear()
-            self._engine.forget_code()
+            self.forget_code()
         self.flash.begin(flash)
         self.front = front_for(flash)
         self.front.reset()
         self._registers.load, self._registers.store = self.front.read, self.front.write
         if self._machine.coalesce:
             self.front.programmer = flash.program_later
+
+    def forget_code(self) -> None:
+        """Let the engine translate everything again. Never within a hook."""
+        self.flash.clear()
+        for ram in self.rams:
+            ram.forget_code()
+        self._engine.forget_code()
 
     def reset(self) -> None:
         self.front.reset()
@@ -132,11 +129,11 @@ class AddressSpace:
         if address in self._flash_pages:
             return self._flash_page(address, access)
         for ram in self.rams:
-            if ram.base <= address < ram.base + ram.size:
+            at = ram.offset(address)
+            if at is not None:
                 if access == FETCH:
-                    at = address - ram.base
-                    self._machine.special.scan(address, ram.memory[at : at + PAGE])
-                return Mapping(address, _ALL)
+                    self._machine.special.scan(address, ram.read(at, PAGE))
+                return ram.page(at, access)
         if address < self._span and access != WRITE:
             return self._flash_page(self._part.base + address, access)
         if address == self.front.base and access != FETCH:
@@ -247,8 +244,9 @@ class AddressSpace:
 
     def _ram_at(self, address: int, size: int) -> tuple[Ram, int] | None:
         for ram in self.rams:
-            if ram.base <= address and address + size <= ram.base + ram.size:
-                return ram, address - ram.base
+            at = ram.offset(address, size)
+            if at is not None:
+                return ram, at
         return None
 
     def bytes_at(self, address: int, size: int) -> bytes:
@@ -256,7 +254,7 @@ class AddressSpace:
         found = self._ram_at(address, size)
         if found is not None:
             ram, at = found
-            return ram.memory[at : at + size]
+            return ram.read(at, size)
         if address < self._span:
             address += self._part.base
         if address in self._flash_pages:
@@ -270,7 +268,7 @@ class AddressSpace:
         if found is None:
             raise BusError("no RAM there", address)
         ram, at = found
-        ram.memory[at : at + len(data)] = data
+        ram.write(at, data)
 
     def push(self, address: int, words: list[int]) -> bool:
         if self._ram_at(address, 4 * len(words)) is None:
@@ -300,10 +298,7 @@ class AddressSpace:
     def digest(self, digest: Any) -> None:
         """Add what RAM holds to *digest*."""
         for ram in self.rams:
-            for at in range(0, len(ram.memory), _CHUNK):
-                chunk = ram.memory[at : at + _CHUNK]
-                if chunk.count(0) != len(chunk):
-                    digest.update(at.to_bytes(4, "little") + chunk)
+            ram.digest(digest)
 
 
 def _banded(address: int, alias: int, base: int) -> tuple[int, int]:

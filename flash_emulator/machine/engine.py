@@ -36,6 +36,11 @@ CORES = {"m0": 7, "m0plus": 7, "m3": 8, "m4": 9, "m7": 10, "m33": 11}
 """Numbers of unicorn's CPU models. It has no M0+: M0 executes the same instructions. Neither faults
 on an access that is not aligned, as Armv6-M has it."""
 
+_MOST_FILLS = 40
+"""Pages that are asked for between two flushes. The engine's table of pages has 64 entries, and
+doubles, up to millions, where more than 70 % of them were filled since, however often the same; to
+flush a large one takes long."""
+
 _NOWHERE = 0xFFFF_FFFC  # an ``until`` that is never reached
 _IT_BITS = 0x0600_FC00  # ICI/IT of XPSR, Armv7-M ARM B1.4.2
 
@@ -95,6 +100,7 @@ class Engine:
         self._kept: list[Any] = []  # ctypes keeps no callback alive
         self._raised: BaseException | None = None
         self._stop: Stop | None = None
+        self._fills = 0
         self._it_bits = not core.startswith("m0")
         self.meter = Meter(self._address_of("uc_emu_stop"))
         self._uc.ctl_set_tlb_mode(self._const.UC_TLB_VIRTUAL)
@@ -108,17 +114,24 @@ class Engine:
 
     # --- memory
 
-    def map_memory(self, place: int, size: int) -> mmap.mmap:
-        """Host memory at *place* of the engine's physical memory; whole pages."""
+    def map_memory(self, place: int, size: int, *, executable: bool = True) -> mmap.mmap:
+        """Host memory at *place* of the engine's physical memory; whole pages of 4 KiB.
+
+        The engine asks for a page that may be executed at each write behind a read of another with
+        the same place in its table.
+        """
         memory = mmap.mmap(-1, size)
+        rights = self._const.UC_PROT_READ | self._const.UC_PROT_WRITE
         first = (ctypes.c_char * size).from_buffer(memory)
         self._kept.append(first)
-        self._check(
-            self._lib.uc_mem_map_ptr(
-                self._handle, place, size, self._const.UC_PROT_ALL, ctypes.addressof(first)
-            )
-        )
+        rights = self._const.UC_PROT_ALL if executable else rights
+        address = ctypes.addressof(first)
+        self._check(self._lib.uc_mem_map_ptr(self._handle, place, size, rights, address))
         return memory
+
+    def write(self, place: int, data: bytes) -> None:
+        """Write to physical memory: what is translated of it is translated again."""
+        self._check(self._lib.uc_mem_write(self._handle, place, data, len(data)))
 
     def map_window(self, place: int, size: int, window: Window) -> None:
         """Memory-mapped I/O at *place* of the engine's physical memory; multiples of 4 KiB."""
@@ -156,6 +169,7 @@ class Engine:
 
     def flush(self) -> None:
         """Ask for every page again. It may be called within a hook."""
+        self._fills = 0
         self._uc.ctl(self._const.UC_CTL_TLB_FLUSH, self._const.UC_CTL_IO_WRITE)
 
     def forget_code(self) -> None:
@@ -221,6 +235,9 @@ class Engine:
             self._stop = Stop(PREFETCH, address, access)
             return False
         entry.contents.paddr, entry.contents.perms = found
+        self._fills += 1
+        if self._fills == _MOST_FILLS:
+            self.meter.limit = 0  # see ``run``
         fields = self.meter.fields
         if access != FETCH and self._it_bits and fields.counted == fields.marked:
             self._clear_it()  # not for code: a block may begin within an IT block
@@ -259,8 +276,14 @@ class Engine:
     # --- running
 
     def run(self, address: int) -> Stop:
-        """Execute from *address* on, until something stops it. Raises what a hook has raised."""
+        """Execute from *address* on, until something stops it. Raises what a hook has raised.
+
+        It may stop for nothing: its table of pages is to be flushed, and never within a hook that
+        fills it.
+        """
         self._stop = self._raised = None
+        if self._fills >= _MOST_FILLS:
+            self.flush()
         error = self._lib.uc_emu_start(self._handle, address | 1, _NOWHERE, 0, 0)
         if self._raised is not None:
             raised, self._raised = self._raised, None

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.machine.engine import FETCH, MAY_FETCH, MAY_READ, MAY_WRITE, PAGE, Mapping
 
-FRAMES, FRAMES_SIZE = 0x9000_0000, 1 << 24  # of the engine's physical memory
-WINDOW = 0xB000_0000
+FRAMES, FRAMES_SIZE = 0xC000_0000, 1 << 24  # of the engine's physical memory
+WINDOW = 0xC800_0000
 TRAP = b"\xde\xde"
 """``udf #222``: stands for what has to be read before it is executed."""
 

@@ -47,6 +47,7 @@ from flash_emulator.machine.peripherals import (
     peripherals_for,
     ram_of,
 )
+from flash_emulator.machine.ram import StaleCode
 from flash_emulator.machine.record import Record, Told
 from flash_emulator.machine.rest import AtRest, Ended, Limits, Rests
 from flash_emulator.machine.special_instructions import SpecialInstructions, Waits
@@ -227,6 +228,9 @@ class Machine:
             return self.exceptions.fault(
                 numbers.BUS_FAULT, pc, status=_PRECISERR, address=error.address
             )
+        except StaleCode:
+            self.space.forget_code()
+            return self.pc()
         except Waits as waits:
             if waits.name == "WFI":
                 self._sleep()
@@ -277,8 +281,10 @@ class Machine:
         self.flash.reset()
         self.space.reset()
         self.bus.reset()
-        for device in (*self._aliases, *self.peripherals):
-            device.reset(power_on=False)
+        for alias in self._aliases:
+            alias.reset(power_on=False)
+        for peripheral in self.peripherals:
+            peripheral.reset(power_on=False)
 
     # --- the engine has stopped
 
