@@ -38,7 +38,10 @@ def core_of(part: Part) -> str:
 
 
 def ram_of(part: Part) -> list[tuple[int, int]]:
-    """Base and bytes of each RAM: SRAM, CCM, DTCM, ITCM, backup SRAM. No memory comes twice."""
+    """Base and bytes of each RAM: SRAM, CCM, DTCM, ITCM. No memory comes twice.
+
+    Backup SRAM that lies among the peripherals is one of them.
+    """
     return list(longest(chip_of(part).ram, part.name) or ())
 
 
@@ -205,6 +208,7 @@ def _backup(data: Mapping[str, Any]) -> BackupFacts:
         rtc_status=rtc.get("status"),
         rtc_protect=rtc.get("protect"),
         rtc_control=rtc.get("control"),
+        sram=_frozen(data.get("sram")),
     )
 
 

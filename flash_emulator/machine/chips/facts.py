@@ -118,6 +118,7 @@ class BackupFacts:
     rtc_status: int | None  # RTC_ISR or RTC_ICSR
     rtc_protect: int | None  # RTC_WPR
     rtc_control: int | None  # RTC_CRL of F1
+    sram: tuple[int, int] | None  # backup SRAM among the peripherals: base, bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,16 @@ class BackupDomain(Registers):
     """A block of the backup domain: no write counts while *is_open* says no."""
 
     def __init__(
-        self, chip: Chip, name: str, base: int, is_open: Callable[[], bool], *, mask: int
+        self,
+        chip: Chip,
+        name: str,
+        base: int,
+        is_open: Callable[[], bool],
+        *,
+        mask: int = 0xFFFF_FFFF,
+        size: int = 0x400,
     ) -> None:
-        super().__init__(chip, name, base)
+        super().__init__(chip, name, base, size)
         self._is_open, self._mask = is_open, mask
 
     def _reset(self, *, power_on: bool) -> None:
@@ -48,7 +55,7 @@ class Rtc(BackupDomain):
     def __init__(
         self, chip: Chip, facts: BackupFacts, is_open: Callable[[], bool], *, name: str = "RTC"
     ) -> None:
-        super().__init__(chip, name, facts.rtc, is_open, mask=0xFFFF_FFFF)
+        super().__init__(chip, name, facts.rtc, is_open)
         if facts.rtc_status is not None:
             self._status = facts.rtc_status
             self._readers[facts.rtc_status] = self._read_status

@@ -143,6 +143,9 @@ class _Maker:
         domain: list[BackupDomain] = [rtc]
         if facts.base != facts.rtc:
             domain.append(BackupDomain(self.chip, facts.name, facts.base, opened, mask=facts.mask))
+        if facts.sram is not None:
+            base, size = facts.sram
+            self._add(BackupDomain(self.chip, "BKPSRAM", base, opened, size=size))
         for block in domain:
             self._add(block)
             self.rcc.backup_domain.append(block.clear)

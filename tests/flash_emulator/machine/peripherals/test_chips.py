@@ -39,6 +39,7 @@ def test_every_part_has_ram_that_is_aligned_and_does_not_overlap(name: str) -> N
     aliases = ram_aliases_of(part)
     spans = sorted([(b, b + s) for b, s in memories] + [(b, b + s) for b, s, _ in aliases])
     assert any(base == 0x2000_0000 for base, _ in memories)
+    assert not any(0x4000_0000 <= base < 0x6000_0000 for base, _ in memories), "peripherals"
     for base, end in spans:
         assert base % 0x400 == 0 and end % 0x400 == 0
     for (_, end), (start, _) in pairwise(spans):

@@ -176,6 +176,24 @@ def test_backup_registers_are_written_while_dbp_is_set_and_survive_a_reset(name:
 
 
 @every_part
+def test_backup_sram_is_written_while_dbp_is_set_and_survives_a_reset(name: str) -> None:
+    around = Around(name)
+    if "BKPSRAM" not in around.all:
+        assert chip_of(around.part).backup.sram is None
+        return
+    last = around["BKPSRAM"].size - 4
+    around.set("BKPSRAM", 0, 1)
+    power(around)
+    around.set("BKPSRAM", last, 0x1234_5678)
+    around.set("BKPSRAM", last, 0xAA, 1)
+    around.reset()
+    assert around.get("BKPSRAM", 0) == 0
+    assert around.get("BKPSRAM", last) == 0x1234_56AA
+    around.reset(power_on=True)
+    assert around.get("BKPSRAM", last) == 0
+
+
+@every_part
 def test_bdrst_clears_backup_registers_and_clocks(name: str) -> None:
     around, facts = Around(name), chip_of(load_part(name))
     power(around)
