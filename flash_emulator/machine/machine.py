@@ -44,6 +44,7 @@ from flash_emulator.machine.peripherals import (
     Peripheral,
     Rcc,
     core_of,
+    option_memory,
     peripherals_for,
     ram_of,
 )
@@ -116,7 +117,10 @@ class Machine:
         self.space.attach(self.engine)
         self.bus = PeripheralBus(pc=self.pc, skip=self._skip, helps=helps)
         self.outside = Outside(self, pins or {})
-        self.peripherals = peripherals_for(part, self.outside)
+        self.peripherals = peripherals_for(
+            part, self.outside, hardware_watchdog=self._starts_watchdog
+        )
+        self.peripherals += option_memory(part, self.outside, lambda: self.space.front)
         self._aliases = BankAlias.of(part, self.engine.flush)
         self.bus.add([*self._aliases, *self.peripherals])
         self._rcc = next(p for p in self.peripherals if isinstance(p, Rcc))
@@ -125,6 +129,11 @@ class Machine:
         self._skipped = 0  # cycles in which nothing was executed
         self._is_slice = False  # the engine stops where nothing is due
         self._at_join = False
+
+    def _starts_watchdog(self) -> bool:
+        """Whether option bytes start IWDG at every reset. There is no flash before the first."""
+        flash = getattr(self, "flash", None)
+        return flash is not None and flash.options.starts_watchdog
 
     @property
     def met(self) -> Met:

@@ -11,6 +11,7 @@ from flash_emulator.machine.peripherals.base import Chip, Peripheral
 from flash_emulator.machine.peripherals.chip_peripherals import peripherals_for
 from flash_emulator.machine.peripherals.exti import Exti
 from flash_emulator.machine.peripherals.gpio import Port
+from flash_emulator.machine.peripherals.option_memory import option_memory
 from flash_emulator.machine.peripherals.pwr import Pwr
 from flash_emulator.machine.peripherals.rcc import Cause, Rcc
 
@@ -24,6 +25,7 @@ __all__ = [
     "Rcc",
     "chip_of",
     "core_of",
+    "option_memory",
     "peripherals_for",
     "ram_aliases_of",
     "ram_of",
