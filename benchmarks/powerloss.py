@@ -12,6 +12,7 @@ import peers
 from flash_emulator.explore import Limits, Processes, SearchOptions
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import filled, scenario
+from mcu_updater.powerloss.searching import SearchSettings
 
 SIZES = (1900, 3900, 7900)  # bytes: one, two and four sectors of the L476
 JOBS = 2
@@ -20,7 +21,7 @@ JOBS = 2
 def main() -> None:
     options = SearchOptions(limits=Limits(states=None))
     with Processes(JOBS) as executor:
-        settings = campaign.SearchSettings(options, executor)
+        settings = SearchSettings(options, executor)
         for size in SIZES:
             world = scenario("good", filled("STM32L476xG", size, "bin"))
             result = campaign.explore(world, settings)

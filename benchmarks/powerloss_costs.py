@@ -19,6 +19,7 @@ from mcu_updater.core.errors import UsageError
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario
 from mcu_updater.powerloss.costs import COSTS, Cost
+from mcu_updater.powerloss.searching import SearchSettings
 
 ROOT = Path(__file__).parent.parent
 CODE, PAGE = (
@@ -38,7 +39,7 @@ def measured(name: str, limit_s: float) -> Cost | None:
         return None
     began_s = time.process_time()
     options = SearchOptions(limits=Limits(states=None, time_s=limit_s))
-    result = campaign.explore(made, campaign.SearchSettings(options))
+    result = campaign.explore(made, SearchSettings(options))
     spent_s, report = time.process_time() - began_s, result.report
     if report is None or not report.passed:
         why = result.error if report is None else f"{result.verdict}, states {report.levels}"

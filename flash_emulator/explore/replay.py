@@ -37,6 +37,7 @@ class Frame:
     text: str
     address: int | None = None
     sectors: str = ""
+    where: str = ""  # in the subject's program, where that says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,7 @@ class _Shot:
         self._operation = 0
         self._moment = 0
         self._boot: Boot | None = None
+        self._bulk: Operation | None = None  # what the last frame tells of
 
     def run(self) -> None:
         try:
@@ -288,7 +290,7 @@ class _Shot:
             text += f"; {DECAYS[self._cut.decay]}"
             if not self._cut.operation:  # else the device has done it
                 self.flash.decay(self._cut.decay)
-        self._note("cut", text, address)
+        self._note("cut", f"{text}{self._where()}", address)
         ways = dict(self._boot.surviving())
         if self._cut.way not in ways:
             raise PathLeft(f"{self._cut}: no such way; known: {', '.join(map(repr, ways))}")
@@ -299,9 +301,9 @@ class _Shot:
         self.violation = (question, text)
         self._note("violation", f"{tag_of(question)}: {text}")
 
-    def _note(self, kind: str, text: str, address: int | None = None) -> None:
+    def _note(self, kind: str, text: str, address: int | None = None, where: str = "") -> None:
         signs = sector_signs(self.flash)
-        self.frames.append(Frame(self._number, self._operation, kind, text, address, signs))
+        self.frames.append(Frame(self._number, self._operation, kind, text, address, signs, where))
 
     # --- Watch
 
@@ -317,8 +319,29 @@ class _Shot:
         if self._operation > self._limits.operations:
             raise _Loop
         beat_if_new(operation, self._done)
-        numbers = f"{first} to {self._operation}" if operation.done > 1 else f"{first}"
-        self._note("operation", f"{numbers}: {operation}", operation.address)
+        where = self._where()
+        first, operation = self._joined(first, operation, where)
+        numbers = f"{first} to {self._operation}" if self._operation > first else f"{first}"
+        self._note("operation", f"{numbers}: {operation}{where}", operation.address, where)
+        self._bulk = operation
+
+    def _where(self) -> str:
+        """Where in its program the subject is, where it says so."""
+        tell = getattr(self._boot, "where", None)
+        return "" if tell is None else f", at {tell()}"
+
+    def _joined(self, first: int, operation: Operation, where: str) -> tuple[int, Operation]:
+        """Units that one place programs one behind the other are one frame."""
+        bulk, last = self._bulk, self.frames[-1]
+        if not where or bulk is None or (last.kind, last.where) != ("operation", where):
+            return first, operation
+        if (bulk.kind, operation.kind) != ("program", "program") or bulk.fast != operation.fast:
+            return first, operation
+        if bulk.address + len(bulk.data) != operation.address:
+            return first, operation
+        self.frames.pop()
+        data, done = bulk.data + operation.data, bulk.done + operation.done
+        return first - bulk.done, replace(bulk, data=data, done=done)
 
     def moment(self) -> None:
         self._moment += 1

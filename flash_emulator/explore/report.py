@@ -128,11 +128,17 @@ class Report:
     chain: str = ""  # of the certificate: one digest over all states, in order
     decays: tuple[Decay, ...] = ()  # tried with every cut, beside its outcomes
     rests_on: tuple[str, ...] = ()  # promises of the subject, and how often each was checked
+    outcomes: tuple[Outcome, ...] = tuple(Outcome)  # tried at each cut
 
     @property
     def passed(self) -> bool:
         """Complete, and nothing was found."""
         return self.complete and not self.violation_count
+
+    @property
+    def outcomes_left_out(self) -> tuple[Outcome, ...]:
+        """What cuts may leave, and was not tried."""
+        return tuple(outcome for outcome in Outcome if outcome not in self.outcomes)
 
     @property
     def tried(self) -> str:
@@ -144,6 +150,8 @@ class Report:
             text += f" but {self.values_left_out:,}"
         if self.drawn:
             text += f"; draws alone decide in {self.drawn:,} cuts whose units are also read"
+        if self.outcomes_left_out:
+            text += f"; NOT tried: cuts that leave {', '.join(self.outcomes_left_out)}"
         return text
 
     @property

@@ -405,6 +405,7 @@ class Search:
             chain=tally.chain.hex(),
             rests_on=self._rests_on(graph),
             decays=self._options.decays,
+            outcomes=self._options.outcomes,
         )
 
     def _rests_on(self, graph: Graph) -> tuple[str, ...]:

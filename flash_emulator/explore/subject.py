@@ -38,7 +38,11 @@ class Nothing:
 
 
 class Boot(Protocol):
-    """One start of the subject, on a flash that has just been powered on."""
+    """One start of the subject, on a flash that has just been powered on.
+
+    For films it may also have ``words()``, what it has to say since the last time, and ``where()``,
+    the place in its program.
+    """
 
     def run(self) -> Run:
         """Run to rest. Raises Violation where something is wrong that can be seen now."""

@@ -82,7 +82,7 @@ class Board:
     """One board, with what lies in its flash before it is powered on the first time.
 
     *core*, *ram*: None, as the chip has them. *pins*: levels that the board gives to inputs.
-    *symbols*: names of functions and where they begin, for findings.
+    *exact_pc*: see ``Machine``, as for the switches before it.
     """
 
     part: Part
@@ -99,6 +99,7 @@ class Board:
     helps: bool = True
     stack_floor: int | None = None
     seed: int = 0
+    exact_pc: bool = False
 
     def flash(self) -> EmulatedFlash:
         """The board's flash, never powered on. AlignmentError where an image lies outside."""
@@ -138,6 +139,7 @@ class Board:
             coalesce=self.coalesce,
             helps=self.helps,
             stack_floor=self.stack_floor,
+            exact_pc=self.exact_pc,
         )
 
     @property
@@ -145,5 +147,5 @@ class Board:
         """Boards with the same key can use each other's machines."""
         part, pins = self.part, tuple(sorted(self.pins.items()))
         chip = part.name, part.base, part.size, part.program_unit, self.core, self.ram
-        switches = self.coalesce, self.helps, self.stack_floor
+        switches = self.coalesce, self.helps, self.stack_floor, self.exact_pc
         return (*chip, self._watching, self.limits, pins, self.clock_mhz, *switches)

@@ -189,6 +189,26 @@ class Engine:
         else:
             self._add(const.UC_HOOK_BLOCK, binding.HOOK_CODE_CFUNC(self.meter.count))
 
+    def keep_pc_exact(self) -> None:
+        """PC in hooks is the instruction that is executed, and not one before it in its block: the
+        engine notes it at each instruction, some ten times slower. Before the engine has run."""
+        nothing = _binding().HOOK_CODE_CFUNC(lambda _handle, _address, _size, _data: None)
+        self._add(self._const.UC_HOOK_CODE, nothing)
+
+    def trace_blocks(self, call: Callable[[int, int], object]) -> None:
+        """*call* is told address and bytes of each block that begins; for an engine that has not
+        run yet. It slows down all."""
+        binding = _binding()
+
+        def begins(_handle: int, address: int, size: int, _data: int) -> None:
+            if self._raised is None:
+                try:
+                    call(address, size)
+                except BaseException as error:
+                    self._end(error)
+
+        self._add(self._const.UC_HOOK_BLOCK, binding.HOOK_CODE_CFUNC(begins))
+
     def _add(self, kind: int, callback: Any, data: int = 0, begin: int = 1, end: int = 0) -> int:
         handle = ctypes.c_size_t()
         self._kept.append(callback)

@@ -76,7 +76,8 @@ class Machine:
     *core*, *ram*: None, as the chip has them. *clock_mhz*: of the core, all the time. *coalesce*:
     unit programs that follow one another are one operation of the device. *helps*: loops that wait
     for what nobody models are helped over, and named in ``met``. *stack_floor*: what lies from
-    there up to the stack pointer is dead, see ``_clear_dead_stack``.
+    there up to the stack pointer is dead, see ``_clear_dead_stack``. *exact_pc*: ``pc`` is exact in
+    hooks, too; slower.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Machine:
         coalesce: bool = True,
         helps: bool = True,
         stack_floor: int | None = None,
+        exact_pc: bool = False,
     ) -> None:
         self.part, self.core = part, core or core_of(part)
         self.rests, self.limits = rests or Rests(), limits or Limits()
@@ -104,6 +106,8 @@ class Machine:
         """Called again and again while the core executes; what it raises ends the boot."""
         self.space = AddressSpace(self, part, self.core, ram or ram_of(part))
         self.engine = Engine(self.core, self.space.page)
+        if exact_pc:
+            self.engine.keep_pc_exact()
         self.exceptions = Exceptions(self.engine.registers, self.space, self.core)
         self.exceptions.entered = self._entered
         self.system = SystemControl(self.core, self.exceptions, self._cycles, self.recheck)
@@ -141,7 +145,7 @@ class Machine:
         return self.bus.met
 
     def pc(self) -> int:
-        """Where the core is; in a hook, the instruction that is executed."""
+        """Where the core is; in a hook, in the block that is executed, or exact: see *exact_pc*."""
         return self.engine.registers["pc"]
 
     # --- time

@@ -87,7 +87,7 @@ class SpecialInstructions:
         events = events + 1 if taken == self._exceptions.taken else 1
         self._waited = self._exceptions.taken, events
         if events > _PATIENCE or not self._skip():
-            raise AtRest("loop", "b .")
+            raise AtRest("loop", "b . (a branch to itself)")
 
     def _waits(self, pc: int) -> None:
         """The engine must not execute it, it would end."""

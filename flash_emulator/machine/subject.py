@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from flash_emulator.device.flash import EmulatedFlash
@@ -43,6 +43,12 @@ class FirmwareSubject(Subject):
     def boot(self, flash: EmulatedFlash, external: ExternalState) -> Boot:
         return _FirmwareBoot(self, flash, external)
 
+    @property
+    def unit_by_unit(self) -> FirmwareSubject:
+        """The same, for films: each operation with the instruction that does it. Operations have
+        the same numbers."""
+        return replace(self, board=replace(self.board, coalesce=False, exact_pc=True))
+
     def fingerprints(self) -> Mapping[str, str]:
         """What a certificate says that the search was made with."""
         board = self.board
@@ -50,11 +56,12 @@ class FirmwareSubject(Subject):
         return {**images, "board": sha256(repr(board).encode()).hexdigest()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _FirmwareBoot:
     subject: FirmwareSubject
     flash: EmulatedFlash
     external: ExternalState
+    machine: Machine | None = None
 
     def run(self) -> Run:
         board = self.subject.board
@@ -63,6 +70,7 @@ class _FirmwareBoot:
             machine.guard, machine.heed = None, heed
             if board.questions.untouched:
                 machine.guard = Guard(board, self.subject.symbols, self.flash)
+            self.machine = machine
             run = machine.run(self.flash)
             while True:
                 try:
@@ -78,3 +86,7 @@ class _FirmwareBoot:
 
     def volatile(self) -> bytes:
         return b""
+
+    def where(self) -> str:
+        """For films: PC and function."""
+        return "reset" if self.machine is None else self.subject.symbols.name(self.machine.pc())

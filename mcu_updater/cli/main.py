@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "delta": "images.delta:commands",
     "doctor": "doctor:command",
     "erase": "flasher.stm32:erase_command",
+    "firmware": "firmware.commands:commands",
     "flash": "flasher.stm32:flash_command",
     "fleet": "emulators.fleet:command",
     "image": "images.image:commands",

@@ -2,159 +2,45 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from hashlib import sha256
-from pathlib import Path as File
 
 from flash_emulator import Part, Trace, load_part
-from flash_emulator.explore import (
-    Film,
-    Path,
-    Progress,
-    Report,
-    Search,
-    SearchOptions,
-    SelfCheckFailed,
-)
+from flash_emulator.explore import Film, Path, Progress, Report, SearchOptions
 from flash_emulator.explore import replay as replay_path
 from flash_emulator.explore import shrink as shrink_path
 from flash_emulator.explore.campaign import Array, Expectation, Result
-from flash_emulator.explore.certificate import CertificateWriter
-from flash_emulator.explore.states import Expansion, Job
-from mcu_updater.core.errors import PortError, UpdaterError
 from mcu_updater.core.slot import CopyLayout, Layout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.flash_map.layouts import layout_of
 from mcu_updater.flash_map.strategies import hazard
 from mcu_updater.powerloss.questions import OPTIONS_LOST
 from mcu_updater.powerloss.scenario import Scenario
+from mcu_updater.powerloss.searching import SearchSettings, Target, explore_target
 from mcu_updater.powerloss.subject import BoardSubject
-from mcu_updater.storage import new_file
-
-FILMS = 3  # counterexamples of one search that are filmed
-
-
-@dataclass(frozen=True, slots=True)
-class SearchSettings:
-    """How to explore. *certificates*: a folder for them; None: none are written.
-
-    *failed* is told when one cannot be written: the search goes on without it. *interrupted* is
-    told what ended a search from outside; what is known so far is a result all the same.
-    """
-
-    options: SearchOptions = field(default_factory=SearchOptions)
-    executor: Executor | None = None
-    certificates: File | None = None
-    failed: Callable[[UpdaterError], object] = str
-    interrupted: Callable[[KeyboardInterrupt], object] = str
 
 
 def explore(
     scenario: Scenario, settings: SearchSettings, progress: Callable[[Progress], None] | None = None
 ) -> Result:
     """Explore one scenario. A search that cannot be believed is a result too."""
-    began_s = time.monotonic()
     subject = BoardSubject(scenario)
     if not hazard(subject.part, scenario.strategy).harmless:  # it is found again and again
         limits = replace(settings.options.limits, violations=None)
         settings = replace(settings, options=replace(settings.options, limits=limits))
-    array = Array.of(subject.part, regions(subject.part, scenario.strategy))
-    facts = facts_of(scenario, subject.part)
-    limit_s = settings.options.limits.time_s
-    until_s = None if limit_s is None else began_s + limit_s
-    try:
-        report, head = _search(subject, _with_time(settings, until_s), progress)
-    except SelfCheckFailed as error:
-        return Result(scenario.id, None, array, facts, error=str(error))
-    films = tuple(_films(subject, report, settings.options, until_s))
-    expected = expectation(scenario, report)
-    return Result(scenario.id, report, array, facts, films, expected, certificate=head)
-
-
-def _with_time(settings: SearchSettings, until_s: float | None) -> SearchSettings:
-    """The limit of time holds for all that it takes to come to a result."""
-    if until_s is None:
-        return settings
-    limits = replace(settings.options.limits, time_s=max(0.0, until_s - time.monotonic()))
-    return replace(settings, options=replace(settings.options, limits=limits))
-
-
-def _films(
-    subject: BoardSubject, report: Report, options: SearchOptions, until_s: float | None
-) -> Iterator[Film]:
-    """Of the first counterexamples; the first one in any case."""
-    for index, found in enumerate(report.violations[:FILMS]):
-        if index and until_s is not None and time.monotonic() > until_s:
-            return
-        yield film(subject, found.path, options)
-
-
-def _search(
-    subject: BoardSubject, settings: SearchSettings, progress: Callable[[Progress], None] | None
-) -> tuple[Report, str]:
-    """The report, and the head of the certificate where one is written."""
-
-    def search(writing: _Writing | None) -> Report:
-        search = Search(
-            subject,
-            subject.flash,
-            subject.external,
-            settings.options,
-            executor=settings.executor,
-            progress=progress,
-            observer=writing,
-            began=None if writing is None else writing.begin,
-        )
-        report = search.run()
-        if search.interrupt is not None:
-            settings.interrupted(search.interrupt)
-        return report
-
-    if settings.certificates is None:
-        return search(None), ""
-    report: Report | None = None
-    try:
-        with new_file(certificate_file(settings.certificates, subject.scenario)) as file:
-            writing = _Writing(CertificateWriter(file, subject.scenario.world))
-            report = search(writing)
-            return report, writing.finish(report)
-    except PortError as error:
-        settings.failed(error)
-        return report or search(None), ""
-
-
-class _Writing:
-    """Of a certificate. A search may take hours: what cannot be written does not end it."""
-
-    def __init__(self, writer: CertificateWriter) -> None:
-        self._writer = writer
-        self._error: OSError | None = None
-
-    def begin(self, job: Job) -> None:
-        self._do(lambda: self._writer.begin(job))
-
-    def __call__(self, expansion: Expansion) -> None:
-        self._do(lambda: self._writer(expansion))
-
-    def finish(self, report: Report) -> str:
-        """The head. Raises the first error that there was."""
-        if self._error is not None:
-            raise self._error
-        return self._writer.finish(report)
-
-    def _do(self, write: Callable[[], object]) -> None:
-        if self._error is None:
-            try:
-                write()
-            except OSError as error:
-                self._error = error
-
-
-def certificate_file(folder: File, scenario: Scenario) -> File:
-    return folder / f"{scenario.id.replace('/', '_')}.certificate.gz"
+    target = Target(
+        scenario.id,
+        subject,
+        subject.flash,
+        subject.external,
+        Array.of(subject.part, regions(subject.part, scenario.strategy)),
+        facts_of(scenario, subject.part),
+        scenario.world,
+        partial(expectation, scenario),
+    )
+    return explore_target(target, settings, progress)
 
 
 def film(subject: BoardSubject, path: Path, options: SearchOptions | None = None) -> Film:

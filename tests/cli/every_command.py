@@ -29,6 +29,10 @@ EXAMPLES = {
     "chip serve": "STM32L476xG --file kept:one.chip --link new:tty",
     "doctor": "--json",
     "erase": f"--start 0x08080000 --size 2048 {CHIP}",
+    "firmware explore": "in:board.toml --states 1 --jobs 2 --quiet --html new:report.html "
+    "--certificates new:certificates",
+    "firmware new": "in:boot.elf --part STM32L476xG -o new:first.toml",
+    "firmware run": "in:board.toml --trace new:trace.txt",
     "flash": f"in:new.bin --base 0x08008000 {CHIP}",
     "fleet": "in:center.toml --devices 2 --cuts 0 --faults 0 --jobs 1 --db new:fleet.db",
     "image check": "in:new.bin --part STM32L476xG",

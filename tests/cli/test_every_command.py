@@ -27,6 +27,7 @@ from mcu_updater.cli import exits
 from mcu_updater.cli.main import COMMANDS, cli
 from mcu_updater.cli.paths import Folder, InputFile, KeptFile, OutputFile
 from mcu_updater.storage import hold
+from tests.cli.boards import write_board
 from tests.cli.command_line import run
 from tests.cli.every_command import EXAMPLES, MAY_BE_NEW, READERS, SERVERS, leaves
 from tests.places import FIXTURES
@@ -35,7 +36,7 @@ from tests.thorough import one_in
 HERE = Path(__file__).parent
 TIMEOUT_S = 20.0
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-USUAL = {"watch": 12, "powerloss": 2, "verify": 7, "module play": 8}
+USUAL = {"watch": 12, "powerloss": 2, "firmware explore": 2, "verify": 7, "module play": 8}
 """What an example ends with, where that is not 0: stopped, at a limit, a chip that is blank,
 a client that says nothing."""
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -206,6 +207,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quiet = ("--devices", 2, "--cuts", 0, "--faults", 0, "--jobs", 1)
     made.append(run("fleet", folder / "center.toml", *quiet))
     assert [result.exit_code for result in made] == [0] * len(made), made[-1].output
+    write_board(folder)
     store = ChipStore(folder / "one.chip")
     store.open(load_part("STM32L476xG"), RomOptions(), Faults(), seed=1)
     store.close()

@@ -55,6 +55,7 @@ SEARCH = (
     *("--brute-force", "--no-representatives", "--draws", "--erased-values"),
     *("--options-at-risk", "--decay"),
 )
+SEARCH_OF_FIRMWARE = tuple(each for each in SEARCH if each != "--no-representatives")
 PORT = f"--port {NOWHERE}/port"
 SHAPE = "--geometry 0x0800_0000:128x2K"
 ONE = f"--package {IMAGE} --target-version 2.0.0 --link {NOWHERE}/x"
@@ -107,6 +108,23 @@ MODES = [
         f"{IMAGE} --replay no-ID",
         *all_but("powerloss", "--replay", "--shrink", *SEARCH, *QUIET, *READING),
     ),
+    mode(
+        "firmware explore",
+        f"{IMAGE} --html {OUT}",
+        *("--shrink", "--check-sample", "--replay", "--check"),
+    ),
+    mode(
+        "firmware explore",
+        f"{IMAGE} --replay no-ID",
+        *all_but("firmware explore", "--replay", "--shrink", *SEARCH_OF_FIRMWARE, *QUIET),
+    ),
+    mode(
+        "firmware explore",
+        f"{IMAGE} --check {IMAGE}",
+        *all_but("firmware explore", "--check", "--check-sample", *QUIET),
+    ),
+    mode("firmware new", f"{IMAGE} --part STM32L476xG -o {OUT}"),
+    mode("firmware run", f"{IMAGE}"),
     mode("fleet", f"{CENTER} --cuts 0 --faults 0 {DB}", "--replay"),
     mode("fleet", f"{CENTER} --cuts 0 --faults 0 --replay nobody", "--jobs", "--db"),
     mode(
@@ -251,6 +269,7 @@ VALUES = {
     "--tcp": "127.0.0.1:0",
     "--plan": "spring",
     "--scenario": "good",
+    "--outcomes": "before,after",
 }
 OF_ONE = {
     ("chip serve", "--fault"): "nack:write:1",

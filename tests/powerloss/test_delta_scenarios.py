@@ -13,6 +13,7 @@ from mcu_updater.core.events import Booted, JournalWritten, Resumed
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import filled, scenario, with_file
 from mcu_updater.powerloss.questions.erase_budget import EraseBudget, slots_of, spans_of
+from mcu_updater.powerloss.searching import SearchSettings
 
 PART = "STM32L476xG"
 DELTAS = ("delta", "delta-pieces", "delta-base")
@@ -51,9 +52,7 @@ def test_a_loader_that_forgets_what_is_done_is_found(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Download, "_open_loader", forgetful)
     options = SearchOptions(limits=Limits(cuts=1, violations=1))
-    result = campaign.explore(
-        scenario("delta", filled(PART, 2500, "bin")), campaign.SearchSettings(options)
-    )
+    result = campaign.explore(scenario("delta", filled(PART, 2500, "bin")), SearchSettings(options))
     assert result.report is not None, result.error
     first = result.report.violations[0]
     assert first.text == "sector 0 of the slot is done, and is erased again"

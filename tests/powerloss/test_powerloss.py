@@ -36,6 +36,7 @@ from mcu_updater.powerloss.questions import OPTIONS_LOST
 from mcu_updater.powerloss.questions.running import Running
 from mcu_updater.powerloss.questions.truth import Truth
 from mcu_updater.powerloss.scenario import Way
+from mcu_updater.powerloss.searching import SearchSettings
 from mcu_updater.powerloss.subject import BoardSubject
 from tests.thorough import THOROUGH, one_in
 
@@ -65,7 +66,7 @@ def explored(
 ) -> Result:
     target = filled(part, size, fmt, strategy)
     options = SearchOptions(limits=Limits(**limits), merge=merge)
-    return campaign.explore(scenario(name, target), campaign.SearchSettings(options))
+    return campaign.explore(scenario(name, target), SearchSettings(options))
 
 
 def report_of(result: Result) -> Report:
@@ -236,7 +237,7 @@ def test_the_subject_finds_what_is_wrong() -> None:
         (replace(second, images=another), "safe"),  # 2.0.0 runs already
     ):
         limits = Limits(cuts=1, violations=1)
-        result = campaign.explore(changed, campaign.SearchSettings(SearchOptions(limits=limits)))
+        result = campaign.explore(changed, SearchSettings(SearchOptions(limits=limits)))
         assert report_of(result).violations[0].question == question
 
 

@@ -23,6 +23,7 @@ from mcu_updater.powerloss.questions.statements import Statements
 from mcu_updater.powerloss.questions.trials import Trials
 from mcu_updater.powerloss.questions.truth import Truth
 from mcu_updater.powerloss.scenario import Way
+from mcu_updater.powerloss.searching import SearchSettings
 from mcu_updater.powerloss.subject import BoardSubject, ModuleAndCloud
 
 L4, F4 = "STM32L476xG", "STM32F429xI"
@@ -143,7 +144,7 @@ def test_a_program_without_a_complete_erase_is_found_where_the_part_does_not_ref
 def explored(name: str, part: str = L4, size: int = 300, **limits: int) -> Report:
     options = SearchOptions(limits=Limits(**limits))
     made = scenario(name, filled(part, size, "bin"))
-    result = campaign.explore(made, campaign.SearchSettings(options))
+    result = campaign.explore(made, SearchSettings(options))
     assert result.report is not None, result.error
     return result.report
 

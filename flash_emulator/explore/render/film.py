@@ -41,7 +41,11 @@ def _frame_lines(film: Film) -> Iterator[str]:
 
 def _fold(frame: Frame) -> object:
     """Frames in a row for which this is equal are one line."""
-    return (frame.boot, operation_kind(frame)) if frame.kind == "operation" else id(frame)
+    return (frame.boot, *_alike(frame)) if frame.kind == "operation" else id(frame)
+
+
+def _alike(frame: Frame) -> tuple[str, str]:
+    return operation_kind(frame), frame.where
 
 
 def operation_kind(frame: Frame) -> str:
@@ -59,7 +63,8 @@ def _lines(frames: list[Frame], last: int) -> Iterator[str]:
         case "operation" if len(frames) > 1:
             numbers = f"{last + 1} to {frames[-1].operation}"
             ends = f"{_address(frame)} to {_address(frames[-1])}"
-            yield _line(numbers, f"{operation_kind(frame)}, {len(frames)} times, {ends}")
+            what = f"{operation_kind(frame)}, {len(frames)} times, {ends}"
+            yield _line(numbers, f"{what}{printable(frame.where)}")
         case "operation":
             numbers, _, what = text.partition(": ")
             yield _line(numbers, what)

@@ -98,6 +98,7 @@ def _report(report: Report) -> dict[str, Any]:
         "elapsed_s": round(report.elapsed_s, 3),
         "chain": report.chain,
         "decays": report.decays,
+        "outcomes": report.outcomes,
         "rests_on": report.rests_on,
     }
 

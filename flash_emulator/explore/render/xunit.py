@@ -79,6 +79,7 @@ def _properties(result: Result) -> Iterator[tuple[str, str]]:
     ):
         yield name, str(getattr(report, name))
     yield "decays", ", ".join(report.decays) or "none"
+    yield "outcomes left out", ", ".join(report.outcomes_left_out) or "none"
     yield "rests on", ", ".join(report.rests_on) or "nothing beside the model"
     yield "levels", " ".join(map(str, report.levels))
     for check in report.checks:

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
-import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 
 import click
 
-from flash_emulator import Decay, Part, load_part
-from flash_emulator.explore import Limits, Processes, SearchOptions
+from flash_emulator import Part, load_part
+from flash_emulator.explore import Progress, SearchOptions
 from flash_emulator.explore.campaign import Campaign, Result
-from flash_emulator.explore.render import campaign_json
-from mcu_updater.cli import answers, paths
+from mcu_updater.cli import paths
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART_METAVAR, NameChoice, PartName
-from mcu_updater.cli.powerloss.powerloss_end import Ran, conclude
 from mcu_updater.cli.powerloss.powerloss_list import show_scenarios
 from mcu_updater.cli.powerloss.powerloss_path import check_certificate, replay_path
-from mcu_updater.cli.powerloss.powerloss_progress import ProgressLine
-from mcu_updater.cli.powerloss.powerloss_reports import Reports
-from mcu_updater.cli.powerloss.powerloss_tables import comparison_table, show_results
+from mcu_updater.cli.powerloss.powerloss_tables import comparison_table
+from mcu_updater.cli.powerloss.searches import (
+    Named,
+    SearchRequest,
+    brute_force_option,
+    carry_out,
+    content_options,
+    limit_options,
+    report_options,
+)
 from mcu_updater.cli.reading import package_options, read_for_device
 from mcu_updater.cli.screen import show_unfolded
 from mcu_updater.cli.unused import READING, refuse, refuse_all_but
-from mcu_updater.core.errors import PortError, UsageError
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.flash_map.strategies import default_strategy, strategies_of
 from mcu_updater.powerloss import campaign
@@ -47,6 +44,7 @@ from mcu_updater.powerloss.catalogue import (
 )
 from mcu_updater.powerloss.images import FORMATS
 from mcu_updater.powerloss.scenario import Scenario
+from mcu_updater.powerloss.searching import SearchSettings
 
 DEFAULT_PART = "STM32L476xG"
 
@@ -68,7 +66,7 @@ COMPARED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(SearchRequest):
     """Of ``powerloss``. *size*: of made-up images: "small", "full", or bytes."""
 
     image: Path | None
@@ -78,22 +76,7 @@ class Request:
     formats: tuple[str, ...]
     size: str
     seed: int
-    jobs: int
-    cuts: int | None
-    states: int
-    time_s: float | None
-    brute_force: bool
     no_representatives: bool
-    draws: int
-    erased_values: bool
-    options_at_risk: bool
-    decays: tuple[str, ...]
-    html: Path | None
-    junit: Path | None
-    json_file: Path | None
-    as_json: bool
-    certificates: Path | None
-    quiet: bool
     strict: bool
     replay: str | None
     shrink: bool
@@ -102,27 +85,9 @@ class Request:
     option_change_us: int | None
     list_scenarios: bool
 
-    @cached_property
-    def options(self) -> SearchOptions:
-        """Of the search. Raises UsageError for those of which no certificate can be written."""
-        beside = {"--options-at-risk": self.options_at_risk, "--decay": bool(self.decays)}
-        for switch, is_given in beside.items():
-            if is_given and self.certificates is not None:
-                raise UsageError(
-                    f"a certificate cannot be written with {switch}",
-                    expected=f"--certificates or {switch}",
-                    found="both",
-                    then="Leave one out: certificates are checked by what the model does by itself",
-                )
-        return SearchOptions(
-            limits=Limits(cuts=self.cuts, states=self.states, time_s=self.time_s),
-            merge=not self.brute_force,
-            representatives=not (self.brute_force or self.no_representatives),
-            options_at_risk=self.options_at_risk,
-            decays=tuple(each for each in Decay if each in self.decays or "all" in self.decays),
-            draws=self.draws,
-            erased_values=self.erased_values,
-        )
+    @property
+    def _has_representatives(self) -> bool:
+        return not (self.brute_force or self.no_representatives)
 
 
 def _size(_: click.Context, __: click.Parameter, text: str) -> str:
@@ -175,76 +140,16 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
     metavar="SIZE",
     help="Of made-up images: 'small' is two sectors, 'full' the slot; or bytes.",
 )
-@click.option(
-    "--cuts", type=click.IntRange(1), help="At most so many cuts in a row; 1: every single cut."
-)
-@click.option(
-    "--states",
-    type=click.IntRange(1),
-    default=1_000_000,
-    show_default=True,
-    help="Stop at so many states.",
-)
-@click.option(
-    "--time",
-    "time_s",
-    type=click.FloatRange(1),
-    metavar="SECONDS",
-    help="Stop each search after so long.",
-)
-@click.option(
-    "--brute-force", is_flag=True, help="Tell every unit apart: take nothing for unknown."
-)
+@limit_options
+@brute_force_option
 @click.option(
     "--no-representatives",
     is_flag=True,
     help="Boot every state, also where the journal takes another one for as good. Slower.",
 )
-@click.option(
-    "--draws",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="Random contents of each torn place and outcome.",
-)
-@click.option(
-    "--erased-values",
-    is_flag=True,
-    help="Let cut erases, too, leave every value that is compared with. Some ten times slower.",
-)
-@click.option(
-    "--options-at-risk",
-    is_flag=True,
-    help="Let a cut plain write corrupt option bytes, too: F4, F7, one unconfirmed report.",
-)
-@click.option(
-    "--decay",
-    "decays",
-    multiple=True,
-    type=NameChoice([*Decay, "all"]),
-    help="A supply that decays slowly: 'last', the last complete operation is weak, too; 'drift', "
-    "what is blank of the sector erased last drifts back. Beside the model: no document says.",
-)
+@content_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what cuts leave.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    default=os.cpu_count() or 1,
-    help="Processes.  [default: one a core]",
-)
-@click.option(
-    "--html", type=paths.OUTPUT_OR_STDOUT, metavar="FILE", help="Write a report for a browser."
-)
-@click.option("--junit", type=paths.OUTPUT_OR_STDOUT, metavar="FILE", help="Write JUnit XML.")
-@click.option(
-    "--json-file", type=paths.OUTPUT_OR_STDOUT, metavar="FILE", help="Write all numbers and films."
-)
-@answers.json_option("All numbers and films as one JSON object instead of a table.")
-@click.option(
-    "--certificates",
-    type=paths.FOLDER,
-    help="Write a certificate of each search into this folder.",
-)
+@report_options
 @click.option("--replay", metavar="ID", help="Show, step by step, what happens on this path.")
 @click.option(
     "--shrink", is_flag=True, help="With --replay: look for fewer cuts that come to the same."
@@ -269,7 +174,6 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
     "--list", "list_scenarios", is_flag=True, help="Say what scenarios there are, and their cost."
 )
 @click.option("--strict", is_flag=True, help="A known hazard is a failure, too: exit code 7.")
-@click.option("--quiet", is_flag=True, help="No progress.")
 @given_as(Request)
 def command(given: Request) -> None:
     """Cut power at every flash operation, with every outcome, any number of times.
@@ -358,64 +262,6 @@ def _targets(request: Request, part: str, strategy: Strategy) -> Iterator[Target
 # --- exploring
 
 
-@contextmanager
-def _executor(jobs: int) -> Iterator[Executor | None]:
-    if jobs == 1:
-        yield None
-        return
-    with Processes(jobs) as executor:
-        yield executor
-
-
-def _run(request: Request, scenarios: Sequence[Scenario]) -> Ran:
-    """One after the other, until one is interrupted."""
-    ran, line = Ran(), ProgressLine(quiet=request.quiet)
-    try:
-        if request.certificates is not None:
-            _make_folder(request.certificates)
-        with _executor(request.jobs) as executor:
-            settings = campaign.SearchSettings(
-                request.options,
-                executor,
-                request.certificates,
-                ran.unwritten.append,
-                ran.interrupted,
-            )
-            for number, each in enumerate(scenarios, 1):
-                place, limit_s = f"{number}/{len(scenarios)}", request.options.limits.time_s
-                tell = line.teller(each.id, place, limit_s)
-                ran.results.append(campaign.explore(each, settings, tell))
-                if ran.interrupt is not None:
-                    break
-    except KeyboardInterrupt as interrupt:  # between two searches
-        ran.interrupt = interrupt
-    finally:
-        line.close()
-    return ran
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PortError(
-            "this folder cannot be made", where=str(path), found=error.strerror or str(error)
-        ) from error
-
-
-def _campaign(request: Request, results: list[Result]) -> Campaign:
-    image = f" {shlex.quote(str(request.image))}" if request.image else ""
-    return Campaign(
-        "Power loss, explored",
-        tuple(results),
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        f"mcu-updater powerloss{image}{_how(request.options)} --replay",
-        f"mcu-updater {version('mcu-updater')}",
-        shlex.join(["mcu-updater", *sys.argv[1:]]),
-        request.strict,
-    )
-
-
 def _how(options: SearchOptions) -> str:
     """What a replay must be told, too: which states stand for others."""
     if not options.merge:
@@ -424,7 +270,7 @@ def _how(options: SearchOptions) -> str:
 
 
 def _explore(request: Request) -> None:
-    _carry_out(request, _scenarios(request), show_results)
+    _carry_out(request, _scenarios(request))
 
 
 def _compare(request: Request) -> None:
@@ -447,16 +293,17 @@ def _compare(request: Request) -> None:
 
 
 def _carry_out(
-    request: Request, scenarios: Sequence[Scenario], show: Callable[[Campaign], None]
+    request: Request,
+    scenarios: Sequence[Scenario],
+    show: Callable[[Campaign], None] | None = None,
 ) -> None:
-    """Search, and tell what came of it wherever it is asked for."""
-    reports = Reports(request.html, request.junit, request.json_file)
-    reports.claim(as_json=request.as_json)
-    ran = _run(request, scenarios)
-    done = _campaign(request, ran.results)
-    if request.as_json:
-        answers.result(json.loads(campaign_json(done)))
-    elif not reports.have_stdout:
-        show(done)
-    ran.unwritten += reports.write(done)
-    conclude(done, ran)
+    image = f" {shlex.quote(str(request.image))}" if request.image else ""
+    command = f"mcu-updater powerloss{image}{_how(request.options)} --replay"
+    searches = [Named(each.id, partial(_explored, each)) for each in scenarios]
+    carry_out(request, searches, command, show, strict=request.strict)
+
+
+def _explored(
+    scenario: Scenario, settings: SearchSettings, tell: Callable[[Progress], None]
+) -> Result:
+    return campaign.explore(scenario, settings, tell)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 
 from flash_emulator import load_part
 from flash_emulator.certificate_check import NotACertificate, NotConfirmed, Verdict, confirm
-from flash_emulator.explore import PathLeft, SearchOptions, tag_of
+from flash_emulator.explore import Film, PathLeft, SearchOptions, tag_of
 from flash_emulator.explore.campaign import parse_replay_id
 from flash_emulator.explore.render import film_lines
 from mcu_updater.cli import answers, exits
@@ -83,14 +84,23 @@ def replay_path(
         film = campaign.film(subject, path, options)
     except (ValueError, PathLeft) as error:
         raise UsageError("this path cannot be run", where=text, found=str(error)) from error
+    tell_film(film, f"{name}:{path}", as_json=as_json)
+
+
+def tell_film(film: Film, replay_id: str, *, as_json: bool) -> None:
+    """Print it. Raises VerificationFailed where something goes wrong in it."""
     lines = list(film_lines(film))
     if as_json:
-        answers.result({"event": "replay", "id": f"{name}:{path}", "film": lines})
+        answers.result({"event": "replay", "id": replay_id, "film": lines})
     else:
-        click.echo("\n".join([*lines, f"ID: {name}:{path}"]))
+        click.echo("\n".join([*lines, f"ID: {replay_id}"]))
     if film.violation is not None:
         question, found = film.violation
-        raise VerificationFailed(tag_of(question), where=f"{name}:{path}", found=found)
+        raise VerificationFailed(tag_of(question), where=replay_id, found=found)
+
+
+World = Callable[[dict[str, str]], tuple[Any, Any, Any]]
+"""From what a certificate says of its world to subject, flash and external state."""
 
 
 def check_certificate(
@@ -118,8 +128,14 @@ def check_certificate(
             )
         return subject, subject.flash, subject.external
 
+    verdict = confirmed(certificate, world, sample, seed)
+    conclude_check(verdict, certificate, as_json=as_json, is_excused=not _unexplained(verdict))
+
+
+def confirmed(certificate: Path, world: World, sample: int | None, seed: int) -> Verdict:
+    """What becomes of *certificate*, of the subject that *world* makes."""
     try:
-        verdict = confirm(str(certificate), world, sample=sample or 0, seed=seed)
+        return confirm(str(certificate), world, sample=sample or 0, seed=seed)
     except NotACertificate as error:
         raise ImageRejected(
             "no whole certificate", where=str(certificate), found=str(error)
@@ -128,17 +144,19 @@ def check_certificate(
         raise VerificationFailed(
             "not confirmed", where=str(certificate), found=str(error)
         ) from error
-    _conclude(verdict, certificate, as_json=as_json)
 
 
-def _conclude(verdict: Verdict, certificate: Path, *, as_json: bool) -> None:
-    """Tell it, and end with the code that it comes to: what was found counts first."""
+def conclude_check(
+    verdict: Verdict, certificate: Path, *, as_json: bool, is_excused: bool = False
+) -> None:
+    """Tell it, and end with the code that it comes to: what was found counts first, unless it is
+    excused."""
     if as_json:
         event = "sampled" if verdict.is_sample else "confirmed"
         answers.result({"event": event, **_values(verdict)})
     else:
         click.echo(str(verdict))
-    if _unexplained(verdict):
+    if verdict.violations and not is_excused:
         raise VerificationFailed(
             "the certificate holds, and lists violations",
             where=str(certificate),

@@ -1,0 +1,81 @@
+"""One boot of a board from power-on to rest, with all that was seen on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from flash_emulator.device.trace import Operation
+from flash_emulator.explore.subject import Violation
+from flash_emulator.machine.board import Board
+from flash_emulator.machine.bus import Met
+from flash_emulator.machine.judging import Guard, Judge
+from flash_emulator.machine.machine import Machine
+from flash_emulator.machine.record import Record
+from flash_emulator.machine.rest import Ended
+from flash_emulator.machine.symbols import Symbols
+
+Trace = Callable[[int, int], object]
+"""Told of each block of code that begins: address and bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBoot:
+    """*ended*: None where an operation was done that the board forbids. *verdict*: a short word.
+    *operations*: with the PC at each; units that one place programs in a row are one."""
+
+    ended: Ended | None
+    verdict: str
+    violation: Violation | None
+    record: Record
+    met: Met
+    operations: tuple[tuple[Operation, int], ...]
+    time_us: float
+    instructions: int
+
+
+def boot_once(board: Board, symbols: Symbols | None = None, trace: Trace | None = None) -> SeenBoot:
+    """Boot it, with nothing cut and each program unit an operation of its own.
+
+    Raises MissingEngine where the extra ``cpu`` is not installed.
+    """
+    machine, flash = replace(board, coalesce=False, exact_pc=True).machine(), board.flash()
+    if trace is not None:
+        machine.engine.trace_blocks(trace)
+    names = symbols or Symbols()
+    if board.questions.untouched:
+        machine.guard = Guard(board, names, flash)
+    flash.power_on()
+    ended, verdict, wrong = None, "", None
+    try:
+        ended = machine.boot(flash)
+        verdict = Judge(board, names, flash, machine).judge(ended)
+    except Violation as violation:
+        wrong = violation
+    return SeenBoot(
+        ended,
+        verdict,
+        wrong,
+        machine.record,
+        machine.met,
+        _joined(machine),
+        machine.now_us,
+        machine.engine.meter.counted // 2,
+    )
+
+
+def _joined(machine: Machine) -> tuple[tuple[Operation, int], ...]:
+    found: list[tuple[Operation, int]] = []
+    for operation, pc in machine.record.operations:
+        if found and _goes_on(*found[-1], operation, pc):
+            before, _ = found[-1]
+            data, done = before.data + operation.data, before.done + operation.done
+            found[-1] = replace(before, data=data, done=done), pc
+        else:
+            found.append((operation, pc))
+    return tuple(found)
+
+
+def _goes_on(before: Operation, at: int, operation: Operation, pc: int) -> bool:
+    is_program = before.kind == operation.kind == "program" and before.fast == operation.fast
+    return is_program and at == pc and before.address + len(before.data) == operation.address

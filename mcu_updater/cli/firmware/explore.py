@@ -1,0 +1,204 @@
+"""``mcu-updater firmware explore``: every cut of power, on the machine code."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flash_emulator.explore import Nothing, PathLeft, Progress, replay, shrink
+from flash_emulator.explore.campaign import Campaign, Result, parse_replay_id
+from flash_emulator.machine.board_file import BoardFile
+from flash_emulator.machine.first_boot import SeenBoot
+from flash_emulator.power import Outcome
+from mcu_updater.cli import exits, paths
+from mcu_updater.cli.firmware.advice import advice_on
+from mcu_updater.cli.firmware.reading import first_boot, read_board
+from mcu_updater.cli.given import given_as
+from mcu_updater.cli.powerloss.powerloss_path import conclude_check, confirmed, tell_film
+from mcu_updater.cli.powerloss.powerloss_tables import show_results
+from mcu_updater.cli.powerloss.searches import (
+    Named,
+    SearchRequest,
+    brute_force_option,
+    carry_out,
+    content_options,
+    limit_options,
+    report_options,
+)
+from mcu_updater.cli.unused import refuse, refuse_all_but
+from mcu_updater.core.errors import ImageRejected, UsageError
+from mcu_updater.powerloss.firmware import name_of, target_of, world_of
+from mcu_updater.powerloss.searching import SearchSettings, explore_target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(SearchRequest):
+    """Of ``firmware explore``."""
+
+    board: Path
+    outcomes: tuple[Outcome, ...]
+    replay: str | None
+    shrink: bool
+    check: Path | None
+    check_sample: int | None
+
+    @property
+    def _outcomes(self) -> tuple[Outcome, ...]:
+        return self.outcomes
+
+
+def _outcomes(_: click.Context, __: click.Parameter, text: str) -> tuple[Outcome, ...]:
+    """``before,after``; ``all``."""
+    if text == "all":
+        return tuple(Outcome)
+    words = [word.strip().lower() for word in text.split(",")]
+    known = [outcome.value for outcome in Outcome]
+    for word in words:
+        if word not in known:
+            raise click.BadParameter(f"{word!r} is not one of {', '.join(known)}, all")
+    return tuple(outcome for outcome in Outcome if outcome.value in words)
+
+
+@click.command("explore", short_help="Cut power at every operation, with every outcome.")
+@click.argument("board", type=paths.INPUT)
+@limit_options
+@click.option(
+    "--outcomes",
+    default="all",
+    show_default=True,
+    callback=_outcomes,
+    metavar="LIST",
+    help="What cuts may leave, such as 'before,after': quicker, and no whole answer: exit code 15.",
+)
+@brute_force_option
+@content_options
+@report_options
+@click.option("--replay", metavar="ID", help="Show, step by step, what happens on this path.")
+@click.option(
+    "--shrink", is_flag=True, help="With --replay: look for fewer cuts that come to the same."
+)
+@click.option(
+    "--check",
+    type=paths.INPUT,
+    metavar="CERTIFICATE",
+    help="Check a certificate by running its states again.",
+)
+@click.option(
+    "--check-sample",
+    type=click.IntRange(1),
+    help="With --check: only so many states: exit code 14.  [default: all]",
+)
+@given_as(Request)
+def command(given: Request) -> None:
+    """Boot what BOARD describes, and cut its power at every flash operation, with every outcome,
+    any number of times. Every state that cuts can come to is booted, and asked what the board asks.
+
+    Exit code 7 when something was found; 2 when a limit stopped the search, also --cuts 1, which
+    tries single cuts alone; 15 when all passed and --outcomes left some out.
+    """
+    _refuse_unused(click.get_current_context(), given)
+    read = read_board(given.board)
+    first = first_boot(read)
+    if given.replay is not None:
+        _replay(given, read, given.replay)
+    elif given.check is not None:
+        _check(given, read, given.check)
+    else:
+        _explore(given, read, first)
+
+
+_OF_A_REPLAY = (
+    *("replay", "shrink", "as_json", "quiet", "brute_force", "draws", "erased_values"),
+    *("options_at_risk", "decays"),
+)
+
+
+def _refuse_unused(ctx: click.Context, given: Request) -> None:
+    if given.replay is not None:
+        refuse_all_but(ctx, _OF_A_REPLAY, "with --replay: the ID says what was explored")
+    elif given.check is not None:
+        taken = ("check", "check_sample", "as_json", "quiet")
+        refuse_all_but(ctx, taken, "with --check: the certificate says it")
+    else:
+        refuse(ctx, ("shrink",), "without --replay")
+        refuse(ctx, ("check_sample",), "without --check")
+
+
+# --- searching
+
+
+def _explore(given: Request, read: BoardFile, first: SeenBoot) -> None:
+    how = " --brute-force" if given.brute_force else ""
+    command = f"mcu-updater firmware explore {shlex.quote(str(given.board))}{how} --replay"
+    named = Named(name_of(read), partial(_explored, read, first))
+    carry_out(given, [named], command, partial(_show, read, first))
+    if given.options.outcomes != tuple(Outcome):
+        raise click.exceptions.Exit(exits.NARROWER)
+
+
+def _explored(
+    read: BoardFile, first: SeenBoot, settings: SearchSettings, tell: Callable[[Progress], None]
+) -> Result:
+    """Where the first boot is wrong, no cut makes it worse: the search ends there."""
+    if first.violation is not None:
+        limits = replace(settings.options.limits, violations=1)
+        settings = replace(settings, options=replace(settings.options, limits=limits))
+    return explore_target(target_of(read, first), settings, tell)
+
+
+def _show(read: BoardFile, first: SeenBoot, done: Campaign) -> None:
+    show_results(done)
+    for result in done.results:
+        for name in ("not asked", "registers that nobody models", "polls that were cut short"):
+            click.echo(f"{name}: {result.facts[name]}")
+    if first.violation is not None:
+        click.echo(
+            "The very first boot, with no cut at all, is already wrong: mend that, or the board "
+            f"file, first. mcu-updater firmware run {shlex.quote(str(read.path))} shows all of it."
+        )
+        advice = advice_on(read, first)
+        if advice:
+            click.echo(f"{advice}.")
+
+
+# --- one path, one certificate
+
+
+def _replay(given: Request, read: BoardFile, text: str) -> None:
+    """The film names the instruction that does each operation."""
+    subject, flash, options = read.subject.unit_by_unit, read.board.flash(), given.options
+    try:
+        name, path = parse_replay_id(text)
+        if given.shrink:
+            path = shrink(read.subject, flash, Nothing(), path, options)
+        film = replay(subject, flash, Nothing(), path, options)
+    except (ValueError, PathLeft) as error:
+        raise UsageError("this path cannot be run", where=text, found=str(error)) from error
+    if name != name_of(read):
+        click.echo(
+            f"note: this ID is of {name}; the board is now {name_of(read)}: it, or an image, is "
+            "another one",
+            err=True,
+        )
+    tell_film(film, f"{name_of(read)}:{path}", as_json=given.as_json)
+
+
+def _check(given: Request, read: BoardFile, certificate: Path) -> None:
+    def world(header: dict[str, str]) -> tuple[Any, Any, Any]:
+        if header != world_of(read):
+            raise ImageRejected(
+                "no certificate of this board",
+                where=str(certificate),
+                expected=f"the world {world_of(read)}",
+                found=str(header),
+            )
+        return read.subject, read.board.flash(), Nothing()
+
+    verdict = confirmed(certificate, world, given.check_sample, 0)
+    conclude_check(verdict, certificate, as_json=given.as_json)

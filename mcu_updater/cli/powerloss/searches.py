@@ -1,0 +1,248 @@
+"""What ``powerloss`` and ``firmware explore`` have in common: the options of a search, running one
+search after the other, and telling what came of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from flash_emulator import Decay
+from flash_emulator.explore import Limits, Processes, Progress, SearchOptions
+from flash_emulator.explore.campaign import Campaign, Result
+from flash_emulator.explore.render import campaign_json
+from flash_emulator.power import Outcome
+from mcu_updater.cli import answers, paths
+from mcu_updater.cli.decorators import together
+from mcu_updater.cli.names import NameChoice
+from mcu_updater.cli.powerloss.powerloss_end import Ran, conclude
+from mcu_updater.cli.powerloss.powerloss_progress import ProgressLine
+from mcu_updater.cli.powerloss.powerloss_reports import Reports
+from mcu_updater.cli.powerloss.powerloss_tables import show_results
+from mcu_updater.core.errors import PortError, UsageError
+from mcu_updater.powerloss.searching import SearchSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest:
+    """The options of ``search_options``."""
+
+    cuts: int | None
+    states: int
+    time_s: float | None
+    brute_force: bool
+    draws: int
+    erased_values: bool
+    options_at_risk: bool
+    decays: tuple[str, ...]
+    jobs: int
+    html: Path | None
+    junit: Path | None
+    json_file: Path | None
+    as_json: bool
+    certificates: Path | None
+    quiet: bool
+
+    @cached_property
+    def options(self) -> SearchOptions:
+        """Of the search. Raises UsageError for those of which no certificate can be written."""
+        beside = {"--options-at-risk": self.options_at_risk, "--decay": bool(self.decays)}
+        for switch, is_given in beside.items():
+            if is_given and self.certificates is not None:
+                raise UsageError(
+                    f"a certificate cannot be written with {switch}",
+                    expected=f"--certificates or {switch}",
+                    found="both",
+                    then="Leave one out: certificates are checked by what the model does by itself",
+                )
+        return SearchOptions(
+            outcomes=self._outcomes,
+            limits=Limits(cuts=self.cuts, states=self.states, time_s=self.time_s),
+            merge=not self.brute_force,
+            representatives=self._has_representatives,
+            options_at_risk=self.options_at_risk,
+            decays=tuple(each for each in Decay if each in self.decays or "all" in self.decays),
+            draws=self.draws,
+            erased_values=self.erased_values,
+        )
+
+    @property
+    def _has_representatives(self) -> bool:
+        return not self.brute_force
+
+    @property
+    def _outcomes(self) -> tuple[Outcome, ...]:
+        return tuple(Outcome)
+
+
+limit_options = together(
+    click.option(
+        "--cuts", type=click.IntRange(1), help="At most so many cuts in a row; 1: every single cut."
+    ),
+    click.option(
+        "--states",
+        type=click.IntRange(1),
+        default=1_000_000,
+        show_default=True,
+        help="Stop at so many states.",
+    ),
+    click.option(
+        "--time",
+        "time_s",
+        type=click.FloatRange(1),
+        metavar="SECONDS",
+        help="Stop each search after so long.",
+    ),
+)
+
+brute_force_option = click.option(
+    "--brute-force", is_flag=True, help="Tell every unit apart: take nothing for unknown."
+)
+content_options = together(
+    click.option(
+        "--draws",
+        type=click.IntRange(1, 64),
+        default=1,
+        show_default=True,
+        help="Random contents of each torn place and outcome.",
+    ),
+    click.option(
+        "--erased-values",
+        is_flag=True,
+        help="Let cut erases, too, leave every value that is compared with. Some ten times slower.",
+    ),
+    click.option(
+        "--options-at-risk",
+        is_flag=True,
+        help="Let a cut plain write corrupt option bytes, too: F4, F7, one unconfirmed report.",
+    ),
+    click.option(
+        "--decay",
+        "decays",
+        multiple=True,
+        type=NameChoice([*Decay, "all"]),
+        help="A supply that decays slowly: 'last', the last complete operation is weak, too; "
+        "'drift', what is blank of the sector erased last drifts back. Beside the model: no "
+        "document says.",
+    ),
+)
+
+report_options = together(
+    click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        default=os.cpu_count() or 1,
+        help="Processes.  [default: one a core]",
+    ),
+    click.option(
+        "--html", type=paths.OUTPUT_OR_STDOUT, metavar="FILE", help="Write a report for a browser."
+    ),
+    click.option("--junit", type=paths.OUTPUT_OR_STDOUT, metavar="FILE", help="Write JUnit XML."),
+    click.option(
+        "--json-file",
+        type=paths.OUTPUT_OR_STDOUT,
+        metavar="FILE",
+        help="Write all numbers and films.",
+    ),
+    answers.json_option("All numbers and films as one JSON object instead of a table."),
+    click.option(
+        "--certificates",
+        type=paths.FOLDER,
+        help="Write a certificate of each search into this folder.",
+    ),
+    click.option("--quiet", is_flag=True, help="No progress."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A search to be run, by its name."""
+
+    name: str
+    explore: Callable[[SearchSettings, Callable[[Progress], None]], Result]
+
+
+def carry_out(
+    request: SearchRequest,
+    searches: Sequence[Named],
+    command: str,
+    show: Callable[[Campaign], None] | None = None,
+    *,
+    strict: bool = False,
+) -> Campaign:
+    """Search, and tell what came of it wherever it is asked for. *command*: what replays an ID
+    that is put behind it. Raises what the whole comes to."""
+    reports = Reports(request.html, request.junit, request.json_file)
+    reports.claim(as_json=request.as_json)
+    ran = _run(request, searches)
+    done = Campaign(
+        "Power loss, explored",
+        tuple(ran.results),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        command,
+        f"mcu-updater {version('mcu-updater')}",
+        shlex.join(["mcu-updater", *sys.argv[1:]]),
+        strict,
+    )
+    if request.as_json:
+        answers.result(json.loads(campaign_json(done)))
+    elif not reports.have_stdout:
+        (show or show_results)(done)
+    ran.unwritten += reports.write(done)
+    conclude(done, ran)
+    return done
+
+
+def _run(request: SearchRequest, searches: Sequence[Named]) -> Ran:
+    """One after the other, until one is interrupted."""
+    ran, line = Ran(), ProgressLine(quiet=request.quiet)
+    try:
+        if request.certificates is not None:
+            _make_folder(request.certificates)
+        with _executor(request.jobs) as executor:
+            settings = SearchSettings(
+                request.options,
+                executor,
+                request.certificates,
+                ran.unwritten.append,
+                ran.interrupted,
+            )
+            for number, each in enumerate(searches, 1):
+                place, limit_s = f"{number}/{len(searches)}", request.options.limits.time_s
+                ran.results.append(each.explore(settings, line.teller(each.name, place, limit_s)))
+                if ran.interrupt is not None:
+                    break
+    except KeyboardInterrupt as interrupt:  # between two searches
+        ran.interrupt = interrupt
+    finally:
+        line.close()
+    return ran
+
+
+@contextmanager
+def _executor(jobs: int) -> Iterator[Executor | None]:
+    if jobs == 1:
+        yield None
+        return
+    with Processes(jobs) as executor:
+        yield executor
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PortError(
+            "this folder cannot be made", where=str(path), found=error.strerror or str(error)
+        ) from error

@@ -1,0 +1,114 @@
+"""A compiled bootloader on its board as what is searched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+
+from flash_emulator.explore import Nothing
+from flash_emulator.explore.campaign import Array
+from flash_emulator.machine.board import Board
+from flash_emulator.machine.board_file import BoardFile
+from flash_emulator.machine.first_boot import SeenBoot
+from mcu_updater.core.errors import address_text
+from mcu_updater.powerloss.searching import Target
+
+NOT_MODELLED = (
+    "DMA, USB, Ethernet, TrustZone, MPU faults, caches, cycles of single instructions, faults of "
+    "accesses that are not aligned, the boot ROM's code"
+)
+
+
+def target_of(read: BoardFile, first: SeenBoot) -> Target:
+    """*first*: one boot of it, for what a report says of that."""
+    subject, board = read.subject, read.board
+    return Target(
+        name_of(read),
+        subject,
+        board.flash(),
+        Nothing(),
+        Array.of(board.part, {s.name: (s.address - board.part.base, s.size) for s in board.slots}),
+        facts_of(read, first),
+        world_of(read),
+        filmed=subject.unit_by_unit,
+    )
+
+
+def name_of(read: BoardFile) -> str:
+    """Of the search: the file's, and which board that was."""
+    return f"{read.path.stem}/{digest_of(read)[:8]}"
+
+
+def digest_of(read: BoardFile) -> str:
+    """Of all that decides what a search finds."""
+    return sha256(repr(sorted(read.subject.fingerprints().items())).encode()).hexdigest()
+
+
+def world_of(read: BoardFile) -> dict[str, str]:
+    """What a certificate says of it."""
+    return {"firmware": read.path.stem, "part": read.board.part.name, "board": digest_of(read)}
+
+
+def facts_of(read: BoardFile, first: SeenBoot) -> dict[str, str]:
+    """What a report says of it."""
+    board = read.board
+    images = {
+        f"image {image.name}": f"{len(image.data)} bytes at {address_text(image.address)}, SHA-256 "
+        f"{sha256(image.data).hexdigest()}"
+        for image in board.images
+    }
+    return {
+        "part": board.part.name,
+        **images,
+        "questions": "; ".join(asked(board)),
+        "not asked": "; ".join(not_asked(board)) or "none",
+        "operations": "coalesced" if board.coalesce else "unit by unit",
+        "first boot": first.verdict or str(first.violation),
+        "registers that nobody models": ", ".join(registers_met(first)) or "none were met",
+        "polls that were cut short": ", ".join(polls_met(read, first)) or "none",
+        "not modelled at all": NOT_MODELLED,
+    }
+
+
+def asked(board: Board) -> Iterator[str]:
+    questions = board.questions
+    if questions.safe:
+        yield f"safe: one of {', '.join(image.name for image in questions.published)} runs"
+    if questions.live:
+        wanted = f", and {questions.wanted} runs" if questions.wanted else ""
+        yield f"live: a boot comes to {' or '.join(questions.rests_in)}{wanted}"
+    if questions.reported:
+        yield "reported: the output names what runs"
+    if questions.never:
+        yield f"no rollback: {', '.join(questions.never)} never runs"
+    for address, size in questions.untouched:
+        yield f"untouched: {address_text(address)} to {address_text(address + size - 1)}"
+
+
+def not_asked(board: Board) -> Iterator[str]:
+    """With what the board file needs for it."""
+    questions = board.questions
+    if not questions.published:
+        yield "safe (no image has published = true)"
+    elif not questions.safe:
+        yield "safe"
+    if not questions.live:
+        yield "live"
+    elif questions.wanted is None:
+        yield "whether the update is lost (questions.wanted)"
+
+
+def registers_met(first: SeenBoot) -> list[str]:
+    """Addresses that nobody models, with how often each was used."""
+    return [
+        f"{address_text(address)} ({count} times)"
+        for address, count in sorted(first.met.registers.items())
+    ]
+
+
+def polls_met(read: BoardFile, first: SeenBoot) -> list[str]:
+    """Loops that were helped over: register, PC, how often."""
+    return [
+        f"{address_text(address)} at {read.symbols.name(pc)} ({count} times)"
+        for (address, pc), count in sorted(first.met.polls.items())
+    ]
