@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.trace import Operation
@@ -119,4 +118,14 @@ class Edges:
 def placed(cut: Cut, at: Cut, operation: Operation | None, read_choice: ReadChoice) -> Cut:
     """*cut*, which counts from the operation that was cut, as one of its boot."""
     number = at.operation + cut.operation if operation else 0
-    return replace(cut, operation=number, moment=at.moment, read_choice=read_choice)
+    return Cut(  # not ``replace``: it is done for every edge
+        number,
+        cut.outcome,
+        at.moment,
+        cut.way,
+        read_choice,
+        cut.spoils_options,
+        cut.decay,
+        cut.draw,
+        cut.words,
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import replace
 from hashlib import blake2b
 
 from flash_emulator.array.pages import Slice
@@ -19,7 +18,7 @@ from flash_emulator.explore.path import Cut
 from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.read_tracker import Endless
 from flash_emulator.explore.report import COMES_BACK
-from flash_emulator.explore.states import Expansion, Node, Segment, State, point_node
+from flash_emulator.explore.states import Edge, Expansion, Node, Segment, State, point_node
 from flash_emulator.explore.subject import Boot, Violation, ended_in
 from flash_emulator.explore.watchdog import Hung, beat, beat_if_new, calm_if_hung, heed
 
@@ -199,7 +198,7 @@ class Recorder:
         begin, read_choice = len(edges), ReadChoice.of(self.flash)
         for edge in self._edges.of(self.flash, boot, operation, self._expansion):
             cut = placed(edge.cut, at, operation, read_choice)
-            edges.append(replace(edge, cut=cut))
+            edges.append(Edge(edge.key, cut, edge.merged, edge.unknown, edge.units))
         cuts = {edge.key: edge.cut for edge in reversed(edges[begin:])}
         sector = -1 if operation is None else self._sector_of(operation)
         for child in self._expansion.children[first:]:

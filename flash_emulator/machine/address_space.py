@@ -270,6 +270,13 @@ class AddressSpace:
         ram, at = found
         ram.write(at, data)
 
+    def clear(self, address: int, size: int) -> None:
+        """Zeros in RAM; nothing where there is none."""
+        found = self._ram_at(address, size)
+        if found is not None:
+            ram, at = found
+            ram.clear(at, size)
+
     def push(self, address: int, words: list[int]) -> bool:
         if self._ram_at(address, 4 * len(words)) is None:
             return False

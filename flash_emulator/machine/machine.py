@@ -413,4 +413,4 @@ class Machine:
             return
         size = registers["sp"] - self.stack_floor
         if size > 0:
-            self.space.set_bytes(self.stack_floor, bytes(size))
+            self.space.clear(self.stack_floor, size)

@@ -87,6 +87,13 @@ class Ram:
         memory = self._code if page in self._executed else self._plain
         return memory[page : page + PAGE]
 
+    def clear(self, offset: int, size: int) -> None:
+        """Zeros from *offset* on."""
+        if self._executed:
+            self.write(offset, bytes(size))
+        else:
+            self._plain[offset : offset + size] = self._zeros[:size]
+
     def write(self, offset: int, data: bytes) -> None:
         """Put *data* there."""
         while data:
