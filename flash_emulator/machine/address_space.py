@@ -64,6 +64,7 @@ class AddressSpace:
         self._whole = whole
         self._registers = Window(self._load_register, self._store_register)
         self.rams: list[Ram] = []
+        self.unreadable = ""
         self.flash: FlashMemory
         self.front: Front
         self._engine: Engine
@@ -290,7 +291,8 @@ class AddressSpace:
         return [int.from_bytes(data[at : at + 4], "little") for at in range(0, 4 * count, 4)]
 
     def vector(self, address: int) -> int | None:
-        """A word of the vector table, or of what is at address 0."""
+        """A word of the vector table, or of what is at address 0; ``unreadable`` says why not."""
+        self.unreadable = "no memory there"
         if self._ram_at(address, 4) is not None:
             return int.from_bytes(self.bytes_at(address, 4), "little")
         if address < self._span:
@@ -299,7 +301,8 @@ class AddressSpace:
             return None
         try:
             return int.from_bytes(self._machine.flash.read(address, 4), "little")
-        except (AlignmentError, FlashError, OSError):
+        except (AlignmentError, FlashError, OSError) as error:
+            self.unreadable = str(error)
             return None
 
     def digest(self, digest: Any) -> None:

@@ -278,7 +278,7 @@ class Machine:
         self.special.reset()
         sp, pc = self.space.vector(0), self.space.vector(4)
         if sp is None or pc is None:
-            raise LockUp("the reset vector cannot be read", 0)
+            raise LockUp(f"the reset vector cannot be read: {self.space.unreadable}", 0)
         if not pc & 1:
             raise LockUp(f"the reset vector is 0x{pc:08X}: no Thumb address", pc)
         self.engine.registers["sp"] = sp & ~3

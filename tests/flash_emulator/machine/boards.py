@@ -5,7 +5,7 @@ import struct
 from pathlib import Path
 
 from flash_emulator import EmulatedFlash, load_part
-from flash_emulator.machine.board import Board, Image, Questions, Slot
+from flash_emulator.machine.board import Board, Image, Questions, Reported, Slot
 from flash_emulator.machine.image_files import Firmware, read_firmware
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Ended, Rests
@@ -65,7 +65,7 @@ def swap_option_board(**options) -> Board:
         ),
         questions=Questions(
             published=(one.whole("firmware 1"), bank_2),
-            reported={"firmware 1": "firmware 1", "firmware 2": "firmware 2"},
+            reported=(Reported("(firmware [12])"),),
         ),
         rests=Rests(texts=(b"firmware 1\r\n", b"firmware 2\r\n")),
         stack_floor=one.stack_floor,

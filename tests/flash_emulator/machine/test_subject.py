@@ -8,7 +8,7 @@ from flash_emulator.explore import Search, SearchOptions
 from flash_emulator.explore.report import Limits
 from flash_emulator.machine.subject import FirmwareSubject
 from flash_emulator.power import Outcome
-from tests.flash_emulator.machine.boards import copy_board
+from tests.flash_emulator.machine.boards import copy_board, swap_fb_board, swap_option_board
 
 UNLIMITED = Limits(violations=None)
 CLEAN = (Outcome.BEFORE, Outcome.AFTER)
@@ -55,3 +55,17 @@ def test_coalescing_changes_no_verdict(name):
 def test_a_subject_goes_to_other_processes():
     subject = FirmwareSubject(copy_board("copy_restart", 256))
     assert pickle.loads(pickle.dumps(subject)).board.questions.wanted == "new"
+
+
+def test_a_swap_by_option_locks_up_where_the_option_write_is_torn():
+    """The one operation of it: torn, the chip reads its own flash no more."""
+    report = searched(swap_option_board(), limits=UNLIMITED)
+    assert report.complete
+    found = [(str(violation.path), violation.text) for violation in report.violations]
+    assert [path for path, _ in found] == ["1t"]
+    assert "reset vector" in found[0][1]
+
+
+def test_a_swap_by_fb_mode_is_closed_under_all_cuts():
+    report = searched(swap_fb_board(512))
+    assert report.passed, report.violations[:1]
