@@ -180,6 +180,8 @@ class Library:
             level.flash.cells.halt.check()
             heed()
             raise RuntimeError("the boot was interrupted, and what interrupted it is lost")
+        if isinstance(error, Exception):
+            level.writer.flush()
         if isinstance(error, Violation):
             raise Violation(error.question, error.text + place) from error
         if isinstance(error, Exception):
@@ -220,10 +222,14 @@ class Library:
                 return code
         return _LEAVE
 
-    def _flash(self) -> EmulatedFlash:
-        """For a call that changes nothing: the search does not count those."""
+    def _flash(self, look: tuple[int, int] | None = None) -> EmulatedFlash:
+        """For a call that changes nothing: the search does not count those. *look*: address and
+        size of all that it looks at, if that is less than everything."""
         level = self._levels[-1]
-        level.writer.flush()
+        if look is None:
+            level.writer.flush()
+        else:
+            level.writer.look(*look)
         level.calls -= 1
         if level.calls < 0:
             raise Violation(
@@ -233,7 +239,7 @@ class Library:
         return level.flash
 
     def _read(self, address: int, size: int, data: Any) -> int:
-        found = self._flash().read(address, size)
+        found = self._flash((address, size)).read(address, size)
         self._levels[-1].data = data[0] = self._ffi.from_buffer(found)
         return _OK
 
@@ -246,7 +252,8 @@ class Library:
         return _OK
 
     def _match(self, address: int, expected: Any, size: int, same: Any) -> int:
-        same[0] = self._flash().match(address, self._ffi.buffer(expected, size)[:])
+        wanted = self._ffi.buffer(expected, size)[:]
+        same[0] = self._flash((address, size)).match(address, wanted)
         return _OK
 
     def _option_read(self, name: Any, value: Any) -> int:

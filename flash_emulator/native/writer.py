@@ -6,10 +6,11 @@ what is programmed right behind what was programmed before waits here, as long a
 
 * only in sectors that this boot has erased itself, in ascending order: there the flash refuses
   nothing, and no content has to be looked at to know that;
-* until anything else is asked of the flash, or the boot ends in whatever way.
+* until another operation is asked for, somebody looks at what waits, or the boot ends in whatever
+  way. Looks at other places may come before it: what is there does not depend on it.
 
 The operations are the same, in the same order, and so are their cuts; only what the bootloader does
-between two of them, in RAM alone, comes before both.
+between two of them, looks and work in RAM, comes before both.
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ class Writer:
             data = bytes(self._data)
             self._data.clear()
             self._flash.program(self._address, data)
+
+    def look(self, address: int, size: int) -> None:
+        """Somebody is about to look at these bytes."""
+        end = self._address + len(self._data)
+        if self._data and address < end and address + size > self._address:
+            self.flush()
 
     def forget(self) -> None:
         """Addresses may mean something else from now on; nothing waits."""
