@@ -182,3 +182,26 @@ def test_budgets_are_those_that_were_given(c: Make, flash: EmulatedFlash) -> Non
     assert c(loops, budget=Budget(blocks=2100)).boot_once(flash) == 1000
     with pytest.raises(Violation, match=r"live: no rest after 900 basic blocks of C code, at boot"):
         c(loops, budget=Budget(blocks=900)).boot_once(flash)
+
+
+@pytest.mark.parametrize("coalesce", [True, False])
+def test_what_was_programmed_a_moment_ago_is_read(
+    c: Make, flash: EmulatedFlash, coalesce: bool
+) -> None:
+    subject = c(
+        """
+        int boot(void)
+        {
+            unsigned char unit[8] = {1, 2, 3}, read = 0, before = 0;
+            flash_erase(0x08008000);
+            flash_program(0x08008000, unit, 8);
+            flash_program(0x08008008, unit, 8);
+            flash_read(0x08007FFF, &before, 1);
+            flash_read(0x0800800A, &read, 1);
+            flash_program(0x08008010, unit, 8);
+            return read + 10 * flash_match(0x08008010, unit, 8) + before;
+        }
+        """,
+        coalesce=coalesce,
+    )
+    assert subject.boot_once(flash) == 3 + 80 + 0xFF

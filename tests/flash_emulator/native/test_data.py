@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import pytest
 
 from flash_emulator import EmulatedFlash, Operation, PowerLoss
-from flash_emulator.native import NativeSubject
+from flash_emulator.explore import Violation
+from flash_emulator.native import Budget, NativeSubject
 from flash_emulator.power import CutAt, Outcome
 from tests.flash_emulator.native.conftest import Make
 
@@ -113,7 +115,7 @@ class Nests:
             cut = level_flash(self.subject, self.level + 1, self.found)
             cut.watch = None
             cut.supply = CutAt(1, Outcome.TORN)
-            with pytest.raises(PowerLoss):
+            with suppress(PowerLoss):
                 self.subject.boot_once(cut)
 
 
@@ -191,3 +193,26 @@ def test_what_the_stack_holds_is_not_left_to_chance(c: Make, flash: EmulatedFlas
     )
     flash.preload(0x0801_0000, bytes([9, 0, 0, 0, 0, 0, 0, 0]))
     assert subject.boot_once(flash) != 9
+
+
+SPENDS = """
+int boot(void)
+{
+    unsigned char level;
+    volatile int n = 0;
+    flash_read(0x08010000, &level, 1);
+    if (level > 1)
+        return 0;
+    while (n < 4000) n++;
+    flash_erase(0x08008000);
+    while (n < 9000) n++;
+    return 1;
+}
+"""
+
+
+def test_a_boot_inside_has_a_budget_of_its_own_and_gives_none_away(c: Make) -> None:
+    subject, found = c(SPENDS, budget=Budget(blocks=7_000)), list[object]()
+    with pytest.raises(Violation, match="no rest after 7,000 basic blocks"):
+        nested(subject, 1, found)
+    assert found == [0]
