@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from hashlib import blake2b
+from typing import Protocol
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.trace import Operation
@@ -37,7 +38,6 @@ from flash_emulator.machine.engine import (
     Stop,
 )
 from flash_emulator.machine.exceptions import Exceptions, LockUp, name_of
-from flash_emulator.machine.meter import LONGEST_BLOCK
 from flash_emulator.machine.outside import Outside
 from flash_emulator.machine.peripherals import (
     Cause,
@@ -66,8 +66,21 @@ _IBUSERR, _PRECISERR, _UNDEFINSTR = 1 << 8, 1 << 9, 1 << 16  # CFSR
 _CAUSES = {
     "SYSRESETREQ": Cause.SOFTWARE,
     "OBL_LAUNCH": Cause.OPTIONS,
+    "NRST": Cause.PIN,
+    "watchdog": Cause.IWDG,
 }
-"""Of resets that no peripheral notes itself, as watchdogs do."""
+"""Of resets that no peripheral notes itself, as watchdogs do; the last two come from outside."""
+
+
+class Interrupter(Protocol):
+    """Whoever wants the machine to stop between two blocks. *counted*: bytes of code executed."""
+
+    def next_stop(self, counted: int) -> int | None:
+        """How much is to be counted when it stops; it stops at the first block behind that."""
+
+    def stopped(self, counted: int) -> None:
+        """It has stopped, there or elsewhere. What it raises ends the boot; SystemReset, a reset
+        of the chip."""
 
 
 class Machine:
@@ -100,6 +113,7 @@ class Machine:
         self.clock_mhz, self.coalesce, self.stack_floor = clock_mhz, coalesce, stack_floor
         self.flash: EmulatedFlash
         self.record = Record()
+        self.interrupter: Interrupter | None = None
         self.guard: Callable[[Operation, int], None] | None = None
         """Told of each operation that the device has done, and PC; what it raises ends the boot."""
         self.heed: Callable[[], object] = int
@@ -131,7 +145,6 @@ class Machine:
         self._timed = [p for p in self.peripherals if type(p).next_us is not Peripheral.next_us]
         self._is_new = True
         self._skipped = 0  # cycles in which nothing was executed
-        self._is_slice = False  # the engine stops where nothing is due
         self._at_join = False
 
     def _starts_watchdog(self) -> bool:
@@ -189,7 +202,9 @@ class Machine:
         event = self._next_event()
         if event is not None:
             limit = min(limit, max(0, event - self._skipped) * 2)
-        self._is_slice = limit > meter.counted + _SLICE
+        if self.interrupter is not None:
+            stop = self.interrupter.next_stop(meter.counted)
+            limit = limit if stop is None else min(limit, stop)
         meter.limit = max(min(limit, meter.counted + _SLICE), meter.counted + 1)
 
     # --- from reset to rest
@@ -319,11 +334,10 @@ class Machine:
 
     def _between_blocks(self, pc: int) -> int:
         meter = self.engine.meter
-        if meter.counted + LONGEST_BLOCK >= self.limits.instructions * 2:
+        if meter.counted >= self.limits.instructions * 2:
             raise AtRest("budget", f"no rest after {self.limits.instructions:,} instructions")
-        event = self._next_event()
-        if event is not None and not self._is_slice and meter.counted < meter.limit:
-            self._skipped += max(0, event - self._cycles())  # it comes within the next block
+        if self.interrupter is not None:
+            self.interrupter.stopped(meter.counted)
         return self._go_on(pc)
 
     def _go_on(self, pc: int) -> int:

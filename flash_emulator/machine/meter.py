@@ -15,15 +15,12 @@ import sys
 
 NEVER = 1 << 62
 
-# mov edx, edx; add [rcx], rdx; mov rax, [rcx]; cmp rax, [rcx+8]; jae stop; ret;
-# stop: sub [rcx], rdx; jmp [rcx+16]
+# mov rax, [rcx]; cmp rax, [rcx+8]; jae stop; mov edx, edx; add [rcx], rdx; ret; stop: jmp [rcx+16]
 # System V: rdi engine, rsi address, edx bytes of the block, rcx the fields below.
-_X86_64 = bytes.fromhex("89d2 480111 488b01 483b4108 7301 c3 482911 ff6110")
+_X86_64 = bytes.fromhex("488b01 483b4108 7306 89d2 480111 c3 ff6110")
 _MARK = 64  # offset of another
 # mov rax, [rcx]; mov [rcx+24], rax; ret
 _X86_64_MARK = bytes.fromhex("488b01 48894118 c3")
-LONGEST_BLOCK = 1024
-"""Bytes of code that the engine executes between two calls, at most: no block leaves its page."""
 
 
 class _Fields(ctypes.Structure):
@@ -55,7 +52,7 @@ class Meter:
 
     @property
     def limit(self) -> int:
-        """The engine stops before the block with which as much would be counted."""
+        """The engine stops before the first block that begins when as much is counted, or more."""
         return int(self.fields.limit)
 
     @limit.setter
@@ -85,10 +82,10 @@ class Meter:
     def count(self, engine: int, _address: int, size: int, _data: int) -> None:
         """The same in Python."""
         fields = self.fields
-        fields.counted += size
         if fields.counted >= fields.limit:
-            fields.counted -= size
             self._emu_stop(engine)
+        else:
+            fields.counted += size
 
 
 def _executable(code: bytes) -> mmap.mmap | None:

@@ -33,7 +33,7 @@ def booted(machine: Machine, *firmware: Firmware) -> Ended:
 def some_image(name: str, size: int, seed: int) -> Image:
     """A vector table, and bytes that no other image has."""
     body = random.Random(seed).randbytes(size - 8)
-    return Image(name, SLOT, struct.pack("<II", 0x2000_1000, SLOT + 0x101) + body)
+    return Image(name, SLOT, struct.pack("<II", 0x2000_1000, SLOT + 0x41) + body)
 
 
 def copy_board(name: str, size: int, *, wanted: str | None = "new", **options) -> Board:

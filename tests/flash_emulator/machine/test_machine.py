@@ -64,7 +64,7 @@ def test_a_bootloader_installs_what_is_staged(name, coalesce):
     flash.power_on()
     ended = machine.boot(flash)
     new = board.questions.published[1]
-    assert (ended.kind, ended.pc, ended.table) == ("slot", SLOT + 0x100, SLOT)
+    assert (ended.kind, ended.pc, ended.table) == ("slot", SLOT + 0x40, SLOT)
     assert flash.read(SLOT, len(new.data)) == new.data
     assert flash.read(MARK, 8) == b"DONE" + (4096).to_bytes(4, "little")
     assert flash.usage.programs == 4096 // 8 + 1
