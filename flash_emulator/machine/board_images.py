@@ -194,13 +194,14 @@ def _occupied(images: Sequence[PlacedImage], unit: int) -> Iterator[tuple[int, i
 def symbols_of(images: Sequence[PlacedImage]) -> Symbols:
     """Of all files that run where they are linked, and where no other image does: names must not
     be those of another version."""
-    return Symbols.of(
-        function
+    known = [
+        image.firmware.symbols
         for image in images
         if image.firmware is not None and image.table.runs_at is None
         if not any(_share(image.run, other.run) for other in images if other is not image)
-        for function in image.firmware.symbols.functions
-    )
+    ]
+    functions = (each for symbols in known for each in symbols.functions)
+    return Symbols.of(functions, (each for symbols in known for each in symbols.objects))
 
 
 def _share(one: Image, other: Image) -> bool:

@@ -111,10 +111,10 @@ def _elf(path: Path, data: bytes) -> Firmware:
             machine = str(elf.header["e_machine"])
             raise ImageFault(path, "e_machine", "32-bit little-endian Arm (EM_ARM)", machine)
         pieces = tuple(_pieces(path, elf))
-        functions = _functions(elf)
+        functions = _symbols(elf, "STT_FUNC")
         return Firmware(
             pieces,
-            Symbols.of(functions),
+            Symbols.of(functions, _symbols(elf, "STT_OBJECT")),
             None if any(name in _HEAP for _, _, name in functions) else _end_of_data(elf),
             elf.header["e_entry"] & ~1,
         )
@@ -131,14 +131,14 @@ def _pieces(path: Path, elf: Any) -> Sequence[Image]:
     ]
 
 
-def _functions(elf: Any) -> list[tuple[int, int, str]]:
+def _symbols(elf: Any, kind: str) -> list[tuple[int, int, str]]:
     table = elf.get_section_by_name(".symtab")
     if table is None:
         return []
     return [
         (symbol["st_value"], symbol["st_size"], symbol.name)
         for symbol in table.iter_symbols()
-        if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_value"]
+        if symbol["st_info"]["type"] == kind and symbol["st_value"]
     ]
 
 

@@ -146,6 +146,7 @@ class Machine:
         self._is_new = True
         self._skipped = 0  # cycles in which nothing was executed
         self._at_join = False
+        self.is_paused = False
 
     def _starts_watchdog(self) -> bool:
         """Whether option bytes start IWDG at every reset. There is no flash before the first."""
@@ -220,7 +221,8 @@ class Machine:
                 return ended
 
     def run(self, flash: EmulatedFlash) -> Run:
-        """As ``boot``; it stops after each erase, with nothing pending, and can be looked at."""
+        """As ``boot``; it stops after each erase, with nothing pending, and can be looked at. It
+        stops, too, where somebody has called ``pause``."""
         self._power_on(flash)
         pc: int | None = None
         while True:
@@ -244,6 +246,15 @@ class Machine:
                 flash.settle()
                 self._clear_dead_stack()
                 yield
+            if self.is_paused:
+                flash.settle()
+                yield
+                self.is_paused = False
+
+    def pause(self) -> None:
+        """``run`` stops before the next block of code."""
+        self.is_paused = True
+        self.recheck()
 
     def _step(self, pc: int) -> int:
         """Execute from *pc* until the engine stops. Returns where to go on."""
@@ -260,8 +271,8 @@ class Machine:
             self.space.forget_code()
             return self.pc()
         except Waits as waits:
-            if waits.name == "WFI":
-                self._sleep()
+            if waits.name == "WFI" and not self._sleep():
+                return waits.pc
             return self._go_on(waits.pc + 2)
         return self._stopped(stop, self.pc())
 
@@ -271,7 +282,7 @@ class Machine:
         self.record = Record()
         self.engine.meter.reset()
         self._skipped = 0
-        self._at_join = False
+        self._at_join = self.is_paused = False
         self.space.power_on(flash)
         self.bus.reset()
         self.bus.met = Met()
@@ -357,12 +368,15 @@ class Machine:
                 peripheral.tick()
         self.outside.tick()
 
-    def _sleep(self) -> None:
-        """WFI: until an interrupt is pending that wakes the core."""
+    def _sleep(self) -> bool:
+        """WFI: until an interrupt is pending that wakes the core; False: it sleeps on after a
+        pause."""
         for _ in range(_WAKE_UPS):
             self._tick()
             if self.exceptions.wakes():
-                return
+                return True
+            if self.is_paused:
+                return False
             if not self._skip():
                 raise AtRest("sleep", "WFI, and no interrupt is enabled that could come")
         raise AtRest("sleep", f"WFI, and {_WAKE_UPS:,} events have not woken it")

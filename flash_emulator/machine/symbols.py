@@ -5,18 +5,35 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 @dataclass(frozen=True)
 class Symbols:
-    """Functions as (address, size, name), ascending; size 0 where it is not known."""
+    """Functions, and variables as *objects*: (address, size, name), ascending; size 0 where it is
+    not known."""
 
     functions: tuple[tuple[int, int, str], ...] = ()
+    objects: tuple[tuple[int, int, str], ...] = ()
 
     @classmethod
-    def of(cls, functions: Iterable[tuple[int, int, str]]) -> Symbols:
-        """Bit 0 of an address, which says Thumb, is left out."""
-        return cls(tuple(sorted((at & ~1, size, name) for at, size, name in functions)))
+    def of(
+        cls,
+        functions: Iterable[tuple[int, int, str]],
+        objects: Iterable[tuple[int, int, str]] = (),
+    ) -> Symbols:
+        """Bit 0 of a function's address, which says Thumb, is left out."""
+        plain = sorted((at & ~1, size, name) for at, size, name in functions)
+        return cls(tuple(plain), tuple(sorted(objects)))
+
+    def find(self, name: str) -> tuple[int, int]:
+        """Address and size of a variable or function. Raises KeyError with what is near."""
+        for address, size, known in (*self.objects, *self.functions):
+            if known == name:
+                return address, size
+        names = [known for _, _, known in (*self.objects, *self.functions)]
+        near = get_close_matches(name, names, 3)
+        raise KeyError(f"no symbol {name!r}; near: {', '.join(near) or 'none'}")
 
     def name(self, address: int) -> str:
         """``0x0800_0124 (flash_program+0x12)``."""

@@ -18,6 +18,7 @@ from flash_emulator.testing.reports import OPTIONS, ReportPlugin, Reports
 if TYPE_CHECKING:
     from flash_emulator.device.flash import EmulatedFlash
     from flash_emulator.parts.part import Part
+    from flash_emulator.testing.firmware import MakeFirmware
     from flash_emulator.testing.powerloss import PowerLossTest
 
 DEFAULT_PART = "STM32L476xG"
@@ -54,8 +55,21 @@ def emulated_flash(request: pytest.FixtureRequest) -> EmulatedFlash:
 
 
 @pytest.fixture
+def firmware(request: pytest.FixtureRequest) -> MakeFirmware:
+    """``firmware("board.toml")``, ``firmware("boot.elf", part="STM32L476xG")``: a device with a
+    compiled bootloader to drive: ``FirmwareDevice``. Paths are relative to the test's folder.
+
+    ``powerloss(device)`` cuts its power everywhere. Needs the extra ``cpu``.
+    """
+    from flash_emulator.testing.firmware import MakeFirmware
+
+    return MakeFirmware(request.path.parent)
+
+
+@pytest.fixture
 def powerloss(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> PowerLossTest:
-    """``powerloss(flash, boot, verdict)``: boot under every cut; see ``PowerLossTest``.
+    """``powerloss(flash, boot, verdict)``, or ``powerloss(firmware("board.toml"))``: boot under
+    every cut; see ``PowerLossTest``.
 
     A test that asks for it and never calls it fails: it would pass without a single cut.
     """

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from hashlib import sha256
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -32,6 +32,9 @@ from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.subject import subject_of
 from flash_emulator.testing.film import cuts_in_words, drawn
 from flash_emulator.testing.reports import Reports
+
+if TYPE_CHECKING:
+    from flash_emulator.machine.driven import FirmwareDevice
 
 Boots = Callable[[EmulatedFlash], Any] | Subject
 
@@ -69,8 +72,8 @@ class PowerLossTest:
 
     def __call__(
         self,
-        flash: EmulatedFlash,
-        boot: Boots,
+        flash: EmulatedFlash | FirmwareDevice,
+        boot: Boots | None = None,
         verdict: Callable[[EmulatedFlash], object] | None = None,
         *,
         external: ExternalState | None = None,
@@ -84,6 +87,8 @@ class PowerLossTest:
     ) -> Report:
         """Boot *flash* under every cut, any number of times; fail the test at what goes wrong.
 
+        A device of the fixture ``firmware`` boots and judges by itself, as its board says.
+
         *boot* and *verdict* as for ``flash_emulator.explore.explore``; or *boot* is a Subject
         and *external* what survives a cut beside its flash. *flash* itself is not changed.
 
@@ -95,7 +100,7 @@ class PowerLossTest:
         if self.called:
             pytest.fail("powerloss: one search a test, so that a replay ID names one; parametrize")
         self.called = True
-        subject = subject_of(boot, verdict)
+        flash, subject, filmed = _what(flash, boot, verdict)
         external = external if external is not None else Nothing()
         options = options or SearchOptions()
         limits = replace(
@@ -103,12 +108,12 @@ class PowerLossTest:
         )
         options = replace(options, limits=limits)
         if self._path is not None:
-            self._replay(subject, flash, external, self._path, options)
+            self._replay(filmed, flash, external, self._path, options)
         result = Result(self._nodeid, None, Array.of(flash.part), _facts(flash, options))
         report, head = self._search(subject, flash, external, options, executor, result)
         result = replace(result, report=report, certificate=head)
         first = report.violations[0] if report.violation_count else None
-        film = _filmed(subject, flash, external, first.path, options) if first is not None else ""
+        film = _filmed(filmed, flash, external, first.path, options) if first is not None else ""
         films = (film,) if isinstance(film, Film) else ()
         self._reports.keep(replace(result, films=films))
         if report.stopped_by == "interrupted":
@@ -199,6 +204,22 @@ class PowerLossTest:
         self._tell(f"replay of {path}: {found}")
         trace = f"\n\n{film.trace}" if film.trace else ""
         pytest.fail(f"power loss: {found}{trace}\n\nreplay of {path}", pytrace=False)
+
+
+def _what(
+    flash: EmulatedFlash | FirmwareDevice,
+    boot: Boots | None,
+    verdict: Callable[[EmulatedFlash], object] | None,
+) -> tuple[EmulatedFlash, Subject, Subject]:
+    """Flash, what boots on it, and what is filmed: with compiled code the latter shows more."""
+    if isinstance(flash, EmulatedFlash):
+        if boot is None:
+            raise TypeError("powerloss: a flash does not boot by itself: give a boot function")
+        subject = subject_of(boot, verdict)
+        return flash, subject, subject
+    if boot is not None or verdict is not None:
+        raise TypeError("powerloss: a device of firmware boots and judges by itself")
+    return flash.flash.fork(), flash.subject, flash.subject.unit_by_unit
 
 
 def _judge_completeness(report: Report, *, allow_incomplete: bool) -> None:

@@ -152,7 +152,9 @@ class Reader:
 
     def _expected(self, code: int, words: list[str]) -> int:
         """A cut that was asked for is no failure, nor is what a search found."""
-        fine = {9} if "--cut-at" in words else {7} if words[1] == "powerloss" else set()
+        fine = (
+            {9} if "--cut-at" in words else {7} if words[1] in ("powerloss", "firmware") else set()
+        )
         return 0 if code in fine else code
 
     def _served(self, words: list[str]) -> str:
