@@ -165,6 +165,7 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/update.py --profile hex
 	$(BIN)/python benchmarks/flash.py
 	$(BIN)/python benchmarks/registers.py
+	$(BIN)/python -m benchmarks.firmware operations boots restart swaps
 	$(BIN)/python benchmarks/powerloss.py
 	$(BIN)/python benchmarks/at_leg.py --check
 	$(BIN)/python benchmarks/images.py --check

@@ -65,6 +65,7 @@ class AddressSpace:
         self._registers = Window(self._load_register, self._store_register)
         self.rams: list[Ram] = []
         self.unreadable = ""
+        self._fronted: Part | None = None  # the part that ``front`` is for
         self.flash: FlashMemory
         self.front: Front
         self._engine: Engine
@@ -107,8 +108,9 @@ class AddressSpace:
         if self.flash.is_full:
             self.forget_code()
         self.flash.begin(flash)
-        self.front = front_for(flash)
-        self.front.reset()
+        if self._fronted is not flash.part:
+            self.front, self._fronted = front_for(flash), flash.part
+        self.front.attach(flash)
         self._registers.load, self._registers.store = self.front.read, self.front.write
         if self._machine.coalesce:
             self.front.programmer = flash.program_later

@@ -36,7 +36,7 @@ CORES = {"m0": 7, "m0plus": 7, "m3": 8, "m4": 9, "m7": 10, "m33": 11}
 """Numbers of unicorn's CPU models. It has no M0+: M0 executes the same instructions. Neither faults
 on an access that is not aligned, as Armv6-M has it."""
 
-_MOST_FILLS = 40
+_MOST_FILLS = 400
 """Pages that are asked for between two flushes. The engine's table of pages has 64 entries, and
 doubles, up to millions, where more than 70 % of them were filled since, however often the same; to
 flush a large one takes long."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import AlignmentError, FlashError, ReadProtected, UnreadableUnit
@@ -38,6 +38,13 @@ class Register:
 WHOLE = 0xFFFF_FFFF
 
 
+class Holder(Protocol):
+    """A part of a front that holds the device."""
+
+    def attach(self, flash: EmulatedFlash) -> None:
+        """Hold another one."""
+
+
 class Front(ABC):
     """The flash interface of one chip, as its bus sees it.
 
@@ -61,6 +68,7 @@ class Front(ABC):
             raise AlignmentError(f"{flash.part.name}: no register base is known (flash_reg_base)")
         self.flash, self.base = flash, base
         self.programmer = flash.program
+        self._holders: list[Holder] = []  # parts of the front that hold the device, too
         self.poll_us = poll_us
         self.undefined: list[str] = []
         """What firmware did that the manual calls unpredictable; nothing was done."""
@@ -71,6 +79,14 @@ class Front(ABC):
         self._reader_at: dict[int, Callable[[], int]] = {}
         self._writer_at: dict[int, Callable[[int], None]] = {}
         self._resets = {register.name: register.reset for register in registers}
+
+    def attach(self, flash: EmulatedFlash) -> None:
+        """Be the front of another device of the same part, as after a reset; cheaper than a new
+        one. ``programmer`` is the device's again."""
+        self.flash, self.programmer = flash, flash.program
+        for holder in self._holders:
+            holder.attach(flash)
+        self.reset()
 
     @property
     def registers(self) -> tuple[Register, ...]:

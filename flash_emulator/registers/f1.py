@@ -129,6 +129,7 @@ class F1Front(Front):
             self._banks.append(_Bank(self, 1, self.base + 0x44))
         self._option_lock = KeyLock(KEYS, self.base + 0x08)
         self._options = F1Options(flash)
+        self._holders += [self._options]
         self.option_area = self._options.area
         for bank, suffix in zip(self._banks, ("", "2"), strict=False):
             self._readers |= {

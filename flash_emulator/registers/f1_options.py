@@ -25,6 +25,10 @@ class F1Options:
 
     # --- reading
 
+    def attach(self, flash: EmulatedFlash) -> None:
+        """Another device of the same part."""
+        self._flash = flash
+
     def shown(self, register: int) -> int:
         """FLASH_OBR with the options that are loaded."""
         options = self._flash.options

@@ -94,6 +94,7 @@ class F4Front(Front):
             widths={OptionRole.BROWN_OUT: 2},
         )
         self._optcr1 = latch.OptionLatch(flash, "FLASH_OPTCR1", rest=self._optcr1_rest)
+        self._holders += [self._optcr, self._optcr1]
         self._readers = {
             "SR": self._read_sr,
             "CR": lambda: self._cr | (LOCK if self._lock.locked else 0),

@@ -43,6 +43,7 @@ class H5Front(Front):
         self._option_lock = KeyLock(OPTION_KEYS, self.base + 0x0C, once=True)
         self._buffer = WriteBuffer(flash.part.program_unit)
         self._optsr = latch.OptionLatch(flash, "FLASH_OPTSR_PRG", rest=lambda: bits.OPTSR)
+        self._holders += [self._optsr]
         self._readers = {
             "NSSR": self._read_sr,
             "NSCR": lambda: self._cr | (bits.LOCK if self._lock.locked else 0),

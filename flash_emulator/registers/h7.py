@@ -103,6 +103,7 @@ class H7Front(Front):
         self._optsr = latch.OptionLatch(
             flash, "FLASH_OPTSR_PRG", rest=lambda: self.layout.optsr, fixed=bits.OPTCHANGEERR
         )
+        self._holders += [self._optsr]
         for unit in self._sets:
             n = unit.number + 1
             self._readers |= {

@@ -55,6 +55,7 @@ class L4Front(Front):
         optr = next(r.reset for r in self._layout.registers if r.name == "OPTR")
         widths = {OptionRole.BROWN_OUT: self._layout.bor_bits}
         self._optr = latch.OptionLatch(flash, "FLASH_OPTR", rest=lambda: optr, widths=widths)
+        self._holders += [self._optr]
         self._eccr = EccRegister(self._layout.bk_ecc), EccRegister()
         self._set_up_for: Part | None = None
         self._areas_of: dict[Hashable, dict[str, int]] = {}

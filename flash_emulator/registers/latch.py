@@ -35,6 +35,10 @@ class OptionLatch:
         self._fields_of: dict[str, dict[str, tuple[int, int]]] = {}
         self.reset()
 
+    def attach(self, flash: EmulatedFlash) -> None:
+        """Another device of the same part."""
+        self._flash = flash
+
     def reset(self) -> None:
         """As after a load, which may have made the chip another part (DBANK)."""
         self.written: int | None = None

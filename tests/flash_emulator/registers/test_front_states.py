@@ -184,3 +184,21 @@ def test_a_bank_behind_a_hole_is_programmed_and_erased_at_its_addresses(name: st
         chip.front.load(start - 4)
     with pytest.raises(AccessFault):
         chip.store(start - 4, 0)
+
+
+@every_front
+@settings(max_examples=25, deadline=None)
+@given(before=steps, after=steps)
+def test_a_front_that_is_attached_to_another_device_is_as_a_new_one(
+    part: Part, before: list[tuple[str, int, int]], after: list[tuple[str, int, int]]
+) -> None:
+    used = Chip(part).front
+    for step in before:
+        drive(used, step)
+    fresh = Chip(part, opened=False)
+    used.attach(fresh.front.flash.fork())
+    assert used.state() == fresh.front.state()
+    for step in after:
+        assert repr(drive(used, step)) == repr(drive(fresh.front, step))
+    assert used.state() == fresh.front.state()
+    assert used.flash.state_digest() == fresh.front.flash.state_digest()
