@@ -65,6 +65,12 @@ class DeviceBase(Guarded):
         if self._kept:
             self.settle()
 
+    def _alive_to_look(self, address: int, size: int) -> None:
+        """The door of looks: what is kept for later elsewhere may wait."""
+        self._powered_up()
+        if self._kept and self._keeps(address, size):
+            self.settle()
+
     def _keeps(self, address: int, size: int) -> bool:
         """Whether what is kept for later touches these bytes."""
         return self._kept_at < address + size and address < self._kept_at + len(self._kept)

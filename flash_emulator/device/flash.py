@@ -106,7 +106,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed, Postponed):
         and ReadProtected where the area may not be read. A metastable unit may read differently
         from one time to the next.
         """
-        self._alive()
+        self._alive_to_look(address, size)
         offset = self._offset(address, size)
         self._wait_for_read(offset, size)
         if self.options.read_protected:
@@ -123,7 +123,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed, Postponed):
 
     def sha256(self, address: int, size: int) -> bytes:
         """SHA-256 of what ``read`` gives; raises what that raises."""
-        self._alive()
+        self._alive_to_look(address, size)
         offset = self._offset(address, size)
         if size == 0 or self.options.read_protected:
             return hashlib.sha256(self.read(address, size)).digest()

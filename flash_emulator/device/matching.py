@@ -22,7 +22,7 @@ class Matching(Sensing):
         A unit that cannot be read holds nothing. No unit behind the first that differs is looked
         at, and of that one only whether it holds what is expected.
         """
-        self._alive()
+        self._alive_to_look(address, len(expected))
         offset = self._offset(address, len(expected))
         self._wait_for_read(offset, len(expected))
         if self.options.read_protected:

@@ -16,10 +16,10 @@ _MOST = 1 << 16  # bytes that are kept
 
 
 class Postponed(Sensing):
-    """The part of the device that keeps programs. Whatever is asked of the device does them first.
+    """The part of the device that keeps programs. Whatever is asked of the device does them first,
+    but for looks at other places, and ``takes``.
 
-    Except for ``takes`` and ``read_if_plain``, which do it only where they look at what is kept: so
-    which programs are one operation depends on what firmware does, and on nothing else.
+    So which programs are one operation depends on what firmware does, and on nothing else.
     """
 
     @abstractmethod

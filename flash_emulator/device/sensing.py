@@ -156,9 +156,7 @@ class Sensing(Timekeeping):
         None where a unit has to be read by itself, since a cut or a flipped bit has touched it,
         nothing is known of it, or the area is protected; nothing was looked at then.
         """
-        self._powered_up()
-        if self._kept and self._keeps(address, size):
-            self.settle()
+        self._alive_to_look(address, size)
         if self.options.read_protected:
             return None
         offset = self._offset(address, size)

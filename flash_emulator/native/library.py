@@ -23,7 +23,6 @@ from flash_emulator.explore.watchdog import heed
 from flash_emulator.native.build import INCLUDE
 from flash_emulator.native.elf import Places, data_ranges
 from flash_emulator.native.errors import NativeError
-from flash_emulator.native.writer import Writer
 
 _OK: Final = 0
 _CODES: Final[tuple[tuple[type[Exception], int], ...]] = (
@@ -68,7 +67,7 @@ class _Level:
     """A boot that is under way."""
 
     flash: EmulatedFlash
-    writer: Writer
+    coalesce: bool
     most_calls: int
     calls: int  # that are left
     data: Any = None  # what was read last: it must live until it is copied
@@ -124,7 +123,8 @@ class Library:
     # --- booting
 
     def boot(self, flash: EmulatedFlash, budget: Budget, *, coalesce: bool = True) -> int:
-        """What ``boot()`` returns. *coalesce*: see ``writer``.
+        """What ``boot()`` returns. *coalesce*: programs may be done later, see
+        ``EmulatedFlash.program_later``.
 
         Raises what a flash call has raised that has no code in C, such as PowerLoss; Violation
         where the C code itself goes wrong.
@@ -140,14 +140,14 @@ class Library:
 
     def _run(self, flash: EmulatedFlash, budget: Budget, coalesce: bool) -> tuple[Any, _Level]:
         end = self._ffi.new("struct glue_end *")
-        level = _Level(flash, Writer(flash, waits=coalesce), budget.calls, budget.calls)
+        level = _Level(flash, coalesce, budget.calls, budget.calls)
         self._levels.append(level)
         try:
             self._lib.glue_boot(budget.blocks, budget.stack, end)
         finally:
             self._levels.pop()
         if end.ended != _LEFT:
-            level.writer.flush()
+            flash.settle()
         return end, level
 
     def _went_wrong(self, end: Any, level: _Level, budget: Budget) -> NoReturn:
@@ -181,7 +181,7 @@ class Library:
             heed()
             raise RuntimeError("the boot was interrupted, and what interrupted it is lost")
         if isinstance(error, Exception):
-            level.writer.flush()
+            level.flash.settle()
         if isinstance(error, Violation):
             raise Violation(error.question, error.text + place) from error
         if isinstance(error, Exception):
@@ -222,14 +222,9 @@ class Library:
                 return code
         return _LEAVE
 
-    def _flash(self, look: tuple[int, int] | None = None) -> EmulatedFlash:
-        """For a call that changes nothing: the search does not count those. *look*: address and
-        size of all that it looks at, if that is less than everything."""
+    def _flash(self) -> EmulatedFlash:
+        """For a call that changes nothing: the search does not count those."""
         level = self._levels[-1]
-        if look is None:
-            level.writer.flush()
-        else:
-            level.writer.look(*look)
         level.calls -= 1
         if level.calls < 0:
             raise Violation(
@@ -239,21 +234,23 @@ class Library:
         return level.flash
 
     def _read(self, address: int, size: int, data: Any) -> int:
-        found = self._flash((address, size)).read(address, size)
+        found = self._flash().read(address, size)
         self._levels[-1].data = data[0] = self._ffi.from_buffer(found)
         return _OK
 
     def _program(self, address: int, data: Any, size: int) -> int:
-        self._levels[-1].writer.program(address, self._ffi.buffer(data, size)[:])
+        level = self._levels[-1]
+        program = level.flash.program_later if level.coalesce else level.flash.program
+        program(address, self._ffi.buffer(data, size)[:])
         return _OK
 
     def _erase(self, address: int) -> int:
-        self._levels[-1].writer.erase(address)
+        self._levels[-1].flash.erase(address)
         return _OK
 
     def _match(self, address: int, expected: Any, size: int, same: Any) -> int:
         wanted = self._ffi.buffer(expected, size)[:]
-        same[0] = self._flash((address, size)).match(address, wanted)
+        same[0] = self._flash().match(address, wanted)
         return _OK
 
     def _option_read(self, name: Any, value: Any) -> int:
@@ -265,13 +262,11 @@ class Library:
 
     def _option_program(self, name: Any, value: int) -> int:
         level = self._levels[-1]
-        level.writer.flush()
         level.flash.program_options(**{self._text(name): value})
         return _OK
 
     def _map_bank(self, bank: int) -> int:
         self._flash().map_bank(bank)
-        self._levels[-1].writer.forget()
         return _OK
 
     def _reset(self, loads_options: int) -> int:

@@ -27,7 +27,7 @@ class NativeSubject(Subject):
     *cache*: where compiled libraries are kept, else in the user's cache folder.
 
     *coalesce*: units that are programmed one behind the other may be one operation of many units
-    (``writer``).
+    (``EmulatedFlash.program_later``).
 
     Compiled when it is made: NativeError says what failed. In another process it is loaded from
     the cache, or compiled again from the same sources.

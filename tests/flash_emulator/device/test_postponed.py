@@ -45,7 +45,7 @@ def test_no_operation_goes_across_banks(flash):
 
 LOOKS = {
     "read": lambda flash: flash.read(BASE, UNIT),
-    "read elsewhere": lambda flash: flash.read(BASE + BANK, UNIT),
+    "read across": lambda flash: flash.read(BASE + 4, UNIT),
     "match": lambda flash: flash.match(BASE, unit(0)),
     "sha256": lambda flash: flash.sha256(BASE, UNIT),
     "erase": lambda flash: flash.erase(BASE + 4096),
@@ -68,9 +68,12 @@ def test_whoever_asks_the_device_finds_it_done(flash, look):
     assert flash.trace.operations[0].data == unit(0)
 
 
-def test_a_look_at_another_page_does_not_end_it(flash):
+def test_a_look_at_another_place_does_not_end_it(flash):
     flash.program_later(BASE, unit(0))
     assert flash.read_if_plain(BASE + 2048, 1024) == b"\xff" * 1024
+    assert flash.read(BASE + UNIT, UNIT) == b"\xff" * UNIT
+    assert flash.match(BASE + BANK, b"\xff" * UNIT) == UNIT
+    flash.sha256(BASE + BANK, 4096)
     flash.program_later(BASE + UNIT, unit(1))
     flash.settle()
     assert len(flash.trace) == 1

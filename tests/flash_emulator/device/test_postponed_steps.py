@@ -1,4 +1,5 @@
-"""Programs that wait come to the flash as if they had not, whatever comes between and behind."""
+"""Programs that are done later come to the flash as if they had not, whatever comes between and
+behind: random steps of a bootloader."""
 
 from __future__ import annotations
 
@@ -8,7 +9,6 @@ from collections.abc import Iterator
 import pytest
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, ProgramError, Trace, load_part
-from flash_emulator.native.writer import Writer
 
 BASE = 0x0800_8000
 SECTOR = 2048
@@ -35,20 +35,20 @@ def steps(rng: random.Random) -> Iterator[Step]:
 
 def done(flash: EmulatedFlash, todo: list[Step], *, waits: bool) -> list[object]:
     """What whoever does *todo* is told; PowerLoss as the last of it."""
-    writer, told = Writer(flash, waits=waits), list[object]()
+    told = list[object]()
+    program = flash.program_later if waits else flash.program
     try:
         for kind, address, data in todo:
             try:
                 if kind == "erase":
-                    writer.erase(address)
+                    flash.erase(address)
                 elif kind == "program":
-                    writer.program(address, data)
+                    program(address, data)
                 else:
-                    writer.look(address + 3, 4)
                     told.append(bytes(flash.read(address + 3, 4)))
             except ProgramError as error:
                 told.append(str(error))
-        writer.flush()
+        flash.settle()
     except PowerLoss as loss:
         told.append(str(loss))
     return told
@@ -94,25 +94,3 @@ def test_a_cut_anywhere_leaves_the_same(seed: int, outcome: Outcome) -> None:
         assert told[-1] == told_there[-1]
         assert told[: len(told_there) - 1] == told_there[:-1]
         assert one.digest() == other.digest()
-
-
-def test_nothing_waits_in_a_sector_that_the_boot_has_not_erased() -> None:
-    flash = fresh()
-    writer = Writer(flash, waits=True)
-    writer.program(BASE + SECTOR, bytes(8))
-    assert flash.usage.programs == 1
-    writer.erase(BASE + SECTOR)
-    writer.program(BASE + SECTOR, bytes(8))
-    assert flash.usage.programs == 1
-    writer.program(BASE + SECTOR, bytes(8))  # the same unit again: the flash is to judge
-    assert flash.usage.programs == 3
-
-
-def test_a_flash_that_works_in_the_background_is_asked_at_once() -> None:
-    flash = fresh()
-    flash.background = True
-    writer = Writer(flash, waits=True)
-    writer.erase(BASE)
-    flash.wait()
-    writer.program(BASE, bytes(8))
-    assert flash.usage.programs == 1
