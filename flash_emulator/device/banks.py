@@ -184,12 +184,15 @@ class Banks(Sensing, Decaying):
         return by_hand | by_option if by_option else by_hand
 
     def _check_protection(self, offset: int, size: int, address: int) -> None:
-        if self.options.write_protected:
-            raise WriteProtected("WRPERR", "all sectors are protected", address)
-        for sector in self.protected:
-            end = sector + self.part.sector_starts[sector]
-            if sector < offset + size and offset < end:
-                raise WriteProtected("WRPERR", "the sector is protected", address)
+        if self._is_protected(offset, size):
+            which = "all sectors are" if self.options.write_protected else "the sector is"
+            raise WriteProtected("WRPERR", f"{which} protected", address)
+
+    def _is_protected(self, offset: int, size: int) -> bool:
+        starts = self.part.sector_starts
+        return self.options.write_protected or any(
+            sector < offset + size and offset < sector + starts[sector] for sector in self.protected
+        )
 
 
 def _counts_by_place(part: Part, counts: list[int]) -> list[tuple[int, int, int]]:

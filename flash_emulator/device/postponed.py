@@ -26,6 +26,10 @@ class Postponed(Sensing):
     def program(self, address: int, data: bytes) -> None:
         """At once."""
 
+    @abstractmethod
+    def _is_protected(self, offset: int, size: int) -> bool:
+        """Whether options keep anything there from being programmed."""
+
     def program_later(self, address: int, data: bytes) -> None:
         """As ``program``, but it may be done later: call ``settle`` before anything else in the
         world can depend on its being done.
@@ -57,12 +61,13 @@ class Postponed(Sensing):
         Raises UnknownContent as ``program`` does.
         """
         self._powered_up()
-        options, unit = self.options, self._unit
-        if options.write_protected or options.protected or any(self._busy_until_us):
+        unit = self._unit
+        if any(self._busy_until_us) or address % unit or size % unit:
             return False
-        if address % unit or size % unit:
+        offset = self._offset(address, size)
+        if self._is_protected(offset, size):
             return False
-        first, count = self._offset(address, size) // unit, size // unit
+        first, count = offset // unit, size // unit
         return self.cells.virgin_run(first, count) == count
 
     def _follows(self, address: int) -> bool:

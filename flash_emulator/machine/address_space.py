@@ -122,6 +122,12 @@ class AddressSpace:
             ram.forget_code()
         self._engine.forget_code()
 
+    def lose_ram(self) -> None:
+        """What is no backup SRAM has been without power."""
+        for ram in self.rams:
+            if not ram.is_backup:
+                ram.power_on()
+
     def reset(self) -> None:
         self.front.reset()
         self.flash.begin(self._machine.flash)

@@ -83,6 +83,8 @@ class Board:
 
     *core*, *ram*: None, as the chip has them. *pins*: levels that the board gives to inputs.
     *exact_pc*: see ``Machine``, as for the switches before it.
+    *options*: option bytes that are not as delivered, *protected*: ranges (address, size) whose
+    sectors are write-protected. *wake_us*: how long the chip stays in Standby; None: for ever.
     """
 
     part: Part
@@ -98,6 +100,9 @@ class Board:
     coalesce: bool = True
     helps: bool = True
     stack_floor: int | None = None
+    options: Mapping[str, int] = field(default_factory=dict)
+    protected: tuple[tuple[int, int], ...] = ()
+    wake_us: float | None = None
     seed: int = 0
     exact_pc: bool = False
 
@@ -109,7 +114,19 @@ class Board:
             before = image.address % unit
             data = b"\xff" * before + image.data
             flash.preload(image.address - before, data + b"\xff" * (-len(data) % unit))
+        flash.options.check(self.options)
+        flash.options.program(self.options)
+        flash.options.load()
+        flash.options.protect(self._protected_sectors())
         return flash
+
+    def _protected_sectors(self) -> set[int]:
+        ranges = [(begin - self.part.base, size) for begin, size in self.protected]
+        return {
+            at
+            for at, room in self.part.sector_starts.items()
+            if any(begin < at + room and at < begin + size for begin, size in ranges)
+        }
 
     @property
     def _watching(self) -> Rests:
@@ -140,6 +157,7 @@ class Board:
             helps=self.helps,
             stack_floor=self.stack_floor,
             exact_pc=self.exact_pc,
+            wake_us=self.wake_us,
         )
 
     @property
@@ -147,5 +165,5 @@ class Board:
         """Boards with the same key can use each other's machines."""
         part, pins = self.part, tuple(sorted(self.pins.items()))
         chip = part.name, part.base, part.size, part.program_unit, self.core, self.ram
-        switches = self.coalesce, self.helps, self.stack_floor, self.exact_pc
+        switches = self.coalesce, self.helps, self.stack_floor, self.exact_pc, self.wake_us
         return (*chip, self._watching, self.limits, pins, self.clock_mhz, *switches)

@@ -38,9 +38,11 @@ from flash_emulator.machine.engine import (
     Stop,
 )
 from flash_emulator.machine.exceptions import Exceptions, LockUp, name_of
+from flash_emulator.machine.low_power import STANDBY, LowPower
 from flash_emulator.machine.outside import Outside
 from flash_emulator.machine.peripherals import (
     Cause,
+    Iwdg,
     Peripheral,
     Rcc,
     core_of,
@@ -90,7 +92,7 @@ class Machine:
     unit programs that follow one another are one operation of the device. *helps*: loops that wait
     for what nobody models are helped over, and named in ``met``. *stack_floor*: what lies from
     there up to the stack pointer is dead, see ``_clear_dead_stack``. *exact_pc*: ``pc`` is exact in
-    hooks, too; slower.
+    hooks, too; slower. *wake_us*: how long the chip is in Standby; None: for ever.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Machine:
         helps: bool = True,
         stack_floor: int | None = None,
         exact_pc: bool = False,
+        wake_us: float | None = None,
     ) -> None:
         self.part, self.core = part, core or core_of(part)
         self.rests, self.limits = rests or Rests(), limits or Limits()
@@ -142,6 +145,8 @@ class Machine:
         self._aliases = BankAlias.of(part, self.engine.flush)
         self.bus.add([*self._aliases, *self.peripherals])
         self._rcc = next(p for p in self.peripherals if isinstance(p, Rcc))
+        self._iwdg = next(p for p in self.peripherals if isinstance(p, Iwdg))
+        self._low_power = LowPower(self, wake_us)
         self._timed = [p for p in self.peripherals if type(p).next_us is not Peripheral.next_us]
         self._is_new = True
         self._skipped = 0  # cycles in which nothing was executed
@@ -271,6 +276,8 @@ class Machine:
             self.space.forget_code()
             return self.pc()
         except Waits as waits:
+            if waits.name != "YIELD" and self._low_power.stands_by:
+                self._low_power.stand_by()
             if waits.name == "WFI" and not self._sleep():
                 return waits.pc
             return self._go_on(waits.pc + 2)
@@ -293,6 +300,13 @@ class Machine:
             peripheral.reset(power_on=True)
         self._is_new = False
         self.bus.touched.clear()
+        self._reset_watchdog(power_on=True)
+
+    def _reset_watchdog(self, *, power_on: bool) -> None:
+        """An option byte may start it: then it counts, though nobody has touched it."""
+        self._iwdg.reset(power_on=power_on)
+        if self._starts_watchdog():
+            self.bus.touched.add(self._iwdg)
 
     def _start(self) -> int:
         """The core's reset. Returns where it begins."""
@@ -312,11 +326,13 @@ class Machine:
         return pc & ~1
 
     def _reset(self, reset: SystemReset) -> None:
-        """A system reset: RAM and the backup domain stay."""
+        """A system reset: the backup domain stays, and RAM, unless it ends Standby."""
         self.record.resets.append(reset.reason)
         cause = _CAUSES.get(reset.reason)
         if cause is not None:
             self._rcc.note(cause)
+        if reset.reason == STANDBY:
+            self.flash.options.load()
         self.flash.reset()
         self.space.reset()
         self.bus.reset()
@@ -324,6 +340,9 @@ class Machine:
             alias.reset(power_on=False)
         for peripheral in self.peripherals:
             peripheral.reset(power_on=False)
+        if reset.reason == STANDBY:
+            self._low_power.woken()
+        self._reset_watchdog(power_on=False)
 
     # --- the engine has stopped
 

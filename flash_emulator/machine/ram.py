@@ -43,6 +43,11 @@ class Ram:
         self._translated: dict[int, bytes] = {}  # pages of earlier boots, as they were then
         self._zeros = bytes(whole)
 
+    @property
+    def is_backup(self) -> bool:
+        """Backup SRAM: it stands among the peripherals."""
+        return self._base >= 0x4000_0000
+
     def offset(self, address: int, size: int = 1) -> int | None:
         """Where *size* bytes at *address* lie; None where they do not."""
         for base in self._seen:

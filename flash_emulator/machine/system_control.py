@@ -154,6 +154,11 @@ class SystemControl:
         running = None if self._cycle_offset is None else self._cycles() + self._cycle_offset
         return self.systick.state(), tuple(sorted(self._stored.items())), running
 
+    @property
+    def sleeps_deep(self) -> bool:
+        """SLEEPDEEP of SCR."""
+        return bool(self._stored.get(0xD10, 0) & 4)
+
     # --- DWT
 
     def read_cycles(self) -> int:

@@ -192,6 +192,7 @@ def _pwr(data: Mapping[str, Any]) -> PwrFacts:
         reset_values=dict(_table(data, "reset_values")),
         standby=_row(data["standby"]),
         wake_up=_row(data["wake_up"]),
+        stands_by=_table(data, "stands_by"),
     )
 
 

@@ -79,6 +79,7 @@ class PwrFacts:
     reset_values: Mapping[int, int]
     standby: tuple[int, int, int, int]  # register and bit of SBF, and of what clears it
     wake_up: tuple[int, int, int, int]  # the same of WUF1
+    stands_by: tuple[tuple[int, int, int], ...]  # register, mask, value: deep sleep is Standby
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,13 @@ from flash_emulator.machine.peripherals.gpio import Port
 from flash_emulator.machine.peripherals.option_memory import option_memory
 from flash_emulator.machine.peripherals.pwr import Pwr
 from flash_emulator.machine.peripherals.rcc import Cause, Rcc
+from flash_emulator.machine.peripherals.watchdogs import Iwdg
 
 __all__ = [
     "Cause",
     "Chip",
     "Exti",
+    "Iwdg",
     "Peripheral",
     "Port",
     "Pwr",

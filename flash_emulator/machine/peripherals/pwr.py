@@ -41,6 +41,14 @@ class Pwr(StatusBits):
         register, bit = self._facts.backup_access
         return bool(self._held.get(register, 0) >> bit & 1)
 
+    @property
+    def stands_by(self) -> bool:
+        """Deep sleep is Standby, or Shutdown, by PDDS or LPMS; else Stop."""
+        return any(
+            self._held.get(register, 0) & mask == value
+            for register, mask, value in self._facts.stands_by
+        )
+
     def note_standby(self, *, pin: bool) -> None:
         """The chip leaves Standby, by a wake-up *pin* or by something else."""
         self._flags = (True, pin or self._flags[1])

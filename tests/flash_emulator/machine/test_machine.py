@@ -155,3 +155,24 @@ def test_the_hook_for_others_is_called_though_nothing_is_due():
     _, ended = running("00bf fde7", limits=limits, heed=lambda: calls.append(1))  # nop; b to it
     assert ended.kind == "budget"
     assert len(calls) > 5
+
+
+# PWR_CR1.LPMS = 3, SCR.SLEEPDEEP, a word of RAM, WFI; or BKPT with that word in r4, where PWR_SR1
+# says that the chip was in Standby
+STANDBY = (
+    "0848 0169 c905 09d4 0321 0160 064a 0421 1160 4ff0 0053 1960 30bf fee7"
+    "4ff0 0053 1c68 00be 00700040 10ed00e0"
+)
+
+
+def test_standby_ends_in_a_reset_and_loses_ram():
+    machine, ended = running(STANDBY, wake_us=200_000)
+    assert ended.kind == "breakpoint"
+    assert machine.engine.registers["r4"] == 0
+    assert machine.record.resets == ["Standby"]
+    assert machine.now_us == pytest.approx(200_000, rel=1e-3)
+
+
+def test_nothing_wakes_the_chip_from_standby_unless_the_board_says_so():
+    _, ended = running(STANDBY)
+    assert (ended.kind, ended.text) == ("sleep", "Standby, and nothing wakes the chip")
