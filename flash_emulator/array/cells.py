@@ -317,6 +317,14 @@ class Cells:
             run += stop - begin
         return run
 
+    def virgin_ahead(self, first: int, count: int) -> int:
+        """How many units from *first* on in its page, *count* at most, are virgin. Of the unit
+        behind them nothing is said: it may be unknown."""
+        index, within = divmod(first, self._units_per_page)
+        marks = self._pages[index].marks
+        stop = min(within + count, len(marks))
+        return len(marks[within:stop]) - len(marks[within:stop].lstrip(b"\0"))
+
     # --- writing, power on from begin to end
 
     def program(self, first: int, data: bytes) -> None:

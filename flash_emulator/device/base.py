@@ -47,6 +47,8 @@ class DeviceBase(Guarded):
     _mapped: int
     _kept: bytearray  # programs that are done later, see ``postponed``
     _kept_at: int
+    _room_at: int  # where the next unit would follow
+    _room: int  # and how many bytes may, with no further look
     _powered: bool
     _keeps_power: bool
     kept_power: bool  # the last start was a reset, see ``keep_power``

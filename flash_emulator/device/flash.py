@@ -78,6 +78,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed, Postponed):
         self._erase_counts = [0] * (len(part.sector_sizes) * part.bank_count)
         self._busy_until_us = [0] * part.bank_count
         self._kept, self._kept_at = bytearray(), 0
+        self._room_at = self._room = 0
         self._powered = True
         self._keeps_power = self.kept_power = False
         self._power_ons = 0
@@ -412,7 +413,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed, Postponed):
         twin.options = self.options.copy()
         twin._erase_counts = self._erase_counts.copy()
         twin._busy_until_us = self._busy_until_us.copy()
-        twin._kept = bytearray()
+        twin._kept, twin._room = bytearray(), 0
         twin.trace = None
         twin._watch = None
         if self.cells.halt.is_watching:

@@ -37,18 +37,38 @@ class Postponed(Sensing):
         Only what ``program`` would take without a flag is kept, as long as it follows what was kept
         before; all else is done at once. Raises what ``program`` raises, PowerLoss maybe later.
         """
-        if self._kept and not self._follows(address):
-            self.settle()
-        if self.background or not self.takes(address, len(data)):
-            self.settle()
+        size = len(data)
+        if address == self._room_at and 0 < size <= self._room and not size % self._unit:
+            self._kept += data  # most of them
+        elif self._may_be_kept(address, size):
+            self._kept += data
+            self._room = self._room_from(address)
+        else:
             self.program(address, data)
             return
+        self._room_at, self._room = address + size, self._room - size
+
+    def _may_be_kept(self, address: int, size: int) -> bool:
+        """Whether it may be done later; what cannot wait any longer is done."""
+        if self._kept and not self._follows(address):
+            self.settle()
+        if self.background or not size or not self.takes(address, size):
+            self.settle()
+            return False
         if not self._kept:
             self._kept_at = address
-        self._kept += data
+        return True
+
+    def _room_from(self, address: int) -> int:
+        """How many bytes from *address* on may be kept without a further look: erased units of its
+        page, and no more than are kept at all. No page lies in two banks."""
+        unit = self._unit
+        erased = self.cells.virgin_ahead(self._offset(address, unit) // unit, _MOST // unit)
+        return min(erased * unit, _MOST - (address - self._kept_at))
 
     def settle(self) -> None:
         """Do what is kept."""
+        self._room = 0
         if self._kept:
             at, data = self._kept_at, bytes(self._kept)
             self._kept = bytearray()
