@@ -191,7 +191,11 @@ class Engine:
 
     def keep_pc_exact(self) -> None:
         """PC in hooks is the instruction that is executed, and not one before it in its block: the
-        engine notes it at each instruction, some ten times slower. Before the engine has run."""
+        engine notes it at each instruction, and is slower. Before the engine has run."""
+        address = self.meter.nothing
+        if address is not None:
+            self._add(self._const.UC_HOOK_CODE, ctypes.c_void_p(address))
+            return
         nothing = _binding().HOOK_CODE_CFUNC(lambda _handle, _address, _size, _data: None)
         self._add(self._const.UC_HOOK_CODE, nothing)
 

@@ -13,6 +13,7 @@ is no MPU), DebugMonitor, security states, PRIGROUP (all bits of a priority pree
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 RESET, NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT = range(1, 7)
@@ -52,6 +53,17 @@ def name_of(number: int) -> str:
     return NAMES.get(number, f"exception {number}")
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An instruction at *pc* that cannot be executed, or an SVC. *status*: bits of CFSR; *address*:
+    what it has reached for."""
+
+    name: str
+    pc: int
+    status: int = 0
+    address: int | None = None
+
+
 class LockUp(Exception):
     """A fault that nobody can handle: the core stops for good. *why* in words, at *pc*."""
 
@@ -82,6 +94,7 @@ class Exceptions:
         self._v8 = core == "m33"
         self.priority_mask = 0xC0 if self.simple else 0xF0
         self.entered: Callable[[int, int], object] = lambda number, pc: None  # noqa: ARG005
+        self.faulted: Callable[[Fault], object] = lambda fault: None  # noqa: ARG005
         self.reset()
 
     def reset(self) -> None:
@@ -282,6 +295,7 @@ class Exceptions:
         Raises LockUp where not even a HardFault may be taken.
         """
         now = self.execution_priority()
+        self.faulted(Fault(name_of(number), pc, status, address))
         self.fault_status |= status
         if address is not None:
             self.fault_address = address

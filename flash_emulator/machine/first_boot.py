@@ -9,6 +9,7 @@ from flash_emulator.device.trace import Operation
 from flash_emulator.explore.subject import Violation
 from flash_emulator.machine.board import Board
 from flash_emulator.machine.bus import Met
+from flash_emulator.machine.fault_words import in_words
 from flash_emulator.machine.judging import Guard, Judge
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.record import Record
@@ -22,7 +23,8 @@ Trace = Callable[[int, int], object]
 @dataclass(frozen=True, slots=True)
 class SeenBoot:
     """*ended*: None where an operation was done that the board forbids. *verdict*: a short word.
-    *operations*: with the PC at each; units that one place programs in a row are one."""
+    *operations*: with the PC at each; units that one place programs in a row are one. *faults*:
+    the last of them, in words."""
 
     ended: Ended | None
     verdict: str
@@ -32,6 +34,7 @@ class SeenBoot:
     operations: tuple[tuple[Operation, int], ...]
     time_us: float
     instructions: int
+    faults: tuple[str, ...] = ()
 
 
 def boot_once(board: Board, symbols: Symbols | None = None, trace: Trace | None = None) -> SeenBoot:
@@ -61,6 +64,7 @@ def boot_once(board: Board, symbols: Symbols | None = None, trace: Trace | None 
         _joined(machine),
         machine.now_us,
         machine.engine.meter.counted // 2,
+        tuple(in_words(fault, board, machine, names) for fault in machine.record.faults),
     )
 
 

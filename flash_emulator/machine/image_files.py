@@ -108,8 +108,9 @@ def _elf(path: Path, data: bytes) -> Firmware:
     try:
         elf = ELFFile(io.BytesIO(data))
         if elf.header["e_machine"] != _EM_ARM or elf.elfclass != 32 or not elf.little_endian:
-            machine = str(elf.header["e_machine"])
-            raise ImageFault(path, "e_machine", "32-bit little-endian Arm (EM_ARM)", machine)
+            order = "little" if elf.little_endian else "big"
+            found = f"{elf.header['e_machine']}, {elf.elfclass}-bit {order}-endian"
+            raise ImageFault(path, "e_machine", "32-bit little-endian Arm (EM_ARM)", found)
         pieces = tuple(_pieces(path, elf))
         functions = _symbols(elf, "STT_FUNC")
         return Firmware(
@@ -119,16 +120,23 @@ def _elf(path: Path, data: bytes) -> Firmware:
             elf.header["e_entry"] & ~1,
         )
     except (ELFError, KeyError, IndexError) as error:
-        raise ImageFault(path, "structure", "an ELF file", f"{error}") from error
+        expected = "a whole ELF file"
+        raise ImageFault(
+            path, "structure", expected, f"one cut short or damaged ({error})"
+        ) from error
 
 
 def _pieces(path: Path, elf: Any) -> Sequence[Image]:
     """Loadable segments at their physical addresses: where a programmer writes them."""
-    return [
-        Image(path.stem, segment["p_paddr"], segment.data())
-        for segment in elf.iter_segments()
-        if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]
-    ]
+    found = []
+    for segment in elf.iter_segments():
+        if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]:
+            address, size, data = segment["p_paddr"], segment["p_filesz"], segment.data()
+            if len(data) < size:
+                where = f"the segment at 0x{address:08X}"
+                raise ImageFault(path, where, f"{size} bytes", f"{len(data)}: it is cut short")
+            found.append(Image(path.stem, address, data))
+    return found
 
 
 def _symbols(elf: Any, kind: str) -> list[tuple[int, int, str]]:

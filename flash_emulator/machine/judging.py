@@ -10,6 +10,7 @@ from flash_emulator.device.trace import Operation
 from flash_emulator.errors import AlignmentError
 from flash_emulator.explore.subject import Violation
 from flash_emulator.machine.board import Board, Image, Slot
+from flash_emulator.machine.fault_words import in_words
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Ended
 from flash_emulator.machine.symbols import Symbols
@@ -29,7 +30,7 @@ class Judge:
         questions = self.board.questions
         if ended.kind not in questions.rests_in:
             if questions.live:
-                raise Violation("live", self.in_words(ended))
+                raise Violation("live", self.end_in_words(ended))
             return ended.kind
         running = self._running(ended)
         if running is None:
@@ -127,13 +128,13 @@ class Judge:
         ]
         return max(found)[1:] if found else None
 
-    def in_words(self, ended: Ended) -> str:
+    def end_in_words(self, ended: Ended) -> str:
         """Where and why a boot has ended, with the fault before it."""
         text = f"{ended.kind} at {self.symbols.name(ended.pc)}: {ended.text}"
-        entered = self.machine.record.exceptions
-        if entered and entered[-1][0].endswith("Fault"):
-            name, pc = entered[-1]
-            text += f"; after a {name} at {self.symbols.name(pc)}"
+        faults = self.machine.record.faults
+        if faults:
+            words = in_words(faults[-1], self.board, self.machine, self.symbols)
+            text += f"; the last fault: {words}"
         return text
 
 

@@ -37,7 +37,7 @@ from flash_emulator.machine.engine import (
     Engine,
     Stop,
 )
-from flash_emulator.machine.exceptions import Exceptions, LockUp, name_of
+from flash_emulator.machine.exceptions import Exceptions, Fault, LockUp, name_of
 from flash_emulator.machine.low_power import STANDBY, LowPower
 from flash_emulator.machine.outside import Outside
 from flash_emulator.machine.peripherals import (
@@ -60,6 +60,7 @@ from flash_emulator.registers import BusError, SystemReset
 
 Run = Generator[None, None, Ended]
 
+_FAULTS = 8  # that are kept
 _WAKE_UPS = 100_000  # of one WFI
 _SLICE = 1 << 18  # bytes of code between two calls of ``heed``
 _SEMIHOSTING = 0xBEAB
@@ -127,6 +128,7 @@ class Machine:
             self.engine.keep_pc_exact()
         self.exceptions = Exceptions(self.engine.registers, self.space, self.core)
         self.exceptions.entered = self._entered
+        self.exceptions.faulted = self._faulted
         self.system = SystemControl(self.core, self.exceptions, self._cycles, self.recheck)
         self.special = SpecialInstructions(
             self.engine,
@@ -417,6 +419,10 @@ class Machine:
         return Ended(kind, pc, text, self.exceptions.table, not self.exceptions.active, sp)
 
     # --- what it is told
+
+    def _faulted(self, fault: Fault) -> None:
+        if fault.status:
+            self.record.faults = [*self.record.faults[-_FAULTS:], fault]
 
     def _entered(self, number: int, pc: int) -> None:
         self.record.exceptions.append((name_of(number), pc))

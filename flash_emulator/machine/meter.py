@@ -75,6 +75,13 @@ class Meter:
         code, fields = self.machine_code
         return code + _MARK, fields
 
+    @property
+    def nothing(self) -> int | None:
+        """The address of a function that does nothing; None where Python has to do that."""
+        if self.machine_code is None:
+            return None
+        return self.machine_code[0] + _MARK + len(_X86_64_MARK) - 1
+
     def mark(self, _engine: int, _address: int, _size: int, _data: int) -> None:
         """An IT instruction is executed."""
         self.fields.marked = self.fields.counted

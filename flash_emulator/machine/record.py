@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flash_emulator.device.trace import Operation, Trace
+from flash_emulator.machine.exceptions import Fault
 
 
 @dataclass(slots=True)
@@ -13,6 +14,7 @@ class Record:
     """*operations*: what the device has done, each with the PC at that moment; where unit programs
     are coalesced, that of the last. *exceptions* that were entered, with the PC they came from.
     *resets* by software, why. *output*: bytes that a USART or semihosting has sent.
+    *faults*: the last of them, whatever became of it.
     *entries*: of each of ``Rests.watched``, by its address, the PC with which code there was first
     executed since the last reset, and whether no exception was active."""
 
@@ -20,6 +22,7 @@ class Record:
     exceptions: list[tuple[str, int]] = field(default_factory=list)
     resets: list[str] = field(default_factory=list)
     output: bytearray = field(default_factory=bytearray)
+    faults: list[Fault] = field(default_factory=list)
     entries: dict[int, tuple[int, bool]] = field(default_factory=dict)
 
 

@@ -13,6 +13,7 @@ from flash_emulator.machine.first_boot import SeenBoot
 from mcu_updater.core.errors import address_text
 from mcu_updater.powerloss.searching import Target
 
+_SOME = 20  # registers
 NOT_MODELLED = (
     "DMA, USB, Ethernet, TrustZone, MPU faults, caches, cycles of single instructions, faults of "
     "accesses that are not aligned, the boot ROM's code"
@@ -64,10 +65,15 @@ def facts_of(read: BoardFile, first: SeenBoot) -> dict[str, str]:
         "not asked": "; ".join(not_asked(board)) or "none",
         "operations": "coalesced" if board.coalesce else "unit by unit",
         "first boot": first.verdict or str(first.violation),
-        "registers that nobody models": ", ".join(registers_met(first)) or "none were met",
+        "registers that nobody models": _some(registers_met(first)) or "none were met",
         "polls that were cut short": ", ".join(polls_met(read, first)) or "none",
         "not modelled at all": NOT_MODELLED,
     }
+
+
+def _some(texts: list[str]) -> str:
+    more = f" and {len(texts) - _SOME:,} more" if len(texts) > _SOME else ""
+    return ", ".join(texts[:_SOME]) + more
 
 
 def asked(board: Board) -> Iterator[str]:

@@ -171,7 +171,7 @@ def test_exceptions_and_resets_are_shown(tmp_path):
     assert re.search(r"^    SVCall from 0x0800_\w+ \(\w+", result.output, re.MULTILINE), (
         result.output
     )
-    assert "resets by software:\n    SYSRESETREQ\n" in result.output
+    assert "resets:\n    SYSRESETREQ\n" in result.output
 
 
 def test_a_trace_has_every_block(good, tmp_path):

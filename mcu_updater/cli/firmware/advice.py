@@ -25,15 +25,7 @@ def advice_on(read: BoardFile, seen: SeenBoot) -> str:
     if wrong is None or ended is None or wrong.question != "live":
         return ""
     if ended.kind == "lock-up":
-        return f"{_LOCK_UP}{_unmapped(read, seen)}"
+        return _LOCK_UP
     if ended.kind not in read.board.questions.rests_in:
         return _OF_KIND.get(ended.kind, "")
     return ""
-
-
-def _unmapped(read: BoardFile, seen: SeenBoot) -> str:
-    faults = [(name, pc) for name, pc in seen.record.exceptions if name.endswith("Fault")]
-    if not faults:
-        return ""
-    name, pc = faults[0]
-    return f" The first was a {name} at {read.symbols.name(pc)}"

@@ -69,8 +69,9 @@ def command(given: Request) -> None:
     text = first_board(file, firmware, given.part, _spec(given), given.base)
     check_board(text, _place(given.output))
     write_whole(given.output, text.encode())
-    paths.say(given.output, f"{given.output}: fill in what its comments ask for. Then look at one")
-    paths.say(given.output, f"boot of it: mcu-updater firmware run {given.output}")
+    if given.output != STDOUT:
+        click.echo(f"{given.output}: fill in what its comments ask for. Then look at one")
+        click.echo(f"boot of it: mcu-updater firmware run {given.output}")
 
 
 def _spec(given: Request) -> str:

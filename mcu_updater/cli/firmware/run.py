@@ -20,10 +20,11 @@ from mcu_updater.cli.firmware.reading import first_boot, read_board
 from mcu_updater.cli.firmware.trace import block_trace
 from mcu_updater.cli.given import given_as
 from mcu_updater.core.errors import UsageError, VerificationFailed, address_text
-from mcu_updater.powerloss.firmware import NOT_MODELLED, polls_met, registers_met
+from mcu_updater.powerloss.firmware import NOT_MODELLED, not_asked, polls_met, registers_met
 from mcu_updater.storage import STDOUT
 
 _MOST = 200  # operations
+_SOME = 20  # registers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +83,15 @@ def _lines(read: BoardFile, seen: SeenBoot) -> Iterator[str]:
         "exceptions",
         [f"{which} from {name(pc)}{_times(count)}" for (which, pc), count in entered.items()],
     )
-    yield from _section("resets by software", record.resets)
-    yield from _section("registers that nobody models", registers_met(seen))
+    yield from _section("faults", list(seen.faults))
+    resets = Counter(record.resets)
+    yield from _section("resets", [f"{why}{_times(count)}" for why, count in resets.items()])
+    yield from _section("registers that nobody models", _some(registers_met(seen)))
     yield from _section("polls that were cut short", polls_met(read, seen))
     yield f"time: {seen.time_us / 1000:,.3f} ms, {seen.instructions:,} instructions of two bytes"
     if seen.ended is not None:
         yield f"ended: {seen.ended.kind} at {name(seen.ended.pc)}: {seen.ended.text}"
+    yield from _section("not asked", list(not_asked(read.board)))
     if seen.violation is None:
         yield f"verdict: as the questions want it: {seen.verdict}"
     yield f"not modelled at all: {NOT_MODELLED}"
@@ -96,6 +100,11 @@ def _lines(read: BoardFile, seen: SeenBoot) -> Iterator[str]:
 def _section(title: str, lines: list[str]) -> Iterator[str]:
     yield f"{title}: none" if not lines else f"{title}:"
     yield from (f"    {line}" for line in lines)
+
+
+def _some(lines: list[str]) -> list[str]:
+    more = len(lines) - _SOME
+    return [*lines[:_SOME], f"and {more:,} more"] if more > 0 else lines
 
 
 def _times(count: int) -> str:
@@ -135,6 +144,7 @@ def _values(read: BoardFile, seen: SeenBoot) -> dict[str, Any]:
             for operation, pc in seen.operations
         ],
         "exceptions": [{"name": each, "pc": pc} for each, pc in record.exceptions],
+        "faults": list(seen.faults),
         "resets": list(record.resets),
         "unmodelled_registers": {address_text(a): n for a, n in sorted(seen.met.registers.items())},
         "polls_cut_short": [

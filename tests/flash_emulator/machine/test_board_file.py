@@ -381,7 +381,29 @@ def test_an_elf_of_another_architecture(folder):
     elf[18:20] = (243).to_bytes(2, "little")  # EM_RISCV
     (folder / "copy_restart.elf").write_bytes(elf)
     (found, *_) = faults_of(folder, GOOD)
-    assert "e_machine; expected 32-bit little-endian Arm (EM_ARM), found EM_RISCV" in found
+    assert (
+        "e_machine; expected 32-bit little-endian Arm (EM_ARM), found EM_RISCV, 32-bit little-endian"
+        in found
+    )
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "said"),
+    [
+        (4, 2, "found EM_ARM, 64-bit little-endian"),
+        (5, 2, "32-bit big-endian"),
+        (28, 0xF0, "structure; expected a whole ELF file, found one cut short or damaged ("),
+        (44, 0, "contents; expected something for flash, found nothing"),
+        (68 + 1, 0x7F, "the segment at 0x08000000; expected "),
+    ],
+)
+def test_an_elf_with_one_byte_that_is_wrong(folder, at, value, said):
+    """Class, byte order, place of the program header, their number, size of the segment."""
+    elf = bytearray((PROGRAMS / "copy_restart.elf").read_bytes())
+    elf[at] = value
+    (folder / "copy_restart.elf").write_bytes(elf)
+    (found, *_) = faults_of(folder, GOOD)
+    assert said in found, found
 
 
 def test_an_elf_that_is_linked_elsewhere(folder):
