@@ -120,10 +120,8 @@ def _elf(path: Path, data: bytes) -> Firmware:
             elf.header["e_entry"] & ~1,
         )
     except (ELFError, KeyError, IndexError) as error:
-        expected = "a whole ELF file"
-        raise ImageFault(
-            path, "structure", expected, f"one cut short or damaged ({error})"
-        ) from error
+        found = f"one cut short or damaged ({error})"
+        raise ImageFault(path, "structure", "a whole ELF file", found) from error
 
 
 def _pieces(path: Path, elf: Any) -> Sequence[Image]:

@@ -29,6 +29,7 @@ from mcu_updater.cli.powerloss.searches import (
     carry_out,
     content_options,
     limit_options,
+    path_options,
     report_options,
 )
 from mcu_updater.cli.unused import refuse, refuse_all_but
@@ -79,21 +80,7 @@ def _outcomes(_: click.Context, __: click.Parameter, text: str) -> tuple[Outcome
 @brute_force_option
 @content_options
 @report_options
-@click.option("--replay", metavar="ID", help="Show, step by step, what happens on this path.")
-@click.option(
-    "--shrink", is_flag=True, help="With --replay: look for fewer cuts that come to the same."
-)
-@click.option(
-    "--check",
-    type=paths.INPUT,
-    metavar="CERTIFICATE",
-    help="Check a certificate by running its states again.",
-)
-@click.option(
-    "--check-sample",
-    type=click.IntRange(1),
-    help="With --check: only so many states: exit code 14.  [default: all]",
-)
+@path_options("drawn at random")
 @given_as(Request)
 def command(given: Request) -> None:
     """Boot what BOARD describes, and cut its power at every flash operation, with every outcome,

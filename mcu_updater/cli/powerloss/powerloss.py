@@ -26,6 +26,7 @@ from mcu_updater.cli.powerloss.searches import (
     carry_out,
     content_options,
     limit_options,
+    path_options,
     report_options,
 )
 from mcu_updater.cli.reading import package_options, read_for_device
@@ -150,21 +151,7 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
 @content_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what cuts leave.")
 @report_options
-@click.option("--replay", metavar="ID", help="Show, step by step, what happens on this path.")
-@click.option(
-    "--shrink", is_flag=True, help="With --replay: look for fewer cuts that come to the same."
-)
-@click.option(
-    "--check",
-    type=paths.INPUT,
-    metavar="CERTIFICATE",
-    help="Check a certificate by running its states again.",
-)
-@click.option(
-    "--check-sample",
-    type=click.IntRange(1),
-    help="With --check: only so many states, drawn by --seed: exit code 14.  [default: all]",
-)
+@path_options("drawn by --seed")
 @click.option(
     "--option-change-us",
     type=click.IntRange(1),

@@ -24,7 +24,7 @@ from flash_emulator.explore.campaign import Campaign, Result
 from flash_emulator.explore.render import campaign_json
 from flash_emulator.power import Outcome
 from mcu_updater.cli import answers, paths
-from mcu_updater.cli.decorators import together
+from mcu_updater.cli.decorators import Decorator, together
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.powerloss.powerloss_end import Ran, conclude
 from mcu_updater.cli.powerloss.powerloss_progress import ProgressLine
@@ -163,6 +163,31 @@ report_options = together(
     ),
     click.option("--quiet", is_flag=True, help="No progress."),
 )
+
+
+def path_options(sampled: str) -> Decorator:
+    """One path again, or one certificate. *sampled*: how ``--check-sample`` chooses."""
+    return together(
+        click.option(
+            "--replay", metavar="ID", help="Show, step by step, what happens on this path."
+        ),
+        click.option(
+            "--shrink",
+            is_flag=True,
+            help="With --replay: look for fewer cuts that come to the same.",
+        ),
+        click.option(
+            "--check",
+            type=paths.INPUT,
+            metavar="CERTIFICATE",
+            help="Check a certificate by running its states again.",
+        ),
+        click.option(
+            "--check-sample",
+            type=click.IntRange(1),
+            help=f"With --check: only so many states, {sampled}: exit code 14.  [default: all]",
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -361,7 +361,7 @@ def test_what_is_no_board_file(tmp_path, data):
 
 FOREIGN = {
     "an ELF of x86": (b"\x7fELF\x02\x01\x01", "structure"),
-    "half an ELF": (None, "structure"),
+    "half an ELF": (None, "the segment at 0x08000000; expected 736 bytes, found 0"),
     "text": (b"hello", "format"),
     "nothing": (b"", "contents"),
 }
@@ -381,10 +381,7 @@ def test_an_elf_of_another_architecture(folder):
     elf[18:20] = (243).to_bytes(2, "little")  # EM_RISCV
     (folder / "copy_restart.elf").write_bytes(elf)
     (found, *_) = faults_of(folder, GOOD)
-    assert (
-        "e_machine; expected 32-bit little-endian Arm (EM_ARM), found EM_RISCV, 32-bit little-endian"
-        in found
-    )
+    assert "expected 32-bit little-endian Arm (EM_ARM), found EM_RISCV, 32-bit little" in found
 
 
 @pytest.mark.parametrize(
@@ -392,7 +389,7 @@ def test_an_elf_of_another_architecture(folder):
     [
         (4, 2, "found EM_ARM, 64-bit little-endian"),
         (5, 2, "32-bit big-endian"),
-        (28, 0xF0, "structure; expected a whole ELF file, found one cut short or damaged ("),
+        (31, 0xF0, "structure; expected a whole ELF file, found one cut short or damaged ("),
         (44, 0, "contents; expected something for flash, found nothing"),
         (68 + 1, 0x7F, "the segment at 0x08000000; expected "),
     ],
