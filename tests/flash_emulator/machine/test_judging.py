@@ -110,7 +110,7 @@ def test_a_slot_is_entered_by_the_reset_vector_of_what_it_holds():
     board = copy_board("copy_restart", 512)
     assert judged(board) == "slot new"
     question, text = violation(board, lambda ended, _: replace(ended, pc=ended.pc + 4))
-    assert (question, "it is entered at 0x08008104" in text) == ("safe", True)
+    assert (question, "it is entered at 0x08008044" in text) == ("safe", True)
     question, text = violation(board, lambda ended, _: replace(ended, thread=False))
     assert (question, "in handler mode" in text) == ("safe", True)
 
