@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import AlignmentError
 from flash_emulator.machine.board import Board, Image, Questions, Reported, Slot
 from flash_emulator.machine.board_faults import BadBoardFile, BoardFault, Faults
@@ -136,6 +137,9 @@ class _Checks:
         self._slots()
         self._pins(("pins",), self._table.pins)
         self._pins(("rest", "pins"), self._table.rest.pins)
+        self._options()
+        for index, (address, size) in enumerate(self._table.protected):
+            self._in_flash(("protected", index), address, size)
         self._machine()
         self._start()
         for image in self._published.values():
@@ -164,6 +168,14 @@ class _Checks:
             if not re.fullmatch(rf"P[{ports}]([0-9]|1[0-5])", name):
                 expected = f"P, a letter of {ports}, and 0 to 15, such as PA0"
                 self._faults.add((*place, name), "is no pin of this chip", expected, name)
+
+    def _options(self) -> None:
+        options = EmulatedFlash(self._part).options
+        for name, value in self._table.options.items():
+            try:
+                options.check({name: value})
+            except AlignmentError as error:
+                self._faults.add(("options", name), "cannot be", "", str(error))
 
     def _machine(self) -> None:
         if not self._rams():
@@ -324,6 +336,9 @@ def _board(table: BoardTable, part: Part, images: list[PlacedImage]) -> Board:
         coalesce=machine.coalesce,
         helps=machine.help_polls,
         stack_floor=_stack_floor(table, images),
+        options=dict(table.options),
+        protected=table.protected,
+        wake_us=machine.wake_us,
         seed=machine.seed,
     )
 

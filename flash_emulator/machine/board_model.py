@@ -121,6 +121,7 @@ class MachineTable:
     coalesce: Flag = True
     help_polls: Flag = True
     stack_floor: Annotated[int | bool | None, BeforeValidator(_floor)] = None
+    wake_us: Annotated[float, Strict(), Gt(0)] | None = None
     check_vectors: Flag = True
     seed: Annotated[int, Strict(), Ge(0)] = 0
 
@@ -156,6 +157,8 @@ class BoardTable:
     slots: tuple[SlotTable, ...] = ()
     rest: RestTable = RestTable()
     pins: dict[str, Level] = Field(default_factory=dict)
+    options: dict[str, Annotated[int, Strict(), Ge(0)]] = Field(default_factory=dict)
+    protected: tuple[Range, ...] = ()
     limits: LimitTable = LimitTable()
     machine: MachineTable = MachineTable()
     questions: QuestionTable = QuestionTable()

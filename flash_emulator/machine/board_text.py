@@ -10,7 +10,7 @@ from typing import Any
 
 from flash_emulator.machine.board_model import BoardTable
 
-_AS_ADDRESSES = ("address", "runs_at", "untouched", "ram", "stack_floor", "words")
+_AS_ADDRESSES = ("address", "runs_at", "untouched", "protected", "ram", "stack_floor", "words")
 
 
 def text_of(table: BoardTable) -> str:

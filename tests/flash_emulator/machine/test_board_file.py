@@ -160,8 +160,12 @@ clock_mhz = 80
 coalesce = false
 help_polls = false
 stack_floor = 0x2000_1000
+wake_us = 100
 seed = 7
+[options]
+BFB2 = 0
 """
+    text = text.replace("[[images]]", "protected = [[0x0800_0000, 0x800]]\n[[images]]", 1)
     board = read(folder, text).board
     assert board.questions.never == ("old",)
     assert board.questions.rests_in == ("text", "loop")
@@ -176,6 +180,8 @@ seed = 7
     assert (board.core, board.ram, board.clock_mhz) == ("m3", ((0x2000_0000, 0x1_8000),), 80.0)
     assert (board.coalesce, board.helps, board.stack_floor) == (False, False, 0x2000_1000)
     assert board.flash().seed == 7
+    assert (board.options, board.wake_us) == ({"BFB2": 0}, 100.0)
+    assert board.protected == ((0x0800_0000, 0x800),)
 
 
 def test_a_part_file_lies_beside_the_board_file(folder):
@@ -304,6 +310,15 @@ ADDED = {
 def test_wrong_rests(folder, line):
     (found,) = faults_of(folder, f"{GOOD}\n[rest]\n{line}\n")
     assert found.startswith(ADDED[line])
+
+
+def test_wrong_options_and_protection(folder):
+    text = GOOD.replace("[[images]]", "protected = [[0x2000_0000, 8]]\n[[images]]", 1)
+    (found,) = faults_of(folder, f"{text}\n[options]\nBFB3 = 1\nRDP = -1\n")
+    assert found.startswith("line 35: options.RDP: cannot be; expected greater than or equal to 0")
+    found = faults_of(folder, f"{text}\n[options]\nBFB3 = 1\n")
+    assert found[0].startswith("line 3: protected[1]: lies elsewhere; expected flash of STM32L476")
+    assert found[1].startswith("line 34: options.BFB3: cannot be, found no option 'BFB3'; this")
 
 
 REPORTED = {
