@@ -314,8 +314,8 @@ def test_wrong_rests(folder, line):
 
 def test_wrong_options_and_protection(folder):
     text = GOOD.replace("[[images]]", "protected = [[0x2000_0000, 8]]\n[[images]]", 1)
-    (found,) = faults_of(folder, f"{text}\n[options]\nBFB3 = 1\nRDP = -1\n")
-    assert found.startswith("line 35: options.RDP: cannot be; expected greater than or equal to 0")
+    (fault,) = faults_of(folder, f"{text}\n[options]\nBFB3 = 1\nRDP = -1\n")
+    assert fault.startswith("line 35: options.RDP: cannot be; expected greater than or equal to 0")
     found = faults_of(folder, f"{text}\n[options]\nBFB3 = 1\n")
     assert found[0].startswith("line 3: protected[1]: lies elsewhere; expected flash of STM32L476")
     assert found[1].startswith("line 34: options.BFB3: cannot be, found no option 'BFB3'; this")
