@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _PERIPHERALS = (0x4000_0000, 0x2000_0000)
 _PRIVATE = (0xE000_0000, 0x10_0000)
 _SYSTEM_MEMORY = ((0x1FF0_0000, 0x10_0000), (0x0BF8_0000, 0x8_0000), (0x08FF_F000, 0x1000))
+_MAIN_RAM = 0x2000_0000
 _RAM_BITS, _PERIPHERAL_BITS = 0x2200_0000, 0x4200_0000
 _BITS_SIZE = 0x200_0000
 _BIT_BAND_CORES = ("m3", "m4")
@@ -121,6 +122,12 @@ class AddressSpace:
         for ram in self.rams:
             ram.forget_code()
         self._engine.forget_code()
+
+    def show_ram_at_zero(self, shown: bool) -> None:
+        """As SYSCFG has it. The engine must be flushed."""
+        for ram in self.rams:
+            if ram.offset(_MAIN_RAM) == 0:
+                ram.show_at_zero(shown)
 
     def lose_ram(self) -> None:
         """What is no backup SRAM has been without power."""

@@ -26,7 +26,7 @@ from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.trace import Operation
 from flash_emulator.machine import exceptions as numbers
 from flash_emulator.machine.address_space import AddressSpace
-from flash_emulator.machine.bank_alias import BankAlias
+from flash_emulator.machine.bank_alias import BankAlias, MemoryMode
 from flash_emulator.machine.bus import Met, PeripheralBus
 from flash_emulator.machine.engine import (
     BREAKPOINT,
@@ -144,7 +144,8 @@ class Machine:
             part, self.outside, hardware_watchdog=self._starts_watchdog
         )
         self.peripherals += option_memory(part, self.outside, lambda: self.space.front)
-        self._aliases = BankAlias.of(part, self.engine.flush)
+        self._aliases: Sequence[BankAlias | MemoryMode] = BankAlias.of(part, self._moved)
+        self._aliases = self._aliases or MemoryMode.of(part, self._moved)
         self.bus.add([*self._aliases, *self.peripherals])
         self._rcc = next(p for p in self.peripherals if isinstance(p, Rcc))
         self._iwdg = next(p for p in self.peripherals if isinstance(p, Iwdg))
@@ -154,6 +155,11 @@ class Machine:
         self._skipped = 0  # cycles in which nothing was executed
         self._at_join = False
         self.is_paused = False
+
+    def _moved(self) -> None:
+        """SYSCFG shows other memory at some addresses."""
+        self.space.show_ram_at_zero(any(alias.shows_ram for alias in self._aliases))
+        self.engine.flush()
 
     def _starts_watchdog(self) -> bool:
         """Whether option bytes start IWDG at every reset. There is no flash before the first."""
@@ -297,6 +303,7 @@ class Machine:
         self.bus.met = Met()
         for alias in self._aliases:
             alias.power_on(flash)
+        self._moved()
         self.outside.power_on()
         for peripheral in self.peripherals if self._is_new else self.bus.touched:
             peripheral.reset(power_on=True)
@@ -340,6 +347,7 @@ class Machine:
         self.bus.reset()
         for alias in self._aliases:
             alias.reset(power_on=False)
+        self._moved()
         for peripheral in self.peripherals:
             peripheral.reset(power_on=False)
         if reset.reason == STANDBY:

@@ -35,7 +35,8 @@ class Ram:
     def __init__(self, engine: Engine, base: int, size: int, seen_at: int | None = None) -> None:
         self.size = size
         self._base, self._engine = base, engine
-        self._seen: tuple[int, ...] = (base,) if seen_at is None else (base, seen_at)
+        self._seen_always: tuple[int, ...] = (base,) if seen_at is None else (base, seen_at)
+        self._seen: tuple[int, ...] = self._seen_always
         whole = -(-size // 0x1000) * 0x1000
         self._plain = engine.map_memory(base, whole, executable=False)
         self._code = engine.map_memory(base + _EXECUTED, whole)
@@ -54,6 +55,10 @@ class Ram:
             if base <= address and address + size <= base + self.size:
                 return address - base
         return None
+
+    def show_at_zero(self, shown: bool) -> None:
+        """SYSCFG shows it at address 0, too, in place of flash."""
+        self._seen = (*self._seen_always, 0) if shown else self._seen_always
 
     def power_on(self) -> None:
         """Nothing is left. (Of a chip's RAM nobody knows what it holds then.)"""
