@@ -16,6 +16,7 @@ from click.testing import Result
 from flash_emulator.machine.board_file import read_board_file
 from tests.cli.boards import BOARD, PROGRAMS, write_board
 from tests.cli.command_line import json_lines, run
+from tests.places import ROOT
 
 QUICK = ("--quiet", "--jobs", 1)
 
@@ -337,3 +338,12 @@ def test_without_the_extra_it_says_how_to_get_it(good, words):
     assert done.returncode == 4, done.stderr
     assert "pip install 'mcu-updater[cpu]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("board", "code", "found"), [("board", 0, "no"), ("first_try", 7, "30")])
+def test_resets_are_a_sample_and_say_so(board, code, found):
+    path = ROOT / f"examples/c_bootloader/{board}.toml"
+    done = run("firmware", "explore", path, "--quiet", "--resets", 20, "--cuts", 1, "--jobs", 1)
+    assert f"at 20 of {29 if code else 27} moments near flash operations" in done.stderr
+    assert f": {found} findings" in done.stderr
+    assert done.exit_code == (code or 2)  # --cuts 1 is no whole search

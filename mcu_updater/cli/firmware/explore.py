@@ -15,6 +15,7 @@ from flash_emulator.explore import Nothing, PathLeft, Progress, replay, shrink
 from flash_emulator.explore.campaign import Campaign, Result, parse_replay_id
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.first_boot import SeenBoot
+from flash_emulator.machine.sampling import sample
 from flash_emulator.power import Outcome
 from mcu_updater.cli import exits, paths
 from mcu_updater.cli.firmware.advice import advice_on
@@ -33,7 +34,7 @@ from mcu_updater.cli.powerloss.searches import (
     report_options,
 )
 from mcu_updater.cli.unused import refuse, refuse_all_but
-from mcu_updater.core.errors import ImageRejected, UsageError
+from mcu_updater.core.errors import ImageRejected, UsageError, VerificationFailed
 from mcu_updater.powerloss.firmware import name_of, target_of, world_of
 from mcu_updater.powerloss.searching import SearchSettings, explore_target
 
@@ -48,6 +49,7 @@ class Request(SearchRequest):
     shrink: bool
     check: Path | None
     check_sample: int | None
+    resets: int | None
 
     @property
     def _outcomes(self) -> tuple[Outcome, ...]:
@@ -77,6 +79,13 @@ def _outcomes(_: click.Context, __: click.Parameter, text: str) -> tuple[Outcome
     metavar="LIST",
     help="What cuts may leave, such as 'before,after': quicker, and no whole answer: exit code 15.",
 )
+@click.option(
+    "--resets",
+    type=click.IntRange(1),
+    metavar="MOMENTS",
+    help="Before the search: interrupt the first boot between two blocks near its flash "
+    "operations, by power, by pin and by the watchdog, at so many moments. A sample.",
+)
 @brute_force_option
 @content_options
 @report_options
@@ -97,9 +106,13 @@ def command(given: Request) -> None:
     elif given.check is not None:
         _check(given, read, given.check)
     else:
+        wrong = _sampled(given, read, first)
         _explore(given, read, first)
+        if wrong:
+            raise click.exceptions.Exit(exits.CODES[VerificationFailed])
 
 
+_MOST_TOLD = 5
 _OF_A_REPLAY = (
     *("replay", "shrink", "as_json", "quiet", "brute_force", "draws", "erased_values"),
     *("options_at_risk", "decays"),
@@ -118,6 +131,19 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
 
 
 # --- searching
+
+
+def _sampled(given: Request, read: BoardFile, first: SeenBoot) -> bool:
+    """Whether anything was found by ``--resets``; it is told at once, on standard error."""
+    if given.resets is None or first.violation is not None:
+        return False
+    found = sample(read.board, most=given.resets, symbols=read.symbols)
+    click.echo(f"resets: {found}", err=True)
+    for each in found.found[:_MOST_TOLD]:
+        click.echo(f"  {each}", err=True)
+    if len(found.found) > _MOST_TOLD:
+        click.echo(f"  and {len(found.found) - _MOST_TOLD} more", err=True)
+    return bool(found.found)
 
 
 def _explore(given: Request, read: BoardFile, first: SeenBoot) -> None:

@@ -26,6 +26,7 @@ from flash_emulator.power import Outcome
 from mcu_updater.cli import answers, paths
 from mcu_updater.cli.decorators import Decorator, together
 from mcu_updater.cli.names import NameChoice
+from mcu_updater.cli.powerloss.cluster import cluster
 from mcu_updater.cli.powerloss.powerloss_end import Ran, conclude
 from mcu_updater.cli.powerloss.powerloss_progress import ProgressLine
 from mcu_updater.cli.powerloss.powerloss_reports import Reports
@@ -47,6 +48,8 @@ class SearchRequest:
     options_at_risk: bool
     decays: tuple[str, ...]
     jobs: int
+    scheduler: str | None
+    ahead: int
     html: Path | None
     junit: Path | None
     json_file: Path | None
@@ -75,6 +78,7 @@ class SearchRequest:
             decays=tuple(each for each in Decay if each in self.decays or "all" in self.decays),
             draws=self.draws,
             erased_values=self.erased_values,
+            ahead=self.ahead,
         )
 
     @property
@@ -144,6 +148,19 @@ report_options = together(
         type=click.IntRange(1),
         default=os.cpu_count() or 1,
         help="Processes.  [default: one a core]",
+    ),
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Boot on the workers of a dask scheduler, such as tcp://host:8786, instead of --jobs.",
+    ),
+    click.option(
+        "--ahead",
+        type=click.IntRange(0),
+        default=SearchOptions().ahead,
+        show_default=True,
+        help="Batches of 48 states that are under way beyond one: so many workers can be busy. "
+        "Figures depend on it a little, verdicts do not.",
     ),
     click.option(
         "--html", type=paths.OUTPUT_OR_STDOUT, metavar="FILE", help="Write a report for a browser."
@@ -235,7 +252,7 @@ def _run(request: SearchRequest, searches: Sequence[Named]) -> Ran:
     try:
         if request.certificates is not None:
             _make_folder(request.certificates)
-        with _executor(request.jobs) as executor:
+        with executor_of(request) as executor:
             settings = SearchSettings(
                 request.options,
                 executor,
@@ -256,12 +273,16 @@ def _run(request: SearchRequest, searches: Sequence[Named]) -> Ran:
 
 
 @contextmanager
-def _executor(jobs: int) -> Iterator[Executor | None]:
-    if jobs == 1:
+def executor_of(request: SearchRequest) -> Iterator[Executor | None]:
+    """Who boots: a cluster, processes, or nobody but us. Raises PortError without a cluster."""
+    if request.scheduler is not None:
+        with cluster(request.scheduler) as executor:
+            yield executor
+    elif request.jobs == 1:
         yield None
-        return
-    with Processes(jobs) as executor:
-        yield executor
+    else:
+        with Processes(request.jobs) as processes:
+            yield processes
 
 
 def _make_folder(path: Path) -> None:
