@@ -58,6 +58,7 @@ class AddressSpace:
         self._span = part.bank_starts[-1] + part.bank_size - part.base
         whole = -(-self._span // 0x1000) * 0x1000
         self._flash_pages = range(part.base, part.base + self._span)
+        self._read_only = tuple(range(base, base + size) for base, size in _SYSTEM_MEMORY)
         windows = [_PERIPHERALS, _PRIVATE, *_SYSTEM_MEMORY]
         if self._has_bit_bands:
             windows.append((_RAM_BITS, _BITS_SIZE))
@@ -154,9 +155,12 @@ class AddressSpace:
             return self._flash_page(self._part.base + address, access)
         if address == self.front.base and access != FETCH:
             return Mapping(_REGISTERS, MAY_READ | MAY_WRITE)
-        if access != FETCH and any(address in window for window in self._windows):
-            return Mapping(address, MAY_READ | MAY_WRITE)
-        return None
+        if access == FETCH or not any(address in window for window in self._windows):
+            return None
+        is_read_only = any(address in memory for memory in self._read_only)
+        if is_read_only and access == WRITE and not self._machine.bus.has_page(address):
+            return None  # a stack that has run out of RAM, for one
+        return Mapping(address, MAY_READ | MAY_WRITE)
 
     def _flash_page(self, address: int, access: int) -> Mapping | None:
         if access == WRITE:

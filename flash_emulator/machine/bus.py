@@ -78,12 +78,9 @@ class PeripheralBus:
         """What no device has: registers that nobody models."""
         return tuple(sorted(self.stored.items()))
 
-    def device_at(self, address: int) -> Device | None:
-        """Who answers there."""
-        for device in self._pages.get(address >> _PAGE_BITS, ()):
-            if 0 <= address - device.base < device.size:
-                return device
-        return None
+    def has_page(self, address: int) -> bool:
+        """Whether any device has registers in the 1 KiB at *address*."""
+        return address >> _PAGE_BITS in self._pages
 
     def read(self, address: int, width: int) -> int:
         for device in self._pages.get(address >> _PAGE_BITS, ()):

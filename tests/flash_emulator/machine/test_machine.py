@@ -176,3 +176,16 @@ def test_standby_ends_in_a_reset_and_loses_ram():
 def test_nothing_wakes_the_chip_from_standby_unless_the_board_says_so():
     _, ended = running(STANDBY)
     assert (ended.kind, ended.text) == ("sleep", "Standby, and nothing wakes the chip")
+
+
+def test_a_stack_that_runs_out_of_ram_is_a_fault(machine):
+    """mov sp, r0 with r0 = the base of RAM + 8; push {r0-r3}: below RAM lies system memory."""
+    flash = EmulatedFlash(load_part(L476))
+    table = [0x2000_1000, 0x0800_0041, *[0x0800_0061] * 6]
+    code = b"".join(word.to_bytes(4, "little") for word in table).ljust(0x40, b"\0")
+    code += bytes.fromhex("4ff00050083085460fb4fee7")
+    flash.preload(0x0800_0000, code.ljust(0x60, b"\0") + bytes.fromhex("fee7") + bytes(6))
+    flash.power_on()
+    ended = machine.boot(flash)
+    assert ended.kind == "lock-up"  # HardFault cannot push its frame either
+    assert "no RAM there" in ended.text
