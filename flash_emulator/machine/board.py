@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.machine.hosts.session import Plan
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Limits, Rests
 from flash_emulator.parts.part import Part
@@ -82,6 +83,8 @@ class Board:
     """One board, with what lies in its flash before it is powered on the first time.
 
     *core*, *ram*: None, as the chip has them. *pins*: levels that the board gives to inputs.
+    *host*: who is at the other end of a USART. *overrun*: bytes that firmware does not take in time
+    are lost.
     *exact_pc*: see ``Machine``, as for the switches before it.
     *options*: option bytes that are not as delivered, *protected*: ranges (address, size) whose
     sectors are write-protected. *wake_us*: how long the chip stays in Standby; None: for ever.
@@ -105,6 +108,8 @@ class Board:
     wake_us: float | None = None
     seed: int = 0
     exact_pc: bool = False
+    host: Plan | None = None
+    overrun: bool = False
 
     def flash(self) -> EmulatedFlash:
         """The board's flash, never powered on. AlignmentError where an image lies outside."""
@@ -158,6 +163,7 @@ class Board:
             stack_floor=self.stack_floor,
             exact_pc=self.exact_pc,
             wake_us=self.wake_us,
+            overrun=self.overrun,
         )
 
     @property
@@ -165,5 +171,6 @@ class Board:
         """Boards with the same key can use each other's machines."""
         part, pins = self.part, tuple(sorted(self.pins.items()))
         chip = part.name, part.base, part.size, part.program_unit, self.core, self.ram
-        switches = self.coalesce, self.helps, self.stack_floor, self.exact_pc, self.wake_us
-        return (*chip, self._watching, self.limits, pins, self.clock_mhz, *switches)
+        switches = self.coalesce, self.helps, self.stack_floor, self.exact_pc
+        outside = self.wake_us, self.overrun
+        return (*chip, self._watching, self.limits, pins, self.clock_mhz, *switches, *outside)

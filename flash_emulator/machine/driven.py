@@ -233,6 +233,9 @@ class _Listener:
 
     # --- Host
 
+    survives = False
+    progress = 0
+
     def start(self, now_us: float) -> Iterable[Sent]:
         del now_us
         return ()
@@ -253,5 +256,6 @@ class _Listener:
         self._stop()
         return ()
 
-    def state(self) -> Hashable:
+    def state(self, now_us: float) -> Hashable:
+        del now_us
         return ()

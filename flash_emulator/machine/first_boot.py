@@ -10,6 +10,7 @@ from flash_emulator.explore.subject import Violation
 from flash_emulator.machine.board import Board
 from flash_emulator.machine.bus import Met
 from flash_emulator.machine.fault_words import in_words
+from flash_emulator.machine.hosts.session import hosted
 from flash_emulator.machine.judging import Guard, Judge
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.record import Record
@@ -51,7 +52,8 @@ def boot_once(board: Board, symbols: Symbols | None = None, trace: Trace | None 
     flash.power_on()
     ended, verdict, wrong = None, "", None
     try:
-        ended = machine.boot(flash)
+        with hosted(machine, board.host):
+            ended = machine.boot(flash)
         verdict = Judge(board, names, flash, machine).judge(ended)
     except Violation as violation:
         wrong = violation

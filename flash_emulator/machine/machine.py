@@ -93,7 +93,8 @@ class Machine:
     unit programs that follow one another are one operation of the device. *helps*: loops that wait
     for what nobody models are helped over, and named in ``met``. *stack_floor*: what lies from
     there up to the stack pointer is dead, see ``_clear_dead_stack``. *exact_pc*: ``pc`` is exact in
-    hooks, too; slower. *wake_us*: how long the chip is in Standby; None: for ever.
+    hooks, too; slower. *wake_us*: how long the chip is in Standby; None: for ever. *overrun*: bytes
+    from outside that firmware does not take in time are lost.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Machine:
         stack_floor: int | None = None,
         exact_pc: bool = False,
         wake_us: float | None = None,
+        overrun: bool = False,
     ) -> None:
         self.part, self.core = part, core or core_of(part)
         self.rests, self.limits = rests or Rests(), limits or Limits()
@@ -141,7 +143,7 @@ class Machine:
         self.bus = PeripheralBus(pc=self.pc, skip=self._skip, helps=helps)
         self.outside = Outside(self, pins or {})
         self.peripherals = peripherals_for(
-            part, self.outside, hardware_watchdog=self._starts_watchdog
+            part, self.outside, hardware_watchdog=self._starts_watchdog, overrun=overrun
         )
         self.peripherals += option_memory(part, self.outside, lambda: self.space.front)
         self._aliases: Sequence[BankAlias | MemoryMode] = BankAlias.of(part, self._moved)

@@ -11,8 +11,14 @@ from flash_emulator.machine.rest import AtRest
 if TYPE_CHECKING:
     from flash_emulator.machine.machine import Machine
 
-BYTE_US = 86.8
-"""How long a byte is on the line: ten bits at 115,200 baud."""
+BAUD = 115_200
+_BITS = 10  # of a byte: 8N1
+
+
+def byte_us(baud: int) -> float:
+    """How long a byte is on the line, in microseconds."""
+    return 1e6 * _BITS / baud
+
 
 Sent = tuple[str, bytes]
 """Bytes that a host sends to a USART, by its name."""
@@ -33,8 +39,16 @@ class Host(Protocol):
     def woken(self, now_us: float) -> Iterable[Sent]:
         """That time has come."""
 
-    def state(self) -> Hashable:
+    def state(self, now_us: float) -> Hashable:
         """All that decides what it does next, told in time that is left, never as a moment."""
+
+    @property
+    def survives(self) -> bool:
+        """Whether it goes on after a cut where it was."""
+
+    @property
+    def progress(self) -> int:
+        """Another number whenever it has gone on: it will do something else if power goes now."""
 
 
 class Outside:
@@ -47,7 +61,10 @@ class Outside:
         self.driven: dict[str, bool] = {}
         """Outputs, as firmware has last driven them."""
         self.host: Host | None = None
+        self.byte_us = byte_us(BAUD)
+        """How long a byte to the chip is on the line."""
         self._line: dict[str, deque[tuple[float, int]]] = {}
+        self._progress = 0  # of the host, when it was last asked
 
     def power_on(self) -> None:
         """Nothing is on the lines; the host is told."""
@@ -55,6 +72,7 @@ class Outside:
         self.driven.clear()
         if self.host is not None:
             self._send_all(self.host.start(self.now_us))
+            self._progress = self.host.progress
 
     def state(self) -> Hashable:
         now_us = self.now_us
@@ -63,7 +81,7 @@ class Outside:
             for usart, line in sorted(self._line.items())
             if line
         )
-        host = None if self.host is None else self.host.state()
+        host = None if self.host is None else self.host.state(now_us)
         return tuple(sorted(self.pins.items())), tuple(sorted(self.driven.items())), lines, host
 
     # --- serial lines
@@ -73,7 +91,7 @@ class Outside:
         line = self._line.setdefault(usart, deque())
         at_us = max(self.now_us, line[-1][0] if line else 0.0)
         for byte in data:
-            at_us += BYTE_US
+            at_us += self.byte_us
             line.append((at_us, byte))
 
     def _send_all(self, sent: Iterable[Sent]) -> None:
@@ -96,6 +114,7 @@ class Outside:
             wake_us = self.host.next_us()
             if wake_us is not None and wake_us <= self.now_us:
                 self._send_all(self.host.woken(self.now_us))
+                self._has_gone_on(self.host)
 
     # --- Chip
 
@@ -121,11 +140,24 @@ class Outside:
         self._machine.flash.settle()
         output = self._machine.record.output
         output.append(byte)
+        if self.host is not None:
+            self._send_all(self.host.heard(usart, byte, self.now_us))
+            self._has_gone_on(self.host)
         for text in self._machine.rests.texts:
             if output.endswith(text):
                 raise AtRest("text", text.decode("latin-1"))
-        if self.host is not None:
-            self._send_all(self.host.heard(usart, byte, self.now_us))
+
+    def _has_gone_on(self, host: Host) -> None:
+        """Power may go between two flash operations, too, where the host knows more than before:
+        it may hold for done what the flash does not have yet."""
+        if host.progress == self._progress:
+            return
+        self._progress = host.progress
+        self._machine.recheck()  # bytes come, or it wants to be woken
+        watch = self._machine.flash.watch
+        if watch is not None and host.survives:
+            self._machine.flash.settle()
+            watch.moment()
 
     def received(self, usart: str, *, take: bool) -> int | None:
         line = self._line.get(usart)

@@ -11,6 +11,7 @@ from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.subject import Boot, ExternalState, Run, Subject
 from flash_emulator.explore.watchdog import heed
 from flash_emulator.machine.board import Board
+from flash_emulator.machine.hosts.session import Session, hosted
 from flash_emulator.machine.judging import Guard, Judge
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Ended
@@ -62,10 +63,14 @@ class _FirmwareBoot:
     flash: EmulatedFlash
     external: ExternalState
     machine: Machine | None = None
+    host: Session | None = None
 
     def run(self) -> Run:
         board = self.subject.board
-        with a_machine(board) as machine:
+        with (
+            a_machine(board) as machine,
+            hosted(machine, board.host, self.external) as self.host,
+        ):
             judge = Judge(board, self.subject.symbols, self.flash, machine)
             machine.guard, machine.heed = None, heed
             if board.questions.untouched:
@@ -82,7 +87,7 @@ class _FirmwareBoot:
             return judge.judge(ended)
 
     def surviving(self) -> Sequence[tuple[str, ExternalState]]:
-        return (("", self.external),)
+        return (("", self.external),) if self.host is None else self.host.surviving(self.external)
 
     def volatile(self) -> bytes:
         return b""
