@@ -26,6 +26,14 @@ _SFPA = 8
 _PATIENCE = 100_000  # events in a row that do not end ``b .``
 
 
+def mark_it_blocks(engine: Engine, address: int, data: bytes) -> None:
+    """Tell *engine* of the IT instructions in code that it has not executed yet; for whoever uses
+    an engine without a machine."""
+    for found in _SPECIAL.finditer(data):
+        if found.lastgroup == "it" and found.start() % 2 == 0:
+            engine.at_it(address + found.start())
+
+
 class Waits(BaseException):
     """The core has come to YIELD, WFE or WFI at *pc*, and has not executed it."""
 

@@ -1,28 +1,35 @@
-"""Arm's flash algorithms, as pyocd ships them, run on the CPU of unicorn against a register front.
+"""Arm's flash algorithms, as pyocd ships them, run on the machine's engine, on a register front.
 
 They are Thumb code for a debugger to load into RAM: Init, EraseSector, EraseAll, ProgramPage and
 UnInit, called like C functions, 0 for success (CMSIS-Pack, "Flash Programming Algorithms"). Nobody
 of this project has written them, so they know nothing of the emulator.
 
-Flash is mapped for reading only: a store raises the WRITE_PROT hook, which discards it and hands it
-to the front. All else that the algorithms touch is dumb: IWDG, WWDG, RCC, DBGMCU.
+Flash is a window here: every load and every store is a call of the front. All else that the
+algorithms touch is dumb: IWDG, WWDG, RCC, DBGMCU.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from unicorn import arm_const as arm
-from unicorn import unicorn_const as uc_const
-from unicorn.unicorn import Uc
-
 from flash_emulator import EmulatedFlash, PowerSupply, load_part
+from flash_emulator.machine.engine import (
+    BREAKPOINT,
+    FETCH,
+    MAY_FETCH,
+    MAY_READ,
+    MAY_WRITE,
+    Engine,
+    Mapping,
+    Window,
+)
+from flash_emulator.machine.special_instructions import mark_it_blocks
 from flash_emulator.registers import AccessFault, Front, front_for
 
 RAM, RAM_BYTES = 0x2000_0000, 0x4_0000
+FLASH = 0xB000_0000  # the window, in the engine's physical memory
 PERIPHERALS = (0x4000_0000, 0x2000_0000), (0xE000_0000, 0x10_0000)
 IDCODE = {0xE004_2000: 0x1007_6415}  # DBGMCU of an L475, revision 4
 MOST_ACCESSES = 2_000_000  # more than any call here needs: it hangs
@@ -52,75 +59,88 @@ class Runner:
         self.front: Front = front_for(self.flash)
         self.accesses: list[Access] = []
         self.others: set[int] = set()  # peripherals that were touched and are not flash
-        self._raised: BaseException | None = None
         self._count = 0
-        self._power_up()
+        self._make_core()
+        self._load_algorithm()
 
     # --- the CPU
 
-    def _power_up(self) -> None:
-        uc = Uc(uc_const.UC_ARCH_ARM, uc_const.UC_MODE_THUMB | uc_const.UC_MODE_MCLASS)
-        uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
+    def _make_core(self) -> None:
         part = self.flash.part
-        uc.mem_map(RAM, RAM_BYTES)
-        uc.mem_map(part.base, part.size, uc_const.UC_PROT_READ | uc_const.UC_PROT_EXEC)
+        self._span = part.bank_starts[-1] + part.bank_size - part.base
+        self.engine = Engine("m4", self._page)
+        self._ram = self.engine.map_memory(RAM, RAM_BYTES)
+        self.engine.map_window(FLASH, self._span, self._window(part.base, self._load, self._store))
         for begin, size in PERIPHERALS:
-            uc.mmio_map(begin, size, self._mmio_read, begin, self._mmio_write, begin)
-        flash = {"begin": part.base, "end": part.base + part.size - 1}
-        uc.hook_add(uc_const.UC_HOOK_MEM_WRITE_PROT, self._store, **flash)
-        uc.hook_add(uc_const.UC_HOOK_MEM_READ, self._load, **flash)
-        self.uc = uc
-        words = self.algo["instructions"]
+            self.engine.map_window(begin, size, self._window(begin, self._read, self._write))
+
+    def _window(self, begin: int, load: Any, store: Any) -> Window:
+        """*load* and *store* get addresses. An algorithm that does not end is ended."""
+
+        def counted(call: Any, *given: int) -> Any:
+            self._count += 1
+            assert self._count <= MOST_ACCESSES, "the algorithm does not come to an end"
+            return call(*given)
+
+        return Window(
+            lambda offset, width: counted(load, begin + offset, width),
+            lambda offset, width, value: counted(store, begin + offset, width, value),
+        )
+
+    def _page(self, address: int, access: int) -> Mapping | None:
+        base = self.flash.part.base
+        if RAM <= address < RAM + RAM_BYTES:
+            return Mapping(address, MAY_READ | MAY_WRITE | MAY_FETCH)
+        if access == FETCH:
+            return None
+        if base <= address < base + self._span:
+            return Mapping(FLASH + address - base, MAY_READ | MAY_WRITE)
+        if any(begin <= address < begin + size for begin, size in PERIPHERALS):
+            return Mapping(address, MAY_READ | MAY_WRITE)
+        return None
+
+    def _load_algorithm(self) -> None:
+        words, at = self.algo["instructions"], self.algo["load_address"]
         code = b"".join(word.to_bytes(4, "little") for word in words)
-        uc.mem_write(self.algo["load_address"], code)
+        self.engine.registers.clear()
+        self._write_ram(at, code)
+        mark_it_blocks(self.engine, at, code)
+
+    def _write_ram(self, address: int, data: bytes) -> None:
+        self._ram[address - RAM : address - RAM + len(data)] = data
 
     def power_on(self) -> None:
         """Power is back: RAM is lost, registers are at their reset values."""
         self.flash.power_on()
         self.front.reset()
-        self._power_up()
+        self._ram[:] = bytes(RAM_BYTES)
+        self._load_algorithm()
 
-    def _guard(self, work: Callable[[], int | None]) -> int:
-        """Nothing may be raised through the CPU: keep it, stop, raise it when the CPU has gone."""
-        self._count += 1
-        if self._count > MOST_ACCESSES:
-            self._raised = self._raised or AssertionError("the algorithm does not come to an end")
-        if self._raised is None:
-            try:
-                return work() or 0
-            except BaseException as error:  # PowerLoss is one
-                self._raised = error
-        self.uc.emu_stop()
-        return 0
-
-    def _store(self, _uc: Any, _kind: int, address: int, size: int, value: int, _: Any) -> bool:
+    def _store(self, address: int, size: int, value: int) -> None:
         value &= (1 << 8 * size) - 1
         self.accesses.append(Access("store", f"0x{address:08X}", value))
-        self._guard(lambda: self.front.store(address, size, value))
-        return True
+        self.front.store(address, size, value)
 
-    def _load(self, uc: Any, _kind: int, address: int, size: int, _value: int, _: Any) -> None:
-        value = self._guard(lambda: self.front.load(address, size))
-        uc.mem_write(address, value.to_bytes(size, "little"))
+    def _load(self, address: int, size: int) -> int:
+        return self.front.load(address, size)
 
-    def _mmio_read(self, _uc: Any, offset: int, size: int, begin: int) -> int:
-        address = begin + offset
+    def _read(self, address: int, size: int) -> int:
         name = self._register(address)
         if name is None:
             self.others.add(address)
             return IDCODE.get(address, 0)
-        value = self._guard(lambda: self.front.read(address - self.front.base, size))
+        value = self.front.read(address - self.front.base, size)
         self.accesses.append(Access("read", name, value))
         return value
 
-    def _mmio_write(self, _uc: Any, offset: int, size: int, value: int, begin: int) -> None:
-        address = begin + offset
+    def _write(self, address: int, size: int, value: int) -> None:
         name = self._register(address)
         if name is None:
             self.others.add(address)
             return
+        value &= (1 << 8 * size) - 1
         self.accesses.append(Access("write", name, value))
-        self._guard(lambda: self.front.write(address - self.front.base, size, value))
+        self.front.write(address - self.front.base, size, value)
 
     def _register(self, address: int) -> str | None:
         register = self.front._map.get(address - self.front.base)
@@ -132,18 +152,16 @@ class Runner:
         As pyocd does it: R9 has the static base, LR an address at which a breakpoint would be.
         """
         self.accesses.clear()
-        self._raised, self._count = None, 0
-        back = self.algo["load_address"]
-        registers = [arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3]
-        for register, value in zip(registers, (*arguments, 0, 0, 0, 0), strict=False):
-            self.uc.reg_write(register, value)
-        self.uc.reg_write(arm.UC_ARM_REG_R9, self.algo["static_base"])
-        self.uc.reg_write(arm.UC_ARM_REG_SP, self.algo["begin_stack"])
-        self.uc.reg_write(arm.UC_ARM_REG_LR, back | 1)
-        self.uc.emu_start(self.algo[function], back)
-        if self._raised is not None:
-            raise self._raised
-        return int(self.uc.reg_read(arm.UC_ARM_REG_R0))
+        self._count = 0
+        back, registers = self.algo["load_address"], self.engine.registers
+        for index, value in enumerate((*arguments, 0, 0, 0, 0)[:4]):
+            registers[f"r{index}"] = value
+        registers["r9"] = self.algo["static_base"]
+        registers["sp"] = self.algo["begin_stack"]
+        registers["lr"] = back | 1
+        stop = self.engine.run(self.algo[function] & ~1)
+        assert (stop.number, registers["pc"]) == (BREAKPOINT, back), stop
+        return registers["r0"]
 
     # --- what a debugger does with it
 
@@ -161,7 +179,7 @@ class Runner:
 
     def program_page(self, address: int, data: bytes) -> int:
         buffer = self.algo["page_buffers"][0]
-        self.uc.mem_write(buffer, data)
+        self._write_ram(buffer, data)
         return self.call("pc_program_page", address, len(data), buffer)
 
     # --- what it did
