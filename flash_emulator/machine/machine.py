@@ -460,7 +460,8 @@ class Machine:
         """32 bytes over all that the chip holds beside its flash."""
         digest = blake2b(self.engine.registers.snapshot(), digest_size=32)
         self.space.digest(digest)
-        touched = sorted((device.base, device.state()) for device in self.bus.touched)
+        devices = {*self.bus.touched, *(p for p in self._timed if p.next_us() is not None)}
+        touched = sorted((device.base, device.state()) for device in devices)
         states = self.exceptions.state(), self.system.state(), self.bus.state(), touched
         told = bytes(self.record.output), sorted(self.record.entries.items())
         rest = self.space.front.state(), self.outside.state(), told

@@ -189,3 +189,21 @@ def test_a_stack_that_runs_out_of_ram_is_a_fault(machine):
     ended = machine.boot(flash)
     assert ended.kind == "lock-up"  # HardFault cannot push its frame either
     assert "no RAM there" in ended.text
+
+
+def test_a_watchdog_that_nobody_has_touched_is_part_of_the_state():
+    """IWDG that an option byte has started: how much time is left decides what comes."""
+    part = load_part("STM32F429xI")
+    states = []
+    for wait in (0, 10_000):
+        machine = Machine(part)
+        flash = EmulatedFlash(part)
+        flash.preload(0x0800_0000, bytes.fromhex("0010002041000008").ljust(0x40, b"\0"))
+        flash.preload(0x0800_0040, bytes.fromhex("00be00be"))
+        field = next(n for n, f in part.options.fields.items() if f.role == "watchdog")
+        flash.program_options(**{field: 0})
+        flash.power_on()
+        machine.boot(flash)
+        machine.pass_us(wait)
+        states.append(machine.state())
+    assert states[0] != states[1]
