@@ -162,6 +162,7 @@ class Board:
             helps=self.helps,
             stack_floor=self.stack_floor,
             exact_pc=self.exact_pc,
+            output_matters=bool(self.questions.reported),
             wake_us=self.wake_us,
             overrun=self.overrun,
         )
@@ -171,6 +172,7 @@ class Board:
         """Boards with the same key can use each other's machines."""
         part, pins = self.part, tuple(sorted(self.pins.items()))
         chip = part.name, part.base, part.size, part.program_unit, self.core, self.ram
-        switches = self.coalesce, self.helps, self.stack_floor, self.exact_pc
+        told = bool(self.questions.reported)
+        switches = self.coalesce, self.helps, self.stack_floor, self.exact_pc, told
         outside = self.wake_us, self.overrun
         return (*chip, self._watching, self.limits, pins, self.clock_mhz, *switches, *outside)

@@ -94,7 +94,9 @@ class Machine:
     for what nobody models are helped over, and named in ``met``. *stack_floor*: what lies from
     there up to the stack pointer is dead, see ``_clear_dead_stack``. *exact_pc*: ``pc`` is exact in
     hooks, too; slower. *wake_us*: how long the chip is in Standby; None: for ever. *overrun*: bytes
-    from outside that firmware does not take in time are lost.
+    from outside that firmware does not take in time are lost. *output_matters*: runs are joined
+    where they have sent the same; else where as much of its end is the same as a text of *rests*
+    may begin with.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Machine:
         helps: bool = True,
         stack_floor: int | None = None,
         exact_pc: bool = False,
+        output_matters: bool = True,
         wake_us: float | None = None,
         overrun: bool = False,
     ) -> None:
@@ -126,6 +129,7 @@ class Machine:
         """Called again and again while the core executes; what it raises ends the boot."""
         self.space = AddressSpace(self, part, self.core, ram or ram_of(part))
         self.engine = Engine(self.core, self.space.page)
+        self.output_matters = output_matters
         if exact_pc:
             self.engine.keep_pc_exact()
         self.exceptions = Exceptions(self.engine.registers, self.space, self.core)
@@ -463,10 +467,17 @@ class Machine:
         devices = {*self.bus.touched, *(p for p in self._timed if p.next_us() is not None)}
         touched = sorted((device.base, device.state()) for device in devices)
         states = self.exceptions.state(), self.system.state(), self.bus.state(), touched
-        told = bytes(self.record.output), sorted(self.record.entries.items())
+        told = self._told(), sorted(self.record.entries.items())
         rest = self.space.front.state(), self.outside.state(), told
         digest.update(repr((states, rest)).encode())
         return digest.digest()
+
+    def _told(self) -> bytes:
+        """What the output so far decides of what comes: all of it, or the end of a text."""
+        if self.output_matters:
+            return bytes(self.record.output)
+        longest = max((len(text) for text in self.rests.texts), default=1)
+        return bytes(self.record.output[max(0, len(self.record.output) - longest + 1) :])
 
     def _clear_dead_stack(self) -> None:
         """What lies below the stack pointer is left from calls that have returned. It is made zero

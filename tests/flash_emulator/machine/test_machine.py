@@ -207,3 +207,16 @@ def test_a_watchdog_that_nobody_has_touched_is_part_of_the_state():
         machine.pass_us(wait)
         states.append(machine.state())
     assert states[0] != states[1]
+
+
+@pytest.mark.parametrize(("matters", "joins"), [(True, False), (False, True)])
+def test_what_was_sent_is_part_of_the_state_where_somebody_asks_for_it(matters, joins):
+    machine = Machine(load_part(L476), rests=Rests(texts=(b"ready",)), output_matters=matters)
+    booted(machine, program("app_1"))
+    states = []
+    for text in (b"page 1 done, rea", b"page 2 done, rea"):
+        machine.record.output[:] = text
+        states.append(machine.state())
+    assert (states[0] == states[1]) is joins
+    machine.record.output[:] = b"page 2 done, red"
+    assert machine.state() != states[1]
