@@ -10,7 +10,7 @@ TESTS := tests
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz bench bench-replay bench-serial stub docs firmware apt clean help
+.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz bench bench-replay bench-serial stub docs firmware conformance apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -194,6 +194,10 @@ firmware:        ## rebuild fixtures/, the loader stub and programs of tests fro
 	$(MAKE) -C fixtures/firmware
 	$(MAKE) -C benchmarks/loader_stub/firmware
 	$(MAKE) -C tests/flash_emulator/machine/firmware
+
+conformance: $(STAMP) ## instructions and exceptions against QEMU, 360,000 cases, some minutes; the corpus written again
+	$(BIN)/python -m tests.flash_emulator.machine.conformance.corpus
+	MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q tests/flash_emulator/machine/conformance
 
 apt:             ## optional Debian packages: compilers, independent image tools and flashers, a browser
 	PYTHON=$(PYTHON) .ci/debian-packages

@@ -43,6 +43,7 @@ _RAM_BITS, _PERIPHERAL_BITS = 0x2200_0000, 0x4200_0000
 _BITS_SIZE = 0x200_0000
 _BIT_BAND_CORES = ("m3", "m4")
 _NOT_TO_BE_USED = 0x5A5A_5A5A
+_NOBODY = 0xCF10_0000  # of the engine's physical memory: every access is a bus error
 _REGISTERS = 0xCF00_0000  # the page of FLASH registers, in the engine's physical memory
 
 
@@ -66,6 +67,8 @@ class AddressSpace:
         self._whole = whole
         self._registers = Window(self._load_register, self._store_register)
         self.rams: list[Ram] = []
+        self.tried: int | None = None
+        """A page that was refused, and is tried again to learn the address."""
         self.unreadable = ""
         self._fronted: Part | None = None  # the part that ``front`` is for
         self.flash: FlashMemory
@@ -87,6 +90,7 @@ class AddressSpace:
         )
         engine.map_window(WINDOW, self._whole, stores)
         engine.map_window(_REGISTERS, 0x1000, self._registers)
+        engine.map_window(_NOBODY, 0x1000, Window(self._load_nobody, self._store_nobody))
         memory = engine.map_memory(FRAMES, FRAMES_SIZE)
         self.flash = FlashMemory(
             memory, self._part.base, fetched=self._machine.special.scan, flush=engine.flush
@@ -143,6 +147,8 @@ class AddressSpace:
     # --- pages
 
     def page(self, address: int, access: int) -> Mapping | None:
+        if address == self.tried and access != FETCH:
+            return Mapping(_NOBODY, MAY_READ | MAY_WRITE)
         if address in self._flash_pages:
             return self._flash_page(address, access)
         for ram in self.rams:
@@ -161,6 +167,15 @@ class AddressSpace:
         if is_read_only and access == WRITE and not self._machine.bus.has_page(address):
             return None  # a stack that has run out of RAM, for one
         return Mapping(address, MAY_READ | MAY_WRITE)
+
+    def _load_nobody(self, offset: int, width: int) -> int:
+        del width
+        assert self.tried is not None
+        raise BusError("nobody answers there", self.tried + offset)
+
+    def _store_nobody(self, offset: int, width: int, value: int) -> None:
+        del value
+        self._load_nobody(offset, width)
 
     def _flash_page(self, address: int, access: int) -> Mapping | None:
         if access == WRITE:

@@ -24,7 +24,7 @@ import mmap
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from flash_emulator.machine.meter import Meter
+from flash_emulator.machine.meter import NEVER, Meter
 
 PAGE = 1024
 """Bytes of a page of the TLB: the smallest that an M-profile core of unicorn has."""
@@ -44,9 +44,9 @@ flush a large one takes long."""
 _NOWHERE = 0xFFFF_FFFC  # an ``until`` that is never reached
 _IT_BITS = 0x0600_FC00  # ICI/IT of XPSR, Armv7-M ARM B1.4.2
 
-SVC, PREFETCH, BREAKPOINT, RETURN, UNDEFINED = 2, 3, 7, 8, 1
+SVC, PREFETCH, BREAKPOINT, RETURN, UNDEFINED, UNALIGNED = 2, 3, 7, 8, 1, 4
 """QEMU's numbers of what ends a block: EXCP_SWI, EXCP_PREFETCH_ABORT, EXCP_BKPT,
-EXCP_EXCEPTION_EXIT, EXCP_UDEF."""
+EXCP_EXCEPTION_EXIT, EXCP_UDEF, EXCP_DATA_ABORT."""
 
 
 class MissingEngine(ImportError):
@@ -298,6 +298,28 @@ class Engine:
             self._registers.write_one(_XPSR, xpsr & ~_IT_BITS)
 
     # --- running
+
+    @property
+    def in_it(self) -> bool:
+        """Whether a hook is called in the block of an IT instruction. What it raises comes out only
+        when that block is done, with registers that are changed."""
+        fields = self.meter.fields
+        return self._it_bits and bool(fields.counted == fields.marked)
+
+    def again(self, address: int) -> Stop:
+        """``run`` from where the engine has just stopped, at a page that nobody has. Where it
+        raises something, registers and count are as they were."""
+        context, counted = self._uc.context_save(), self.meter.counted
+        self.flush()
+        limit, self.meter.limit = self.meter.limit, NEVER
+        try:
+            return self.run(address)
+        except BaseException:
+            self._uc.context_restore(context)
+            self.meter.fields.counted = counted
+            raise
+        finally:
+            self.meter.limit = limit
 
     def run(self, address: int) -> Stop:
         """Execute from *address* on, until something stops it. Raises what a hook has raised.

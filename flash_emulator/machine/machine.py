@@ -12,8 +12,8 @@ Time is virtual and deterministic: a cycle for every two bytes of code, and what
 take by the datasheet.
 
 Not modelled: DMA, USB, Ethernet, TrustZone, MPU faults, caches, the cycles of single instructions,
-faults of accesses that are not aligned, the boot ROM's code. Registers that nobody models keep what
-is written, and are named in ``met``.
+the boot ROM's code. Registers that nobody models keep what is written, and are named in ``met``.
+What the engine executes otherwise than a chip is in docs/explanation/machine.md.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from flash_emulator.machine.engine import (
     FETCH,
     RETURN,
     SVC,
+    UNALIGNED,
     UNDEFINED,
     Engine,
     Stop,
@@ -65,7 +66,9 @@ _WAKE_UPS = 100_000  # of one WFI
 _SLICE = 1 << 18  # bytes of code between two calls of ``heed``
 _SEMIHOSTING = 0xBEAB
 _EXC_RETURN = 0xFFFF_FF00
-_IBUSERR, _PRECISERR, _UNDEFINSTR = 1 << 8, 1 << 9, 1 << 16  # CFSR
+_IBUSERR, _PRECISERR = 1 << 8, 1 << 9  # CFSR
+_UNDEFINSTR, _INVSTATE, _UNALIGNED = 1 << 16, 1 << 17, 1 << 24
+_THUMB = 1 << 24  # of xPSR
 _CAUSES = {
     "SYSRESETREQ": Cause.SOFTWARE,
     "OBL_LAUNCH": Cause.OPTIONS,
@@ -281,6 +284,8 @@ class Machine:
         self._set_limit()
         try:
             stop = self.engine.run(pc)
+            if stop.address is not None and stop.access != FETCH:
+                stop = self._again(stop.address)
         except BusError as error:
             pc = self.pc()
             return self.exceptions.fault(
@@ -296,6 +301,16 @@ class Machine:
                 return waits.pc
             return self._go_on(waits.pc + 2)
         return self._stopped(stop, self.pc())
+
+    def _again(self, page: int) -> Stop:
+        """Nobody has *page*, and the engine does not say which address in it was reached for: let
+        it be reached for once more. BusError has it, with registers as they were."""
+        self.space.tried = page
+        try:
+            return self.engine.again(self.pc())
+        finally:
+            self.space.tried = None
+            self.engine.flush()
 
     def _power_on(self, flash: EmulatedFlash) -> None:
         self.flash = flash
@@ -374,6 +389,8 @@ class Machine:
             return self._breakpoint(pc)
         if stop.number == UNDEFINED:
             return self._undefined(pc)
+        if stop.number == UNALIGNED:
+            return self.exceptions.fault(numbers.USAGE_FAULT, pc, status=_UNALIGNED)
         if stop.access == FETCH:
             return self.exceptions.fault(numbers.BUS_FAULT, pc, status=_IBUSERR)
         return self.exceptions.fault(numbers.BUS_FAULT, pc, status=_PRECISERR, address=stop.address)
@@ -426,7 +443,9 @@ class Machine:
         if self.space.read_trap(pc):
             self.engine.flush()
             return self._go_on(pc)
-        return self.exceptions.fault(numbers.USAGE_FAULT, pc, status=_UNDEFINSTR)
+        is_thumb = self.engine.registers["xpsr"] & _THUMB
+        status = _UNDEFINSTR if is_thumb else _INVSTATE
+        return self.exceptions.fault(numbers.USAGE_FAULT, pc, status=status)
 
     def _ended(self, kind: str, text: str, pc: int) -> Ended:
         sp = self.engine.registers["sp"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +20,8 @@ def byte_us(baud: int) -> float:
     """How long a byte is on the line, in microseconds."""
     return 1e6 * _BITS / baud
 
+
+_CONSOLE, _FOR_WRITING = 1, 4  # a handle of semihosting; modes "w" and behind
 
 Sent = tuple[str, bytes]
 """Bytes that a host sends to a USART, by its name."""
@@ -168,10 +171,15 @@ class Outside:
     # --- semihosting
 
     def semihosting(self, pc: int) -> int:
-        """SYS_WRITEC, SYS_WRITE0 and the exits; all else gives -1. Semihosting for AArch32, 2.0."""
+        """SYS_OPEN and SYS_WRITE of the console, SYS_WRITEC, SYS_WRITE0 and the exits; all else
+        gives -1. Semihosting for AArch32, 2.0."""
         space, registers = self._machine.space, self._machine.engine.registers
         operation, argument = registers["r0"], registers["r1"]
         match operation:
+            case 0x01:
+                registers["r0"] = self._open(argument)
+            case 0x05:
+                registers["r0"] = self._write(argument)
             case 0x03:
                 self.sent("semihosting", space.bytes_at(argument, 1)[0])
             case 0x04:
@@ -183,3 +191,21 @@ class Outside:
             case _:
                 registers["r0"] = 0xFFFF_FFFF
         return pc + 2
+
+    def _open(self, arguments: int) -> int:
+        """The console, ``:tt``, for output: a handle. No file of the host is opened."""
+        name, mode, length = self._words(arguments, 3)
+        is_console = self._machine.space.bytes_at(name, length & 0xFF) == b":tt"
+        return _CONSOLE if is_console and mode >= _FOR_WRITING else 0xFFFF_FFFF
+
+    def _write(self, arguments: int) -> int:
+        """How many bytes were not written."""
+        handle, start, length = self._words(arguments, 3)
+        if handle != _CONSOLE:
+            return length
+        for byte in self._machine.space.bytes_at(start, length):
+            self.sent("semihosting", byte)
+        return 0
+
+    def _words(self, address: int, count: int) -> tuple[int, ...]:
+        return struct.unpack(f"<{count}I", self._machine.space.bytes_at(address, 4 * count))
