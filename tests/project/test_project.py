@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 LICENCES = next(ROOT.glob("docs/**/licences.md")).read_text(encoding="utf-8")
 PINNED = {  # file in requirements/: groups, extras
-    "dev": (("dev", "interop"), ("cluster", "cpu", "native")),
+    "dev": (("dev", "interop"), ("cluster", "cpu", "hosts", "native")),
     "delta": ((), ("delta",)),
     "bench": (("bench",), ()),
     "docs": (("docs",), ()),
@@ -120,7 +120,7 @@ def test_the_pins_are_what_the_project_asks_for(file: str) -> None:
 
 
 def test_what_is_for_development_only_is_no_extra() -> None:
-    assert set(EXTRAS) == {"delta", "cluster", "cpu", "native"}
+    assert set(EXTRAS) == {"delta", "cluster", "cpu", "hosts", "native"}
     declared = " ".join(metadata.requires("mcu-updater") or ())
     assert not [name for name in ("pytest", "mypy", "ruff", "mutmut") if name in declared]
 
