@@ -30,6 +30,7 @@ from flash_emulator.machine.system_control import BASE as SYSTEM
 from flash_emulator.machine.system_control import DWT_CYCCNT
 from flash_emulator.machine.system_control import SIZE as SYSTEM_SIZE
 from flash_emulator.parts.part import Part
+from flash_emulator.parts.part_model import BadRead
 from flash_emulator.registers import BusError, Front, Nmi, front_for
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class AddressSpace:
         self._span = part.bank_starts[-1] + part.bank_size - part.base
         whole = -(-self._span // 0x1000) * 0x1000
         self._flash_pages = range(part.base, part.base + self._span)
+        self._alias = _alias_of(part, core, self._span)
+        self._faults_on_read = part.read_of_bad_unit is BadRead.BUS_ERROR
         self._read_only = tuple(range(base, base + size) for base, size in _SYSTEM_MEMORY)
         windows = [_PERIPHERALS, _PRIVATE, *_SYSTEM_MEMORY]
         if self._has_bit_bands:
@@ -68,7 +71,8 @@ class AddressSpace:
         self._registers = Window(self._load_register, self._store_register)
         self.rams: list[Ram] = []
         self.tried: int | None = None
-        """A page that was refused, and is tried again to learn the address."""
+        """A page that was refused, and is tried again, see ``Machine._again``."""
+        self.tries = False
         self.unreadable = ""
         self._fronted: Part | None = None  # the part that ``front`` is for
         self.flash: FlashMemory
@@ -147,18 +151,18 @@ class AddressSpace:
     # --- pages
 
     def page(self, address: int, access: int) -> Mapping | None:
-        if address == self.tried and access != FETCH:
-            return Mapping(_NOBODY, MAY_READ | MAY_WRITE)
         if address in self._flash_pages:
             return self._flash_page(address, access)
+        if address == self.tried and access != FETCH:
+            return Mapping(_NOBODY, MAY_READ | MAY_WRITE)
         for ram in self.rams:
             at = ram.offset(address)
             if at is not None:
                 if access == FETCH:
                     self._machine.special.scan(address, ram.read(at, PAGE))
                 return ram.page(at, access)
-        if address < self._span and access != WRITE:
-            return self._flash_page(self._part.base + address, access)
+        if address in self._alias and access != WRITE:
+            return self._flash_page(self._aliased(address), access)
         if address == self.front.base and access != FETCH:
             return Mapping(_REGISTERS, MAY_READ | MAY_WRITE)
         if access == FETCH or not any(address in window for window in self._windows):
@@ -167,6 +171,11 @@ class AddressSpace:
         if is_read_only and access == WRITE and not self._machine.bus.has_page(address):
             return None  # a stack that has run out of RAM, for one
         return Mapping(address, MAY_READ | MAY_WRITE)
+
+    def _aliased(self, address: int) -> int:
+        """The address in flash of what is seen at *address*."""
+        offset = address - self._alias.start
+        return self._part.base + offset if address in self._alias else address
 
     def _load_nobody(self, offset: int, width: int) -> int:
         del width
@@ -182,10 +191,22 @@ class AddressSpace:
             return self.flash.window(address)
         if access == FETCH:
             self._enters_slot(self._machine.pc())
+        elif self._may_fault_in_it(address):
+            return None
         try:
             return self.flash.page(address, access)
         except AlignmentError:  # between two banks
             return None
+
+    def _may_fault_in_it(self, address: int) -> bool:
+        """Refused at first: what is raised within an IT block comes when that block is done, and
+        registers are changed. It is tried again from where it can be taken back."""
+        return (
+            self._faults_on_read
+            and (self._engine.in_it or self.tries)
+            and address != self.tried
+            and self._machine.flash.read_if_plain(address, PAGE) is None
+        )
 
     def _enters_slot(self, pc: int) -> None:
         for begin, size in self._machine.rests.slots:
@@ -227,12 +248,18 @@ class AddressSpace:
         return self._machine.bus.read(address, width)
 
     def _load_flash(self, address: int, width: int) -> int:
+        if self._faults_on_read:
+            self._engine.flush()  # so that each access asks, see _may_fault_in_it
         try:
-            return self.front.load(address, width)
+            value = self.front.load(address, width)
+        except BusError as error:
+            raise BusError(error.reason, address) from error
         except Nmi:
             self._machine.exceptions.pend(2)
             self._machine.recheck()
-            return _NOT_TO_BE_USED & (1 << 8 * width) - 1
+            value = _NOT_TO_BE_USED & (1 << 8 * width) - 1
+        self.tried = None
+        return value
 
     def read_trap(self, address: int) -> bool:
         """See ``FlashMemory.read_trap``."""
@@ -290,8 +317,7 @@ class AddressSpace:
         if found is not None:
             ram, at = found
             return ram.read(at, size)
-        if address < self._span:
-            address += self._part.base
+        address = self._aliased(address)
         if address in self._flash_pages:
             with suppress(AlignmentError):
                 return self._machine.flash.read_if_plain(address, size) or bytes(size)
@@ -329,8 +355,7 @@ class AddressSpace:
         self.unreadable = "no memory there"
         if self._ram_at(address, 4) is not None:
             return int.from_bytes(self.bytes_at(address, 4), "little")
-        if address < self._span:
-            address += self._part.base
+        address = self._aliased(address)
         if address not in self._flash_pages:
             return None
         try:
@@ -343,6 +368,14 @@ class AddressSpace:
         """Add what RAM holds to *digest*."""
         for ram in self.rams:
             ram.digest(digest)
+
+
+def _alias_of(part: Part, core: str, span: int) -> range:
+    """Where flash is seen beside its place: at 0, or on the ITCM bus of an F7 (RM0410, 2.2.2). H7,
+    and what has an M33, have nothing of that kind."""
+    if core == "m7" and part.family == "f4":  # the registers' family
+        return range(0x20_0000, 0x20_0000 + span)
+    return range(0) if core in ("m7", "m33") else range(span)
 
 
 def _banded(address: int, alias: int, base: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ import mmap
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from flash_emulator.machine.meter import NEVER, Meter
+from flash_emulator.machine.meter import Meter
 
 PAGE = 1024
 """Bytes of a page of the TLB: the smallest that an M-profile core of unicorn has."""
@@ -306,20 +306,15 @@ class Engine:
         fields = self.meter.fields
         return self._it_bits and bool(fields.counted == fields.marked)
 
-    def again(self, address: int) -> Stop:
-        """``run`` from where the engine has just stopped, at a page that nobody has. Where it
-        raises something, registers and count are as they were."""
+    def save(self) -> Callable[[], None]:
+        """Registers and count, as they are. Returns what puts them back."""
         context, counted = self._uc.context_save(), self.meter.counted
-        self.flush()
-        limit, self.meter.limit = self.meter.limit, NEVER
-        try:
-            return self.run(address)
-        except BaseException:
+
+        def put_back() -> None:
             self._uc.context_restore(context)
             self.meter.fields.counted = counted
-            raise
-        finally:
-            self.meter.limit = limit
+
+        return put_back
 
     def run(self, address: int) -> Stop:
         """Execute from *address* on, until something stops it. Raises what a hook has raised.

@@ -86,12 +86,15 @@ class Memory(Protocol):
 
 
 class Exceptions:
-    """The state of NVIC and SCB that decides what is taken. *entered* is told of it."""
+    """The state of NVIC and SCB that decides what is taken. *entered* is told of it. *table* is
+    VTOR at reset: M7 and M33 begin with the address they boot from, all others with 0, where that
+    is seen (Technical Reference Manuals: INITVTOR)."""
 
-    def __init__(self, registers: Any, memory: Memory, core: str) -> None:
+    def __init__(self, registers: Any, memory: Memory, core: str, table: int = 0) -> None:
         self._registers, self._memory = registers, memory
         self.simple = core.startswith("m0")  # every fault is a HardFault
         self._v8 = core == "m33"
+        self._first_table = table if core in ("m7", "m33") else 0
         self.priority_mask = 0xC0 if self.simple else 0xF0
         self.entered: Callable[[int, int], object] = lambda number, pc: None  # noqa: ARG005
         self.faulted: Callable[[Fault], object] = lambda fault: None  # noqa: ARG005
@@ -104,7 +107,7 @@ class Exceptions:
         self.enabled = 0  # external interrupts, a bit each
         self.lines = 0  # those that a peripheral asks for now
         self.priorities: dict[int, int] = {}
-        self.table = 0
+        self.table = self._first_table
         self.fault_enables = 0  # SHCSR
         self.fault_status = 0  # CFSR
         self.hard_fault_status = 0  # HFSR

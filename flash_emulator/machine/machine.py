@@ -135,7 +135,7 @@ class Machine:
         self.output_matters = output_matters
         if exact_pc:
             self.engine.keep_pc_exact()
-        self.exceptions = Exceptions(self.engine.registers, self.space, self.core)
+        self.exceptions = Exceptions(self.engine.registers, self.space, self.core, part.base)
         self.exceptions.entered = self._entered
         self.exceptions.faulted = self._faulted
         self.system = SystemControl(self.core, self.exceptions, self._cycles, self.recheck)
@@ -284,7 +284,7 @@ class Machine:
         self._set_limit()
         try:
             stop = self.engine.run(pc)
-            if stop.address is not None and stop.access != FETCH:
+            while stop.address is not None and stop.access != FETCH:
                 stop = self._again(stop.address)
         except BusError as error:
             pc = self.pc()
@@ -303,14 +303,23 @@ class Machine:
         return self._stopped(stop, self.pc())
 
     def _again(self, page: int) -> Stop:
-        """Nobody has *page*, and the engine does not say which address in it was reached for: let
-        it be reached for once more. BusError has it, with registers as they were."""
-        self.space.tried = page
+        """*page* was refused: nobody has it, and the engine does not say which address in it was
+        reached for; or a read of it may fail within an IT block. Let it be reached for once more.
+        Where that is a BusError, registers are as they were."""
+        engine, space = self.engine, self.space
+        pc, put_back = self.pc(), engine.save()
+        engine.flush()
+        engine.meter.limit = engine.meter.counted + 1  # one block
+        space.tried, space.tries = page, True
         try:
-            return self.engine.again(self.pc())
+            return engine.run(pc)
+        except BusError:
+            if space.tried is not None:
+                put_back()
+            raise
         finally:
-            self.space.tried = None
-            self.engine.flush()
+            space.tried, space.tries = None, False
+            engine.flush()
 
     def _power_on(self, flash: EmulatedFlash) -> None:
         self.flash = flash
@@ -346,7 +355,8 @@ class Machine:
         self.exceptions.reset()
         self.system.reset()
         self.special.reset()
-        sp, pc = self.space.vector(0), self.space.vector(4)
+        table = self.exceptions.table
+        sp, pc = self.space.vector(table), self.space.vector(table + 4)
         if sp is None or pc is None:
             raise LockUp(f"the reset vector cannot be read: {self.space.unreadable}", 0)
         if not pc & 1:
