@@ -294,10 +294,20 @@ def judge(demo: Demo, folder: Path) -> Verdict:
     return Verdict(demo, RIGHT, "", cuts, boots, time.process_time() - began)
 
 
+def beyond(demo: Demo, folder: Path) -> str:
+    """What weak and metastable units add, within two cuts, where the author finds nothing."""
+    text, cuts, _ = search(board(demo, folder), tuple(Outcome), 2)
+    return text or f"nothing in {cuts:,} cuts"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Judge the demo builds of brickproof-fw.")
     parser.add_argument("names", nargs="*", help="only demos whose name holds one of these")
-    parser.add_argument("--all-outcomes", action="store_true", help="weak and metastable, too")
+    parser.add_argument(
+        "--all-outcomes",
+        action="store_true",
+        help="search right ones with weak and metastable units, too",
+    )
     given = parser.parse_args()
     folder = WHEEL.unpacked() / BUILDS
     for demo in DEMOS:
@@ -310,6 +320,8 @@ def main() -> None:
             f"{verdict.seconds:5.1f} s  {verdict.text}",
             flush=True,
         )
+        if given.all_outcomes and verdict.found == RIGHT:
+            print(f"    all outcomes, two cuts: {beyond(demo, folder)}", flush=True)
 
 
 if __name__ == "__main__":
