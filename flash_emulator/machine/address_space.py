@@ -210,12 +210,16 @@ class AddressSpace:
 
     def _enters_slot(self, pc: int) -> None:
         for begin, size in self._machine.rests.slots:
-            if begin <= pc < begin + size:
+            if begin <= pc < begin + size and self._machine.exceptions.due() is None:
                 raise AtRest("slot", f"the slot at 0x{begin:08X}")
         for begin, size in self._machine.rests.watched:
             if begin <= pc < begin + size:
                 is_thread = not self._machine.exceptions.active
                 self._machine.record.entries.setdefault(begin, (pc, is_thread))
+
+    def is_in_slot(self, pc: int) -> bool:
+        """Whether a boot is at rest there, unless an exception comes first."""
+        return any(begin <= pc < begin + size for begin, size in self._machine.rests.slots)
 
     # --- memory-mapped I/O
 

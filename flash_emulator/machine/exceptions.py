@@ -40,6 +40,8 @@ _IT_BITS = 0x0600_FC00
 _THUMB = 1 << 24
 _NUMBER = 0x1FF
 _SPSEL, _FPCA = 2, 4 | 8  # CONTROL; with SFPA, for the engine takes every core for a secure one
+_EXC_RETURN = 0xFFFF_FF00
+_IBUSERR = 1 << 8  # of CFSR
 _LR_THREAD, _LR_PSP, _LR_PLAIN = 8, 4, 16  # EXC_RETURN: bits 3, 2, 4
 
 ENABLED_BY = {MEM_MANAGE: 1 << 16, BUS_FAULT: 1 << 17, USAGE_FAULT: 1 << 18}
@@ -239,6 +241,8 @@ class Exceptions:
             registers["xpsr"] = registers["xpsr"] & ~_NUMBER | HARD_FAULT
             return self._enter(HARD_FAULT, pc)
         self.entered(number, pc)
+        if vector >= _EXC_RETURN:  # erased: nothing can be executed there
+            return self.fault(BUS_FAULT, vector & ~1, status=_IBUSERR)
         return vector & ~1
 
     def leave(self, lr: int, pc: int) -> int:

@@ -417,7 +417,11 @@ class Machine:
         """Take what is due before the instruction at *pc*."""
         self._tick()
         due = self.exceptions.due()
-        return pc if due is None else self.exceptions.take(due, pc)
+        if due is None:
+            return pc
+        if self.space.is_in_slot(pc):
+            self.engine.flush()  # so that coming back to it is noticed
+        return self.exceptions.take(due, pc)
 
     def _tick(self) -> None:
         """Whoever wanted to be called by now is called."""
@@ -447,6 +451,8 @@ class Machine:
         instruction = self.space.half_word(pc)
         if instruction == _SEMIHOSTING:
             return self.outside.semihosting(pc)
+        if self.exceptions.due() is not None:
+            return self._go_on(pc)
         raise AtRest("breakpoint", f"BKPT #{instruction & 0xFF}")
 
     def _undefined(self, pc: int) -> int:

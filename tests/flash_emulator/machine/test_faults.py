@@ -8,7 +8,7 @@ import pytest
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, load_part
 from flash_emulator.errors import FlashError
 from flash_emulator.machine.machine import Machine
-from flash_emulator.machine.rest import Ended
+from flash_emulator.machine.rest import Ended, Rests
 
 BASE, BAD = 0x0800_0000, 0x0804_0000
 # SHCSR = BusFault, MemManage, UsageFault; r1 = BAD, r0 = 0x55, r3 = 3, r5 = 0; b to what is behind.
@@ -114,3 +114,42 @@ def test_an_f7_has_flash_on_its_itcm_bus():
     machine = Machine(flash.part)
     machine.boot(flash)  # ldr r0, =0x00200000; ldr r0, [r0]
     assert machine.engine.registers["r0"] == 0x2000_1000
+
+
+def booted(code: str, *, bad: bool = True, rests: Rests | None = None) -> tuple[Machine, Ended]:
+    """A boot of an L476: every exception leads to the first instruction, reset to the second."""
+    flash = EmulatedFlash(load_part("STM32L476xG"))
+    image = struct.pack("<16I", 0x2000_1000, BASE + 0x43, *[BASE + 0x41] * 14) + bytes.fromhex(code)
+    flash.preload(BASE, image + b"\xff" * (-len(image) % 8))
+    if bad:
+        torn(flash, BAD)
+    flash.power_on()
+    machine = Machine(flash.part, rests=rests)
+    return machine, machine.boot(flash)
+
+
+def test_an_nmi_comes_before_the_slot_that_is_jumped_to():
+    """ldr r0, [r1] of a unit that cannot be read; bx r2."""
+    rests = Rests(slots=((0x0806_0000, 0x1000),))
+    code = "41be 0249 024a 0868 1047 0000 00000408 01000608"
+    machine, ended = booted(code, rests=rests)
+    assert (ended.text, machine.record.exceptions) == ("BKPT #65", [("NMI", 0x0806_0000)])
+    assert booted(code, bad=False, rests=rests)[1].kind == "slot"
+
+
+def test_an_nmi_comes_before_a_breakpoint():
+    code = "41be 0249 00bf 0868 20be 0000 00000408"
+    assert booted(code)[1].text == "BKPT #65"
+    assert booted(code, bad=False)[1].text == "BKPT #32"
+
+
+ERASED_TABLE = (
+    "41be 0548 80f30988 0220 80f31488 0348 034a 1060 01df 30be 00400020 00000408 08ed00e0"
+)
+"""ldr r0; msr psp, r0; movs r0, #2; msr control, r0; ldr r0; ldr r2; str r0, [r2]; svc; bkpt"""
+
+
+def test_a_vector_that_is_erased_is_no_return_from_its_exception():
+    """VTOR leads to erased flash, the stack is PSP's; svc #1."""
+    _, ended = booted(ERASED_TABLE, bad=False)
+    assert (ended.kind, ended.text) == ("lock-up", "BusFault within HardFault")
