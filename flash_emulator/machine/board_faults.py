@@ -134,4 +134,8 @@ _TABLES: dict[tuple[str, ...], Any] = {
     ("machine",): model.MachineTable,
     ("questions",): model.QuestionTable,
     ("questions", "reported"): model.ReportedTable,
+    ("host",): model.HostTable,
+    ("host", "steps"): model.HostStepTable,
+    ("host", "xmodem"): model.XmodemTable,
+    ("host", "xcp"): model.XcpTable,
 }

@@ -20,6 +20,7 @@ from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import AlignmentError
 from flash_emulator.machine.board import Board, Image, Questions, Reported, Slot
 from flash_emulator.machine.board_faults import BadBoardFile, BoardFault, Faults
+from flash_emulator.machine.board_host import host_of
 from flash_emulator.machine.board_images import (
     PlacedImage,
     read_images,
@@ -28,6 +29,7 @@ from flash_emulator.machine.board_images import (
 )
 from flash_emulator.machine.board_model import BoardTable
 from flash_emulator.machine.chips.catalogue import chip_of, ram_of
+from flash_emulator.machine.hosts.session import Plan
 from flash_emulator.machine.rest import Limits, Rests
 from flash_emulator.machine.subject import FirmwareSubject
 from flash_emulator.machine.symbols import Symbols
@@ -79,8 +81,9 @@ def board_of(text: str, path: Path) -> BoardFile:
     assert part is not None
     images = read_images(table.images, path.parent, part, faults)
     _Checks(table, part, images, faults).all()
+    host = None if table.host is None else host_of(table.host, images, path.parent, part, faults)
     faults.raise_any()
-    board = _board(table, part, images)
+    board = _board(table, part, images, host)
     return BoardFile(path, table, board, symbols_of(images), tuple(images))
 
 
@@ -316,7 +319,7 @@ def _rests_of(table: BoardTable) -> tuple[str, ...]:
 # --- the board
 
 
-def _board(table: BoardTable, part: Part, images: list[PlacedImage]) -> Board:
+def _board(table: BoardTable, part: Part, images: list[PlacedImage], host: Plan | None) -> Board:
     machine, at_rest = table.machine, [slot for slot in table.slots if slot.rest]
     return Board(
         part,
@@ -340,6 +343,8 @@ def _board(table: BoardTable, part: Part, images: list[PlacedImage]) -> Board:
         protected=table.protected,
         wake_us=machine.wake_us,
         seed=machine.seed,
+        host=host,
+        overrun=table.host is not None and table.host.overrun,
     )
 
 

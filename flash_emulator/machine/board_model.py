@@ -60,6 +60,7 @@ Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Strict(), Ge(1)]
 Address = Annotated[int, Strict(), Ge(0), Le(0xFFFF_FFFF)]
 Range = Annotated[tuple[int, int], BeforeValidator(_range)]
+Milliseconds = Annotated[int, Strict(), Ge(0)]
 Texts = tuple[Text, ...]
 Level = Literal["high", "low"]
 Rest = Literal["slot", "text", "pin", "breakpoint", "exit", "loop", "sleep"]
@@ -149,6 +150,58 @@ class QuestionTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_VALUE)
+class HostStepTable:
+    """``[[host.steps]]``."""
+
+    expect: Annotated[str, Strict(), MinLen(1), AfterValidator(_pattern)] | None = None
+    send: Text | None = None
+    hex: Annotated[str, Strict(), MinLen(2), AfterValidator(_hex)] | None = None
+    file: Text | None = None
+    image: Text | None = None
+    wait_ms: Milliseconds | None = None
+    timeout_ms: Milliseconds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_VALUE)
+class XmodemTable:
+    """``[host.xmodem]``."""
+
+    image: Text
+    mode: Literal["xmodem", "xmodem1k"] = "xmodem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_VALUE)
+class XcpTable:
+    """``[host.xcp]``."""
+
+    images: Annotated[Texts, MinLen(1)]
+    checksum: Flag = False
+    connect_mode: Annotated[int, Strict(), Ge(0), Le(255)] = 0
+    clear_most: Count | None = None
+    resets: Flag = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_VALUE)
+class HostTable:
+    """``[host]``: who feeds a USART."""
+
+    usart: Text
+    baud: Annotated[int, Strict(), Ge(300), Le(12_500_000)] = 115_200
+    overrun: Flag = False
+    survives: Flag = False
+    away: Annotated[tuple[Literal["short", "long"], ...], MinLen(1)] = ("short",)
+    tries: Count | None = None
+    again_ms: Milliseconds = 100
+    timeout_ms: Milliseconds = 1000
+    on_timeout: Literal["retry", "restart", "stop"] = "retry"
+    retries: Annotated[int, Strict(), Ge(0)] = 10
+    python: Text | None = None
+    steps: tuple[HostStepTable, ...] = ()
+    xmodem: XmodemTable | None = None
+    xcp: XcpTable | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_VALUE)
 class BoardTable:
     """The whole file."""
 
@@ -162,3 +215,4 @@ class BoardTable:
     limits: LimitTable = LimitTable()
     machine: MachineTable = MachineTable()
     questions: QuestionTable = QuestionTable()
+    host: HostTable | None = None

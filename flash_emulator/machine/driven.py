@@ -16,9 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
+from weakref import finalize
 
 from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.explore.subject import ExternalState, Nothing
 from flash_emulator.machine.board import Board
+from flash_emulator.machine.hosts.session import Session, begun
 from flash_emulator.machine.judging import Judge
 from flash_emulator.machine.machine import Machine, Run
 from flash_emulator.machine.outside import Sent
@@ -47,6 +50,9 @@ class FirmwareDevice:
         """What it holds now; after a cut, what that has left."""
         self.ended: Ended | None = None
         """How the boot ended; None: it goes on."""
+        self.host: Session | None = None
+        """The board's host while power is on."""
+        self._external: ExternalState = Nothing()
         self._listener = _Listener(self.machine)
         self.machine.outside.host = self._listener
         self._run: Run | None = None
@@ -67,13 +73,23 @@ class FirmwareDevice:
         self._run, self.ended = self.machine.run(self.flash), None
         self.machine.record = Record()
         self._listener.begin()
+        if self.board.host is not None:
+            self.host = self._listener.other = begun(self.machine, self.board.host, self._external)
+            finalize(self, self.host.close)  # its thread ends with the device
 
     def power_off(self) -> None:
         """Power goes between two operations; no cell is spoilt."""
         if self._run is not None:
             self._run.close()
             self.flash = self.flash.fork()
+        self._off()
+
+    def _off(self) -> None:
         self._run = None
+        if self.host is not None:
+            self._external = self.host.surviving(self._external)[0][1]
+            self.host.close()
+        self.host = self._listener.other = None
 
     def cut_at(self, operation: int, outcome: Outcome = Outcome.TORN) -> None:
         """Power will go in flash operation *operation*, counted from here on, from 1: a page that
@@ -138,7 +154,7 @@ class FirmwareDevice:
         except StopIteration as stop:
             self.ended = stop.value
         except PowerLoss:
-            self._run = None
+            self._off()
             self.flash = self.flash.fork()
             self.flash.supply = SteadySupply()
             raise
@@ -202,11 +218,13 @@ class FirmwareDevice:
 
 
 class _Listener:
-    """At the other end of all lines: it stops the machine when a text has come, or time is over."""
+    """At the other end of all lines, beside the board's host: it stops the machine when a text has
+    come, or time is over."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self.usart = ""
+        self.other: Session | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -234,28 +252,34 @@ class _Listener:
     # --- Host
 
     survives = False
-    progress = 0
+    """Nobody asks: no search drives a device."""
+
+    @property
+    def progress(self) -> int:
+        return 0 if self.other is None else self.other.progress
 
     def start(self, now_us: float) -> Iterable[Sent]:
-        del now_us
-        return ()
+        return () if self.other is None else self.other.start(now_us)
 
     def heard(self, usart: str, byte: int, now_us: float) -> Iterable[Sent]:
-        del now_us
         self.usart = usart
         self.heard_bytes += bytes([byte])
         if self._wanted and self._wanted in self.heard_bytes[-len(self._wanted) :]:
             self._stop()
-        return ()
+        return () if self.other is None else self.other.heard(usart, byte, now_us)
 
     def next_us(self) -> float | None:
-        return self._until_us
+        others_us = None if self.other is None else self.other.next_us()
+        times = [at_us for at_us in (self._until_us, others_us) if at_us is not None]
+        return min(times, default=None)
 
     def woken(self, now_us: float) -> Iterable[Sent]:
-        del now_us
-        self._stop()
-        return ()
+        if self._until_us is not None and self._until_us <= now_us:
+            self._stop()
+        others_us = None if self.other is None else self.other.next_us()
+        if self.other is None or others_us is None or others_us > now_us:
+            return ()
+        return self.other.woken(now_us)
 
     def state(self, now_us: float) -> Hashable:
-        del now_us
-        return ()
+        return () if self.other is None else self.other.state(now_us)

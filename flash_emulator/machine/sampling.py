@@ -16,14 +16,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.explore.subject import Violation
+from flash_emulator.explore.subject import ExternalState, Nothing, Violation
 from flash_emulator.machine.board import Board
+from flash_emulator.machine.hosts.session import hosted
 from flash_emulator.machine.judging import Judge
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.subject import a_machine
 from flash_emulator.machine.symbols import Symbols
 from flash_emulator.registers import SystemReset
 
+_NOTHING = Nothing()
 POWER, PIN, WATCHDOG = "power", "pin", "watchdog"
 KINDS = (POWER, PIN, WATCHDOG)
 _REASONS = {PIN: "NRST", WATCHDOG: "watchdog"}
@@ -104,9 +106,21 @@ def _started(board: Board) -> EmulatedFlash:
     return flash
 
 
-def _judged(board: Board, machine: Machine, symbols: Symbols, flash: EmulatedFlash) -> str:
+def _judged(
+    board: Board,
+    machine: Machine,
+    symbols: Symbols,
+    flash: EmulatedFlash,
+    external: ExternalState = _NOTHING,
+) -> str:
     judge = Judge(board, symbols, flash, machine)
-    return judge.judge(machine.boot(flash))
+    with hosted(machine, board.host, external) as host:
+        try:
+            ended = machine.boot(flash)
+        except _PowerGone as gone:
+            gone.left = external if host is None else host.surviving(external)[0][1]
+            raise
+    return judge.judge(ended)
 
 
 def _moments(board: Board, machine: Machine, symbols: Symbols, near: int) -> list[Moment]:
@@ -121,7 +135,7 @@ def _moments(board: Board, machine: Machine, symbols: Symbols, near: int) -> lis
     steps = _Steps(machine, places, near)
     machine.interrupter = steps
     try:
-        machine.boot(_started(board))
+        _judged(board, machine, symbols, _started(board))
     finally:
         machine.interrupter = None
     return steps.moments
@@ -148,7 +162,8 @@ class _Steps:
 
 
 class _PowerGone(BaseException):
-    pass
+    left: ExternalState = _NOTHING
+    """What survives of the host."""
 
 
 class _Once:
@@ -178,21 +193,26 @@ def _interrupted(
     except Violation as wrong:
         where = symbols.name(moment.pc)
         return Found(kind, moment, where, wrong.question, wrong.text)
-    except _PowerGone:
+    except _PowerGone as gone:
         machine.interrupter = None
         flash = flash.fork()
         flash.power_on()
-        return _after_power(board, machine, symbols, moment, flash)
+        return _after_power(board, machine, symbols, moment, flash, gone.left)
     finally:
         machine.interrupter = None
     return None
 
 
 def _after_power(
-    board: Board, machine: Machine, symbols: Symbols, moment: Moment, flash: EmulatedFlash
+    board: Board,
+    machine: Machine,
+    symbols: Symbols,
+    moment: Moment,
+    flash: EmulatedFlash,
+    external: ExternalState,
 ) -> Found | None:
     try:
-        _judged(board, machine, symbols, flash)
+        _judged(board, machine, symbols, flash, external)
     except Violation as wrong:
         return Found(POWER, moment, symbols.name(moment.pc), wrong.question, wrong.text)
     return None

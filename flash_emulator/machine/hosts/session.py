@@ -36,7 +36,7 @@ class HostBroken(Exception):
     """The host itself is wrong: it raised what no host raises, or never comes back."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Common:
     """What all hosts have in common.
 
@@ -287,6 +287,20 @@ class Session:
             asking.close()
 
 
+def begun(machine: Machine, plan: Plan, external: ExternalState | None = None) -> Session:
+    """The host of *plan* as *external* has it, for the next boot of *machine*. Whoever asks puts it
+    at the line, and closes it."""
+    session = plan.begin()
+    if isinstance(external, HostState):
+        try:
+            session.restore(external)
+        except BaseException:
+            session.close()
+            raise
+    machine.outside.byte_us = byte_us(plan.baud)
+    return session
+
+
 @contextmanager
 def hosted(
     machine: Machine, plan: Plan | None, external: ExternalState | None = None
@@ -297,11 +311,9 @@ def hosted(
         outside.host = None
         yield None
         return
-    session = plan.begin()
+    session = begun(machine, plan, external)
+    outside.host = session
     try:
-        if isinstance(external, HostState):
-            session.restore(external)
-        outside.host, outside.byte_us = session, byte_us(plan.baud)
         yield session
     finally:
         outside.host = None

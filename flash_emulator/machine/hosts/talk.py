@@ -47,15 +47,15 @@ class Talk(Plan):
 
     def __repr__(self) -> str:
         """The same in every process: it goes into fingerprints."""
-        return f"Talk({_name_of(self.function)}, {self.usart!r}, {self.common!r})"
+        return f"Talk({_name_of(self.function)}, {self.usart!r}, {self.baud}, {self.common!r})"
 
 
 def _name_of(function: object) -> str:
     if isinstance(function, partial):
         told = sha256(repr((function.args, sorted(function.keywords.items()))).encode())
         return f"{_name_of(function.func)} of {told.hexdigest()[:16]}"
-    module = getattr(function, "__module__", "")
-    return f"{module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    name = getattr(function, "__qualname__", None)
+    return repr(function) if name is None else f"{function.__module__}.{name}"
 
 
 class _GeneratorAsking:

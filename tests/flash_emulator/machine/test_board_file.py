@@ -482,6 +482,16 @@ _pins = some.dictionaries(_words, some.sampled_from(["high", "low"]), max_size=2
                     "reported": some.lists(some.fixed_dictionaries({"text": _words}), max_size=2),
                 },
             ),
+            "host": some.fixed_dictionaries(
+                {"usart": _words},
+                optional={
+                    "baud": some.integers(300, 1_000_000),
+                    "away": some.just(["short", "long"]),
+                    "steps": some.lists(some.fixed_dictionaries({"send": _words}), max_size=2),
+                    "xmodem": some.fixed_dictionaries({"image": _words}),
+                    "xcp": some.fixed_dictionaries({"images": some.lists(_words, min_size=1)}),
+                },
+            ),
         },
     )
 )
@@ -505,6 +515,10 @@ SECTIONS = {
     "`[machine]`": model.MachineTable,
     "`[questions]`": model.QuestionTable,
     "`[[questions.reported]]`": model.ReportedTable,
+    "`[host]`": model.HostTable,
+    "`[[host.steps]]`": model.HostStepTable,
+    "`[host.xmodem]`": model.XmodemTable,
+    "`[host.xcp]`": model.XcpTable,
 }
 
 

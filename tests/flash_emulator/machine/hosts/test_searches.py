@@ -1,20 +1,28 @@
 """Searches of bootloaders that get their application from a host, which survives cuts or not."""
 
+import gc
 import pickle
+import threading
 
 import pytest
 
 from flash_emulator.explore import Search, SearchOptions
 from flash_emulator.explore.report import Limits
+from flash_emulator.machine.driven import FirmwareDevice
 from flash_emulator.machine.first_boot import boot_once
 from flash_emulator.machine.hosts.session import Common
+from flash_emulator.machine.hosts.xmodem_host import xmodem_host
+from flash_emulator.machine.sampling import sample
 from flash_emulator.machine.subject import FirmwareSubject
-from flash_emulator.power import Outcome
+from flash_emulator.power import Outcome, PowerLoss
+from tests.flash_emulator.machine.boards import PROGRAMS
 from tests.flash_emulator.machine.hosts.firmware_boards import (
+    BAUD,
     NEW,
     board_of,
     xmodem_script,
 )
+from tests.places import ROOT
 
 CLEAN = (Outcome.BEFORE, Outcome.AFTER)
 SURVIVES = Common(survives=True)
@@ -61,3 +69,47 @@ def test_a_host_that_has_noticed_the_cut_goes_on_as_well():
 def test_boards_with_hosts_go_to_other_processes():
     board = board_of("xmodem_boot", xmodem_script(NEW.data, common=SURVIVES))
     assert repr(pickle.loads(pickle.dumps(board))) == repr(board)
+
+
+# --- other ways to run a board that has a host
+
+
+@pytest.mark.parametrize("survives", [False, True])
+def test_interruptions_between_operations_have_the_host_too(survives):
+    common = Common(survives=survives)
+    found = sample(board_of("xmodem_boot", xmodem_script(NEW.data, common=common)), most=6)
+    assert found.tried == 18
+    assert not found.found
+
+
+def test_a_device_that_a_test_drives_has_the_host_too():
+    board = board_of("xmodem_boot", xmodem_script(NEW.data, common=SURVIVES))
+    device = FirmwareDevice(board)
+    device.expect(b"\x06")
+    device.cut_at(3)
+    with pytest.raises(PowerLoss):
+        device.run()
+    assert device.host is None
+    device.power_on()
+    device.run()
+    assert device.runs() == "slot new"
+    assert device.host is not None
+    assert device.host.is_done
+    assert device.output.count(b"C") > 1  # it had noticed nothing, until its time was over
+
+
+def test_a_device_that_is_forgotten_leaves_no_thread():
+    device = FirmwareDevice(board_of("xmodem_boot", xmodem_host("USART2", NEW.data, baud=BAUD)))
+    device.expect(b"\x06")
+    assert any(thread.name.startswith("host") for thread in threading.enumerate())
+    del device
+    gc.collect()
+    assert not any(thread.name.startswith("host") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize(
+    ("example", "name"), [("bootloader", "xmodem_boot"), ("ack_first", "xmodem_boot_ack_first")]
+)
+def test_the_example_has_these_programs(example, name):
+    found = ROOT / "examples/serial_bootloader" / f"{example}.elf"
+    assert found.read_bytes() == (PROGRAMS / f"{name}.elf").read_bytes()
