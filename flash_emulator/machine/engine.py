@@ -104,7 +104,8 @@ class Engine:
         self._it_bits = not core.startswith("m0")
         self.meter = Meter(self._address_of("uc_emu_stop"))
         self._uc.ctl_set_tlb_mode(self._const.UC_TLB_VIRTUAL)
-        self._registers = _Registers(self._lib, self._handle)
+        self._registers = _Registers(self._uc, self._lib, self._handle)
+        self._registers.clear()  # before anything has run
         self._hook()
 
     def _address_of(self, function: str) -> int:
@@ -360,8 +361,9 @@ _FPSCR, _S0 = 6, 79
 class _Registers:
     """The core's registers by name: r0 to r12, sp, lr, pc, xpsr, msp, psp, control and masks."""
 
-    def __init__(self, lib: Any, handle: Any) -> None:
-        self._lib, self._handle = lib, handle
+    def __init__(self, uc: Any, lib: Any, handle: Any) -> None:
+        self._uc, self._lib, self._handle = uc, lib, handle
+        self._cleared: Any = None
         self._cell = ctypes.c_uint64()
         self._pointer = ctypes.byref(self._cell)
         self._all = (ctypes.c_uint64 * (len(REGISTERS) + 33))()
@@ -401,7 +403,14 @@ class _Registers:
         return bytes(self._all)
 
     def clear(self) -> None:
-        """As a reset leaves them; what is undefined then is 0, so that two boots are alike."""
+        """As a reset leaves them; what is undefined then is 0, so that two boots are alike. The
+        monitor of exclusive access is cleared, too, which no register shows."""
+        if self._cleared is None:
+            self._write_all()
+            self._cleared = self._uc.context_save()
+        self._uc.context_restore(self._cleared)
+
+    def _write_all(self) -> None:
         for name in ("primask", "basepri", "faultmask", "control"):
             self[name] = 0
         self.write_one(_XPSR, 0x0100_0000)

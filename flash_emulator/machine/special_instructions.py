@@ -21,6 +21,7 @@ _SPECIAL = re.compile(
     rb"|(?P<it>[^\x00\x10\x20\x30\x40\x50\x60\x70\x80\x90\xa0\xb0\xc0\xd0\xe0\xf0]\xbf)"
 )
 _LOOP = 0xE7FE
+_MRS, _CONTROL = 0xF3EF, 0x14
 _WAITS = {0xBF10: "YIELD", 0xBF20: "WFE", 0xBF30: "WFI"}
 _SFPA = 8
 _PATIENCE = 100_000  # events in a row that do not end ``b .``
@@ -108,7 +109,9 @@ class SpecialInstructions:
             self._due()
 
     def _reads_control(self, pc: int) -> None:
-        self._control_in = f"r{self._half_word(pc + 2) >> 8 & 0xF}"
+        target = self._half_word(pc + 2)
+        if self._half_word(pc) == _MRS and target & 0xFF == _CONTROL:
+            self._control_in = f"r{target >> 8 & 0xF}"
 
     def _has_read_control(self, _pc: int) -> None:
         """The engine takes every core for one with TrustZone, and shows SFPA in CONTROL."""

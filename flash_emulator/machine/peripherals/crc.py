@@ -71,6 +71,7 @@ class Crc(Registers):
 
     def write(self, offset: int, width: int, value: int) -> None:
         if offset & ~3 == DR:
+            self._touched = True
             self._feed(value & LANES[width], width)
         else:
             super().write(offset, width, value)

@@ -1,0 +1,41 @@
+"""A boot begins as if its machine had never booted anything else."""
+
+import struct
+
+import pytest
+
+from flash_emulator import EmulatedFlash, load_part
+from flash_emulator.machine.machine import Machine
+
+BASE = 0x0800_0000
+
+
+def booted(machine: Machine, code: str) -> tuple[bytes, object]:
+    flash = EmulatedFlash(machine.part)
+    image = struct.pack("<4I", 0x2000_1000, BASE + 0x11, 0, 0) + bytes.fromhex(code)
+    flash.preload(BASE, image + b"\xff" * (-len(image) % 8))
+    flash.power_on()
+    assert machine.boot(flash).kind == "breakpoint"
+    return machine.state(), machine.now_us
+
+
+TWO = {
+    "the monitor of exclusive access: ldrex r1, [r0]; strex r1, r0, [r0]": (
+        "0148 50e8001f 00be 00080020",
+        "0148 40e80001 00be 00080020",
+    ),
+    "the CRC unit: str r0, [r0] of its data; ldr r1, [r0]": (
+        "0148 0060 0168 00be 00300240",
+        "0148 00bf 0168 00be 00300240",
+    ),
+    "code at one address: mrs r0, control; mvn lr, #0": ("eff31480 00be", "6ff0000e 00be"),
+    "code at one address: it eq; adds": ("08bf 0130 00be", "0130 0130 00be"),
+}
+
+
+@pytest.mark.parametrize(("first", "second"), TWO.values(), ids=list(TWO))
+def test_nothing_of_an_earlier_boot_is_left(first, second):
+    part = load_part("STM32L476xG")
+    used, fresh = Machine(part), Machine(part)
+    booted(used, first)
+    assert booted(used, second) == booted(fresh, second)
