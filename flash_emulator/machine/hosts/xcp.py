@@ -177,7 +177,7 @@ class _Link:
             request = bytes((Command.GET_SEED, 1, _PGM))
             answer = yield from self._command(request, self._times.answer_s)
             seed, left = seed + answer[2:], left - len(answer[2:])
-        unlocks = key(seed)
+        unlocks = key(seed) if seed else b""  # no seed: it is not locked
         while unlocks:
             part = unlocks[: self._most - 2]
             request = bytes((Command.UNLOCK, len(unlocks))) + part

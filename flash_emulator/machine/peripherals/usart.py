@@ -3,7 +3,8 @@
 RM0008 27.6 and RM0090 30.6 for SR and DR; RM0351 40.8 and RM0440 37.8 for ISR, RDR and TDR. Baud
 rates, parity, 9 bits, DMA, flow control, LIN, IrDA and smart cards hold what is written and do
 nothing. A byte stays with the board until firmware takes it, unless *overrun* is set: then the
-receiver takes what has arrived whenever it is looked at, and what finds no room is lost (ORE).
+receiver takes what has arrived whenever it is looked at, and what finds no room is lost (ORE), as
+is what comes while the receiver is off.
 """
 
 from __future__ import annotations
@@ -153,6 +154,9 @@ class Usart(Registers):
         self._look_us = self.chip.now_us + LOOK_US if looks else None
 
     def _write_control(self, value: int) -> None:
+        if self._overrun and not self._receives:
+            while self.chip.received(self.name, take=True) is not None:
+                pass  # nobody was there
         self._hold(self.CONTROL, value)
         self._update()
 

@@ -156,6 +156,18 @@ def test_firmware_that_is_late_loses_bytes_if_that_is_asked_for(part: str) -> No
     assert not port["SR"] & ORE
 
 
+@both
+def test_what_comes_before_the_receiver_is_on_is_lost_if_that_is_asked_for(part: str) -> None:
+    for overrun in (False, True):
+        port = Port(part, overrun=overrun)
+        port.around.chip.feed("USART1", b"xyz")
+        port.on()
+        assert bool(port["SR"] & RXNE) != overrun
+        assert not port["SR"] & ORE
+        port.around.chip.feed("USART1", b"a")
+        assert port["RDR"] == ord("a")
+
+
 def test_a_fifo_holds_eight_bytes() -> None:
     port = Port(FIFO, overrun=True)
     port.on(FIFOEN)
