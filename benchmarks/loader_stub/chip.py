@@ -1,4 +1,4 @@
-"""The stub's machine code on the CPU of unicorn, with an emulated flash controller and USART.
+"""The stub's machine code on the machine's engine, with an emulated flash controller and USART.
 
 Time is virtual. It passes with the instructions (counted by blocks, *cycles* each) and jumps where
 the code executes YIELD, which the stub does in every loop that waits: to the next byte, the next
@@ -8,33 +8,46 @@ passes, so nothing runs ahead of anything.
 
 from __future__ import annotations
 
-import ctypes
-import mmap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import unicorn
-from unicorn import arm_const as arm
-from unicorn import unicorn_const as uc_const
 
 from benchmarks.loader_stub import usart as bits
 from benchmarks.loader_stub.session import Session
 from benchmarks.loader_stub.usart import Usart, Wire
 from flash_emulator import EmulatedFlash
 from flash_emulator.bootrom.noise import Noise
+from flash_emulator.machine.engine import (
+    FETCH,
+    MAY_FETCH,
+    MAY_READ,
+    MAY_WRITE,
+    RETURN,
+    Engine,
+    Mapping,
+    Window,
+)
+from flash_emulator.machine.exceptions import NMI, Exceptions
+from flash_emulator.machine.meter import NEVER
+from flash_emulator.machine.special_instructions import mark_it_blocks
 from flash_emulator.registers import Nmi, front_for
 
 STUB = Path(__file__).with_name("stub-l476.bin")
 LOAD = 0x2000_4000
 RAM, RAM_SIZE = 0x2000_0000, 0x1_8000
 SYSTEM, SYSTEM_SIZE = 0x1FFF_0000, 0x1_0000
-PERIPHERALS, CORE = (0x4000_0000, 0x2000_0000), (0xE000_0000, 0x10_0000)
+FLASH = 0xB000_0000  # the window, in the engine's physical memory
+PERIPHERALS = (0x4000_0000, 0x2000_0000), (0xE000_0000, 0x10_0000)
 USARTS = {0x4001_3800: 1, 0x4000_4400: 2, 0x4000_4800: 3}
 IDCODE, VTOR, AIRCR, IWDG_KR, MEMRMP = (
     0xE004_2000, 0xE000_ED08, 0xE000_ED0C, 0x4000_3000, 0x4001_0000,
 )  # fmt: skip
 YIELD, NOP = b"\x10\xbf", b"\x00\xbf"
 _IDLE_STEPS = 200_000  # YIELDs in a row without a byte in or out: it hangs
+
+
+class _Over(Exception):
+    """The host is done, or the chip has left the stub."""
 
 
 class StubChip:
@@ -77,104 +90,131 @@ class StubChip:
         self._us_per_instruction = cycles / clock_hz * 1e6
         self._core = {0xE004_2000: idcode}
         self._last_look = self._yields = 0
-        self._nmi = False
-        self._resume = 0
-        self._raised: BaseException | None = None
         self._blocks: dict[int, int] = {}
         self._session: Session[Any] | None = None
         self._set_up(stub or STUB.read_bytes(), uid)
 
     def _set_up(self, stub: bytes, uid: bytes) -> None:
-        cpu: Any = unicorn  # its functions have no types
-        uc = cpu.Uc(uc_const.UC_ARCH_ARM, uc_const.UC_MODE_THUMB | uc_const.UC_MODE_MCLASS)
-        uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
+        self._engine = engine = Engine("m4", self._page)
+        self._exceptions = Exceptions(engine.registers, self, "m4")
+        self._ram = engine.map_memory(RAM, RAM_SIZE)
+        system = engine.map_memory(SYSTEM, SYSTEM_SIZE, executable=False)
         part = self.flash.part
-        uc.mem_map(RAM, RAM_SIZE)
-        uc.mem_map(SYSTEM, SYSTEM_SIZE, uc_const.UC_PROT_READ)
-        self._seen = mmap.mmap(-1, part.size)  # what the CPU finds in flash: filled at each load
-        place = ctypes.addressof(ctypes.c_char.from_buffer(self._seen))
-        uc.mem_map_ptr(part.base, part.size, uc_const.UC_PROT_ALL, place)
-        uc.mem_protect(part.base, part.size, uc_const.UC_PROT_READ | uc_const.UC_PROT_EXEC)
-        for begin, size in (PERIPHERALS, CORE):
-            uc.mmio_map(begin, size, self._read, begin, self._write, begin)
-        span = {"begin": part.base, "end": part.base + part.size - 1}
-        uc.hook_add(uc_const.UC_HOOK_MEM_WRITE_PROT, self._store, **span)
-        uc.hook_add(uc_const.UC_HOOK_MEM_READ, self._load, **span)
-        uc.hook_add(uc_const.UC_HOOK_BLOCK, self._block)
+        engine.map_window(FLASH, part.size, self._window(part.base, self._load, self._store))
+        for begin, size in PERIPHERALS:
+            engine.map_window(begin, size, self._window(begin, self._read, self._write))
+        engine.trace_blocks(self._block)
         for at in range(0, len(stub) - 1, 2):
             if stub[at : at + 2] == YIELD:
-                uc.hook_add(uc_const.UC_HOOK_CODE, self._yield, begin=LOAD + at, end=LOAD + at + 1)
-        uc.mem_write(RAM, b"\xa5" * RAM_SIZE)  # what is in RAM nobody knows
-        uc.mem_write(LOAD, stub.replace(YIELD, NOP))  # unicorn ends at YIELD, by an error
-        uc.mem_write(SYSTEM + 0x75E0, (part.size >> 10).to_bytes(2, "little"))
-        uc.mem_write(SYSTEM + 0x7590, uid)
-        stack, entry = (int.from_bytes(stub[at : at + 4], "little") for at in (0, 4))
-        uc.reg_write(arm.UC_ARM_REG_SP, stack)
-        self._uc, self._resume = uc, entry
+                engine.at(LOAD + at, self._yield)
+        mark_it_blocks(engine, LOAD, stub)
+        self._ram[:] = b"\xa5" * RAM_SIZE  # what is in RAM nobody knows
+        at = LOAD - RAM
+        self._ram[at : at + len(stub)] = stub.replace(YIELD, NOP)  # the engine ends at YIELD
+        system[0x75E0:0x75E2] = (part.size >> 10).to_bytes(2, "little")
+        system[0x7590 : 0x7590 + len(uid)] = uid
+        engine.registers.clear()
+        engine.registers["sp"] = int.from_bytes(stub[:4], "little")
+        engine.registers["pc"] = int.from_bytes(stub[4:8], "little") & ~1
+
+    def _window(
+        self, begin: int, load: Callable[[int, int], int], store: Callable[[int, int, int], object]
+    ) -> Window:
+        """*load* and *store* get addresses."""
+
+        def read(offset: int, width: int) -> int:
+            return self._timed(lambda: load(begin + offset, width))
+
+        def write(offset: int, width: int, value: int) -> None:
+            self._timed(lambda: store(begin + offset, width, value))
+
+        return Window(read, write)
+
+    def _page(self, address: int, access: int) -> Mapping | None:
+        base = self.flash.part.base
+        if base <= address < base + self.flash.part.size:
+            if access == FETCH:
+                self.ended = "application"
+                raise _Over
+            return Mapping(FLASH + address - base, MAY_READ | MAY_WRITE)
+        if RAM <= address < RAM + RAM_SIZE:
+            return Mapping(address, MAY_READ | MAY_WRITE | MAY_FETCH)
+        if SYSTEM <= address < SYSTEM + SYSTEM_SIZE:
+            return Mapping(address, MAY_READ)
+        if any(begin <= address < begin + size for begin, size in PERIPHERALS):
+            return Mapping(address, MAY_READ | MAY_WRITE)
+        return None
 
     def run(self, session: Session[Any]) -> None:
         """Until the host's work is done, or the chip has left the stub."""
         self._session = session
         session.wake_at_us += self.now_us
         self._last_look = 0
-        self._raised = None
-        while not (session.is_done or self.ended):
-            self._uc.emu_start(self._resume | 1, 0xFFFF_FFFE)
-            if self._nmi and self._raised is None:
-                self._take_nmi()
-                continue
-            # The host is done: at YIELD or a look at the USART, which may happen twice.
-            self._resume = int(self._uc.reg_read(arm.UC_ARM_REG_PC))
-            if self._raised is not None:
-                raise self._raised
+        registers = self._engine.registers
+        try:
+            while not (session.is_done or self.ended):
+                self._run_from(registers["pc"])
+        except _Over:  # at YIELD or a look at the USART, which may happen twice
+            if self.ended == "application":
+                self.started_at = registers["pc"]
 
-    def _take_nmi(self) -> None:
-        """Run the handler that the table names, then go on as if nothing had been."""
-        self._nmi = False
-        table = self._core.get(VTOR, 0)
-        handler = int.from_bytes(self._uc.mem_read(table + 8, 4), "little")
-        before, resume = self._uc.context_save(), self._resume
-        self._uc.reg_write(arm.UC_ARM_REG_LR, LOAD | 1)  # a place that no handler gets to
-        self._uc.emu_start(handler, LOAD)
-        if self._raised is not None:
-            raise self._raised
-        self._uc.context_restore(before)
-        self._resume = resume
+    def _run_from(self, pc: int) -> None:
+        """Until the engine stops, which is between two blocks or behind an exception's handler."""
+        self._engine.meter.limit = NEVER
+        stop = self._engine.run(pc)
+        registers, exceptions = self._engine.registers, self._exceptions
+        pc = registers["pc"]
+        if stop.number == RETURN:
+            pc = exceptions.leave(pc, pc)
+        elif stop.number:
+            raise AssertionError(f"the stub cannot go on at 0x{pc:08X}: {stop}")
+        if exceptions.due() is not None:
+            exceptions.table = self._core.get(VTOR, 0)
+            pc = exceptions.take(NMI, pc)
+        registers["pc"] = pc
+
+    # --- memory, as exceptions need it
+
+    def push(self, address: int, words: list[int]) -> bool:
+        """Write *words* from *address* on."""
+        data = b"".join(word.to_bytes(4, "little") for word in words)
+        self._ram[address - RAM : address - RAM + len(data)] = data
+        return True
+
+    def pop(self, address: int, count: int) -> list[int]:
+        """Read as many words."""
+        data = self.ram(address, 4 * count)
+        return [int.from_bytes(data[at : at + 4], "little") for at in range(0, 4 * count, 4)]
+
+    def vector(self, address: int) -> int:
+        """A word of the vector table."""
+        return self.pop(address, 1)[0]
 
     # --- time
 
-    def _block(self, uc: Any, address: int, size: int, _: Any) -> None:
-        if self.flash.part.base <= address < self.flash.part.base + self.flash.part.size:
-            self._stop("application", address)
-            return
-        if self._nmi or self._raised is not None:
-            self._resume = address
-            uc.emu_stop()
-            return
+    def _block(self, address: int, size: int) -> None:
         count = self._blocks.get(address)
         if count is None:
-            count = self._blocks[address] = _instructions(uc.mem_read(address, size))
+            count = self._blocks[address] = _instructions(self.ram(address, size))
         self.instruction_count += count
         self.now_us += count * self._us_per_instruction
 
-    def _yield(self, _uc: Any, _address: int, _size: int, _: Any) -> None:
+    def _yield(self, _address: int) -> None:
         """Nothing will happen until something happens."""
-        self._guard(self._skip)
+        self._timed(self._skip)
 
-    def _skip(self) -> int:
+    def _skip(self) -> None:
         self._yields += 1
         if self._yields > _IDLE_STEPS:
             raise AssertionError("the stub waits, and nobody sends or is to answer")
         self._exchange()
-        if self.usart.has_byte(self.now_us) or self.ended:
-            return 0
+        if self.usart.has_byte(self.now_us):
+            return
         assert self._session is not None
         times = [self.usart.next_us(self.now_us), self.wire.next_us(), self._session.wake_at_us]
         if self.flash.is_busy():
             times.append(float(self.flash.busy_until_us))
         self.now_us = max(self.now_us, min(time for time in times if time is not None))
-        self._synchronise()
-        return 0
 
     def _exchange(self) -> None:
         """Let the host see what has come for it by now, and say what it has to say."""
@@ -191,7 +231,7 @@ class StubChip:
             self._yields = 0
             self.wire.from_host(out, self.now_us)
         if session.is_done:
-            self._stop()
+            raise _Over
 
     def _synchronise(self) -> None:
         """The flash has a clock of whole microseconds, which waits of its own may move on."""
@@ -201,42 +241,25 @@ class StubChip:
 
     # --- accesses
 
-    def _stop(self, why: str = "", at: int = 0) -> None:
-        if why:
-            self.ended, self.started_at = why, at
-        self._uc.emu_stop()
+    def _timed(self, work: Callable[[], Any]) -> int:
+        """Do *work* at the time that it is by now, and let the time pass that it takes."""
+        self._synchronise()
+        try:
+            value = work()
+        except Nmi:
+            self._exceptions.pend(NMI)
+            self._engine.meter.limit = 0  # stop before the next block
+            return 0x5A  # not to be used
+        self._synchronise()
+        return int(value or 0)
 
-    def _guard(self, work: Any) -> int:
-        """Nothing may be raised through the CPU: keep it, stop, raise it when the CPU has gone."""
-        if self._raised is None:
-            try:
-                self._synchronise()
-                value: int = work() or 0
-                self._synchronise()
-            except Nmi:
-                self._nmi = True
-                return 0x5A5A_5A5A  # not to be used
-            except BaseException as error:  # PowerLoss is one
-                self._raised = error
-            else:
-                return value
-        self._uc.emu_stop()
-        return 0
+    def _store(self, address: int, size: int, value: int) -> None:
+        self.front.store(address, size, value & (1 << 8 * size) - 1)
 
-    def _store(self, _uc: Any, _kind: int, address: int, size: int, value: int, _: Any) -> bool:
-        value &= (1 << 8 * size) - 1
-        self._guard(lambda: self.front.store(address, size, value))
-        return True
+    def _load(self, address: int, size: int) -> int:
+        return self.front.load(address, size)
 
-    def _load(self, _uc: Any, _kind: int, address: int, size: int, _value: int, _: Any) -> None:
-        value = self._guard(lambda: self.front.load(address, size))
-        at = address - self.flash.part.base
-        self._seen[at : at + size] = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
-
-    def _read(self, _uc: Any, offset: int, size: int, begin: int) -> int:
-        return self._guard(lambda: self._read_register(begin + offset, size))
-
-    def _read_register(self, address: int, size: int) -> int:
+    def _read(self, address: int, size: int) -> int:
         base = address & ~0x3FF
         if base in self.usarts:
             if address - base == bits.ISR:
@@ -257,10 +280,7 @@ class StubChip:
         ):
             self._exchange()
 
-    def _write(self, _uc: Any, offset: int, size: int, value: int, begin: int) -> None:
-        self._guard(lambda: self._write_register(begin + offset, size, value))
-
-    def _write_register(self, address: int, size: int, value: int) -> None:
+    def _write(self, address: int, size: int, value: int) -> None:
         base = address & ~0x3FF
         if base in self.usarts:
             if address - base == bits.TDR:
@@ -272,7 +292,8 @@ class StubChip:
         elif base == self.front.base:
             self.front.write(address - base, size, value)
         elif address == AIRCR:
-            self._stop("reset")
+            self.ended = "reset"
+            raise _Over
         elif address == IWDG_KR:
             self.refresh_count += 1
         else:
@@ -288,11 +309,11 @@ class StubChip:
         return self._core.get(address, 0)
 
     def ram(self, address: int, size: int) -> bytes:
-        return bytes(self._uc.mem_read(address, size))
+        return self._ram[address - RAM : address - RAM + size]
 
     @property
     def stack_pointer(self) -> int:
-        return int(self._uc.reg_read(arm.UC_ARM_REG_SP))
+        return self._engine.registers["sp"]
 
 
 def _instructions(code: bytes) -> int:

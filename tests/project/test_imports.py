@@ -64,3 +64,33 @@ def test_a_script_imports_what_there_is(path: Path) -> None:
 
 def test_a_key_loads_it() -> None:
     assert "cryptography" in loaded("mcu_updater.core.trust.openssl")
+
+
+ENGINE = ROOT / "flash_emulator/machine/engine.py"
+SOURCES = sorted(
+    path
+    for folder in (*OURS, "benchmarks", "docs", "examples", "fixtures", "tests")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+
+def modules_of(path: Path) -> Iterator[str]:
+    """Every module that the file at *path* imports, also by its name in a call."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                yield from (each.name for each in names)
+            case ast.ImportFrom(module=str(module)):
+                yield module
+            case ast.Call(args=[ast.Constant(value=str(name)), *_]):
+                yield name
+
+
+def test_one_file_knows_the_engine_of_others() -> None:
+    """Its traps are mended there, once: a private copy of the glue would meet them again."""
+    knowing = [
+        path
+        for path in SOURCES
+        if any(name.partition(".")[0] == "unicorn" for name in modules_of(path))
+    ]
+    assert knowing == [ENGINE]
