@@ -25,7 +25,7 @@ Trace = Callable[[int, int], object]
 class SeenBoot:
     """*ended*: None where an operation was done that the board forbids. *verdict*: a short word.
     *operations*: with the PC at each; units that one place programs in a row are one. *faults*:
-    the last of them, in words."""
+    the last of them, in words. *host*: what the board's host did, in words."""
 
     ended: Ended | None
     verdict: str
@@ -36,12 +36,13 @@ class SeenBoot:
     time_us: float
     instructions: int
     faults: tuple[str, ...] = ()
+    host: tuple[str, ...] = ()
 
 
 def boot_once(board: Board, symbols: Symbols | None = None, trace: Trace | None = None) -> SeenBoot:
     """Boot it, with nothing cut and each program unit an operation of its own.
 
-    Raises MissingEngine where the extra ``cpu`` is not installed.
+    Raises MissingEngine where the extra ``cpu`` is not installed, HostBroken.
     """
     machine, flash = replace(board, coalesce=False, exact_pc=True).machine(), board.flash()
     if trace is not None:
@@ -51,9 +52,13 @@ def boot_once(board: Board, symbols: Symbols | None = None, trace: Trace | None 
         machine.guard = Guard(board, names, flash)
     flash.power_on()
     ended, verdict, wrong = None, "", None
+    told: tuple[str, ...] = ()
     try:
-        with hosted(machine, board.host):
-            ended = machine.boot(flash)
+        with hosted(machine, board.host) as host:
+            try:
+                ended = machine.boot(flash)
+            finally:
+                told = () if host is None else host.in_words()
         verdict = Judge(board, names, flash, machine).judge(ended)
     except Violation as violation:
         wrong = violation
@@ -67,6 +72,7 @@ def boot_once(board: Board, symbols: Symbols | None = None, trace: Trace | None 
         machine.now_us,
         machine.engine.meter.counted // 2,
         tuple(in_words(fault, board, machine, names) for fault in machine.record.faults),
+        told,
     )
 
 

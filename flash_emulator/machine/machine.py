@@ -153,6 +153,7 @@ class Machine:
             part, self.outside, hardware_watchdog=self._starts_watchdog, overrun=overrun
         )
         self.peripherals += option_memory(part, self.outside, lambda: self.space.front)
+        self.outside.connect(self.peripherals)
         self._aliases: Sequence[BankAlias | MemoryMode] = BankAlias.of(part, self._moved)
         self._aliases = self._aliases or MemoryMode.of(part, self._moved)
         self.bus.add([*self._aliases, *self.peripherals])

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from flash_emulator.machine.peripherals.base import Peripheral
+from flash_emulator.machine.peripherals.usart import Usart
 from flash_emulator.machine.rest import AtRest
 
 if TYPE_CHECKING:
@@ -68,6 +70,13 @@ class Outside:
         """How long a byte to the chip is on the line."""
         self._line: dict[str, deque[tuple[float, int]]] = {}
         self._progress = 0  # of the host, when it was last asked
+        self._usarts: dict[str, Usart] = {}
+
+    def connect(self, peripherals: Iterable[Peripheral]) -> None:
+        """USARTs among them are called when a byte comes."""
+        for usart in (each for each in peripherals if isinstance(each, Usart)):
+            self._usarts[usart.name] = usart
+            usart.looks = False
 
     def power_on(self) -> None:
         """Nothing is on the lines; the host is told."""
@@ -118,6 +127,10 @@ class Outside:
             if wake_us is not None and wake_us <= self.now_us:
                 self._send_all(self.host.woken(self.now_us))
                 self._has_gone_on(self.host)
+        now_us = self.now_us
+        for name, line in self._line.items():
+            if line and line[0][0] <= now_us and name in self._usarts:
+                self._usarts[name].comes()
 
     # --- Chip
 
@@ -166,7 +179,12 @@ class Outside:
         line = self._line.get(usart)
         if not line or line[0][0] > self.now_us:
             return None
-        return line.popleft()[1] if take else line[0][1]
+        if not take:
+            return line[0][1]
+        _, byte = line.popleft()
+        if line and usart in self._usarts and self._usarts[usart].is_waited_for:
+            self._machine.recheck()  # the next one raises an interrupt
+        return byte
 
     # --- semihosting
 

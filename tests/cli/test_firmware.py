@@ -153,6 +153,30 @@ def test_one_boot_for_a_program(good):
     assert values["ended"]["kind"] == "slot"
 
 
+def with_host(folder: Path, function: str) -> Path:
+    (folder / "host.py").write_text(function)
+    text = f'{BOARD}\n[host]\nusart = "USART2"\npython = "host.py:update"\n'
+    return write_board(folder, text=text)
+
+
+def test_what_the_host_did_is_shown(tmp_path):
+    board = with_host(tmp_path, "def update(line):\n    line.expect('never', 3600)\n")
+    result = run("firmware", "run", board)
+    assert result.exit_code == 0
+    assert "host at USART2:\n    waits: Expect(pattern=b'never', timeout_s=3600)" in result.output
+    (values,) = json_lines(run("firmware", "run", board, "--json"))
+    assert values["host"] == ["waits: Expect(pattern=b'never', timeout_s=3600)"]
+
+
+@pytest.mark.parametrize("command", ["run", "explore"])
+def test_a_host_that_is_wrong_is_no_fault_of_the_firmware(tmp_path, command):
+    board = with_host(tmp_path, "def update(line):\n    raise KeyError('oops')\n")
+    result = run("firmware", command, board)
+    assert result.exit_code == 3
+    assert "the host is at fault, not the firmware" in result.output
+    assert "raised KeyError: 'oops'" in result.output
+
+
 def test_what_a_usart_sends_is_shown(tmp_path):
     text = BOARD.replace("size = 0x4_0000", "size = 0x4_0000\nrest = false").replace(
         "[questions]", '[rest]\ntexts = ["app 2\\r\\n"]\n[questions]'

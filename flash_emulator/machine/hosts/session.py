@@ -140,6 +140,16 @@ class Session:
         flags = self.is_done, self._is_paused, len(self.failures)
         return told, bytes(self._unread), left, busy, flags
 
+    def in_words(self) -> tuple[str, ...]:
+        """What it did, and what it waits for."""
+        failed = f"gave up {len(self.failures)} times" if len(self.failures) > 1 else "gave up"
+        said = (f"{failed}: {self.failures[-1]}",) if self.failures else ()
+        if self.is_done:
+            return (*said, "came to its end")
+        if self._is_paused or self._request is None:
+            return said
+        return (*said, f"waits: {self._request}")
+
     # --- what survives
 
     def surviving(self, external: ExternalState) -> Sequence[tuple[str, ExternalState]]:
@@ -195,6 +205,8 @@ class Session:
             request = self._resumed(sent, answer, now_us)
             if request is None:
                 return sent
+            if not isinstance(request, Request):
+                raise self._broken(f"asks for {request!r}: no Read, Expect, Wait or Send")
             is_there, answer = answer_of(request, self._unread, now_us)
             if not is_there and timeout_of(request) == 0.0 and now_us >= self._quiet_us:
                 is_there, answer = True, late_answer_of(request, self._unread)

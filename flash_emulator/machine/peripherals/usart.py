@@ -49,7 +49,7 @@ FIFO_BYTES = 8  # RM0440: "The FIFO size is 8"
 
 LOOK_US = 50.0
 """How often a receiver with its interrupt on looks whether a byte has come: half a byte's time at
-115200 baud. A machine that knows better calls ``tick`` when it comes."""
+115200 baud. A machine that calls ``tick`` when one comes sets ``looks`` to False."""
 
 
 class Usart(Registers):
@@ -57,6 +57,7 @@ class Usart(Registers):
 
     CONTROL = CR1
     ENABLE = UE
+    looks = True
     _fields: ClassVar[tuple[str, ...]] = ("_flags", "_buffer", "_heard")
     _moments = ("_look_us",)
 
@@ -150,7 +151,8 @@ class Usart(Registers):
         status = self._status()
         raised = status & enabled or (status & ORE and control & RXNEIE)
         self._lines.set(self._irq, self.name, bool(raised))
-        looks = enabled & (IDLEIE | RXNEIE) and self._receives
+        looks = enabled & IDLEIE or (enabled & RXNEIE and self.looks)
+        looks = looks and self._receives
         self._look_us = self.chip.now_us + LOOK_US if looks else None
 
     def _write_control(self, value: int) -> None:
@@ -165,6 +167,16 @@ class Usart(Registers):
 
     def tick(self) -> None:
         self._update()
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a byte that comes raises an interrupt."""
+        return bool(self._receives and self._held.get(self.CONTROL, 0) & RXNEIE)
+
+    def comes(self) -> None:
+        """A byte has come, or waits still."""
+        if self.is_waited_for:
+            self._update()
 
     def _restored(self) -> None:
         look_us = self._look_us

@@ -8,6 +8,7 @@ from flash_emulator.machine.board_faults import BadBoardFile
 from flash_emulator.machine.board_file import BoardFile, board_of, read_board_file
 from flash_emulator.machine.engine import MissingEngine
 from flash_emulator.machine.first_boot import SeenBoot, Trace, boot_once
+from flash_emulator.machine.hosts import HostBroken
 from flash_emulator.machine.image_files import Firmware, ImageFault, read_firmware
 from flash_emulator.parts.part import Part
 from mcu_updater.core.errors import ImageRejected, InputRejected, PortError
@@ -48,8 +49,15 @@ def read_image(path: Path, part: Part, address: int | None) -> Firmware:
 
 
 def first_boot(read: BoardFile, trace: Trace | None = None) -> SeenBoot:
-    """Raises PortError where there is no CPU to boot on."""
+    """Raises PortError where there is no CPU to boot on, InputRejected where its host is wrong."""
     try:
         return boot_once(read.board, read.symbols, trace)
     except MissingEngine as missing:
         raise PortError("the CPU is not installed", found=str(missing)) from missing
+    except HostBroken as broken:
+        raise InputRejected(
+            "the host is at fault, not the firmware",
+            where=str(read.path),
+            found=str(broken),
+            then=f"Mend what [host] names. {_REFERENCE}",
+        ) from broken

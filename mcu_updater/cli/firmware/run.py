@@ -88,6 +88,8 @@ def _lines(read: BoardFile, seen: SeenBoot) -> Iterator[str]:
     yield from _section("resets", [f"{why}{_times(count)}" for why, count in resets.items()])
     yield from _section("registers that nobody models", _some(registers_met(seen)))
     yield from _section("polls that were cut short", polls_met(read, seen))
+    if read.board.host is not None:
+        yield from _section(f"host at {read.board.host.usart}", list(seen.host))
     yield f"time: {seen.time_us / 1000:,.3f} ms, {seen.instructions:,} instructions of two bytes"
     if seen.ended is not None:
         yield f"ended: {seen.ended.kind} at {name(seen.ended.pc)}: {seen.ended.text}"
@@ -146,6 +148,7 @@ def _values(read: BoardFile, seen: SeenBoot) -> dict[str, Any]:
         "exceptions": [{"name": each, "pc": pc} for each, pc in record.exceptions],
         "faults": list(seen.faults),
         "resets": list(record.resets),
+        "host": list(seen.host),
         "unmodelled_registers": {address_text(a): n for a, n in sorted(seen.met.registers.items())},
         "polls_cut_short": [
             {"address": address, "pc": pc, "count": count}

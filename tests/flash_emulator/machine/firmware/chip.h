@@ -40,6 +40,7 @@
 #define USART2_TDR REGISTER(0x40004428u)
 #define USART_CR1_UE_TE 0x9u
 #define USART_CR1_RE (1u << 2)
+#define USART_CR1_RXNEIE (1u << 5)
 #define USART_ISR_RXNE (1u << 5)
 #define USART_ISR_TXE (1u << 7)
 

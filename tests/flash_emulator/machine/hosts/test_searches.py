@@ -10,8 +10,10 @@ from flash_emulator.explore import Search, SearchOptions
 from flash_emulator.explore.report import Limits
 from flash_emulator.machine.driven import FirmwareDevice
 from flash_emulator.machine.first_boot import boot_once
+from flash_emulator.machine.hosts import HostBroken, Script, Step, Talk
 from flash_emulator.machine.hosts.session import Common
 from flash_emulator.machine.hosts.xmodem_host import xmodem_host
+from flash_emulator.machine.rest import Limits as BootLimits
 from flash_emulator.machine.sampling import sample
 from flash_emulator.machine.subject import FirmwareSubject
 from flash_emulator.power import Outcome, PowerLoss
@@ -113,3 +115,66 @@ def test_a_device_that_is_forgotten_leaves_no_thread():
 def test_the_example_has_these_programs(example, name):
     found = ROOT / "examples/serial_bootloader" / f"{example}.elf"
     assert found.read_bytes() == (PROGRAMS / f"{name}.elf").read_bytes()
+
+
+# --- firmware that sleeps, hosts that are wrong
+
+
+@pytest.mark.parametrize("overrun", [False, True])
+def test_firmware_sleeps_until_a_byte_comes(overrun):
+    """However long that is."""
+    steps = (Step(expect=b">"), Step(wait_s=1000.0), Step(send=b"abc"), Step(expect=b"abc"))
+    seen = boot_once(board_of("sleepy_echo", Script("USART2", steps), overrun=overrun))
+    assert seen.record.output == b">abc"
+    assert seen.host == ("came to its end",)
+    assert seen.ended is not None
+    assert seen.ended.kind == "sleep"
+    assert seen.instructions < 1000
+
+
+def breaks(line):
+    line.expect(b"C")
+    raise KeyError("oops")
+
+
+def test_a_host_that_is_wrong_ends_the_boot_with_words():
+    board = board_of("xmodem_boot", Talk("USART2", breaks, blocking=True))
+    with pytest.raises(HostBroken, match="the host at USART2 raised KeyError: 'oops'"):
+        boot_once(board)
+    report = searched(board)
+    assert "the host at USART2" in report.violations[0].text
+    assert not any(thread.name.startswith("host") for thread in threading.enumerate())
+
+
+def never_reads(line):
+    while True:
+        line.write(b"x" * 100)
+        line.wait(0.001)
+
+
+def only_waits(line):
+    line.read(1, None)
+    line.wait(1e9)
+
+
+def reads_on(line):
+    while True:
+        line.read(1, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (never_reads, "xmodem_boot"),
+        (never_reads, "sleepy_echo"),
+        (only_waits, "xmodem_boot"),
+        (only_waits, "sleepy_echo"),
+        (reads_on, "xmodem_boot"),
+    ],
+)
+def test_budgets_bind_whatever_the_host_does(function, name):
+    host = Talk("USART2", function, blocking=True)
+    seen = boot_once(board_of(name, host, limits=BootLimits(200_000)))
+    assert seen.ended is not None
+    assert seen.ended.kind in ("budget", "sleep")
+    assert not any(thread.name.startswith("host") for thread in threading.enumerate())

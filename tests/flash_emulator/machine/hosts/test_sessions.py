@@ -343,6 +343,26 @@ def test_a_host_that_lets_no_time_pass_is_told_so():
         Wire(Talk(U, spins))
 
 
+def test_a_host_that_asks_for_something_else_is_told_so():
+    def odd():
+        yield 42
+
+    with pytest.raises(HostBroken, match="asks for 42: no Read, Expect, Wait or Send"):
+        Wire(Talk(U, odd))
+
+
+def test_a_host_says_what_it_did():
+    wire = Wire(Talk(U, greets_too, common=Common(tries=3, again_s=0.1)))
+    assert "waits: Expect" in wire.session.in_words()[0]
+    wire.hear(b"name?not")
+    wire.sleep(0.2)
+    wire.hear(b"name?not")
+    assert wire.session.in_words() == ("gave up 2 times: GaveUp: no",)
+    wire.sleep(0.2)
+    wire.hear(b"name?yes")
+    assert wire.session.in_words() == ("gave up 2 times: GaveUp: no", "came to its end")
+
+
 def test_a_host_that_does_not_come_back_is_told_so():
     go_on = threading.Event()
     plan = Talk(U, lambda line: go_on.wait(), blocking=True, patience_s=0.05)
