@@ -27,7 +27,7 @@ from flash_emulator.machine.peripherals import ram_aliases_of
 from flash_emulator.machine.ram import Ram
 from flash_emulator.machine.rest import AtRest
 from flash_emulator.machine.system_control import BASE as SYSTEM
-from flash_emulator.machine.system_control import DWT_CYCCNT
+from flash_emulator.machine.system_control import DWT_CYCCNT, SYST_CVR
 from flash_emulator.machine.system_control import SIZE as SYSTEM_SIZE
 from flash_emulator.parts.part import Part
 from flash_emulator.parts.part_model import BadRead
@@ -245,6 +245,8 @@ class AddressSpace:
         return self._machine.bus.read(address, width)
 
     def _load_private(self, address: int, width: int) -> int:
+        if address in (SYST_CVR, DWT_CYCCNT):
+            self._machine.bus.does_not_wait()
         if SYSTEM <= address < SYSTEM + SYSTEM_SIZE:
             return self._machine.system.read(address - SYSTEM, width)
         if address == DWT_CYCCNT:

@@ -2,8 +2,8 @@
 
 A register that nobody models keeps what was last written to it, and is named in ``Met``. A loop
 that reads the same value of one register again and again waits for something: time jumps to the
-next event of a peripheral, and where there is none, the opposite of the value is given for once,
-which is named, too, and can be turned off.
+next event of a peripheral, or COUNTFLAG where the loop looks at that. Where there is none, the
+opposite of the value is given for once, which is named, too, and can be turned off.
 """
 
 from __future__ import annotations
@@ -73,6 +73,11 @@ class PeripheralBus:
     def reset(self) -> None:
         self.stored.clear()
         self._last, self._same = (-1, 0), 0
+
+    def does_not_wait(self) -> None:
+        """Software has looked at a clock: it may be about to give up a wait, and time must not
+        jump over that."""
+        self._same = 0
 
     def state(self) -> Hashable:
         """What no device has: registers that nobody models."""

@@ -147,7 +147,7 @@ class Machine:
             due=self.recheck,
         )
         self.space.attach(self.engine)
-        self.bus = PeripheralBus(pc=self.pc, skip=self._skip, helps=helps)
+        self.bus = PeripheralBus(pc=self.pc, skip=self._skip_polls, helps=helps)
         self.outside = Outside(self, pins or {})
         self.peripherals = peripherals_for(
             part, self.outside, hardware_watchdog=self._starts_watchdog, overrun=overrun
@@ -209,7 +209,14 @@ class Machine:
 
     def _skip(self) -> bool:
         """Nothing happens before the next event: let time jump to it. False where there is none."""
-        event = self._next_event()
+        return self._skip_to(self._next_event())
+
+    def _skip_polls(self) -> bool:
+        """The same for a loop that asks a register, and maybe SysTick as well."""
+        events = self._next_event(), self.system.systick.next_flag()
+        return self._skip_to(min((at for at in events if at is not None), default=None))
+
+    def _skip_to(self, event: int | None) -> bool:
         if event is None:
             return False
         self._skipped += max(0, event - self._cycles())

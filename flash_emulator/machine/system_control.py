@@ -23,6 +23,7 @@ from flash_emulator.machine.exceptions import (
 from flash_emulator.registers.faults import SystemReset
 
 BASE, SIZE = 0xE000_E000, 0x1000
+SYST_CVR = BASE + 0x18
 DWT_CTRL, DWT_CYCCNT, DEMCR = 0xE000_1000, 0xE000_1004, 0xE000_EDFC
 
 _CPUID = {  # Technical Reference Manuals; the revision is that of the STM32 that have it
@@ -53,10 +54,12 @@ class SysTick:
         self._began = 0  # cycle at which it was last loaded
         self._reached = 0  # how often it has come to 0 since, as software was told
         self._told = 0  # how many interrupts were asked for since
+        self._is_polled = False  # whether software has looked at COUNTFLAG since
 
     def state(self) -> Hashable:
         """*value*, not the time at which it began: two runs are alike that are as far from 0."""
-        return self._control, self._reload, self._value(), self._passed() - self._reached
+        missed = self._passed() - self._reached
+        return self._control, self._reload, self._value(), missed, self._is_polled
 
     @property
     def _per_tick(self) -> int:
@@ -78,7 +81,7 @@ class SysTick:
     def read(self, offset: int) -> int:
         match offset:
             case 0x10:
-                passed = self._passed()
+                passed, self._is_polled = self._passed(), True
                 flag = _COUNTED if passed > self._reached else 0
                 self._reached = passed
                 return self._control | flag
@@ -102,12 +105,19 @@ class SysTick:
 
     def _load(self) -> None:
         self._began, self._reached, self._told = self._cycles(), 0, 0
+        self._is_polled = False
 
     def next_cycle(self) -> int | None:
         """When it asks for its interrupt the next time."""
         if self._control & 3 != 3 or not self._reload:
             return None
         return self._began + (self._told + 1) * (self._reload + 1) * self._per_tick
+
+    def next_flag(self) -> int | None:
+        """When COUNTFLAG is set the next time, where software asks for that."""
+        if not self._is_polled or not self._control & _ENABLE or not self._reload:
+            return None
+        return self._began + (self._passed() + 1) * (self._reload + 1) * self._per_tick
 
     def is_due(self) -> bool:
         """Whether it asks for its interrupt now; once for each time."""
