@@ -114,6 +114,7 @@ class Exceptions:
         self.fault_status = 0  # CFSR
         self.hard_fault_status = 0  # HFSR
         self.fault_address = 0  # BFAR
+        self.event = False  # the event register, of WFE
 
     def state(self) -> Hashable:
         """All of it, for comparison."""
@@ -128,6 +129,7 @@ class Exceptions:
             self.fault_status,
             self.hard_fault_status,
             self.fault_address,
+            self.event,
         )
 
     # --- what is pending
@@ -227,6 +229,7 @@ class Exceptions:
 
     def _enter(self, number: int, pc: int) -> int:
         self.taken += 1
+        self.event = True
         self.pending.discard(number)
         self.active.append(number)
         registers = self._registers
@@ -255,6 +258,7 @@ class Exceptions:
         if not self.active or self.active[-1] != number:
             return self.fault(USAGE_FAULT, pc, status=1 << 18)  # INVPC
         self.active.pop()
+        self.event = True
         if number != NMI and not self.simple:
             registers["faultmask"] = 0
         if number >= EXTERNAL and self.lines >> (number - EXTERNAL) & 1:

@@ -51,6 +51,7 @@ from flash_emulator.machine.peripherals import (
     peripherals_for,
     ram_of,
 )
+from flash_emulator.machine.peripherals.watchdogs import run_out
 from flash_emulator.machine.ram import StaleCode
 from flash_emulator.machine.record import Record, Told
 from flash_emulator.machine.rest import AtRest, Ended, Limits, Rests
@@ -262,10 +263,14 @@ class Machine:
                 flash.settle()
                 return self._ended(rest.kind, rest.text, self.pc())
             except LockUp as lock_up:
-                flash.settle()
-                return self._ended("lock-up", lock_up.why, lock_up.pc)
+                reset = run_out(self.peripherals, self.pass_us)
+                if reset is None or self._has_reset_too_often:
+                    flash.settle()
+                    return self._ended("lock-up", lock_up.why, lock_up.pc)
+                self._reset(reset)
+                pc = None
             except SystemReset as reset:
-                if len(self.record.resets) >= self.limits.resets:
+                if self._has_reset_too_often:
                     flash.settle()
                     text = f"{self.limits.resets} resets by software, and it resets itself again"
                     return self._ended("resets", text, self.pc())
@@ -280,6 +285,10 @@ class Machine:
                 flash.settle()
                 yield
                 self.is_paused = False
+
+    @property
+    def _has_reset_too_often(self) -> bool:
+        return len(self.record.resets) >= self.limits.resets
 
     def pause(self) -> None:
         """``run`` stops before the next block of code."""
@@ -303,12 +312,23 @@ class Machine:
             self.space.forget_code()
             return self.pc()
         except Waits as waits:
-            if waits.name != "YIELD" and self._low_power.stands_by:
-                self._low_power.stand_by()
-            if waits.name == "WFI" and not self._sleep():
-                return waits.pc
-            return self._go_on(waits.pc + 2)
+            return self._waits(waits.name, waits.pc)
         return self._stopped(stop, self.pc())
+
+    def _waits(self, name: str, pc: int) -> int:
+        """SEV sets the event register, WFE goes on where it is set and clears it, or sleeps as WFI
+        does (Armv7-M Architecture Reference Manual, B1.5.17 and B1.5.18). YIELD does nothing."""
+        exceptions = self.exceptions
+        if name == "SEV":
+            exceptions.event = True
+        elif name == "WFE" and exceptions.event:
+            exceptions.event = False
+        elif name != "YIELD":
+            if self._low_power.stands_by:
+                self._low_power.stand_by()
+            if not self._sleep(name):
+                return pc
+        return self._go_on(pc + 2)
 
     def _again(self, page: int) -> Stop:
         """*page* was refused: nobody has it, and the engine does not say which address in it was
@@ -442,18 +462,18 @@ class Machine:
                 peripheral.tick()
         self.outside.tick()
 
-    def _sleep(self) -> bool:
-        """WFI: until an interrupt is pending that wakes the core; False: it sleeps on after a
-        pause."""
+    def _sleep(self, name: str) -> bool:
+        """WFI or WFE: until an interrupt is pending that wakes the core; False: it sleeps on after
+        a pause."""
         for _ in range(_WAKE_UPS):
             self._tick()
-            if self.exceptions.wakes():
+            if self.exceptions.wakes() or (name == "WFE" and self.system.pending_is_event):
                 return True
             if self.is_paused:
                 return False
             if not self._skip():
-                raise AtRest("sleep", "WFI, and no interrupt is enabled that could come")
-        raise AtRest("sleep", f"WFI, and {_WAKE_UPS:,} events have not woken it")
+                raise AtRest("sleep", f"{name}, and no interrupt is enabled that could come")
+        raise AtRest("sleep", f"{name}, and {_WAKE_UPS:,} events have not woken it")
 
     def _breakpoint(self, pc: int) -> int:
         instruction = self.space.half_word(pc)

@@ -19,8 +19,8 @@ class Rests:
 
     *slots*: ranges (address, size) of images: as soon as one would be executed. *texts*: as soon as
     a USART has sent one of them; *pins*: as soon as firmware drives a pin to a level. BKPT, a
-    semihosting exit, ``b .`` and WFI with nothing to wait for always are. *watched*: ranges that
-    ``Record.entries`` tells of, how they were entered; nothing ends there.
+    semihosting exit, ``b .`` and WFI or WFE with nothing to wait for always are. *watched*: ranges
+    that ``Record.entries`` tells of, how they were entered; nothing ends there.
     """
 
     slots: tuple[tuple[int, int], ...] = ()

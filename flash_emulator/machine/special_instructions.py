@@ -15,14 +15,14 @@ from flash_emulator.machine.rest import AtRest
 
 _SPECIAL = re.compile(
     rb"(?P<loop>\xfe\xe7)"  # b .
-    rb"|(?P<wait>[\x10\x20\x30]\xbf)"  # yield, wfe, wfi
+    rb"|(?P<wait>[\x10\x20\x30\x40]\xbf)"  # yield, wfe, wfi, sev
     rb"|(?P<unmask>[\x61-\x63]\xb6|[\x80-\x8f]\xf3[\x10-\x13]\x88)"  # cpsie; msr to a mask
     rb"|(?P<control>\xef\xf3\x14[\x80-\x8c])"  # mrs Rd, control
     rb"|(?P<it>[^\x00\x10\x20\x30\x40\x50\x60\x70\x80\x90\xa0\xb0\xc0\xd0\xe0\xf0]\xbf)"
 )
 _LOOP = 0xE7FE
 _MRS, _CONTROL = 0xF3EF, 0x14
-_WAITS = {0xBF10: "YIELD", 0xBF20: "WFE", 0xBF30: "WFI"}
+_WAITS = {0xBF10: "YIELD", 0xBF20: "WFE", 0xBF30: "WFI", 0xBF40: "SEV"}
 _SFPA = 8
 _PATIENCE = 100_000  # events in a row that do not end ``b .``
 
@@ -36,7 +36,7 @@ def mark_it_blocks(engine: Engine, address: int, data: bytes) -> None:
 
 
 class Waits(BaseException):
-    """The core has come to YIELD, WFE or WFI at *pc*, and has not executed it."""
+    """The core has come to YIELD, WFE, WFI or SEV at *pc*, and has not executed it."""
 
     def __init__(self, pc: int, name: str) -> None:
         self.pc, self.name = pc, name

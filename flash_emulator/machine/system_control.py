@@ -34,6 +34,7 @@ _CPUID = {  # Technical Reference Manuals; the revision is that of the STM32 tha
     "m7": 0x411F_C271,
     "m33": 0x410F_D214,
 }
+_SCR, _SEVONPEND = 0xD10, 1 << 4
 _KEY, _RESET_KEY = 0xFA05 << 16, 0x05FA
 _SYSRESETREQ = 1 << 2
 _ENABLE, _TICKINT, _CORE_CLOCK, _COUNTED = 1, 2, 4, 1 << 16
@@ -168,6 +169,11 @@ class SystemControl:
     def sleeps_deep(self) -> bool:
         """SLEEPDEEP of SCR."""
         return bool(self._stored.get(0xD10, 0) & 4)
+
+    @property
+    def pending_is_event(self) -> bool:
+        """SCR.SEVONPEND, and something is pending, enabled or not."""
+        return bool(self._stored.get(_SCR, 0) & _SEVONPEND and self._exceptions.pending)
 
     # --- DWT
 

@@ -6,11 +6,11 @@ write on, and PR, RLR and WINR are taken over at once (PVU, RVU and WVU are neve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import floor
 
 from flash_emulator.machine.chips.facts import Unit
-from flash_emulator.machine.peripherals.base import Chip, Lines, Registers
+from flash_emulator.machine.peripherals.base import Chip, Lines, Peripheral, Registers
 from flash_emulator.machine.peripherals.rcc import Cause
 from flash_emulator.registers.faults import SystemReset
 
@@ -234,3 +234,19 @@ class Wwdg(Registers):
 
     def _restored(self) -> None:
         self._update()
+
+
+def run_out(
+    peripherals: Iterable[Peripheral], pass_us: Callable[[float], None]
+) -> SystemReset | None:
+    """The core is locked up and executes nothing: the reset by a watchdog that runs, once *pass_us*
+    has let the time pass; None where none runs."""
+    dogs = [each for each in peripherals if isinstance(each, Iwdg | Wwdg)]
+    while running := [(at, dog) for dog in dogs if (at := dog.next_us()) is not None]:
+        at_us, dog = min(running, key=lambda pair: pair[0])
+        pass_us(max(0.0, at_us - dog.chip.now_us) + 1)
+        try:
+            dog.tick()
+        except SystemReset as reset:
+            return reset
+    return None

@@ -24,8 +24,8 @@ TWO = {
         "0148 50e8001f 00be 00080020",
         "0148 40e80001 00be 00080020",
     ),
-    "the CRC unit: str r0, [r0] of its data; ldr r1, [r0]": (
-        "0148 0060 0168 00be 00300240",
+    "the CRC unit: str r0, [r0] of its data; ldr r1, [r0] of it": (
+        "0148 0060 00bf 00be 00300240",
         "0148 00bf 0168 00be 00300240",
     ),
     "code at one address: mrs r0, control; mvn lr, #0": ("eff31480 00be", "6ff0000e 00be"),
