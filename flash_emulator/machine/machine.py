@@ -63,7 +63,7 @@ from flash_emulator.registers import BusError, SystemReset
 Run = Generator[None, None, Ended]
 
 _FAULTS = 8  # that are kept
-_WAKE_UPS = 100_000  # of one WFI
+_EVENTS = 100_000  # that do not wake one WFI
 _SLICE = 1 << 18  # bytes of code between two calls of ``heed``
 _SEMIHOSTING = 0xBEAB
 _EXC_RETURN = 0xFFFF_FF00
@@ -145,6 +145,7 @@ class Machine:
             self.exceptions,
             half_word=self.space.half_word,
             skip=self._skip,
+            idled=self._has_idled_enough,
             due=self.recheck,
         )
         self.space.attach(self.engine)
@@ -164,6 +165,7 @@ class Machine:
         self._timed = [p for p in self.peripherals if type(p).next_us is not Peripheral.next_us]
         self._is_new = True
         self._skipped = 0  # cycles in which nothing was executed
+        self._idled = 0  # times that the core has waited for an event
         self._at_join = False
         self.is_paused = False
 
@@ -321,6 +323,9 @@ class Machine:
         exceptions = self.exceptions
         if name == "SEV":
             exceptions.event = True
+        elif name != "YIELD" and self._has_idled_enough():
+            times = f"{self.limits.wake_ups:,} times"
+            raise AtRest("sleep", f"{name}, woken {times}, and the boot does not come to rest")
         elif name == "WFE" and exceptions.event:
             exceptions.event = False
         elif name != "YIELD":
@@ -355,6 +360,7 @@ class Machine:
         self.record = Record()
         self.engine.meter.reset()
         self._skipped = 0
+        self._idled = 0
         self._at_join = self.is_paused = False
         self.space.power_on(flash)
         self.bus.reset()
@@ -465,7 +471,7 @@ class Machine:
     def _sleep(self, name: str) -> bool:
         """WFI or WFE: until an interrupt is pending that wakes the core; False: it sleeps on after
         a pause."""
-        for _ in range(_WAKE_UPS):
+        for _ in range(_EVENTS):
             self._tick()
             if self.exceptions.wakes() or (name == "WFE" and self.system.pending_is_event):
                 return True
@@ -473,7 +479,12 @@ class Machine:
                 return False
             if not self._skip():
                 raise AtRest("sleep", f"{name}, and no interrupt is enabled that could come")
-        raise AtRest("sleep", f"{name}, and {_WAKE_UPS:,} events have not woken it")
+        raise AtRest("sleep", f"{name}, and {_EVENTS:,} events have not woken it")
+
+    def _has_idled_enough(self) -> bool:
+        """The core waits once more in WFI, WFE or ``b .``."""
+        self._idled += 1
+        return self._idled > self.limits.wake_ups
 
     def _breakpoint(self, pc: int) -> int:
         instruction = self.space.half_word(pc)

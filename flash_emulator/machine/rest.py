@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far one boot may go. *instructions*: two bytes of code are one. *resets* by software."""
+    """How far one boot may go. *instructions*: two bytes of code are one. *resets* by software.
+    *wake_ups*: how often an interrupt, such as SysTick, may end WFI, WFE or ``b .``; then it is at
+    rest there."""
 
     instructions: int = 50_000_000
     resets: int = 20
+    wake_ups: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,9 @@ class Waits(BaseException):
 
 
 class SpecialInstructions:
-    """Those of one engine. *half_word* reads code; *skip* lets time jump to the next event; *due*
-    is called where something that is pending may have become due."""
+    """Those of one engine. *half_word* reads code; *skip* lets time jump to the next event, or is
+    False; *idled* counts that an exception has come to ``b .``, and says whether that is enough;
+    *due* is called where something that is pending may have become due."""
 
     def __init__(
         self,
@@ -54,10 +55,11 @@ class SpecialInstructions:
         *,
         half_word: Callable[[int], int],
         skip: Callable[[], bool],
+        idled: Callable[[], bool],
         due: Callable[[], None],
     ) -> None:
         self._engine, self._exceptions = engine, exceptions
-        self._half_word, self._skip, self._due = half_word, skip, due
+        self._half_word, self._skip, self._idled, self._due = half_word, skip, idled, due
         self._known: set[int] = set()
         self.reset()
 
@@ -93,9 +95,9 @@ class SpecialInstructions:
             self._due()
             return
         taken, events = self._waited
-        events = events + 1 if taken == self._exceptions.taken else 1
-        self._waited = self._exceptions.taken, events
-        if events > _PATIENCE or not self._skip():
+        is_back = taken != self._exceptions.taken
+        self._waited = self._exceptions.taken, 1 if is_back else events + 1
+        if (is_back and self._idled()) or self._waited[1] > _PATIENCE or not self._skip():
             raise AtRest("loop", "b . (a branch to itself)")
 
     def _waits(self, pc: int) -> None:

@@ -71,3 +71,20 @@ def test_a_lock_up_after_each_reset_ends_at_last():
     assert ended.kind == "lock-up"
     assert set(machine.record.resets) == {"IWDG"}
     assert len(machine.record.resets) == machine.limits.resets
+
+
+SYSTICK = "0448 41f60f71 4160 0721 0160 {} 00bf 00bf 10e000e0"
+"""SysTick every 8,000 cycles, with its interrupt; then what is to come."""
+
+
+@pytest.mark.parametrize(
+    ("idle", "kind"), [("30bf fde7", "sleep"), ("20bf fde7", "sleep"), ("fee7 00bf", "loop")]
+)
+@pytest.mark.parametrize("mask", [False, True])
+def test_a_core_that_idles_with_a_tick_is_at_rest_soon(idle, kind, mask):
+    code = SYSTICK.format(idle)
+    if mask:
+        code = "72b6 00bf" + code  # cpsid i
+    machine, ended = booted(code, "7047 00bf")
+    assert ended.kind == kind
+    assert len(machine.record.exceptions) <= machine.limits.wake_ups + 1
