@@ -193,8 +193,13 @@ class _Process:
             del self.under_way[future]
 
     def kill(self) -> None:
+        """At once. What it was about to send comes to an end, too: who reads a result that was cut
+        short would wait for the rest for ever, since we hold the other end of the pipe as well."""
+        results = getattr(self.executor, "_result_queue", None)
         lifeline.kill(self.sign)
         self.executor.shutdown(wait=False, cancel_futures=True)
+        if results is not None:
+            results._writer.close()  # noqa: SLF001  no public way
 
 
 class Processes(Executor):

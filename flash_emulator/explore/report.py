@@ -129,6 +129,24 @@ class Report:
     decays: tuple[Decay, ...] = ()  # tried with every cut, beside its outcomes
     rests_on: tuple[str, ...] = ()  # promises of the subject, and how often each was checked
     outcomes: tuple[Outcome, ...] = tuple(Outcome)  # tried at each cut
+    booted_last: int = 0  # states of the last level that were booted
+
+    @property
+    def bound(self) -> str:
+        """How far a search came that was stopped, in words: it says where nothing more is hidden
+        than was found."""
+        if self.complete:
+            return "every state was booted"
+        level, of = len(self.levels) - 1, self.levels[-1] if self.levels else 0
+        whole = level if self.booted_last == of else level - 1
+        if whole < 0:
+            return "not even the first boot was followed to its end with all its cuts"
+        found = f"{self.violation_count} findings" if self.violation_count else "nothing"
+        text = f"{found} after up to {whole} cuts in a row"
+        if whole < level:
+            share = f"{self.booted_last:,} of {of:,} states, {self.booted_last / of:.0%}"
+            text += f"; of what {level} cuts lead to, {share}, were booted"
+        return text
 
     @property
     def passed(self) -> bool:

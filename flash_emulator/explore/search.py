@@ -117,6 +117,7 @@ class _Tally:
     seen: set[Key] = field(default_factory=set)
     chain: bytes = bytes(32)
     boots: int = 0
+    booted: int = 0  # states of the last level
     sample: list[State] = field(default_factory=list)  # to be booted once more at the end
 
 
@@ -236,6 +237,7 @@ class Search:
         try:
             while frontier and not tally.looks and not self._unasked(job, tally):
                 tally.levels.append(len(frontier))
+                tally.booted = 0
                 frontier = self._level(job, tally, refining, frontier)
         except _Stopped as stopped:
             return stopped.by
@@ -265,6 +267,8 @@ class Search:
                 refining.note(booted.expansions)
                 self._keep(tally, anew[done : done + size])
                 done += size
+                whole = done if not booted.cut_short else done - size
+                tally.booted = len(frontier) - len(anew) + whole
                 self._tell(tally, level, len(frontier) - len(anew) + done, len(frontier), began_s)
                 self._check_limits(tally, booted)
         return children
@@ -385,6 +389,7 @@ class Search:
             cuts=graph.cuts,
             edges=graph.edges,
             levels=tuple(tally.levels),
+            booted_last=tally.levels[-1] if stopped == "cuts" or complete else tally.booted,
             operations_first=next(iter(recoveries.values()), 0) or 0,
             operations_most=max((n for n in recoveries.values() if n is not None), default=0),
             ends=dict(sorted(graph.ends.items())),

@@ -150,7 +150,8 @@ def _explore(given: Request, read: BoardFile, first: SeenBoot) -> None:
     how = " --brute-force" if given.brute_force else ""
     command = f"mcu-updater firmware explore {shlex.quote(str(given.board))}{how} --replay"
     named = Named(name_of(read), partial(_explored, read, first))
-    carry_out(given, [named], command, partial(_show, read, first))
+    sooner = "a depth (--cuts), fewer outcomes (--outcomes before,after) or smaller images"
+    carry_out(given, [named], command, partial(_show, read, first), sooner=sooner)
     if given.options.outcomes != tuple(Outcome):
         raise click.exceptions.Exit(exits.NARROWER)
 

@@ -22,9 +22,10 @@ class Ran:
         self.interrupt = interrupt
 
 
-def conclude(done: Campaign, ran: Ran) -> None:
+def conclude(done: Campaign, ran: Ran, sooner: str) -> None:
     """The exit code: what was found counts first, then what ended it, what could not be written,
-    and what was not looked at. All but the last one told is told before."""
+    and what was not looked at. All but the last one told is told before. *sooner*: what makes a
+    search shorter."""
     wrong = [result for result in done.results if done.fails(result)]
     found = [result for result in wrong if result.verdict is not Verdict.INCOMPLETE]
     ends: list[BaseException] = []
@@ -34,7 +35,7 @@ def conclude(done: Campaign, ran: Ran) -> None:
         ends.append(ran.interrupt)
     ends += ran.unwritten
     if wrong and not ends:
-        ends.append(_incomplete(wrong[0]))
+        ends.append(_incomplete(wrong[0], sooner))
     for error in ends[1:]:
         exits.complain(error.message if isinstance(error, UpdaterError) else str(error))
     if ends:
@@ -54,10 +55,11 @@ def _not_passed(done: Campaign, found: Sequence[Result]) -> UpdaterError:
     )
 
 
-def _incomplete(result: Result) -> UpdaterError:
+def _incomplete(result: Result, sooner: str) -> UpdaterError:
+    report = result.report
     return UsageError(
         "not everything was explored, so nothing is proved",
         where=result.name,
-        found=f"stopped by {result.report.stopped_by}" if result.report else "",
-        then="Give a higher limit, or none",
+        found=f"stopped by {report.stopped_by}: {report.bound}" if report else "",
+        then=f"Give a higher limit, or none; {sooner} come to an end sooner",
     )

@@ -222,6 +222,7 @@ def carry_out(
     show: Callable[[Campaign], None] | None = None,
     *,
     strict: bool = False,
+    sooner: str = "a depth (--cuts) or a smaller --size",
 ) -> Campaign:
     """Search, and tell what came of it wherever it is asked for. *command*: what replays an ID
     that is put behind it. Raises what the whole comes to."""
@@ -242,7 +243,7 @@ def carry_out(
     elif not reports.have_stdout:
         (show or show_results)(done)
     ran.unwritten += reports.write(done)
-    conclude(done, ran)
+    conclude(done, ran, sooner)
     return done
 
 
