@@ -7,6 +7,11 @@ import pytest
 from flash_emulator.explore import Limits, Search, SearchOptions
 from tests.flash_emulator.explore.protocols import exponential
 
+PARTLY = (
+    "nothing after up to 1 cuts in a row; of what 2 cuts lead to, 50 of 200 states, 25%, were "
+    "booted"
+)
+
 
 @pytest.mark.parametrize(
     ("levels", "booted", "complete", "bound"),
@@ -18,8 +23,7 @@ from tests.flash_emulator.explore.protocols import exponential
             (1, 20, 200),
             50,
             False,
-            "nothing after up to 1 cuts in a row; "
-            "of what 2 cuts lead to, 50 of 200 states, 25%, were booted",
+            PARTLY,
         ),
         ((1, 20), 20, True, "every state was booted"),
     ],
