@@ -87,6 +87,7 @@ def load_chip(family: str) -> ChipFacts:
 def _chip(family: str, data: Mapping[str, Any]) -> ChipFacts:
     watchdog = {unit.name: unit for unit in _units(data["watchdog"])}
     rng = _units(data.get("rng", {}))
+    hsem = _units(data.get("hsem", {}))
     return ChipFacts(
         family=family,
         names=tuple(data["names"]),
@@ -111,6 +112,8 @@ def _chip(family: str, data: Mapping[str, Any]) -> ChipFacts:
         wwdg_prescaler=_row(data["watchdog"]["prescaler"]),
         backup=_backup(data["backup"]),
         rng=rng[0] if rng else None,
+        hsem=hsem[0] if hsem else None,
+        hsem_core=data.get("hsem", {}).get("core", 0),
         exti=_exti(data["exti"]),
         debug=data["debug"]["base"],
         ready=tuple(_ready(table) for table in data.get("ready", ())),
@@ -235,4 +238,6 @@ def _ready(data: Mapping[str, Any]) -> ReadyFacts:
         follows=_table(data, "follows"),
         ones=_table(data, "ones"),
         self_clearing=_table(data, "self_clearing"),
+        set_only=_table(data, "set_only"),
+        clears=_table(data, "clears"),
     )

@@ -105,6 +105,8 @@ class ReadyFacts:
     follows: tuple[tuple[int, int, int, int], ...]
     ones: tuple[tuple[int, int], ...]
     self_clearing: tuple[tuple[int, int], ...]
+    set_only: tuple[tuple[int, int], ...]
+    clears: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,8 @@ class ChipFacts:
     wwdg_prescaler: tuple[int, int]
     backup: BackupFacts
     rng: Unit | None
+    hsem: Unit | None
+    hsem_core: int
     exti: ExtiFacts
     debug: int
     ready: tuple[ReadyFacts, ...]

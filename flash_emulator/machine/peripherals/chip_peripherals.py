@@ -11,6 +11,7 @@ from flash_emulator.machine.peripherals.base import Chip, Lines, Peripheral, Reg
 from flash_emulator.machine.peripherals.crc import Crc, ProgrammableCrc
 from flash_emulator.machine.peripherals.exti import Exti
 from flash_emulator.machine.peripherals.gpio import MODER, PUPDR, F1Gpio, Gpio
+from flash_emulator.machine.peripherals.hsem import Hsem
 from flash_emulator.machine.peripherals.identity import UID, Debug, ReadOnly, flash_size
 from flash_emulator.machine.peripherals.pwr import Pwr
 from flash_emulator.machine.peripherals.rcc import Rcc
@@ -75,6 +76,8 @@ class _Maker:
         self._backup()
         if facts.rng is not None:
             self._add(Rng(self.chip, facts.rng, self.lines, self.seed))
+        if facts.hsem is not None:
+            self._add(Hsem(self.chip, facts.hsem, facts.hsem_core))
         self._exti(facts.exti)
         self._identity()
         self._ready()
@@ -191,6 +194,8 @@ class _Maker:
                 follows=facts.follows,
                 ones=facts.ones,
                 self_clearing=facts.self_clearing,
+                set_only=facts.set_only,
+                clears=facts.clears,
             )
             self._add(made)
 

@@ -18,7 +18,11 @@ Copies = tuple[int, int, int, int, int]
 
 
 class StatusBits(Registers):
-    """*ones*, by register, are bits that read as 1; *self_clearing* bits that are never kept."""
+    """*ones*, by register, are bits that read as 1; *self_clearing* bits that are never kept.
+
+    *set_only* bits stay where 0 is written to them; *clears* is register, bit, and the bits of the
+    same register that end where 1 is written to that one.
+    """
 
     def __init__(
         self,
@@ -32,6 +36,8 @@ class StatusBits(Registers):
         copies: Iterable[Copies] = (),
         ones: Iterable[tuple[int, int]] = (),
         self_clearing: Iterable[tuple[int, int]] = (),
+        set_only: Iterable[tuple[int, int]] = (),
+        clears: Iterable[tuple[int, int, int]] = (),
     ) -> None:
         super().__init__(chip, name, base, size, resets=resets)
         self._shown: dict[int, int] = {}  # status as it follows from what is held now
@@ -43,6 +49,7 @@ class StatusBits(Registers):
         for register, bits in ones:
             self._ones[register] = self._ones.get(register, 0) | bits
         self._never_kept = dict(self_clearing)
+        self._set_only, self._clears = dict(set_only), tuple(clears)
         for register in {*self._copies, *self._ones}:
             self._readers[register] = self._status_reader(register)
         for register, bits in self._never_kept.items():
@@ -77,7 +84,13 @@ class StatusBits(Registers):
         self._shown = {}
 
     def _clearing_writer(self, register: int, bits: int) -> Writer:
+        stay = self._set_only.get(register, 0)
+        ends = [(1 << bit, ~others) for at, bit, others in self._clears if at == register]
+
         def write(value: int) -> None:
-            self._hold(register, value & ~bits)
+            kept = value | self._held.get(register, 0) & stay
+            for asked, left in ends:
+                kept &= left if value & asked else -1
+            self._hold(register, kept & ~bits)
 
         return write

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from flash_emulator import load_part
+from flash_emulator import Part, load_part
 from flash_emulator.machine.peripherals import Peripheral, peripherals_for
 
 T = TypeVar("T", bound=Peripheral)
@@ -47,8 +47,8 @@ class FakeChip:
 class Around:
     """All peripherals of a part, by name; time passes by ``wait``, with every ``tick`` on it."""
 
-    def __init__(self, part: str, **options: object) -> None:
-        self.part = load_part(part)
+    def __init__(self, part: str | Part, **options: object) -> None:
+        self.part = load_part(part) if isinstance(part, str) else part
         self.chip = FakeChip()
         made = peripherals_for(self.part, self.chip, **options)  # type: ignore[arg-type]
         self.all = {peripheral.name: peripheral for peripheral in made}
