@@ -314,13 +314,13 @@ class Machine:
             self.space.forget_code()
             return self.pc()
         except Waits as waits:
-            return self._waits(waits.name, waits.pc)
+            return self._waits(waits)
         return self._stopped(stop, self.pc())
 
-    def _waits(self, name: str, pc: int) -> int:
+    def _waits(self, waits: Waits) -> int:
         """SEV sets the event register, WFE goes on where it is set and clears it, or sleeps as WFI
         does (Armv7-M Architecture Reference Manual, B1.5.17 and B1.5.18). YIELD does nothing."""
-        exceptions = self.exceptions
+        exceptions, name = self.exceptions, waits.name
         if name == "SEV":
             exceptions.event = True
         elif name != "YIELD" and self._has_idled_enough():
@@ -332,8 +332,8 @@ class Machine:
             if self._low_power.stands_by:
                 self._low_power.stand_by()
             if not self._sleep(name):
-                return pc
-        return self._go_on(pc + 2)
+                return waits.pc
+        return self._go_on(waits.pc + waits.size)
 
     def _again(self, page: int) -> Stop:
         """*page* was refused: nobody has it, and the engine does not say which address in it was
@@ -418,6 +418,7 @@ class Machine:
         if reset.reason == STANDBY:
             self._low_power.woken()
         self._reset_watchdog(power_on=False)
+        self.bus.touched.update(p for p in self.peripherals if not p.is_as_powered_on)
 
     # --- the engine has stopped
 

@@ -15,7 +15,7 @@ from flash_emulator.machine.rest import AtRest
 
 _SPECIAL = re.compile(
     rb"(?P<loop>\xfe\xe7)"  # b .
-    rb"|(?P<wait>[\x10\x20\x30\x40]\xbf)"  # yield, wfe, wfi, sev
+    rb"|(?P<wait>[\x10\x20\x30\x40]\xbf|\xaf\xf3[\x01-\x04]\x80)"  # yield, wfe, wfi, sev
     rb"|(?P<unmask>[\x61-\x63]\xb6|[\x80-\x8f]\xf3[\x10-\x13]\x88)"  # cpsie; msr to a mask
     rb"|(?P<control>\xef\xf3\x14[\x80-\x8c])"  # mrs Rd, control
     rb"|(?P<it>[^\x00\x10\x20\x30\x40\x50\x60\x70\x80\x90\xa0\xb0\xc0\xd0\xe0\xf0]\xbf)"
@@ -23,6 +23,7 @@ _SPECIAL = re.compile(
 _LOOP = 0xE7FE
 _MRS, _CONTROL = 0xF3EF, 0x14
 _WAITS = {0xBF10: "YIELD", 0xBF20: "WFE", 0xBF30: "WFI", 0xBF40: "SEV"}
+_WIDE_HINT = 0xF3AF
 _SFPA = 8
 _PATIENCE = 100_000  # events in a row that do not end ``b .``
 
@@ -36,10 +37,10 @@ def mark_it_blocks(engine: Engine, address: int, data: bytes) -> None:
 
 
 class Waits(BaseException):
-    """The core has come to YIELD, WFE, WFI or SEV at *pc*, and has not executed it."""
+    """The core has come to YIELD, WFE, WFI or SEV at *pc*, *size* bytes; it was not executed."""
 
-    def __init__(self, pc: int, name: str) -> None:
-        self.pc, self.name = pc, name
+    def __init__(self, pc: int, name: str, size: int) -> None:
+        self.pc, self.name, self.size = pc, name, size
         super().__init__(name)
 
 
@@ -102,9 +103,11 @@ class SpecialInstructions:
 
     def _waits(self, pc: int) -> None:
         """The engine must not execute it, it would end."""
-        name = _WAITS.get(self._half_word(pc))
-        if name is not None:
-            raise Waits(pc, name)
+        hint, size = self._half_word(pc), 2
+        if hint == _WIDE_HINT:  # its number is in the next half-word
+            hint, size = 0xBF00 | (self._half_word(pc + 2) & 0xF) << 4, 4
+        if hint in _WAITS:
+            raise Waits(pc, _WAITS[hint], size)
 
     def _unmasked(self, _pc: int) -> None:
         if self._exceptions.pending:

@@ -62,6 +62,11 @@ class Peripheral(ABC):
     def restore(self, state: Hashable) -> None:
         """Hold *state*, which a peripheral of the same chip has told, from now on."""
 
+    @property
+    def is_as_powered_on(self) -> bool:
+        """Whether nothing has happened to it since power-on, system resets among it."""
+        return True
+
     def next_us(self) -> float | None:
         """When it wants ``tick``, in virtual time; None: never."""
         return None
@@ -116,6 +121,10 @@ class Registers(Peripheral):
         if self._touched or self._resets_itself or (power_on and not self._is_fresh):
             self._reset(power_on=power_on)
             self._touched, self._is_fresh = False, power_on
+
+    @property
+    def is_as_powered_on(self) -> bool:
+        return self._is_fresh and not self._touched
 
     def _reset(self, *, power_on: bool) -> None:  # noqa: ARG002
         self._held = dict(self._resets)

@@ -35,6 +35,9 @@ def booted(code: str, handler: str = "00be") -> tuple[Machine, Ended]:
         ("01df" + WFE + BKPT, "breakpoint"),  # svc #1: to return from an exception is an event
         ("01df" + WFE + WFE + BKPT, "sleep"),
         ("20bf fde7", "sleep"),  # a loop of WFE
+        ("aff30280" + BKPT, "sleep"),  # wfe.w
+        ("aff30380" + BKPT, "sleep"),  # wfi.w
+        ("aff30480 aff30280 aff30180" + BKPT, "breakpoint"),  # sev.w, wfe.w, yield.w
     ],
 )
 def test_wfe_goes_on_at_an_event(code, kind):

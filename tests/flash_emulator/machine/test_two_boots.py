@@ -6,6 +6,7 @@ import pytest
 
 from flash_emulator import EmulatedFlash, load_part
 from flash_emulator.machine.machine import Machine
+from flash_emulator.machine.rest import Limits
 
 BASE = 0x0800_0000
 
@@ -39,3 +40,19 @@ def test_nothing_of_an_earlier_boot_is_left(first, second):
     used, fresh = Machine(part), Machine(part)
     booted(used, first)
     assert booted(used, second) == booted(fresh, second)
+
+
+# IWDG_KR = 0xCCCC; then for ever: ldr r1, [r2] of a register of GPIOA.
+STARVED = "0348 4cf6cc41 0160 4ff09042 1168 fde7 00300040"
+
+
+def test_a_reset_by_a_watchdog_is_no_news_after_power_on():
+    """What nobody has read or written in a boot is reset all the same."""
+    used, fresh = (Machine(load_part("STM32L476xG"), limits=Limits(resets=1)) for _ in range(2))
+    flash = EmulatedFlash(used.part)
+    image = struct.pack("<4I", 0x2000_1000, BASE + 0x11, 0, 0) + bytes.fromhex(STARVED)
+    flash.preload(BASE, image + b"\xff" * (-len(image) % 8))
+    flash.power_on()
+    assert used.boot(flash).kind == "resets"
+    flags = "0148 d0f89410 00be 00100240"  # ldr r1, [r0, #0x94]: RCC_CSR
+    assert booted(used, flags) == booted(fresh, flags)
