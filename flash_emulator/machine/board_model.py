@@ -167,7 +167,7 @@ class XmodemTable:
     """``[host.xmodem]``."""
 
     image: Text
-    mode: Literal["xmodem", "xmodem1k"] = "xmodem"
+    mode: Literal["xmodem", "xmodem1k", "ymodem"] = "xmodem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_VALUE)

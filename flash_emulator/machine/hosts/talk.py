@@ -52,7 +52,8 @@ class Talk(Plan):
 
 def _name_of(function: object) -> str:
     if isinstance(function, partial):
-        told = sha256(repr((function.args, sorted(function.keywords.items()))).encode())
+        given = *function.args, *sorted(function.keywords.items())
+        told = sha256("".join(_name_of(each) for each in given).encode())
         return f"{_name_of(function.func)} of {told.hexdigest()[:16]}"
     name = getattr(function, "__qualname__", None)
     return repr(function) if name is None else f"{function.__module__}.{name}"

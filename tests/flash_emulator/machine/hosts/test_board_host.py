@@ -162,7 +162,7 @@ def test_functions_of_files_are_known_by_what_the_file_holds(folder):
             "host.steps[1].image: is no image; expected 'LOADER', 'new'",
         ),
         ("xmodem = { image = 'no' }", "line 21: host.xmodem.image: is no image"),
-        ("xmodem = { image = 'new', mode = 'ymodem' }", "host.xmodem.mode"),
+        ("xmodem = { image = 'new', mode = 'zmodem' }", "host.xmodem.mode"),
         ("xcp = { images = [] }", "host.xcp.images: cannot be; expected at least one"),
         ("xcp = { images = ['no'] }", "host.xcp.images[1]: is no image"),
         ("xcp = { images = ['new'], connect_mode = 256 }", "host.xcp.connect_mode"),

@@ -423,5 +423,8 @@ def test_a_host_that_is_another_one_each_time_is_told_so():
 def test_a_talk_is_known_by_its_function():
     one, other = Talk(U, partial(greets, 1)), Talk(U, partial(greets, 2))
     assert repr(one) != repr(other)
+    nested = [Talk(U, partial(greets, partial(greets, value))) for value in (1, 1, 2)]
+    assert repr(nested[0]) == repr(nested[1]) != repr(nested[2])
+    assert repr(pickle.loads(pickle.dumps(nested[0]))) == repr(nested[0])
     assert repr(one) == repr(pickle.loads(pickle.dumps(one)))
     assert not re.search("0x[0-9a-f]{6}", repr(one))

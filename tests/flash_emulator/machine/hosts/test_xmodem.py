@@ -7,12 +7,15 @@ import pytest
 
 from flash_emulator.explore import Search, SearchOptions
 from flash_emulator.explore.batches import Processes
+from flash_emulator.machine.board import Questions
 from flash_emulator.machine.first_boot import boot_once
 from flash_emulator.machine.hosts import Talk, hosted
 from flash_emulator.machine.hosts.serial_port import SerialPort
 from flash_emulator.machine.hosts.xmodem_host import xmodem_host
+from flash_emulator.machine.rest import Limits
 from flash_emulator.machine.subject import FirmwareSubject
 from flash_emulator.power import Outcome
+from tests.flash_emulator.machine.boards import some_image
 from tests.flash_emulator.machine.hosts.firmware_boards import BAUD, NEW, board_of
 
 CLEAN = (Outcome.BEFORE, Outcome.AFTER)
@@ -40,6 +43,31 @@ def test_an_image_is_sent():
     assert seen.verdict == "slot new"
     assert seen.record.output == b"C\x06\x06\x06"
     assert not threads()
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "size"),
+    [
+        ("xmodem_boot", "xmodem1k", 2000),
+        ("ymodem_boot", "ymodem", 200),
+        ("ymodem_boot", "ymodem", 3000),
+    ],
+)
+def test_other_modes(name, mode, size):
+    image = some_image("new", size, 2)
+    host = xmodem_host("USART2", image.data, mode=mode, baud=BAUD)
+    questions = Questions(published=(image,), wanted="new")
+    seen = boot_once(board_of(name, host, questions=questions, limits=Limits(2_000_000)))
+    assert seen.verdict == "slot new", seen.record.output
+    if mode == "ymodem":
+        assert seen.host == ("came to its end",)
+        assert seen.record.output.startswith(b"C\x06C\x06")
+        assert seen.record.output.endswith(b"\x06C\x06")
+
+
+def test_a_ymodem_transfer_is_closed_under_all_cuts():
+    report = searched(board_of("ymodem_boot", sends_new(mode="ymodem")))
+    assert report.passed, report.violations[:1]
 
 
 @pytest.mark.parametrize("survives", [False, True])
