@@ -3,6 +3,7 @@
 import gc
 import pickle
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -71,6 +72,23 @@ def test_a_host_that_has_noticed_the_cut_goes_on_as_well():
 def test_boards_with_hosts_go_to_other_processes():
     board = board_of("xmodem_boot", xmodem_script(NEW.data, common=SURVIVES))
     assert repr(pickle.loads(pickle.dumps(board))) == repr(board)
+
+
+@pytest.mark.parametrize("name", ["xmodem_boot", "xmodem_boot_ack_first"])
+def test_coalescing_changes_no_verdict(name):
+    """What was programmed is settled before a byte leaves: moments are the same."""
+    found = []
+    for coalesce in (True, False):
+        board = board_of(name, xmodem_script(NEW.data, common=SURVIVES), coalesce=coalesce)
+        report = searched(board)
+        found.append((report.states, report.cuts, [str(v.path) for v in report.violations]))
+    assert found[0] == found[1]
+
+
+def test_a_search_is_the_same_each_time():
+    board = board_of("xmodem_boot", xmodem_host("USART2", NEW.data, baud=BAUD, survives=True))
+    first, again = (replace(searched(board), elapsed_s=0.0) for _ in range(2))
+    assert first == again
 
 
 # --- other ways to run a board that has a host
