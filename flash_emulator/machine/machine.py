@@ -165,6 +165,7 @@ class Machine:
         self._timed = [p for p in self.peripherals if type(p).next_us is not Peripheral.next_us]
         self._is_new = True
         self._skipped = 0  # cycles in which nothing was executed
+        self._seen_skipped = 0  # of them, when a loop was last found to wait
         self._idled = 0  # times that the core has waited for an event
         self._at_join = False
         self.is_paused = False
@@ -215,7 +216,12 @@ class Machine:
         return self._skip_to(self._next_event())
 
     def _skip_polls(self) -> bool:
-        """The same for a loop that asks a register, and maybe SysTick as well."""
+        """The same for a loop that asks a register, and maybe SysTick as well. One in which flash
+        has done something meanwhile works, and does not wait."""
+        self.flash.settle()
+        if self._skipped != self._seen_skipped:
+            self._seen_skipped = self._skipped
+            return True
         events = self._next_event(), self.system.systick.next_flag()
         return self._skip_to(min((at for at in events if at is not None), default=None))
 
@@ -223,6 +229,7 @@ class Machine:
         if event is None:
             return False
         self._skipped += max(0, event - self._cycles())
+        self._seen_skipped = self._skipped
         self.recheck()
         return True
 
@@ -359,7 +366,7 @@ class Machine:
         flash.trace = Told(self._changed)
         self.record = Record()
         self.engine.meter.reset()
-        self._skipped = 0
+        self._skipped = self._seen_skipped = 0
         self._idled = 0
         self._at_join = self.is_paused = False
         self.space.power_on(flash)

@@ -48,3 +48,18 @@ def test_no_time_is_spent_on_a_flag_that_is_looked_at() -> None:
     """100 ms are 1.6 million cycles; between two flags only the patience is executed."""
     machine, _ = running(WAITS["COUNTFLAG"][0])
     assert machine.engine.meter.counted < 400_000
+
+
+# A look at RXNE of USART2 before each of 100 units that are programmed; bkpt #0 at the end.
+PROGRAMS = (
+    "0b48 0c49 0c4a 8a60 0c4a 8a60 0122 4a61 0b4b 6424 0268 9206 09d4 1c60 5c60 0a69 d203 fcd4"
+    "0833 013c f4d1 00be 01be 00bf 1c440040 00200240 23016745 ab89efcd 00000408"
+)
+
+
+@pytest.mark.parametrize("before", ["", WATCHDOG], ids=["nothing else", "IWDG"])
+def test_work_between_two_looks_is_no_wait(before: str) -> None:
+    machine, ended = running(before + PROGRAMS)
+    assert (ended.kind, ended.text) == ("breakpoint", "BKPT #0")
+    assert machine.now_us / 1000 == pytest.approx(100 * 0.0908, rel=0.01)
+    assert machine.record.resets == []
