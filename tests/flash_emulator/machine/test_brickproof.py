@@ -11,9 +11,8 @@ from benchmarks.foreign_packages import OutOfReach, Wheel
 from tests.judges import out_of_reach
 from tests.thorough import one_in
 
-L476 = [demo for demo in DEMOS if demo.chip == "l476"]
-QUICK = [demo for demo in DEMOS if demo.chip != "l476" and demo.documented == NO_CUT]
-LONG = [demo for demo in DEMOS if demo.chip != "l476" and demo.documented != NO_CUT]
+QUICK = [demo for demo in DEMOS if demo.documented == NO_CUT]
+LONG = [demo for demo in DEMOS if demo.documented != NO_CUT]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def folder():
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("demo", [*L476, *QUICK, *one_in(5, LONG)], ids=lambda demo: demo.name)
+@pytest.mark.parametrize("demo", [*QUICK, *one_in(5, LONG)], ids=lambda demo: demo.name)
 def test_a_demo_falls_or_stands_as_its_author_says(folder, demo: Demo):
     verdict = judge(demo, folder)
     assert verdict.agrees, verdict

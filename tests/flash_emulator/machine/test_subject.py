@@ -19,25 +19,25 @@ def searched(board, **options):
 
 
 def test_one_that_starts_over_is_closed_under_all_cuts():
-    report = searched(copy_board("copy_restart", 2048))
+    report = searched(copy_board("copy_restart", 1024))
     assert report.passed, report.violations[:1]
-    assert report.cuts > 10_000
+    assert report.cuts > 5_000
 
 
 def test_one_that_marks_first_is_found_out():
-    report = searched(copy_board("copy_done_first", 256, wanted=None), limits=UNLIMITED)
+    report = searched(copy_board("copy_done_first", 128, wanted=None), limits=UNLIMITED)
     assert report.complete
     found = {violation.question for violation in report.violations}
     assert found == {"safe", "live"}  # half an image runs; one without a vector table hangs
 
 
 def test_one_that_resumes_passes_clean_cuts():
-    report = searched(copy_board("copy_resume", 512), outcomes=CLEAN)
+    report = searched(copy_board("copy_resume", 256), outcomes=CLEAN)
     assert report.passed, report.violations[:1]
 
 
 def test_one_that_resumes_falls_where_cuts_leave_weak_units():
-    report = searched(copy_board("copy_resume", 256), limits=Limits(violations=1))
+    report = searched(copy_board("copy_resume", 128), limits=Limits(violations=1))
     assert report.violation_count
 
 
@@ -45,7 +45,7 @@ def test_one_that_resumes_falls_where_cuts_leave_weak_units():
 def test_coalescing_changes_no_verdict(name):
     tags = []
     for coalesce in (True, False):
-        board = copy_board(name, 256, coalesce=coalesce)
+        board = copy_board(name, 128, coalesce=coalesce)
         report = searched(board, limits=UNLIMITED)
         tags.append({(found.question, found.text) for found in report.violations})
         assert report.complete
