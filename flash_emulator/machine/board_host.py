@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,6 +15,7 @@ from flash_emulator.machine.board_faults import Faults
 from flash_emulator.machine.board_images import PlacedImage
 from flash_emulator.machine.board_model import HostStepTable, HostTable
 from flash_emulator.machine.chips.catalogue import chip_of
+from flash_emulator.machine.hosts.asking import pattern_of
 from flash_emulator.machine.hosts.script import Script, Step
 from flash_emulator.machine.hosts.session import Common, Plan
 from flash_emulator.machine.hosts.talk import Talk
@@ -119,11 +121,19 @@ class _Maker:
             self._faults.add((*place, "timeout_ms"), "stands without", "expect beside it", given[0])
         if table.expect is not None:
             timeout_s = None if table.timeout_ms is None else table.timeout_ms / 1000
-            return Step(table.expect.encode("latin-1", "replace"), timeout_s=timeout_s)
+            return self._expected((*place, "expect"), table.expect, timeout_s)
         if table.wait_ms is not None:
             return Step(wait_s=table.wait_ms / 1000)
         data = self._data(place, table)
         return None if data is None else Step(send=data)
+
+    def _expected(self, place: Place, pattern: str, timeout_s: float | None) -> Step | None:
+        try:
+            return Step(expect=pattern_of(pattern), timeout_s=timeout_s)
+        except (re.error, UnicodeEncodeError) as error:
+            expected = f"a regular expression over bytes, in Latin-1 ({error})"
+            self._faults.add(place, "cannot be", expected, pattern)
+            return None
 
     def _data(self, place: Place, table: HostStepTable) -> bytes | None:
         if table.send is not None:

@@ -78,6 +78,11 @@ class Outside:
             self._usarts[usart.name] = usart
             usart.looks = False
 
+    @property
+    def usarts(self) -> list[str]:
+        """The names of those that the chip has."""
+        return sorted(self._usarts)
+
     def power_on(self) -> None:
         """Nothing is on the lines; the host is told."""
         self._line.clear()

@@ -29,11 +29,15 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """Bytes up to the end of the first that match *pattern*, a regular expression. Answered with
-    ``Heard``, or None after *timeout_s*; what has come until then stays to be read."""
+    """Bytes up to the end of the first that match *pattern*, a regular expression; a text is taken
+    for bytes in Latin-1. Answered with ``Heard``, or None after *timeout_s*; what has come until
+    then stays to be read. Raises re.error, UnicodeEncodeError."""
 
-    pattern: bytes
+    pattern: bytes | str
     timeout_s: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pattern", pattern_of(self.pattern))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,13 @@ class Heard:
     groups: tuple[bytes | None, ...]
 
 
+def pattern_of(text: bytes | str) -> bytes:
+    """A regular expression over bytes. Raises re.error, UnicodeEncodeError."""
+    pattern = text.encode("latin-1") if isinstance(text, str) else text
+    re.compile(pattern)
+    return pattern
+
+
 Request = Read | Expect | Wait | Now | Drop | Count
 Answer = bytes | Heard | float | None
 
@@ -88,7 +99,7 @@ def answer_of(request: Request, unread: bytearray, now_us: float) -> tuple[bool,
             wanted = max(1, len(unread)) if size is None else size
             return (True, _taken(unread, wanted)) if len(unread) >= wanted else (False, None)
         case Expect(pattern=pattern):
-            found = re.search(pattern, unread)
+            found = re.search(pattern_of(pattern), unread)
             if found is None:
                 return False, None
             groups = found[0], *found.groups()

@@ -65,8 +65,6 @@ class Line:
     def expect(self, pattern: bytes | str, timeout_s: float | None = 1.0) -> Heard:
         """All bytes up to the end of the first that match *pattern*. Raises TimeoutError; what has
         come until then stays to be read."""
-        if isinstance(pattern, str):
-            pattern = pattern.encode("latin-1")
         answer = self._ask(Expect(pattern, timeout_s))
         if answer is None:
             raise TimeoutError(f"{pattern!r} has not come within {timeout_s} s")

@@ -15,6 +15,7 @@ from flash_emulator.machine.hosts.asking import (
     GaveUp,
     Request,
     Wait,
+    pattern_of,
 )
 from flash_emulator.machine.hosts.session import Plan, Session
 
@@ -34,6 +35,8 @@ class Step:
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.expect, self.send, self.wait_s)) != 1:
             raise ValueError("a step has exactly one of expect, send and wait_s")
+        if self.expect is not None:
+            pattern_of(self.expect)
 
     def __repr__(self) -> str:
         """Short, and the same for the same bytes."""

@@ -301,7 +301,11 @@ class Session:
 
 def begun(machine: Machine, plan: Plan, external: ExternalState | None = None) -> Session:
     """The host of *plan* as *external* has it, for the next boot of *machine*. Whoever asks puts it
-    at the line, and closes it."""
+    at the line, and closes it. Raises ValueError where the chip has no such USART."""
+    known = machine.outside.usarts
+    if plan.usart not in known:
+        part = machine.part.name
+        raise ValueError(f"the host's {plan.usart} is no USART of {part}: {', '.join(known)}")
     session = plan.begin()
     if isinstance(external, HostState):
         try:

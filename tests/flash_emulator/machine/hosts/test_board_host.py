@@ -154,6 +154,8 @@ def test_functions_of_files_are_known_by_what_the_file_holds(folder):
         ("steps = [{ sent = 'a' }]", "host.steps[1].sent: is no key here; expected send"),
         ("steps = [{ send = 'a', timeout_ms = 1 }]", "expected expect beside it, found send"),
         ("steps = [{ expect = '(' }]", "expected a regular expression"),
+        ("steps = [{ expect = '\u20ac' }]", "host.steps[1].expect: cannot be; expected a regular"),
+        ("steps = [{ expect = '(?u)a' }]", "host.steps[1].expect: cannot be; expected a regular"),
         ("steps = [{ hex = '0' }]", "host.steps[1].hex"),
         ("steps = [{ wait_ms = -1 }]", "host.steps[1].wait_ms"),
         ("steps = [{ file = 'no.bin' }]", "host.steps[1].file: cannot be read"),

@@ -164,6 +164,12 @@ def test_a_host_that_is_wrong_ends_the_boot_with_words():
     assert not any(thread.name.startswith("host") for thread in threading.enumerate())
 
 
+def test_a_host_at_a_usart_that_is_not_there():
+    board = board_of("xmodem_boot", Script("USART9", (Step(send=b"a"),)))
+    with pytest.raises(ValueError, match="USART9 is no USART of STM32L476xG: LPUART1, "):
+        boot_once(board)
+
+
 def never_reads(line):
     while True:
         line.write(b"x" * 100)

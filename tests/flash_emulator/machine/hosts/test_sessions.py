@@ -351,6 +351,18 @@ def test_a_host_that_asks_for_something_else_is_told_so():
         Wire(Talk(U, odd))
 
 
+def test_patterns_may_be_texts():
+    assert Expect("caf\xe9") == Expect(b"caf\xe9")
+
+    def odd():
+        yield Expect("(")
+
+    with pytest.raises(HostBroken, match="raised error: missing \\)"):
+        Wire(Talk(U, odd))
+    with pytest.raises(re.error):
+        Step(expect=b"(")
+
+
 def test_a_host_says_what_it_did():
     wire = Wire(Talk(U, greets_too, common=Common(tries=3, again_s=0.1)))
     assert "waits: Expect" in wire.session.in_words()[0]
