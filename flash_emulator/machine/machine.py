@@ -63,6 +63,7 @@ from flash_emulator.registers import BusError, SystemReset
 Run = Generator[None, None, Ended]
 
 _FAULTS = 8  # that are kept
+_MOST_FAULTS, _MOST_EXCEPTIONS = 20_000, 500_000  # of a boot that would take minutes else
 _EVENTS = 100_000  # that do not wake one WFI
 _SLICE = 1 << 18  # bytes of code between two calls of ``heed``
 _SEMIHOSTING = 0xBEAB
@@ -166,6 +167,7 @@ class Machine:
         self._is_new = True
         self._skipped = 0  # cycles in which nothing was executed
         self._seen_skipped = 0  # of them, when a loop was last found to wait
+        self._faults = 0  # since the last reset
         self._idled = 0  # times that the core has waited for an event
         self._at_join = False
         self.is_paused = False
@@ -307,6 +309,7 @@ class Machine:
     def _step(self, pc: int) -> int:
         """Execute from *pc* until the engine stops. Returns where to go on."""
         self.heed()
+        self._check_budget()
         self._set_limit()
         try:
             stop = self.engine.run(pc)
@@ -394,6 +397,7 @@ class Machine:
         self.engine.registers.clear()
         self.record.entries.clear()
         self.exceptions.reset()
+        self._faults = 0
         self.system.reset()
         self.special.reset()
         table = self.exceptions.table
@@ -448,12 +452,18 @@ class Machine:
         return self.exceptions.fault(numbers.BUS_FAULT, pc, status=_PRECISERR, address=stop.address)
 
     def _between_blocks(self, pc: int) -> int:
-        meter = self.engine.meter
-        if meter.counted >= self.limits.instructions * 2:
-            raise AtRest("budget", f"no rest after {self.limits.instructions:,} instructions")
         if self.interrupter is not None:
-            self.interrupter.stopped(meter.counted)
+            self.interrupter.stopped(self.engine.meter.counted)
         return self._go_on(pc)
+
+    def _check_budget(self) -> None:
+        """Before each run of the engine: a handler that returns to what faults again never comes to
+        the end of a run that is long enough for the meter."""
+        if self.engine.meter.counted >= self.limits.instructions * 2:
+            raise AtRest("budget", f"no rest after {self.limits.instructions:,} instructions")
+        if self._faults > _MOST_FAULTS or self.exceptions.taken > _MOST_EXCEPTIONS:
+            what = f"{self._faults:,} faults and {self.exceptions.taken:,} exceptions"
+            raise AtRest("budget", f"no rest after {what} since the last reset")
 
     def _go_on(self, pc: int) -> int:
         """Take what is due before the instruction at *pc*."""
@@ -518,6 +528,7 @@ class Machine:
 
     def _faulted(self, fault: Fault) -> None:
         if fault.status:
+            self._faults += 1
             self.record.faults = [*self.record.faults[-_FAULTS:], fault]
 
     def _entered(self, number: int, pc: int) -> None:

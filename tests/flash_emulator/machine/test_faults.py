@@ -8,7 +8,7 @@ import pytest
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, load_part
 from flash_emulator.errors import FlashError
 from flash_emulator.machine.machine import Machine
-from flash_emulator.machine.rest import Ended, Rests
+from flash_emulator.machine.rest import Ended, Limits, Rests
 
 BASE, BAD = 0x0800_0000, 0x0804_0000
 # SHCSR = BusFault, MemManage, UsageFault; r1 = BAD, r0 = 0x55, r3 = 3, r5 = 0; b to what is behind.
@@ -116,7 +116,7 @@ def test_an_f7_has_flash_on_its_itcm_bus():
     assert machine.engine.registers["r0"] == 0x2000_1000
 
 
-def booted(code: str, *, bad: bool = True, rests: Rests | None = None) -> tuple[Machine, Ended]:
+def booted(code: str, *, bad: bool = True, **options) -> tuple[Machine, Ended]:
     """A boot of an L476: every exception leads to the first instruction, reset to the second."""
     flash = EmulatedFlash(load_part("STM32L476xG"))
     image = struct.pack("<16I", 0x2000_1000, BASE + 0x43, *[BASE + 0x41] * 14) + bytes.fromhex(code)
@@ -124,7 +124,7 @@ def booted(code: str, *, bad: bool = True, rests: Rests | None = None) -> tuple[
     if bad:
         torn(flash, BAD)
     flash.power_on()
-    machine = Machine(flash.part, rests=rests)
+    machine = Machine(flash.part, **options)
     return machine, machine.boot(flash)
 
 
@@ -153,3 +153,17 @@ def test_a_vector_that_is_erased_is_no_return_from_its_exception():
     """VTOR leads to erased flash, the stack is PSP's; svc #1."""
     _, ended = booted(ERASED_TABLE, bad=False)
     assert (ended.kind, ended.text) == ("lock-up", "BusFault within HardFault")
+
+
+@pytest.mark.parametrize("code", ["7047 00de fde7", "7047 0120 0047"], ids=["undefined", "nowhere"])
+def test_a_handler_that_returns_to_what_faults_again_ends(code):
+    """bx lr in the handler; udf, or a jump to where nothing is."""
+    machine, ended = booted(code, bad=False)
+    assert ended.kind == "budget"
+    assert "faults" in ended.text
+    assert machine.exceptions.taken < 30_000
+
+
+def test_instructions_are_a_budget_of_faults_too():
+    _, ended = booted("7047 00de fde7", bad=False, limits=Limits(instructions=1000))
+    assert (ended.kind, ended.text) == ("budget", "no rest after 1,000 instructions")
