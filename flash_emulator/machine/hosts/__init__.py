@@ -3,7 +3,8 @@
 * ``Script``: steps that expect and send, from a board file or from Python.
 * ``Talk``: a generator function, or an ordinary function that blocks (``blocking=True``), over a
   line; libraries can be used as they are.
-* ``serial_port.SerialPort``: that line as pyserial has it. ``xcp``, ``modem``: clients.
+* ``xmodem_host``, ``xcp``: hosts that send images. ``serial_port``, ``byte_port``: the line as
+  pyserial has it, and as clients of boot ROMs want it.
 
 All of them live in virtual time: the same firmware hears the same bytes at the same moments.
 """
