@@ -310,6 +310,8 @@ class Machine:
         """Execute from *pc* until the engine stops. Returns where to go on."""
         self.heed()
         self._check_budget()
+        if pc >= _EXC_RETURN:  # the engine would end there and then, again and again
+            return self.exceptions.fault(numbers.BUS_FAULT, pc, status=_IBUSERR)
         self._set_limit()
         try:
             stop = self.engine.run(pc)

@@ -167,3 +167,10 @@ def test_a_handler_that_returns_to_what_faults_again_ends(code):
 def test_instructions_are_a_budget_of_faults_too():
     _, ended = booted("7047 00de fde7", bad=False, limits=Limits(instructions=1000))
     assert (ended.kind, ended.text) == ("budget", "no rest after 1,000 instructions")
+
+
+def test_what_returns_to_where_no_code_can_be_ends():
+    """udf; the handler: mvn r0, #3; str r0, [sp, #24]; bx lr -- to 0xFFFFFFFC."""
+    machine, ended = booted("00e0 00de 6ff00300 0690 7047", bad=False)
+    assert ended.kind == "budget"
+    assert machine.record.faults[-1].pc == 0xFFFF_FFFC
