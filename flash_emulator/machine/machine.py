@@ -18,7 +18,7 @@ What the engine executes otherwise than a chip is in docs/explanation/machine.md
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Protocol
 
@@ -57,6 +57,7 @@ from flash_emulator.machine.record import Record, Told
 from flash_emulator.machine.rest import AtRest, Ended, Limits, Rests
 from flash_emulator.machine.special_instructions import SpecialInstructions, Waits
 from flash_emulator.machine.system_control import SystemControl
+from flash_emulator.machine.virtual_time import VirtualTime
 from flash_emulator.parts.part import Part
 from flash_emulator.registers import BusError, SystemReset
 
@@ -140,12 +141,14 @@ class Machine:
         self.exceptions = Exceptions(self.engine.registers, self.space, self.core, part.base)
         self.exceptions.entered = self._entered
         self.exceptions.faulted = self._faulted
-        self.system = SystemControl(self.core, self.exceptions, self._cycles, self.recheck)
+        self.time = VirtualTime(self.engine.meter, clock_mhz, self._events, self.recheck)
+        self.system = SystemControl(self.core, self.exceptions, self.time.cycles, self.recheck)
+        self.time.systick = self.system.systick
         self.special = SpecialInstructions(
             self.engine,
             self.exceptions,
             half_word=self.space.half_word,
-            skip=self._skip,
+            skip=self.time.skip,
             idled=self._has_idled_enough,
             due=self.recheck,
         )
@@ -165,8 +168,6 @@ class Machine:
         self._low_power = LowPower(self, wake_us)
         self._timed = [p for p in self.peripherals if type(p).next_us is not Peripheral.next_us]
         self._is_new = True
-        self._skipped = 0  # cycles in which nothing was executed
-        self._seen_skipped = 0  # of them, when a loop was last found to wait
         self._faults = 0  # since the last reset
         self._idled = 0  # times that the core has waited for an event
         self._at_join = False
@@ -193,47 +194,24 @@ class Machine:
 
     # --- time
 
-    def _cycles(self) -> int:
-        return self.engine.meter.counted // 2 + self._skipped
-
     @property
     def now_us(self) -> float:
         """Virtual time since power-on."""
-        return self._cycles() / self.clock_mhz
+        return self.time.now_us()
 
     def pass_us(self, time_us: float) -> None:
         """Let time pass in which nothing is executed."""
-        self._skipped += int(time_us * self.clock_mhz)
+        self.time.pass_us(time_us)
 
-    def _next_event(self) -> int | None:
-        """The cycle at which somebody wants to be called."""
-        found = [cycle for cycle in (self.system.systick.next_cycle(),) if cycle is not None]
-        times = [peripheral.next_us() for peripheral in self._timed]
-        times.append(self.outside.next_us())
-        found += [int(at_us * self.clock_mhz) + 1 for at_us in times if at_us is not None]
-        return min(found, default=None)
-
-    def _skip(self) -> bool:
-        """Nothing happens before the next event: let time jump to it. False where there is none."""
-        return self._skip_to(self._next_event())
+    def _events(self) -> Iterator[float | None]:
+        """When peripherals and the world outside want to be called."""
+        for peripheral in self._timed:
+            yield peripheral.next_us()
+        yield self.outside.next_us()
 
     def _skip_polls(self) -> bool:
-        """The same for a loop that asks a register, and maybe SysTick as well. One in which flash
-        has done something meanwhile works, and does not wait."""
         self.flash.settle()
-        if self._skipped != self._seen_skipped:
-            self._seen_skipped = self._skipped
-            return True
-        events = self._next_event(), self.system.systick.next_flag()
-        return self._skip_to(min((at for at in events if at is not None), default=None))
-
-    def _skip_to(self, event: int | None) -> bool:
-        if event is None:
-            return False
-        self._skipped += max(0, event - self._cycles())
-        self._seen_skipped = self._skipped
-        self.recheck()
-        return True
+        return self.time.skip_polls()
 
     def recheck(self) -> None:
         """Something may be due: the engine stops before the next block."""
@@ -241,10 +219,7 @@ class Machine:
 
     def _set_limit(self) -> None:
         meter = self.engine.meter
-        limit = self.limits.instructions * 2
-        event = self._next_event()
-        if event is not None:
-            limit = min(limit, max(0, event - self._skipped) * 2)
+        limit = self.time.stop(self.limits.instructions * 2)
         if self.interrupter is not None:
             stop = self.interrupter.next_stop(meter.counted)
             limit = limit if stop is None else min(limit, stop)
@@ -371,7 +346,7 @@ class Machine:
         flash.trace = Told(self._changed)
         self.record = Record()
         self.engine.meter.reset()
-        self._skipped = self._seen_skipped = 0
+        self.time.reset()
         self._idled = 0
         self._at_join = self.is_paused = False
         self.space.power_on(flash)
@@ -497,7 +472,7 @@ class Machine:
                 return True
             if self.is_paused:
                 return False
-            if not self._skip():
+            if not self.time.skip():
                 raise AtRest("sleep", f"{name}, and no interrupt is enabled that could come")
         raise AtRest("sleep", f"{name}, and {_EVENTS:,} events have not woken it")
 
