@@ -46,7 +46,7 @@ class VirtualTime:
         self._skipped += int(time_us * self.clock_mhz)
 
     def stop(self, most: int) -> int:
-        """How many bytes of code may be counted until somebody wants to be called; at most *most*."""
+        """Bytes of code that may be counted until somebody wants to be called, *most* at most."""
         event = self.next_event()
         return most if event is None else min(most, max(0, event - self._skipped) * 2)
 
