@@ -18,6 +18,7 @@ What the engine executes otherwise than a chip is in docs/explanation/machine.md
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Protocol
@@ -64,6 +65,7 @@ from flash_emulator.registers import BusError, SystemReset
 Run = Generator[None, None, Ended]
 
 _FAULTS = 8  # that are kept
+_MOST_TRIES = 3  # of an access that was refused
 _MOST_FAULTS, _MOST_EXCEPTIONS = 20_000, 500_000  # of a boot that would take minutes else
 _EVENTS = 100_000  # that do not wake one WFI
 _SLICE = 1 << 18  # bytes of code between two calls of ``heed``
@@ -290,8 +292,7 @@ class Machine:
         self._set_limit()
         try:
             stop = self.engine.run(pc)
-            while stop.address is not None and stop.access != FETCH:
-                stop = self._again(stop.address)
+            stop = self._tried_again(stop)
         except BusError as error:
             pc = self.pc()
             return self.exceptions.fault(
@@ -322,7 +323,20 @@ class Machine:
                 return waits.pc
         return self._go_on(waits.pc + waits.size)
 
-    def _again(self, page: int) -> Stop:
+    def _tried_again(self, stop: Stop) -> Stop:
+        """Where *stop* is a page that was refused: what comes of another try. An instruction that
+        loads several words may be refused again at the same place; then all of it is let through.
+        """
+        tries: Counter[tuple[int, int]] = Counter()
+        while stop.address is not None and stop.access != FETCH:
+            here = self.pc(), stop.address
+            tries[here] += 1
+            if tries[here] > _MOST_TRIES:
+                break
+            stop = self._again(stop.address, whole=tries[here] > 1)
+        return stop
+
+    def _again(self, page: int, *, whole: bool) -> Stop:
         """*page* was refused: nobody has it, and the engine does not say which address in it was
         reached for; or a read of it may fail within an IT block. Let it be reached for once more.
         Where that is a BusError, registers are as they were."""
@@ -330,11 +344,11 @@ class Machine:
         pc, put_back = self.pc(), engine.save()
         engine.flush()
         engine.meter.limit = engine.meter.counted + 1  # one block
-        space.tried, space.tries = page, True
+        space.tried, space.tries = page, not whole
         try:
             return engine.run(pc)
         except BusError:
-            if space.tried is not None:
+            if whole or space.tried is not None:
                 put_back()
             raise
         finally:

@@ -174,3 +174,12 @@ def test_what_returns_to_where_no_code_can_be_ends():
     machine, ended = booted("00e0 00de 6ff00300 0690 7047", bad=False)
     assert ended.kind == "budget"
     assert machine.record.faults[-1].pc == 0xFFFF_FFFC
+
+
+def test_several_words_are_loaded_within_an_it_block():
+    """it eq; ldrd r0, r2, [r1, #64] of good units in a page that has a bad one; then of that."""
+    machine, ended = faulting("08bf d1e91002 08bf d1e90002 00be")
+    assert ended.text == "BKPT #65"
+    registers = machine.engine.registers
+    assert (registers["r0"], registers["r2"]) == (0xFFFF_FFFF, 0xFFFF_FFFF)
+    assert (registers["r6"], registers["r12"]) == (BASE + BODY + 8, BAD)
