@@ -37,9 +37,9 @@ CORES = {"m0": 7, "m0plus": 7, "m3": 8, "m4": 9, "m7": 10, "m33": 11}
 on an access that is not aligned, as Armv6-M has it."""
 
 _MOST_FILLS = 400
-"""Pages that are asked for between two flushes. The engine's table of pages has 64 entries, and
-doubles, up to millions, where more than 70 % of them were filled since, however often the same; to
-flush a large one takes long."""
+"""Pages that are asked for until the next run begins with a flush. The engine's table of pages has
+64 entries, and doubles, up to millions, where more than 70 % of them were filled since, however
+often the same; to flush a large one takes long."""
 
 _NOWHERE = 0xFFFF_FFFC  # an ``until`` that is never reached
 _IT_BITS = 0x0600_FC00  # ICI/IT of XPSR, Armv7-M ARM B1.4.2
@@ -261,8 +261,6 @@ class Engine:
             return False
         entry.contents.paddr, entry.contents.perms = found
         self._fills += 1
-        if self._fills == _MOST_FILLS:
-            self.meter.limit = 0  # see ``run``
         fields = self.meter.fields
         if access != FETCH and self._it_bits and fields.counted == fields.marked:
             self._clear_it()  # not for code: a block may begin within an IT block
@@ -320,8 +318,9 @@ class Engine:
     def run(self, address: int) -> Stop:
         """Execute from *address* on, until something stops it. Raises what a hook has raised.
 
-        It may stop for nothing: its table of pages is to be flushed, and never within a hook that
-        fills it.
+        Its table of pages is flushed here where many were asked for, and never within a hook that
+        fills it. Nothing stops for that: how often a page is asked for depends on how the engine
+        keeps it, and so on the clock of this machine.
         """
         self._stop = self._raised = None
         if self._fills >= _MOST_FILLS:

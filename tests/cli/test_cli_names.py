@@ -63,6 +63,7 @@ TRIED = (
         "delta make",
         "package build",
         "part show",
+        "firmware new",
     ),
     *("image check", "image diff", "image inspect", "chip serve"),
     *("flash", "verify", "read", "erase", "info", "protect", "unprotect", "option-bytes"),

@@ -83,7 +83,7 @@ SYSTICK = "0448 41f60f71 4160 0721 0160 {} 00bf 00bf 10e000e0"
 @pytest.mark.parametrize(
     ("idle", "kind"), [("30bf fde7", "sleep"), ("20bf fde7", "sleep"), ("fee7 00bf", "loop")]
 )
-@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize("mask", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_a_core_that_idles_with_a_tick_is_at_rest_soon(idle, kind, mask):
     code = SYSTICK.format(idle)
     if mask:

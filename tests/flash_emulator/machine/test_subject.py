@@ -41,7 +41,9 @@ def test_one_that_resumes_falls_where_cuts_leave_weak_units():
     assert report.violation_count
 
 
-@pytest.mark.parametrize("name", ["copy_restart", "copy_done_first"])
+@pytest.mark.parametrize(
+    "name", ["copy_restart", pytest.param("copy_done_first", marks=pytest.mark.thorough)]
+)
 def test_coalescing_changes_no_verdict(name):
     tags = []
     for coalesce in (True, False):

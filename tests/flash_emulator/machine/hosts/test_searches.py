@@ -74,7 +74,9 @@ def test_boards_with_hosts_go_to_other_processes():
     assert repr(pickle.loads(pickle.dumps(board))) == repr(board)
 
 
-@pytest.mark.parametrize("name", ["xmodem_boot", "xmodem_boot_ack_first"])
+@pytest.mark.parametrize(
+    "name", ["xmodem_boot", pytest.param("xmodem_boot_ack_first", marks=pytest.mark.thorough)]
+)
 def test_coalescing_changes_no_verdict(name):
     """What was programmed is settled before a byte leaves: moments are the same."""
     found = []
