@@ -318,6 +318,7 @@ def test_what_is_not_asked_is_said(tmp_path):
     )
 
 
+@pytest.mark.thorough
 def test_processes_come_to_the_same(good):
     one = explore(good, "--json")
     two = run("firmware", "explore", good, "--quiet", "--jobs", 2, "--json")

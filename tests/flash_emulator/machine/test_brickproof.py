@@ -24,7 +24,7 @@ def folder():
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("demo", [*QUICK, *one_in(10, LONG)], ids=lambda demo: demo.name)
+@pytest.mark.parametrize("demo", [*QUICK, *one_in(20, LONG, 3)], ids=lambda demo: demo.name)
 def test_a_demo_falls_or_stands_as_its_author_says(folder, demo: Demo):
     verdict = judge(demo, folder)
     assert verdict.agrees, verdict

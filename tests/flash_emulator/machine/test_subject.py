@@ -24,6 +24,7 @@ def test_one_that_starts_over_is_closed_under_all_cuts():
     assert report.cuts > 5_000
 
 
+@pytest.mark.thorough
 def test_one_that_marks_first_is_found_out():
     report = searched(copy_board("copy_done_first", 128, wanted=None), limits=UNLIMITED)
     assert report.complete
@@ -36,6 +37,7 @@ def test_one_that_resumes_passes_clean_cuts():
     assert report.passed, report.violations[:1]
 
 
+@pytest.mark.thorough
 def test_one_that_resumes_falls_where_cuts_leave_weak_units():
     report = searched(copy_board("copy_resume", 128), limits=Limits(violations=1))
     assert report.violation_count

@@ -111,6 +111,7 @@ def test_the_search_is_that_of_the_same_logic_in_python(
     assert bool(in_c.violation_count) is (name == "first_try" and merge)
 
 
+@pytest.mark.thorough
 @pytest.mark.judge("clang")
 def test_another_compiler_finds_the_same(flash: EmulatedFlash, tmp_path: Path) -> None:
     sources = [EXAMPLE / "first_try.c", EXAMPLE / "image.c"]

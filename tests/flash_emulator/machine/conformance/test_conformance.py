@@ -29,6 +29,7 @@ def test_all_is_as_qemu_once_had_it(core: Core) -> None:
     assert not wrong, wrong[0]
 
 
+@pytest.mark.thorough
 @pytest.mark.judge("qemu-system-arm")
 @pytest.mark.parametrize("seed", range(2, 32 if THOROUGH else 3))
 @each_core

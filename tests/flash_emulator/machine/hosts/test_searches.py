@@ -87,6 +87,7 @@ def test_coalescing_changes_no_verdict(name):
     assert found[0] == found[1]
 
 
+@pytest.mark.thorough
 def test_a_search_is_the_same_each_time():
     board = board_of("xmodem_boot", xmodem_host("USART2", NEW.data, baud=BAUD, survives=True))
     first, again = (replace(searched(board), elapsed_s=0.0) for _ in range(2))
@@ -96,6 +97,7 @@ def test_a_search_is_the_same_each_time():
 # --- other ways to run a board that has a host
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("survives", [False, True])
 def test_interruptions_between_operations_have_the_host_too(survives):
     common = Common(survives=survives)

@@ -238,6 +238,7 @@ def test_an_update_is_closed_under_all_cuts():
     assert report.passed, report.violations[:1]
 
 
+@pytest.mark.thorough
 def test_an_update_is_not_lost_where_the_host_survives():
     board = xcp_board(NEW.data, survives=True)
     options = SearchOptions(outcomes=CLEAN)

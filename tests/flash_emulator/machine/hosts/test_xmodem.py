@@ -65,6 +65,7 @@ def test_other_modes(name, mode, size):
         assert seen.record.output.endswith(b"\x06C\x06")
 
 
+@pytest.mark.thorough
 def test_a_ymodem_transfer_is_closed_under_all_cuts():
     report = searched(board_of("ymodem_boot", sends_new(mode="ymodem")))
     assert report.passed, report.violations[:1]
@@ -84,6 +85,7 @@ def test_a_receiver_that_acknowledges_too_early_is_found_out():
     assert not threads()
 
 
+@pytest.mark.thorough
 def test_other_processes_find_the_same():
     """The host goes there by name, and its state by what it was answered."""
     board = board_of("xmodem_boot", sends_new(survives=True))
