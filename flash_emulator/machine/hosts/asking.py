@@ -125,6 +125,19 @@ def _taken(unread: bytearray, size: int) -> bytes:
     return taken
 
 
+class Keeper(Protocol):
+    """Tells all that a host goes on with, as plain values."""
+
+    def memory(self) -> object:
+        """All of it."""
+
+    def kept(self) -> object:
+        """What of it outlives a cut of the device's power."""
+
+    def restore(self, kept: object) -> Request:
+        """Go on from what another one has *kept*. Returns what it asks for then."""
+
+
 class Asking(Protocol):
     """A host under way, as its session sees it."""
 
@@ -135,15 +148,9 @@ class Asking(Protocol):
         Raises ``Ended`` when it has come to its end, in whatever way.
         """
 
-    def memory(self) -> object:
-        """All that it goes on with, as plain values; None: only the answers that it was given
-        tell."""
-
-    def kept(self) -> object:
-        """As ``memory``, of what outlives a cut of the device's power."""
-
-    def restore(self, kept: object) -> Request:
-        """Go on from what another one has *kept*. Returns what it asks for then."""
+    @property
+    def keeper(self) -> Keeper | None:
+        """Who tells what it goes on with; None: only the answers that it was given tell."""
 
     def close(self) -> None:
         """It is not asked any more."""

@@ -98,6 +98,8 @@ class Line:
 class ThreadAsking:
     """``Asking`` of a function that blocks."""
 
+    keeper: None = None
+
     def __init__(self, function: Callable[[Line], object], patience_s: float = PATIENCE_S) -> None:
         self._function, self._patience_s = function, patience_s
         self._sent = bytearray()
@@ -158,15 +160,6 @@ class ThreadAsking:
         if self._abandoned:
             raise Abandoned
         return self._answer
-
-    def memory(self) -> object:
-        return None
-
-    def kept(self) -> object:
-        return None
-
-    def restore(self, kept: object) -> Request:
-        raise NotImplementedError("it is brought back by the answers that it was given")
 
     def close(self) -> None:
         """Its thread ends. One that does not come back to the line is left alone, it is a daemon's;

@@ -13,6 +13,7 @@ from flash_emulator.machine.hosts.asking import (
     Ended,
     Expect,
     GaveUp,
+    Keeper,
     Request,
     Wait,
     pattern_of,
@@ -72,6 +73,10 @@ class ScriptAsking:
         self._script = script
         self._at = 0
         self._failures = 0
+
+    @property
+    def keeper(self) -> Keeper:
+        return self
 
     def memory(self) -> Hashable:
         return self._at, self._failures

@@ -135,8 +135,8 @@ class Session:
     def state(self, now_us: float) -> Hashable:
         left = None if self._late_us is None else round(self._late_us - now_us, _PICOSECONDS)
         busy = round(max(0.0, self._quiet_us - now_us), _PICOSECONDS)
-        memory = None if self._asking is None else self._asking.memory()
-        told = self._told.digest() if memory is None else repr(memory)
+        keeper = None if self._asking is None else self._asking.keeper
+        told = self._told.digest() if keeper is None else repr(keeper.memory())
         flags = self.is_done, self._is_paused, len(self.failures)
         return told, bytes(self._unread), left, busy, flags
 
@@ -167,8 +167,9 @@ class Session:
             return HostState(is_done=True)
         if self._asking is None or self._is_paused:
             return HostState()
-        memory = self._asking.kept()
-        answers = tuple(self._answers) if memory is None else ()
+        keeper = self._asking.keeper
+        memory = None if keeper is None else keeper.kept()
+        answers = tuple(self._answers) if keeper is None else ()
         is_late = is_late and self._request is not None and timeout_of(self._request) is not None
         return HostState(answers, memory, is_late=is_late)
 
@@ -179,8 +180,9 @@ class Session:
             return
         self._asking = self._make()
         self._is_late = state.is_late
-        if state.memory is not None:
-            self._request = self._asking.restore(state.memory)
+        keeper = self._asking.keeper
+        if keeper is not None:
+            self._request = keeper.restore(state.memory)
             return
         self._request = self._replayed(self._asking, None)
         for answer in state.answers:

@@ -60,6 +60,8 @@ def _name_of(function: object) -> str:
 
 
 class _GeneratorAsking:
+    keeper: None = None
+
     def __init__(self, generator: Asked) -> None:
         self._generator = generator
 
@@ -75,15 +77,6 @@ class _GeneratorAsking:
         except Exception as error:
             raise Ended(bytes(sent), error) from error
         return bytes(sent), asked
-
-    def memory(self) -> object:
-        return None
-
-    def kept(self) -> object:
-        return None
-
-    def restore(self, kept: object) -> Request:
-        raise NotImplementedError("it is brought back by the answers that it was given")
 
     def close(self) -> None:
         with suppress(RuntimeError):  # it asks for more while it is closed

@@ -5,6 +5,8 @@ Not modelled: LCKR (holds what is written), speeds, and what an alternate functi
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from flash_emulator.machine.peripherals.base import Chip, Registers, Writer, ignore
 
 PINS = range(16)
@@ -98,13 +100,13 @@ class Port(Registers):
     def _restored(self) -> None:
         self._set_modes()
 
+    @abstractmethod
     def _set_modes(self) -> None:
         """Which pins are outputs now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _pulled(self) -> int:
         """The pins that a pull-up holds at 1."""
-        raise NotImplementedError
 
 
 class Gpio(Port):
