@@ -18,9 +18,7 @@ What the engine executes otherwise than a chip is in docs/explanation/machine.md
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from hashlib import blake2b
 from typing import Protocol
 
 from flash_emulator.device.flash import EmulatedFlash
@@ -53,9 +51,12 @@ from flash_emulator.machine.peripherals import (
     ram_of,
 )
 from flash_emulator.machine.peripherals.watchdogs import run_out
+from flash_emulator.machine.point import clear_dead_stack, state_of
 from flash_emulator.machine.ram import StaleCode
 from flash_emulator.machine.record import Record, Told
 from flash_emulator.machine.rest import AtRest, Ended, Limits, Rests
+from flash_emulator.machine.second_try import SecondTry
+from flash_emulator.machine.sleep import Sleep
 from flash_emulator.machine.special_instructions import SpecialInstructions, Waits
 from flash_emulator.machine.system_control import SystemControl
 from flash_emulator.machine.virtual_time import VirtualTime
@@ -65,9 +66,7 @@ from flash_emulator.registers import BusError, SystemReset
 Run = Generator[None, None, Ended]
 
 _FAULTS = 8  # that are kept
-_MOST_TRIES = 3  # of an access that was refused
 _MOST_FAULTS, _MOST_EXCEPTIONS = 20_000, 500_000  # of a boot that would take minutes else
-_EVENTS = 100_000  # that do not wake one WFI
 _SLICE = 1 << 18  # bytes of code between two calls of ``heed``
 _SEMIHOSTING = 0xBEAB
 _EXC_RETURN = 0xFFFF_FF00
@@ -100,7 +99,7 @@ class Machine:
     *core*, *ram*: None, as the chip has them. *clock_mhz*: of the core, all the time. *coalesce*:
     unit programs that follow one another are one operation of the device. *helps*: loops that wait
     for what nobody models are helped over, and named in ``met``. *stack_floor*: what lies from
-    there up to the stack pointer is dead, see ``_clear_dead_stack``. *exact_pc*: ``pc`` is exact in
+    there up to the stack pointer is dead, see ``point``. *exact_pc*: ``pc`` is exact in
     hooks, too; slower. *wake_us*: how long the chip is in Standby; None: for ever. *overrun*: bytes
     from outside that firmware does not take in time are lost. *output_matters*: runs are joined
     where they have sent the same; else where as much of its end is the same as a text of *rests*
@@ -146,15 +145,17 @@ class Machine:
         self.time = VirtualTime(self.engine.meter, clock_mhz, self._events, self.recheck)
         self.system = SystemControl(self.core, self.exceptions, self.time.cycles, self.recheck)
         self.time.systick = self.system.systick
+        self._sleep = Sleep(self)
         self.special = SpecialInstructions(
             self.engine,
             self.exceptions,
             half_word=self.space.half_word,
             skip=self.time.skip,
-            idled=self._has_idled_enough,
+            idled=self._sleep.has_idled_enough,
             due=self.recheck,
         )
         self.space.attach(self.engine)
+        self._second_try = SecondTry(self.engine, self.space)
         self.bus = PeripheralBus(pc=self.pc, skip=self._skip_polls, helps=helps)
         self.outside = Outside(self, pins or {})
         self.peripherals = peripherals_for(
@@ -167,11 +168,10 @@ class Machine:
         self.bus.add([*self._aliases, *self.peripherals])
         self._rcc = next(p for p in self.peripherals if isinstance(p, Rcc))
         self._iwdg = next(p for p in self.peripherals if isinstance(p, Iwdg))
-        self._low_power = LowPower(self, wake_us)
+        self.low_power = LowPower(self, wake_us)
         self._timed = [p for p in self.peripherals if type(p).next_us is not Peripheral.next_us]
         self._is_new = True
         self._faults = 0  # since the last reset
-        self._idled = 0  # times that the core has waited for an event
         self._at_join = False
         self.is_paused = False
 
@@ -267,7 +267,7 @@ class Machine:
             if self._at_join:
                 self._at_join = False
                 flash.settle()
-                self._clear_dead_stack()
+                clear_dead_stack(self)
                 yield
             if self.is_paused:
                 flash.settle()
@@ -291,8 +291,7 @@ class Machine:
             return self.exceptions.fault(numbers.BUS_FAULT, pc, status=_IBUSERR)
         self._set_limit()
         try:
-            stop = self.engine.run(pc)
-            stop = self._tried_again(stop)
+            stop = self._second_try.of(self.engine.run(pc))
         except BusError as error:
             pc = self.pc()
             return self.exceptions.fault(
@@ -302,58 +301,9 @@ class Machine:
             self.space.forget_code()
             return self.pc()
         except Waits as waits:
-            return self._waits(waits)
+            behind = self._sleep.waits(waits)
+            return behind if behind == waits.pc else self._go_on(behind)
         return self._stopped(stop, self.pc())
-
-    def _waits(self, waits: Waits) -> int:
-        """SEV sets the event register, WFE goes on where it is set and clears it, or sleeps as WFI
-        does (Armv7-M Architecture Reference Manual, B1.5.17 and B1.5.18). YIELD does nothing."""
-        exceptions, name = self.exceptions, waits.name
-        if name == "SEV":
-            exceptions.event = True
-        elif name != "YIELD" and self._has_idled_enough():
-            times = f"{self.limits.wake_ups:,} times"
-            raise AtRest("sleep", f"{name}, woken {times}, and the boot does not come to rest")
-        elif name == "WFE" and exceptions.event:
-            exceptions.event = False
-        elif name != "YIELD":
-            if self._low_power.stands_by:
-                self._low_power.stand_by()
-            if not self._sleep(name):
-                return waits.pc
-        return self._go_on(waits.pc + waits.size)
-
-    def _tried_again(self, stop: Stop) -> Stop:
-        """Where *stop* is a page that was refused: what comes of another try. An instruction that
-        loads several words may be refused again at the same place; then all of it is let through.
-        """
-        tries: Counter[tuple[int, int]] = Counter()
-        while stop.address is not None and stop.access != FETCH:
-            here = self.pc(), stop.address
-            tries[here] += 1
-            if tries[here] > _MOST_TRIES:
-                break
-            stop = self._again(stop.address, whole=tries[here] > 1)
-        return stop
-
-    def _again(self, page: int, *, whole: bool) -> Stop:
-        """*page* was refused: nobody has it, and the engine does not say which address in it was
-        reached for; or a read of it may fail within an IT block. Let it be reached for once more.
-        Where that is a BusError, registers are as they were."""
-        engine, space = self.engine, self.space
-        pc, put_back = self.pc(), engine.save()
-        engine.flush()
-        engine.meter.limit = engine.meter.counted + 1  # one block
-        space.tried, space.tries = page, not whole
-        try:
-            return engine.run(pc)
-        except BusError:
-            if whole or space.tried is not None:
-                put_back()
-            raise
-        finally:
-            space.tried, space.tries = None, False
-            engine.flush()
 
     def _power_on(self, flash: EmulatedFlash) -> None:
         self.flash = flash
@@ -361,7 +311,7 @@ class Machine:
         self.record = Record()
         self.engine.meter.reset()
         self.time.reset()
-        self._idled = 0
+        self._sleep.reset()
         self._at_join = self.is_paused = False
         self.space.power_on(flash)
         self.bus.reset()
@@ -418,7 +368,7 @@ class Machine:
         for peripheral in self.peripherals:
             peripheral.reset(power_on=False)
         if reset.reason == STANDBY:
-            self._low_power.woken()
+            self.low_power.woken()
         self._reset_watchdog(power_on=False)
         self.bus.touched.update(p for p in self.peripherals if not p.is_as_powered_on)
 
@@ -458,7 +408,7 @@ class Machine:
 
     def _go_on(self, pc: int) -> int:
         """Take what is due before the instruction at *pc*."""
-        self._tick()
+        self.tick()
         due = self.exceptions.due()
         if due is None:
             return pc
@@ -466,7 +416,7 @@ class Machine:
             self.engine.flush()  # so that coming back to it is noticed
         return self.exceptions.take(due, pc)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
         """Whoever wanted to be called by now is called."""
         if self.system.systick.is_due():
             self.exceptions.pend(numbers.SYSTICK)
@@ -476,24 +426,6 @@ class Machine:
             if at_us is not None and at_us <= now_us:
                 peripheral.tick()
         self.outside.tick()
-
-    def _sleep(self, name: str) -> bool:
-        """WFI or WFE: until an interrupt is pending that wakes the core; False: it sleeps on after
-        a pause."""
-        for _ in range(_EVENTS):
-            self._tick()
-            if self.exceptions.wakes() or (name == "WFE" and self.system.pending_is_event):
-                return True
-            if self.is_paused:
-                return False
-            if not self.time.skip():
-                raise AtRest("sleep", f"{name}, and no interrupt is enabled that could come")
-        raise AtRest("sleep", f"{name}, and {_EVENTS:,} events have not woken it")
-
-    def _has_idled_enough(self) -> bool:
-        """The core waits once more in WFI, WFE or ``b .``."""
-        self._idled += 1
-        return self._idled > self.limits.wake_ups
 
     def _breakpoint(self, pc: int) -> int:
         instruction = self.space.half_word(pc)
@@ -542,34 +474,6 @@ class Machine:
         self.engine.flush()
         self.recheck()
 
-    # --- points where runs are joined
-
     def state(self) -> bytes:
-        """32 bytes over all that the chip holds beside its flash."""
-        digest = blake2b(self.engine.registers.snapshot(), digest_size=32)
-        self.space.digest(digest)
-        devices = {*self.bus.touched, *(p for p in self._timed if p.next_us() is not None)}
-        touched = sorted((device.base, device.state()) for device in devices)
-        states = self.exceptions.state(), self.system.state(), self.bus.state(), touched
-        told = self._told(), sorted(self.record.entries.items())
-        rest = self.space.front.state(), self.outside.state(), told
-        digest.update(repr((states, rest)).encode())
-        return digest.digest()
-
-    def _told(self) -> bytes:
-        """What the output so far decides of what comes: all of it, or the end of a text."""
-        if self.output_matters:
-            return bytes(self.record.output)
-        longest = max((len(text) for text in self.rests.texts), default=1)
-        return bytes(self.record.output[max(0, len(self.record.output) - longest + 1) :])
-
-    def _clear_dead_stack(self) -> None:
-        """What lies below the stack pointer is left from calls that have returned. It is made zero
-        and not only left out of ``state``, so that runs which are joined go on alike, even where
-        firmware reads it."""
-        registers = self.engine.registers
-        if self.stack_floor is None or registers["control"] & 2 or self.exceptions.active:
-            return
-        size = registers["sp"] - self.stack_floor
-        if size > 0:
-            self.space.clear(self.stack_floor, size)
+        """32 bytes over all that the chip holds beside its flash: for joins."""
+        return state_of(self, self._timed)
