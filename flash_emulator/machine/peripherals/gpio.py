@@ -100,6 +100,20 @@ class Port(Registers):
     def _restored(self) -> None:
         self._set_modes()
 
+    def _set_modes_by(self, *registers: int) -> None:
+        """The registers that decide what pins are; then the port is as after power-on."""
+        for register in registers:
+            self._writers[register] = self._mode_writer(register)
+        self.reset(power_on=True)
+
+    def _mode_writer(self, register: int) -> Writer:
+        def write(value: int) -> None:
+            self._hold(register, value)
+            self._set_modes()
+            self._show()
+
+        return write
+
     @abstractmethod
     def _set_modes(self) -> None:
         """Which pins are outputs now."""
@@ -114,17 +128,7 @@ class Gpio(Port):
 
     def __init__(self, chip: Chip, name: str, base: int, resets: dict[int, int]) -> None:
         super().__init__(chip, name, base, resets)
-        for register in (MODER, OTYPER, PUPDR):
-            self._writers[register] = self._mode_writer(register)
-        self.reset(power_on=True)
-
-    def _mode_writer(self, register: int) -> Writer:
-        def write(value: int) -> None:
-            self._hold(register, value)
-            self._set_modes()
-            self._show()
-
-        return write
+        self._set_modes_by(MODER, OTYPER, PUPDR)
 
     def _set_modes(self) -> None:
         moder, drains = self._held.get(MODER, 0), self._held.get(OTYPER, 0)
@@ -148,17 +152,7 @@ class F1Gpio(Port):
 
     def __init__(self, chip: Chip, name: str, base: int, resets: dict[int, int]) -> None:
         super().__init__(chip, name, base, {F1_CRL: F1_RESET, F1_CRH: F1_RESET, **resets})
-        for register in (F1_CRL, F1_CRH):
-            self._writers[register] = self._mode_writer(register)
-        self.reset(power_on=True)
-
-    def _mode_writer(self, register: int) -> Writer:
-        def write(value: int) -> None:
-            self._hold(register, value)
-            self._set_modes()
-            self._show()
-
-        return write
+        self._set_modes_by(F1_CRL, F1_CRH)
 
     def _fields_of_pins(self) -> list[int]:
         both = self._held[F1_CRH] << 32 | self._held[F1_CRL]
