@@ -26,6 +26,7 @@ from flash_emulator.machine.flash_memory import FRAMES, FRAMES_SIZE, WINDOW, Fla
 from flash_emulator.machine.peripherals import ram_aliases_of
 from flash_emulator.machine.ram import Ram
 from flash_emulator.machine.rest import AtRest
+from flash_emulator.machine.symbols import shown
 from flash_emulator.machine.system_control import BASE as SYSTEM
 from flash_emulator.machine.system_control import DWT_CYCCNT, SYST_CVR
 from flash_emulator.machine.system_control import SIZE as SYSTEM_SIZE
@@ -211,7 +212,7 @@ class AddressSpace:
     def _enters_slot(self, pc: int) -> None:
         for begin, size in self._machine.rests.slots:
             if begin <= pc < begin + size and self._machine.exceptions.due() is None:
-                raise AtRest("slot", f"the slot at 0x{begin:08X}")
+                raise AtRest("slot", f"the slot at {shown(begin)}")
         for begin, size in self._machine.rests.watched:
             if begin <= pc < begin + size:
                 is_thread = not self._machine.exceptions.active

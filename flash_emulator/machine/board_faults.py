@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from flash_emulator.machine import board_model as model
+from flash_emulator.machine.symbols import shown
 from flash_emulator.machine.toml_lines import Lines, Place
 
 _LONGEST = 60
@@ -77,7 +78,7 @@ def key_of(place: Sequence[str | int]) -> str:
 def short(value: object) -> str:
     """For a message; an address as one."""
     if type(value) is int and value >= 0x1000:
-        return f"0x{value >> 16:04X}_{value & 0xFFFF:04X}"
+        return shown(value)
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 

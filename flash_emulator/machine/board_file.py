@@ -32,7 +32,7 @@ from flash_emulator.machine.chips.catalogue import chip_of, ram_of
 from flash_emulator.machine.hosts.session import Plan
 from flash_emulator.machine.rest import Limits, Rests
 from flash_emulator.machine.subject import FirmwareSubject
-from flash_emulator.machine.symbols import Symbols
+from flash_emulator.machine.symbols import Symbols, shown
 from flash_emulator.machine.toml_lines import Lines, Place
 from flash_emulator.parts.catalogue import load_part, load_part_file
 from flash_emulator.parts.part import Part
@@ -161,8 +161,8 @@ class _Checks:
     def _in_flash(self, place: Place, address: int, size: int) -> None:
         if address not in self._flash or address + size > self._flash.stop:
             first, last = self._flash.start, self._flash.stop - 1
-            expected = f"flash of {self._part.name}, 0x{first:08X} to 0x{last:08X}"
-            found = f"0x{address:08X} to 0x{address + size - 1:08X}"
+            expected = f"flash of {self._part.name}, {shown(first)} to {shown(last)}"
+            found = f"{shown(address)} to {shown(address + size - 1)}"
             self._faults.add(place, "lies elsewhere", expected, found)
 
     def _pins(self, place: Place, pins: Mapping[str, str]) -> None:
@@ -196,7 +196,7 @@ class _Checks:
         return [range(base, base + size) for base, size in ranges]
 
     def _rams_in_words(self) -> str:
-        rams = (f"0x{ram.start:08X} to 0x{ram.stop - 1:08X}" for ram in self._rams())
+        rams = (f"{shown(ram.start)} to {shown(ram.stop - 1)}" for ram in self._rams())
         return f"RAM, {', '.join(rams)}"
 
     # --- the start
@@ -207,7 +207,7 @@ class _Checks:
         first = next((i for i in self._images if _word_at(i, base) is not None), None)
         if first is None:
             if self._has_all:
-                what = f"no image lies at 0x{base:08X}, where the core reads its vector table"
+                what = f"no image lies at {shown(base)}, where the core reads its vector table"
                 self._faults.add(("images",), what, "the bootloader there")
             return
         sp, pc = _word_at(first, base), _word_at(first, base + 4)
@@ -224,13 +224,13 @@ class _Checks:
         unless = "machine.check_vectors = false takes it as it is"
         if self._rams() and not any(sp - 4 in ram for ram in self._rams()):
             what = f"has no vector table at its start ({unless}): the first word is the stack"
-            self._faults.add(image.place, what, self._rams_in_words(), f"0x{sp:08X}")
+            self._faults.add(image.place, what, self._rams_in_words(), f"{shown(sp)}")
         elif not pc & 1 or pc not in self._flash:
             what = f"has no vector table at its start ({unless}): the second word is the entry"
             expected = (
-                f"an odd address in 0x{self._flash.start:08X} to 0x{self._flash.stop - 1:08X}"
+                f"an odd address in {shown(self._flash.start)} to {shown(self._flash.stop - 1)}"
             )
-            self._faults.add(image.place, what, expected, f"0x{pc:08X}")
+            self._faults.add(image.place, what, expected, f"{shown(pc)}")
 
     def _published_vectors(self, image: PlacedImage) -> None:
         """It is known by being entered by its reset vector."""
@@ -242,10 +242,10 @@ class _Checks:
         if len(run.data) >= run.vectors + 8 and run.reset_vector not in inside:
             what = f"has no vector table at offset {run.vectors}, or runs elsewhere"
             expected = (
-                f"a reset vector in 0x{inside.start:08X} to 0x{inside.stop - 1:08X}; or vectors, "
+                f"a reset vector in {shown(inside.start)} to {shown(inside.stop - 1)}; or vectors, "
                 "runs_at, or entry = 'any' in its slot"
             )
-            self._faults.add(image.place, what, expected, f"0x{run.reset_vector:08X}")
+            self._faults.add(image.place, what, expected, f"{shown(run.reset_vector)}")
 
     # --- rests and questions
 

@@ -12,7 +12,7 @@ from flash_emulator.machine.board import Image
 from flash_emulator.machine.board_faults import Faults
 from flash_emulator.machine.board_model import ImageTable
 from flash_emulator.machine.image_files import Firmware, ImageFault, read_firmware
-from flash_emulator.machine.symbols import Symbols
+from flash_emulator.machine.symbols import Symbols, shown
 from flash_emulator.machine.toml_lines import Place
 from flash_emulator.parts.part import Part
 
@@ -158,15 +158,15 @@ def _check(images: Sequence[PlacedImage], part: Part, faults: Faults) -> None:
 
 def _check_in_flash(image: PlacedImage, part: Part, faults: Faults) -> None:
     first, last = part.base, part.bank_starts[-1] + part.bank_size
-    flash = f"flash of {part.name}, 0x{first:08X} to 0x{last - 1:08X}"
+    flash = f"flash of {part.name}, {shown(first)} to {shown(last - 1)}"
     begin, end = image.span
     if image.table.in_flash and (begin < first or end > last):
         key = (*image.place, "address")
-        faults.add(key, "lies elsewhere", flash, f"0x{begin:08X} to 0x{end - 1:08X}")
+        faults.add(key, "lies elsewhere", flash, f"{shown(begin)} to {shown(end - 1)}")
     begin, end = image.run.address, image.run.address + len(image.run.data)
     if image.table.published and (begin < first or end > last):
         key = (*image.place, "runs_at")
-        faults.add(key, "runs elsewhere", flash, f"0x{begin:08X} to 0x{end - 1:08X}")
+        faults.add(key, "runs elsewhere", flash, f"{shown(begin)} to {shown(end - 1)}")
 
 
 def _check_overlaps(images: Sequence[PlacedImage], part: Part, faults: Faults) -> None:
@@ -176,7 +176,7 @@ def _check_overlaps(images: Sequence[PlacedImage], part: Part, faults: Faults) -
             later = max(one, other, key=lambda image: image.place[-1])
             first = one if later is other else other
             unit = f"program units of {part.program_unit} bytes"
-            what = f"overlaps {first.name!r} at 0x{begin:08X}"
+            what = f"overlaps {first.name!r} at {shown(begin)}"
             faults.add(later.place, what, f"{unit} of its own")
 
 

@@ -9,6 +9,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from flash_emulator.machine.board_model import BoardTable
+from flash_emulator.machine.symbols import shown
 
 _AS_ADDRESSES = ("address", "runs_at", "untouched", "protected", "ram", "stack_floor", "words")
 
@@ -82,7 +83,7 @@ def _value(value: Any, is_address: bool) -> str:
 
 def address_of(value: int) -> str:
     """``0x0800_8000``."""
-    return f"0x{value >> 16:04X}_{value & 0xFFFF:04X}" if value > 0xFFFF else f"0x{value:X}"
+    return shown(value) if value > 0xFFFF else f"0x{value:X}"
 
 
 def quoted(text: str) -> str:

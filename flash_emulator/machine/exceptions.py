@@ -16,6 +16,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from flash_emulator.machine.symbols import shown
+
 RESET, NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT = range(1, 7)
 SVCALL, DEBUG_MONITOR, PENDSV, SYSTICK = 11, 12, 14, 15
 EXTERNAL = 16
@@ -71,7 +73,7 @@ class LockUp(Exception):
 
     def __init__(self, why: str, pc: int) -> None:
         self.why, self.pc = why, pc
-        super().__init__(f"lock-up at 0x{pc:08X}: {why}")
+        super().__init__(f"lock-up at {shown(pc)}: {why}")
 
 
 class Memory(Protocol):
@@ -224,7 +226,7 @@ class Exceptions:
 
     def _stacking_failed(self, number: int, address: int, pc: int) -> None:
         raise LockUp(
-            f"{name_of(number)} cannot push its frame to 0x{address:08X}: no RAM there", pc
+            f"{name_of(number)} cannot push its frame to {shown(address)}: no RAM there", pc
         )
 
     def _enter(self, number: int, pc: int) -> int:
@@ -236,9 +238,9 @@ class Exceptions:
         registers["xpsr"] = registers["xpsr"] & ~(_IT_BITS | _NUMBER) | _THUMB | number
         vector = self._memory.vector(self.table + 4 * number)
         if vector is None or not vector & 1:
-            shown = "cannot be read" if vector is None else f"is 0x{vector:08X}: no Thumb address"
+            found = "cannot be read" if vector is None else f"is {shown(vector)}: no Thumb address"
             if number in (NMI, HARD_FAULT):
-                raise LockUp(f"the vector of {name_of(number)} {shown}", pc)
+                raise LockUp(f"the vector of {name_of(number)} {found}", pc)
             self.hard_fault_status |= 2  # VECTTBL
             self.active.pop()
             registers["xpsr"] = registers["xpsr"] & ~_NUMBER | HARD_FAULT
@@ -276,7 +278,7 @@ class Exceptions:
         sp = registers["psp"] if uses_psp else registers["msp"]
         words = self._memory.pop(sp, 26 if has_floats else 8)
         if words is None:
-            raise LockUp(f"the frame at 0x{sp:08X} cannot be popped: no RAM there", pc)
+            raise LockUp(f"the frame at {shown(sp)} cannot be popped: no RAM there", pc)
         xpsr = words[7]
         if thread is bool(xpsr & _NUMBER):
             return self.fault(USAGE_FAULT, pc, status=1 << 18)

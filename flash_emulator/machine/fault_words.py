@@ -5,7 +5,7 @@ from __future__ import annotations
 from flash_emulator.machine.board import Board
 from flash_emulator.machine.exceptions import Fault
 from flash_emulator.machine.machine import Machine
-from flash_emulator.machine.symbols import Symbols
+from flash_emulator.machine.symbols import Symbols, shown
 
 _IBUSERR, _PRECISERR, _UNDEFINSTR = 1 << 8, 1 << 9, 1 << 16  # CFSR, Armv7-M ARM B3.2.15
 _ERASED = 0xFFFF
@@ -17,7 +17,7 @@ def in_words(fault: Fault, board: Board, machine: Machine, symbols: Symbols) -> 
     if fault.status & _IBUSERR:
         return f"{where} was to be executed, {_why_no_code(fault.pc, board)}"
     if fault.status & _PRECISERR and fault.address is not None:
-        return f"{where} reads or writes {_place(fault.address)}, {_why(fault.address, board)}"
+        return f"{where} reads or writes {shown(fault.address)}, {_why(fault.address, board)}"
     if fault.status & _UNDEFINSTR:
         code = machine.space.half_word(fault.pc)
         if code == _ERASED:
@@ -28,10 +28,6 @@ def in_words(fault: Fault, board: Board, machine: Machine, symbols: Symbols) -> 
 
 def _core(machine: Machine) -> str:
     return machine.core.upper().replace("PLUS", "+")
-
-
-def _place(address: int) -> str:
-    return f"0x{address >> 16:04X}_{address & 0xFFFF:04X}"
 
 
 def _is_flash(address: int, board: Board) -> bool:

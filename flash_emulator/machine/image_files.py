@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flash_emulator.machine.board import Image
-from flash_emulator.machine.symbols import Symbols
+from flash_emulator.machine.symbols import Symbols, shown
 from flash_emulator.parts.part import Part
 
 _HEAP = ("_sbrk", "_sbrk_r", "sbrk", "malloc", "_malloc_r", "pvPortMalloc")
@@ -79,8 +79,8 @@ def _check_place(path: Path, firmware: Firmware, part: Part) -> None:
         raise ImageFault(
             path,
             "addresses",
-            f"flash of {part.name}, 0x{part.base:08X} to 0x{last - 1:08X}",
-            f"0x{first:08X} to 0x{end - 1:08X} (linked for another part, or a file that needs "
+            f"flash of {part.name}, {shown(part.base)} to {shown(last - 1)}",
+            f"{shown(first)} to {shown(end - 1)} (linked for another part, or a file that needs "
             "an address?)",
         )
 
@@ -131,7 +131,7 @@ def _pieces(path: Path, elf: Any) -> Sequence[Image]:
         if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]:
             address, size, data = segment["p_paddr"], segment["p_filesz"], segment.data()
             if len(data) < size:
-                where = f"the segment at 0x{address:08X}"
+                where = f"the segment at {shown(address)}"
                 raise ImageFault(path, where, f"{size} bytes", f"{len(data)}: it is cut short")
             found.append(Image(path.stem, address, data))
     return found

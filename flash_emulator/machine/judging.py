@@ -13,7 +13,7 @@ from flash_emulator.machine.board import Board, Image, Slot
 from flash_emulator.machine.fault_words import in_words
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Ended
-from flash_emulator.machine.symbols import Symbols
+from flash_emulator.machine.symbols import Symbols, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,13 @@ class Judge:
             if not ended.thread:
                 return f"an exception is active ({self._last_exception()})"
             if self._is_elsewhere(ended.table, image):
-                return f"VTOR is 0x{ended.table:08X}, and the image at 0x{image.address:08X}"
+                return f"VTOR is {shown(ended.table)}, and the image at {shown(image.address)}"
             pc, is_thread = self.machine.record.entries.get(image.address, (None, True))
         if not is_thread:
             return f"it is entered in handler mode ({self._last_exception()})"
         if pc is not None and pc != image.reset_vector:
-            vector = f"0x{image.reset_vector:08X}"
-            return f"it is entered at 0x{pc:08X}, and its reset vector is {vector}"
+            vector = f"{shown(image.reset_vector)}"
+            return f"it is entered at {shown(pc)}, and its reset vector is {vector}"
         return ""
 
     def _slot_of(self, address: int) -> Slot | None:
@@ -150,7 +150,7 @@ class Guard:
             if touched.start < address + size and address < touched.stop:
                 raise Violation(
                     "untouched",
-                    f"{operation} touches 0x{address:08X} to 0x{address + size - 1:08X}, near "
+                    f"{operation} touches {shown(address)} to {shown(address + size - 1)}, near "
                     f"{self._symbols.name(pc)}",
                 )
 

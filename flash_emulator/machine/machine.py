@@ -58,6 +58,7 @@ from flash_emulator.machine.rest import AtRest, Ended, Limits, Rests
 from flash_emulator.machine.second_try import SecondTry
 from flash_emulator.machine.sleep import Sleep
 from flash_emulator.machine.special_instructions import SpecialInstructions, Waits
+from flash_emulator.machine.symbols import shown
 from flash_emulator.machine.system_control import SystemControl
 from flash_emulator.machine.virtual_time import VirtualTime
 from flash_emulator.parts.part import Part
@@ -346,7 +347,7 @@ class Machine:
         if sp is None or pc is None:
             raise LockUp(f"the reset vector cannot be read: {self.space.unreadable}", 0)
         if not pc & 1:
-            raise LockUp(f"the reset vector is 0x{pc:08X}: no Thumb address", pc)
+            raise LockUp(f"the reset vector is {shown(pc)}: no Thumb address", pc)
         self.engine.registers["sp"] = sp & ~3
         self.engine.registers["lr"] = 0xFFFF_FFFF
         return pc & ~1

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 
+def shown(address: int) -> str:
+    """``0x0800_0124``: as all messages have addresses."""
+    return f"0x{address >> 16:04X}_{address & 0xFFFF:04X}"
+
+
 @dataclass(frozen=True)
 class Symbols:
     """Functions, and variables as *objects*: (address, size, name), ascending; size 0 where it is
@@ -37,7 +42,7 @@ class Symbols:
 
     def name(self, address: int) -> str:
         """``0x0800_0124 (flash_program+0x12)``."""
-        place = f"0x{address >> 16:04X}_{address & 0xFFFF:04X}"
+        place = shown(address)
         index = bisect_right(self.functions, (address, 1 << 32, "")) - 1
         if index < 0:
             return place

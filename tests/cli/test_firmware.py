@@ -98,7 +98,7 @@ def test_an_address_for_a_file_that_has_its_own(tmp_path):
 def test_an_application_is_no_bootloader(tmp_path):
     result = new(tmp_path, "app_1")
     assert result.exit_code == 3
-    assert "no image lies at 0x08000000, where the core reads its vector table" in result.stderr
+    assert "no image lies at 0x0800_0000, where the core reads its vector table" in result.stderr
     assert not (tmp_path / "board.toml").exists()
 
 
@@ -132,7 +132,7 @@ def test_one_boot_of_a_good_board(good):
         "    1: erase 0x0800_4800, at 0x0800_02AE (flash_erase+0x2e)",
         "    3 to 36: program 0x0800_8000, 272 bytes, at 0x0800_02CE (flash_program+0x12)",
         "    37: program 0x0800_4800, 8 bytes, at 0x0800_02CE (flash_program+0x12)",
-        "ended: slot at 0x0800_8040: the slot at 0x08008000",
+        "ended: slot at 0x0800_8040: the slot at 0x0800_8000",
         "verdict: as the questions want it: slot new",
         "polls that were cut short: none",
     ):

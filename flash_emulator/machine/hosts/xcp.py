@@ -22,6 +22,7 @@ from flash_emulator.machine.hosts.asking import Drop, GaveUp, Read, Request, Sen
 from flash_emulator.machine.hosts.session import Away, Common
 from flash_emulator.machine.hosts.talk import Talk
 from flash_emulator.machine.outside import BAUD
+from flash_emulator.machine.symbols import shown
 
 
 class Command(IntEnum):
@@ -99,7 +100,7 @@ class XcpUpdate:
     def __repr__(self) -> str:
         """Short, and the same for the same bytes."""
         digest = sha256(repr(self.pieces).encode()).hexdigest()[:16]
-        places = ", ".join(f"{len(data)} bytes at 0x{at:08X}" for at, data in self.pieces)
+        places = ", ".join(f"{len(data)} bytes at {shown(at)}" for at, data in self.pieces)
         options = self.times, self.checksum, self.connect_mode, self.clear_most, self.resets
         return f"XcpUpdate({places}: {digest}, {options!r})"
 

@@ -270,12 +270,12 @@ WRONG = {
     "no image at the base": (
         'file = "copy_restart.elf"',
         'hex = "00"\naddress = 0x0800_1000',
-        "line 3: images: no image lies at 0x08000000, where the core reads its vector table",
+        "line 3: images: no image lies at 0x0800_0000, where the core reads its vector table",
     ),
     "no stack": (
         'file = "copy_restart.elf"',
         'hex = "00"\naddress = 0x0800_0000',
-        "line 3: images: no image lies at 0x08000000",
+        "line 3: images: no image lies at 0x0800_0000",
     ),
     "no vectors": (
         'file = "copy_restart.elf"',
@@ -376,7 +376,7 @@ def test_what_is_no_board_file(tmp_path, data):
 
 FOREIGN = {
     "an ELF of x86": (b"\x7fELF\x02\x01\x01", "structure"),
-    "half an ELF": (None, "the segment at 0x08000000; expected 736 bytes, found 0"),
+    "half an ELF": (None, "the segment at 0x0800_0000; expected 736 bytes, found 0"),
     "text": (b"hello", "format"),
     "nothing": (b"", "contents"),
 }
@@ -406,7 +406,7 @@ def test_an_elf_of_another_architecture(folder):
         (5, 2, "32-bit big-endian"),
         (31, 0xF0, "structure; expected a whole ELF file, found one cut short or damaged ("),
         (44, 0, "contents; expected something for flash, found nothing"),
-        (68 + 1, 0x7F, "the segment at 0x08000000; expected "),
+        (68 + 1, 0x7F, "the segment at 0x0800_0000; expected "),
     ],
 )
 def test_an_elf_with_one_byte_that_is_wrong(folder, at, value, said):
@@ -422,7 +422,7 @@ def test_an_elf_that_is_linked_elsewhere(folder):
     shutil.copy(PROGRAMS / "selftest_m0.elf", folder / "copy_restart.elf")
     text = GOOD.replace("STM32L476xG", "STM32F103x8")
     found = faults_of(folder, text)
-    assert any("flash of STM32F103x8, 0x08000000 to 0x0800FFFF" in fault for fault in found)
+    assert any("flash of STM32F103x8, 0x0800_0000 to 0x0800_FFFF" in fault for fault in found)
 
 
 # --- writing

@@ -76,7 +76,7 @@ def test_a_vector_table_elsewhere_is_unsafe():
     question, text = violation(
         board_that_runs_on(), lambda ended, _: replace(ended, table=0x0808_0000)
     )
-    assert (question, "VTOR is 0x08080000" in text) == ("safe", True)
+    assert (question, "VTOR is 0x0808_0000" in text) == ("safe", True)
 
 
 @pytest.mark.parametrize("table", [0, 0x0800_0000])
@@ -87,7 +87,7 @@ def test_a_vector_table_that_was_never_set_is_the_applications_choice(table):
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ((SLOT + 0x50, True), "it is entered at 0x08008050, and its reset vector is 0x080080"),
+        ((SLOT + 0x50, True), "it is entered at 0x0800_8050, and its reset vector is 0x0800_80"),
         ((APP_1.reset_vector, False), "it is entered in handler mode"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_slot_is_entered_by_the_reset_vector_of_what_it_holds():
     board = copy_board("copy_restart", 512)
     assert judged(board) == "slot new"
     question, text = violation(board, lambda ended, _: replace(ended, pc=ended.pc + 4))
-    assert (question, "it is entered at 0x08008044" in text) == ("safe", True)
+    assert (question, "it is entered at 0x0800_8044" in text) == ("safe", True)
     question, text = violation(board, lambda ended, _: replace(ended, thread=False))
     assert (question, "in handler mode" in text) == ("safe", True)
 
