@@ -62,6 +62,7 @@ class AddressSpace:
         whole = -(-self._span // 0x1000) * 0x1000
         self._flash_pages = range(part.base, part.base + self._span)
         self._alias = _alias_of(part, core, self._span)
+        self._seen_twice: set[int] = set()  # pages of flash that were looked at by their alias
         self._faults_on_read = part.read_of_bad_unit is BadRead.BUS_ERROR
         self._read_only = tuple(range(base, base + size) for base, size in _SYSTEM_MEMORY)
         windows = [_PERIPHERALS, _PRIVATE, *_SYSTEM_MEMORY]
@@ -91,7 +92,7 @@ class AddressSpace:
         base = self._part.base
         stores = Window(
             lambda offset, width: self._load_flash(base + offset, width),
-            lambda offset, width, value: self.front.store(base + offset, width, value),
+            lambda offset, width, value: self._store_flash(base + offset, width, value),
         )
         engine.map_window(WINDOW, self._whole, stores)
         engine.map_window(_REGISTERS, 0x1000, self._registers)
@@ -163,7 +164,9 @@ class AddressSpace:
                     self._machine.special.scan(address, ram.read(at, PAGE))
                 return ram.page(at, access)
         if address in self._alias and access != WRITE:
-            return self._flash_page(self._aliased(address), access)
+            aliased = self._aliased(address)
+            self._seen_twice.add(aliased)
+            return self._flash_page(aliased, access, address)
         if address == self.front.base and access != FETCH:
             return Mapping(_REGISTERS, MAY_READ | MAY_WRITE)
         if access == FETCH or not any(address in window for window in self._windows):
@@ -187,7 +190,7 @@ class AddressSpace:
         del value
         self._load_nobody(offset, width)
 
-    def _flash_page(self, address: int, access: int) -> Mapping | None:
+    def _flash_page(self, address: int, access: int, seen_at: int | None = None) -> Mapping | None:
         if access == WRITE:
             return self.flash.window(address)
         if access == FETCH:
@@ -195,7 +198,7 @@ class AddressSpace:
         elif self._may_fault_in_it(address):
             return None
         try:
-            return self.flash.page(address, access)
+            return self.flash.page(address, access, seen_at)
         except AlignmentError:  # between two banks
             return None
 
@@ -270,6 +273,7 @@ class AddressSpace:
 
     def read_trap(self, address: int) -> bool:
         """See ``FlashMemory.read_trap``."""
+        address = self._aliased(address)
         return address in self._flash_pages and self.flash.read_trap(address, self._load_flash)
 
     def half_word(self, address: int) -> int:
@@ -294,13 +298,19 @@ class AddressSpace:
             else:
                 self._store_register(address, width, value)
         elif address in self._flash_pages:
-            self.front.store(address, width, value)
+            self._store_flash(address, width, value)
         elif self._has_bit_bands and _RAM_BITS <= address < _RAM_BITS + _BITS_SIZE:
             target, bit = _banded(address, _RAM_BITS, 0x2000_0000)
             byte = self.bytes_at(target, 1)[0]
             self.set_bytes(target, bytes([byte & ~(1 << bit) | (value & 1) << bit]))
         else:
             self._machine.bus.write(address, width, value)
+
+    def _store_flash(self, address: int, width: int, value: int) -> None:
+        self.front.store(address, width, value)
+        if address & ~(PAGE - 1) in self._seen_twice:
+            self._seen_twice.clear()
+            self._engine.flush()  # the engine knows the page at its alias as it was
 
     def _store_register(self, address: int, width: int, value: int) -> None:
         offset = address - self.front.base

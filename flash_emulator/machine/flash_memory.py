@@ -26,8 +26,8 @@ _HALF = FRAMES_SIZE // 2
 class FlashMemory:
     """Pages of a flash, which is another one at each start. *memory*: where the engine finds them.
 
-    *fetched* is told of each page that is executed the first time; *flush* makes the engine ask for
-    every page again.
+    *fetched* is told of each page that is executed the first time, and where; *flush* makes the
+    engine ask for every page again.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class FlashMemory:
         self._data.clear()
         self._code.clear()
 
-    def page(self, address: int, access: int) -> Mapping:
-        """Where the engine finds the page at *address* (as the CPU sees it). A device's error
-        passes through."""
+    def page(self, address: int, access: int, seen_at: int | None = None) -> Mapping:
+        """Where the engine finds the page at *address*, which the CPU sees at *seen_at*: there,
+        where it is None. A device's error passes through."""
         data = self._flash.read_if_plain(address, PAGE)
         if access == FETCH:
-            return self._code_page(address, data)
+            return self._code_page(address, data, address if seen_at is None else seen_at)
         if data is None:
             return Mapping(WINDOW + address - self._base, MAY_READ)
         place = self._data.place(address, data)
@@ -80,15 +80,15 @@ class FlashMemory:
         """Stores to the page at *address* are calls."""
         return Mapping(WINDOW + address - self._base, MAY_WRITE)
 
-    def _code_page(self, address: int, data: bytes | None) -> Mapping:
+    def _code_page(self, address: int, data: bytes | None, seen_at: int) -> Mapping:
         rights = MAY_FETCH if data is None else MAY_READ | MAY_FETCH
         data = self._code_of(address) if data is None else data
         before = self._code.used
-        place = self._code.place(address, data)
+        place = self._code.place(seen_at, data)
         if place is None:
             raise MemoryError(f"one boot executes more than {_HALF // PAGE} different pages")
         if self._code.used > before:
-            self._fetched(address, data)
+            self._fetched(seen_at, data)
         return Mapping(place, rights)
 
     # --- execution of units that are not plain

@@ -33,6 +33,10 @@ def test_the_bound_in_words(levels, booted, complete, bound):
     report = Search(subject, flash).run()
     changed = replace(report, levels=levels, booted_last=booted, complete=complete)
     assert changed.bound == bound
+    assert changed.passed is complete
+    found = replace(changed, violation_count=3)
+    assert found.bound == bound.replace("nothing", "3 findings")
+    assert not found.passed
 
 
 def test_a_limit_of_cuts_is_a_whole_level():

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from flash_emulator import load_part
+from flash_emulator.device.trace import Operation
 from flash_emulator.explore import Search, SearchOptions, Violation
 from flash_emulator.explore.report import Limits
 from flash_emulator.machine.board import Board, Image, Questions, Reported, Slot
-from flash_emulator.machine.judging import Judge
+from flash_emulator.machine.judging import Guard, Judge
 from flash_emulator.machine.rest import Rests
 from flash_emulator.machine.subject import FirmwareSubject
 from flash_emulator.machine.symbols import Symbols
@@ -144,7 +145,20 @@ def test_where_boots_must_not_end_is_not_live():
 
 def test_nothing_is_asked_where_nothing_is_published():
     assert judged(board_that_runs_on(published=())) == "text"
-    assert judged(board_that_runs_on(safe=False, held=replace(APP_1, data=APP_1.data + b"\1")))
+
+
+def test_where_safe_is_not_asked_anything_may_run():
+    held = replace(APP_1, data=APP_1.data[:-1] + bytes([APP_1.data[-1] ^ 1]))
+    assert violation(board_that_runs_on(held=held))[0] == "safe"
+    assert judged(board_that_runs_on(safe=False, held=held)) == "text"
+
+
+def test_an_image_outside_of_flash_is_not_held_by_it():
+    in_ram = replace(APP_1, name="in RAM", address=0x2000_4000)
+    board = board_that_runs_on(published=(APP_1, in_ram))
+    there = 0x2000_4010
+    question, text = violation(board, lambda ended, _: replace(ended, pc=there, table=0))
+    assert (question, "none of the published images" in text) == ("safe", True)
 
 
 CLEAN = (Outcome.BEFORE, Outcome.AFTER)
@@ -175,3 +189,67 @@ def test_an_application_that_runs_on_is_searched_to_the_end():
     report = Search(FirmwareSubject(board), board.flash()).run()
     assert report.passed, report.violations[:1]
     assert report.ends.keys() == {"text app 2"}
+
+
+def test_what_lies_right_behind_an_image_is_none():
+    behind = APP_1.address + len(APP_1.data)
+    for pc, said in ((behind - 2, "text app 1"), (behind, "")):
+        board = board_that_runs_on()
+        if said:
+            assert judged(board, lambda ended, _, pc=pc: replace(ended, pc=pc)) == said
+        else:
+            question, text = violation(board, lambda ended, _, pc=pc: replace(ended, pc=pc))
+            assert (question, "none of the published images" in text) == ("safe", True)
+
+
+def test_the_last_byte_of_an_image_counts_where_it_begins_a_unit():
+    longer = replace(APP_1, data=APP_1.data + bytes(-len(APP_1.data) % 8) + b"\1")
+    other = replace(longer, data=longer.data[:-1] + b"\2")
+    board = board_that_runs_on(held=longer, published=(longer,))
+    assert judged(board) == "text app 1"
+    assert violation(replace(board, images=(*board.images[:-1], other)))[0] == "safe"
+
+
+def test_where_live_is_not_asked_a_boot_may_end_anywhere_with_anything():
+    board = board_that_runs_on(live=False, wanted="app 2")
+    assert judged(board) == "text app 1"
+    assert judged(board, lambda ended, _: replace(ended, kind="lock-up")) == "lock-up"
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "data", "touched"),
+    [
+        ("program", 0, 8, range(8)),
+        ("erase", 0x800, 0, range(0x800, 0x1000)),
+        ("bank erase", 0, 0, range(0x8_0000)),
+        ("bank erase", 0x8_0000, 0, range(0x8_0000, 0x10_0000)),
+        ("mass erase", 0, 0, range(0x10_0000)),
+        ("options", 0, 0, range(0)),
+    ],
+)
+def test_what_an_operation_touches(kind, at, data, touched):
+    """Its first byte and its last one, and not those before and behind."""
+    board = copy_board("copy_restart", 256)
+    flash = board.flash()
+    base = flash.part.base
+    operation = Operation(kind, base + at, bytes(data))
+    for offset in {0, touched.start - 1, touched.start, touched.stop - 1, touched.stop, 0x1234}:
+        if not 0 <= offset < flash.part.size:
+            continue
+        questions = replace(board.questions, untouched=((base + offset, 1),))
+        guard = Guard(replace(board, questions=questions), Symbols(), flash)
+        if offset in touched:
+            with pytest.raises(Violation, match="touches"):
+                guard(operation, base)
+        else:
+            guard(operation, base)
+
+
+def test_vtor_is_at_the_vectors_of_an_image_that_has_a_header():
+    headed = replace(APP_1, address=APP_1.address - 0x200, data=bytes(0x200) + APP_1.data)
+    headed = replace(headed, vectors=0x200)
+    board = board_that_runs_on(published=(headed,))
+    board = replace(board, images=(*board.images[:-1], headed))
+    assert judged(board) == "text app 1"
+    at_header = headed.address
+    assert violation(board, lambda ended, _: replace(ended, table=at_header))[0] == "safe"

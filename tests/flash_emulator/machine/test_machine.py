@@ -220,3 +220,8 @@ def test_what_was_sent_is_part_of_the_state_where_somebody_asks_for_it(matters, 
     assert (states[0] == states[1]) is joins
     machine.record.output[:] = b"page 2 done, red"
     assert machine.state() != states[1]
+    ends = []
+    for text in (b"page 2 done, read", b"page 2 done, head"):
+        machine.record.output[:] = text
+        ends.append(machine.state())
+    assert ends[0] != ends[1]  # "ready" may come of one of them
