@@ -24,7 +24,7 @@ from flash_emulator.registers.faults import SystemReset
 
 BASE, SIZE = 0xE000_E000, 0x1000
 SYST_CVR = BASE + 0x18
-DWT_CTRL, DWT_CYCCNT, DEMCR = 0xE000_1000, 0xE000_1004, 0xE000_EDFC
+DWT_CYCCNT = 0xE000_1004
 
 _CPUID = {  # Technical Reference Manuals; the revision is that of the STM32 that have it
     "m0": 0x410C_C200,

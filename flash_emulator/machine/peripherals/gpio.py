@@ -53,10 +53,6 @@ class Port(Registers):
         self._shown = (0, 0)
         self._set_modes()
 
-    def level_of(self, number: int) -> bool:
-        """What is on pin *number* now, as IDR shows it."""
-        return bool(self._read_idr() >> number & 1)
-
     def _read_idr(self) -> int:
         """Outputs show what they drive; an input what the board says, else its pull; analog 0."""
         driven = self._held.get(self.ODR, 0)

@@ -21,7 +21,6 @@ IDLE = 1 << 4
 RXNE = 1 << 5
 TC = 1 << 6
 TXE = 1 << 7
-SR_RESET = TXE | TC
 
 RE = 1 << 2
 TE = 1 << 3
@@ -44,7 +43,6 @@ TEACK = 1 << 21
 REACK = 1 << 22
 TXFE = 1 << 23
 RXFRQ = 1 << 3  # RQR: "clears the flag RXNE"
-TXFRQ = 1 << 4
 FIFO_BYTES = 8  # RM0440: "The FIFO size is 8"
 
 LOOK_US = 50.0
