@@ -63,6 +63,10 @@ class Mode(StrEnum):
     RECOVERY = "recovery"  # nothing can be run
 
 
+FALLBACK = ((Phase.CONFIRMED, Mode.RUN), (Phase.VERIFIED, Mode.LAST_RESORT))
+"""Phases of banks that run without a trial, in the order in which they are tried; and the mode."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What is known of one bank. *intact*: its image may run; None until somebody has looked."""
@@ -115,7 +119,7 @@ def choose(views: Sequence[View], cause: ResetCause, attempts: int) -> Look | Fa
     for bank, view in enumerate(views):
         if view.reading.phase is Phase.TRIAL:
             return _choose_trial(bank, view, cause, attempts)
-    for phase, mode in ((Phase.CONFIRMED, Mode.RUN), (Phase.VERIFIED, Mode.LAST_RESORT)):
+    for phase, mode in FALLBACK:
         for bank in _newest_first(views, phase):
             if views[bank].intact is None:
                 return Look(bank)

@@ -1,0 +1,74 @@
+/* OTA events of the module: +QIOTEVT: 7,107xx. The twin in Python is mcu_updater/core/ota.py and
+ * mcu_updater/quectel/ota_events.py. */
+#ifndef FWU_EVENT_H
+#define FWU_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fwu_bytes.h"
+#include "fwu_journal.h"
+
+/* A text of the module, of any length: size and crc are of all of it, text is its beginning. Two are
+ * the same where size and crc are. */
+struct fwu_text {
+    uint16_t size;
+    uint32_t crc;
+    char text[FWU_VERSION_SIZE];
+};
+
+/* 10700: the cloud offers an upgrade. */
+struct fwu_plan {
+    struct fwu_text component;
+    struct fwu_text source; /* empty: any version may be upgraded */
+    struct fwu_text target;
+    uint32_t battery;       /* percent, at least; 0: no limit */
+    int64_t signal;         /* dBm, at least; 0: no limit */
+    uint32_t space;         /* bytes of the package */
+};
+
+/* 10701: the module begins to download. */
+struct fwu_started {
+    struct fwu_text component;
+    bool has_sha256;
+    struct fwu_package package;
+};
+
+/* 10703: the module holds package bytes [start, start + size) and nothing else. */
+struct fwu_piece {
+    struct fwu_text component;
+    uint32_t length; /* of the whole package */
+    uint32_t start;
+    uint32_t size;
+};
+
+enum fwu_event_kind {
+    FWU_EVENT_NONE,
+    FWU_EVENT_PLAN,        /* 10700 */
+    FWU_EVENT_STARTED,     /* 10701 */
+    FWU_EVENT_DOWNLOADING, /* 10702 */
+    FWU_EVENT_PIECE,       /* 10703 */
+    FWU_EVENT_UPDATING,    /* 10704 */
+    FWU_EVENT_SUCCEEDED,   /* 10705 */
+    FWU_EVENT_FAILED,      /* 10706 */
+    FWU_EVENT_OTHER,       /* changes nothing here */
+    FWU_EVENT_MALFORMED    /* a known code whose arguments cannot be read */
+};
+
+struct fwu_event {
+    uint8_t kind; /* enum fwu_event_kind */
+    uint16_t code; /* as on the line; 0 where it cannot be read */
+    union {
+        struct fwu_plan plan;
+        struct fwu_started started;
+        struct fwu_piece piece;
+    } is;
+};
+
+/* The event of arguments, size bytes, behind +QIOTEVT: 7,code */
+void fwu_event_parse(struct fwu_event *event, uint32_t code, const char *arguments, uint32_t size);
+
+bool fwu_same_text(const struct fwu_text *one, const struct fwu_text *other);
+bool fwu_text_is(const struct fwu_text *text, const char *name, uint32_t size);
+
+#endif
