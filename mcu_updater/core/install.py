@@ -115,7 +115,7 @@ def _copy(source: Bank, execution: Bank, wanted: Snapshot, done: int) -> Iterato
     after = execution.journal.snapshot(loading)
     plain = wanted.security_version is None  # a signed image begins with its header
     writer = SectorWriter(execution.slot, hashlib.sha256(), done=done, check_vectors=plain)
-    for sector in _sectors(writer, source, wanted.image_size):
+    for sector in _sectors(writer, source, execution, wanted.image_size):
         try:
             execution.journal.record(after, Record.SECTOR, sector)
         except OSError:  # the place is worn: say it in a header
@@ -123,10 +123,11 @@ def _copy(source: Bank, execution: Bank, wanted: Snapshot, done: int) -> Iterato
         yield sector
 
 
-def _sectors(writer: SectorWriter, source: Bank, size: int) -> Iterator[int]:
-    """Feed the image to *writer*, a sector of the source at a time."""
-    slot = source.slot
-    for offset, length in zip(slot.sector_starts, slot.sector_sizes, strict=True):
+def _sectors(writer: SectorWriter, source: Bank, execution: Bank, size: int) -> Iterator[int]:
+    """Feed the image to *writer*, a sector of *execution* at a time: all of it is read before that
+    sector is touched, and it is all that a device need hold in RAM."""
+    slot, target = source.slot, execution.slot
+    for offset, length in zip(target.sector_starts, target.sector_sizes, strict=True):
         if offset >= size:
             break
         data = slot.peek(offset, min(length, size - offset))

@@ -12,7 +12,17 @@ from enum import Enum
 from itertools import product
 from typing import Final
 
-from mcu_updater.core.boot import FALLBACK, Fail, Look, Mode, ResetCause, Start, View, choose
+from mcu_updater.core.boot import (
+    FALLBACK,
+    MOST_SWAPS,
+    Fail,
+    Look,
+    Mode,
+    ResetCause,
+    Start,
+    View,
+    choose,
+)
 from mcu_updater.core.decide import Module, Observed, Step, decide
 from mcu_updater.core.errors import InternalError
 from mcu_updater.core.image.vectors import SIGNED_MAGIC, STACK_RANGE
@@ -117,6 +127,7 @@ def _defines() -> str:
         "FORMAT_VERSION": FORMAT_VERSION,
         "SIGNED_FORMAT_VERSION": SIGNED_FORMAT_VERSION,
         "MAX_ATTEMPTS": MAX_ATTEMPTS,
+        "MOST_SWAPS": MOST_SWAPS,
         "VERIFIED_PLACES": VERIFIED_PLACES,
         **{f"PLACE_{record.name}": place for record, place in FIRST_PLACE.items()},
         "END_MARK": int.from_bytes(END_MARK, "little"),

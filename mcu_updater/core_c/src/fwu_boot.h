@@ -5,14 +5,22 @@
 
 #include "fwu_flash.h"
 #include "fwu_hal.h"
+#if FWU_STRATEGY == FWU_STRATEGY_COPY
+#include "fwu_install.h"
+#endif
 #include "fwu_tables.h" /* enum fwu_mode */
 
+/* With FWU_STRATEGY_COPY it is large, for it has the RAM that an installation takes: keep it in static
+ * memory. */
 struct fwu_decision {
     bool is_found;    /* false: no bank holds a complete, verified image */
     bool needs_reset; /* bank is not mapped yet: reset and boot again */
     uint8_t bank;
     uint8_t mode; /* enum fwu_mode */
     uint32_t link_address; /* of the image: of its vector table, or of the header of a signed one */
+#if FWU_STRATEGY == FWU_STRATEGY_COPY
+    struct fwu_installer installer; /* private */
+#endif
 };
 
 /* Choose a bank and let the CPU have it. Programs one record at most for each bank, and with
@@ -20,8 +28,9 @@ struct fwu_decision {
  * cut leaves what fwu_journal_record and fwu_install say; the next start decides anew. */
 void fwu_boot(enum fwu_cause cause, uint8_t swaps, struct fwu_decision *decision);
 
-/* The bootloader, from a reset to the bank that runs. With FWU_STRATEGY_SWAP it resets where it must
- * and does not return then. */
+/* The bootloader, from a reset to the bank that runs: calls fwu_hal_run with the address of its vector
+ * table, which in a signed image stands behind a header. With FWU_STRATEGY_SWAP it resets where it
+ * must. Returns only where there is nothing to run: decision->is_found is false then. */
 void fwu_start(struct fwu_decision *decision);
 
 #endif

@@ -74,7 +74,8 @@ uint32_t fwu_journal_checkpoint_capacity(const struct fwu_bank *bank);
  * was written. The checkpoint is parts, count of them, whose size and CRC this function puts into the
  * header; with count 0 and a checkpoint_size it is copied from the half that counts, whose CRC must
  * still hold. A cut leaves the old journal or the new one, as a whole. False where the trailer does not
- * take it: what is found out before the old one is erased leaves that. */
+ * take it: what is found out before the old one is erased leaves that, and journal is to be read
+ * again. */
 bool fwu_journal_write(const struct fwu_bank *bank, struct fwu_journal *journal,
                        const struct fwu_snapshot *snapshot, const struct fwu_bytes *parts,
                        uint32_t count);
