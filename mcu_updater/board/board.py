@@ -20,7 +20,15 @@ from mcu_updater.core.journal import COMPONENT_SIZE, VERSION_SIZE, Phase, Snapsh
 from mcu_updater.core.journal import Package as PackageIdentity
 from mcu_updater.core.keepalive import KeepAliveFlash
 from mcu_updater.core.loader import Loader
-from mcu_updater.core.mcu import ApplicationStopped, Firmware, Mcu, Surroundings, start
+from mcu_updater.core.mcu import (
+    ApplicationStopped,
+    Chip,
+    Firmware,
+    Mcu,
+    Processor,
+    Surroundings,
+    start,
+)
 from mcu_updater.core.session import Policy, Result
 from mcu_updater.core.slot import CopyLayout
 from mcu_updater.core.strategy import Strategy
@@ -80,7 +88,8 @@ class Board:
         self.trust: Trust | None = None  # the application's: whose images it takes
         self.boot_trust: Trust | None = None  # the bootloader's: whose images it runs
         self._result: Result | None = None
-        self._mcu: Mcu | None = None  # of the session at hand
+        self.make_mcu: Callable[[Chip, Firmware], Processor] = self._mcu_in_python
+        self._mcu: Processor | None = None  # of the session at hand
         self._links: list[AtClient] = []  # one for each start of the MCU
 
     @classmethod
@@ -200,9 +209,12 @@ class Board:
             self.boot_trust,
             self.tells_cause,
         )
-        mcu = self._mcu = Mcu(self._chip(self.device), firmware, self._connect)
+        mcu = self._mcu = self.make_mcu(self._chip(self.device), firmware)
         self._result = yield from mcu.session(cause)
         return self._result
+
+    def _mcu_in_python(self, chip: Chip, firmware: Firmware) -> Processor:
+        return Mcu(chip, firmware, self._connect)
 
     def _chip(self, device: EmulatedFlash) -> EmulatedChip:
         return EmulatedChip(device, self.strategy, self.layout)
@@ -215,11 +227,14 @@ class Board:
         """The module that an application finds when it starts."""
         return self._attached() if self.attachment else self._on_board()
 
-    def _on_board(self) -> Surroundings:
+    def pipe(self) -> ModulePipe:
+        """The line to the emulated module, as an application finds it when it starts."""
         self.module.transmit()  # what the module said to a CPU in reset is lost
+        return ModulePipe(self.module, self.clock, on_write=self.on_write)
+
+    def _on_board(self) -> Surroundings:
         dialect = replace(DEFAULT_DIALECT, max_read=self.module.options.max_read)
-        pipe = ModulePipe(self.module, self.clock, on_write=self.on_write)
-        link = AtClient(pipe, self.clock, dialect)
+        link = AtClient(self.pipe(), self.clock, dialect)
         self._links.append(link)
         if not self.checks_limits:
             return Surroundings(link)

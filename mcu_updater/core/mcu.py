@@ -105,6 +105,16 @@ Session = Generator[Event, None, Result | None]
 """Yields what happens; returns how it ended, or None where power or link were lost on the way."""
 
 
+class Processor(Protocol):
+    """What runs the firmware: ``Mcu``, or the core in C."""
+
+    def session(self, cause: ResetCause) -> Generator[Event, None, Result]:
+        """See ``Mcu.session``."""
+
+    def memory(self) -> Hashable:
+        """See ``Updater.memory``."""
+
+
 class Mcu:
     """*chip* with *firmware*; *connect* is called by each start of the application."""
 

@@ -62,17 +62,17 @@ def build(
     *,
     defines: Mapping[str, object] | None = None,
     flags: Sequence[str] = (),
-    sources: Path = SOURCES,
+    sources: Path | None = None,
     compiler: str | None = None,
 ) -> Native:
     """The library of *part* and *strategy*, from a cache where it is there already.
 
     *defines*: choices of ``fwu_config.h`` without their ``FWU_``; *flags*: more for the compiler;
-    *sources*: another folder of C sources. Raises NativeError with all that the compiler says.
+    *sources*: another folder than SOURCES. Raises NativeError with all that the compiler says.
     """
     given = [f"-DFWU_{name}={value}" for name, value in sorted((defines or {}).items())]
     options = [*_FLAGS, *given, *flags]
-    cc = find_compiler(compiler)
+    cc, sources = find_compiler(compiler), sources or SOURCES
     with tempfile.TemporaryDirectory(prefix="fwu-") as name:
         folder = Path(name)
         generate(folder, part, strategy, laid_out)
@@ -91,6 +91,14 @@ def build(
 
 def _headers(*folders: Path) -> list[Path]:
     return [file for folder in (*folders, HOST) for file in sorted(folder.glob("*.h"))]
+
+
+def source_digest() -> str:
+    """SHA-256 of all C sources, in hexadecimal."""
+    digest = hashlib.sha256()
+    for file in sorted(SOURCES.glob("*.[ch]")):
+        digest.update(f"{file.name}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def _cache() -> Path:

@@ -16,6 +16,7 @@ from mcu_updater.core.slot import CopyLayout, Layout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.flash_map.layouts import layout_of
 from mcu_updater.flash_map.strategies import hazard
+from mcu_updater.powerloss.in_c import subject_of
 from mcu_updater.powerloss.questions import OPTIONS_LOST
 from mcu_updater.powerloss.scenario import Scenario
 from mcu_updater.powerloss.searching import SearchSettings, Target, explore_target
@@ -26,7 +27,7 @@ def explore(
     scenario: Scenario, settings: SearchSettings, progress: Callable[[Progress], None] | None = None
 ) -> Result:
     """Explore one scenario. A search that cannot be believed is a result too."""
-    subject = BoardSubject(scenario)
+    subject = subject_of(scenario)
     if not hazard(subject.part, scenario.strategy).harmless:  # it is found again and again
         limits = replace(settings.options.limits, violations=None)
         settings = replace(settings, options=replace(settings.options, limits=limits))

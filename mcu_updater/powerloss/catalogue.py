@@ -22,6 +22,7 @@ from mcu_updater.powerloss.images import Format, as_file, delta_package, edition
 from mcu_updater.powerloss.scenario import (
     COMPONENT,
     Beginning,
+    Core,
     Damage,
     Scenario,
     Way,
@@ -331,13 +332,32 @@ def _check_reaches_damage(name: str, target: Target) -> None:
         )
 
 
-def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
-    """The scenario *name* for *target*.
+_NOT_IN_C = ("keys", "packed", "delta")
 
-    Raises UsageError for a name that is none, and where the image does not reach what is damaged.
+
+def names_of(core: Core) -> list[str]:
+    """The scenarios that *core* can take part in: that in C has no keys, archives and deltas."""
+    return [
+        name
+        for name, (_, changes) in SCENARIOS.items()
+        if core is Core.PYTHON or not any(changes.get(each) is not None for each in _NOT_IN_C)
+    ]
+
+
+def scenario(name: str, target: Target, *, seed: int = 0, core: Core = Core.PYTHON) -> Scenario:
+    """The scenario *name* for *target*, with *core* as the firmware.
+
+    Raises UsageError for a name that is none or not for that core, and where the image does not
+    reach what is damaged.
     """
     if name not in SCENARIOS:
         raise UsageError(f"no scenario {name!r}", expected=f"one of {', '.join(SCENARIOS)}")
+    if name not in names_of(core):
+        raise UsageError(
+            f"the core in C cannot take part in scenario {name}",
+            expected=f"one of {', '.join(names_of(core))}",
+            then="It checks no signatures, and reads no archives and no delta packages",
+        )
     changes = dict(SCENARIOS[name][1])
     if "damage" in changes:
         _check_reaches_damage(name, target)
@@ -370,5 +390,6 @@ def scenario(name: str, target: Target, *, seed: int = 0) -> Scenario:
         target.unpublished,
         seed=seed,
         image=target.tag,
+        core=core,
         **changes,
     )

@@ -22,6 +22,13 @@ COMPONENT = "STM32"
 READ_SIZE = 4096  # Quectel's own MCU simulator offers it; the fewest reads
 
 
+class Core(StrEnum):
+    """Which core is the device's firmware."""
+
+    PYTHON = "python"
+    C = "c"  # compiled for this machine
+
+
 class Way(StrEnum):
     """How power comes back, as far as the module sees it."""
 
@@ -196,6 +203,7 @@ class Scenario:
     replacement: bytes | None = None
     seed: int = 0
     image: str = ""  # what the target image is, in a word
+    core: Core = Core.PYTHON
 
     @property
     def is_damaged(self) -> bool:
@@ -215,9 +223,10 @@ class Scenario:
 
     @property
     def id(self) -> str:
-        """Names the scenario in replay IDs: part, strategy, name, format, image, seed."""
-        words = (self.part, self.strategy, self.name, self.format, self.image, f"s{self.seed}")
-        return "/".join(words)
+        """Names the scenario in replay IDs: part, strategy, name, format, image, seed; and the core
+        where it is not that in Python."""
+        words = [self.part, self.strategy, self.name, self.format, self.image, f"s{self.seed}"]
+        return "/".join(words if self.core is Core.PYTHON else [*words, self.core])
 
     @property
     def world(self) -> dict[str, str]:
@@ -229,6 +238,7 @@ class Scenario:
             "format": self.format,
             "image": self.image,
             "seed": str(self.seed),
+            **({} if self.core is Core.PYTHON else {"core": self.core}),
         }
 
     @property

@@ -259,15 +259,18 @@ class BoardBoot(Boot):
         sessions = until_rest(self._session, _is_rest, unreachable=self._unreachable)
         try:
             for event in sessions:
-                if not isinstance(event, Progress):
-                    self._events.append(event)
-                self._questions.event(event)
+                self._take(event)
                 match event:
                     case Decided() | Progress(Work.PROGRAM):
                         yield board.memory()
         except UpdaterError as error:
             raise Violation("live", f"the session ended in an error: {error}") from error
         return self._questions.at_rest()
+
+    def _take(self, event: Event) -> None:
+        if not isinstance(event, Progress):
+            self._events.append(event)
+        self._questions.event(event)
 
     def _session(self) -> Generator[Event, None, Result]:
         """The first one begins with what started this boot, each other one with a reset."""

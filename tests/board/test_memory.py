@@ -20,6 +20,7 @@ from mcu_updater.cloud.single_device import ComponentState, Package, Plan, Singl
 from mcu_updater.core.decide import Module
 from mcu_updater.core.errors import PackageDamaged, VerificationFailed
 from mcu_updater.core.events import Decided, Event, Progress, Work
+from mcu_updater.core.mcu import Mcu
 from mcu_updater.core.ota import DownloadStarted, PieceReady, PlanOffered, UpdateFailed
 from mcu_updater.core.updater import Updater
 from mcu_updater.quectel.at import Urc
@@ -53,7 +54,7 @@ class Run:
 
 def running(board: Board) -> Updater:
     """The application that runs on *board*."""
-    assert board._mcu is not None
+    assert isinstance(board._mcu, Mcu)
     assert board._mcu._updater is not None
     return board._mcu._updater
 

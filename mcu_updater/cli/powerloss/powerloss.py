@@ -39,12 +39,13 @@ from mcu_updater.powerloss.catalogue import (
     SCENARIOS,
     Target,
     filled,
+    names_of,
     scenario,
     small_size,
     with_file,
 )
 from mcu_updater.powerloss.images import FORMATS
-from mcu_updater.powerloss.scenario import Scenario
+from mcu_updater.powerloss.scenario import Core, Scenario
 from mcu_updater.powerloss.searching import SearchSettings
 
 DEFAULT_PART = "STM32L476xG"
@@ -74,6 +75,7 @@ class Request(SearchRequest):
     parts: tuple[str, ...]
     strategy: str | None
     scenarios: tuple[str, ...]
+    core: str
     formats: tuple[str, ...]
     size: str
     seed: int
@@ -125,6 +127,13 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
     multiple=True,
     type=NameChoice([*SCENARIOS, "all"]),
     help="What goes wrong beside the power; may be given several times.  [default: good]",
+)
+@click.option(
+    "--core",
+    type=NameChoice([each.value for each in Core]),
+    default=Core.PYTHON.value,
+    show_default=True,
+    help="The updater that is the device's firmware: that in Python, or that in C of 'emit c'.",
 )
 @click.option(
     "--format",
@@ -219,7 +228,7 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
 def _scenarios(request: Request) -> list[Scenario]:
     parts = request.parts or (DEFAULT_PART,)
     return [
-        scenario(name, target, seed=request.seed)
+        scenario(name, target, seed=request.seed, core=Core(request.core))
         for part in (EACH if "each" in parts else parts)
         for target in _targets(request, part, _strategy(request, part))
         for name in _names(request)
@@ -227,7 +236,9 @@ def _scenarios(request: Request) -> list[Scenario]:
 
 
 def _names(request: Request) -> Collection[str]:
-    return SCENARIOS if "all" in request.scenarios else request.scenarios or ("good",)
+    if "all" in request.scenarios:
+        return names_of(Core(request.core))
+    return request.scenarios or ("good",)
 
 
 def _strategy(request: Request, part: str) -> Strategy:
@@ -265,7 +276,7 @@ def _compare(request: Request) -> None:
     parts = request.parts or COMPARED
     chosen = EACH if "each" in parts else parts
     scenarios = [
-        scenario(name, target, seed=request.seed)
+        scenario(name, target, seed=request.seed, core=Core(request.core))
         for part in chosen
         for strategy in strategies_of(load_part(part))
         for target in _targets(request, part, strategy)

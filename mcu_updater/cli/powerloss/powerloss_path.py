@@ -22,9 +22,11 @@ from mcu_updater.flash_map.strategies import hazard
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.catalogue import SCENARIOS, filled, scenario, small_size, with_file
 from mcu_updater.powerloss.images import FORMATS
+from mcu_updater.powerloss.in_c import subject_of
 from mcu_updater.powerloss.questions import OPTIONS_LOST
-from mcu_updater.powerloss.scenario import Scenario
-from mcu_updater.powerloss.subject import BoardSubject
+from mcu_updater.powerloss.scenario import Core, Scenario
+
+_IN_C = f"/{Core.C}"
 
 
 def _scenario_of(image: Path | None, world: dict[str, str]) -> Scenario:
@@ -41,7 +43,8 @@ def _scenario_of(image: Path | None, world: dict[str, str]) -> Scenario:
         target = with_file(target, read_for_device(image))
         if target.tag != tag:
             raise UsageError("another image", expected=f"SHA-256 {tag}...", found=target.tag)
-    return scenario(world["scenario"], target, seed=int(world["seed"]))
+    core = Core(world.get("core", Core.PYTHON))
+    return scenario(world["scenario"], target, seed=int(world["seed"]), core=core)
 
 
 def _check(world: dict[str, str]) -> None:
@@ -50,8 +53,10 @@ def _check(world: dict[str, str]) -> None:
         "strategy": [each.value for each in Strategy],
         "scenario": SCENARIOS,
         "format": FORMATS,
+        "core": [each.value for each in Core],
     }
-    for key in ("part", "strategy", "scenario", "format", "image", "seed"):
+    world = {"core": Core.PYTHON, **world}
+    for key in ("part", "strategy", "scenario", "format", "image", "seed", "core"):
         value = world.get(key)
         if not isinstance(value, str):
             raise ValueError(f"it does not say which {key}")
@@ -62,11 +67,14 @@ def _check(world: dict[str, str]) -> None:
 
 
 def _world_of(name: str) -> dict[str, str]:
+    """What a replay ID says before its path. The core comes last, where it is named."""
+    name, is_in_c = name.removesuffix(_IN_C), name.endswith(_IN_C)
     keys = ("part", "strategy", "scenario", "format", "image", "seed")
     words = name.rsplit("/", len(keys) - 1)  # a part may be the path of a part file
     if len(words) != len(keys) or not words[-1].startswith("s"):
         raise UsageError("no replay ID", expected="part/strategy/scenario/format/image/sN:path")
-    return dict(zip(keys, [*words[:-1], words[-1][1:]], strict=True))
+    world = dict(zip(keys, [*words[:-1], words[-1][1:]], strict=True))
+    return {**world, "core": Core.C} if is_in_c else world
 
 
 def replay_path(
@@ -78,7 +86,7 @@ def replay_path(
     """
     try:
         name, path = parse_replay_id(text)
-        subject = BoardSubject(_scenario_of(image, _world_of(name)))
+        subject = subject_of(_scenario_of(image, _world_of(name)))
         if shrink:
             path = campaign.shrink(subject, path, options)
         film = campaign.film(subject, path, options)
@@ -114,7 +122,7 @@ def check_certificate(
     def world(header: dict[str, str]) -> tuple[Any, Any, Any]:
         try:
             scenario = _scenario_of(image, header)
-            subject = BoardSubject(scenario)
+            subject = subject_of(scenario)
         except ValueError as error:
             raise ImageRejected(
                 "no certificate of this command", where=str(certificate), found=str(error)

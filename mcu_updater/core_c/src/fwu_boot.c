@@ -1,6 +1,5 @@
 #include "fwu_boot.h"
 
-#include "fwu_bytes.h"
 #include "fwu_config.h"
 #include "fwu_journal.h"
 
@@ -118,6 +117,7 @@ static bool start_bank(struct view *view, bool counts, struct fwu_decision *deci
     }
     decision->is_found = true;
     decision->link_address = view->bank.link_address;
+    decision->version = view->journal.snapshot.version;
     return true;
 }
 
@@ -162,6 +162,7 @@ void fwu_boot(enum fwu_cause cause, uint8_t swaps, struct fwu_decision *decision
     decision->is_found = false;
     decision->needs_reset = false;
     decision->link_address = 0;
+    decision->version.size = 0;
     for (;;) {
         enum fwu_action action = choose(views, cause, &decision->bank, &decision->mode);
         struct view *view;

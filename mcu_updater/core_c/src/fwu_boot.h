@@ -3,6 +3,7 @@
 #ifndef FWU_BOOT_H
 #define FWU_BOOT_H
 
+#include "fwu_bytes.h"
 #include "fwu_flash.h"
 #include "fwu_hal.h"
 #if FWU_STRATEGY == FWU_STRATEGY_COPY
@@ -18,6 +19,7 @@ struct fwu_decision {
     uint8_t bank;
     uint8_t mode; /* enum fwu_mode */
     uint32_t link_address; /* of the image: of its vector table, or of the header of a signed one */
+    struct fwu_version version; /* of the image, as its journal has it */
 #if FWU_STRATEGY == FWU_STRATEGY_COPY
     struct fwu_installer installer; /* private */
 #endif

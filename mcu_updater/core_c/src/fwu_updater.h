@@ -39,10 +39,10 @@ struct fwu_updater {
     uint8_t refusal; /* enum fwu_refusal */
     uint8_t reason;  /* enum fwu_reason */
     uint8_t fault;   /* enum fwu_fault */
+    struct fwu_component component; /* ours: FWU_COMPONENT */
     bool loading; /* a piece is being read: loader, load_offset and load_end count */
     uint32_t load_offset;
     uint32_t load_end;
-    uint32_t sector; /* finished last in this piece, plus 1 */
     struct fwu_module_state heard;
     struct fwu_client client;
     struct fwu_loader loader;

@@ -122,6 +122,13 @@ bool fwu_hal_admits(const struct fwu_plan *plan)
     return answer(hooks.admits(plan)) > 0;
 }
 
+#ifdef FWU_TRACE
+void fwu_hal_trace(enum fwu_trace what, uint32_t first, uint32_t second)
+{
+    (void)answer(hooks.trace((uint32_t)what, first, second));
+}
+#endif
+
 /* --- runs */
 
 enum run { RUN_STEP, RUN_BEGIN, RUN_BOOT };

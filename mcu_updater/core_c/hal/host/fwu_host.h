@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "fwu_boot.h"
+#include "fwu_trace.h"
 #include "fwu_updater.h"
 
 /* What a hook answers: 0 or more is the answer of the HAL function, FWU_HOST_FAILED false. Below, the
@@ -30,6 +31,7 @@ struct fwu_hooks {
     int32_t (*put)(const uint8_t *data, uint32_t size);
     int32_t (*self_test)(void);
     int32_t (*admits)(const struct fwu_plan *plan);
+    int32_t (*trace)(uint32_t what, uint32_t first, uint32_t second);
 };
 
 /* The hooks of this process. */

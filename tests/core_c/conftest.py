@@ -1,0 +1,18 @@
+"""Tests of the C core; with MCU_UPDATER_CORE_C_SOURCES on another folder of C sources."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mcu_updater.core_c import native
+from tests.core_c.mutants import SOURCES_VARIABLE
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _sources():
+    given = os.environ.get(SOURCES_VARIABLE)
+    if given:
+        native.SOURCES = Path(given)  # type: ignore[misc]
