@@ -25,6 +25,7 @@ from mcu_updater.core.boot import (
 )
 from mcu_updater.core.decide import Module, Observed, Step, decide
 from mcu_updater.core.errors import InternalError
+from mcu_updater.core.image.sniff import MAGICS, OTHERS
 from mcu_updater.core.image.vectors import SIGNED_MAGIC, STACK_RANGE
 from mcu_updater.core.journal import (
     CRC_AT,
@@ -89,11 +90,17 @@ def source() -> str:
         ),
         _array("uint8_t", "fwu_fallback_table[3]", _fallback_table()),
         _array("uint16_t", "fwu_lasting[FWU_LASTING]", lasting),
+        _array("uint8_t", f"fwu_magics[{len(_magics())}]", list(_magics())),
     )
     return (
         "/* Generated from the tables in Python: do not edit. */\n"
         '#include "fwu_tables.h"\n\n' + "\n\n".join(arrays) + "\n"
     )
+
+
+def _magics() -> bytes:
+    magics = (*MAGICS.values(), *OTHERS)
+    return b"".join(bytes([len(magic)]) + magic for magic in magics)
 
 
 _DECLARATIONS: Final = f"""\
@@ -114,7 +121,11 @@ extern const uint8_t fwu_fallback_mode[FWU_FALLBACKS];
 extern const uint8_t fwu_fallback_table[3];
 
 /* Events of the connection that waiting does not mend: type x 1000 + code - 10000, ascending. */
-extern const uint16_t fwu_lasting[FWU_LASTING];"""
+extern const uint16_t fwu_lasting[FWU_LASTING];
+
+/* Beginnings of files, each behind its length, that the C core refuses: FWU_MAGICS_READ of what
+ * Python reads, then those of what it does not. */
+extern const uint8_t fwu_magics[{len(_magics())}];"""
 
 
 def _defines() -> str:
@@ -138,6 +149,8 @@ def _defines() -> str:
         "STATE_READY": READY,
         "FALLBACKS": len(FALLBACK),
         "LASTING": len(_lasting()),
+        "MAGICS": len(MAGICS) + len(OTHERS),
+        "MAGICS_READ": len(MAGICS),
         "PHASES": len(Phase),
         "MODULES": len(Module),
     }

@@ -23,6 +23,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable
+from operator import methodcaller
 from typing import Final, NoReturn, assert_never
 
 from mcu_updater.core.errors import ImageRejected, Remedy
@@ -47,6 +48,13 @@ SNIFF_SIZE: Final = 4
 """Bytes that tell a Cortex-M image and every format but tar; see ``sniff_size``."""
 
 DELTA_MAGIC: Final = b"MCUD"
+MAGICS: Final = {
+    ImageFormat.ELF: b"\x7fELF",
+    ImageFormat.ZIP: b"PK\x03\x04",
+    ImageFormat.GZIP: b"\x1f\x8b\x08",
+    ImageFormat.DELTA: DELTA_MAGIC,
+}
+"""Of what is known by a few bytes that never vary."""
 
 _WINDOW: Final = 16  # bytes that tell text from anything else
 _STRANGE: Final = 1  # of them that may be no text
@@ -61,7 +69,7 @@ _CODED_WINDOW: Final = 64
 _PADDING: Final = b"\0\xff\x1a"  # behind a text that is shorter than a block
 _SHORTEST_TEXT: Final = 4  # characters, where padding follows
 
-_OTHERS: Final = {
+OTHERS: Final = {
     b"Rar!": "RAR archive",
     b"7z\xbc\xaf": "7-Zip archive",
     b"BZh": "bzip2 stream",
@@ -264,7 +272,7 @@ def _refuse_others(first_bytes: bytes, allow: Allowed) -> None:
     if Allow.BOM not in allow:
         refuse_byte_order_mark(first_bytes)
     start = _start_of(first_bytes)
-    for magic, kind in _OTHERS.items():
+    for magic, kind in OTHERS.items():
         if start.startswith(magic):
             raise ImageRejected(
                 "format is known and cannot be read",
@@ -303,10 +311,7 @@ _TELLS: Final[dict[ImageFormat, Callable[[bytes], object]]] = {
     ImageFormat.TI_TXT: lambda first: (
         _TI_TXT.match(first) or (first[:1] == b"@" and len(first) >= _WINDOW and _is_text(first))
     ),
-    ImageFormat.ELF: lambda first: first.startswith(b"\x7fELF"),
-    ImageFormat.ZIP: lambda first: first.startswith(b"PK\x03\x04"),
-    ImageFormat.GZIP: lambda first: first.startswith(b"\x1f\x8b\x08"),
-    ImageFormat.DELTA: lambda first: first.startswith(DELTA_MAGIC),
+    **{fmt: methodcaller("startswith", magic) for fmt, magic in MAGICS.items()},
 }
 
 

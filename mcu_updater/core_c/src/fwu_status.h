@@ -23,6 +23,7 @@ enum fwu_fault {
     FWU_FAULT_UNTRUSTED,      /* this device has confirmed a signed image, and checks no signature */
     FWU_FAULT_CHECKPOINT,     /* in several pieces, and the trailer has no room to go on from one */
     FWU_FAULT_FIRST_PIECE,    /* the first piece is too small to tell the format */
+    FWU_FAULT_CARRIED_ON,     /* the checkpoint is of another program: of an archive, or a delta */
     /* where the image lies */
     FWU_FAULT_NO_VECTORS,     /* shorter than a vector table */
     FWU_FAULT_SIGNED,         /* begins with the header of a signed image */

@@ -473,7 +473,7 @@ static enum fwu_status keep_checkpoint(struct fwu_updater *updater)
     fwu_journal_current(inactive_journal(updater), &snapshot);
     snapshot.piece_start = updater->load_end;
     snapshot.checkpoint_size = checkpoint.size;
-    if (write_inactive(updater, &snapshot, checkpoint.parts, FWU_CHECKPOINT_PARTS + 1u) !=
+    if (write_inactive(updater, &snapshot, checkpoint.parts, FWU_CHECKPOINT_PARTS) !=
         FWU_OK) {
         return reject(updater, FWU_REASON_FLASH);
     }

@@ -7,6 +7,13 @@
 #include "fwu_hash.h"
 #include "fwu_image.h"
 
+/* A sector, and what fills its last unit; before that, what tells the package's format. */
+#if FWU_MAX_SLOT_SECTOR < FWU_SNIFF_MAX
+#define FWU_HELD_SIZE (FWU_SNIFF_MAX + FWU_PROGRAM_UNIT)
+#else
+#define FWU_HELD_SIZE (FWU_MAX_SLOT_SECTOR + FWU_PROGRAM_UNIT)
+#endif
+
 /* Holds one sector in RAM: an erase makes all of it blank, and what is in it must come whole. */
 struct fwu_writer {
     const struct fwu_bank *bank;
@@ -17,7 +24,7 @@ struct fwu_writer {
     uint32_t size;
     uint32_t held_size;
     struct fwu_hash digest; /* of the finished sectors */
-    uint8_t held[FWU_MAX_SLOT_SECTOR + FWU_PROGRAM_UNIT];
+    uint8_t held[FWU_HELD_SIZE];
 };
 
 enum fwu_put {
@@ -33,7 +40,12 @@ uint32_t fwu_writer_cursor(const struct fwu_writer *writer);
 void fwu_writer_begin(struct fwu_writer *writer, const struct fwu_bank *bank, uint32_t done,
                       bool check_vectors);
 
-/* Take extent, of which what is taken is taken off; call until it says FWU_PUT_ALL. A cut while a sector
+/* Go on where a writer was that held held_size bytes of sector. False where none can have been there.
+ * Those bytes, and the digest, are the caller's to restore. */
+bool fwu_writer_resume(struct fwu_writer *writer, uint32_t sector, uint32_t held_size);
+
+/* Take extent, of which what is taken is taken off; call until it says FWU_PUT_ALL. Its data may lie
+ * within held, from its first byte on, as long as nothing was put before. A cut while a sector
  * is being written leaves that sector in any state; none before it is touched. */
 enum fwu_put fwu_writer_put(struct fwu_writer *writer, struct fwu_extent *extent,
                             uint32_t *finished, enum fwu_fault *fault);
