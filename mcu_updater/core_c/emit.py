@@ -1,0 +1,160 @@
+"""The C core as a folder of its own: sources, what is made for a part, its HAL, a Makefile.
+
+Nothing in it needs this project any more. Bootloader and application are linked by the same layout
+as everything here: ``flash_map``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from flash_emulator import Part
+from flash_emulator.machine.chips.catalogue import core_of, ram_of
+from mcu_updater.core.errors import UsageError, address_text
+from mcu_updater.core.slot import AnyLayout, CopyLayout, Layout
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core_c.layout import areas_of
+from mcu_updater.core_c.native import SOURCES, generate
+
+_HERE: Final = Path(__file__).parent
+HALS: Final = _HERE / "hal"
+PROJECT: Final = _HERE / "project"
+_README: Final = "README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Hal:
+    """*names*: how those of parts begin; *folders*: of ``hal``. *is_complete*: nothing is left to
+    the user."""
+
+    names: tuple[str, ...]
+    folders: tuple[str, ...]
+    is_complete: bool = True
+
+
+_FOR_ALL: Final = ("cortex_m",)
+TEMPLATE: Final = Hal((), (*_FOR_ALL, "template"), is_complete=False)
+_HALS: Final = (
+    Hal(("STM32L47", "STM32L48"), (*_FOR_ALL, "stm32", "stm32_ecc", "stm32l476")),
+    Hal(("STM32F103",), (*_FOR_ALL, "stm32", "stm32f103")),
+    Hal(("STM32U57", "STM32U58", "STM32U5A"), (*_FOR_ALL, "stm32", "stm32_ecc", "stm32u575")),
+)
+
+_CPUS: Final = {
+    "m0": "cortex-m0",
+    "m0plus": "cortex-m0plus",
+    "m3": "cortex-m3",
+    "m4": "cortex-m4",
+    "m7": "cortex-m7",
+    "m33": "cortex-m33",
+}
+"""Of the compiler, by core."""
+
+
+def hal_of(part: Part) -> Hal:
+    """The HAL of *part*'s family, or the template."""
+    return next((hal for hal in _HALS if part.name.startswith(hal.names)), TEMPLATE)
+
+
+def emit(part: Part, strategy: Strategy, laid_out: AnyLayout, component: str) -> dict[Path, bytes]:
+    """All files of the folder, by their path in it."""
+    hal = hal_of(part)
+    return {
+        **_tree(SOURCES, Path("src")),
+        **_generated(part, strategy, laid_out, component),
+        **_tree(PROJECT, Path()),
+        **{
+            path: data
+            for folder in hal.folders
+            for path, data in _tree(HALS / folder, Path("hal", folder)).items()
+        },
+        Path("part.mk"): _make_variables(part, hal).encode(),
+        Path("bootloader.ld"): _linker_script(part, *_boot_region(part, laid_out)).encode(),
+        Path("application.ld"): _linker_script(part, *_slot(part, laid_out)).encode(),
+        Path("README.md"): _page(part, strategy, laid_out, hal).encode(),
+    }
+
+
+def _tree(folder: Path, place: Path) -> dict[Path, bytes]:
+    return {
+        place / file.name: file.read_bytes()
+        for file in sorted(folder.iterdir())
+        if file.is_file() and file.name != _README
+    }
+
+
+def _generated(
+    part: Part, strategy: Strategy, laid_out: AnyLayout, component: str
+) -> dict[Path, bytes]:
+    with tempfile.TemporaryDirectory() as name:
+        files = generate(Path(name), part, strategy, laid_out, component)
+        return {Path("generated", file.name): file.read_bytes() for file in files}
+
+
+# --- where programs lie
+
+
+def _boot_region(part: Part, laid_out: AnyLayout) -> tuple[int, int]:
+    """Address and size: from the beginning of flash to the first region that is not its own."""
+    first = min(region.offset for area in areas_of(laid_out) for region in area.regions)
+    return part.base, first
+
+
+def _slot(part: Part, laid_out: AnyLayout) -> tuple[int, int]:
+    """Where the application runs."""
+    area: Layout = laid_out.execution if isinstance(laid_out, CopyLayout) else laid_out
+    return part.base + area.slot.offset, area.slot.size
+
+
+def _ram(part: Part) -> tuple[int, int]:
+    """The memory of the chip that programs use: the first that is named."""
+    memories = ram_of(part)
+    if not memories:
+        raise UsageError(
+            f"no RAM is known for {part.name}",
+            expected="a name that begins as that of a chip of its family",
+            then="The linker scripts need it: give the part file such a name",
+        )
+    return memories[0]
+
+
+def _make_variables(part: Part, hal: Hal) -> str:
+    return f"# {part.name}\nCPU := {_CPUS[core_of(part)]}\nHAL := {' '.join(hal.folders)}\n"
+
+
+def _linker_script(part: Part, address: int, size: int) -> str:
+    base, ram = _ram(part)
+    return (
+        f"/* Generated from the layout of {part.name}: do not edit. */\n"
+        "MEMORY\n{\n"
+        f"    FLASH (rx) : ORIGIN = 0x{address:08X}, LENGTH = {size}\n"
+        f"    RAM (rwx) : ORIGIN = 0x{base:08X}, LENGTH = {ram}\n"
+        "}\n\nINCLUDE sections.ld\n"
+    )
+
+
+# --- its page
+
+
+def _page(part: Part, strategy: Strategy, laid_out: AnyLayout, hal: Hal) -> str:
+    """README.md of the project folder, filled in; what it says of the HAL is the HAL's own."""
+    boot, boot_size = _boot_region(part, laid_out)
+    slot, slot_size = _slot(part, laid_out)
+    return Template((PROJECT / _README).read_text(encoding="utf-8")).substitute(
+        part=part.name,
+        strategy=strategy,
+        boot=address_text(boot),
+        boot_size=f"{boot_size:,}",
+        slot=address_text(slot),
+        slot_size=f"{slot_size:,}",
+        hal="".join(
+            (HALS / folder / _README).read_text(encoding="utf-8").strip()
+            for folder in hal.folders
+            if (HALS / folder / _README).exists()
+        ),
+        both="Both banks must hold it" if strategy is not Strategy.COPY else "It stands once",
+    )

@@ -1,0 +1,58 @@
+"""Folders that ``emit`` writes, built with arm-none-eabi-gcc once in a test run."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from flash_emulator import load_part
+from mcu_updater.core.strategy import Strategy
+from mcu_updater.core_c.emit import emit
+from mcu_updater.flash_map.layouts import layout_of
+from tests.places import ROOT
+
+FIRMWARE = ROOT / "tests/core_c/firmware"
+
+
+def write(folder: Path, name: str, strategy: Strategy, component: str = "STM32") -> None:
+    part = load_part(name)
+    for path, data in emit(part, strategy, layout_of(part, strategy), component).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+
+
+def make(folder: Path, *targets: str, **variables: str) -> str:
+    """What it prints. Raises AssertionError with all of it where it fails."""
+    given = [f"{name}={value}" for name, value in variables.items()]
+    done = subprocess.run(
+        ["make", "-C", str(folder), *targets, *given], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@cache
+def hal_commands(name: str, strategy: Strategy) -> Path:
+    """``hal_commands.c`` with the HAL of that part, linked for where the CPU begins."""
+    folder = Path(tempfile.mkdtemp(prefix="hal-"))
+    write(folder, name, strategy)
+    (folder / "application.c").write_bytes((FIRMWARE / "hal_commands.c").read_bytes())
+    (folder / "application.ld").write_bytes((folder / "bootloader.ld").read_bytes())
+    make(folder, "build/application.bin")
+    return folder / "build/application.elf"
+
+
+@cache
+def programs(
+    name: str, strategy: Strategy, versions: tuple[str, ...], defines: str = ""
+) -> Mapping[str, Path]:
+    """ "bootloader", and the application by its version: ELF files."""
+    folder = Path(tempfile.mkdtemp(prefix="emitted-"))
+    write(folder, name, strategy)
+    for version in versions:
+        make(folder, VERSION=version, BUILD=version, DEFINES=defines)
+    found = {version: folder / version / "application.elf" for version in versions}
+    return {"bootloader": folder / versions[0] / "bootloader.elf", **found}
