@@ -101,15 +101,23 @@ static bool bring(struct fwu_decision *decision)
 #endif
 }
 
-/* True: decision is made. */
-static bool start_bank(struct view *view, bool counts, struct fwu_decision *decision)
+static void open_banks(struct view views[2])
 {
+    fwu_open_bank(&views[0].bank, 0);
+    fwu_open_bank(&views[1].bank, 1);
+}
+
+/* True: decision is made. */
+static bool start_bank(struct view views[2], bool counts, struct fwu_decision *decision)
+{
+    struct view *view = &views[decision->bank];
+
     if (!bring(decision)) {
         view->image = MUST_NOT_RUN;
         return false;
     }
     if (!decision->needs_reset) {
-        fwu_open_bank(&view->bank, decision->bank);
+        open_banks(views); /* both, for both are elsewhere after a remap */
         if (counts && !count_attempt(view)) {
             view->journal.failed = true;
             return false;
@@ -127,12 +135,12 @@ static bool start_bank(struct view *view, bool counts, struct fwu_decision *deci
 static uint32_t examine(struct view views[2])
 {
     uint32_t least = 0;
-    uint8_t index;
+    uint32_t index;
 
+    open_banks(views);
     for (index = 0; index < 2u; index++) {
         struct view *view = &views[index];
 
-        fwu_open_bank(&view->bank, index);
         fwu_journal_read(&view->bank, &view->journal);
         view->image = NOT_LOOKED_AT;
         if (view->journal.snapshot.floor.counter > least) {
@@ -177,7 +185,7 @@ void fwu_boot(enum fwu_cause cause, uint8_t swaps, struct fwu_decision *decision
             /* the decision stands where this cannot be programmed */
             (void)fwu_journal_record(&view->bank, &view->journal, FWU_RECORD_FAILED, 0);
             view->journal.failed = true;
-        } else if (start_bank(view, action == FWU_ACTION_START_COUNTED, decision)) {
+        } else if (start_bank(views, action == FWU_ACTION_START_COUNTED, decision)) {
             return;
         }
     }
@@ -219,6 +227,6 @@ void fwu_start(struct fwu_decision *decision)
     }
 #endif
     if (decision->is_found) {
-        fwu_hal_run(decision->bank, vector_table(decision));
+        decision->link_address = vector_table(decision);
     }
 }

@@ -18,7 +18,7 @@ struct fwu_decision {
     bool needs_reset; /* bank is not mapped yet: reset and boot again */
     uint8_t bank;
     uint8_t mode; /* enum fwu_mode */
-    uint32_t link_address; /* of the image: of its vector table, or of the header of a signed one */
+    uint32_t link_address; /* of the image, or of the header of a signed one */
     struct fwu_version version; /* of the image, as its journal has it */
 #if FWU_STRATEGY == FWU_STRATEGY_COPY
     struct fwu_installer installer; /* private */
@@ -30,9 +30,9 @@ struct fwu_decision {
  * cut leaves what fwu_journal_record and fwu_install say; the next start decides anew. */
 void fwu_boot(enum fwu_cause cause, uint8_t swaps, struct fwu_decision *decision);
 
-/* The bootloader, from a reset to the bank that runs: calls fwu_hal_run with the address of its vector
- * table, which in a signed image stands behind a header. With FWU_STRATEGY_SWAP it resets where it
- * must. Returns only where there is nothing to run: decision->is_found is false then. */
+/* The bootloader, from a reset to the bank that is to run: hand bank and link_address, which is that of
+ * the vector table then, to fwu_hal_run. A trial wants a watchdog that is started before. With
+ * FWU_STRATEGY_SWAP it resets where it must and does not return then. is_found false: stay. */
 void fwu_start(struct fwu_decision *decision);
 
 #endif
