@@ -159,22 +159,22 @@ class ResponseParser:
         tail = b"\n" if header.end == _LF and not self._ends_cr else _PAYLOAD_TAIL
         if len(self._buffer) < stop + len(_PAYLOAD_TAIL):
             return None
-        swallowed = self._swallowed(stop)
+        swallowed = self._swallowed(stop, header.size)
         clean = self._buffer.startswith(tail, stop) and not (tail == b"\n" and swallowed)
         self._ends_cr |= clean and tail == _PAYLOAD_TAIL
         self._header, self._at = None, stop if clean else stop - swallowed
         return [Payload(header.start, bytes(self._buffer[first:stop]), clean)]
 
-    def _swallowed(self, stop: int) -> int:
+    def _swallowed(self, stop: int, counted: int) -> int:
         """How much of the end of an answer the count took for data, because data were lost.
 
         Then the final result is told from what follows it, and nobody has to wait for another.
-        Looks no further than the bytes that a payload waits for, however they were cut.
+        Looks at what was *counted* and the bytes that a payload waits for, however they were cut.
         """
-        for size in range(1, len(_ANSWER_END) + 1):
+        for size in range(1, min(counted, len(_ANSWER_END)) + 1):
             first = stop - size
             last = min(stop + len(_PAYLOAD_TAIL), first + len(_ANSWER_END))
-            if first >= 0 and _ANSWER_END.startswith(self._buffer[first:last]):
+            if _ANSWER_END.startswith(self._buffer[first:last]):
                 return size
         return 0
 

@@ -103,9 +103,10 @@ def _signed(token: str) -> int:
 
 def _digest(token: str, size: int) -> bytes:
     text = unquote(token)
-    if len(text) != 2 * size:
+    digest = bytes.fromhex(text)  # which passes over blanks
+    if len(text) != 2 * size or len(digest) != size:
         raise ValueError(f"{token!r} is not a digest of {size} bytes")
-    return bytes.fromhex(text)
+    return digest
 
 
 _READERS: dict[int, Callable[[str], ota.OtaEvent]] = {

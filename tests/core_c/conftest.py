@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcu_updater.core_c import native
+from tests.core_c.client_in_c import library
 from tests.core_c.mutants import SOURCES_VARIABLE
 
 
@@ -16,3 +17,9 @@ def _sources():
     given = os.environ.get(SOURCES_VARIABLE)
     if given:
         native.SOURCES = Path(given)  # type: ignore[misc]
+
+
+@pytest.fixture(scope="session")
+def client_library(_sources) -> native.Native:
+    """Compiled before hypothesis tries anything: what does not compile is no example to shrink."""
+    return library()

@@ -31,10 +31,11 @@ def target(name: str) -> tuple[Part, Strategy, AnyLayout]:
 
 
 @cache
-def library(name: str = ANY_PART) -> Native:
+def library(name: str = ANY_PART, **choices: object) -> Native:
+    """*choices* of ``fwu_config.h``. Those with the same ones share their hooks."""
     sanitizers = os.environ.get(SANITIZERS, "undefined")
     flags = (f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all") if sanitizers else ()
-    return native.build(*target(name), flags=flags)
+    return native.build(*target(name), defines=choices, flags=flags)
 
 
 def campaign(examples: int) -> int:

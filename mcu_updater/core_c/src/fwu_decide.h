@@ -17,6 +17,9 @@ struct fwu_observed {
 
 enum fwu_step fwu_decide(const struct fwu_observed *observed);
 
+/* Whether a component or version can be stated. */
+bool fwu_is_reportable(const char *text, uint32_t size);
+
 /* What a piece is to an upgrade of which the journal says snapshot. */
 enum fwu_module fwu_fit(const struct fwu_piece *piece, const struct fwu_snapshot *snapshot);
 

@@ -9,8 +9,13 @@
 #include "fwu_bytes.h"
 #include "fwu_journal.h"
 
-/* A text of the module, of any length: size and crc are of all of it, text is its beginning. Two are
- * the same where size and crc are. */
+/* Which text of the module it is, of any length: two are the same where size and CRC-32 are. */
+struct fwu_mark {
+    uint16_t size;
+    uint32_t crc;
+};
+
+/* One whose characters are wanted, too: text is its beginning, the rest of it zero. */
 struct fwu_text {
     uint16_t size;
     uint32_t crc;
@@ -19,24 +24,24 @@ struct fwu_text {
 
 /* 10700: the cloud offers an upgrade. */
 struct fwu_plan {
-    struct fwu_text component;
-    struct fwu_text source; /* empty: any version may be upgraded */
+    struct fwu_mark component;
+    struct fwu_mark source; /* empty: any version may be upgraded */
     struct fwu_text target;
     uint32_t battery;       /* percent, at least; 0: no limit */
-    int64_t signal;         /* dBm, at least; 0: no limit */
     uint32_t space;         /* bytes of the package */
+    int64_t signal;         /* dBm, at least; 0: no limit */
 };
 
 /* 10701: the module begins to download. */
 struct fwu_started {
-    struct fwu_text component;
+    struct fwu_mark component;
     bool has_sha256;
-    struct fwu_package package;
+    struct fwu_package package; /* sha256 is zero where there is none */
 };
 
 /* 10703: the module holds package bytes [start, start + size) and nothing else. */
 struct fwu_piece {
-    struct fwu_text component;
+    struct fwu_mark component;
     uint32_t length; /* of the whole package */
     uint32_t start;
     uint32_t size;
@@ -56,8 +61,10 @@ enum fwu_event_kind {
 };
 
 struct fwu_event {
-    uint8_t kind; /* enum fwu_event_kind */
-    uint16_t code; /* as on the line; 0 where it cannot be read */
+    uint8_t kind;  /* enum fwu_event_kind */
+    uint16_t code; /* as on the line; 0 where it cannot be read, 65535 stands for all above */
+    uint16_t size; /* of the arguments as they came, */
+    uint32_t crc;  /* and their CRC-32, which begins with the type */
     union {
         struct fwu_plan plan;
         struct fwu_started started;
@@ -65,10 +72,20 @@ struct fwu_event {
     } is;
 };
 
-/* The event of arguments, size bytes, behind +QIOTEVT: 7,code */
-void fwu_event_parse(struct fwu_event *event, uint32_t code, const char *arguments, uint32_t size);
+#define FWU_EVENT_TYPE 7u /* of the types that +QIOTEVT has */
 
+/* The event of arguments, size bytes, behind +QIOTEVT: type,code */
+void fwu_event_parse(struct fwu_event *event, uint32_t type, uint32_t code, const char *arguments,
+                     uint32_t size);
+
+/* The value of event's crc for these. */
+uint32_t fwu_event_crc(uint32_t type, const char *arguments, uint32_t size);
+
+bool fwu_same_mark(const struct fwu_mark *one, const struct fwu_mark *other);
+bool fwu_mark_is(const struct fwu_mark *mark, const char *name, uint32_t size);
 bool fwu_same_text(const struct fwu_text *one, const struct fwu_text *other);
 bool fwu_text_is(const struct fwu_text *text, const char *name, uint32_t size);
+/* The mark of name. */
+void fwu_mark_set(struct fwu_mark *mark, const char *name, uint32_t size);
 
 #endif
