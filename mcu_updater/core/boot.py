@@ -260,7 +260,7 @@ def _map(switch: BankSwitch, bank: int) -> str:
     """Let the CPU have *bank*. Returns why that cannot be done; empty where it is done."""
     try:
         switch.map_bank(bank)
-    except (OSError, VerificationFailed) as error:
+    except (OSError, VerificationFailed, ImageRejected) as error:
         return str(error)
     return ""
 

@@ -145,5 +145,5 @@ class BankSwitch(Protocol):
         reset, after which bank 0 is mapped. Option: one operation that can be cut; it counts from
         the next reset or option load on, and stays. What a cut leaves of it is the family's: the
         old mapping or the new one, or a chip that is locked. Copy: see ``install.Installer``.
-        Raises OSError, or VerificationFailed of the copy, when it cannot be done.
+        Raises OSError, or VerificationFailed or ImageRejected of the copy, when it cannot be done.
         """

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mcu_updater.core.bank import Bank, open_banks, open_execution
-from mcu_updater.core.errors import InternalError, VerificationFailed, address_text
+from mcu_updater.core.errors import VerificationFailed, address_text
 from mcu_updater.core.flash import FlashDevice
 from mcu_updater.core.image import Extent
 from mcu_updater.core.journal import JournalState, Phase, Record, Snapshot
@@ -54,11 +54,16 @@ def install(source: Bank, execution: Bank) -> Iterator[int]:
 
     Yields the index of each sector when it is written, verified and recorded. A cut leaves the
     execution slot incomplete and its journal saying so; *source* is only read.
-    Raises VerificationFailed when the execution slot does not hold what was written.
+    Raises VerificationFailed when the execution slot does not hold what was written, or *source*
+    cannot be read; ImageRejected when it begins neither with a header nor with a vector table.
     """
     wanted = source.journal.read().snapshot
     if wanted is None:
-        raise InternalError(f"bank {source.name} holds no image to install")
+        raise VerificationFailed(
+            "no journal of the image to install can be read",
+            where=f"bank {source.name}",
+            then="The next start looks at it again",
+        )
     reading = execution.journal.read()
     if _holds(reading, wanted):
         if execution.is_intact(wanted):

@@ -3,7 +3,9 @@ an option change that is cut does not."""
 
 from __future__ import annotations
 
+import hashlib
 import random
+from dataclasses import replace
 from functools import cache, partial
 from itertools import pairwise
 from typing import Any
@@ -16,7 +18,7 @@ from mcu_updater.board import Board, Trial, load_board, save_board
 from mcu_updater.core import mcu
 from mcu_updater.core.bank import Bank
 from mcu_updater.core.boot import MOST_SWAPS, Decision, Mode, ResetCause, boot
-from mcu_updater.core.errors import InternalError, UsageError
+from mcu_updater.core.errors import UsageError, VerificationFailed
 from mcu_updater.core.events import Booted
 from mcu_updater.core.install import Installer, install
 from mcu_updater.core.journal import HEADER_SIZE, JournalState, Phase, Record, Snapshot
@@ -631,8 +633,22 @@ def test_a_record_that_the_trailer_refuses_is_told_in_a_header() -> None:
 
 def test_there_must_be_an_image_to_install() -> None:
     made = board("STM32L476xG", Strategy.COPY)
-    with pytest.raises(InternalError, match="holds no image"):
+    with pytest.raises(VerificationFailed, match=r"^bank B: no journal of the image to install"):
         list(install(made.banks()[1], execution(made)))
+
+
+def test_an_image_without_a_vector_table_is_not_run() -> None:
+    """A journal vouches for it, and it begins with something else: the bootloader goes on."""
+    made = board("STM32L476xG", Strategy.COPY)
+    bank = made.banks()[0]
+    image = bytes(100)
+    made.device.preload(bank.slot.address, image + bytes(-len(image) % bank.slot.unit))
+    old = bank.journal.read().snapshot
+    assert old is not None
+    bank.journal.snapshot(replace(old, image_size=100, image_sha256=hashlib.sha256(image).digest()))
+    decision = made.would_boot()
+    assert (decision.bank, decision.mode) == (None, Mode.RECOVERY)
+    assert any("initial stack pointer" in reason for reason in decision.reasons)
 
 
 def test_a_source_that_cannot_be_read_gives_way_to_the_other_bank() -> None:
