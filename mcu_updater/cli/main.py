@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "chip": "emulators.chip:commands",
     "delta": "images.delta:commands",
     "doctor": "doctor:command",
+    "emit": "emit.commands:commands",
     "erase": "flasher.stm32:erase_command",
     "firmware": "firmware.commands:commands",
     "flash": "flasher.stm32:flash_command",

@@ -13,8 +13,8 @@ from string import Template
 from typing import Final
 
 from flash_emulator import Part
-from flash_emulator.machine.chips.catalogue import core_of, ram_of
-from mcu_updater.core.errors import UsageError, address_text
+from flash_emulator.machine.chips.catalogue import chip_of, core_of, ram_of
+from mcu_updater.core.errors import address_text
 from mcu_updater.core.slot import AnyLayout, CopyLayout, Layout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core_c.layout import areas_of
@@ -111,15 +111,10 @@ def _slot(part: Part, laid_out: AnyLayout) -> tuple[int, int]:
 
 
 def _ram(part: Part) -> tuple[int, int]:
-    """The memory of the chip that programs use: the first that is named."""
-    memories = ram_of(part)
-    if not memories:
-        raise UsageError(
-            f"no RAM is known for {part.name}",
-            expected="a name that begins as that of a chip of its family",
-            then="The linker scripts need it: give the part file such a name",
-        )
-    return memories[0]
+    """The memory that programs use: the first of the chip; where the part's name says none, the
+    smallest of its family."""
+    known = ram_of(part) or [min(memories[0] for memories in chip_of(part).ram.values())]
+    return known[0]
 
 
 def _make_variables(part: Part, hal: Hal) -> str:

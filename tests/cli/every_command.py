@@ -28,6 +28,7 @@ EXAMPLES = {
     "delta make": "in:old.bin in:new.bin -o new:result.mcud",
     "chip serve": "STM32L476xG --file kept:one.chip --link new:tty",
     "doctor": "--json",
+    "emit c": "--part STM32L476xG -o new:emitted",
     "erase": f"--start 0x08080000 --size 2048 {CHIP}",
     "firmware explore": "in:board.toml --states 1 --jobs 2 --quiet --html new:report.html "
     "--certificates new:certificates",

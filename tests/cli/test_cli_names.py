@@ -64,6 +64,7 @@ TRIED = (
         "package build",
         "part show",
         "firmware new",
+        "emit c",
     ),
     *("image check", "image diff", "image inspect", "chip serve"),
     *("flash", "verify", "read", "erase", "info", "protect", "unprotect", "option-bytes"),

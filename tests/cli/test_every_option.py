@@ -123,6 +123,7 @@ MODES = [
         f"{IMAGE} --check {IMAGE}",
         *all_but("firmware explore", "--check", "--check-sample", *QUIET),
     ),
+    mode("emit c", f"--part STM32L476xG -o {OUT}", "--strategy"),  # option-toggle is tried
     mode("firmware new", f"{IMAGE} --part STM32L476xG -o {OUT}"),
     mode("firmware run", f"{IMAGE}"),
     mode("fleet", f"{CENTER} --cuts 0 --faults 0 {DB}", "--replay"),

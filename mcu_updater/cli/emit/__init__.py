@@ -1,0 +1,1 @@
+"""The updater as sources for the device itself."""
