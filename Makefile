@@ -5,12 +5,13 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
+C_TIMES := 20
 TESTS := tests
 # Two more than processors: tests of ports and processes wait most of their time.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz bench bench-replay bench-serial stub docs firmware conformance apt clean help
+.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz fuzz-c bench bench-replay bench-serial stub docs firmware conformance apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -155,6 +156,10 @@ fuzz: $(STAMP)   ## coverage-guided fuzzing of both AT grammars, all formats, pa
 	  $(BIN)/python -m tests.fuzz.images $$each .cache/fuzz/$$each \
 	    -max_total_time=$(FUZZ_S) -max_len=4096 -timeout=10 -rss_limit_mb=1024 || exit 1; \
 	done
+
+fuzz-c: $(STAMP) ## the C core's decoders, writer and loader against Python's: C_TIMES as many random examples as in a test run, under sanitizers
+	MCU_UPDATER_C_EXAMPLES=$(C_TIMES) MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q --timeout 36000 \
+	  tests/core_c/test_sanitizers.py
 
 flips: $(STAMP)  ## 10,000 single-bit flips and all truncations of signed images, some minutes
 	MCU_UPDATER_FLIPS=10000 $(BIN)/pytest -q tests/core/trust/test_campaign.py

@@ -363,7 +363,8 @@ static bool take_checkpoint(struct source *from, struct fwu_loader *loader)
     end = from->offset + fwu_get_u16(head + 6);
     return take_md5(from, &loader->md5) && take_sha256(from, &loader->sha256) &&
            from->offset == end && take_sha256(from, &writer->digest) &&
-           from->offset == end + fwu_get_u16(head + 8);
+           from->offset == end + fwu_get_u16(head + 8) &&
+           from->offset == from->journal->snapshot.checkpoint_size;
 }
 
 enum fwu_load fwu_loader_resume(struct fwu_loader *loader, const struct fwu_journal *journal)
