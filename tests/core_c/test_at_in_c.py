@@ -60,7 +60,7 @@ def check(fed: list[bytes], resets: frozenset[int] = frozenset()) -> None:
 
 
 @given(traffic, cuts, st.frozensets(st.integers(0, 5), max_size=2))
-@settings(max_examples=campaign(700))
+@settings(max_examples=campaign(500))
 def test_any_bytes_in_any_pieces(data: bytes, places: list[int], resets: frozenset[int]):
     check(pieces(data, places), resets)
 
@@ -161,7 +161,7 @@ def agree(kind: int, code: int, text: str) -> None:
 
 
 @given(st.sampled_from([7, 7, 7, 0]), codes, arguments | shaped)
-@settings(max_examples=campaign(1500))
+@settings(max_examples=campaign(500))
 def test_any_arguments_of_any_event(kind: int, code: int, text: str):
     agree(kind, code, text)
 
@@ -202,7 +202,7 @@ def test_a_digest_has_digits_only(blank: str):
 
 
 @given(arguments)
-@settings(max_examples=campaign(700))
+@settings(max_examples=campaign(500))
 def test_arguments_are_split_as_in_python(text: str):
     built, data = library(), text.encode("latin-1")
     try:
