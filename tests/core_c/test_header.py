@@ -25,6 +25,7 @@ from mcu_updater.core.journal import (
 )
 from tests.core_c.devices import REMAP
 from tests.core_c.snapshots import from_c, snapshots, to_c
+from tests.thorough import one_in
 
 pytestmark = pytest.mark.judge("gcc")
 
@@ -73,7 +74,8 @@ def test_c_writes_what_python_writes(snapshot: Snapshot, turn: int, held: bytes)
 def test_every_value_of_every_byte_is_read_alike(snapshot: Snapshot) -> None:
     """With the right CRC behind it, so that the fields themselves are judged."""
     raw = encode_header(snapshot)
-    for at, value in product(range(CRC_AT), range(256)):
+    step = 1 if snapshot is SIGNED else 5
+    for at, value in one_in(step, list(product(range(CRC_AT), range(256)))):
         changed = sealed(raw[:at] + bytes([value]) + raw[at + 1 :])
         assert decoded(changed) == decode_header(changed), (at, value)
 
