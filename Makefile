@@ -157,7 +157,7 @@ fuzz: $(STAMP)   ## coverage-guided fuzzing of both AT grammars, all formats, pa
 	    -max_total_time=$(FUZZ_S) -max_len=4096 -timeout=10 -rss_limit_mb=1024 || exit 1; \
 	done
 
-fuzz-c: $(STAMP) ## the C core's decoders, writer and loader against Python's: C_TIMES as many random examples as in a test run, under sanitizers
+fuzz-c: $(STAMP) ## the C core's decoders, writer, loader and AT client against Python's: C_TIMES as many random examples as in a test run, under sanitizers
 	MCU_UPDATER_C_EXAMPLES=$(C_TIMES) MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q --timeout 36000 \
 	  tests/core_c/test_sanitizers.py
 

@@ -197,17 +197,31 @@ def on_module(options: ModuleOptions, faults: Faults, size: int = 2500, **plan: 
     return make
 
 
+ANSWER: Final = b"<answer>"
+RIGHT_END: Final = b"\r\n\r\nOK\r\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """*text* comes *after_ms* of the clock, or of what came before; ANSWER stands for the right
-    answer to what was said last. *cut*: bytes at its end that are lost."""
+    answer to what was said last. *end*: in place of the line ends and OK; *cut*: bytes at its end
+    that are lost; *spoilt*: the place of a byte that is changed."""
 
     after_ms: int
     text: bytes
     cut: int = 0
+    end: bytes = RIGHT_END
+    spoilt: int | None = None
 
-
-ANSWER: Final = b"<answer>"
+    def heard(self, command: bytes) -> bytes:
+        """What arrives when *command* was said last: a byte at least."""
+        text = right_answer(command) if self.text == ANSWER else self.text
+        if text.endswith(RIGHT_END):
+            text = text.removesuffix(RIGHT_END) + self.end
+        data = bytearray(text[: len(text) - self.cut] or b"\r")
+        if self.spoilt is not None:
+            data[self.spoilt % len(data)] ^= 1
+        return bytes(data)
 
 
 class ScriptedPort:
@@ -237,8 +251,7 @@ class ScriptedPort:
             return b""
         self._clock.sleep(due_ms / 1000)
         said, self._waited_ms = self._script.pop(), 0
-        text = right_answer(self._heard) if said.text == ANSWER else said.text
-        return text[: len(text) - said.cut] or b"\r"
+        return said.heard(self._heard)
 
 
 def right_answer(command: bytes) -> bytes:

@@ -11,10 +11,20 @@ from hypothesis import strategies as st
 
 from mcu_updater.core.decide import Module
 from mcu_updater.core.journal import Phase
+from mcu_updater.quectel.connection import ERRORS
 from mcu_updater.quectel.emulated.faults import Faults, Rate
 from mcu_updater.quectel.emulated.options import ModuleOptions
-from tests.core_c.client_in_c import OK
-from tests.core_c.client_pair import ANSWER, Call, Pair, Said, loading, on_module, scripted
+from tests.core_c.client_in_c import OK, REFUSED
+from tests.core_c.client_pair import (
+    ANSWER,
+    RIGHT_END,
+    Call,
+    Pair,
+    Said,
+    loading,
+    on_module,
+    scripted,
+)
 from tests.core_c.libraries import campaign
 
 pytestmark = [pytest.mark.judge("gcc"), pytest.mark.usefixtures("client_library")]
@@ -118,6 +128,168 @@ def test_a_line_that_spoils_bytes(
     upgrade(Pair(on_module(ModuleOptions(piece_size=window), faults)))
 
 
+# --- what the faults above do not come to
+
+
+@pytest.mark.parametrize("later", [(2,), (2, 3), (2, 3, 4, 5, 6), (3,)])
+@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize("fault", ["lose_answer", "lose_command"])
+def test_error_to_an_action_that_is_said_again(fault: str, number: int, later: tuple[int, ...]):
+    """Was it the repeat of one that worked? A sign of the download tells."""
+    errors = frozenset(("+QIOTUPDATE", number - 1 + each) for each in later)
+    given: Any = {fault: frozenset({("+QIOTUPDATE", number)}), "answer_error_to": errors}
+    for options in (ModuleOptions(piece_size=1200), ModuleOptions(url_delay_s=9.0)):
+        pair = Pair(on_module(options, Faults(**given)))
+        upgrade(pair)
+        pair.ask("refuse")
+
+
+@pytest.mark.parametrize("piece", [1, 2, 399, 1250, 2499, 2500])
+def test_a_probe_finds_the_end_of_a_piece(piece: int):
+    pair = Pair(on_module(ModuleOptions(piece_size=piece), Faults()))
+    for call in (("connect",), ("report", "STM32", "1_0_0"), ("request_plan",)):
+        pair.ask(*call)
+    pair.ask("hear", 30.0, Module.NO_PLAN)
+    pair.ask("confirm")
+    for number in range(2):
+        while pair.ask("hear", 40.0, Module.QUIET)[1] not in (
+            Module.HOLDS_NEXT, Module.HOLDS_FIRST, Module.HOLDS_OTHER, Module.QUIET
+        ):  # fmt: skip
+            pass
+        for start in (0, 1, piece - 1, piece, piece + 1, 2 * piece, SIZE - 1, SIZE, SIZE + 1):
+            pair.ask("probe", loading(SIZE, start))
+            pair.ask("probe", loading(SIZE, start, Phase.VERIFIED))
+            pair.ask("probe", loading(0, start, Phase.PLANNED))
+        if number == 0:
+            pair.ask("hold", loading(SIZE, piece))
+            pair.ask("next_piece")
+
+
+@pytest.mark.parametrize("in_one_line", [False, True])
+def test_versions_that_the_module_knows(in_one_line: bool):
+    pair = Pair(on_module(ModuleOptions(versions_in_one_line=in_one_line), Faults()))
+    pair.ask("knows", "STM32", "1_0_0")
+    for component, version in (("A", "1"), ("STM32", "1_0_0"), ("STM3", "2"), ("STM32", "2_0_0")):
+        pair.ask("report", component, version)
+        for asked in ("STM32", "STM3", "A", "x" * 32):
+            pair.ask("knows", asked, version)
+
+
+@pytest.mark.parametrize("text", ['a"b', "a:b", "a;b", "\xe4", "", "a\tb"])
+def test_what_cannot_be_stated_is_refused(text: str):
+    """Python raises UsageError, and sends as little."""
+    pair = Pair(scripted([]))
+    assert pair.in_c.ask("report", "STM32", text) == (REFUSED,)
+    assert pair.in_c.ask("report", text, "1") == (REFUSED,)
+    assert pair.sent == ([], [])
+
+
+BOUNDS = [
+    b"(1-1024)", b"(0-9),(1-512)", b"(1,100)", b"(1 - 64)", b"(0-0)", b"(5)", b"(x-9)", b"((1-7)",
+    b"(1-99999999999)", b"(1-8) (1-9", b"(1-8),(1-9x)", b"1-77", b"", b"(-5)", b"(1--5)", b"(1-8)(",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_the_largest_read_that_the_module_tells(bounds: bytes):
+    said = b"\r\n+QIOTOTARD: " + bounds + b"\r\n+QIOTOTARD: (1-3)" + RIGHT_END
+    pair = Pair(scripted([*[Said(0, ANSWER)] * 2, Said(0, said), *[Said(0, ANSWER)] * 40]))
+    pair.ask("connect")
+    for size in (1024, 20, 1024):
+        pair.ask("read", 0, size)
+    pair.ask("connect")
+
+
+@pytest.mark.parametrize("most", [b"(1-1024)", b"(1-100)", b"(1-40)", b"(1-7)"])
+@pytest.mark.parametrize("bad", range(14))
+def test_reads_shrink_and_grow_again(bad: int, most: bytes):
+    begin = [Said(0, ANSWER)] * 2 + [Said(0, b"\r\n+QIOTOTARD: " + most + RIGHT_END)]
+    spoilt = [Said(0, ANSWER, end=b"\r\n\rOK\r\n", spoilt=25 + number) for number in range(bad)]
+    pair = Pair(scripted([*begin, *spoilt, *[Said(0, ANSWER)] * 120]))
+    pair.ask("connect")
+    for _ in range(100):
+        pair.ask("read", 5, 1024)
+
+
+@pytest.mark.parametrize("end", [b"\r\nOK\r\n", b"\n\nOK\n", b"\r\nOK", b"\r\n\r\n\r\n\r\nOK\r\n"])
+@pytest.mark.parametrize("right", [0, 1])
+def test_a_module_that_ends_data_in_its_own_style(end: bytes, right: int):
+    own = [Said(0, ANSWER, end=end), Said(20, b"\r\n")]
+    pair = Pair(scripted([*[Said(0, ANSWER)] * right, *own * 20]))
+    for size in (1, 40, 40, 1024, 1):
+        pair.ask("read", 7, size)
+
+
+def test_data_that_are_believed_twice_alike_only():
+    for changed in ((None, 30, None, None), (30, None, 31, 32), (30, 30, None), (30, 31, 31)):
+        script = [Said(0, ANSWER, end=b"\r\nOK\r\n", spoilt=place) for place in changed]
+        pair = Pair(scripted([*script, *[Said(0, ANSWER)] * 5]))
+        pair.ask("read", 7, 40)
+        pair.ask("read", 7, 40)
+
+
+@pytest.mark.parametrize("late_ms", [3001, 3400, 4211, 7003, 11990, 25000])
+def test_a_slow_line_is_waited_for(late_ms: int):
+    pair = Pair(scripted([Said(late_ms, ANSWER)] * 8 + [Said(late_ms // 2, ANSWER)] * 30))
+    for _ in range(3):
+        pair.ask("read", 0, 100)
+        pair.ask("request_plan")
+
+
+@pytest.mark.parametrize("kind", sorted({kind for kind, _ in ERRORS}))
+def test_which_errors_of_the_connection_end_the_waiting(kind: int):
+    codes = {code for _, code in ERRORS} | {10200, 9430, 11404, 11430, 12430, 430, 0, 65535, 10000}
+    for code in sorted(codes):
+        state = b"\r\n+QIOTSTATE: 5" + RIGHT_END
+        event = b"\r\n+QIOTEVT: %d,%d\r\n" % (kind, code)
+        begin = [Said(0, ANSWER), Said(0, state), *[Said(0, ANSWER)] * 2]
+        pair = Pair(scripted([*begin, *[Said(0, event + state)] * 3, *[Said(0, ANSWER)] * 3]))
+        pair.ask("connect")
+
+
+# --- where less is kept than in Python
+
+DOWNLOADING = b"\r\n+QIOTEVT: 7,10702\r\n"
+READY = b'\r\n+QIOTEVT: 7,10703,"STM32",2500,0,2500\r\n'
+
+
+FEW = {"LINE_MAX": 64, "PAYLOAD_MAX": 128, "EVENTS": 4}
+
+
+def events_of(said: bytes) -> list[Any]:
+    pair = Pair(scripted([Said(0, said), Said(0, ANSWER)]), **FEW)
+    pair.in_c.ask("request_plan")
+    told = iter(lambda: pair.in_c.ask("next_event", 0.0)[1], ("none",))
+    return [event[0] if event[0] != "said" else event[1] for event in told]
+
+
+def test_a_full_queue_keeps_what_counts():
+    assert events_of(DOWNLOADING * 9 + READY) == [10702] * 3 + ["piece"]
+    assert events_of(READY * 9 + DOWNLOADING) == ["piece"] * 4
+    assert events_of(DOWNLOADING + READY * 9 + DOWNLOADING) == ["piece"] * 4
+
+
+def test_lines_that_are_longer_than_is_kept():
+    for size in (1, 60, 64, 65, 200, 5000):
+        assert events_of(b"x" * size + READY) == ["piece"]
+        assert events_of(b"+QIOTOTARD: 0,x" * size + READY) == ["piece"]
+
+
+def test_a_module_that_talks_for_ever_is_left():
+    """Each call ends, whatever comes without end."""
+    for text in (DOWNLOADING, b"x" * 100, b"\r\n", b"+QIOTOTARD: 0,1024\r\n", b"\r\nOK\r\n", READY):
+        for call in (
+            ("connect",),
+            ("confirm",),
+            ("next_piece",),
+            ("read", 0, 9),
+            ("next_event", 5.0),
+        ):
+            pair = Pair(scripted([Said(10, text)] * 20_000))
+            pair.in_c.ask(*call)
+            assert pair.clocks[1].now_us < 200e6, (text, call)
+
+
 # --- any traffic
 
 PLAN = b'+QIOTEVT: 7,10700,"STM32","","2_0_0",0,0,2500'
@@ -147,7 +319,12 @@ reads = st.builds(
     st.sampled_from([b"\r\n\r\nOK\r\n", b"\nOK\r\n", b"\r\nOK\r\n", b""]),
 )  # fmt: skip
 answers = st.builds(
-    Said, times, st.just(ANSWER), st.sampled_from([0, 0, 0, 0, 0, 1, 2, 3, 6, 7, 9])
+    Said,
+    times,
+    st.just(ANSWER),
+    st.sampled_from([0, 0, 0, 0, 0, 1, 2, 3, 6, 7, 9]),
+    st.sampled_from([RIGHT_END, RIGHT_END, b"\r\nOK\r\n", b"\n\nOK\n", b"\r\n\r\nERROR\r\n"]),
+    st.sampled_from([None, None, None, 0, 9, 25, -1]),
 )
 chunks = st.builds(Said, times, lines | reads | st.binary(min_size=1, max_size=6))
 scripts = st.lists(answers | answers | chunks, max_size=25)

@@ -18,8 +18,18 @@ from tests.judges import MISSING, need
 from tests.places import ROOT
 from tests.thorough import THOROUGH
 
-SOME = "any_bytes or long_as_a_line or tar_headers or damaged or another_program"
-FILES = ("test_decoders.py", "test_sniff.py", "test_writer.py", "test_loader.py")
+SOME = (
+    "any_bytes or long_as_a_line or tar_headers or damaged or another_program or any_traffic"
+    " or any_arguments or longer_than_is_kept or up_to_the_largest or full_queue"
+)
+FILES = (
+    "test_decoders.py",
+    "test_sniff.py",
+    "test_writer.py",
+    "test_loader.py",
+    "test_at_in_c.py",
+    "test_client_in_c.py",
+)
 FOUND = "AddressSanitizer"
 
 
