@@ -115,7 +115,7 @@ TEXT = {
 
 
 @EVERY_TEXT
-@settings(max_examples=campaign(300))
+@settings(max_examples=campaign(150))
 @given(data=st.data(), places=cuts)
 def test_texts_of_records(core: Native, fmt: ImageFormat, data: st.DataObject, places: list[int]):
     check(core, fmt, parts_of(data.draw(TEXT[fmt]), places))

@@ -244,7 +244,7 @@ def test_a_package_in_one_piece(name: str, fmt: Format) -> None:
 
 
 @EVERY_FORMAT
-@pytest.mark.parametrize(("name", "examples"), [(L476, 20), (F103, 25), (F429, 3)])
+@pytest.mark.parametrize(("name", "examples"), [(L476, 10), (F103, 15), (F429, 2)])
 def test_a_package_in_pieces(name: str, fmt: Format, examples: int) -> None:
     data = package(fmt, name, min(SIZES[name], 4500 if name == L476 else 20_000))
 

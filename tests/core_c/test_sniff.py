@@ -107,7 +107,7 @@ texts = st.one_of(
 padding = st.sampled_from([b"", b"", b"\0", b"\xff" * 3, b"\x1a" * 60, b"\0" * 70])
 
 
-@settings(max_examples=campaign(600))
+@settings(max_examples=campaign(300))
 @given(
     mark=marks,
     start=st.one_of(magics, vectors, st.just(b""), st.binary(max_size=3)),

@@ -158,7 +158,7 @@ def extents_of(draw: st.DrawFn, name: str) -> list[Extent]:
 
 @pytest.mark.parametrize(
     ("name", "examples"),
-    [(name, examples) for name, examples in zip(PARTS, (60, 60, 10, 3), strict=True)],
+    [(name, examples) for name, examples in zip(PARTS, (50, 50, 6, 1), strict=True)],
 )
 def test_any_extents(name: str, examples: int) -> None:
     @settings(max_examples=campaign(examples))

@@ -275,9 +275,8 @@ uint32_t fwu_decoder_save(const struct fwu_decoder *decoder, uint8_t head[FWU_DE
     return (uint32_t)(to - head);
 }
 
-#define BIN_HEAD 13u
-#define HEX_HEAD 21u
-#define SREC_HEAD 26u
+/* Bytes of a head, by format. */
+static const uint8_t heads[] = {0, 13, 21, 26};
 
 static bool restore_binary(struct fwu_decoder_state *state, const uint8_t *head)
 {
@@ -311,22 +310,29 @@ static bool restore_srec(struct fwu_decoder_state *state, const uint8_t *head)
     return fwu_get_u32(head + 5) == 0 && fwu_get_u32(head + 14) == 0;
 }
 
+/* Numbers of 8 bytes say no more than 4 do. */
+static bool restore(struct fwu_decoder_state *state, const uint8_t *head)
+{
+    switch (state->format) {
+    case FWU_FORMAT_BIN:
+        return restore_binary(state, head);
+    case FWU_FORMAT_HEX:
+        return restore_hex(state, head);
+    default:
+        return restore_srec(state, head);
+    }
+}
+
 uint32_t fwu_decoder_restore(struct fwu_decoder *decoder, const uint8_t *head, uint32_t size)
 {
-    uint8_t format = size > 0 ? head[0] : (uint8_t)FWU_FORMAT_UNKNOWN;
-    struct fwu_decoder_state *state = &decoder->state;
+    uint32_t format = size > 0 ? head[0] : 0;
+    uint32_t limit = format == FWU_FORMAT_BIN ? 1u : FWU_LINE_SIZE; /* a raw image has no lines */
 
+    if (format == FWU_FORMAT_UNKNOWN || format >= sizeof heads || size < heads[format] ||
+        size - heads[format] >= limit) {
+        return 0;
+    }
     fwu_decoder_begin(decoder, (enum fwu_format)format, 0);
-    if (format == FWU_FORMAT_BIN && size == BIN_HEAD) {
-        return restore_binary(state, head) ? BIN_HEAD : 0;
-    }
-    if (format == FWU_FORMAT_HEX && size >= HEX_HEAD && size - HEX_HEAD < FWU_LINE_SIZE) {
-        state->held = (uint16_t)(size - HEX_HEAD);
-        return restore_hex(state, head) ? HEX_HEAD : 0;
-    }
-    if (format == FWU_FORMAT_SREC && size >= SREC_HEAD && size - SREC_HEAD < FWU_LINE_SIZE) {
-        state->held = (uint16_t)(size - SREC_HEAD);
-        return restore_srec(state, head) ? SREC_HEAD : 0;
-    }
-    return 0;
+    decoder->state.held = (uint16_t)(size - heads[format]);
+    return restore(&decoder->state, head) ? heads[format] : 0;
 }
