@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 import mcu_updater.core
 from mcu_updater.core.image import ImageFormat
 from mcu_updater.core_c.native import Native
-from tests.core_c.decoders import DecoderInC, Step, check, parts_of
+from tests.core_c.decoders import DecoderInC, Step, check, in_c, in_python, parts_of
 from tests.core_c.faults import CODES, ELSEWHERE, OF_THE_UPDATER, Fault
 from tests.core_c.libraries import campaign, library
 from tests.fuzz.fuzz_corpus import kept
@@ -163,6 +164,36 @@ def test_the_corpora_whole_and_in_parts(core: Native, fmt: ImageFormat) -> None:
         told.add(steps[-1].name if isinstance(steps[-1], Fault) else "")
         check(core, fmt, parts_of(text, (7, 44, 45, 200, len(text) - 1)))
     assert len(told) > 12, "the corpora are lost"
+
+
+RECORDS = {
+    ImageFormat.HEX: [
+        hex_line(0, 0, b"a"), hex_line(0, 0xFFFF, b"b"), hex_line(0, 0xFFFF, b"ab"),
+        hex_line(0, 8, b""), hex_line(1, 0, b""), hex_line(2, 0, b"\0\0"), hex_line(2, 0, b"\1\0"),
+        hex_line(4, 0, b"\0\0"), hex_line(4, 0, b"\xff\xff"), hex_line(3, 0, b"\x12\x34\0\1"),
+        hex_line(5, 0, b"\0\1\x23\x41"), hex_line(5, 0, bytes(4)), b"",
+    ],
+    ImageFormat.SREC: [
+        srec_line(0, 2, 0, b"a"), srec_line(1, 2, 0, b"a"), srec_line(1, 2, 0, b""),
+        srec_line(2, 3, 0xFFFFFF, b"ab"), srec_line(3, 4, 4, b"c"), srec_line(3, 4, 4, b""),
+        srec_line(5, 2, 0, b""), srec_line(5, 2, 1, b""), srec_line(5, 2, 2, b""),
+        srec_line(6, 3, 1, b""), srec_line(7, 4, 1, b""), srec_line(8, 3, 0, b""),
+        srec_line(9, 2, 0, b""), b"",
+    ],
+}  # fmt: skip
+"""One of each kind, and what makes a difference among them."""
+
+
+@EVERY_TEXT
+def test_every_record_behind_every_two(core: Native, fmt: ImageFormat) -> None:
+    """The first one goes on from the state in between; with and without an end behind them."""
+    records = RECORDS[fmt]
+    for three in product(records, repeat=3):
+        lines = [line + b"\n" for line in three]
+        assert in_c(core, fmt, BASE, lines) == in_python(fmt, BASE, lines), three
+    for one, other in product(records, repeat=2):
+        check(core, fmt, [one + b"\r\n", other + b"\n", records[4], b""])
+        check(core, fmt, [one + b"\n" + other])
 
 
 # --- raw images
