@@ -91,7 +91,8 @@ class Mapping:
 class Recorded:
     """*device*, unit by unit: *log* has all that is looked at and written, in order.
 
-    *fails*: numbers of writes that raise, and of looks that do, counted from 0.
+    *failing_writes* and *failing_looks*: numbers of those that raise, counted from 0. *headers*: by
+    address, what the flash will hold in place of the header that is programmed there.
     """
 
     device: EmulatedFlash
@@ -100,6 +101,7 @@ class Recorded:
     log: list[tuple[Any, ...]] = field(default_factory=list)
     writes: int = 0
     looks: int = 0
+    headers: dict[int, bytes] = field(default_factory=dict)
 
     @property
     def geometry(self) -> Part:
@@ -112,7 +114,13 @@ class Recorded:
         unit = self.geometry.program_unit
         for at in range(0, len(data), unit):
             self._write("program", address + at, data[at : at + unit])
-            self.device.program(address + at, data[at : at + unit])
+            self.device.program(address + at, self._held(address + at, data[at : at + unit]))
+
+    def _held(self, address: int, data: bytes) -> bytes:
+        for begin, raw in self.headers.items():
+            if 0 <= address - begin < len(raw):
+                return raw[address - begin :][: len(data)]
+        return data
 
     def erase(self, address: int) -> None:
         self._write("erase", address)

@@ -14,11 +14,13 @@ import pytest
 from flash_emulator import EmulatedFlash
 from mcu_updater.core.bank import Bank
 from mcu_updater.core.errors import VerificationFailed
+from mcu_updater.core.image_version import Version
 from mcu_updater.core.journal import (
     MAX_ATTEMPTS,
     TURNS,
     JournalState,
     Phase,
+    Reason,
     Record,
     Snapshot,
     encode_header,
@@ -38,7 +40,9 @@ from tests.core_c.snapshots import (
 from tests.core_c.trailers import (
     CONFIRMED,
     LOADING,
+    PACKAGE,
     PLANNED,
+    SIGNED,
     VERIFIED,
     any_snapshot,
     any_trailer,
@@ -147,9 +151,10 @@ def test_every_trailer_is_read_alike(target: Target) -> None:
 @EVERY
 def test_every_pair_of_halves_is_read_alike(target: Target) -> None:
     """No header, or one of any turn, settled or not, in either half."""
-    sides = [None, *product(range(TURNS), (False, True))]
+    turns = (*range(TURNS), TURNS + 1, 255)  # no program writes the last ones
+    sides = [None, *product(turns, (False, True))]
     counted = set()
-    for halves in one_in(1 if target is REMAP else 7, list(product(sides, sides))):
+    for halves in one_in(1 if target is REMAP else 11, list(product(sides, sides))):
         device = blank(target)
         bank = target.banks(recorded(target, device))[0]
         for number, (half, side) in enumerate(zip(bank.halves, halves, strict=True)):
@@ -183,8 +188,11 @@ def test_every_set_of_spent_attempts_is_counted_alike(target: Target) -> None:
         plant(device, half, VERIFIED, 0, settled=spent % 3 > 0)
         for bit, (record, index) in enumerate(places):
             if spent >> bit & 1:
-                half.program(record_offset(record, index, size), bytes(size))
-        Twin(target, device).read()
+                data = record_bytes(record, index, VERIFIED.generation, size)
+                is_torn = record is not Record.SWITCHED and index % 2
+                half.program(record_offset(record, index, size), bytes(size) if is_torn else data)
+        twin = Twin(target, device)
+        assert_told_alike(twin, twin.read())
 
 
 @EVERY
@@ -211,15 +219,19 @@ def test_what_readings_say_is_the_same(target: Target) -> None:
         device = blank(target)
         any_trailer(rng, device, target.banks(recorded(target, device))[0])
         twin = Twin(target, device)
-        said = twin.read()
-        assert twin.lib.fwu_journal_phase(twin.journal) == said.phase
-        assert twin.lib.fwu_journal_needs_snapshot(twin.journal) == said.needs_snapshot
-        if said.snapshot is not None and said.phase is not Phase.TRIAL:
-            current = said.current()
-            assert current is not None
-            told = twin.ffi.new("struct fwu_snapshot *")
-            twin.lib.fwu_journal_current(twin.journal, told)
-            assert from_c(twin.ffi, told[0]) == without_checkpoint(current)
+        assert_told_alike(twin, twin.read())
+
+
+def assert_told_alike(twin: Twin, said: JournalState) -> None:
+    """What follows from a reading."""
+    assert twin.lib.fwu_journal_phase(twin.journal) == said.phase
+    assert twin.lib.fwu_journal_needs_snapshot(twin.journal) == said.needs_snapshot
+    if said.snapshot is not None and said.phase is not Phase.TRIAL:
+        current = said.current()
+        assert current is not None
+        told = twin.ffi.new("struct fwu_snapshot *")
+        twin.lib.fwu_journal_current(twin.journal, told)
+        assert from_c(twin.ffi, told[0]) == without_checkpoint(current)
 
 
 @EVERY
@@ -313,6 +325,82 @@ def test_a_kept_checkpoint_that_reads_otherwise_leaves_the_old_journal(target: T
     told = to_c(twin.ffi, replace(loading, checkpoint=bytes(200)))  # of another CRC
     assert not twin.lib.fwu_journal_write(twin.c_bank, twin.journal, told, twin.ffi.NULL, 0)
     assert target.banks(recorded(target, twin.c.device))[0].journal.read() == before
+    header = twin.bank.halves[1].address
+    assert all(address >= header + 256 for kind, address, *_ in twin.c.log if kind == "program")
+
+
+@EVERY
+def test_a_checkpoint_is_as_long_as_the_half_allows(target: Target) -> None:
+    """One byte more, and the header counts for nothing: no byte of it is looked at."""
+    device = blank(target)
+    bank = target.banks(recorded(target, device))[0]
+    start = bank.halves[0].size - bank.journal.checkpoint_capacity
+    if bank.journal.checkpoint_capacity > 16_384:
+        return  # a long read, unit by unit
+    for size in (bank.journal.checkpoint_capacity, bank.journal.checkpoint_capacity + 1):
+        held = device.fork()
+        data = held.read(bank.halves[0].address + start, size)
+        half = target.banks(recorded(target, held))[0].halves[0]
+        plant(held, half, replace(LOADING, checkpoint=data), 0, settled=True)
+        said = Twin(target, held).read()
+        assert is_there(said) == (size == bank.journal.checkpoint_capacity)
+
+
+OTHERS: tuple[dict[str, Any], ...] = (
+    {"phase": Phase.FAILED},
+    {"reason": Reason.IMAGE},
+    {"generation": 8},
+    {"component": "STM33"},
+    {"component": "STM3"},
+    {"version": "2.0.1"},
+    {"version": "2.0.00"},
+    {"package": None},
+    {"package": replace(PACKAGE, length=1)},
+    {"package": replace(PACKAGE, md5=bytes(15) + b"\1")},
+    {"package": replace(PACKAGE, sha256=bytes(31) + b"\1")},
+    {"image_size": 65},
+    {"image_sha256": bytes(32)},
+    {"piece_start": 1},
+    {"security_version": None},
+    {"security_version": replace(SIGNED.floor, counter=6)},
+    {"security_version": replace(SIGNED.floor, version=Version(1, 2, 3, 5))},
+    {"floor": replace(SIGNED.floor, counter=4)},
+    {"floor": replace(SIGNED.floor, version=Version(1, 2, 4, 4))},
+)
+
+
+@pytest.mark.parametrize("other", [{}, *OTHERS], ids=str)
+def test_a_valid_header_that_says_something_else_is_not_what_was_written(
+    other: dict[str, Any],
+) -> None:
+    """Flash that holds another header than it was given: the old journal counts on."""
+    device = blank(REMAP)
+    REMAP.banks(recorded(REMAP, device))[0].journal.snapshot(PLANNED)
+    twin = Twin(REMAP, device)
+    old = twin.read()
+    raw = encode_header(replace(SIGNED, **other), 1)
+    for flash in (twin.python, twin.c):
+        flash.headers[twin.bank.halves[1].address] = raw
+    assert twin.write(SIGNED, old, random.Random(4)) == (not other)
+    if other:
+        assert REMAP.banks(recorded(REMAP, twin.c.device))[0].journal.read() == old
+
+
+@EVERY
+def test_what_reads_otherwise_at_the_end_was_not_written(target: Target) -> None:
+    """The last looks are those of the new journal: its header, SETTLED, two sectors, and the place
+    behind them. Each of them fails in turn."""
+    device = blank(target)
+    loading = replace(LOADING, sectors_done=2)
+    rng = random.Random(3)
+    whole = Twin(target, device)
+    assert whole.write(loading, whole.read(), rng)
+    last = whole.c.looks
+    results = set()
+    for number in range(last - 14, last):
+        twin = Twin(target, device, failing_looks=frozenset({number}))
+        results.add(twin.write(loading, twin.read(), rng))
+    assert results == {False, True}  # of what is behind the last sector nothing is expected
 
 
 @EVERY
