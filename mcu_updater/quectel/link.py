@@ -314,7 +314,7 @@ class AtLink:
     def _next_value(self, deadline_s: float) -> Value | None:
         """The next value, or None at the deadline. Reads the port once even when it has passed."""
         while not self._values:
-            left_s = deadline_s - self._clock.now_s()
+            left_s = round(deadline_s - self._clock.now_s(), 6)  # sums of seconds are not exact
             if left_s < -OVERTIME_S:
                 return None
             data = self._port.read(max(0.0, left_s))

@@ -224,6 +224,9 @@ class Said:
         return bytes(data)
 
 
+BYTES_PER_S: Final = 11_520
+
+
 class ScriptedPort:
     """Says one after the other what it is told to, whatever it hears; then it is silent."""
 
@@ -251,7 +254,9 @@ class ScriptedPort:
             return b""
         self._clock.sleep(due_ms / 1000)
         said, self._waited_ms = self._script.pop(), 0
-        return said.heard(self._heard)
+        data = said.heard(self._heard)
+        self._clock.sleep(len(data) / BYTES_PER_S)
+        return data
 
 
 def right_answer(command: bytes) -> bytes:

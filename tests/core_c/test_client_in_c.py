@@ -165,6 +165,17 @@ def test_a_probe_finds_the_end_of_a_piece(piece: int):
             pair.ask("next_piece")
 
 
+def test_an_offer_that_was_passed_over_does_not_hide_the_next_one():
+    """What was there before a probe is heard first, and the same offer again behind it."""
+    said = b"\r\n" + PLAN + b"\r\n"
+    again = said + said + b"\r\nOK\r\n"
+    pair = Pair(scripted([Said(0, said), *[Said(0, ANSWER)] * 2, Said(5, again)]))
+    pair.ask("probe", loading(0, phase=Phase.PLANNED))
+    pair.ask("request_plan")
+    told = [pair.ask("hear", 0.0, Module.QUIET)[1] for _ in range(3)]
+    assert told == [Module.OFFERED_ONCE, Module.OFFERED, Module.QUIET]
+
+
 @pytest.mark.parametrize("in_one_line", [False, True])
 def test_versions_that_the_module_knows(in_one_line: bool):
     pair = Pair(on_module(ModuleOptions(versions_in_one_line=in_one_line), Faults()))
@@ -245,6 +256,17 @@ def test_which_errors_of_the_connection_end_the_waiting(kind: int):
         begin = [Said(0, ANSWER), Said(0, state), *[Said(0, ANSWER)] * 2]
         pair = Pair(scripted([*begin, *[Said(0, event + state)] * 3, *[Said(0, ANSWER)] * 3]))
         pair.ask("connect")
+
+
+@pytest.mark.parametrize("every_ms", [0, 1, 7, 90, 499, 2001])
+@pytest.mark.parametrize("text", [b"\r\nnoise\r\n", b"x", b"\r\n+QIOTEVT: 4,1\r\n", b"y" * 700])
+def test_a_line_that_is_never_silent(text: bytes, every_ms: int):
+    pair = Pair(scripted([Said(every_ms, text)] * 6000))
+    for wait_s in (0.0, 0.05, 0.5, 5.0):
+        pair.ask("next_event", wait_s)
+        pair.ask("hear", wait_s, Module.QUIET)
+    pair.ask("next_piece")
+    pair.ask("read", 0, 9)
 
 
 # --- where less is kept than in Python

@@ -74,21 +74,9 @@ static bool is_line_end(uint8_t byte)
 static bool read_header(struct fwu_at *at, struct fwu_scan line)
 {
     uint32_t start, size;
-    bool fits;
 
-    if (!fwu_scan_word(&line, "+QIOTOTARD:")) {
-        return false;
-    }
-    fwu_scan_blanks(&line);
-    if (fwu_scan_number(&line, &start, &fits) - 1u >= TEN_DIGITS) {
-        return false;
-    }
-    fwu_scan_blanks(&line);
-    if (!fwu_scan_char(&line, ',')) {
-        return false;
-    }
-    fwu_scan_blanks(&line);
-    if (fwu_scan_number(&line, &size, &fits) - 1u >= TEN_DIGITS || !fwu_scan_is_empty(&line) ||
+    if (!fwu_scan_word(&line, "+QIOTOTARD:") ||
+        !fwu_scan_pair(&line, TEN_DIGITS, &start, &size) || !fwu_scan_is_empty(&line) ||
         size > FWU_PAYLOAD_MAX) {
         return false;
     }
@@ -102,36 +90,18 @@ static uint16_t at_most_16_bits(uint32_t value)
     return (uint16_t)(value < UINT16_MAX ? value : UINT16_MAX);
 }
 
-/* Behind "+QIOTEVT". False where it cannot be read. */
-static bool read_event(struct fwu_scan line, struct fwu_value *value)
+/* Behind "+QIOTEVT". Where it cannot be read, value stays as it is. */
+static void read_event(struct fwu_scan line, struct fwu_value *value)
 {
     uint32_t type, code;
-    bool fits;
 
-    if (!fwu_scan_char(&line, ':')) {
-        return false;
+    if (fwu_scan_char(&line, ':') && fwu_scan_pair(&line, UINT32_MAX, &type, &code) &&
+        (fwu_scan_is_empty(&line) || fwu_scan_char(&line, ','))) {
+        value->type = at_most_16_bits(type);
+        value->code = at_most_16_bits(code);
+        value->text = line.at;
+        value->size = (uint16_t)(line.end - line.at);
     }
-    fwu_scan_blanks(&line);
-    if (fwu_scan_number(&line, &type, &fits) == 0) {
-        return false;
-    }
-    fwu_scan_blanks(&line);
-    if (!fwu_scan_char(&line, ',')) {
-        return false;
-    }
-    fwu_scan_blanks(&line);
-    if (fwu_scan_number(&line, &code, &fits) == 0) {
-        return false;
-    }
-    fwu_scan_blanks(&line);
-    if (!fwu_scan_is_empty(&line) && !fwu_scan_char(&line, ',')) {
-        return false;
-    }
-    value->type = at_most_16_bits(type);
-    value->code = at_most_16_bits(code);
-    value->text = line.at;
-    value->size = (uint16_t)(line.end - line.at);
-    return true;
 }
 
 static bool begins(struct fwu_scan line, const char *word)
@@ -150,7 +120,7 @@ static void classify(const struct fwu_scan *line, struct fwu_value *value)
         value->kind = FWU_VALUE_EVENT;
         value->type = 0;
         value->code = 0;
-        (void)read_event(rest, value);
+        read_event(rest, value);
     } else if (value->size == 2 && begins(*line, "OK")) {
         value->kind = FWU_VALUE_OK;
     } else if ((value->size == 5 && begins(*line, "ERROR")) || begins(*line, "+CME ERROR") ||

@@ -71,6 +71,23 @@ uint32_t fwu_scan_number(struct fwu_scan *scan, uint32_t *value, bool *fits)
     return count;
 }
 
+static bool take_number(struct fwu_scan *scan, uint32_t most, uint32_t *value)
+{
+    bool fits;
+    uint32_t digits;
+
+    fwu_scan_blanks(scan);
+    digits = fwu_scan_number(scan, value, &fits);
+    fwu_scan_blanks(scan);
+    return digits > 0 && digits <= most;
+}
+
+bool fwu_scan_pair(struct fwu_scan *scan, uint32_t most, uint32_t *first, uint32_t *second)
+{
+    return take_number(scan, most, first) && fwu_scan_char(scan, ',') &&
+           take_number(scan, most, second);
+}
+
 bool fwu_scan_until(struct fwu_scan *scan, char separator, struct fwu_scan *head)
 {
     head->at = scan->at;

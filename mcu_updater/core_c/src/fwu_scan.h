@@ -24,6 +24,10 @@ bool fwu_scan_is_empty(const struct fwu_scan *scan);
  * than 32 bits hold; *fits is false then. */
 uint32_t fwu_scan_number(struct fwu_scan *scan, uint32_t *value, bool *fits);
 
+/* "first , second" with blanks around both: numbers as above, of at most most digits each. False where
+ * something else stands here. */
+bool fwu_scan_pair(struct fwu_scan *scan, uint32_t most, uint32_t *first, uint32_t *second);
+
 /* The text in front of the first separator, which is passed over, too. Without one, all of it, and
  * false. */
 bool fwu_scan_until(struct fwu_scan *scan, char separator, struct fwu_scan *head);
