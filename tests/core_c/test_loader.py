@@ -266,6 +266,23 @@ def test_every_border_of_two_pieces(fmt: Format) -> None:
 
 
 @EVERY_FORMAT
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_an_image_as_large_as_the_slot_and_one_byte_more(fmt: Format, more: int) -> None:
+    data = solid(fmt, F103, SpiedFlash(F103).bank.slot.size + more)
+    told = check(Case(F103, identity(data), cut(data, (), (), 1024)))
+    too_large = "LARGER_THAN_SLOT" if fmt == "bin" else "OUTSIDE"
+    assert told[-1][0] == (too_large if more > 0 else "done")
+
+
+@pytest.mark.parametrize("held", [65_534, 65_535, 65_536, 70_000])
+def test_more_of_a_sector_than_a_checkpoint_can_say(held: int) -> None:
+    data = solid("bin", H743, 71_000)
+    told = check(Case(H743, identity(data), cut(data, [held], (), 1024)))
+    assert any(step[0] == "checkpoint" for step in told) == (held <= 0xFFFF)
+    assert (told[-1][0] == "CHECKPOINT") == (held > 0xFFFF)
+
+
+@EVERY_FORMAT
 def test_what_is_wrong_with_a_package_as_a_whole(fmt: Format) -> None:
     data = package(fmt, L476, 4500)
     right = identity(data)
