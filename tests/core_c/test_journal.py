@@ -404,6 +404,20 @@ def test_what_reads_otherwise_at_the_end_was_not_written(target: Target) -> None
 
 
 @EVERY
+def test_what_does_not_count_is_not_compared(target: Target) -> None:
+    """A package, a security version and a CRC that nobody has asked for."""
+    twin = Twin(target, blank(target))
+    twin.read()
+    told = to_c(twin.ffi, PLANNED)
+    told.package.length, told.checkpoint_crc, told.security_version.counter = 1, 2, 3
+    assert twin.lib.fwu_journal_write(twin.c_bank, twin.journal, told, twin.ffi.NULL, 0)
+    assert state_from_c(twin.ffi, twin.journal).snapshot == PLANNED
+    words, package, versions = 4 + 6 * 4, 4 + 16 + 32, 2 * (8 + 4)
+    compared = twin.ffi.offsetof("struct fwu_snapshot", "component")
+    assert compared == words + package + 32 + versions  # no gap
+
+
+@EVERY
 def test_what_the_trailer_cannot_hold_touches_nothing(target: Target) -> None:
     """ValueError in Python: a bug of ours."""
     twin = Twin(target, blank(target))

@@ -38,10 +38,10 @@ struct fwu_snapshot {
     uint32_t checkpoint_crc;
     struct fwu_package package;
     uint8_t image_sha256[32];
-    struct fwu_component component;
-    struct fwu_version version;
     struct fwu_security_version security_version;
     struct fwu_security_version floor;
+    struct fwu_component component; /* all before it is compared at once: no gap may be there */
+    struct fwu_version version;
 };
 
 struct fwu_journal {

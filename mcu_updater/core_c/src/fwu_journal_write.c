@@ -93,33 +93,11 @@ static bool write_half(const struct fwu_bank *bank, const struct fwu_window *hal
     return fwu_program(half, 0, raw, sizeof raw);
 }
 
-static bool same_security_version(const struct fwu_security_version *one,
-                                  const struct fwu_security_version *other)
-{
-    return one->counter == other->counter && fwu_same(one->version, other->version, 8);
-}
-
-static bool same_package(const struct fwu_package *one, const struct fwu_package *other)
-{
-    return one->length == other->length && fwu_same(one->md5, other->md5, sizeof one->md5) &&
-           fwu_same(one->sha256, other->sha256, sizeof one->sha256);
-}
-
 static bool same_snapshot(const struct fwu_snapshot *one, const struct fwu_snapshot *other)
 {
-    return one->phase == other->phase && one->reason == other->reason &&
-           one->has_package == other->has_package && one->is_signed == other->is_signed &&
-           one->generation == other->generation && one->image_size == other->image_size &&
-           one->piece_start == other->piece_start && one->sectors_done == other->sectors_done &&
-           one->checkpoint_size == other->checkpoint_size &&
-           one->checkpoint_crc == other->checkpoint_crc &&
-           (!one->has_package || same_package(&one->package, &other->package)) &&
-           fwu_same(one->image_sha256, other->image_sha256, sizeof one->image_sha256) &&
+    return fwu_same(one, other, offsetof(struct fwu_snapshot, component)) &&
            fwu_same_component(&one->component, &other->component) &&
-           fwu_same_version(&one->version, &other->version) &&
-           (!one->is_signed ||
-            same_security_version(&one->security_version, &other->security_version)) &&
-           same_security_version(&one->floor, &other->floor);
+           fwu_same_version(&one->version, &other->version);
 }
 
 /* Whether half says by itself what was written to it. */
@@ -149,6 +127,20 @@ static void measure(struct fwu_snapshot *snapshot, const struct fwu_bytes *parts
     }
 }
 
+/* As a header is read: what does not count is 0. */
+static void clear_unused(struct fwu_snapshot *snapshot)
+{
+    if (snapshot->checkpoint_size == 0) {
+        snapshot->checkpoint_crc = 0;
+    }
+    if (!snapshot->has_package) {
+        fwu_fill(&snapshot->package, 0, sizeof snapshot->package);
+    }
+    if (!snapshot->is_signed) {
+        fwu_fill(&snapshot->security_version, 0, sizeof snapshot->security_version);
+    }
+}
+
 /* Whether the trailer can hold this at all. */
 static bool fits(const struct fwu_bank *bank, const struct fwu_snapshot *snapshot)
 {
@@ -171,9 +163,8 @@ bool fwu_journal_write(const struct fwu_bank *bank, struct fwu_journal *journal,
     if (count > 0) {
         source.journal = NULL;
         measure(&wanted, parts, count);
-    } else if (wanted.checkpoint_size == 0) {
-        wanted.checkpoint_crc = 0;
     }
+    clear_unused(&wanted);
     if (!fits(bank, &wanted) || !write_half(bank, &bank->half[half], &source, &wanted, turn) ||
         !is_held(bank, half, &wanted) || !fwu_erase_sector(&bank->half[1u - half], 0) ||
         !fwu_program_record(&bank->half[half], FWU_RECORD_SETTLED, 0, wanted.generation)) {
