@@ -239,6 +239,26 @@ def test_data_that_are_believed_twice_alike_only():
         pair.ask("read", 7, 40)
 
 
+def test_after_a_smaller_read_was_asked_for_nothing_is_doubted():
+    said = [b"\r\n+QIOTOTARD: 7,5\r\n" + data + b"\r\nOK\r\n" for data in (b"first", b"other")]
+    pair = Pair(scripted([Said(0, said[0]), *[Said(0, said[1])] * 2, *[Said(0, ANSWER)] * 5]))
+    assert pair.ask("read", 7, 1024)[1] not in (b"first", b"other")
+
+
+def test_a_sign_from_before_is_none_of_the_next_piece():
+    before = [Said(0, b"\r\n+QIOTEVT: 7,10702\r\n"), Said(3100, ANSWER)]
+    pair = Pair(scripted([*before, *[Said(0, ANSWER)] * 5]))
+    pair.ask("next_piece")
+
+
+def test_on_a_slow_line_a_sign_is_waited_for_longer():
+    late = [Said(3400, b"\r\nOK\r\n"), *[Said(0, ANSWER)] * 2]
+    again = [Said(4500, ANSWER), Said(0, b"\r\nERROR\r\n")]
+    pair = Pair(scripted([*late, *again, Said(7000, b"\r\n+QIOTEVT: 7,10702\r\n")]))
+    pair.ask("request_plan")
+    assert pair.ask("confirm") == (OK,)
+
+
 @pytest.mark.parametrize("late_ms", [3001, 3400, 4211, 7003, 11990, 25000])
 def test_a_slow_line_is_waited_for(late_ms: int):
     pair = Pair(scripted([Said(late_ms, ANSWER)] * 8 + [Said(late_ms // 2, ANSWER)] * 30))
