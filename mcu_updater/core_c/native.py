@@ -60,7 +60,7 @@ def build(
     strategy: Strategy,
     laid_out: AnyLayout,
     *,
-    defines: Mapping[str, object] | None = None,
+    defines: Mapping[str, int] | None = None,
     flags: Sequence[str] = (),
     sources: Path | None = None,
     compiler: str | None = None,
@@ -70,7 +70,7 @@ def build(
     *defines*: choices of ``fwu_config.h`` without their ``FWU_``; *flags*: more for the compiler;
     *sources*: another folder than SOURCES. Raises NativeError with all that the compiler says.
     """
-    given = [f"-DFWU_{name}={value}" for name, value in sorted((defines or {}).items())]
+    given = [f"-DFWU_{name}={value}u" for name, value in sorted((defines or {}).items())]
     options = [*_FLAGS, *given, *flags]
     cc, sources = find_compiler(compiler), sources or SOURCES
     with tempfile.TemporaryDirectory(prefix="fwu-") as name:

@@ -38,13 +38,17 @@ Step = tuple[object, ...]
 
 @dataclass(slots=True)
 class Doing:
-    """What one boot does, as steps to compare. *looks*: units looked at since the last one."""
+    """What one boot does, as steps to compare. *looks*: units looked at since the last one.
+
+    *asking*: it is a question of ours that looks, and not the core.
+    """
 
     unit: int
     base: int
     steps: list[Step] = field(default_factory=list)
     looks: list[frozenset[int]] = field(default_factory=list)
     operations: int = 0
+    asking: bool = False
     _looked: set[int] = field(default_factory=set)
 
     def add(self, *step: object) -> None:
@@ -64,11 +68,13 @@ class Doing:
         """Power does not go here."""
 
     def read(self, offset: int, size: int) -> None:
-        self._looked.update(range(offset // self.unit, -(-(offset + size) // self.unit)))
+        if not self.asking:
+            self._looked.update(range(offset // self.unit, -(-(offset + size) // self.unit)))
 
     def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
         del wanted, never
-        self._looked.add(unit)
+        if not self.asking:
+            self._looked.add(unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,12 +258,16 @@ def _listen(boot: BoardBoot, doing: Doing) -> None:
 
     def sent(data: bytes) -> None:
         doing.add("line", data, round(board.clock.now_s() * 1000))
+        doing.asking = True
         was_sent(data)
+        doing.asking = False
 
     def told(event: Event) -> None:
         if isinstance(event, Booted):
             doing.add("booted", event.bank, event.version, event.mode, event.cause)
+        doing.asking = True
         was_told(event)
+        doing.asking = False
 
     board.on_write = sent
     questions.event = told  # type: ignore[method-assign]
