@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final
 
+from flash_emulator import EmulatedFlash
 from mcu_updater.core.bank import NAMES
 from mcu_updater.core.boot import MOST_SWAPS, Mode, ResetCause
 from mcu_updater.core.decide import Module, Step
@@ -76,6 +77,19 @@ class _Level:
     raised: BaseException | None = None
     asked: list[int] = field(default_factory=list)  # step and module of the last trace
 
+    def program(self, address: int, data: bytes) -> None:
+        """What goes on where the last program ended is one operation with it, as it is in Python,
+        where a checkpoint is programmed at one stroke."""
+        if isinstance(self.flash, EmulatedFlash):
+            self.flash.program_later(address, data)
+        else:
+            self.flash.program(address, data)
+
+    def settle(self) -> None:
+        """Before anything else in the world can depend on what was programmed."""
+        if isinstance(self.flash, EmulatedFlash):
+            self.flash.settle()
+
 
 class CoreInC:
     """The C core of one part and strategy: boots and steps, which may nest."""
@@ -118,6 +132,7 @@ class CoreInC:
         finally:
             self._levels.pop()
         if returned != _LEFT:
+            level.settle()
             return returned
         error, level.raised = level.raised, None
         if error is None:
@@ -136,13 +151,18 @@ class CoreInC:
         self._levels[-1].raised = error
         return _LEAVE
 
+    def _settled(self) -> FlashDevice:
+        level = self._levels[-1]
+        level.settle()
+        return level.flash
+
     def _read(self, address: int, data: Any, size: int) -> int:
-        found = self._levels[-1].flash.read(address, size)
+        found = self._settled().read(address, size)
         self._ffi.memmove(data, found, size)
         return _OK
 
     def _program(self, address: int, data: Any, size: int) -> int:
-        self._levels[-1].flash.program(address, bytes(self._ffi.buffer(data, size)))
+        self._levels[-1].program(address, bytes(self._ffi.buffer(data, size)))
         return _OK
 
     def _erase(self, address: int) -> int:
@@ -150,10 +170,10 @@ class CoreInC:
         return _OK
 
     def _match(self, address: int, expected: Any, size: int) -> int:
-        return match_of(self._levels[-1].flash, address, bytes(self._ffi.buffer(expected, size)))
+        return match_of(self._settled(), address, bytes(self._ffi.buffer(expected, size)))
 
     def _sha256(self, address: int, size: int, digest: Any) -> int:
-        self._ffi.memmove(digest, sha256_of(self._levels[-1].flash, address, size), 32)
+        self._ffi.memmove(digest, sha256_of(self._settled(), address, size), 32)
         return _OK
 
     def _mapped_bank(self) -> int:
@@ -165,20 +185,24 @@ class CoreInC:
         return _OK
 
     def _now_ms(self) -> int:
+        self._levels[-1].settle()
         return round(self._clock().now_s() * 1000)
 
     def _get(self, data: Any, size: int, timeout_ms: int) -> int:
         level = self._levels[-1]
+        level.settle()
         came = level.pending or self._port().read(timeout_ms / 1000)
         level.pending = came[size:]
         self._ffi.memmove(data, came, min(size, len(came)))
         return min(size, len(came))
 
     def _put(self, data: Any, size: int) -> int:
+        self._levels[-1].settle()
         self._port().write(bytes(self._ffi.buffer(data, size)))
         return _OK
 
     def _self_test(self) -> int:
+        self._levels[-1].settle()
         return int(self._levels[-1].self_test())
 
     def _admits(self, _: Any) -> int:
@@ -186,6 +210,7 @@ class CoreInC:
 
     def _trace(self, what: int, first: int, second: int) -> int:
         level = self._levels[-1]
+        level.settle()
         match what:
             case _ if what == _STEP:
                 level.asked = [first, second]

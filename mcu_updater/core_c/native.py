@@ -60,7 +60,7 @@ def build(
     strategy: Strategy,
     laid_out: AnyLayout,
     *,
-    defines: Mapping[str, int] | None = None,
+    defines: Mapping[str, object] | None = None,
     flags: Sequence[str] = (),
     sources: Path | None = None,
     compiler: str | None = None,
@@ -70,7 +70,7 @@ def build(
     *defines*: choices of ``fwu_config.h`` without their ``FWU_``; *flags*: more for the compiler;
     *sources*: another folder than SOURCES. Raises NativeError with all that the compiler says.
     """
-    given = [f"-DFWU_{name}={value}u" for name, value in sorted((defines or {}).items())]
+    given = [f"-DFWU_{name}={_value(value)}" for name, value in sorted((defines or {}).items())]
     options = [*_FLAGS, *given, *flags]
     cc, sources = find_compiler(compiler), sources or SOURCES
     with tempfile.TemporaryDirectory(prefix="fwu-") as name:
@@ -87,6 +87,11 @@ def build(
         if not path.exists():
             _compile(path, [cc, *options, *include, *map(str, files)])
         return _load(path, _declarations(cc, [*given, *include], folder))
+
+
+def _value(value: object) -> str:
+    """Sizes and times are unsigned."""
+    return f"{value}u" if isinstance(value, int) else str(value)
 
 
 def _headers(*folders: Path) -> list[Path]:

@@ -5,8 +5,10 @@ which their metastable units may read. Each of them is booted twice, from power-
 each core, without a cut. What the two do is compared, in its order:
 
 * each program, unit by unit, with its data; each erase;
-* the units that are looked at between two of these;
-* each line to the module, and the time at which it is sent;
+* the units that are looked at between two of these. C may look once more at what it has looked at
+  in the same boot: it reads a checkpoint again that Python has in RAM;
+* each line to the module, and within MOST_LATE_MS the time at which it is sent. (The clock counts
+  whole milliseconds for each operation of flash, and C copies a checkpoint in several.);
 * which bank is booted, how, as which version; and the verdict of all questions at rest.
 
 Where these are the same, the same cut leaves the same in both cases. So the C core reaches the same
@@ -35,6 +37,9 @@ from mcu_updater.powerloss.subject import BoardBoot, BoardSubject
 
 Step = tuple[object, ...]
 
+MOST_LATE_MS = 100
+"""Far below the shortest time that either core waits for anything."""
+
 
 @dataclass(slots=True)
 class Doing:
@@ -46,6 +51,7 @@ class Doing:
     unit: int
     base: int
     steps: list[Step] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)  # of lines, in ms
     looks: list[frozenset[int]] = field(default_factory=list)
     operations: int = 0
     asking: bool = False
@@ -103,7 +109,7 @@ class Compared:
     python_s: float = 0
     c_s: float = 0
     differences: list[Difference] = field(default_factory=list)
-    other_looks: int = 0
+    late_ms: int = 0  # the most that a line was sent earlier or later
 
 
 def compare(scenario: Scenario, options: SearchOptions | None = None, most: int = 5) -> Compared:
@@ -189,20 +195,26 @@ def _compare_one(
     if parted is not None:
         found.differences.append(Difference(where, *parted))
         return
-    if here.looks != there.looks:
-        found.other_looks += 1
-        number = next(
-            n for n, (a, b) in enumerate(zip(here.looks, there.looks, strict=True)) if a != b
-        )
-        one_, other_ = here.looks[number], there.looks[number]
-        found.differences.append(
-            Difference(
-                f"{where}, looks before {here.steps[number]!r}",
-                number,
-                sorted(one_ - other_),
-                sorted(other_ - one_),
-            )
-        )
+    late_ms = max((abs(a - b) for a, b in zip(here.times, there.times, strict=True)), default=0)
+    found.late_ms = max(found.late_ms, late_ms)
+    if late_ms > MOST_LATE_MS:
+        found.differences.append(Difference(where, 0, here.times, there.times))
+    other = _other_looks(here, there)
+    if other is not None:
+        number, ours_, theirs_ = other
+        where = f"{where}, looks before {here.steps[number]!r}"
+        found.differences.append(Difference(where, number, ours_, theirs_))
+
+
+def _other_looks(here: Doing, there: Doing) -> tuple[int, list[int], list[int]] | None:
+    """Number of the step before which the two look at other units, and those that only one of them
+    looks at. None: there is no such step."""
+    before: set[int] = set()
+    for number, (one, other) in enumerate(zip(here.looks, there.looks, strict=True)):
+        before |= one
+        if one - other or other - before:
+            return number, sorted(one - other), sorted(other - before)
+    return None
 
 
 def first_difference(here: Doing, there: Doing) -> tuple[int, object, object] | None:
@@ -257,7 +269,8 @@ def _listen(boot: BoardBoot, doing: Doing) -> None:
     was_sent, was_told = boot._command, questions.event
 
     def sent(data: bytes) -> None:
-        doing.add("line", data, round(board.clock.now_s() * 1000))
+        doing.add("line", data)
+        doing.times.append(round(board.clock.now_s() * 1000))
         doing.asking = True
         was_sent(data)
         doing.asking = False
