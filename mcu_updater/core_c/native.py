@@ -160,4 +160,4 @@ def _load(path: Path, declarations: str) -> Native:
         ) from error
     ffi = FFI()
     ffi.cdef(declarations)
-    return Native(ffi, ffi.dlopen(str(path)), path)
+    return Native(ffi, ffi.dlopen(str(path), ffi.RTLD_NOW), path)

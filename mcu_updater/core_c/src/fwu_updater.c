@@ -418,6 +418,15 @@ static enum fwu_status reject_image(struct fwu_updater *updater, enum fwu_fault 
     }
 }
 
+/* The loader does not go on. */
+static enum fwu_status reject_load(struct fwu_updater *updater, enum fwu_load load)
+{
+    if (load == FWU_LOAD_NOT_HELD) {
+        return reject(updater, FWU_REASON_FLASH);
+    }
+    return reject_image(updater, (enum fwu_fault)updater->loader.fault);
+}
+
 /* Journal the package's identity. Sectors of the same package stay done. */
 static enum fwu_status note_package(struct fwu_updater *updater)
 {
@@ -464,7 +473,7 @@ static enum fwu_status keep_checkpoint(struct fwu_updater *updater)
     struct fwu_snapshot snapshot;
 
     if (fwu_loader_checkpoint(&updater->loader, &checkpoint) != FWU_LOAD_DONE) {
-        return reject_image(updater, (enum fwu_fault)updater->loader.fault);
+        return reject_load(updater, FWU_LOAD_REJECTED);
     }
     if (checkpoint.size > fwu_journal_checkpoint_capacity(&updater->inactive)) {
         return reject_image(updater, FWU_FAULT_CHECKPOINT);
@@ -537,9 +546,8 @@ static enum fwu_status run_loader(struct fwu_updater *updater, bool to_end)
             }
             break;
         case FWU_LOAD_REJECTED:
-            return reject_image(updater, (enum fwu_fault)updater->loader.fault);
         case FWU_LOAD_NOT_HELD:
-            return reject(updater, FWU_REASON_FLASH);
+            return reject_load(updater, load);
         default:
             return FWU_OK;
         }
@@ -572,20 +580,23 @@ static enum fwu_status load_more(struct fwu_updater *updater)
     return status == FWU_OK && updater->loading ? verify(updater) : status;
 }
 
-static enum fwu_status load(struct fwu_updater *updater)
+static enum fwu_status begin_load(struct fwu_updater *updater)
 {
     const struct fwu_piece *piece = &updater->heard.piece;
     const struct fwu_journal *journal = inactive_journal(updater);
     const struct fwu_snapshot *snapshot = &journal->snapshot;
+    enum fwu_load load = FWU_LOAD_MORE;
 
     if (!fwu_is_no_floor(&snapshot->floor)) {
         return reject_image(updater, FWU_FAULT_UNTRUSTED);
     }
     fwu_loader_begin(&updater->loader, &updater->inactive, &snapshot->package,
                      updater->inactive.link_address, snapshot->sectors_done);
-    if (snapshot->checkpoint_size > 0 &&
-        fwu_loader_resume(&updater->loader, journal) != FWU_LOAD_MORE) {
-        return reject_image(updater, (enum fwu_fault)updater->loader.fault);
+    if (snapshot->checkpoint_size > 0) {
+        load = fwu_loader_resume(&updater->loader, journal);
+    }
+    if (load != FWU_LOAD_MORE) {
+        return reject_load(updater, load);
     }
     updater->loading = true;
     updater->load_offset = piece->start;
@@ -687,7 +698,7 @@ static enum fwu_status act(struct fwu_updater *updater, enum fwu_step step)
     case FWU_STEP_START_OVER:
         return start_over(updater);
     case FWU_STEP_LOAD:
-        return load(updater);
+        return begin_load(updater);
     case FWU_STEP_NEXT_PIECE:
         return next_piece(updater);
     case FWU_STEP_ANNOUNCE:
