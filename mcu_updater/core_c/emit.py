@@ -7,6 +7,7 @@ as everything here: ``flash_map``.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -111,10 +112,15 @@ def _slot(part: Part, laid_out: AnyLayout) -> tuple[int, int]:
 
 
 def _ram(part: Part) -> tuple[int, int]:
-    """The memory that programs use: the first of the chip; where the part's name says none, the
-    smallest of its family."""
-    known = ram_of(part) or [min(memories[0] for memories in chip_of(part).ram.values())]
-    return known[0]
+    """The memory that programs use: the largest of the chip; where the part's name says none, of
+    the smallest chip of its family."""
+    known = ram_of(part) or min(chip_of(part).ram.values(), key=_largest)
+    return _largest(known)[::-1]
+
+
+def _largest(memories: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Size and base."""
+    return max((size, base) for base, size in memories)
 
 
 def _make_variables(part: Part, hal: Hal) -> str:

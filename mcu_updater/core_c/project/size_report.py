@@ -14,20 +14,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 PARTS = {
-    "bootloader": ("fwu_boot", "fwu_install"),
-    "journal and flash": ("fwu_journal", "fwu_flash", "fwu_bytes", "fwu_layout", "fwu_tables"),
-    "digests": ("fwu_sha256", "fwu_md5", "fwu_hash"),
+    "boot decision": ("fwu_boot", "fwu_install"),
+    "journal": ("fwu_journal", "fwu_header", "fwu_security_version"),
+    "flash, bytes, layout": ("fwu_flash", "fwu_bytes", "fwu_layout"),
+    "SHA-256": ("fwu_sha256", "fwu_hash"),
+    "MD5": ("fwu_md5",),
     "AT client": ("fwu_at", "fwu_client", "fwu_link", "fwu_reader", "fwu_event", "fwu_module"),
-    "decoders": ("fwu_image", "fwu_decoder", "fwu_hex", "fwu_srec", "fwu_sniff", "fwu_record"),
-    "updater": ("fwu_",),
+    "loader and writer": ("fwu_loader", "fwu_writer", "fwu_vectors"),
+    "decoders": ("fwu_decoder", "fwu_hex", "fwu_srec", "fwu_sniff", "fwu_record", "fwu_scan"),
+    "updater, decisions": ("fwu_",),
     "compiler's library": ("lib",),
 }
 """By how an object's name begins; what fits none is the chip's: start-up code and HAL."""
 
+HANDLERS = ("systick_interrupt", "serial_interrupt", "nmi_handler")
 EXCEPTION_FRAME = 32  # bytes that the core pushes
+UNKNOWN_FRAME = 16  # bytes; the compiler's own helpers are leaves
 CODE, RAM, BOTH = (".text",), (".bss", ".kept"), (".data",)
+_NODE = re.compile(r'title: "([^"]+)" label: "[^"]*?(\d+) bytes \((\w+)')
+_EDGE = re.compile(r'sourcename: "([^"]+)" targetname: "([^"]+)"')
 _OUTPUT = re.compile(r"^(\.\w+)\s+0x[0-9a-f]+\s+0x[0-9a-f]+", re.MULTILINE)
 _INPUT = re.compile(r"^ (\.\S+|COMMON)\s+0x[0-9a-f]+\s+(0x[0-9a-f]+)\s+(\S+)$", re.MULTILINE)
+"""A section of an object; long names have a line of their own."""
 
 
 def part_of(file: str) -> str:
@@ -41,8 +49,7 @@ def part_of(file: str) -> str:
 
 def sizes(text: str) -> tuple[Counter[str], Counter[str]]:
     """Bytes of flash and of RAM, by part, of a linker's map."""
-    text = text[text.index("Linker script and memory map") :].replace("\n     ", " ")
-    text = re.sub(r"\n (\.\S+)\n\s+", r"\n \1 ", text)
+    text = text[text.index("Linker script and memory map") :]
     flash: Counter[str] = Counter()
     ram: Counter[str] = Counter()
     places = list(_OUTPUT.finditer(text))
@@ -57,42 +64,59 @@ def sizes(text: str) -> tuple[Counter[str], Counter[str]]:
     return flash, ram
 
 
-def worst_stack(folder: Path, first: Iterable[str]) -> tuple[int, list[str], list[str]]:
-    """Bytes on the deepest way down from any of *first*, that way, and what cannot be known.
+def linked(text: str) -> set[str]:
+    """Functions that are in the program, of a linker's map."""
+    text = text[text.index("Linker script and memory map") :]
+    return {name.removeprefix(".text.") for name, _, _ in _INPUT.findall(text)}
 
-    Raises ValueError where functions call themselves: then there is no worst case.
-    """
-    frames: dict[str, int] = {}
-    calls: dict[str, set[str]] = {}
-    unknown: set[str] = set()
-    for file in folder.rglob("*.ci"):
-        text = file.read_text()
-        for title, bytes_, kind in re.findall(
-            r'title: "([^"]+)" label: "[^"]*?(\d+) bytes \((\w+)', text
-        ):
-            frames[title] = int(bytes_)
+
+class Stack:
+    """What calls take, from the compiler's graphs in *folder* (-fcallgraph-info=su). A call through
+    a pointer may lead to every function of *program* that nobody calls by its name."""
+
+    def __init__(self, folder: Path, program: set[str], entries: Iterable[str]) -> None:
+        self.frames: dict[str, int] = {}
+        self.calls: dict[str, set[str]] = {}
+        self.unknown: set[str] = set()
+        self._done: dict[str, tuple[int, list[str]]] = {}
+        for file in sorted(folder.rglob("*.ci")):
+            self._read(file.read_text())
+        called = {target for targets in self.calls.values() for target in targets}
+        free = {each for each in self.frames if each not in called and short(each) in program}
+        self.calls["__indirect_call"] = {each for each in free if short(each) not in set(entries)}
+        self.frames["__indirect_call"] = 0
+
+    def _read(self, text: str) -> None:
+        for title, taken, kind in _NODE.findall(text):
+            self.frames[title] = int(taken)
             if kind != "static":
-                unknown.add(f"{title} takes more where its loops say so")
-        for source, target in re.findall(r'sourcename: "([^"]+)" targetname: "([^"]+)"', text):
-            calls.setdefault(source, set()).add(target)
-    done: dict[str, tuple[int, list[str]]] = {}
+                self.unknown.add(f"{short(title)} takes more where its loops say so")
+        for source, target in _EDGE.findall(text):
+            self.calls.setdefault(source, set()).add(target)
 
-    def deepest(name: str, above: tuple[str, ...]) -> tuple[int, list[str]]:
+    def deepest(self, name: str, above: tuple[str, ...] = ()) -> tuple[int, list[str]]:
+        """Bytes, and the way. Raises ValueError where functions call themselves: there is no worst
+        case then."""
         if name in above:
-            raise ValueError(f"{name} calls itself: {' > '.join(above)}")
-        if name not in done:
-            if name == "__indirect_call":
-                unknown.add(f"{above[-1]} calls through a pointer")
-            elif name not in frames:
-                unknown.add(f"{name} is the compiler's library, counted as 16 bytes")
-            ways = [deepest(each, (*above, name)) for each in sorted(calls.get(name, ()))]
+            raise ValueError(f"{short(name)} calls itself: {' > '.join(map(short, above))}")
+        if name not in self._done:
+            if name not in self.frames:
+                self.unknown.add(f"{short(name)} has no graph, and is counted as {UNKNOWN_FRAME}")
+            here = (*above, name)
+            ways = [self.deepest(each, here) for each in sorted(self.calls.get(name, ()))]
             below, way = max(ways, default=(0, []))
-            done[name] = frames.get(name, 16) + below, [name.rpartition(":")[2], *way]
-        return done[name]
+            self._done[name] = self.frames.get(name, UNKNOWN_FRAME) + below, [short(name), *way]
+        return self._done[name]
 
-    starts = [each for each in frames if each.rpartition(":")[2] in set(first)]
-    depth, way = max((deepest(each, ()) for each in starts), default=(0, []))
-    return depth, way, sorted(unknown)
+    def of(self, names: Iterable[str]) -> tuple[int, list[str]]:
+        """The deepest of *names*."""
+        starts = [each for each in self.frames if short(each) in set(names)]
+        return max((self.deepest(each) for each in starts), default=(0, []))
+
+
+def short(title: str) -> str:
+    """Of ``src/fwu_boot.c:choose`` the function."""
+    return title.rpartition(":")[2]
 
 
 @dataclass(frozen=True)
@@ -109,10 +133,11 @@ class Sizes:
 
 
 def report(folder: Path, name: str) -> Sizes:
-    flash, ram = sizes((folder / f"{name}.map").read_text())
-    main, way, unknown = worst_stack(folder / name, ("reset_handler",))
-    handlers = ("systick_interrupt", "serial_interrupt", "nmi_handler")
-    handler, _, _ = worst_stack(folder / name, handlers)
+    text = (folder / f"{name}.map").read_text()
+    flash, ram = sizes(text)
+    stack = Stack(folder / name, linked(text), ("reset_handler", *HANDLERS))
+    main, way = stack.of(["reset_handler"])
+    handler, _ = stack.of(HANDLERS)
     return Sizes(
         flash=sum(flash.values()),
         ram=sum(ram.values()),
@@ -120,7 +145,7 @@ def report(folder: Path, name: str) -> Sizes:
         flash_of=dict(flash.most_common()),
         ram_of=dict(ram.most_common()),
         deepest=way,
-        not_known=unknown,
+        not_known=sorted(stack.unknown),
     )
 
 

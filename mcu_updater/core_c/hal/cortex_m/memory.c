@@ -69,3 +69,13 @@ int memcmp(const void *one, const void *other, size_t size)
     }
     return 0;
 }
+
+size_t strlen(const char *text)
+{
+    size_t size = 0u;
+
+    while (text[size] != '\0') {
+        size++;
+    }
+    return size;
+}
