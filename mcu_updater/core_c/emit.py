@@ -114,13 +114,13 @@ def _slot(part: Part, laid_out: AnyLayout) -> tuple[int, int]:
 def _ram(part: Part) -> tuple[int, int]:
     """The memory that programs use: the largest of the chip; where the part's name says none, of
     the smallest chip of its family."""
-    known = ram_of(part) or min(chip_of(part).ram.values(), key=_largest)
-    return _largest(known)[::-1]
+    size, base = _largest(ram_of(part)) or min(map(_largest, chip_of(part).ram.values()))
+    return base, size
 
 
-def _largest(memories: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Size and base."""
-    return max((size, base) for base, size in memories)
+def _largest(memories: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Size and base; empty where there is none."""
+    return max(((size, base) for base, size in memories), default=())
 
 
 def _make_variables(part: Part, hal: Hal) -> str:

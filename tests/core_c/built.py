@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ from mcu_updater.core.strategy import Strategy
 from mcu_updater.core_c.emit import emit
 from mcu_updater.flash_map.layouts import layout_of
 from tests.places import ROOT
+
+CLOCK_MHZ = {"STM32L476xG": 48.0, "STM32F103x8": 64.0, "STM32F103xG": 64.0, "STM32U575xI": 16.0}
+"""As the HALs set it."""
 
 FIRMWARE = ROOT / "tests/core_c/firmware"
 
@@ -47,12 +51,26 @@ def hal_commands(name: str, strategy: Strategy) -> Path:
 
 @cache
 def programs(
-    name: str, strategy: Strategy, versions: tuple[str, ...], defines: str = ""
+    name: str,
+    strategy: Strategy,
+    versions: tuple[str, ...],
+    changes: tuple[tuple[str, str, str], ...] = (),
 ) -> Mapping[str, Path]:
-    """ "bootloader", and the application by its version: ELF files."""
+    """ "bootloader", and the application by its version: ELF files.
+
+    *changes*: version, and what stands in application.c instead of what.
+    """
     folder = Path(tempfile.mkdtemp(prefix="emitted-"))
     write(folder, name, strategy)
+    source = (folder / "application.c").read_text()
+    found: dict[str, Path] = {}
     for version in versions:
-        make(folder, VERSION=version, BUILD=version, DEFINES=defines)
-    found = {version: folder / version / "application.elf" for version in versions}
-    return {"bootloader": folder / versions[0] / "bootloader.elf", **found}
+        text = source
+        for _, old, new in (each for each in changes if each[0] == version):
+            assert old in text
+            text = text.replace(old, new)
+        (folder / "application.c").write_text(text)
+        make(folder, "-j2", VERSION=version)
+        found[version] = folder / f"{version}.elf"
+        shutil.copy(folder / "build/application.elf", found[version])
+    return {"bootloader": folder / "build/bootloader.elf", **found}

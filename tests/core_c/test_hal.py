@@ -20,7 +20,7 @@ from flash_emulator.machine.rest import Limits
 from mcu_updater.core.slot import CopyLayout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.flash_map.layouts import layout_of
-from tests.core_c.built import hal_commands
+from tests.core_c.built import CLOCK_MHZ, hal_commands
 
 pytestmark = pytest.mark.judge("arm-none-eabi-gcc")
 
@@ -29,7 +29,6 @@ F103 = "STM32F103x8", Strategy.COPY
 F103_XL = "STM32F103xG", Strategy.COPY
 U575 = "STM32U575xI", Strategy.SWAP_OPTION
 ALL = (L476, F103, F103_XL, U575, ("STM32L476xG", Strategy.COPY))
-CLOCK_MHZ = {"STM32L476xG": 48.0, "STM32F103x8": 64.0, "STM32F103xG": 64.0, "STM32U575xI": 16.0}
 POWER, SOFTWARE, WATCHDOG = 0, 1, 2
 
 

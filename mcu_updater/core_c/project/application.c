@@ -12,8 +12,7 @@
 
 /* For people who look into a file. What the module is told stands in the journal: it is the version by
  * which the platform, or the first installation, has called this image. */
-extern const char application_version[];
-const char application_version[] __attribute__((used)) = "version " VERSION;
+static const char version[] __attribute__((section(".version"), used)) = "version " VERSION;
 
 static struct fwu_updater updater;
 
