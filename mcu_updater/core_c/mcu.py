@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from flash_emulator import EmulatedFlash
 from mcu_updater.core.bank import NAMES
@@ -58,6 +58,12 @@ _OUTCOMES: Final = {  # enum fwu_outcome
 }
 _RUNNING, _RESET, _LINK_LOST, _TRAILER_WORN = 0, 1, 8, 9
 _STEP, _JOURNAL, _RESUMED, _SECTOR = range(4)  # enum fwu_trace
+
+_KEPT: Final = (  # of struct fwu_updater, between two steps, beside what follows from them
+    *("active_journal", "inactive_journal", "active_known", "inactive_known"),
+    *("active_written", "inactive_written", "connected", "has_error", "asked", "asked_again"),
+    *("outcome", "refusal", "reason", "fault"),
+)
 
 Listener = Callable[[Event], object]
 
@@ -124,6 +130,15 @@ class CoreInC:
     def step(self, level: _Level, updater: Any) -> int:
         """``enum fwu_outcome``."""
         return self._run(level, self._lib.fwu_host_step, updater)
+
+    def values(self, data: Any) -> Hashable:
+        """*data* of C as a value, without what lies between the fields of a struct."""
+        if not isinstance(data, self._ffi.CData):
+            return cast("Hashable", data)
+        kind = self._ffi.typeof(data)
+        if kind.kind == "array":
+            return bytes(self._ffi.buffer(data))
+        return tuple(self.values(getattr(data, name)) for name, _ in kind.fields)
 
     def _run(self, level: _Level, function: Callable[..., int], *arguments: Any) -> int:
         self._levels.append(level)
@@ -332,8 +347,54 @@ class McuInC:
         return ResetCause.SOFTWARE if outcome == _RESET else Result(_OUTCOMES[outcome])
 
     def memory(self) -> Hashable:
-        """All in RAM that decides what comes next."""
+        """All in RAM that decides what comes next; see ``Updater.memory``."""
         if self._level is None or self._updater is None:
             return None
-        ffi = self._core.native.ffi
-        return bytes(ffi.buffer(self._updater)), self._level.pending
+        level, updater = self._level, self._updater
+        client = updater.client
+        return (
+            level.bank,
+            level.pending,
+            tuple(self._core.values(getattr(updater, name)) for name in _KEPT),
+            (updater.load_offset, updater.load_end) if updater.loading else None,
+            self._heard(updater.heard),
+            self._link(client.link, round(self._clock_of(level).now_s() * 1000)),
+            (client.read_most, client.read_now, client.read_good, client.tail),
+            client.offset if client.holds else None,
+        )
+
+    @staticmethod
+    def _clock_of(level: _Level) -> Clock:
+        assert level.clock is not None
+        return level.clock
+
+    def _heard(self, heard: Any) -> Hashable:
+        """As ``ModuleTracker.memory``."""
+        said: Hashable
+        match _MODULES[heard.module]:
+            case Module.OFFERED | Module.OFFERED_ONCE:
+                said = self._core.values(heard.plan)
+            case Module.STARTED:
+                said = self._core.values(heard.started)
+            case Module.HOLDS_NEXT | Module.HOLDS_FIRST:
+                said = self._core.values(heard.piece)
+            case _:
+                said = None
+        return heard.module, said
+
+    def _link(self, link: Any, now_ms: int) -> Hashable:
+        """As ``AtLink.memory``: what has arrived and was not taken, and how slow the link is."""
+        at = link.at
+        announced = (at.header_end, at.start, at.size) if at.header_end else None
+        return (
+            tuple(
+                (event.kind, event.code, event.size, event.crc)
+                for event in link.events[0 : link.events_count]
+            ),
+            link.events_heard,
+            bytes(self._core.native.ffi.buffer(at.buffer)[at.at : at.end]),
+            announced,
+            at.ends_cr,
+            link.extra_ms,
+            now_ms - link.unanswered_ms if link.is_unanswered else None,
+        )

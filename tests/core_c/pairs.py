@@ -43,7 +43,8 @@ MOST_LATE_MS = 100
 
 @dataclass(slots=True)
 class Doing:
-    """What one boot does, as steps to compare. *looks*: units looked at since the last one.
+    """What one boot does, as steps to compare. *looks*: units looked at since the last one, and
+    those of them that lie in a range behind one that may be unreadable: they may not be read.
 
     *asking*: it is a question of ours that looks, and not the core.
     """
@@ -52,15 +53,18 @@ class Doing:
     base: int
     steps: list[Step] = field(default_factory=list)
     times: list[int] = field(default_factory=list)  # of lines, in ms
-    looks: list[frozenset[int]] = field(default_factory=list)
+    looks: list[tuple[frozenset[int], frozenset[int]]] = field(default_factory=list)
     operations: int = 0
     asking: bool = False
+    flash: EmulatedFlash | None = None
     _looked: set[int] = field(default_factory=set)
+    _behind: set[int] = field(default_factory=set)
 
     def add(self, *step: object) -> None:
         self.steps.append(step)
-        self.looks.append(frozenset(self._looked))
+        self.looks.append((frozenset(self._looked), frozenset(self._behind)))
         self._looked.clear()
+        self._behind.clear()
 
     # --- as the watch of a flash
 
@@ -74,8 +78,14 @@ class Doing:
         """Power does not go here."""
 
     def read(self, offset: int, size: int) -> None:
-        if not self.asking:
-            self._looked.update(range(offset // self.unit, -(-(offset + size) // self.unit)))
+        if self.asking:
+            return
+        units = range(offset // self.unit, -(-(offset + size) // self.unit))
+        self._looked.update(units)
+        assert self.flash is not None
+        doubtful = self.flash.cells.peek_raw_units(offset, size)
+        if doubtful:
+            self._behind.update(range(doubtful[0] + 1, units.stop))
 
     def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
         del wanted, never
@@ -126,7 +136,8 @@ def compare(scenario: Scenario, options: SearchOptions | None = None, most: int 
 
 
 def states_of(subject: BoardSubject, options: SearchOptions) -> list[tuple[State, ReadChoice]]:
-    """All that a search boots, in its order. It must be complete."""
+    """All that a search boots, in its order. It must be complete, or stop by itself behind so many
+    cuts."""
     search = _Listed(subject)
     report = Search(
         subject,
@@ -136,7 +147,7 @@ def states_of(subject: BoardSubject, options: SearchOptions) -> list[tuple[State
         observer=search.observe,
         began=search.begin,
     ).run()
-    assert report.complete, report.stopped_by
+    assert report.complete or report.stopped_by == "cuts", report.stopped_by
     return list(search.booted())
 
 
@@ -210,10 +221,10 @@ def _other_looks(here: Doing, there: Doing) -> tuple[int, list[int], list[int]] 
     """Number of the step before which the two look at other units, and those that only one of them
     looks at. None: there is no such step."""
     before: set[int] = set()
-    for number, (one, other) in enumerate(zip(here.looks, there.looks, strict=True)):
+    for number, ((one, behind), (other, _)) in enumerate(zip(here.looks, there.looks, strict=True)):
         before |= one
-        if one - other or other - before:
-            return number, sorted(one - other), sorted(other - before)
+        if one - behind - other or other - before:
+            return number, sorted(one - behind - other), sorted(other - before)
     return None
 
 
@@ -237,10 +248,9 @@ def follow(subject: BoardSubject, state: State, read_choice: ReadChoice) -> Doin
     """One boot of *state* to its rest."""
     part = subject.part
     doing = Doing(part.program_unit, part.base)
-    holder: list[EmulatedFlash] = []
 
     def watch(flash: EmulatedFlash) -> Doing:
-        holder.append(flash)
+        doing.flash = flash
         return doing
 
     flash = powered(state.flash, read_choice, watch)
