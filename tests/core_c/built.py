@@ -50,6 +50,15 @@ def hal_commands(name: str, strategy: Strategy) -> Path:
 
 
 @cache
+def bootloader(name: str, strategy: Strategy) -> Path:
+    """Alone: where the example application does not fit into the slot, too."""
+    folder = Path(tempfile.mkdtemp(prefix="bootloader-"))
+    write(folder, name, strategy)
+    make(folder, "-j2", "build/bootloader.elf")
+    return folder / "build/bootloader.elf"
+
+
+@cache
 def programs(
     name: str,
     strategy: Strategy,
