@@ -294,6 +294,7 @@ def test_time_outs_are_kept_and_not_cut_short(name, strategy):
 
     def script(ask, line):
         for timeout_ms in (0, 1, 300, 5000):
+            line.wait(0.007)  # in the middle of a tick
             began_s = line.now_s()
             told_ms = int(ask(f"t {timeout_ms:X}"), 16)
             passed_ms = (line.now_s() - began_s) * 1000
