@@ -60,10 +60,9 @@ _RUNNING, _RESET, _LINK_LOST, _TRAILER_WORN = 0, 1, 8, 9
 _STEP, _JOURNAL, _RESUMED, _SECTOR = range(4)  # enum fwu_trace
 
 _KEPT: Final = (  # of struct fwu_updater, between two steps, beside what follows from them
-    *("active_journal", "inactive_journal", "active_known", "inactive_known"),
-    *("active_written", "inactive_written", "connected", "has_error", "asked", "asked_again"),
-    *("outcome", "refusal", "reason", "fault"),
+    *("connected", "has_error", "asked", "asked_again", "outcome", "refusal", "reason", "fault"),
 )
+_KEPT_OF_SIDES: Final = ("journal", "is_known", "is_written")  # of struct fwu_side
 
 Listener = Callable[[Event], object]
 
@@ -356,6 +355,11 @@ class McuInC:
             level.bank,
             level.pending,
             tuple(self._core.values(getattr(updater, name)) for name in _KEPT),
+            tuple(
+                self._core.values(getattr(side, name))
+                for side in (updater.active, updater.inactive)
+                for name in _KEPT_OF_SIDES
+            ),
             (updater.load_offset, updater.load_end) if updater.loading else None,
             self._heard(updater.heard),
             self._link(client.link, round(self._clock_of(level).now_s() * 1000)),

@@ -154,8 +154,9 @@ def event_of_c(built: native.Native, event: Any) -> Told:
 
 
 def plan_of_c(ffi: Any, plan: Any) -> Told:
-    texts = tuple((each.size, each.crc) for each in (plan.component, plan.source, plan.target))
-    shown = bytes(ffi.buffer(plan.target.text))[: plan.target.size]
+    target = plan.target
+    texts = tuple((each.size, each.crc) for each in (plan.component, plan.source, target.mark))
+    shown = bytes(ffi.buffer(target.text))[: target.mark.size]
     return (*texts, shown, plan.battery, plan.signal, plan.space)
 
 

@@ -32,10 +32,10 @@ class InC:
         native = REMAP.native()
         self._ffi, self._lib, self._name = native.ffi, native.lib, name
         self.hash = self._ffi.new("struct fwu_hash *")
-        self._call("begin", self.hash)
+        getattr(self._lib, f"fwu_{name}_begin")(self.hash)
 
     def _call(self, what: str, *arguments: Any) -> Any:
-        return getattr(self._lib, f"fwu_{self._name}_{what}")(*arguments)
+        return getattr(self._lib, f"fwu_hash_{what}")(*arguments)
 
     def add(self, data: bytes) -> None:
         self._call("add", self.hash, data, len(data))

@@ -78,7 +78,7 @@ class WriterInC:
             return
         assert self.lib.fwu_writer_cursor(self.c) == cursor
         digest = self.ffi.new("uint8_t[32]")
-        self.lib.fwu_sha256_end(self.ffi.addressof(self.c.digest), digest)
+        self.lib.fwu_hash_end(self.ffi.addressof(self.c.digest), digest)
         self.told.append(("done", cursor, bytes(digest)))
 
 

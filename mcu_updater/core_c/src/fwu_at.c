@@ -40,7 +40,7 @@ struct fwu_bytes fwu_at_payload(const struct fwu_at *at)
 static void move_down(struct fwu_at *at, uint32_t to, uint32_t from)
 {
     memmove(at->buffer + to, at->buffer + from, at->end - from);
-    at->end = (uint16_t)(at->end - (from - to));
+    at->end = at->end - (from - to);
 }
 
 uint8_t *fwu_at_room(struct fwu_at *at, uint32_t *size)
@@ -48,7 +48,7 @@ uint8_t *fwu_at_room(struct fwu_at *at, uint32_t *size)
     uint32_t from = at->holds ? at->held_at : at->at;
 
     move_down(at, 0, from);
-    at->at = (uint16_t)(at->at - from);
+    at->at = at->at - from;
     at->held_at = 0;
     if (at->holds && at->at > at->held_size) {
         move_down(at, at->held_size, at->at);
@@ -60,7 +60,7 @@ uint8_t *fwu_at_room(struct fwu_at *at, uint32_t *size)
 
 void fwu_at_took(struct fwu_at *at, uint32_t size)
 {
-    at->end = (uint16_t)(at->end + size);
+    at->end = at->end + size;
 }
 
 /* --- lines */
@@ -81,7 +81,7 @@ static bool read_header(struct fwu_at *at, struct fwu_scan line)
         return false;
     }
     at->start = start;
-    at->size = (uint16_t)size;
+    at->size = size;
     return true;
 }
 
@@ -100,13 +100,16 @@ static void read_event(struct fwu_scan line, struct fwu_value *value)
         value->type = at_most_16_bits(type);
         value->code = at_most_16_bits(code);
         value->text = line.at;
-        value->size = (uint16_t)(line.end - line.at);
+        value->size = (uint32_t)(line.end - line.at);
     }
 }
 
-static bool begins(struct fwu_scan line, const char *word)
+static bool is_error(const struct fwu_scan *line)
 {
-    return fwu_scan_word(&line, word);
+    struct fwu_scan rest = *line;
+
+    return fwu_scan_is(line, "ERROR") || fwu_scan_word(&rest, "+CME ERROR") ||
+           fwu_scan_word(&rest, "+CMS ERROR");
 }
 
 /* What one line means by itself. */
@@ -114,20 +117,18 @@ static void classify(const struct fwu_scan *line, struct fwu_value *value)
 {
     struct fwu_scan rest = *line;
 
+    value->kind = FWU_VALUE_LINE;
     value->text = line->at;
-    value->size = (uint16_t)(line->end - line->at);
+    value->size = (uint32_t)(line->end - line->at);
     if (fwu_scan_word(&rest, "+QIOTEVT")) {
         value->kind = FWU_VALUE_EVENT;
         value->type = 0;
         value->code = 0;
         read_event(rest, value);
-    } else if (value->size == 2 && begins(*line, "OK")) {
+    } else if (fwu_scan_is(line, "OK")) {
         value->kind = FWU_VALUE_OK;
-    } else if ((value->size == 5 && begins(*line, "ERROR")) || begins(*line, "+CME ERROR") ||
-               begins(*line, "+CMS ERROR")) {
+    } else if (is_error(line)) {
         value->kind = FWU_VALUE_ERROR;
-    } else {
-        value->kind = FWU_VALUE_LINE;
     }
 }
 
@@ -150,7 +151,7 @@ static bool take_line(struct fwu_at *at, struct fwu_value *value)
     line.at = (const char *)at->buffer + at->at;
     line.end = (const char *)at->buffer + stop;
     fwu_scan_strip(&line);
-    at->at = (uint16_t)stop;
+    at->at = stop;
     if (stop < limit) {
         at->at++;
         if (read_header(at, line)) {
@@ -213,10 +214,10 @@ static bool take_payload(struct fwu_at *at, struct fwu_value *value)
     value->start = at->start;
     value->size = at->size;
     at->holds = true;
-    at->held_at = (uint16_t)first;
+    at->held_at = first;
     at->held_size = at->size;
     at->header_end = 0;
-    at->at = (uint16_t)(value->clean ? stop : stop - lost);
+    at->at = value->clean ? stop : stop - lost;
     return true;
 }
 

@@ -22,11 +22,11 @@
 
 struct fwu_at {
     uint32_t start; /* of the payload that was announced */
-    uint16_t size;
-    uint16_t at;
-    uint16_t end;
-    uint16_t held_at; /* of the payload that is held */
-    uint16_t held_size;
+    uint32_t size;
+    uint32_t at;
+    uint32_t end;
+    uint32_t held_at; /* of the payload that is held */
+    uint32_t held_size;
     bool holds;
     bool ends_cr;       /* the module was heard to end lines by CR LF */
     uint8_t header_end; /* the byte that ended the header; 0: no payload was announced */
@@ -49,7 +49,7 @@ struct fwu_value {
     uint16_t code; /* EVENT: likewise */
     uint32_t start; /* PAYLOAD: 2^32 - 1 stands for all above */
     const char *text; /* LINE, EVENT: size bytes, valid until fwu_at_room; of an event its arguments */
-    uint16_t size; /* or of the payload, which is held: fwu_at_payload */
+    uint32_t size; /* or of the payload, which is held: fwu_at_payload */
 };
 
 void fwu_at_begin(struct fwu_at *at);

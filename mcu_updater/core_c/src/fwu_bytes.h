@@ -31,11 +31,22 @@ bool fwu_same(const void *one, const void *other, uint32_t size);
 
 uint32_t fwu_get_u16(const uint8_t *from); /* little-endian */
 uint32_t fwu_get_u32(const uint8_t *from);
+uint32_t fwu_get_big_u32(const uint8_t *from); /* big-endian */
 void fwu_put_u16(uint8_t *to, uint32_t value);
 void fwu_put_u32(uint8_t *to, uint32_t value);
+void fwu_put_big_u32(uint8_t *to, uint32_t value);
 
 bool fwu_same_component(const struct fwu_component *one, const struct fwu_component *other);
 bool fwu_same_version(const struct fwu_version *one, const struct fwu_version *other);
+
+/* UTF-8 as RFC 3629 has it: shortest forms only, no surrogates, nothing above U+10FFFF. The last
+ * character may break off where breaks_off says so. */
+bool fwu_is_utf8(const uint8_t *text, uint32_t size, bool breaks_off);
+
+/* FWU_NO_DIGIT: it is none. A byte of two digits is more than 0xFF where one of them is none. */
+#define FWU_NO_DIGIT 0x100u
+uint32_t fwu_hex_digit(uint32_t character);
+uint32_t fwu_hex_byte(const uint8_t *digits);
 
 /* CRC-32 of zlib. Begin with 0; go on with what it returned. */
 uint32_t fwu_crc32(uint32_t crc, const uint8_t *data, uint32_t size);

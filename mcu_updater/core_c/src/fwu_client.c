@@ -9,9 +9,7 @@
 #include "fwu_tables.h"
 
 #define MOST_DIGITS 9u
-#define STATE_NAME "+QIOTSTATE"
-#define REGISTER_NAME "+QIOTREG"
-#define VERSION_NAME "+QIOTMCUVER"
+#define STATE_QUERY "+QIOTSTATE?"
 #define REGISTERS_AT_BOOT 2u
 
 enum action { ACTION_REFUSE, ACTION_CONFIRM, ACTION_NEXT_PIECE, ACTION_ANNOUNCE };
@@ -31,19 +29,6 @@ static enum fwu_status say(struct fwu_client *client, struct fwu_command *comman
     return status == FWU_OK && !answer.ok ? FWU_REFUSED : status;
 }
 
-static void add(struct fwu_command *command, const char *text)
-{
-    fwu_command_add(command, text, (uint32_t)strlen(text));
-}
-
-/* NAME=number */
-static void assign(struct fwu_command *command, const char *name, uint32_t number)
-{
-    fwu_command_begin(command, name);
-    add(command, "=");
-    fwu_command_add_number(command, number);
-}
-
 /* --- connection */
 
 /* ERROR once is normal: an earlier run may have left half a command in the module. */
@@ -52,7 +37,7 @@ static enum fwu_status set_echo(struct fwu_client *client)
     struct fwu_command command;
     enum fwu_status status;
 
-    fwu_command_begin(&command, "E0");
+    fwu_command_begin(&command, "E0", 0, 0);
     status = say(client, &command);
     return status == FWU_REFUSED ? say(client, &command) : status;
 }
@@ -70,15 +55,14 @@ static void read_number(struct fwu_answer *answer, struct fwu_scan text,
     }
 }
 
-/* What NAME? says; UINT32_MAX: no number. */
-static enum fwu_status ask_number(struct fwu_client *client, const char *name, uint32_t *number)
+/* What the answer to query says; UINT32_MAX: no number. */
+static enum fwu_status ask_number(struct fwu_client *client, const char *query, uint32_t *number)
 {
     struct fwu_command command;
     struct fwu_answer answer;
     enum fwu_status status;
 
-    fwu_command_begin(&command, name);
-    add(&command, "?");
+    fwu_command_begin(&command, query, 0, 0);
     command.wants_line = true;
     command.read_line = read_number;
     status = fwu_link_ask_until_answered(&client->link, &command, &answer);
@@ -94,12 +78,12 @@ static enum fwu_status start_registering(struct fwu_client *client)
     uint32_t mode;
 
     client->link.conditions_count = 0;
-    status = ask_number(client, REGISTER_NAME, &mode);
+    status = ask_number(client, "+QIOTREG?", &mode);
     if (status != FWU_OK) {
         return status;
     }
-    assign(&command, REGISTER_NAME,
-           mode == REGISTERS_AT_BOOT ? REGISTERS_AT_BOOT : FWU_REGISTRATION_MODE);
+    fwu_command_begin(&command, "+QIOTREG=#",
+                      mode == REGISTERS_AT_BOOT ? REGISTERS_AT_BOOT : FWU_REGISTRATION_MODE, 0);
     return say(client, &command);
 }
 
@@ -113,7 +97,7 @@ static enum fwu_status wait_until_ready(struct fwu_client *client)
         uint32_t state, wait_ms;
         int32_t left_ms;
 
-        status = ask_number(client, STATE_NAME, &state);
+        status = ask_number(client, STATE_QUERY, &state);
         if (status != FWU_OK || state == FWU_STATE_READY) {
             return status;
         }
@@ -139,7 +123,7 @@ enum fwu_status fwu_client_connect(struct fwu_client *client)
     uint32_t state = 0;
 
     if (status == FWU_OK) {
-        status = ask_number(client, STATE_NAME, &state);
+        status = ask_number(client, STATE_QUERY, &state);
     }
     if (status == FWU_OK && state != FWU_STATE_READY) {
         status = start_registering(client);
@@ -162,12 +146,11 @@ enum fwu_status fwu_client_report(struct fwu_client *client, const struct fwu_co
         !fwu_is_reportable(version->text, version->size)) {
         return FWU_REFUSED; /* there is no such command */
     }
-    fwu_command_begin(&command, VERSION_NAME);
-    add(&command, "=\"");
+    fwu_command_begin(&command, "+QIOTMCUVER=\"", 0, 0);
     fwu_command_add(&command, component->text, component->size);
-    add(&command, "\",\"");
+    fwu_command_add(&command, "\",\"", 3);
     fwu_command_add(&command, version->text, version->size);
-    add(&command, "\"");
+    fwu_command_add(&command, "\"", 1);
     return say(client, &command);
 }
 
@@ -219,8 +202,7 @@ enum fwu_status fwu_client_knows(struct fwu_client *client, const struct fwu_com
     struct fwu_answer answer;
     enum fwu_status status;
 
-    fwu_command_begin(&command, VERSION_NAME);
-    add(&command, "?");
+    fwu_command_begin(&command, "+QIOTMCUVER?", 0, 0);
     command.read_line = read_versions;
     command.component = component;
     command.version = version;
@@ -234,7 +216,7 @@ enum fwu_status fwu_client_request_plan(struct fwu_client *client)
 {
     struct fwu_command command;
 
-    assign(&command, "+QIOTOTAREQ", 1);
+    fwu_command_begin(&command, "+QIOTOTAREQ=1", 0, 0);
     return say(client, &command);
 }
 
@@ -295,7 +277,7 @@ static enum fwu_status act(struct fwu_client *client, enum action action)
     struct fwu_command command;
     struct fwu_answer answer;
 
-    assign(&command, "+QIOTUPDATE", (uint32_t)action);
+    fwu_command_begin(&command, "+QIOTUPDATE=#", (uint32_t)action, 0);
     while (lost <= FWU_RETRIES) {
         enum fwu_reply reply = fwu_link_ask(link, &command, &answer);
 

@@ -9,14 +9,14 @@
 #include "fwu_status.h"
 
 struct fwu_client {
-    struct fwu_link link;
     /* reads: fwu_reader.h */
-    uint16_t read_most; /* what the module takes at once */
-    uint16_t read_now;  /* what to ask for: less while the line spoils answers */
-    uint8_t read_good;  /* answers in a row */
+    uint32_t read_most; /* what the module takes at once */
+    uint32_t read_now;  /* what to ask for: less while the line spoils answers */
+    uint32_t read_good; /* answers in a row */
     uint8_t tail;       /* enum fwu_tail: how the module ends data */
     bool holds;         /* the module is known to hold the byte at offset */
     uint32_t offset;
+    struct fwu_link link; /* large, and so the last */
 };
 
 /* Every function returns FWU_OK, FWU_NO_ANSWER where retries did not bring an answer, or where it says

@@ -48,10 +48,10 @@ bool fwu_is_reportable(const char *text, uint32_t size)
 /* Size in UTF-8, as a journal would hold it, of what came in Latin-1. */
 static uint32_t stored_size(const struct fwu_text *text)
 {
-    uint32_t size = text->size;
+    uint32_t size = text->mark.size;
     uint32_t i;
 
-    for (i = 0; i < text->size && i < FWU_VERSION_SIZE; i++) {
+    for (i = 0; i < text->mark.size && i < FWU_VERSION_SIZE; i++) {
         size += ((uint8_t)text->text[i] & 0x80u) != 0;
     }
     return size;
@@ -66,12 +66,12 @@ enum fwu_refusal fwu_judge(const struct fwu_plan *plan, const struct fwu_compone
     if (plan->source.size > 0 && !fwu_mark_is(&plan->source, version->text, version->size)) {
         return FWU_OTHER_SOURCE;
     }
-    if (fwu_text_is(&plan->target, version->text, version->size)) {
+    if (fwu_mark_is(&plan->target.mark, version->text, version->size)) {
         return FWU_RUNS_ALREADY;
     }
     if (stored_size(&plan->target) - 1u >= FWU_VERSION_SIZE) {
         return FWU_TARGET_LENGTH;
     }
-    return fwu_is_reportable(plan->target.text, plan->target.size) ? FWU_ACCEPTED
+    return fwu_is_reportable(plan->target.text, plan->target.mark.size) ? FWU_ACCEPTED
                                                                    : FWU_NOT_REPORTABLE;
 }

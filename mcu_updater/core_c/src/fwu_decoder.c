@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <string.h>
 
 #include "fwu_record.h"
@@ -230,97 +231,81 @@ enum fwu_fault fwu_decoder_finish(struct fwu_decoder *decoder)
 
 /* --- checkpoints */
 
-/* Numbers of 8 bytes, of which 4 are used: packages are below 4 GiB. */
-static uint8_t *put_long(uint8_t *to, uint32_t value)
-{
-    fwu_put_u32(to, value);
-    fwu_put_u32(to + 4, 0);
-    return to + 8;
-}
+/* How a field stands in a head. Numbers of 8 bytes say no more than 4 do: packages are below 4 GiB. */
+enum shape { BYTE, FLAG, WORD, LONG };
 
-static uint8_t *put_word(uint8_t *to, uint32_t value)
-{
-    fwu_put_u32(to, value);
-    return to + 4;
-}
+struct field {
+    uint8_t at; /* offset in struct fwu_decoder_state */
+    uint8_t shape;
+};
+
+#define FIELD(name, shape) {offsetof(struct fwu_decoder_state, name), shape}
+
+/* What stands in heads behind the format: of BIN, HEX and S-records. */
+static const struct field fields[] = {
+    FIELD(base, WORD), FIELD(offset, LONG),
+
+    FIELD(line, LONG), FIELD(base, WORD), FIELD(base_type, BYTE), FIELD(has_entry, FLAG),
+    FIELD(entry, WORD), FIELD(has_data, FLAG), FIELD(ended, FLAG),
+
+    FIELD(line, LONG), FIELD(base_type, BYTE), FIELD(offset, LONG), FIELD(has_data, FLAG),
+    FIELD(flags, BYTE), FIELD(ended, FLAG), FIELD(has_entry, FLAG), FIELD(entry, WORD)};
+
+/* By format: which is its first one; and how many bytes its head has. */
+static const uint8_t first_field[] = {0, 0, 2, 9, 17};
+static const uint8_t heads[] = {0, 13, 21, 26};
 
 uint32_t fwu_decoder_save(const struct fwu_decoder *decoder, uint8_t head[FWU_DECODER_HEAD_MAX])
 {
-    const struct fwu_decoder_state *state = &decoder->state;
-    bool is_hex = state->format == FWU_FORMAT_HEX;
+    uint32_t format = decoder->state.format;
     uint8_t *to = head;
+    uint32_t i;
 
-    *to++ = state->format;
-    if (state->format == FWU_FORMAT_BIN) {
-        to = put_long(put_word(to, state->base), state->offset);
-        return (uint32_t)(to - head);
+    *to++ = decoder->state.format;
+    for (i = first_field[format]; i < first_field[format + 1u]; i++) {
+        const uint8_t *from = (const uint8_t *)&decoder->state + fields[i].at;
+        uint32_t word;
+
+        if (fields[i].shape < WORD) {
+            *to++ = *from;
+            continue;
+        }
+        memcpy(&word, from, sizeof word);
+        fwu_put_u32(to, word);
+        to += sizeof word;
+        if (fields[i].shape == LONG) {
+            fwu_put_u32(to, 0);
+            to += sizeof word;
+        }
     }
-    to = put_long(to, state->line);
-    if (is_hex) {
-        to = put_word(to, state->base);
-    }
-    *to++ = state->base_type;
-    if (!is_hex) {
-        to = put_long(to, state->offset);
-        *to++ = state->has_data;
-        *to++ = state->flags;
-        *to++ = state->ended;
-    }
-    *to++ = state->has_entry;
-    to = put_word(to, state->has_entry ? state->entry : 0);
-    if (is_hex) {
-        *to++ = state->has_data;
-        *to++ = state->ended;
-    }
-    return (uint32_t)(to - head);
+    return heads[format];
 }
 
-/* Bytes of a head, by format. */
-static const uint8_t heads[] = {0, 13, 21, 26};
-
-static bool restore_binary(struct fwu_decoder_state *state, const uint8_t *head)
+/* False where a number has more than 4 bytes. */
+static bool restore(struct fwu_decoder_state *state, const uint8_t *from)
 {
-    state->base = fwu_get_u32(head + 1);
-    state->offset = fwu_get_u32(head + 5);
-    return fwu_get_u32(head + 9) == 0;
-}
+    uint32_t i, word, high = 0;
 
-static bool restore_hex(struct fwu_decoder_state *state, const uint8_t *head)
-{
-    state->line = fwu_get_u32(head + 1);
-    state->base = fwu_get_u32(head + 9);
-    state->base_type = head[13];
-    state->has_entry = head[14] != 0;
-    state->entry = fwu_get_u32(head + 15);
-    state->has_data = head[19] != 0;
-    state->ended = head[20] != 0;
-    return fwu_get_u32(head + 5) == 0;
-}
+    for (i = first_field[state->format]; i < first_field[state->format + 1u]; i++) {
+        uint8_t *to = (uint8_t *)state + fields[i].at;
 
-static bool restore_srec(struct fwu_decoder_state *state, const uint8_t *head)
-{
-    state->line = fwu_get_u32(head + 1);
-    state->base_type = head[9];
-    state->offset = fwu_get_u32(head + 10);
-    state->has_data = head[18] != 0;
-    state->flags = head[19];
-    state->ended = head[20] != 0;
-    state->has_entry = head[21] != 0;
-    state->entry = fwu_get_u32(head + 22);
-    return fwu_get_u32(head + 5) == 0 && fwu_get_u32(head + 14) == 0;
-}
-
-/* Numbers of 8 bytes say no more than 4 do. */
-static bool restore(struct fwu_decoder_state *state, const uint8_t *head)
-{
-    switch (state->format) {
-    case FWU_FORMAT_BIN:
-        return restore_binary(state, head);
-    case FWU_FORMAT_HEX:
-        return restore_hex(state, head);
-    default:
-        return restore_srec(state, head);
+        if (fields[i].shape < WORD) {
+            *to = fields[i].shape == FLAG ? *from != 0 : *from;
+            from++;
+            continue;
+        }
+        word = fwu_get_u32(from);
+        memcpy(to, &word, sizeof word);
+        from += sizeof word;
+        if (fields[i].shape == LONG) {
+            high |= fwu_get_u32(from);
+            from += sizeof word;
+        }
     }
+    if (!state->has_entry) {
+        state->entry = 0;
+    }
+    return high == 0;
 }
 
 uint32_t fwu_decoder_restore(struct fwu_decoder *decoder, const uint8_t *head, uint32_t size)
@@ -334,5 +319,5 @@ uint32_t fwu_decoder_restore(struct fwu_decoder *decoder, const uint8_t *head, u
     }
     fwu_decoder_begin(decoder, (enum fwu_format)format, 0);
     decoder->state.held = (uint16_t)(size - heads[format]);
-    return restore(&decoder->state, head) ? heads[format] : 0;
+    return restore(&decoder->state, head + 1) ? heads[format] : 0;
 }

@@ -1,5 +1,6 @@
 #include "fwu_event.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "fwu_scan.h"
@@ -11,59 +12,22 @@
 #define CODE_PIECE 10703u
 #define CODE_LAST 10706u
 
-static uint32_t crc_of(uint32_t seed, const char *text, uint32_t size)
-{
-    return fwu_crc32(seed, (const uint8_t *)text, size);
-}
+/* --- texts */
 
 uint32_t fwu_event_crc(uint32_t type, const char *arguments, uint32_t size)
 {
-    return crc_of(type, arguments, size);
+    return fwu_crc32(type, (const uint8_t *)arguments, size);
 }
-
-/* --- texts */
 
 void fwu_mark_set(struct fwu_mark *mark, const char *name, uint32_t size)
 {
-    mark->size = (uint16_t)size;
-    mark->crc = crc_of(0, name, size);
-}
-
-bool fwu_same_mark(const struct fwu_mark *one, const struct fwu_mark *other)
-{
-    return one->size == other->size && one->crc == other->crc;
+    mark->size = size;
+    mark->crc = fwu_crc32(0, (const uint8_t *)name, size);
 }
 
 bool fwu_mark_is(const struct fwu_mark *mark, const char *name, uint32_t size)
 {
-    return mark->size == size && mark->crc == crc_of(0, name, size);
-}
-
-bool fwu_same_text(const struct fwu_text *one, const struct fwu_text *other)
-{
-    return one->size == other->size && one->crc == other->crc;
-}
-
-bool fwu_text_is(const struct fwu_text *text, const char *name, uint32_t size)
-{
-    return text->size == size && text->crc == crc_of(0, name, size);
-}
-
-static void set_mark(struct fwu_mark *mark, struct fwu_scan token)
-{
-    fwu_scan_unquote(&token);
-    fwu_mark_set(mark, token.at, (uint32_t)(token.end - token.at));
-}
-
-static void set_text(struct fwu_text *text, struct fwu_scan token)
-{
-    struct fwu_mark mark;
-
-    set_mark(&mark, token);
-    fwu_scan_unquote(&token);
-    text->size = mark.size;
-    text->crc = mark.crc;
-    memcpy(text->text, token.at, mark.size < sizeof text->text ? mark.size : sizeof text->text);
+    return mark->size == size && mark->crc == fwu_crc32(0, (const uint8_t *)name, size);
 }
 
 /* --- numbers and digests */
@@ -89,92 +53,114 @@ static bool read_signed(struct fwu_scan token, int64_t *value)
     return true;
 }
 
-static bool read_hex_digit(char c, uint8_t *value)
-{
-    char lower = (char)(c | 0x20);
-
-    if (c >= '0' && c <= '9') {
-        *value = (uint8_t)(c - '0');
-        return true;
-    }
-    *value = (uint8_t)(lower - 'a' + 10);
-    return lower >= 'a' && lower <= 'f';
-}
-
 static bool read_digest(struct fwu_scan token, uint8_t *digest, uint32_t size)
 {
     uint32_t i;
-    uint8_t high, low;
 
-    fwu_scan_unquote(&token);
     if ((uint32_t)(token.end - token.at) != 2u * size) {
         return false;
     }
     for (i = 0; i < size; i++) {
-        if (!read_hex_digit(token.at[2u * i], &high) ||
-            !read_hex_digit(token.at[2u * i + 1u], &low)) {
+        uint32_t byte = fwu_hex_byte((const uint8_t *)token.at + 2u * i);
+
+        if (byte > UINT8_MAX) {
             return false;
         }
-        digest[i] = (uint8_t)((high << 4) | low);
+        digest[i] = (uint8_t)byte;
     }
     return true;
 }
 
-/* --- events */
-
-static bool read_plan(struct fwu_plan *plan, const struct fwu_scan *tokens, uint32_t count)
-{
-    if (count < 6) {
-        return false;
-    }
-    set_mark(&plan->component, tokens[0]);
-    set_mark(&plan->source, tokens[1]);
-    set_text(&plan->target, tokens[2]);
-    return plan->component.size > 0 && read_unsigned(tokens[3], &plan->battery) &&
-           read_signed(tokens[4], &plan->signal) && read_unsigned(tokens[5], &plan->space);
-}
-
-/* The fifth argument is a digest, unless it is empty or a URL stands in its place. */
+/* The fifth argument of 10701 is a digest, unless it is empty or a URL stands in its place. */
 static bool is_digest(struct fwu_scan token)
 {
     struct fwu_scan head;
-    bool is_url = false;
 
     if (fwu_scan_is_empty(&token)) {
         return false;
     }
-    while (!is_url && fwu_scan_until(&token, ':', &head)) {
-        is_url = fwu_scan_word(&token, "//");
+    while (fwu_scan_until(&token, ':', &head)) {
+        if (fwu_scan_word(&token, "//")) {
+            return false;
+        }
     }
-    return !is_url;
+    return true;
 }
 
-static bool read_started(struct fwu_started *started, const struct fwu_scan *tokens, uint32_t count)
-{
-    struct fwu_package *package = &started->package;
-    uint32_t crc; /* algorithm unknown: never checked */
+/* --- arguments */
 
-    if (count < 4) {
-        return false;
+enum shape {
+    NAME,   /* a text that is not empty */
+    MARK,   /* any text */
+    TEXT,   /* one that is kept */
+    NUMBER,
+    SIGNED,
+    IGNORED, /* a number that is not kept */
+    MD5,
+    SHA256
+};
+
+struct argument {
+    uint8_t shape;
+    uint8_t at; /* offset in struct fwu_event's is */
+};
+
+#define IN(event, shape, field) {shape, offsetof(struct event, field)}
+
+static const struct argument arguments_of[] = {
+    IN(fwu_plan, NAME, component), IN(fwu_plan, MARK, source), IN(fwu_plan, TEXT, target),
+    IN(fwu_plan, NUMBER, battery), IN(fwu_plan, SIGNED, signal), IN(fwu_plan, NUMBER, space),
+
+    IN(fwu_started, NAME, component), IN(fwu_started, NUMBER, package.length),
+    IN(fwu_started, MD5, package.md5), {IGNORED, 0}, /* its CRC is of an unknown algorithm */
+    IN(fwu_started, SHA256, package.sha256),
+
+    IN(fwu_piece, NAME, component), IN(fwu_piece, NUMBER, length), IN(fwu_piece, NUMBER, start),
+    IN(fwu_piece, NUMBER, size)};
+
+/* By code, from CODE_PLAN on: the first of them, and how many are needed. */
+static const struct {
+    uint8_t first;
+    uint8_t needed;
+} rows[] = {{0, 6}, {6, 4}, {0, 0}, {11, 4}, {0, 0}, {0, 0}, {0, 0}};
+
+static bool read_text(enum shape shape, struct fwu_scan token, void *to)
+{
+    struct fwu_text *text = to; /* which begins as a mark does */
+    uint32_t size = (uint32_t)(token.end - token.at);
+
+    fwu_mark_set(to, token.at, size);
+    if (shape == TEXT) {
+        memcpy(text->text, token.at, size < sizeof text->text ? size : sizeof text->text);
     }
-    set_mark(&started->component, tokens[0]);
-    started->has_sha256 = count > 4 && is_digest(tokens[4]);
-    return started->component.size > 0 && read_unsigned(tokens[1], &package->length) &&
-           read_digest(tokens[2], package->md5, sizeof package->md5) &&
-           read_unsigned(tokens[3], &crc) &&
-           (!started->has_sha256 ||
-            read_digest(tokens[4], package->sha256, sizeof package->sha256));
+    return shape != NAME || size > 0;
 }
 
-static bool read_piece(struct fwu_piece *piece, const struct fwu_scan *tokens, uint32_t count)
+static bool read_argument(enum shape shape, struct fwu_scan token, uint8_t *to)
 {
-    if (count < 4) {
-        return false;
+    uint32_t ignored;
+    struct fwu_scan bare = token;
+
+    fwu_scan_unquote(&bare);
+    switch (shape) {
+    case NUMBER:
+        return read_unsigned(token, (void *)to);
+    case SIGNED:
+        return read_signed(token, (void *)to);
+    case IGNORED:
+        return read_unsigned(token, &ignored);
+    case MD5:
+        return read_digest(bare, to, 16);
+    case SHA256:
+        return read_digest(bare, to, 32);
+    default:
+        return read_text(shape, bare, to);
     }
-    set_mark(&piece->component, tokens[0]);
-    return piece->component.size > 0 && read_unsigned(tokens[1], &piece->length) &&
-           read_unsigned(tokens[2], &piece->start) && read_unsigned(tokens[3], &piece->size) &&
-           piece->size > 0 && piece->start <= piece->length &&
+}
+
+static bool is_inside(const struct fwu_piece *piece)
+{
+    return piece->size > 0 && piece->start <= piece->length &&
            piece->size <= piece->length - piece->start;
 }
 
@@ -183,20 +169,26 @@ static bool read_arguments(struct fwu_event *event, const char *arguments, uint3
     struct fwu_scan tokens[MOST_ARGUMENTS];
     struct fwu_scan all = {arguments, arguments + size};
     uint32_t count = fwu_scan_split(all, tokens, MOST_ARGUMENTS);
+    uint32_t row = event->code - CODE_PLAN;
+    uint32_t most = rows[row].needed;
+    uint32_t i;
 
-    switch (event->code) {
-    case CODE_PLAN:
-        return read_plan(&event->is.plan, tokens, count);
-    case CODE_STARTED:
-        return read_started(&event->is.started, tokens, count);
-    default:
-        return read_piece(&event->is.piece, tokens, count);
+    if (count < most) {
+        return false;
     }
-}
+    if (event->code == CODE_STARTED && count > most && is_digest(tokens[most])) {
+        event->is.started.has_sha256 = true;
+        most++;
+    }
+    for (i = 0; i < most; i++) {
+        const struct argument *argument = &arguments_of[rows[row].first + i];
 
-static bool has_arguments(uint32_t code)
-{
-    return code == CODE_PLAN || code == CODE_STARTED || code == CODE_PIECE;
+        if (!read_argument((enum shape)argument->shape, tokens[i],
+                           (uint8_t *)&event->is + argument->at)) {
+            return false;
+        }
+    }
+    return event->code != CODE_PIECE || is_inside(&event->is.piece);
 }
 
 void fwu_event_parse(struct fwu_event *event, uint32_t type, uint32_t code, const char *arguments,
@@ -211,7 +203,7 @@ void fwu_event_parse(struct fwu_event *event, uint32_t type, uint32_t code, cons
     } else if (code < CODE_PLAN || code > CODE_LAST ||
                (size == 0 && (code == CODE_STARTED || code == CODE_PIECE))) {
         event->kind = FWU_EVENT_OTHER; /* without arguments: of the module's own firmware */
-    } else if (has_arguments(code) && !read_arguments(event, arguments, size)) {
+    } else if (!read_arguments(event, arguments, size)) {
         event->kind = FWU_EVENT_MALFORMED;
     } else {
         event->kind = (uint8_t)(FWU_EVENT_PLAN + (code - CODE_PLAN));

@@ -11,18 +11,17 @@
 
 /* Which text of the module it is, of any length: two are the same where size and CRC-32 are. */
 struct fwu_mark {
-    uint16_t size;
+    uint32_t size;
     uint32_t crc;
 };
 
 /* One whose characters are wanted, too: text is its beginning, the rest of it zero. */
 struct fwu_text {
-    uint16_t size;
-    uint32_t crc;
+    struct fwu_mark mark;
     char text[FWU_VERSION_SIZE];
 };
 
-/* 10700: the cloud offers an upgrade. */
+/* 10700: the cloud offers an upgrade. It is compared at once: no gap may be in it. */
 struct fwu_plan {
     struct fwu_mark component;
     struct fwu_mark source; /* empty: any version may be upgraded */
@@ -66,6 +65,7 @@ struct fwu_event {
     uint16_t size; /* of the arguments as they came, */
     uint32_t crc;  /* and their CRC-32, which begins with the type */
     union {
+        struct fwu_mark component; /* with which all of them begin */
         struct fwu_plan plan;
         struct fwu_started started;
         struct fwu_piece piece;
@@ -81,10 +81,7 @@ void fwu_event_parse(struct fwu_event *event, uint32_t type, uint32_t code, cons
 /* The value of event's crc for these. */
 uint32_t fwu_event_crc(uint32_t type, const char *arguments, uint32_t size);
 
-bool fwu_same_mark(const struct fwu_mark *one, const struct fwu_mark *other);
 bool fwu_mark_is(const struct fwu_mark *mark, const char *name, uint32_t size);
-bool fwu_same_text(const struct fwu_text *one, const struct fwu_text *other);
-bool fwu_text_is(const struct fwu_text *text, const char *name, uint32_t size);
 /* The mark of name. */
 void fwu_mark_set(struct fwu_mark *mark, const char *name, uint32_t size);
 

@@ -107,10 +107,10 @@ bool fwu_digest(const struct fwu_window *window, uint32_t size, uint8_t digest[3
         if (!fwu_read(window, done, piece, step)) {
             return false;
         }
-        fwu_sha256_add(&hash, piece, step);
+        fwu_hash_add(&hash, piece, step);
         done += step;
     }
-    fwu_sha256_end(&hash, digest);
+    fwu_hash_end(&hash, digest);
     return true;
 }
 #endif

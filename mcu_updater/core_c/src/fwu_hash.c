@@ -3,39 +3,30 @@
 
 #include "fwu_bytes.h"
 
-static uint32_t big_endian(const uint8_t *from)
+#define HEAD_BEFORE_CHAIN 8u
+
+static uint32_t get_word(const struct fwu_hash *hash, const uint8_t *from)
 {
-    return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
+    return hash->kind->is_big_endian ? fwu_get_big_u32(from) : fwu_get_u32(from);
 }
 
-static void put_big_endian(uint8_t *to, uint32_t value)
+static void put_word(const struct fwu_hash *hash, uint8_t *to, uint32_t value)
 {
-    fwu_put_u16(to, value >> 24 | (value >> 8 & 0xFF00u));
-    fwu_put_u16(to + 2, (value >> 8 & 0xFFu) | value << 8);
-}
-
-uint32_t fwu_hash_word(const struct fwu_hash_kind *kind, const uint8_t *from)
-{
-    return kind->is_big_endian ? big_endian(from) : fwu_get_u32(from);
-}
-
-static void put_word(const struct fwu_hash_kind *kind, uint8_t *to, uint32_t value)
-{
-    if (kind->is_big_endian) {
-        put_big_endian(to, value);
+    if (hash->kind->is_big_endian) {
+        fwu_put_big_u32(to, value);
     } else {
         fwu_put_u32(to, value);
     }
 }
 
-void fwu_hash_begin(const struct fwu_hash_kind *kind, struct fwu_hash *hash)
+void fwu_hash_begin(struct fwu_hash *hash, const struct fwu_hash_kind *kind)
 {
+    hash->kind = kind;
     hash->length = 0;
     fwu_copy(hash->chain, kind->initial, kind->words * 4u);
 }
 
-void fwu_hash_add(const struct fwu_hash_kind *kind, struct fwu_hash *hash, const uint8_t *data,
-                  uint32_t size)
+void fwu_hash_add(struct fwu_hash *hash, const uint8_t *data, uint32_t size)
 {
     while (size > 0) {
         uint32_t held = hash->length % FWU_BLOCK_SIZE;
@@ -47,51 +38,54 @@ void fwu_hash_add(const struct fwu_hash_kind *kind, struct fwu_hash *hash, const
         data += taken;
         size -= taken;
         if (taken == room) {
-            kind->compress(hash->chain, hash->residue);
+            hash->kind->compress(hash->chain, hash->residue);
         }
     }
 }
 
-static void put_chain(const struct fwu_hash_kind *kind, const struct fwu_hash *hash, uint8_t *to)
+static void put_chain(const struct fwu_hash *hash, uint8_t *to)
 {
     uint32_t i;
 
-    for (i = 0; i < kind->words; i++) {
-        put_word(kind, to + 4u * i, hash->chain[i]);
+    for (i = 0; i < hash->kind->words; i++) {
+        put_word(hash, to + 4u * i, hash->chain[i]);
     }
 }
 
-void fwu_hash_end(const struct fwu_hash_kind *kind, struct fwu_hash *hash, uint8_t *digest)
+void fwu_hash_end(struct fwu_hash *hash, uint8_t *digest)
 {
-    static const uint8_t mark = 0x80;
-    static const uint8_t zero = 0;
-    uint8_t bits[8]; /* length of the message, modulo 2^64 */
-    uint32_t high = kind->is_big_endian ? 0 : 4;
+    uint8_t end[FWU_BLOCK_SIZE + 8u] = {0x80};
+    uint32_t padding = 1u + (FWU_BLOCK_SIZE - 9u - hash->length) % FWU_BLOCK_SIZE;
+    uint8_t *bits = end + padding; /* length of the message, modulo 2^64 */
+    uint32_t high = hash->kind->is_big_endian ? 0 : 4;
 
-    put_word(kind, bits + high, hash->length >> 29);
-    put_word(kind, bits + 4 - high, hash->length << 3);
-    fwu_hash_add(kind, hash, &mark, 1);
-    while (hash->length % FWU_BLOCK_SIZE != FWU_BLOCK_SIZE - sizeof bits) {
-        fwu_hash_add(kind, hash, &zero, 1);
-    }
-    fwu_hash_add(kind, hash, bits, sizeof bits);
-    put_chain(kind, hash, digest);
+    put_word(hash, bits + high, hash->length >> 29);
+    put_word(hash, bits + 4 - high, hash->length << 3);
+    fwu_hash_add(hash, end, padding + 8u);
+    put_chain(hash, digest);
 }
 
-void fwu_hash_save(const struct fwu_hash_kind *kind, const struct fwu_hash *hash, uint8_t *head)
+/* --- states */
+
+uint32_t fwu_hash_head_size(const struct fwu_hash *hash)
 {
-    fwu_fill(head, 0, 4);
-    put_big_endian(head + 4, hash->length);
-    put_chain(kind, hash, head + 8);
+    return HEAD_BEFORE_CHAIN + 4u * hash->kind->words;
 }
 
-bool fwu_hash_restore(const struct fwu_hash_kind *kind, struct fwu_hash *hash, const uint8_t *head)
+void fwu_hash_save(const struct fwu_hash *hash, uint8_t *head)
+{
+    fwu_put_u32(head, 0);
+    fwu_put_big_u32(head + 4, hash->length);
+    put_chain(hash, head + HEAD_BEFORE_CHAIN);
+}
+
+bool fwu_hash_restore(struct fwu_hash *hash, const uint8_t *head)
 {
     uint32_t i;
 
-    hash->length = big_endian(head + 4);
-    for (i = 0; i < kind->words; i++) {
-        hash->chain[i] = fwu_hash_word(kind, head + 8u + 4u * i);
+    hash->length = fwu_get_big_u32(head + 4);
+    for (i = 0; i < hash->kind->words; i++) {
+        hash->chain[i] = get_word(hash, head + HEAD_BEFORE_CHAIN + 4u * i);
     }
-    return big_endian(head) == 0;
+    return fwu_get_u32(head) == 0;
 }

@@ -11,13 +11,6 @@ struct fwu_hash_kind {
     void (*compress)(uint32_t *chain, const uint8_t *block); /* block: FWU_BLOCK_SIZE bytes */
 };
 
-uint32_t fwu_hash_word(const struct fwu_hash_kind *kind, const uint8_t *from);
-void fwu_hash_begin(const struct fwu_hash_kind *kind, struct fwu_hash *hash);
-void fwu_hash_add(const struct fwu_hash_kind *kind, struct fwu_hash *hash, const uint8_t *data,
-                  uint32_t size);
-void fwu_hash_end(const struct fwu_hash_kind *kind, struct fwu_hash *hash, uint8_t *digest);
-void fwu_hash_save(const struct fwu_hash_kind *kind, const struct fwu_hash *hash, uint8_t *head);
-bool fwu_hash_restore(const struct fwu_hash_kind *kind, struct fwu_hash *hash,
-                      const uint8_t *head);
+void fwu_hash_begin(struct fwu_hash *hash, const struct fwu_hash_kind *kind);
 
 #endif

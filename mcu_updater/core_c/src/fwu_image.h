@@ -33,6 +33,9 @@ enum fwu_fault fwu_sniff(const uint8_t *first, uint32_t size, uint32_t empty,
                          enum fwu_format *format);
 /* How many bytes fwu_sniff needs of what begins with first, those of empty counted. */
 uint32_t fwu_sniff_size(const uint8_t *first, uint32_t size, uint32_t empty);
+/* That of UTF-8 or UTF-16. */
+bool fwu_has_byte_order_mark(const uint8_t *first, uint32_t size);
+
 /* Bytes from the beginning of a package, at most, that the answer of either hangs on: empty lines, and
  * what stands behind them. Where all of them are empty lines, see empty. */
 #define FWU_SNIFF_MAX 1088u

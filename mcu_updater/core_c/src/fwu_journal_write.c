@@ -127,20 +127,6 @@ static void measure(struct fwu_snapshot *snapshot, const struct fwu_bytes *parts
     }
 }
 
-/* As a header is read: what does not count is 0. */
-static void clear_unused(struct fwu_snapshot *snapshot)
-{
-    if (snapshot->checkpoint_size == 0) {
-        snapshot->checkpoint_crc = 0;
-    }
-    if (!snapshot->has_package) {
-        fwu_fill(&snapshot->package, 0, sizeof snapshot->package);
-    }
-    if (!snapshot->is_signed) {
-        fwu_fill(&snapshot->security_version, 0, sizeof snapshot->security_version);
-    }
-}
-
 /* Whether the trailer can hold this at all. */
 static bool fits(const struct fwu_bank *bank, const struct fwu_snapshot *snapshot)
 {
@@ -164,7 +150,7 @@ bool fwu_journal_write(const struct fwu_bank *bank, struct fwu_journal *journal,
         source.journal = NULL;
         measure(&wanted, parts, count);
     }
-    clear_unused(&wanted);
+    fwu_clear_unused(&wanted);
     if (!fits(bank, &wanted) || !write_half(bank, &bank->half[half], &source, &wanted, turn) ||
         !is_held(bank, half, &wanted) || !fwu_erase_sector(&bank->half[1u - half], 0) ||
         !fwu_program_record(&bank->half[half], FWU_RECORD_SETTLED, 0, wanted.generation)) {

@@ -6,6 +6,8 @@
 #include "fwu_hal.h"
 #include "fwu_tables.h"
 
+#define AT "AT"
+#define AT_SIZE 2u
 #define MOST_LINES 64u /* of one answer */
 #define CODE_PLAN 10700u
 #define CODE_FAILED 10706u
@@ -19,41 +21,52 @@
 
 /* --- commands */
 
-void fwu_command_begin(struct fwu_command *command, const char *name)
-{
-    command->read_line = NULL;
-    command->wants_line = false;
-    command->size = 0;
-    command->name_size = (uint8_t)strlen(name);
-    fwu_command_add(command, "AT", 2);
-    fwu_command_add(command, name, command->name_size);
-}
-
 void fwu_command_add(struct fwu_command *command, const char *text, uint32_t size)
 {
     uint32_t room = FWU_COMMAND_SIZE - command->size;
 
     size = size < room ? size : room;
     memcpy(command->text + command->size, text, size);
-    command->size = (uint8_t)(command->size + size);
+    command->size += size;
 }
 
-void fwu_command_add_number(struct fwu_command *command, uint32_t number)
+static void add_number(struct fwu_command *command, uint32_t number)
 {
     char digits[10];
-    uint32_t first = sizeof digits;
+    char *first = digits + sizeof digits;
 
     do {
-        digits[--first] = (char)('0' + number % 10u);
+        *--first = (char)('0' + number % 10u);
         number /= 10u;
     } while (number != 0);
-    fwu_command_add(command, digits + first, sizeof digits - first);
+    fwu_command_add(command, first, (uint32_t)(digits + sizeof digits - first));
+}
+
+void fwu_command_begin(struct fwu_command *command, const char *format, uint32_t first,
+                       uint32_t second)
+{
+    command->read_line = NULL;
+    command->wants_line = false;
+    command->name_size = 0;
+    command->size = 0;
+    fwu_command_add(command, AT, AT_SIZE);
+    for (; *format != '\0'; format++) {
+        if (*format == '#') {
+            add_number(command, first);
+            first = second;
+            continue;
+        }
+        if (command->name_size == 0 && (*format == '=' || *format == '?')) {
+            command->name_size = command->size - AT_SIZE;
+        }
+        fwu_command_add(command, format, 1);
+    }
 }
 
 static bool is_name(const struct fwu_command *command, struct fwu_scan head)
 {
     return (size_t)(head.end - head.at) == command->name_size &&
-           memcmp(head.at, command->text + 2, command->name_size) == 0;
+           memcmp(head.at, command->text + AT_SIZE, command->name_size) == 0;
 }
 
 /* --- events */
@@ -198,44 +211,43 @@ static bool wait_on(struct fwu_link *link, uint32_t deadline_ms)
     return true;
 }
 
-void fwu_link_listen(struct fwu_link *link, uint32_t duration_ms)
+/* File events until count is not value any more. False at the deadline. */
+static bool listen_for(struct fwu_link *link, const uint32_t *count, uint32_t value,
+                       uint32_t duration_ms)
 {
     uint32_t deadline_ms = fwu_hal_now_ms() + duration_ms;
 
-    while (wait_on(link, deadline_ms)) {
+    while (*count == value) {
+        if (!wait_on(link, deadline_ms)) {
+            return false;
+        }
     }
+    return true;
+}
+
+void fwu_link_listen(struct fwu_link *link, uint32_t duration_ms)
+{
+    const uint32_t never = 0;
+
+    (void)listen_for(link, &never, 0, duration_ms);
 }
 
 void fwu_link_listen_for_sign(struct fwu_link *link, uint32_t duration_ms, uint32_t before)
 {
-    uint32_t deadline_ms = fwu_hal_now_ms() + duration_ms;
-
-    while (link->sign_count == before && wait_on(link, deadline_ms)) {
-    }
+    (void)listen_for(link, &link->sign_count, before, duration_ms);
 }
 
 enum fwu_condition fwu_link_condition(struct fwu_link *link, uint32_t timeout_ms)
 {
-    uint32_t deadline_ms = fwu_hal_now_ms() + timeout_ms;
-
-    while (link->conditions_count == 0) {
-        if (!wait_on(link, deadline_ms)) {
-            return FWU_CONDITION_NONE;
-        }
-    }
-    return take_condition(link);
+    return listen_for(link, &link->conditions_count, 0, timeout_ms) ? take_condition(link)
+                                                                    : FWU_CONDITION_NONE;
 }
 
 const struct fwu_event *fwu_link_hear(struct fwu_link *link, uint32_t timeout_ms)
 {
-    uint32_t deadline_ms = fwu_hal_now_ms() + timeout_ms;
-
-    while (link->events_count == link->events_heard) {
-        if (!wait_on(link, deadline_ms)) {
-            return NULL;
-        }
-    }
-    return &link->events[link->events_heard];
+    return listen_for(link, &link->events_count, link->events_heard, timeout_ms)
+               ? &link->events[link->events_heard]
+               : NULL;
 }
 
 /* --- asking */
@@ -243,13 +255,11 @@ const struct fwu_event *fwu_link_hear(struct fwu_link *link, uint32_t timeout_ms
 /* The commands whose answers carry a line with their name, or may carry one. */
 static bool is_query(struct fwu_scan head)
 {
-    static const char *const names[] = {STATE_NAME, "+QIOTREG", READ_NAME, "+QIOTINFO", "+CSQ"};
-    uint32_t i;
+    static const char names[] = STATE_NAME "\0+QIOTREG\0" READ_NAME "\0+QIOTINFO\0+CSQ\0";
+    const char *name;
 
-    for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-        struct fwu_scan rest = head;
-
-        if (fwu_scan_word(&rest, names[i]) && fwu_scan_is_empty(&rest)) {
+    for (name = names; *name != '\0'; name += strlen(name) + 1u) {
+        if (fwu_scan_is(&head, name)) {
             return true;
         }
     }
@@ -269,7 +279,9 @@ static void note_line(struct fwu_answer *answer, const struct fwu_command *comma
     answer->lines++;
     has_colon = fwu_scan_until(&line, ':', &head);
     if (!is_name(command, head)) {
-        answer->other = answer->other || is_query(head);
+        if (is_query(head)) {
+            answer->other = true;
+        }
         return;
     }
     answer->own = true;
@@ -277,7 +289,9 @@ static void note_line(struct fwu_answer *answer, const struct fwu_command *comma
         fwu_scan_strip(&line);
         command->read_line(answer, line, command);
     }
-    answer->has_info = answer->has_info || has_colon;
+    if (has_colon) {
+        answer->has_info = true;
+    }
 }
 
 static void note_payload(struct fwu_answer *answer, const struct fwu_command *command,
@@ -286,8 +300,11 @@ static void note_payload(struct fwu_answer *answer, const struct fwu_command *co
     static const char name[] = READ_NAME;
     struct fwu_scan read = {name, name + sizeof name - 1u};
 
-    answer->own = answer->own || is_name(command, read);
-    answer->other = answer->other || !is_name(command, read);
+    if (is_name(command, read)) {
+        answer->own = true;
+    } else {
+        answer->other = true;
+    }
     answer->has_payload = true;
     answer->clean = value->clean;
     answer->start = value->start;
@@ -364,7 +381,7 @@ enum fwu_reply fwu_link_ask(struct fwu_link *link, struct fwu_command *command,
                             struct fwu_answer *answer)
 {
     struct fwu_value value;
-    uint8_t size = command->size;
+    uint32_t size = command->size;
     bool sent;
 
     forget(link, answer);
@@ -384,8 +401,7 @@ enum fwu_status fwu_link_get_in_step(struct fwu_link *link)
     struct fwu_answer answer;
     uint32_t tries;
 
-    fwu_command_begin(&command, STATE_NAME);
-    fwu_command_add(&command, "?", 1);
+    fwu_command_begin(&command, STATE_NAME "?", 0, 0);
     command.wants_line = true;
     for (tries = 0; tries <= FWU_RETRIES; tries++) {
         if (fwu_link_ask(link, &command, &answer) != FWU_REPLY_LOST) {

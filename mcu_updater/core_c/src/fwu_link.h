@@ -20,10 +20,10 @@ struct fwu_link {
     uint32_t sign_count;    /* events that prove that an upgrade goes on, or was given up */
     uint32_t extra_ms;      /* how much later than expected this link brings answers */
     uint32_t unanswered_ms; /* when the first command was sent of which no answer has come since */
+    uint32_t events_count;
+    uint32_t events_heard; /* of them, at the front: fwu_link_hear has given them once */
+    uint32_t conditions_count;
     bool is_unanswered;
-    uint8_t events_count;
-    uint8_t events_heard; /* of them, at the front: fwu_link_hear has given them once */
-    uint8_t conditions_count;
     uint8_t conditions[FWU_CONNECTION_EVENTS]; /* enum fwu_condition */
     struct fwu_event events[FWU_EVENTS];
     struct fwu_at at;
@@ -39,7 +39,7 @@ struct fwu_answer {
     bool clean;     /* the payload is */
     bool told;      /* versions: any at all */
     bool same;      /* versions: the one that was asked about */
-    uint8_t lines;
+    uint32_t lines;
     uint32_t start; /* of the payload */
     uint32_t number; /* that the first line with the name says; UINT32_MAX: none */
 };
@@ -53,15 +53,16 @@ struct fwu_command {
     const struct fwu_component *component; /* for read_line */
     const struct fwu_version *version;
     bool wants_line; /* an answer without a line of this name is another's */
-    uint8_t name_size;
-    uint8_t size;
+    uint32_t name_size;
+    uint32_t size;
     char text[FWU_COMMAND_SIZE];
 };
 
-/* A command of this name, such as "+QIOTREG"; fwu_command_add what stands behind it. */
-void fwu_command_begin(struct fwu_command *command, const char *name);
+/* The command that format says, such as "+QIOTREG=#": AT stands before it, and for the first # in it
+ * first, for the next one second. Its name ends before = or ?. fwu_command_add what else there is. */
+void fwu_command_begin(struct fwu_command *command, const char *format, uint32_t first,
+                       uint32_t second);
 void fwu_command_add(struct fwu_command *command, const char *text, uint32_t size);
-void fwu_command_add_number(struct fwu_command *command, uint32_t number);
 
 void fwu_link_begin(struct fwu_link *link);
 

@@ -2,6 +2,9 @@
 
 enum stage { STAGE_OPEN, STAGE_CHECK, STAGE_TAKE, STAGE_ENDED };
 
+/* A checkpoint begins with the sector and the sizes of its parts, of 2 bytes each: FORMAT.md. */
+enum head { HEAD_SECTOR = 0, HEAD_HELD = 2, HEAD_DECODER = 4, HEAD_DIGESTS = 6, HEAD_IMAGE = 8 };
+
 #define PART_MAX 0xFFFFu /* bytes of a part of a checkpoint: what its size field can say */
 
 static enum fwu_load reject(struct fwu_loader *loader, enum fwu_fault fault)
@@ -33,8 +36,8 @@ void fwu_loader_begin(struct fwu_loader *loader, const struct fwu_bank *bank,
 
 void fwu_loader_feed(struct fwu_loader *loader, const uint8_t *data, uint32_t size)
 {
-    fwu_md5_add(&loader->md5, data, size);
-    fwu_sha256_add(&loader->sha256, data, size);
+    fwu_hash_add(&loader->md5, data, size);
+    fwu_hash_add(&loader->sha256, data, size);
     loader->data.data = data;
     loader->data.size = size;
     loader->stage = is_open(loader) ? STAGE_CHECK : STAGE_OPEN;
@@ -181,11 +184,11 @@ static enum fwu_fault check_digests(struct fwu_loader *loader)
 {
     uint8_t digest[32];
 
-    fwu_md5_end(&loader->md5, digest);
+    fwu_hash_end(&loader->md5, digest);
     if (!fwu_same(digest, loader->package.md5, sizeof loader->package.md5)) {
         return FWU_FAULT_MD5;
     }
-    fwu_sha256_end(&loader->sha256, digest);
+    fwu_hash_end(&loader->sha256, digest);
     if (!fwu_same(digest, loader->package.sha256, sizeof loader->package.sha256)) {
         return FWU_FAULT_SHA256;
     }
@@ -232,7 +235,7 @@ uint32_t fwu_loader_image_size(const struct fwu_loader *loader)
 
 void fwu_loader_image_sha256(struct fwu_loader *loader, uint8_t digest[32])
 {
-    fwu_sha256_end(&loader->writer.digest, digest);
+    fwu_hash_end(&loader->writer.digest, digest);
 }
 
 /* --- checkpoints */
@@ -242,20 +245,34 @@ static uint32_t residue_of(const struct fwu_hash *hash)
     return hash->length % FWU_BLOCK_SIZE;
 }
 
-/* The next part, and where the one behind it goes. */
-static struct fwu_bytes *add(struct fwu_bytes *to, const uint8_t *data, uint32_t size)
+/* One part more. */
+static void add(struct fwu_checkpoint *checkpoint, const uint8_t *data, uint32_t size)
 {
-    to->data = data;
-    to->size = size;
-    return to + 1;
+    checkpoint->parts[checkpoint->count].data = data;
+    checkpoint->parts[checkpoint->count].size = size;
+    checkpoint->count++;
+    checkpoint->size += size;
+}
+
+static void add_hash(struct fwu_checkpoint *checkpoint, const struct fwu_hash *hash,
+                     uint8_t *head)
+{
+    fwu_hash_save(hash, head);
+    add(checkpoint, head, fwu_hash_head_size(hash));
+    add(checkpoint, hash->residue, residue_of(hash));
+}
+
+/* How much there is behind start bytes: into the head, at offset. */
+static void note_size(struct fwu_checkpoint *checkpoint, uint32_t offset, uint32_t start)
+{
+    fwu_put_u16(checkpoint->head + offset, checkpoint->size - start);
 }
 
 enum fwu_load fwu_loader_checkpoint(struct fwu_loader *loader, struct fwu_checkpoint *checkpoint)
 {
     const struct fwu_writer *writer = &loader->writer;
     const struct fwu_decoder *decoder = &loader->decoder;
-    struct fwu_bytes *to = checkpoint->parts;
-    uint32_t head_size, held, digests, image;
+    uint32_t start;
 
     if (!is_open(loader)) {
         return reject(loader, FWU_FAULT_FIRST_PIECE);
@@ -263,30 +280,23 @@ enum fwu_load fwu_loader_checkpoint(struct fwu_loader *loader, struct fwu_checkp
     if (writer->held_size > PART_MAX) {
         return reject(loader, FWU_FAULT_CHECKPOINT);
     }
-    head_size = fwu_decoder_save(decoder, checkpoint->decoder);
-    fwu_md5_save(&loader->md5, checkpoint->md5);
-    fwu_sha256_save(&loader->sha256, checkpoint->sha256);
-    fwu_sha256_save(&writer->digest, checkpoint->image);
-    held = decoder->state.held;
-    digests = FWU_MD5_HEAD + residue_of(&loader->md5) + FWU_SHA256_HEAD +
-              residue_of(&loader->sha256);
-    image = FWU_SHA256_HEAD + residue_of(&writer->digest);
-    fwu_put_u16(checkpoint->head, writer->sector);
-    fwu_put_u16(checkpoint->head + 2, writer->held_size);
-    fwu_put_u16(checkpoint->head + 4, head_size + held);
-    fwu_put_u16(checkpoint->head + 6, digests);
-    fwu_put_u16(checkpoint->head + 8, image);
-    to = add(to, checkpoint->head, FWU_CHECKPOINT_HEAD);
-    to = add(to, writer->held, writer->held_size);
-    to = add(to, checkpoint->decoder, head_size);
-    to = add(to, decoder->text, held);
-    to = add(to, checkpoint->md5, FWU_MD5_HEAD);
-    to = add(to, loader->md5.residue, residue_of(&loader->md5));
-    to = add(to, checkpoint->sha256, FWU_SHA256_HEAD);
-    to = add(to, loader->sha256.residue, residue_of(&loader->sha256));
-    to = add(to, checkpoint->image, FWU_SHA256_HEAD);
-    (void)add(to, writer->digest.residue, residue_of(&writer->digest));
-    checkpoint->size = FWU_CHECKPOINT_HEAD + writer->held_size + head_size + held + digests + image;
+    checkpoint->count = 0;
+    checkpoint->size = 0;
+    fwu_put_u16(checkpoint->head + HEAD_SECTOR, writer->sector);
+    add(checkpoint, checkpoint->head, FWU_CHECKPOINT_HEAD);
+    add(checkpoint, writer->held, writer->held_size);
+    note_size(checkpoint, HEAD_HELD, FWU_CHECKPOINT_HEAD);
+    start = checkpoint->size;
+    add(checkpoint, checkpoint->decoder, fwu_decoder_save(decoder, checkpoint->decoder));
+    add(checkpoint, decoder->text, decoder->state.held);
+    note_size(checkpoint, HEAD_DECODER, start);
+    start = checkpoint->size;
+    add_hash(checkpoint, &loader->md5, checkpoint->md5);
+    add_hash(checkpoint, &loader->sha256, checkpoint->sha256);
+    note_size(checkpoint, HEAD_DIGESTS, start);
+    start = checkpoint->size;
+    add_hash(checkpoint, &writer->digest, checkpoint->image);
+    note_size(checkpoint, HEAD_IMAGE, start);
     return FWU_LOAD_DONE;
 }
 
@@ -329,19 +339,12 @@ static bool take_decoder(struct source *from, struct fwu_decoder *decoder, uint3
     return take_bytes(from, decoder->text + (got - used), size - got);
 }
 
-static bool take_md5(struct source *from, struct fwu_hash *hash)
-{
-    uint8_t head[FWU_MD5_HEAD];
-
-    return take_bytes(from, head, sizeof head) && fwu_md5_restore(hash, head) &&
-           take_bytes(from, hash->residue, residue_of(hash));
-}
-
-static bool take_sha256(struct source *from, struct fwu_hash *hash)
+/* hash has begun: as what is known. */
+static bool take_hash(struct source *from, struct fwu_hash *hash)
 {
     uint8_t head[FWU_SHA256_HEAD];
 
-    return take_bytes(from, head, sizeof head) && fwu_sha256_restore(hash, head) &&
+    return take_bytes(from, head, fwu_hash_head_size(hash)) && fwu_hash_restore(hash, head) &&
            take_bytes(from, hash->residue, residue_of(hash));
 }
 
@@ -354,16 +357,16 @@ static bool take_checkpoint(struct source *from, struct fwu_loader *loader)
     if (!take_bytes(from, head, sizeof head)) {
         return false;
     }
-    held = fwu_get_u16(head + 2);
-    if (!fwu_writer_resume(writer, fwu_get_u16(head), held) ||
+    held = fwu_get_u16(head + HEAD_HELD);
+    if (!fwu_writer_resume(writer, fwu_get_u16(head + HEAD_SECTOR), held) ||
         !take_bytes(from, writer->held, held) ||
-        !take_decoder(from, &loader->decoder, fwu_get_u16(head + 4))) {
+        !take_decoder(from, &loader->decoder, fwu_get_u16(head + HEAD_DECODER))) {
         return false;
     }
-    end = from->offset + fwu_get_u16(head + 6);
-    return take_md5(from, &loader->md5) && take_sha256(from, &loader->sha256) &&
-           from->offset == end && take_sha256(from, &writer->digest) &&
-           from->offset == end + fwu_get_u16(head + 8) &&
+    end = from->offset + fwu_get_u16(head + HEAD_DIGESTS);
+    return take_hash(from, &loader->md5) && take_hash(from, &loader->sha256) &&
+           from->offset == end && take_hash(from, &writer->digest) &&
+           from->offset == end + fwu_get_u16(head + HEAD_IMAGE) &&
            from->offset == from->journal->snapshot.checkpoint_size;
 }
 

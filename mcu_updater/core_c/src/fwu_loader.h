@@ -7,18 +7,19 @@
 #include "fwu_journal.h"
 #include "fwu_writer.h"
 
+/* What is small stands first: it takes less code to get at. */
 struct fwu_loader {
-    struct fwu_package package;
+    uint8_t stage; /* of fwu_loader_next and _finish, private */
+    uint8_t fault; /* enum fwu_fault: why FWU_REJECTED */
     uint32_t base; /* where a raw image is linked */
+    uint32_t head_size; /* what came before the format was known: it waits in writer.held */
+    struct fwu_bytes data;     /* of fwu_loader_feed, that is still to be decoded */
+    struct fwu_extent extent;  /* that is still to be written */
+    struct fwu_package package;
     struct fwu_hash md5;
     struct fwu_hash sha256;
     struct fwu_decoder decoder;
     struct fwu_writer writer;
-    struct fwu_bytes data;     /* of fwu_loader_feed, that is still to be decoded */
-    struct fwu_extent extent;  /* that is still to be written */
-    uint32_t head_size; /* what came before the format was known: it waits in writer.held */
-    uint8_t stage;      /* of fwu_loader_next and _finish, private */
-    uint8_t fault; /* enum fwu_fault: why FWU_REJECTED */
 };
 
 enum fwu_load {
@@ -60,6 +61,7 @@ struct fwu_checkpoint {
     uint8_t md5[FWU_MD5_HEAD];
     uint8_t sha256[FWU_SHA256_HEAD];
     uint8_t image[FWU_SHA256_HEAD];
+    uint32_t count; /* of parts */
     struct fwu_bytes parts[FWU_CHECKPOINT_PARTS]; /* one behind the other they are the checkpoint */
     uint32_t size; /* of all of it */
 };

@@ -1,3 +1,4 @@
+#include "fwu_bytes.h"
 #include "fwu_hash_frame.h"
 
 /* RFC 1321, section 3.3. */
@@ -38,10 +39,6 @@ static uint32_t mixed(uint32_t round, uint32_t b, uint32_t c, uint32_t d)
     }
 }
 
-static void compress(uint32_t *chain, const uint8_t *block);
-
-static const struct fwu_hash_kind kind = {initial, 4, false, compress};
-
 static void compress(uint32_t *chain, const uint8_t *block)
 {
     uint32_t a = chain[0];
@@ -55,7 +52,7 @@ static void compress(uint32_t *chain, const uint8_t *block)
         uint32_t word = (first_word[round] + word_step[round] * (t % 16u)) % 16u;
         uint32_t shift = shifts[round][t % 4u];
         uint32_t sum = a + mixed(round, b, c, d) + constants[t] +
-                       fwu_hash_word(&kind, block + 4u * word);
+                       fwu_get_u32(block + 4u * word);
 
         a = d;
         d = c;
@@ -68,27 +65,9 @@ static void compress(uint32_t *chain, const uint8_t *block)
     chain[3] += d;
 }
 
+static const struct fwu_hash_kind kind = {initial, 4, false, compress};
+
 void fwu_md5_begin(struct fwu_hash *hash)
 {
-    fwu_hash_begin(&kind, hash);
-}
-
-void fwu_md5_add(struct fwu_hash *hash, const uint8_t *data, uint32_t size)
-{
-    fwu_hash_add(&kind, hash, data, size);
-}
-
-void fwu_md5_end(struct fwu_hash *hash, uint8_t digest[16])
-{
-    fwu_hash_end(&kind, hash, digest);
-}
-
-void fwu_md5_save(const struct fwu_hash *hash, uint8_t head[FWU_MD5_HEAD])
-{
-    fwu_hash_save(&kind, hash, head);
-}
-
-bool fwu_md5_restore(struct fwu_hash *hash, const uint8_t head[FWU_MD5_HEAD])
-{
-    return fwu_hash_restore(&kind, hash, head);
+    fwu_hash_begin(hash, &kind);
 }

@@ -45,29 +45,19 @@ static bool concerns(const struct fwu_module_state *state, const struct fwu_even
     case FWU_EVENT_OTHER:
         return false;
     case FWU_EVENT_PLAN:
-        return is_ours(&event->is.plan.component, component) ||
-               !has_plan(state, journal, component);
     case FWU_EVENT_STARTED:
-        return is_ours(&event->is.started.component, component);
     case FWU_EVENT_PIECE:
-        return is_ours(&event->is.piece.component, component);
+        return is_ours(&event->is.component, component) ||
+               (event->kind == FWU_EVENT_PLAN && !has_plan(state, journal, component));
     default:
         return true;
     }
 }
 
-static bool same_plan(const struct fwu_plan *one, const struct fwu_plan *other)
-{
-    return fwu_same_mark(&one->component, &other->component) &&
-           fwu_same_mark(&one->source, &other->source) &&
-           fwu_same_text(&one->target, &other->target) && one->battery == other->battery &&
-           one->signal == other->signal && one->space == other->space;
-}
-
 /* Nothing but the line guards a plan. So it is believed when it came twice, and alike. */
 static enum fwu_module take_plan(struct fwu_module_state *state, const struct fwu_plan *plan)
 {
-    bool again = is_offered(state) && same_plan(plan, &state->plan);
+    bool again = is_offered(state) && memcmp(plan, &state->plan, sizeof *plan) == 0;
 
     state->has_plan = true;
     state->plan = *plan;

@@ -4,7 +4,6 @@
 
 #include "fwu_config.h"
 
-#define READ_NAME "+QIOTOTARD"
 #define SMALLEST 32u /* bytes; below, the frame around the data is most of what may be spoilt */
 #define GROW_AFTER 16u /* answers of the present size in a row that were good; then twice the size */
 #define SMALLEST_TRIES 3u /* times as many as of any other command: each loss was mended */
@@ -28,8 +27,8 @@ void fwu_reader_begin(struct fwu_client *client)
 
 static void limit(struct fwu_client *client, uint32_t most)
 {
-    client->read_most = (uint16_t)most;
-    client->read_now = (uint16_t)smaller(client->read_now, most);
+    client->read_most = most;
+    client->read_now = smaller(client->read_now, most);
 }
 
 /* An answer of size bytes was lost or spoilt: half of that, unless it is less already. */
@@ -39,7 +38,7 @@ static void spoilt(struct fwu_client *client, uint32_t size)
     uint32_t half = size / 2u > least ? size / 2u : least;
 
     client->read_good = 0;
-    client->read_now = (uint16_t)smaller(client->read_now, half);
+    client->read_now = smaller(client->read_now, half);
 }
 
 /* size bytes came through. One that is shorter than what is asked for proves little. */
@@ -50,7 +49,7 @@ static void good(struct fwu_client *client, uint32_t size)
     }
     if (++client->read_good == GROW_AFTER) {
         client->read_good = 0;
-        client->read_now = (uint16_t)smaller(2u * client->read_now, client->read_most);
+        client->read_now = smaller(2u * client->read_now, client->read_most);
     }
 }
 
@@ -86,8 +85,7 @@ enum fwu_status fwu_reader_learn_most(struct fwu_client *client)
     struct fwu_command command;
     struct fwu_answer answer;
 
-    fwu_command_begin(&command, READ_NAME);
-    fwu_command_add(&command, "=?", 2);
+    fwu_command_begin(&command, "+QIOTOTARD=?", 0, 0);
     command.wants_line = true;
     command.read_line = read_bounds;
     if (fwu_link_ask(&client->link, &command, &answer) == FWU_REPLY_LOST) {
@@ -152,11 +150,7 @@ static enum fwu_status attempt(struct fwu_client *client, uint32_t start, uint32
     struct fwu_command command;
     struct fwu_answer answer;
 
-    fwu_command_begin(&command, READ_NAME);
-    fwu_command_add(&command, "=", 1);
-    fwu_command_add_number(&command, start);
-    fwu_command_add(&command, ",", 1);
-    fwu_command_add_number(&command, size);
+    fwu_command_begin(&command, "+QIOTOTARD=#,#", start, size);
     command.wants_line = true;
     *reply = fwu_link_ask(&client->link, &command, &answer);
     if (*reply == FWU_REPLY_LOST) {

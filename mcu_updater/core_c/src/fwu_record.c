@@ -2,23 +2,7 @@
 
 #define FIRST_PRINTABLE 0x20u
 #define DELETE 0x7Fu
-#define NO_DIGIT 0xFFu
 #define LONGEST_RECORD 0xFFu /* bytes that the length field can count */
-
-static uint32_t digit(uint8_t character)
-{
-    uint32_t letter = (character & 0xDFu) - (uint32_t)'A'; /* of either case */
-
-    if (character >= '0' && character <= '9') {
-        return (uint32_t)character - '0';
-    }
-    return letter < 6u ? letter + 10u : NO_DIGIT;
-}
-
-uint32_t fwu_hex_byte(const uint8_t *digits)
-{
-    return digit(digits[0]) << 4 | digit(digits[1]);
-}
 
 uint32_t fwu_hex_number(const uint8_t *digits, uint32_t count)
 {
@@ -41,17 +25,6 @@ bool fwu_refuse(struct fwu_decoder *decoder, enum fwu_fault fault, uint32_t colu
     decoder->fault = (uint8_t)fault;
     decoder->column = (uint16_t)column;
     return false;
-}
-
-static bool is_byte_order_mark(const struct fwu_line *line)
-{
-    const uint8_t *text = line->text;
-
-    if (line->size >= 3 && text[0] == 0xEFu && text[1] == 0xBBu && text[2] == 0xBFu) {
-        return true;
-    }
-    return line->size >= 2 && ((text[0] == 0xFFu && text[1] == 0xFEu) ||
-                               (text[0] == 0xFEu && text[1] == 0xFFu));
 }
 
 /* Looks at no more than the longest legal line and one character, so that a line that is still
@@ -82,7 +55,7 @@ static bool are_digits(struct fwu_decoder *decoder, const struct fwu_line *line,
         return fwu_refuse(decoder, FWU_FAULT_NO_RECORD, 1);
     }
     for (i = syntax->length_at; i < line->size; i++) {
-        if (digit(line->text[i]) == NO_DIGIT) {
+        if (fwu_hex_digit(line->text[i]) == FWU_NO_DIGIT) {
             return fwu_refuse(decoder, FWU_FAULT_DIGIT, i + 1u);
         }
     }
@@ -121,7 +94,7 @@ bool fwu_is_record(struct fwu_decoder *decoder, const struct fwu_line *line,
     if (decoder->state.ended) {
         return fwu_refuse(decoder, FWU_FAULT_AFTER_END, 1);
     }
-    if (decoder->state.line == 1 && is_byte_order_mark(line)) {
+    if (decoder->state.line == 1 && fwu_has_byte_order_mark(line->text, line->size)) {
         return fwu_refuse(decoder, FWU_FAULT_BYTE_ORDER_MARK, 1);
     }
     return is_plain(decoder, line, fwu_longest_line(syntax)) && are_digits(decoder, line, syntax) &&

@@ -27,8 +27,7 @@ struct fwu_placed {
     uint32_t first; /* index of the character that they begin with */
 };
 
-/* Byte of two hex digits that are known to be some; and count of them as a number, big-endian. */
-uint32_t fwu_hex_byte(const uint8_t *digits);
+/* count bytes of two hex digits each as a number, big-endian. */
 uint32_t fwu_hex_number(const uint8_t *digits, uint32_t count);
 
 /* Characters in the longest line that can be a record, its terminator not included. */

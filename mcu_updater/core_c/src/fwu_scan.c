@@ -1,6 +1,6 @@
 #include "fwu_scan.h"
 
-#include <string.h>
+#include <stddef.h>
 
 static bool is_blank(char c)
 {
@@ -47,13 +47,22 @@ bool fwu_scan_char(struct fwu_scan *scan, char wanted)
 
 bool fwu_scan_word(struct fwu_scan *scan, const char *word)
 {
-    size_t size = strlen(word);
-    bool found = size <= (size_t)(scan->end - scan->at) && memcmp(scan->at, word, size) == 0;
+    const char *at = scan->at;
 
-    if (found) {
-        scan->at += size;
+    for (; *word != '\0'; word++, at++) {
+        if (at == scan->end || *at != *word) {
+            return false;
+        }
     }
-    return found;
+    scan->at = at;
+    return true;
+}
+
+bool fwu_scan_is(const struct fwu_scan *scan, const char *word)
+{
+    struct fwu_scan rest = *scan;
+
+    return fwu_scan_word(&rest, word) && fwu_scan_is_empty(&rest);
 }
 
 uint32_t fwu_scan_number(struct fwu_scan *scan, uint32_t *value, bool *fits)

@@ -18,6 +18,7 @@ void fwu_scan_strip(struct fwu_scan *scan);
 void fwu_scan_blanks(struct fwu_scan *scan); /* pass over them */
 bool fwu_scan_char(struct fwu_scan *scan, char wanted);
 bool fwu_scan_word(struct fwu_scan *scan, const char *word);
+bool fwu_scan_is(const struct fwu_scan *scan, const char *word); /* all of it */
 bool fwu_scan_is_empty(const struct fwu_scan *scan);
 
 /* All digits that stand here. Returns how many, 0 and more. *value is UINT32_MAX where they say more

@@ -1,3 +1,4 @@
+#include "fwu_bytes.h"
 #include "fwu_hash_frame.h"
 
 /* FIPS 180-4, section 5.3.3. */
@@ -25,14 +26,13 @@ static uint32_t rotated(uint32_t word, uint32_t bits)
 }
 
 /* Word t of the message schedule, of which the last 16 are kept; section 6.2.2, step 1. */
-static uint32_t scheduled(uint32_t words[16], uint32_t t)
+static void schedule(uint32_t words[16], uint32_t t)
 {
     uint32_t one = words[(t + 1u) % 16u];
     uint32_t other = words[(t + 14u) % 16u];
 
     words[t % 16u] += (rotated(one, 7) ^ rotated(one, 18) ^ one >> 3) + words[(t + 9u) % 16u] +
                       (rotated(other, 17) ^ rotated(other, 19) ^ other >> 10);
-    return words[t % 16u];
 }
 
 /* Section 6.2.2, step 3. s: the working variables a to h. */
@@ -53,52 +53,29 @@ static void mix(uint32_t s[8], uint32_t addend)
     s[0] = one + two;
 }
 
-static void compress(uint32_t *chain, const uint8_t *block);
-
-static const struct fwu_hash_kind kind = {initial, 8, true, compress};
-
 static void compress(uint32_t *chain, const uint8_t *block)
 {
     uint32_t words[16];
     uint32_t s[8];
     uint32_t t;
 
-    for (t = 0; t < 8u; t++) {
-        s[t] = chain[t];
-    }
-    for (t = 0; t < 16u; t++) {
-        words[t] = fwu_hash_word(&kind, block + 4u * t);
-        mix(s, constants[t] + words[t]);
-    }
-    for (; t < 64u; t++) {
-        mix(s, constants[t] + scheduled(words, t));
+    fwu_copy(s, chain, sizeof s);
+    for (t = 0; t < 64u; t++) {
+        if (t < 16u) {
+            words[t] = fwu_get_big_u32(block + 4u * t);
+        } else {
+            schedule(words, t);
+        }
+        mix(s, constants[t] + words[t % 16u]);
     }
     for (t = 0; t < 8u; t++) {
         chain[t] += s[t];
     }
 }
 
+static const struct fwu_hash_kind kind = {initial, 8, true, compress};
+
 void fwu_sha256_begin(struct fwu_hash *hash)
 {
-    fwu_hash_begin(&kind, hash);
-}
-
-void fwu_sha256_add(struct fwu_hash *hash, const uint8_t *data, uint32_t size)
-{
-    fwu_hash_add(&kind, hash, data, size);
-}
-
-void fwu_sha256_end(struct fwu_hash *hash, uint8_t digest[32])
-{
-    fwu_hash_end(&kind, hash, digest);
-}
-
-void fwu_sha256_save(const struct fwu_hash *hash, uint8_t head[FWU_SHA256_HEAD])
-{
-    fwu_hash_save(&kind, hash, head);
-}
-
-bool fwu_sha256_restore(struct fwu_hash *hash, const uint8_t head[FWU_SHA256_HEAD])
-{
-    return fwu_hash_restore(&kind, hash, head);
+    fwu_hash_begin(hash, &kind);
 }

@@ -13,36 +13,36 @@
 
 static const uint8_t mark[3] = {0xEFu, 0xBBu, 0xBFu}; /* byte order mark of UTF-8 */
 
-static bool is_plain(uint8_t byte)
+/* What a byte may stand in. */
+#define PLAIN 1u   /* text in ASCII */
+#define FOREIGN 2u /* a text in UTF-8, whatever its alphabet */
+#define CODED 4u   /* a text in a code of 8 bits or of several bytes, or with colours for a terminal */
+#define PADDING 8u
+
+static uint32_t classes(uint32_t byte)
 {
-    return (byte >= 0x20u && byte < 0x7Fu) || byte == '\t' || byte == '\n' || byte == '\f' ||
-           byte == '\r';
+    static const uint8_t of_controls[32] = {
+        [0] = PADDING, ['\b'] = CODED, ['\t'] = PLAIN | FOREIGN | CODED,
+        ['\n'] = PLAIN | FOREIGN | CODED, ['\v'] = CODED, ['\f'] = PLAIN | FOREIGN | CODED,
+        ['\r'] = PLAIN | FOREIGN | CODED, [0x1A] = PADDING, [0x1B] = CODED};
+
+    if (byte < sizeof of_controls) {
+        return of_controls[byte];
+    }
+    if (byte >= 0x80u) {
+        return byte == 0xFFu ? FOREIGN | CODED | PADDING : FOREIGN | CODED;
+    }
+    return byte == 0x7Fu ? 0 : PLAIN | FOREIGN | CODED;
 }
 
-/* Of a text in UTF-8, whatever its alphabet. */
-static bool is_foreign(uint8_t byte)
-{
-    return is_plain(byte) || byte >= 0x80u;
-}
-
-/* Of a text in a code of 8 bits or of several bytes, or with colours for a terminal. */
-static bool is_coded(uint8_t byte)
-{
-    return is_foreign(byte) || byte == '\b' || byte == '\v' || byte == 0x1Bu;
-}
-
-static bool is_padding(uint8_t byte)
-{
-    return byte == 0 || byte == 0xFFu || byte == 0x1Au;
-}
-
-static uint32_t count(bool (*is_it)(uint8_t), const uint8_t *first, uint32_t size)
+/* How many bytes are of class. */
+static uint32_t count(uint32_t class, const uint8_t *first, uint32_t size)
 {
     uint32_t counted = 0;
     uint32_t i;
 
     for (i = 0; i < size; i++) {
-        counted += is_it(first[i]);
+        counted += (classes(first[i]) & class) != 0;
     }
     return counted;
 }
@@ -54,7 +54,7 @@ static uint32_t at_most(uint32_t size, uint32_t most)
 
 static uint32_t without_padding(const uint8_t *first, uint32_t size)
 {
-    while (size > 0 && is_padding(first[size - 1u])) {
+    while (size > 0 && (classes(first[size - 1u]) & PADDING) != 0) {
         size--;
     }
     return size;
@@ -67,65 +67,18 @@ static bool begins_with(const uint8_t *first, uint32_t size, const void *magic, 
 
 /* --- kinds of text */
 
-/* How many bytes of 0x80 to 0xBF follow the first one of a character; 4: none begins so. */
-static uint32_t following(uint8_t first)
-{
-    if (first < 0x80u) {
-        return 0;
-    }
-    if (first < 0xC2u || first > 0xF4u) {
-        return 4;
-    }
-    return first < 0xE0u ? 1u : first < 0xF0u ? 2u : 3u;
-}
-
-/* Whether second may stand behind first: no character is longer than it need be, or lies past
- * U+10FFFF. */
-static bool may_follow(uint8_t first, uint8_t second)
-{
-    uint8_t low = first == 0xE0u ? 0xA0u : first == 0xF0u ? 0x90u : 0x80u;
-    uint8_t high = first == 0xF4u ? 0x8Fu : 0xBFu;
-
-    return second >= low && second <= high;
-}
-
-/* A surrogate is none; Python calls it one when it is complete. */
-static bool is_surrogate(const uint8_t *first, uint32_t size)
-{
-    return size > 2 && first[0] == 0xEDu && first[1] > 0x9Fu;
-}
-
-/* Text in UTF-8, which may break off within a character. */
-static bool is_utf8(const uint8_t *first, uint32_t size)
-{
-    uint32_t at, k, more;
-
-    for (at = 0; at < size; at += more + 1u) {
-        more = following(first[at]);
-        if (more == 4 || is_surrogate(first + at, size - at)) {
-            return false;
-        }
-        for (k = 1; k <= more && at + k < size; k++) {
-            if (!may_follow(k == 1 ? first[at] : 0, first[at + k])) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
 static bool may_be_coded(const uint8_t *start, uint32_t size)
 {
     size = at_most(size, WINDOW);
-    return count(is_coded, start, size) == size;
+    return count(CODED, start, size) == size;
 }
 
 static bool is_coded_text(const uint8_t *start, uint32_t size)
 {
     uint32_t head = without_padding(start, at_most(size, CODED_WINDOW));
-    uint32_t plain = count(is_plain, start, head);
+    uint32_t plain = count(PLAIN, start, head);
 
-    if (count(is_coded, start, head) < head) {
+    if (count(CODED, start, head) < head) {
         return false;
     }
     if (head == CODED_WINDOW) {
@@ -142,7 +95,7 @@ static bool may_be_wide(const uint8_t *start, uint32_t size)
     for (zero = 0; zero < 2; zero++) {
         uint32_t i = 0;
 
-        while (i < size && (i % 2u == zero ? start[i] == 0 : is_plain(start[i]))) {
+        while (i < size && (i % 2u == zero ? start[i] == 0 : (classes(start[i]) & PLAIN) != 0)) {
             i++;
         }
         if (i == size) {
@@ -156,7 +109,7 @@ static bool is_text(const uint8_t *start, uint32_t size)
 {
     uint32_t head = at_most(size, WINDOW);
     uint32_t text = without_padding(start, head);
-    uint32_t plain = count(is_plain, start, text);
+    uint32_t plain = count(PLAIN, start, text);
 
     if (text == 0 || (text < head && text < SHORTEST_TEXT)) {
         return false;
@@ -164,23 +117,13 @@ static bool is_text(const uint8_t *start, uint32_t size)
     if (text - plain <= (text == WINDOW ? 1u : 0u)) { /* one strange byte of 16: no difference */
         return true;
     }
-    if (text == head && count(is_foreign, start, text) == text && is_utf8(start, text)) {
+    if (text == head && count(FOREIGN, start, text) == text && fwu_is_utf8(start, text, true)) {
         return true;
     }
     return is_coded_text(start, size);
 }
 
 /* --- magics */
-
-static bool is_digit(uint8_t byte)
-{
-    return byte >= '0' && byte <= '9';
-}
-
-static bool is_hex_digit(uint8_t byte)
-{
-    return is_digit(byte) || (byte >= 'A' && byte <= 'F') || (byte >= 'a' && byte <= 'f');
-}
 
 /* '@' and 3 hex digits, or 2 and the end of a line; or '@' and text. */
 static bool is_ti_txt(const uint8_t *first, uint32_t size)
@@ -191,7 +134,7 @@ static bool is_ti_txt(const uint8_t *first, uint32_t size)
     if (size == 0 || first[0] != '@') {
         return false;
     }
-    while (digits < 3 && 1u + digits < size && is_hex_digit(first[1u + digits])) {
+    while (digits < 3 && 1u + digits < size && fwu_hex_digit(first[1u + digits]) != FWU_NO_DIGIT) {
         digits++;
     }
     end = 1u + digits;
@@ -209,7 +152,7 @@ static bool is_hex(const uint8_t *first, uint32_t size)
 
 static bool is_srec(const uint8_t *first, uint32_t size)
 {
-    return size > 1 && (first[0] == 'S' || first[0] == 's') && is_digit(first[1]);
+    return size > 1 && (first[0] == 'S' || first[0] == 's') && fwu_hex_digit(first[1]) < 10u;
 }
 
 /* Whether one of count magics stands there: each has its length before it. */
@@ -251,13 +194,13 @@ static bool may_be_tar(const uint8_t *first, uint32_t size)
     while (length < FOUR && word[length] != 0) {
         length++;
     }
-    return word[0] >= ' ' && is_utf8(word, length);
+    return word[0] >= ' ' && fwu_is_utf8(word, length, true);
 }
 
 /* Whether no more bytes can change the answer: a magic, or too much that is no text. */
 static bool is_told(const uint8_t four[FOUR])
 {
-    bool may_be_text = count(is_plain, four, FOUR) + 1u >= FOUR || may_be_coded(four, FOUR) ||
+    bool may_be_text = count(PLAIN, four, FOUR) + 1u >= FOUR || may_be_coded(four, FOUR) ||
                        may_be_wide(four, FOUR);
 
     return !(may_be_text || may_be_tar(four, FOUR)) || is_known(four, FOUR);
@@ -295,7 +238,7 @@ uint32_t fwu_sniff_size(const uint8_t *first, uint32_t size, uint32_t empty)
     return before + (may_be_coded(start, left) ? CODED_WINDOW : WINDOW);
 }
 
-static bool is_byte_order_mark(const uint8_t *first, uint32_t size)
+bool fwu_has_byte_order_mark(const uint8_t *first, uint32_t size)
 {
     return begins_with(first, size, mark, sizeof mark) ||
            begins_with(first, size, "\xFF\xFE", 2) || begins_with(first, size, "\xFE\xFF", 2);
@@ -318,7 +261,7 @@ enum fwu_fault fwu_sniff(const uint8_t *first, uint32_t size, uint32_t empty,
     if (size + empty == 0) {
         return FWU_FAULT_EMPTY;
     }
-    if (empty == 0 && is_byte_order_mark(first, size)) {
+    if (empty == 0 && fwu_has_byte_order_mark(first, size)) {
         return FWU_FAULT_BYTE_ORDER_MARK;
     }
     if (has_magic(start, left, FWU_MAGICS, fwu_magics) || (empty == 0 && is_tar(first, size))) {

@@ -37,7 +37,11 @@ enum fwu_header_field {
 /* The oldest version of the format in which all of this can be said. */
 uint32_t fwu_format_version(const struct fwu_snapshot *snapshot);
 
-/* The header of snapshot, whose names are not longer than they may be. */
+/* What does not count becomes 0: as a header is read. */
+void fwu_clear_unused(struct fwu_snapshot *snapshot);
+
+/* The header of snapshot, in which what does not count is 0, and names are not longer than they may
+ * be. */
 void fwu_encode_header(const struct fwu_snapshot *snapshot, uint8_t turn,
                        uint8_t raw[FWU_HEADER_SIZE]);
 

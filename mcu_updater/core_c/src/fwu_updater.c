@@ -8,60 +8,53 @@
 /* --- journals: read again only where a record was added, for a header that fades may read otherwise
  * the next time, and what was decided by one reading is done by the same */
 
-static struct fwu_journal *active_journal(struct fwu_updater *updater)
+static struct fwu_journal *journal_of(struct fwu_side *side)
 {
-    if (!updater->active_known) {
-        fwu_journal_read(&updater->active, &updater->active_journal);
-        updater->active_known = true;
+    if (!side->is_known) {
+        fwu_journal_read(&side->bank, &side->journal);
+        side->is_known = true;
     }
-    return &updater->active_journal;
-}
-
-static struct fwu_journal *inactive_journal(struct fwu_updater *updater)
-{
-    if (!updater->inactive_known) {
-        fwu_journal_read(&updater->inactive, &updater->inactive_journal);
-        updater->inactive_known = true;
-    }
-    return &updater->inactive_journal;
-}
-
-static enum fwu_status write_active(struct fwu_updater *updater,
-                                    const struct fwu_snapshot *snapshot)
-{
-    struct fwu_journal *journal = active_journal(updater);
-
-    updater->active_known =
-        fwu_journal_write(&updater->active, journal, snapshot, NULL, 0);
-    if (!updater->active_known) {
-        return FWU_NOT_HELD;
-    }
-    updater->active_written = true;
-    fwu_trace(FWU_TRACE_JOURNAL, updater->active.index, snapshot->phase);
-    return FWU_OK;
+    return &side->journal;
 }
 
 /* parts: of a new checkpoint; NULL: the one that is there is kept, if snapshot has one. */
-static enum fwu_status write_inactive(struct fwu_updater *updater,
-                                      const struct fwu_snapshot *snapshot,
-                                      const struct fwu_bytes *parts, uint32_t count)
+static enum fwu_status write_parts(struct fwu_side *side, const struct fwu_snapshot *snapshot,
+                                   const struct fwu_bytes *parts, uint32_t count)
 {
-    struct fwu_journal *journal = inactive_journal(updater);
+    struct fwu_journal *journal = journal_of(side);
 
-    updater->inactive_known =
-        fwu_journal_write(&updater->inactive, journal, snapshot, parts, count);
-    if (!updater->inactive_known) {
+    side->is_known = fwu_journal_write(&side->bank, journal, snapshot, parts, count);
+    if (!side->is_known) {
         return FWU_NOT_HELD;
     }
-    updater->inactive_written = true;
-    fwu_trace(FWU_TRACE_JOURNAL, updater->inactive.index, snapshot->phase);
+    side->is_written = true;
+    fwu_trace(FWU_TRACE_JOURNAL, side->bank.index, snapshot->phase);
     return FWU_OK;
 }
 
-static bool record_inactive(struct fwu_updater *updater, enum fwu_record record, uint32_t index)
+static enum fwu_status write(struct fwu_side *side, const struct fwu_snapshot *snapshot)
 {
-    updater->inactive_known = false;
-    return fwu_journal_record(&updater->inactive, &updater->inactive_journal, record, index);
+    return write_parts(side, snapshot, NULL, 0);
+}
+
+static bool record(struct fwu_side *side, enum fwu_record record, uint32_t index)
+{
+    side->is_known = false;
+    return fwu_journal_record(&side->bank, &side->journal, record, index);
+}
+
+/* What its journal says now, to be changed and written. */
+static void current(struct fwu_side *side, struct fwu_snapshot *snapshot)
+{
+    fwu_journal_current(journal_of(side), snapshot);
+}
+
+static enum fwu_status renew(struct fwu_side *side)
+{
+    struct fwu_snapshot snapshot;
+
+    current(side, &snapshot);
+    return write(side, &snapshot);
 }
 
 static bool is_in_progress(enum fwu_phase phase)
@@ -76,12 +69,8 @@ static struct fwu_security_version floor_of(const struct fwu_updater *updater)
     struct fwu_security_version floor;
 
     memset(&floor, 0, sizeof floor);
-    if (updater->active_journal.is_there) {
-        fwu_raise_floor(&floor, &updater->active_journal.snapshot.floor);
-    }
-    if (updater->inactive_journal.is_there) {
-        fwu_raise_floor(&floor, &updater->inactive_journal.snapshot.floor);
-    }
+    fwu_raise_floor(&floor, &updater->active.journal.snapshot.floor); /* 0 where there is none */
+    fwu_raise_floor(&floor, &updater->inactive.journal.snapshot.floor);
     return floor;
 }
 
@@ -101,7 +90,7 @@ static void begin_snapshot(struct fwu_snapshot *snapshot, enum fwu_phase phase,
 
 static enum fwu_status self_test(struct fwu_updater *updater)
 {
-    struct fwu_snapshot snapshot = updater->active_journal.snapshot;
+    struct fwu_snapshot snapshot = updater->active.journal.snapshot;
     enum fwu_status status;
 
     if (fwu_hal_self_test()) {
@@ -110,37 +99,28 @@ static enum fwu_status self_test(struct fwu_updater *updater)
         if (snapshot.is_signed) {
             fwu_raise_floor(&snapshot.floor, &snapshot.security_version);
         }
-        return write_active(updater, &snapshot);
+        return write(&updater->active, &snapshot);
     }
     snapshot.phase = FWU_PHASE_FAILED;
     snapshot.reason = FWU_REASON_SELF_TEST;
-    status = write_active(updater, &snapshot);
+    status = write(&updater->active, &snapshot);
     updater->outcome = FWU_RESET;
     return status;
 }
 
-static enum fwu_status renew_active(struct fwu_updater *updater)
-{
-    struct fwu_snapshot snapshot;
-
-    fwu_journal_current(&updater->active_journal, &snapshot);
-    return write_active(updater, &snapshot);
-}
-
 static enum fwu_status renew_inactive(struct fwu_updater *updater)
 {
-    struct fwu_journal *journal = &updater->inactive_journal;
-    struct fwu_snapshot snapshot;
+    struct fwu_journal *journal = &updater->inactive.journal;
     enum fwu_status status;
 
     if (fwu_journal_phase(journal) == FWU_PHASE_TRIAL) { /* and yet the other bank runs */
         journal->switched = false;
         journal->failed = journal->attempts > 0;
     }
-    fwu_journal_current(journal, &snapshot);
-    status = write_inactive(updater, &snapshot, NULL, 0);
-    if (status == FWU_OK && snapshot.phase == FWU_PHASE_LOADING) {
-        fwu_trace(FWU_TRACE_RESUMED, snapshot.sectors_done, snapshot.piece_start);
+    status = renew(&updater->inactive);
+    if (status == FWU_OK && journal->snapshot.phase == FWU_PHASE_LOADING) {
+        fwu_trace(FWU_TRACE_RESUMED, journal->snapshot.sectors_done,
+                  journal->snapshot.piece_start);
     }
     return status;
 }
@@ -151,7 +131,7 @@ static enum fwu_status renew_inactive(struct fwu_updater *updater)
  * too. Said again it is no verdict any more, for the first one ended the upgrade. */
 static enum fwu_status state_version(struct fwu_updater *updater)
 {
-    const struct fwu_version *version = &updater->active_journal.snapshot.version;
+    const struct fwu_version *version = &updater->active.journal.snapshot.version;
     enum fwu_status status = FWU_OK;
     bool told = true;
     bool same = false;
@@ -171,7 +151,7 @@ static enum fwu_status state_version(struct fwu_updater *updater)
 
 static void hear(struct fwu_updater *updater, uint32_t timeout_ms, enum fwu_module silence)
 {
-    fwu_module_hear(&updater->heard, &updater->client, inactive_journal(updater),
+    fwu_module_hear(&updater->heard, &updater->client, journal_of(&updater->inactive),
                     &updater->component, timeout_ms, silence);
 }
 
@@ -180,7 +160,7 @@ static enum fwu_status report(struct fwu_updater *updater)
 {
     struct fwu_module_state *heard = &updater->heard;
     enum fwu_status status = state_version(updater);
-    bool failed = fwu_journal_phase(&updater->inactive_journal) == FWU_PHASE_FAILED;
+    bool failed = fwu_journal_phase(&updater->inactive.journal) == FWU_PHASE_FAILED;
 
     if (status != FWU_OK) {
         return status;
@@ -201,7 +181,7 @@ static void end_failed(struct fwu_updater *updater)
 {
     struct fwu_snapshot snapshot;
 
-    fwu_journal_current(&updater->inactive_journal, &snapshot);
+    current(&updater->inactive, &snapshot);
     updater->reason = snapshot.reason;
     switch (snapshot.reason) {
     case FWU_REASON_SELF_TEST:
@@ -224,11 +204,22 @@ static void end(struct fwu_updater *updater, enum fwu_module module)
         updater->outcome = FWU_UPDATED;
     } else if (module == FWU_MODULE_NO_PLAN) {
         updater->outcome = FWU_NO_PLAN;
-    } else if (fwu_journal_phase(&updater->inactive_journal) == FWU_PHASE_FAILED) {
+    } else if (fwu_journal_phase(&updater->inactive.journal) == FWU_PHASE_FAILED) {
         end_failed(updater);
     } else {
         updater->outcome = FWU_LOST;
     }
+}
+
+/* Where a command got ERROR, that is what the module is. */
+static enum fwu_status not_refused(struct fwu_updater *updater, enum fwu_status status,
+                                   enum fwu_module refused)
+{
+    if (status != FWU_REFUSED) {
+        return status;
+    }
+    updater->heard.module = (uint8_t)refused;
+    return FWU_OK;
 }
 
 static enum fwu_status ask(struct fwu_updater *updater)
@@ -265,22 +256,19 @@ static enum fwu_status ask_again(struct fwu_updater *updater)
     }
     updater->asked_again++;
     status = fwu_client_request_plan(&updater->client);
-    if (status == FWU_REFUSED) {
-        updater->heard.module = FWU_MODULE_IDLE; /* it has lost power or network: from the start */
-        return FWU_OK;
-    }
     if (status == FWU_OK) {
         hear(updater, FWU_PLAN_MS < FWU_QUIET_MS ? FWU_PLAN_MS : FWU_QUIET_MS,
              FWU_MODULE_OFFERED_ONCE);
     }
-    return status;
+    /* ERROR: it has lost power or network; from the start */
+    return not_refused(updater, status, FWU_MODULE_IDLE);
 }
 
 static enum fwu_refusal judge(const struct fwu_updater *updater, const struct fwu_plan *plan)
 {
     struct fwu_security_version floor = floor_of(updater);
     enum fwu_refusal refusal =
-        fwu_judge(plan, &updater->component, &updater->active_journal.snapshot.version);
+        fwu_judge(plan, &updater->component, &updater->active.journal.snapshot.version);
 
     if (refusal == FWU_ACCEPTED && !fwu_hal_admits(plan)) {
         refusal = FWU_NOT_ADMITTED;
@@ -294,22 +282,22 @@ static enum fwu_refusal judge(const struct fwu_updater *updater, const struct fw
 /* Journal the plan before it is confirmed: from then on no version may be reported. */
 static enum fwu_status note_plan(struct fwu_updater *updater, const struct fwu_plan *plan)
 {
-    const struct fwu_journal *journal = &updater->inactive_journal;
+    const struct fwu_journal *journal = &updater->inactive.journal;
     struct fwu_snapshot planned;
 
     if (is_in_progress(fwu_journal_phase(journal)) &&
-        fwu_text_is(&plan->target, journal->snapshot.version.text,
+        fwu_mark_is(&plan->target.mark, journal->snapshot.version.text,
                     journal->snapshot.version.size)) {
         return FWU_OK;
     }
     memset(&planned, 0, sizeof planned);
     planned.phase = FWU_PHASE_PLANNED;
-    planned.generation = updater->active_journal.snapshot.generation + 1u;
+    planned.generation = updater->active.journal.snapshot.generation + 1u;
     planned.component = updater->component;
-    planned.version.size = (uint8_t)plan->target.size;
-    memcpy(planned.version.text, plan->target.text, plan->target.size);
+    planned.version.size = (uint8_t)plan->target.mark.size;
+    memcpy(planned.version.text, plan->target.text, plan->target.mark.size);
     planned.floor = floor_of(updater);
-    return write_inactive(updater, &planned, NULL, 0);
+    return write(&updater->inactive, &planned);
 }
 
 static enum fwu_status answer(struct fwu_updater *updater)
@@ -330,13 +318,8 @@ static enum fwu_status answer(struct fwu_updater *updater)
         return status;
     }
     updater->heard.module = FWU_MODULE_ACCEPTED;
-    status = fwu_client_confirm(&updater->client);
-    if (status == FWU_REFUSED) {
-        /* it may have taken it, and both answers were lost: no version may be stated now */
-        updater->heard.module = FWU_MODULE_QUIET;
-        status = FWU_OK;
-    }
-    return status;
+    /* ERROR: it may have taken it, and both answers were lost: no version may be stated now */
+    return not_refused(updater, fwu_client_confirm(&updater->client), FWU_MODULE_QUIET);
 }
 
 static enum fwu_status await(struct fwu_updater *updater)
@@ -351,7 +334,7 @@ static enum fwu_status await(struct fwu_updater *updater)
 static enum fwu_status probe(struct fwu_updater *updater)
 {
     enum fwu_status status = fwu_module_probe(&updater->heard, &updater->client,
-                                              &inactive_journal(updater)->snapshot);
+                                              &journal_of(&updater->inactive)->snapshot);
 
     if (status == FWU_OK && updater->heard.module == FWU_MODULE_UNKNOWN) {
         hear(updater, FWU_QUIET_MS, FWU_MODULE_QUIET);
@@ -370,9 +353,9 @@ static enum fwu_status finish(struct fwu_updater *updater)
     bool same = true;
 
     if (module == FWU_MODULE_NO_PLAN &&
-        is_in_progress(fwu_journal_phase(&updater->inactive_journal))) {
+        is_in_progress(fwu_journal_phase(&updater->inactive.journal))) {
         status = fwu_client_knows(&updater->client, &updater->component,
-                                  &updater->active_journal.snapshot.version, &told, &same);
+                                  &updater->active.journal.snapshot.version, &told, &same);
     }
     if (status == FWU_OK && !same) {
         status = report(updater);
@@ -390,13 +373,13 @@ static enum fwu_status reject(struct fwu_updater *updater, enum fwu_reason reaso
     struct fwu_snapshot failed;
 
     updater->loading = false;
-    fwu_journal_current(inactive_journal(updater), &failed);
+    current(&updater->inactive, &failed);
     failed.phase = FWU_PHASE_FAILED;
     failed.reason = (uint8_t)reason;
     failed.checkpoint_size = 0;
     failed.sectors_done = 0;
     failed.piece_start = 0;
-    if (write_inactive(updater, &failed, NULL, 0) != FWU_OK) {
+    if (write(&updater->inactive, &failed) != FWU_OK) {
         return FWU_NOT_HELD;
     }
     updater->has_error = true;
@@ -431,7 +414,7 @@ static enum fwu_status reject_load(struct fwu_updater *updater, enum fwu_load lo
 static enum fwu_status note_package(struct fwu_updater *updater)
 {
     const struct fwu_started *started = &updater->heard.started;
-    const struct fwu_snapshot *snapshot = &inactive_journal(updater)->snapshot;
+    const struct fwu_snapshot *snapshot = &journal_of(&updater->inactive)->snapshot;
     struct fwu_snapshot loading;
     bool same = snapshot->has_package &&
                 memcmp(&snapshot->package, &started->package, sizeof started->package) == 0;
@@ -441,14 +424,14 @@ static enum fwu_status note_package(struct fwu_updater *updater)
         updater->heard.module = FWU_MODULE_HOLDS_OTHER;
         return FWU_OK;
     }
-    if (same && fwu_journal_phase(&updater->inactive_journal) == FWU_PHASE_VERIFIED) {
+    if (same && fwu_journal_phase(&updater->inactive.journal) == FWU_PHASE_VERIFIED) {
         return FWU_OK;
     }
     begin_snapshot(&loading, FWU_PHASE_LOADING, snapshot);
     loading.has_package = true;
     loading.package = started->package;
     loading.sectors_done = same ? snapshot->sectors_done : 0;
-    return write_inactive(updater, &loading, NULL, 0);
+    return write(&updater->inactive, &loading);
 }
 
 static enum fwu_status start_over(struct fwu_updater *updater)
@@ -456,10 +439,10 @@ static enum fwu_status start_over(struct fwu_updater *updater)
     struct fwu_snapshot snapshot;
     enum fwu_status status;
 
-    fwu_journal_current(inactive_journal(updater), &snapshot);
+    current(&updater->inactive, &snapshot);
     snapshot.piece_start = 0;
     snapshot.checkpoint_size = 0;
-    status = write_inactive(updater, &snapshot, NULL, 0);
+    status = write(&updater->inactive, &snapshot);
     if (status == FWU_OK) {
         updater->heard.module = FWU_MODULE_HOLDS_NEXT;
     }
@@ -475,14 +458,14 @@ static enum fwu_status keep_checkpoint(struct fwu_updater *updater)
     if (fwu_loader_checkpoint(&updater->loader, &checkpoint) != FWU_LOAD_DONE) {
         return reject_load(updater, FWU_LOAD_REJECTED);
     }
-    if (checkpoint.size > fwu_journal_checkpoint_capacity(&updater->inactive)) {
+    if (checkpoint.size > fwu_journal_checkpoint_capacity(&updater->inactive.bank)) {
         return reject_image(updater, FWU_FAULT_CHECKPOINT);
     }
     updater->loading = false;
-    fwu_journal_current(inactive_journal(updater), &snapshot);
+    current(&updater->inactive, &snapshot);
     snapshot.piece_start = updater->load_end;
     snapshot.checkpoint_size = checkpoint.size;
-    if (write_inactive(updater, &snapshot, checkpoint.parts, FWU_CHECKPOINT_PARTS) !=
+    if (write_parts(&updater->inactive, &snapshot, checkpoint.parts, checkpoint.count) !=
         FWU_OK) {
         return reject(updater, FWU_REASON_FLASH);
     }
@@ -495,7 +478,7 @@ static enum fwu_status verify(struct fwu_updater *updater)
 {
     struct fwu_snapshot verified;
     uint8_t found[32];
-    const struct fwu_snapshot *loading = &inactive_journal(updater)->snapshot;
+    const struct fwu_snapshot *loading = &journal_of(&updater->inactive)->snapshot;
 
     updater->loading = false;
     begin_snapshot(&verified, FWU_PHASE_VERIFIED, loading);
@@ -503,11 +486,11 @@ static enum fwu_status verify(struct fwu_updater *updater)
     verified.package = loading->package;
     verified.image_size = fwu_loader_image_size(&updater->loader);
     fwu_loader_image_sha256(&updater->loader, verified.image_sha256);
-    if (!fwu_digest(&updater->inactive.slot, verified.image_size, found) ||
+    if (!fwu_digest(&updater->inactive.bank.slot, verified.image_size, found) ||
         memcmp(found, verified.image_sha256, sizeof found) != 0) {
         return reject(updater, FWU_REASON_FLASH);
     }
-    if (write_inactive(updater, &verified, NULL, 0) != FWU_OK) {
+    if (write(&updater->inactive, &verified) != FWU_OK) {
         return reject(updater, FWU_REASON_FLASH);
     }
     updater->heard.module = FWU_MODULE_HOLDS_LAST;
@@ -519,10 +502,10 @@ static bool note_sector(struct fwu_updater *updater, uint32_t sector)
 {
     struct fwu_snapshot done;
 
-    if (!record_inactive(updater, FWU_RECORD_SECTOR, sector)) {
-        fwu_journal_current(inactive_journal(updater), &done);
+    if (!record(&updater->inactive, FWU_RECORD_SECTOR, sector)) {
+        current(&updater->inactive, &done);
         done.sectors_done = sector + 1u;
-        if (write_inactive(updater, &done, NULL, 0) != FWU_OK) {
+        if (write(&updater->inactive, &done) != FWU_OK) {
             return false;
         }
     }
@@ -583,15 +566,15 @@ static enum fwu_status load_more(struct fwu_updater *updater)
 static enum fwu_status begin_load(struct fwu_updater *updater)
 {
     const struct fwu_piece *piece = &updater->heard.piece;
-    const struct fwu_journal *journal = inactive_journal(updater);
+    const struct fwu_journal *journal = journal_of(&updater->inactive);
     const struct fwu_snapshot *snapshot = &journal->snapshot;
     enum fwu_load load = FWU_LOAD_MORE;
 
     if (!fwu_is_no_floor(&snapshot->floor)) {
         return reject_image(updater, FWU_FAULT_UNTRUSTED);
     }
-    fwu_loader_begin(&updater->loader, &updater->inactive, &snapshot->package,
-                     updater->inactive.link_address, snapshot->sectors_done);
+    fwu_loader_begin(&updater->loader, &updater->inactive.bank, &snapshot->package,
+                     updater->inactive.bank.link_address, snapshot->sectors_done);
     if (snapshot->checkpoint_size > 0) {
         load = fwu_loader_resume(&updater->loader, journal);
     }
@@ -608,14 +591,10 @@ static enum fwu_status next_piece(struct fwu_updater *updater)
 {
     enum fwu_status status = fwu_client_next_piece(&updater->client);
 
-    if (status == FWU_REFUSED) {
-        updater->heard.module = FWU_MODULE_HOLDS_OTHER;
-        return FWU_OK;
-    }
     if (status == FWU_OK) {
         updater->heard.module = FWU_MODULE_BUSY;
     }
-    return status;
+    return not_refused(updater, status, FWU_MODULE_HOLDS_OTHER);
 }
 
 /* --- the switch */
@@ -624,39 +603,39 @@ static enum fwu_status announce(struct fwu_updater *updater)
 {
     enum fwu_status status = fwu_client_announce(&updater->client);
 
-    if (status == FWU_REFUSED) {
-        updater->heard.module = FWU_MODULE_BUSY; /* not ready for the update: its next event says */
-        return FWU_OK;
-    }
     if (status == FWU_OK) {
         hear(updater, FWU_VERDICT_MS, FWU_MODULE_UPDATING);
     }
-    return status;
+    /* ERROR: not ready for the update; its next event says why */
+    return not_refused(updater, status, FWU_MODULE_BUSY);
 }
 
 /* The commit point. */
 static enum fwu_status switch_over(struct fwu_updater *updater)
 {
-    if (!record_inactive(updater, FWU_RECORD_SWITCHED, 0)) {
+    if (!record(&updater->inactive, FWU_RECORD_SWITCHED, 0)) {
         return FWU_NOT_HELD;
     }
-    fwu_trace(FWU_TRACE_JOURNAL, updater->inactive.index, FWU_PHASE_TRIAL);
+    fwu_trace(FWU_TRACE_JOURNAL, updater->inactive.bank.index, FWU_PHASE_TRIAL);
     updater->outcome = FWU_RESET;
     return FWU_OK;
 }
 
 /* --- observe, decide, act */
 
+static bool is_renewed(const struct fwu_side *side)
+{
+    return side->is_written || !fwu_journal_needs_snapshot(&side->journal);
+}
+
 static enum fwu_step decide(struct fwu_updater *updater)
 {
-    const struct fwu_journal *active = active_journal(updater);
-    const struct fwu_journal *inactive = inactive_journal(updater);
     struct fwu_observed observed;
 
-    observed.active = (uint8_t)fwu_journal_phase(active);
-    observed.inactive = (uint8_t)fwu_journal_phase(inactive);
-    observed.active_renewed = updater->active_written || !fwu_journal_needs_snapshot(active);
-    observed.inactive_renewed = updater->inactive_written || !fwu_journal_needs_snapshot(inactive);
+    observed.active = (uint8_t)fwu_journal_phase(journal_of(&updater->active));
+    observed.inactive = (uint8_t)fwu_journal_phase(journal_of(&updater->inactive));
+    observed.active_renewed = is_renewed(&updater->active);
+    observed.inactive_renewed = is_renewed(&updater->inactive);
     observed.module = updater->heard.module;
     return fwu_decide(&observed);
 }
@@ -674,7 +653,7 @@ static enum fwu_status act(struct fwu_updater *updater, enum fwu_step step)
     case FWU_STEP_SELF_TEST:
         return self_test(updater);
     case FWU_STEP_RENEW_ACTIVE:
-        return renew_active(updater);
+        return renew(&updater->active);
     case FWU_STEP_RENEW_INACTIVE:
         return renew_inactive(updater);
     case FWU_STEP_LEAVE:
@@ -733,8 +712,8 @@ void fwu_updater_begin(struct fwu_updater *updater, uint8_t active)
     memset(updater, 0, sizeof *updater);
     updater->component.size = (uint8_t)(sizeof FWU_COMPONENT - 1u);
     memcpy(updater->component.text, FWU_COMPONENT, sizeof FWU_COMPONENT - 1u);
-    fwu_open_bank(&updater->active, active);
-    fwu_open_bank(&updater->inactive, active == FWU_BANK_A ? FWU_BANK_B : FWU_BANK_A);
+    fwu_open_bank(&updater->active.bank, active);
+    fwu_open_bank(&updater->inactive.bank, active == FWU_BANK_A ? FWU_BANK_B : FWU_BANK_A);
     fwu_client_begin(&updater->client);
     fwu_module_begin(&updater->heard);
 }

@@ -21,29 +21,32 @@ enum fwu_outcome {
     FWU_TRAILER_WORN  /* a trailer does not take the journal: the hardware */
 };
 
-/* All that the application side holds in RAM. One, anywhere; nothing of it need survive a reset. */
+/* A slot, and what its journal says. */
+struct fwu_side {
+    bool is_known;   /* the journal was read since it was last written to */
+    bool is_written; /* a snapshot was written in this start */
+    struct fwu_bank bank;
+    struct fwu_journal journal;
+};
+
+/* All that the application side holds in RAM. One, anywhere; nothing of it need survive a reset. What
+ * is small stands first: it takes less code to get at. */
 struct fwu_updater {
-    struct fwu_bank active;
-    struct fwu_bank inactive;
-    struct fwu_journal active_journal;
-    struct fwu_journal inactive_journal;
-    bool active_known; /* read since it was last written to */
-    bool inactive_known;
-    bool active_written; /* a snapshot was written in this start */
-    bool inactive_written;
     bool connected;
     bool has_error; /* the last package was rejected in this start */
+    bool loading;   /* a piece is being read: loader, load_offset and load_end count */
     uint8_t asked;
     uint8_t asked_again;
     uint8_t outcome; /* enum fwu_outcome */
     uint8_t refusal; /* enum fwu_refusal */
     uint8_t reason;  /* enum fwu_reason */
     uint8_t fault;   /* enum fwu_fault */
-    struct fwu_component component; /* ours: FWU_COMPONENT */
-    bool loading; /* a piece is being read: loader, load_offset and load_end count */
     uint32_t load_offset;
     uint32_t load_end;
     struct fwu_module_state heard;
+    struct fwu_component component; /* ours: FWU_COMPONENT */
+    struct fwu_side active;
+    struct fwu_side inactive;
     struct fwu_client client;
     struct fwu_loader loader;
 };

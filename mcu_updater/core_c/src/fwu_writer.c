@@ -121,7 +121,7 @@ static enum fwu_put write_sector(struct fwu_writer *writer, uint32_t *finished,
             return FWU_PUT_FAULT;
         }
     }
-    fwu_sha256_add(&writer->digest, writer->held, size);
+    fwu_hash_add(&writer->digest, writer->held, size);
     if (writer->sector < writer->done) {
         return FWU_PUT_ALL;
     }
