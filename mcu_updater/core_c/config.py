@@ -18,7 +18,7 @@ def header(component: str = "STM32") -> str:
     choices = (
         ("COMPONENT", f'"{component}"', "the name on the platform, 1 to 32 characters"),
         ("READ_SIZE", f"{policy.read_size}u", "bytes of one AT+QIOTOTARD"),
-        ("LINE_MAX", "1024u", f"of the module; longer ones are cut. In Python {MAX_LINE_SIZE}"),
+        ("LINE_MAX", "768u", f"of the module; longer ones are cut. In Python {MAX_LINE_SIZE}"),
         (
             "PAYLOAD_MAX",
             "FWU_READ_SIZE",

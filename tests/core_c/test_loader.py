@@ -25,7 +25,7 @@ from tests.places import FIXTURES
 from tests.worlds import Format
 
 pytestmark = pytest.mark.judge("gcc")
-MORE, SECTOR, DONE, REJECTED, NOT_HELD = range(5)  # enum fwu_load
+MORE, SECTOR, REJECTED, NOT_HELD, DONE = range(5)  # enum fwu_load
 FORMATS: tuple[Format, ...] = ("bin", "hex", "s19")
 EVERY_FORMAT = pytest.mark.parametrize("fmt", FORMATS)
 L476, F103, F429, H743 = PARTS

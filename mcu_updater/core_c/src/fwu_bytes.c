@@ -56,14 +56,15 @@ void fwu_put_big_u32(uint8_t *to, uint32_t value)
     to[3] = (uint8_t)(value & 0xFFu);
 }
 
+/* A name stands right behind its size, which is compared first. */
 bool fwu_same_component(const struct fwu_component *one, const struct fwu_component *other)
 {
-    return one->size == other->size && fwu_same(one->text, other->text, one->size);
+    return fwu_same(one, other, 1u + one->size);
 }
 
 bool fwu_same_version(const struct fwu_version *one, const struct fwu_version *other)
 {
-    return one->size == other->size && fwu_same(one->text, other->text, one->size);
+    return fwu_same(one, other, 1u + one->size);
 }
 
 bool fwu_is_utf8(const uint8_t *text, uint32_t size, bool breaks_off)
@@ -122,21 +123,19 @@ uint32_t fwu_hex_byte(const uint8_t *digits)
     return fwu_hex_digit(digits[0]) << 4 | fwu_hex_digit(digits[1]);
 }
 
-/* What half a byte does to the CRC: a table of 64 bytes in place of 1024. */
-static const uint32_t crc_of_nibble[16] = {
-    0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u,
-    0x4DB26158u, 0x5005713Cu, 0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu,
-    0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu};
+#define CRC_POLYNOMIAL 0xEDB88320u
 
+/* Bit by bit: a table is faster, and longer than all of this. */
 uint32_t fwu_crc32(uint32_t crc, const uint8_t *data, uint32_t size)
 {
-    uint32_t i;
+    uint32_t bit;
 
     crc = ~crc;
-    for (i = 0; i < size; i++) {
-        crc ^= data[i];
-        crc = crc >> 4 ^ crc_of_nibble[crc & 0xFu];
-        crc = crc >> 4 ^ crc_of_nibble[crc & 0xFu];
+    for (; size > 0; size--) {
+        crc ^= *data++;
+        for (bit = 0; bit < 8u; bit++) {
+            crc = crc >> 1 ^ (CRC_POLYNOMIAL & (0u - (crc & 1u)));
+        }
     }
     return ~crc;
 }

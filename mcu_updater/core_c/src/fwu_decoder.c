@@ -171,7 +171,7 @@ bool fwu_decoder_next(struct fwu_decoder *decoder, struct fwu_bytes *data,
 
 enum fwu_fault fwu_decoder_check(struct fwu_decoder *decoder, struct fwu_bytes data)
 {
-    struct fwu_decoder_state before = decoder->state;
+    struct fwu_decoder_state before;
     struct fwu_extent extent;
     struct fwu_line line;
     struct fwu_placed placed;
@@ -179,6 +179,7 @@ enum fwu_fault fwu_decoder_check(struct fwu_decoder *decoder, struct fwu_bytes d
     if (data.size == 0) {
         return FWU_FAULT_NONE;
     }
+    fwu_copy(&before, &decoder->state, sizeof before);
     if (before.format == FWU_FORMAT_BIN) {
         (void)next_binary(decoder, &data, &extent);
     } else {
@@ -186,7 +187,7 @@ enum fwu_fault fwu_decoder_check(struct fwu_decoder *decoder, struct fwu_bytes d
         }
     }
     if (decoder->fault == FWU_FAULT_NONE) {
-        decoder->state = before;
+        fwu_copy(&decoder->state, &before, sizeof before);
     }
     return (enum fwu_fault)decoder->fault;
 }

@@ -41,18 +41,6 @@ static bool read_unsigned(struct fwu_scan token, uint32_t *value)
     return fits && digits - 1u < TEN_DIGITS && fwu_scan_is_empty(&token);
 }
 
-static bool read_signed(struct fwu_scan token, int64_t *value)
-{
-    bool is_negative = fwu_scan_char(&token, '-');
-    uint32_t magnitude;
-
-    if (!read_unsigned(token, &magnitude)) {
-        return false;
-    }
-    *value = is_negative ? -(int64_t)magnitude : (int64_t)magnitude;
-    return true;
-}
-
 static bool read_digest(struct fwu_scan token, uint8_t *digest, uint32_t size)
 {
     uint32_t i;
@@ -90,14 +78,14 @@ static bool is_digest(struct fwu_scan token)
 /* --- arguments */
 
 enum shape {
-    NAME,   /* a text that is not empty */
-    MARK,   /* any text */
-    TEXT,   /* one that is kept */
-    NUMBER,
-    SIGNED,
-    IGNORED, /* a number that is not kept */
+    NAME, /* a text that is not empty */
+    MARK, /* any text */
+    TEXT, /* one that is kept */
     MD5,
-    SHA256
+    SHA256,
+    NUMBER, /* and below: numbers */
+    SIGNED,
+    IGNORED
 };
 
 struct argument {
@@ -124,6 +112,24 @@ static const struct {
     uint8_t needed;
 } rows[] = {{0, 6}, {6, 4}, {0, 0}, {11, 4}, {0, 0}, {0, 0}, {0, 0}};
 
+static bool read_number(enum shape shape, struct fwu_scan token, void *to)
+{
+    bool is_negative = shape == SIGNED && fwu_scan_char(&token, '-');
+    uint32_t *value = to;
+    int64_t *signed_value = to;
+    uint32_t number;
+
+    if (!read_unsigned(token, &number)) {
+        return false;
+    }
+    if (shape == SIGNED) {
+        *signed_value = is_negative ? -(int64_t)number : (int64_t)number;
+    } else if (shape == NUMBER) {
+        *value = number;
+    }
+    return true;
+}
+
 static bool read_text(enum shape shape, struct fwu_scan token, void *to)
 {
     struct fwu_text *text = to; /* which begins as a mark does */
@@ -136,26 +142,16 @@ static bool read_text(enum shape shape, struct fwu_scan token, void *to)
     return shape != NAME || size > 0;
 }
 
-static bool read_argument(enum shape shape, struct fwu_scan token, uint8_t *to)
+static bool read_argument(enum shape shape, struct fwu_scan token, void *to)
 {
-    uint32_t ignored;
-    struct fwu_scan bare = token;
-
-    fwu_scan_unquote(&bare);
-    switch (shape) {
-    case NUMBER:
-        return read_unsigned(token, (void *)to);
-    case SIGNED:
-        return read_signed(token, (void *)to);
-    case IGNORED:
-        return read_unsigned(token, &ignored);
-    case MD5:
-        return read_digest(bare, to, 16);
-    case SHA256:
-        return read_digest(bare, to, 32);
-    default:
-        return read_text(shape, bare, to);
+    if (shape >= NUMBER) {
+        return read_number(shape, token, to);
     }
+    fwu_scan_unquote(&token);
+    if (shape >= MD5) {
+        return read_digest(token, to, shape == MD5 ? 16 : 32);
+    }
+    return read_text(shape, token, to);
 }
 
 static bool is_inside(const struct fwu_piece *piece)

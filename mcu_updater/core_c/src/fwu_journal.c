@@ -3,6 +3,8 @@
 
 #include "fwu_trailer.h"
 
+#define RECORD_MARK 0x4Au
+
 /* --- records */
 
 static uint32_t place_of(enum fwu_record record, uint32_t index)
@@ -20,9 +22,7 @@ static void make_record(uint8_t bytes[FWU_RECORD_SIZE], enum fwu_record record, 
     uint32_t at;
 
     for (at = 0; at < FWU_RECORD_SIZE; at += 8u) {
-        bytes[at] = 0x4A;
-        bytes[at + 1u] = (uint8_t)record;
-        fwu_put_u16(bytes + at + 2, index);
+        fwu_put_u32(bytes + at, RECORD_MARK | (uint32_t)record << 8 | index << 16);
         fwu_put_u32(bytes + at + 4, generation);
     }
 }

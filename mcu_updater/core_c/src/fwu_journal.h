@@ -39,7 +39,7 @@ struct fwu_snapshot {
     struct fwu_package package;
     uint8_t image_sha256[32];
     struct fwu_security_version security_version;
-    struct fwu_security_version floor;
+    struct fwu_security_version floor; /* from here on it is what the next snapshot goes on with */
     struct fwu_component component; /* all before it is compared at once: no gap may be there */
     struct fwu_version version;
 };

@@ -21,7 +21,7 @@ static bool is_open(const struct fwu_loader *loader)
 void fwu_loader_begin(struct fwu_loader *loader, const struct fwu_bank *bank,
                       const struct fwu_package *package, uint32_t base, uint32_t done)
 {
-    loader->package = *package;
+    fwu_copy(&loader->package, package, sizeof *package);
     loader->base = base;
     loader->head_size = 0;
     loader->stage = STAGE_OPEN;
@@ -125,20 +125,21 @@ static enum fwu_load find_format(struct fwu_loader *loader)
 
 /* --- going on */
 
+/* What the writer says, and the rule that was broken, if it says so. */
+static enum fwu_load told(struct fwu_loader *loader, enum fwu_put put, enum fwu_fault fault)
+{
+    if (put == FWU_PUT_FAULT) {
+        loader->fault = (uint8_t)fault;
+    }
+    return (enum fwu_load)put;
+}
+
 static enum fwu_load put(struct fwu_loader *loader, uint32_t *sector)
 {
-    enum fwu_fault fault = FWU_FAULT_NONE;
+    enum fwu_fault fault;
+    enum fwu_put put = fwu_writer_put(&loader->writer, &loader->extent, sector, &fault);
 
-    switch (fwu_writer_put(&loader->writer, &loader->extent, sector, &fault)) {
-    case FWU_PUT_SECTOR:
-        return FWU_LOAD_SECTOR;
-    case FWU_PUT_FAULT:
-        return reject(loader, fault);
-    case FWU_PUT_NOT_HELD:
-        return FWU_LOAD_NOT_HELD;
-    default:
-        return FWU_LOAD_MORE;
-    }
+    return told(loader, put, fault);
 }
 
 static enum fwu_load take(struct fwu_loader *loader, uint32_t *sector)
@@ -207,7 +208,8 @@ static enum fwu_fault check_end(struct fwu_loader *loader)
 
 enum fwu_load fwu_loader_finish(struct fwu_loader *loader, uint32_t *sector)
 {
-    enum fwu_fault fault = FWU_FAULT_NONE;
+    enum fwu_fault fault;
+    enum fwu_put put;
 
     if (loader->stage != STAGE_ENDED) {
         loader->stage = STAGE_ENDED;
@@ -216,16 +218,8 @@ enum fwu_load fwu_loader_finish(struct fwu_loader *loader, uint32_t *sector)
             return reject(loader, fault);
         }
     }
-    switch (fwu_writer_finish(&loader->writer, sector, &fault)) {
-    case FWU_PUT_SECTOR:
-        return FWU_LOAD_SECTOR;
-    case FWU_PUT_FAULT:
-        return reject(loader, fault);
-    case FWU_PUT_NOT_HELD:
-        return FWU_LOAD_NOT_HELD;
-    default:
-        return FWU_LOAD_DONE;
-    }
+    put = fwu_writer_finish(&loader->writer, sector, &fault);
+    return put == FWU_PUT_ALL ? FWU_LOAD_DONE : told(loader, put, fault);
 }
 
 uint32_t fwu_loader_image_size(const struct fwu_loader *loader)

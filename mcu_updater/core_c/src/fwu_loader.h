@@ -23,11 +23,11 @@ struct fwu_loader {
 };
 
 enum fwu_load {
-    FWU_LOAD_MORE,     /* the bytes are used up: read more */
-    FWU_LOAD_SECTOR,   /* a sector is written and verified: record it, then call again */
-    FWU_LOAD_DONE,     /* of fwu_loader_finish: the whole image is written */
-    FWU_LOAD_REJECTED, /* loader->fault says why */
-    FWU_LOAD_NOT_HELD  /* flash does not hold what was written */
+    FWU_LOAD_MORE = FWU_PUT_ALL,         /* the bytes are used up: read more */
+    FWU_LOAD_SECTOR = FWU_PUT_SECTOR,    /* one is written and verified: record it, then call again */
+    FWU_LOAD_REJECTED = FWU_PUT_FAULT,   /* loader->fault says why */
+    FWU_LOAD_NOT_HELD = FWU_PUT_NOT_HELD, /* flash does not hold what was written */
+    FWU_LOAD_DONE                        /* of fwu_loader_finish: the whole image is written */
 };
 
 /* base: where a raw image is linked; done: sectors that the journal calls done. */

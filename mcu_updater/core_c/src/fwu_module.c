@@ -60,7 +60,7 @@ static enum fwu_module take_plan(struct fwu_module_state *state, const struct fw
     bool again = is_offered(state) && memcmp(plan, &state->plan, sizeof *plan) == 0;
 
     state->has_plan = true;
-    state->plan = *plan;
+    fwu_copy(&state->plan, plan, sizeof *plan);
     return again || FWU_PLAN_ONCE ? FWU_MODULE_OFFERED : FWU_MODULE_OFFERED_ONCE;
 }
 
@@ -68,7 +68,7 @@ static enum fwu_module hold(struct fwu_module_state *state, const struct fwu_pie
                             const struct fwu_snapshot *snapshot)
 {
     state->has_piece = true;
-    state->piece = *piece;
+    fwu_copy(&state->piece, piece, sizeof *piece);
     return snapshot != NULL ? fwu_fit(piece, snapshot) : FWU_MODULE_HOLDS_OTHER;
 }
 
@@ -80,7 +80,7 @@ static enum fwu_module understand(struct fwu_module_state *state, const struct f
         return take_plan(state, &event->is.plan);
     case FWU_EVENT_STARTED:
         state->has_started = true;
-        state->started = event->is.started;
+        fwu_copy(&state->started, &event->is.started, sizeof state->started);
         return FWU_MODULE_STARTED;
     case FWU_EVENT_DOWNLOADING:
         return FWU_MODULE_BUSY;

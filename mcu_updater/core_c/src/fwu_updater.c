@@ -1,5 +1,6 @@
 #include "fwu_updater.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "fwu_hal.h"
@@ -64,14 +65,10 @@ static bool is_in_progress(enum fwu_phase phase)
 }
 
 /* The highest security version that was ever confirmed on this device. */
-static struct fwu_security_version floor_of(const struct fwu_updater *updater)
+static void find_floor(const struct fwu_updater *updater, struct fwu_security_version *floor)
 {
-    struct fwu_security_version floor;
-
-    memset(&floor, 0, sizeof floor);
-    fwu_raise_floor(&floor, &updater->active.journal.snapshot.floor); /* 0 where there is none */
-    fwu_raise_floor(&floor, &updater->inactive.journal.snapshot.floor);
-    return floor;
+    *floor = updater->active.journal.snapshot.floor; /* 0 where there is no journal */
+    fwu_raise_floor(floor, &updater->inactive.journal.snapshot.floor);
 }
 
 /* A snapshot that goes on from another one: the same upgrade, and nothing of its package yet. */
@@ -81,9 +78,8 @@ static void begin_snapshot(struct fwu_snapshot *snapshot, enum fwu_phase phase,
     memset(snapshot, 0, sizeof *snapshot);
     snapshot->phase = (uint8_t)phase;
     snapshot->generation = from->generation;
-    snapshot->component = from->component;
-    snapshot->version = from->version;
-    snapshot->floor = from->floor;
+    fwu_copy(&snapshot->floor, &from->floor, /* component and version, too */
+             sizeof *from - offsetof(struct fwu_snapshot, floor));
 }
 
 /* --- the trial, and what a reset may have left */
@@ -266,13 +262,14 @@ static enum fwu_status ask_again(struct fwu_updater *updater)
 
 static enum fwu_refusal judge(const struct fwu_updater *updater, const struct fwu_plan *plan)
 {
-    struct fwu_security_version floor = floor_of(updater);
+    struct fwu_security_version floor;
     enum fwu_refusal refusal =
         fwu_judge(plan, &updater->component, &updater->active.journal.snapshot.version);
 
     if (refusal == FWU_ACCEPTED && !fwu_hal_admits(plan)) {
         refusal = FWU_NOT_ADMITTED;
     }
+    find_floor(updater, &floor);
     if (refusal == FWU_ACCEPTED && !fwu_is_no_floor(&floor)) {
         refusal = FWU_NO_KEY;
     }
@@ -293,10 +290,10 @@ static enum fwu_status note_plan(struct fwu_updater *updater, const struct fwu_p
     memset(&planned, 0, sizeof planned);
     planned.phase = FWU_PHASE_PLANNED;
     planned.generation = updater->active.journal.snapshot.generation + 1u;
-    planned.component = updater->component;
+    fwu_copy(&planned.component, &updater->component, sizeof planned.component);
     planned.version.size = (uint8_t)plan->target.mark.size;
     memcpy(planned.version.text, plan->target.text, plan->target.mark.size);
-    planned.floor = floor_of(updater);
+    find_floor(updater, &planned.floor);
     return write(&updater->inactive, &planned);
 }
 
@@ -429,7 +426,7 @@ static enum fwu_status note_package(struct fwu_updater *updater)
     }
     begin_snapshot(&loading, FWU_PHASE_LOADING, snapshot);
     loading.has_package = true;
-    loading.package = started->package;
+    fwu_copy(&loading.package, &started->package, sizeof loading.package);
     loading.sectors_done = same ? snapshot->sectors_done : 0;
     return write(&updater->inactive, &loading);
 }
@@ -483,7 +480,7 @@ static enum fwu_status verify(struct fwu_updater *updater)
     updater->loading = false;
     begin_snapshot(&verified, FWU_PHASE_VERIFIED, loading);
     verified.has_package = true;
-    verified.package = loading->package;
+    fwu_copy(&verified.package, &loading->package, sizeof verified.package);
     verified.image_size = fwu_loader_image_size(&updater->loader);
     fwu_loader_image_sha256(&updater->loader, verified.image_sha256);
     if (!fwu_digest(&updater->inactive.bank.slot, verified.image_size, found) ||
