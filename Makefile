@@ -11,7 +11,7 @@ TESTS := tests
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders line judges flips damage fuzz fuzz-c bench bench-replay bench-serial stub docs firmware conformance apt clean help
+.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c bench bench-replay bench-serial stub docs firmware conformance apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -134,6 +134,9 @@ thorough: $(STAMP) ## all tests, each with all that it can try; half an hour and
 
 bootloaders: $(STAMP) ## random bootloaders, searched as usual and by brute force; FROM=0 TO=2000 repeats a run
 	@$(BIN)/python -m tests.flash_emulator.explore.compare_bootloaders $${FROM:-0} $${TO:-2000} $(CLASSES)
+
+core-on-chip: $(STAMP) ## the whole C core on the emulated chip beside that in Python, on every state of closures; hours
+	$(BIN)/python -m tests.core_c.core_on_chip --table .cache/core-on-chip.md
 
 line: $(STAMP)   ## change, lose and double every byte of the AT line in turn, some minutes
 	MCU_UPDATER_LINE=all $(BIN)/pytest -q tests/board/attached/test_line_bytes.py

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from flash_emulator import load_part
+from mcu_updater.core.slot import CopyLayout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core_c.emit import emit
 from mcu_updater.flash_map.layouts import layout_of
@@ -47,6 +48,64 @@ def hal_commands(name: str, strategy: Strategy) -> Path:
     (folder / "application.ld").write_bytes((folder / "bootloader.ld").read_bytes())
     make(folder, "build/application.bin")
     return folder / "build/application.elf"
+
+
+WHOLE_CORE_TICK_MS = 100
+"""A tenth of the interrupts while nothing happens; still far below what is waited for."""
+
+
+@cache
+def whole_core(name: str, strategy: Strategy, verdict: str) -> Path:
+    """``whole_core.c`` with the HAL of that part, linked for where the CPU begins.
+
+    *verdict*: how its self-test ends, as the source says.
+    """
+    folder = _whole_core(name, strategy)
+    make(folder, "-j2", "build/application.elf", VERSION=verdict)
+    shutil.copy(folder / "build/application.elf", folder / f"{verdict}.elf")
+    return folder / f"{verdict}.elf"
+
+
+@cache
+def _whole_core(name: str, strategy: Strategy) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="whole-core-"))
+    write(folder, name, strategy)
+    (folder / "application.c").write_bytes((FIRMWARE / "whole_core.c").read_bytes())
+    script = (folder / "bootloader.ld").read_text()
+    (folder / "application.ld").write_text(_elsewhere(name, strategy) + script)
+    ticks = folder / "hal/cortex_m/cortex_m.h"
+    text = ticks.read_text()
+    assert "TICK_MS 10u" in text
+    ticks.write_text(text.replace("TICK_MS 10u", f"TICK_MS {WHOLE_CORE_TICK_MS}u"))
+    return folder
+
+
+_ELSEWHERE = (
+    ("client", "link", "at", "scan", "event", "module", "updater", "reader"),
+    ("loader", "decoder", "hex", "srec", "record", "sniff", "md5", "image", "writer"),
+)
+
+
+def _elsewhere(name: str, strategy: Strategy) -> str:
+    """Linker script, for a boot region that is too small for all of the core: objects of the
+    updater stand behind the first sectors of the execution slot, and of the first storage slot.
+    No image of a test reaches to there, so neither core may touch it."""
+    part = load_part(name)
+    layout = layout_of(part, strategy)
+    if not isinstance(layout, CopyLayout):
+        return ""
+    text = ""
+    for number, (area, stems) in enumerate(
+        zip((layout.execution, layout.storage[0]), _ELSEWHERE, strict=True)
+    ):
+        begin = area.slot.offset + area.slot.sector_sizes[0] * 2
+        size = area.slot.offset + area.slot.size - begin
+        sections = " ".join(f"*fwu_{stem}.o(.text .text.* .rodata .rodata.*)" for stem in stems)
+        text += (
+            f"MEMORY {{ REST_{number} (rx) : ORIGIN = {part.base + begin}, LENGTH = {size} }}\n"
+            f"SECTIONS {{ .rest_{number} : {{ {sections} }} > REST_{number} }}\n"
+        )
+    return text
 
 
 @cache

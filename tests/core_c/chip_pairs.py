@@ -8,7 +8,7 @@ banks, and ends where an image begins to run.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from flash_emulator import EmulatedFlash, load_part
@@ -16,10 +16,11 @@ from flash_emulator.device.trace import Operation
 from flash_emulator.explore import SearchOptions
 from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.states import State
-from flash_emulator.machine.board import Board, Questions
+from flash_emulator.machine.board import Board, Image, Questions
 from flash_emulator.machine.image_files import read_firmware
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Limits, Rests
+from flash_emulator.parts.part import Part
 from mcu_updater.board.switch import EmulatedChip
 from mcu_updater.core.boot import ResetCause
 from mcu_updater.core.mcu import start
@@ -70,34 +71,16 @@ class Bootloader:
         self.machine: Machine = self._board.machine()
 
     def boot_state(self, state: State, choice: ReadChoice) -> tuple[int, Done]:
-        """The bank that runs, and what was done.
-
-        A search forgets what units hold of which it has only asked whether they hold something
-        else. A CPU has to read them: it finds some bytes there.
-        """
+        """The bank that runs, and what was done."""
         flash = powered(state.flash, choice)
-        for bank in self._banks:
-            for image in self._images:
-                data = image.data + b"\xff" * (-len(image.data) % self.part.program_unit)
-                flash.preload(image.address + bank * self.part.bank_size, data)
-        for begin, end in flash.cells.unknown_spans():
-            for bank, first, last in self._by_bank(begin, end):
-                at = self.part.base + (bank ^ flash.mapped_bank) * self.part.bank_size + first
-                flash.preload(at, (SOME * ((last - first) // len(SOME) + 1))[: last - first])
+        install(flash, self._images, self._banks)
         return self.boot(flash)
-
-    def _by_bank(self, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Physical bank, and the span in it."""
-        for bank in range(self.part.bank_count):
-            first, last = (at - bank * self.part.bank_size for at in (begin, end))
-            if first < self.part.bank_size and last > 0:
-                yield bank, max(first, 0), min(last, self.part.bank_size)
 
     def boot(self, flash: EmulatedFlash) -> tuple[int, Done]:
         """See ``boot_state``."""
         machine = self.machine
         ended = machine.boot(flash)
-        done = list(_flat((op for op, _ in machine.record.operations), self.part.program_unit))
+        done = _flat((op for op, _ in machine.record.operations), self.part.program_unit)
         if ended.kind == "pin":
             return RECOVERY, done
         assert ended.kind == "slot", ended
@@ -112,18 +95,43 @@ class Bootloader:
         return self.machine.space.bytes_at(0x2000_0000, 4)[0]
 
 
-def _flat(operations: Iterator[Operation], unit: int) -> Iterator[tuple[str, int, bytes]]:
-    for operation in operations:
-        if operation.kind == "options":
-            yield operation.kind, 0, _swap(operation)
-            continue
-        for at in range(0, max(len(operation.data), 1), unit):
-            yield operation.kind, operation.address + at, operation.data[at : at + unit]
+def install(flash: EmulatedFlash, images: Sequence[Image], banks: range) -> None:
+    """*images* in each of *banks*; and bytes where they are not known.
+
+    A search forgets what units hold of which it has only asked whether they hold something else. A
+    CPU has to read them: it finds some bytes there.
+    """
+    part = flash.geometry
+    for begin, end in flash.cells.unknown_spans():
+        for bank, first, last in _by_bank(part, begin, end):
+            at = part.base + (bank ^ flash.mapped_bank) * part.bank_size + first
+            flash.preload(at, (SOME * ((last - first) // len(SOME) + 1))[: last - first])
+    for bank in banks:
+        for image in images:
+            data = image.data + b"\xff" * (-len(image.data) % part.program_unit)
+            flash.preload(image.address + bank * part.bank_size, data)
 
 
-def _swap(operation: Operation) -> bytes:
-    """What is asked of the bank swap. A register holds other options too, as they were read."""
-    return b"%d" % json.loads(operation.data)["SWAP_BANK"]
+def _by_bank(part: Part, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Physical bank, and the span in it."""
+    for bank in range(part.bank_count):
+        first, last = (at - bank * part.bank_size for at in (begin, end))
+        if first < part.bank_size and last > 0:
+            yield bank, max(first, 0), min(last, part.bank_size)
+
+
+def units_of(operation: Operation, unit: int) -> Iterator[tuple[str, int, bytes]]:
+    """*operation* unit by unit. Of options, what is asked of the bank swap: a register holds others
+    too, as they were read."""
+    if operation.kind == "options":
+        yield operation.kind, 0, b"%d" % json.loads(operation.data)["SWAP_BANK"]
+        return
+    for at in range(0, max(len(operation.data), 1), unit):
+        yield operation.kind, operation.address + at, operation.data[at : at + unit]
+
+
+def _flat(operations: Iterable[Operation], unit: int) -> Done:
+    return [each for operation in operations for each in units_of(operation, unit)]
 
 
 class _Told:
@@ -151,7 +159,7 @@ def in_python(loader: Bootloader, state: State, choice: ReadChoice) -> tuple[int
     decision = start(EmulatedChip(flash, loader.strategy, loader.layout), ResetCause.POWER)
     flash.watch = None
     bank = RECOVERY if decision.bank is None else decision.bank
-    return bank, list(_flat(iter(told.operations), loader.part.program_unit))
+    return bank, _flat(told.operations, loader.part.program_unit)
 
 
 def compare(scenario: Scenario, options: SearchOptions, step: int = 1) -> Compared:
@@ -170,4 +178,4 @@ def compare(scenario: Scenario, options: SearchOptions, step: int = 1) -> Compar
     return found
 
 
-__all__ = ["Bootloader", "Compared", "compare"]
+__all__ = ["Bootloader", "Compared", "compare", "install", "units_of"]

@@ -170,7 +170,7 @@ def _tell(answer: Connection, sources: Path, closures: Sequence[Closure]) -> Non
 def _differences(closures: Sequence[Closure]) -> Iterator[str]:
     for closure in closures:
         for (state, choice), doing in zip(closure.states, closure.doings, strict=True):
-            found = first_difference(doing, follow(closure.subject, state, choice))
+            found = first_difference(doing.steps, follow(closure.subject, state, choice).steps)
             if found is not None:
                 number, one, other = found
                 where = f"{closure.subject.scenario.id}, state {state.path}{choice}"

@@ -20,6 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar, cast
 
 from flash_emulator import EmulatedFlash
 from flash_emulator.array.pages import Slice
@@ -32,6 +33,7 @@ from flash_emulator.explore.states import Expansion, Job, Key, State
 from flash_emulator.explore.subject import Violation, ended_in
 from mcu_updater.core.events import Booted, Event
 from mcu_updater.powerloss.in_c import SubjectInC
+from mcu_updater.powerloss.questions import Questions
 from mcu_updater.powerloss.scenario import Scenario
 from mcu_updater.powerloss.subject import BoardBoot, BoardSubject
 
@@ -57,6 +59,9 @@ class Doing:
     operations: int = 0
     asking: bool = False
     flash: EmulatedFlash | None = None
+    boot: BoardBoot | None = None
+
+    asks: ClassVar[bool] = True  # our questions, and ends with the first that has a bad answer
     _looked: set[int] = field(default_factory=set)
     _behind: set[int] = field(default_factory=set)
 
@@ -202,7 +207,7 @@ def _compare_one(
     found.operations += here.operations
     found.lines += sum(step[0] == "line" for step in here.steps)
     where = f"{state.path}{read_choice}"
-    parted = first_difference(here, there)
+    parted = first_difference(here.steps, there.steps)
     if parted is not None:
         found.differences.append(Difference(where, *parted))
         return
@@ -228,9 +233,11 @@ def _other_looks(here: Doing, there: Doing) -> tuple[int, list[int], list[int]] 
     return None
 
 
-def first_difference(here: Doing, there: Doing) -> tuple[int, object, object] | None:
+def first_difference(
+    here: Sequence[Step], there: Sequence[Step]
+) -> tuple[int, object, object] | None:
     """Number of the step, and what either does; None: they do the same."""
-    for number, (one, other) in enumerate(_zipped(here.steps, there.steps)):
+    for number, (one, other) in enumerate(_zipped(here, there)):
         if one != other:
             return number, one, other
     return None
@@ -244,10 +251,12 @@ def _zipped(one: Sequence[Step], other: Sequence[Step]) -> Iterator[tuple[object
         )
 
 
-def follow(subject: BoardSubject, state: State, read_choice: ReadChoice) -> Doing:
+def follow(
+    subject: BoardSubject, state: State, read_choice: ReadChoice, kind: type[Doing] = Doing
+) -> Doing:
     """One boot of *state* to its rest."""
     part = subject.part
-    doing = Doing(part.program_unit, part.base)
+    doing = kind(part.program_unit, part.base)
 
     def watch(flash: EmulatedFlash) -> Doing:
         doing.flash = flash
@@ -256,6 +265,7 @@ def follow(subject: BoardSubject, state: State, read_choice: ReadChoice) -> Doin
     flash = powered(state.flash, read_choice, watch)
     boot = subject.boot(flash, state.external)
     assert isinstance(boot, BoardBoot)
+    doing.boot = boot
     _listen(boot, doing)
     try:
         run = boot.run()
@@ -276,6 +286,8 @@ def follow(subject: BoardSubject, state: State, read_choice: ReadChoice) -> Doin
 
 def _listen(boot: BoardBoot, doing: Doing) -> None:
     board, questions = boot._board, boot._questions
+    if not doing.asks:
+        questions = boot._questions = cast("Questions", _NoQuestions())
     was_sent, was_told = boot._command, questions.event
 
     def sent(data: bytes) -> None:
@@ -294,3 +306,20 @@ def _listen(boot: BoardBoot, doing: Doing) -> None:
 
     board.on_write = sent
     questions.event = told  # type: ignore[method-assign]
+
+
+class _NoQuestions:
+    """In the place of ``Questions``: what is done goes on, whatever becomes of it."""
+
+    def event(self, event: Event) -> None:
+        """Nothing is wrong with it."""
+
+    def sent(self, data: bytes) -> None:
+        """Nor with that."""
+
+    def power_on(self) -> None:
+        """A session begins."""
+
+    def at_rest(self) -> str:
+        """It has come to its end."""
+        return ""
