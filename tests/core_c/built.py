@@ -54,29 +54,34 @@ WHOLE_CORE_TICK_MS = 100
 """A tenth of the interrupts while nothing happens; still far below what is waited for."""
 
 
+Changes = tuple[tuple[str, str, str], ...]
+"""Files of an emitted folder, and what stands in each of them instead of what."""
+
+
 @cache
-def whole_core(name: str, strategy: Strategy, verdict: str) -> Path:
+def whole_core(name: str, strategy: Strategy, verdict: str, changes: Changes = ()) -> Path:
     """``whole_core.c`` with the HAL of that part, linked for where the CPU begins.
 
     *verdict*: how its self-test ends, as the source says.
     """
-    folder = _whole_core(name, strategy)
+    folder = _whole_core(name, strategy, changes)
     make(folder, "-j2", "build/application.elf", VERSION=verdict)
     shutil.copy(folder / "build/application.elf", folder / f"{verdict}.elf")
     return folder / f"{verdict}.elf"
 
 
 @cache
-def _whole_core(name: str, strategy: Strategy) -> Path:
+def _whole_core(name: str, strategy: Strategy, changes: Changes) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="whole-core-"))
     write(folder, name, strategy)
     (folder / "application.c").write_bytes((FIRMWARE / "whole_core.c").read_bytes())
     script = (folder / "bootloader.ld").read_text()
     (folder / "application.ld").write_text(_elsewhere(name, strategy) + script)
-    ticks = folder / "hal/cortex_m/cortex_m.h"
-    text = ticks.read_text()
-    assert "TICK_MS 10u" in text
-    ticks.write_text(text.replace("TICK_MS 10u", f"TICK_MS {WHOLE_CORE_TICK_MS}u"))
+    ticks = "hal/cortex_m/cortex_m.h", "TICK_MS 10u", f"TICK_MS {WHOLE_CORE_TICK_MS}u"
+    for path, old, new in (ticks, *changes):
+        text = (folder / path).read_text()
+        assert text.count(old) == 1, (path, old)
+        (folder / path).write_text(text.replace(old, new))
     return folder
 
 
