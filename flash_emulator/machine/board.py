@@ -114,11 +114,8 @@ class Board:
     def flash(self) -> EmulatedFlash:
         """The board's flash, never powered on. AlignmentError where an image lies outside."""
         flash = EmulatedFlash(self.part, seed=self.seed)
-        unit = self.part.program_unit
-        for image in self.images:
-            before = image.address % unit
-            data = b"\xff" * before + image.data
-            flash.preload(image.address - before, data + b"\xff" * (-len(data) % unit))
+        for image in self.images:  # pieces of one program may share a unit
+            flash.preload(image.address, image.data)
         flash.options.check(self.options)
         flash.options.program(self.options)
         flash.options.load()

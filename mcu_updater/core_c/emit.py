@@ -45,6 +45,12 @@ _HALS: Final = (
     Hal(("STM32U57", "STM32U58", "STM32U5A"), (*_FOR_ALL, "stm32", "stm32_ecc", "stm32u575")),
 )
 
+_CLOCKS_MHZ: Final = ((("STM32L47", "STM32L48"), 48), (("STM32F103",), 64))
+"""As the HALs set it; the others leave it at 16."""
+
+_APPLICATION_RAM: Final = 8192
+"""Bytes that the application may take beside a buffer of one sector, before make size complains."""
+
 _CPUS: Final = {
     "m0": "cortex-m0",
     "m0plus": "cortex-m0plus",
@@ -73,9 +79,11 @@ def emit(part: Part, strategy: Strategy, laid_out: AnyLayout, component: str) ->
             for folder in hal.folders
             for path, data in _tree(HALS / folder, Path("hal", folder)).items()
         },
-        Path("part.mk"): _make_variables(part, hal).encode(),
+        Path("part.mk"): _make_variables(part, strategy, hal).encode(),
         Path("bootloader.ld"): _linker_script(part, *_boot_region(part, laid_out)).encode(),
         Path("application.ld"): _linker_script(part, *_slot(part, laid_out)).encode(),
+        Path("hal_test.ld"): _linker_script(part, *_boot_region(part, laid_out)).encode(),
+        Path("board.toml"): _board_file(part, laid_out).encode(),
         Path("README.md"): _page(part, strategy, laid_out, hal).encode(),
     }
 
@@ -123,8 +131,31 @@ def _largest(memories: Sequence[tuple[int, int]]) -> tuple[int, ...]:
     return max(((size, base) for base, size in memories), default=())
 
 
-def _make_variables(part: Part, hal: Hal) -> str:
-    return f"# {part.name}\nCPU := {_CPUS[core_of(part)]}\nHAL := {' '.join(hal.folders)}\n"
+def _make_variables(part: Part, strategy: Strategy, hal: Hal) -> str:
+    return (
+        f"PART := {part.name}\nSTRATEGY := {strategy}\nCPU := {_CPUS[core_of(part)]}\n"
+        f"HAL := {' '.join(hal.folders)}\n"
+        f"APPLICATION_RAM := {_APPLICATION_RAM + max(part.sector_sizes)}\n"
+    )
+
+
+def _board_file(part: Part, laid_out: AnyLayout) -> str:
+    """What the emulated machine has to know."""
+    slot, slot_size = _slot(part, laid_out)
+    clock = next((mhz for names, mhz in _CLOCKS_MHZ if part.name.startswith(names)), 16)
+    return (
+        "# What the emulated chip of the tests is told. Keys: docs/reference/board-files.md of\n"
+        '# mcu-updater. Inputs of your board that are not low: [pins], PC13 = "high".\n'
+        f'part = "{part.name}"\n\n'
+        '[[images]]\nfile = "build/bootloader.elf"\n\n'
+        f'[[slots]]\nname = "application"\naddress = {_toml_address(slot)}\n'
+        f"size = 0x{slot_size:X}\n\n"
+        f"[machine]\nclock_mhz = {clock}  # as your HAL sets it\n"
+    )
+
+
+def _toml_address(address: int) -> str:
+    return f"0x{address >> 16:04X}_{address & 0xFFFF:04X}"
 
 
 def _linker_script(part: Part, address: int, size: int) -> str:

@@ -29,6 +29,7 @@ EXAMPLES = {
     "chip serve": "STM32L476xG --file kept:one.chip --link new:tty",
     "doctor": "--json",
     "emit c": "--part STM32L476xG -o new:emitted",
+    "emit factory": "in:new.bin --part STM32L476xG --version 2.0.0 -o new:factory.hex",
     "erase": f"--start 0x08080000 --size 2048 {CHIP}",
     "firmware explore": "in:board.toml --states 1 --jobs 2 --quiet --html new:report.html "
     "--certificates new:certificates",

@@ -65,6 +65,7 @@ TRIED = (
         "part show",
         "firmware new",
         "emit c",
+        "emit factory",
     ),
     *("image check", "image diff", "image inspect", "chip serve"),
     *("flash", "verify", "read", "erase", "info", "protect", "unprotect", "option-bytes"),

@@ -124,6 +124,10 @@ MODES = [
         *all_but("firmware explore", "--check", "--check-sample", *QUIET),
     ),
     mode("emit c", f"--part STM32L476xG -o {OUT}", "--strategy"),  # option-toggle is tried
+    mode(
+        "emit factory",
+        f"{IMAGE} --part STM32L476xG --version 2.0.0 -o {OUT} --bootloader {IMAGE}",
+    ),
     mode("firmware new", f"{IMAGE} --part STM32L476xG -o {OUT}"),
     mode("firmware run", f"{IMAGE}"),
     mode("fleet", f"{CENTER} --cuts 0 --faults 0 {DB}", "--replay"),

@@ -41,13 +41,11 @@ def make(folder: Path, *targets: str, **variables: str) -> str:
 
 @cache
 def hal_commands(name: str, strategy: Strategy) -> Path:
-    """``hal_commands.c`` with the HAL of that part, linked for where the CPU begins."""
+    """``hal_test.c`` with the HAL of that part, linked for where the CPU begins."""
     folder = Path(tempfile.mkdtemp(prefix="hal-"))
     write(folder, name, strategy)
-    (folder / "application.c").write_bytes((FIRMWARE / "hal_commands.c").read_bytes())
-    (folder / "application.ld").write_bytes((folder / "bootloader.ld").read_bytes())
-    make(folder, "build/application.bin")
-    return folder / "build/application.elf"
+    make(folder, "build/hal_test.elf")
+    return folder / "build/hal_test.elf"
 
 
 WHOLE_CORE_TICK_MS = 100

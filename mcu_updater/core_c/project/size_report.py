@@ -1,6 +1,8 @@
 """What bootloader and application take, from the linker's maps and the compiler's call graphs.
 
-python3 size_report.py build [--json]
+python3 size_report.py build [--json] [--most bootloader.flash=6144 ...]
+
+Exit code 1 where more is taken than --most says, or a function calls itself.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -30,6 +33,7 @@ PARTS = {
 HANDLERS = ("systick_interrupt", "serial_interrupt", "nmi_handler")
 EXCEPTION_FRAME = 32  # bytes that the core pushes
 UNKNOWN_FRAME = 16  # bytes; the compiler's own helpers are leaves
+PROGRAMS = "bootloader", "application"
 CODE, RAM, BOTH = (".text",), (".bss", ".kept"), (".data",)
 _NODE = re.compile(r'title: "([^"]+)" label: "[^"]*?(\d+) bytes \((\w+)')
 _EDGE = re.compile(r'sourcename: "([^"]+)" targetname: "([^"]+)"')
@@ -158,17 +162,38 @@ def show(name: str, told: Sizes) -> None:
         print("  not known:", each)
 
 
+def limit(text: str) -> tuple[str, str, int]:
+    """Of "bootloader.flash=6144"."""
+    found = re.fullmatch(rf"({'|'.join(PROGRAMS)})\.(flash|ram|stack)=(\d+)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like bootloader.flash=6144")
+    return found[1], found[2], int(found[3])
+
+
+def check(told: dict[str, Sizes], name: str, what: str, most: int) -> bool:
+    """Whether it is too much, which is said."""
+    taken: int = getattr(told[name], what)
+    if taken > most:
+        print(f"{name} takes {taken:,} bytes of {what}; LIMITS allow {most:,}", file=sys.stderr)
+    return taken > most
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="What bootloader and application take.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--most", nargs="*", default=[], type=limit, metavar="PROGRAM.WHAT=BYTES")
     given = parser.parse_args()
-    told = {name: report(given.folder, name) for name in ("bootloader", "application")}
+    try:
+        told = {name: report(given.folder, name) for name in PROGRAMS}
+    except ValueError as error:
+        sys.exit(f"no worst case of the stack: {error}")
     if given.json:
         print(json.dumps({name: asdict(each) for name, each in told.items()}, indent=1))
-        return
-    for name, each in told.items():
-        show(name, each)
+    else:
+        for name, each in told.items():
+            show(name, each)
+    sys.exit(1 if sum(check(told, *each) for each in given.most) else 0)
 
 
 if __name__ == "__main__":

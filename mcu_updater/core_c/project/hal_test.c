@@ -1,5 +1,6 @@
-/* Calls the functions of a HAL one by one, as the host at the module's USART asks. A line is a letter and
- * numbers in hexadecimal; so is the answer. It takes the place of application.c. */
+/* Calls the functions of a HAL one by one, as the host at the module's USART asks: test_hal.py. A line is
+ * a letter and numbers in hexadecimal; so is the answer. It takes the place of the bootloader, and has
+ * the HAL that applications get. */
 #include <string.h>
 
 #include "fwu_board.h"
@@ -9,7 +10,7 @@
 #define MOST 256u
 #define SILENCE_MS 100u
 
-static uint8_t line[2u * MOST + 32u];
+static uint8_t line[3u * MOST + 32u];
 static const uint8_t *at;
 
 bool fwu_hal_self_test(void)
@@ -70,23 +71,34 @@ static void read_line(void)
     uint32_t size = 0u;
 
     do {
-        size += fwu_hal_get(line + size, 1u, 1000u);
-    } while (size == 0u || line[size - 1u] != (uint8_t)'\n');
+        size += fwu_hal_get(line + size % sizeof line, 1u, 1000u);
+    } while (size == 0u || line[(size - 1u) % sizeof line] != (uint8_t)'\n');
     at = line + 1;
 }
 
+#define AROUND 0xA5u /* what stands before and behind a place that is written to */
+
+/* To a place of any alignment. */
 static void read_flash(void)
 {
     uint32_t address = number();
     uint32_t size = number();
-    uint8_t data[MOST];
+    uint32_t offset = 1u + number() % 8u;
+    uint8_t data[MOST + 16u];
 
-    if (!fwu_hal_read(address, data, size)) {
+    memset(data, AROUND, sizeof data);
+    if (!fwu_hal_read(address, data + offset, size)) {
         print("no");
         return;
     }
+    for (uint32_t i = 0u; i < sizeof data; i++) {
+        if ((i < offset || i >= offset + size) && data[i] != AROUND) {
+            print("it wrote outside of data");
+            return;
+        }
+    }
     for (uint32_t i = 0u; i < size; i++) {
-        print_byte(data[i]);
+        print_byte(data[offset + i]);
     }
 }
 
@@ -102,25 +114,67 @@ static void program(void)
     print_number(fwu_hal_program(address, data + 1, size));
 }
 
-/* Bytes that have come while the sector was being erased; and how long the silence behind them was. */
-static void erase_and_listen(void)
+/* How many bytes come until it is silent, and a sum that says which they are, and in which order. */
+static void listen(void)
 {
-    uint32_t address = number();
     uint32_t count = 0u;
     uint32_t sum = 0u;
     uint32_t got;
-    uint8_t byte[7];
+    uint8_t data[7];
 
-    print("go\n");
-    (void)fwu_hal_erase(address);
     do {
-        got = fwu_hal_get(byte, sizeof byte, SILENCE_MS);
-        count += got;
-        for (uint32_t i = 0u; i < got; i++) {
-            sum += byte[i] * (count + i);
+        got = fwu_hal_get(data, sizeof data, SILENCE_MS);
+        for (uint32_t i = 0u; i < got && got <= sizeof data; i++) {
+            count++;
+            sum += data[i] * count;
         }
     } while (got > 0u);
     print_number(count);
+    print(" ");
+    print_number(sum);
+}
+
+/* Bytes that have come while the sector was being erased. */
+static void erase_and_listen(void)
+{
+    uint32_t address = number();
+
+    print("go\n");
+    (void)fwu_hal_erase(address);
+    listen();
+}
+
+/* Bytes that have come while nobody asked. */
+static void wait_and_listen(void)
+{
+    uint32_t wait_ms = number();
+    uint32_t start = fwu_hal_now_ms();
+
+    print("go\n");
+    while (fwu_hal_now_ms() - start < wait_ms) {
+    }
+    listen();
+}
+
+static void send(void)
+{
+    uint32_t size = number();
+    uint8_t data[MOST];
+
+    for (uint32_t i = 0u; i < size; i++) {
+        data[i] = (uint8_t)((uint32_t)'a' + i % 26u);
+    }
+    (void)fwu_hal_put(data, size);
+}
+
+/* With the watchdog running, as on trial. */
+static void wait_for_nothing(void)
+{
+    uint32_t timeout_ms = number();
+    uint8_t byte;
+
+    fwu_board_start_watchdog();
+    print_number(fwu_hal_get(&byte, 1u, timeout_ms));
 }
 
 static void measure(void)
@@ -147,6 +201,15 @@ static void answer(void)
         break;
     case 'l':
         erase_and_listen();
+        break;
+    case 'i':
+        wait_and_listen();
+        break;
+    case 'o':
+        send();
+        break;
+    case 'd':
+        wait_for_nothing();
         break;
     case 't':
         measure();
