@@ -84,13 +84,6 @@ BROKEN = (
         "    return true;",
     ),
     one(
-        "read-knows-ecc-errors-once",
-        "test_read_says_each_time_where_a_unit_cannot_be_read",
-        FLASH,
-        "    FLASH_ECCR |= FLASH_ECCR_ECCD;\n",
-        "",
-    ),
-    one(
         "read-takes-whole-words",
         "test_read_is_exact_at_any_address_to_any_place",
         FLASH,
