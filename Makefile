@@ -11,7 +11,7 @@ TESTS := tests
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c bench bench-replay bench-serial stub docs firmware conformance apt clean help
+.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-replay bench-serial stub docs firmware conformance apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -167,6 +167,12 @@ fuzz-c: $(STAMP) ## the C core's decoders, writer, loader and AT client against 
 flips: $(STAMP)  ## 10,000 single-bit flips and all truncations of signed images, some minutes
 	MCU_UPDATER_FLIPS=10000 $(BIN)/pytest -q tests/core/trust/test_campaign.py
 
+equivalence: $(STAMP) ## the core in C against that in Python, on every state of ten closures on four parts; an hour and more, an interrupted run goes on
+	$(BIN)/python -m tests.core_c.equivalence --table .cache/core-in-c.md
+
+core-mutants: $(STAMP) ## seeded mistakes in the C core: what of the comparison with Python finds each; half an hour
+	$(BIN)/python -m tests.core_c.mutants --table .cache/core-mutants.md
+
 bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(PINNED) requirements/bench.txt
 	$(BIN)/python benchmarks/update.py
@@ -174,6 +180,7 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/flash.py
 	$(BIN)/python benchmarks/registers.py
 	$(BIN)/python -m benchmarks.firmware operations boots restart swaps
+	$(BIN)/python -m benchmarks.core_c size states boots
 	$(BIN)/python benchmarks/powerloss.py
 	$(BIN)/python benchmarks/at_leg.py --check
 	$(BIN)/python benchmarks/images.py --check

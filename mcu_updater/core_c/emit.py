@@ -169,6 +169,35 @@ def _linker_script(part: Part, address: int, size: int) -> str:
     )
 
 
+# --- what does not fit
+
+_APPLICATION: Final = 22 * 1024
+"""Bytes of code that the example application takes with all of the updater in it, and what a HAL
+takes: ``make size``."""
+
+_BESIDE_A_SECTOR: Final = 8 * 1024
+"""Bytes of RAM that the application takes beside the largest sector of a slot, stack included."""
+
+
+def shortages(part: Part, laid_out: AnyLayout) -> list[str]:
+    """Why programs of the folder cannot be linked as they are; empty where they can."""
+    sector = max(max(area.slot.sector_sizes) for area in areas_of(laid_out))
+    _, ram = _ram(part)
+    _, slot = _slot(part, laid_out)
+    found = []
+    if sector + _BESIDE_A_SECTOR > ram:
+        found.append(
+            f"a sector of {sector:,} bytes must be held in RAM, and {part.name} has {ram:,} in one "
+            "piece: neither what installs nor what updates fits"
+        )
+    if slot < _APPLICATION:
+        found.append(
+            f"the application takes some {_APPLICATION:,} bytes with all of the updater in it, and "
+            f"the slot has {slot:,}: it does not fit, the bootloader does"
+        )
+    return found
+
+
 # --- its page
 
 
@@ -183,6 +212,7 @@ def _page(part: Part, strategy: Strategy, laid_out: AnyLayout, hal: Hal) -> str:
         boot_size=f"{boot_size:,}",
         slot=address_text(slot),
         slot_size=f"{slot_size:,}",
+        shortages="".join(f"\n**{text}.**\n" for text in shortages(part, laid_out)),
         hal="".join(
             (HALS / folder / _README).read_text(encoding="utf-8").strip()
             for folder in hal.folders

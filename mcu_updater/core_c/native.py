@@ -25,8 +25,8 @@ from mcu_updater.core_c import config, layout, tables
 SOURCES: Final = Path(__file__).parent / "src"
 HOST: Final = Path(__file__).parent / "hal" / "host"
 
-WARNINGS: Final = ("-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror")
-_FLAGS: Final = ("-std=c99", "-O1", "-g", "-fPIC", "-shared", *WARNINGS)
+WARNINGS: Final[tuple[str, ...]] = ("-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror")
+_FLAGS: Final = ("-std=c99", "-O1", "-g", "-fPIC", "-shared")
 _EMPTY_HEADERS: Final = ("stdint.h", "stdbool.h", "stddef.h")  # cffi knows their types
 
 
@@ -71,7 +71,7 @@ def build(
     *sources*: another folder than SOURCES. Raises NativeError with all that the compiler says.
     """
     given = [f"-DFWU_{name}={_value(value)}" for name, value in sorted((defines or {}).items())]
-    options = [*_FLAGS, *given, *flags]
+    options = [*_FLAGS, *WARNINGS, *given, *flags]
     cc, sources = find_compiler(compiler), sources or SOURCES
     with tempfile.TemporaryDirectory(prefix="fwu-") as name:
         folder = Path(name)

@@ -9,14 +9,14 @@ import pytest
 
 from mcu_updater.core_c import native
 from tests.core_c.client_in_c import library
-from tests.core_c.mutants import SOURCES_VARIABLE
+from tests.core_c.mutants import SOURCES_VARIABLE, take_sources
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _sources():
     given = os.environ.get(SOURCES_VARIABLE)
     if given:
-        native.SOURCES = Path(given)  # type: ignore[misc]
+        take_sources(Path(given))
 
 
 @pytest.fixture(scope="session")

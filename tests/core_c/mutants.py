@@ -4,8 +4,9 @@
 
 Each mistake is put into a copy of the C sources, and the copy compiled. Then it is held against
 
-* the states of some closures (``pairs``): the first difference finds it;
-* else the tests of this folder that compare inputs: tables, journals, decoders, lines.
+* the states behind one cut of some scenarios (``pairs``): the first difference finds it;
+* and the tests of this folder that compare what its file does with all inputs (``TESTS``): first
+  where the file is one of a decoder or of the module's line.
 
 The sources as they are must pass the first: the control. A mistake that makes the C code hang or
 crash is found, too. Exit code 1 where one survives, 3 where the control does not pass, 4 where an
@@ -23,16 +24,17 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from flash_emulator.explore import SearchOptions
+from flash_emulator.explore import Limits, SearchOptions
 from flash_emulator.explore.read_choice import ReadChoice
 from flash_emulator.explore.states import State
+from mcu_updater.core.errors import UsageError
 from mcu_updater.core_c import native
 from mcu_updater.powerloss.catalogue import filled, scenario
 from mcu_updater.powerloss.in_c import SubjectInC, core_of
@@ -46,21 +48,43 @@ SOURCES_VARIABLE = "MCU_UPDATER_CORE_C_SOURCES"
 
 CLOSURES = (
     ("STM32L476xG", "good", "bin"),
-    ("STM32L476xG", "module", "hex"),
-    ("STM32F103x8", "good", "s19"),
+    ("STM32F103x8", "fail", "s19"),
     ("STM32L476xG", "pieces", "bin"),
-    ("STM32L476xG", "fail", "bin"),
     ("STM32L476xG", "crash", "bin"),
     ("STM32L476xG", "corrupt", "hex"),
     ("STM32L476xG", "stuck", "bin"),
-    ("STM32F429xI", "refused", "bin"),
-    ("STM32H743xI", "good", "bin"),
-    ("STM32F103x8", "second", "bin"),
+    ("STM32L476xG", "module", "bin"),
+    ("STM32H743xI", "crash", "bin"),
 )
 """Part, scenario and format: in this order, until one tells a mistake."""
 
 _SIZE = 700  # bytes of an image; where a second sector is damaged, the least that reaches it
-_STATES_S, _TESTS_S = 120, 300  # what a hang costs
+TESTS = {
+    "fwu_boot.c": ("test_boot.py", "test_install.py"),
+    "fwu_journal.c": ("test_journal.py", "test_boot.py"),
+    "fwu_journal_write.c": ("test_journal.py",),
+    "fwu_install.c": ("test_install.py",),
+    "fwu_writer.c": ("test_writer.py",),
+    "fwu_loader.c": ("test_loader.py",),
+    "fwu_hex.c": ("test_decoders.py",),
+    "fwu_srec.c": ("test_decoders.py",),
+    "fwu_at.c": ("test_at_in_c.py", "test_client_in_c.py"),
+    "fwu_link.c": ("test_client_in_c.py",),
+    "fwu_reader.c": ("test_client_in_c.py",),
+    "fwu_client.c": ("test_client_in_c.py",),
+    "fwu_module.c": ("test_client_in_c.py",),
+    "fwu_decide.c": ("test_decide_in_c.py",),
+    "fwu_updater.c": ("test_pairs.py",),
+}
+"""What compares the functions of a file, by itself."""
+
+_BY_STATES_FIRST = (
+    *("fwu_boot.c", "fwu_journal.c", "fwu_journal_write.c", "fwu_install.c", "fwu_writer.c"),
+    "fwu_updater.c",
+)
+
+_STATES_S, _TESTS_S = 90, 600  # what a hang costs
+_NOT_COMPILED = "it does not compile"
 _SURVIVED, _CONTROL_FAILED, _BROKEN = 1, 3, 4
 
 
@@ -111,7 +135,7 @@ def _closure(part: str, name: str, fmt: str) -> Closure:
     target = filled(part, size, fmt)  # type: ignore[arg-type]
     made = scenario(name, target)
     python = BoardSubject(made)
-    states = tuple(states_of(python, SearchOptions()))
+    states = tuple(states_of(python, SearchOptions(limits=Limits(cuts=1))))
     doings = tuple(follow(python, *state) for state in states)
     return Closure(SubjectInC(scenario(name, target, core=Core.C)), states, doings)
 
@@ -135,14 +159,26 @@ def hold(mutant: Mutant, closures: Sequence[Closure]) -> Caught:
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         sources = put_into(mutant, Path(name))
-        by, found = "states", _by_states(sources, closures)
-        if not found:
-            by, found = _by_tests(sources)
+        finders: list[Callable[[], tuple[str, str]]] = [
+            lambda: _by_states(sources, closures),
+            lambda: _by_tests(sources, TESTS[mutant.file]),
+        ]
+        if mutant.file not in _BY_STATES_FIRST:
+            finders.reverse()
+        by, found = next(filter(any, (find() for find in finders)), ("", ""))
     return Caught(mutant, by, found, time.monotonic() - began_s)
 
 
-def _by_states(sources: Path, closures: Sequence[Closure]) -> str:
-    """In a process of its own: C code that is wrong may do anything."""
+def _by_states(sources: Path, closures: Sequence[Closure]) -> tuple[str, str]:
+    """In a process of its own: C code that is wrong may do anything. ValueError where it does not
+    compile."""
+    found = _told(sources, closures)
+    if found.startswith(_NOT_COMPILED):
+        raise ValueError(found)
+    return ("states", found) if found else ("", "")
+
+
+def _told(sources: Path, closures: Sequence[Closure]) -> str:
     here, there = get_context("fork").Pipe(duplex=False)
     child = get_context("fork").Process(target=_tell, args=(there, sources, closures))
     child.start()
@@ -160,11 +196,20 @@ def _by_states(sources: Path, closures: Sequence[Closure]) -> str:
 
 
 def _tell(answer: Connection, sources: Path, closures: Sequence[Closure]) -> None:
-    native.SOURCES = sources  # type: ignore[misc]
+    take_sources(sources)
     core_of.cache_clear()
-    answer.send(next(_differences(closures), ""))
+    try:
+        answer.send(next(_differences(closures), ""))
+    except UsageError as error:
+        answer.send(f"{_NOT_COMPILED}: {error}")
     answer.close()
     os._exit(0)
+
+
+def take_sources(sources: Path) -> None:
+    """From here on these are the C sources. What is unused in them now is no fault."""
+    native.SOURCES = sources  # type: ignore[misc]
+    native.WARNINGS = ("-w",)  # type: ignore[misc]
 
 
 def _differences(closures: Sequence[Closure]) -> Iterator[str]:
@@ -182,9 +227,9 @@ def _short(step: object) -> str:
     return text if len(text) < 100 else f"{text[:97]}..."
 
 
-def _by_tests(sources: Path) -> tuple[str, str]:
+def _by_tests(sources: Path, files: Sequence[str]) -> tuple[str, str]:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    command += ["-n0", "--timeout", str(_TESTS_S), "tests/core_c"]
+    command += ["-n0", "--timeout", str(_TESTS_S), *(f"tests/core_c/{file}" for file in files)]
     try:
         done = subprocess.run(
             command,

@@ -43,6 +43,14 @@ MOST_LATE_MS = 100
 """Far below the shortest time that either core waits for anything."""
 
 
+MOST_STEPS = 100_000
+"""Of one boot: far more than any that comes to rest takes."""
+
+
+class _NoRest(BaseException):
+    """One more than that. No Exception, so that nobody handles it."""
+
+
 @dataclass(slots=True)
 class Doing:
     """What one boot does, as steps to compare. *looks*: units looked at since the last one, and
@@ -66,6 +74,8 @@ class Doing:
     _behind: set[int] = field(default_factory=set)
 
     def add(self, *step: object) -> None:
+        if len(self.steps) > MOST_STEPS:
+            raise _NoRest
         self.steps.append(step)
         self.looks.append((frozenset(self._looked), frozenset(self._behind)))
         self._looked.clear()
@@ -275,6 +285,8 @@ def follow(
         doing.add("end", stop.value)
     except Violation as violation:
         doing.add("violation", violation.question, violation.text)
+    except _NoRest:
+        doing.steps[-1] = ("no rest",)
     except UnknownContent as unknown:
         doing.add("looks at what nobody looked at", str(unknown))
     except Exception as error:  # whatever it is, the other core must do it, too

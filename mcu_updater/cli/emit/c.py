@@ -13,7 +13,7 @@ from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART, PART_METAVAR, STRATEGY
 from mcu_updater.cli.options import component_option
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.core_c.emit import emit, hal_of
+from mcu_updater.core_c.emit import emit, hal_of, shortages
 from mcu_updater.core_c.layout import check_strategy as check_strategy_in_c
 from mcu_updater.flash_map.layouts import layout_of
 from mcu_updater.flash_map.strategies import check_strategy, default_strategy
@@ -71,4 +71,6 @@ def command(given: Request) -> None:
     if not hal_of(given.part).is_complete:
         click.echo(f"the chip is yours to write: {given.output}/hal/template/hal.c. Until then")
         click.echo("it builds, and the bootloader finds no image")
+    for text in shortages(given.part, laid_out):
+        click.echo(text)
     click.echo(f"build it: make -C {given.output}. How to go on: {given.output}/README.md")
