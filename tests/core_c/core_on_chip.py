@@ -21,8 +21,8 @@ CPU takes its own, so the module is as old here as there but for some millisecon
 measures does not pass for it: the time until a watchdog bites, which in Python is none.
 
 A metastable unit may read otherwise at the next look; and a CPU looks at a unit of several words
-more often than Python does, once for each. So where each look counts (``BY_LOOK``), what is done is
-another thing, and only the verdict is compared: which version runs in the end, and whether the
+more often than Python does, once for each. So where each look counts (``BY_LOOK``), the two may do
+different things; then the verdict is compared: which version runs in the end, and whether the
 device comes to rest.
 
 A row of the table is one closure. Exit code 1 where the two differ. *step*: of the states every so
@@ -35,7 +35,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass, field
 from itertools import product
@@ -79,13 +79,13 @@ BY_LOOK = (MetastableMode.DRAWN, MetastableMode.TURNING)
 _OUT_OF_BAND = b"\xff"
 _CAUSES, _MODES = tuple(ResetCause), tuple(Mode)
 _RESET = 1  # enum fwu_outcome
-_BOOTED, _LEFT, _NO_REST = "booted", "left", "no rest"
+BOOTED, _LEFT, _NO_REST = "booted", "left", "no rest"
 
 
 @dataclass(slots=True)
 class Compared:
     """One closure. *boots*: pairs of them; *verdicts*: those of them of which only the verdict is
-    compared; *operations*: units and sectors, of one side; *lines*: to the module; *starts*: of the
+    the same; *operations*: units and sectors, of one side; *lines*: to the module; *starts*: of the
     CPU. Seconds are of CPU time."""
 
     states: int = 0
@@ -125,7 +125,7 @@ class ModuleAtLine:
         self._is_in_session = False
 
     def start(self, now_us: float) -> Iterable[Sent]:
-        self.module.power_on(self._now_s(now_us))
+        self.module.power_on(self.now_s(now_us))
         return ()
 
     def heard(self, usart: str, byte: int, now_us: float) -> Iterable[Sent]:
@@ -136,10 +136,10 @@ class ModuleAtLine:
         line = bytes(self._line)
         self._line.clear()
         if line.startswith(_OUT_OF_BAND):
-            self._told(line[1:].decode().rstrip("\n"), self._now_s(now_us))
+            self._told(line[1:].decode().rstrip("\n"), self.now_s(now_us))
             return ()
         self._steps.append(("line", line))
-        self.module.receive(line, self._now_s(now_us))
+        self.module.receive(line, self.now_s(now_us))
         return self._sent()
 
     def next_us(self) -> float | None:
@@ -147,13 +147,14 @@ class ModuleAtLine:
         return None if due_s is None else (due_s - self._later_s) * 1e6 + 1
 
     def woken(self, now_us: float) -> Iterable[Sent]:
-        self.module.advance(self._now_s(now_us))
+        self.module.advance(self.now_s(now_us))
         return self._sent()
 
-    def state(self, now_us: float) -> object:
+    def state(self, now_us: float) -> Hashable:
         raise AssertionError("runs are not joined here")
 
-    def _now_s(self, now_us: float) -> float:
+    def now_s(self, now_us: float) -> float:
+        """Of the module, at *now_us* of the machine."""
         return now_us / 1e6 + self._later_s
 
     def _sent(self) -> Iterable[Sent]:
@@ -168,14 +169,14 @@ class ModuleAtLine:
     def _told(self, text: str, now_s: float) -> None:
         """By the program, as ``whole_core.c`` says it."""
         what, *words = text.split(" ")
-        self._is_in_session = what == _BOOTED
-        if what == _BOOTED:
+        self._is_in_session = what == BOOTED
+        if what == BOOTED:
             bank, mode, cause = map(int, words[:3])
             if self._left_s is not None:
                 self._later_s -= now_s - self._left_s
             self._left_s = None
             booted = " ".join(words[3:]), _MODES[mode], _CAUSES[cause]
-            self._steps.append((_BOOTED, self._name(bank), *booted))
+            self._steps.append((BOOTED, self._name(bank), *booted))
             self.module.transmit()  # what it said to a CPU in reset is lost
         elif what == _LEFT:
             self._left_s = now_s
@@ -190,9 +191,9 @@ class Chip:
         self.part, self.strategy = load_part(given.part), given.strategy
         self.layout = layout_of(self.part, self.strategy)
         file = whole_core(given.part, self.strategy, VERDICTS[given.trial], changes)
-        self._images = read_firmware(file, self.part).images
-        self._banks = range(1 if self.strategy is Strategy.COPY else 2)
-        self._board = Board(
+        self.images = read_firmware(file, self.part).images
+        self.banks = range(1 if self.strategy is Strategy.COPY else 2)
+        self.board = Board(
             self.part,
             (),
             rests=Rests(pins=((LED, True),)),
@@ -202,8 +203,13 @@ class Chip:
             coalesce=False,
             overrun=True,
         )
-        self.machine: Machine = self._board.machine()
+        self.machine: Machine = self.board.machine()
         self.machine.outside.byte_us = byte_us(BAUD)
+
+    def host(self, module: EmulatedModule, steps: list[Step], flash: EmulatedFlash) -> ModuleAtLine:
+        """*module* at its USART; *steps*: where lines and starts are noted."""
+        copies = self.strategy is Strategy.COPY
+        return ModuleAtLine(module, steps, lambda: None if copies else flash.mapped_bank)
 
     def run(
         self, subject: BoardSubject, state: State, choice: ReadChoice
@@ -212,11 +218,9 @@ class Chip:
         assert isinstance(state.external, ModuleAndCloud)
         assert not (state.external.is_reset or state.external.fuse), "it is powered on, with all"
         flash = powered(state.flash, choice)
-        install(flash, self._images, self._banks)
+        install(flash, self.images, self.banks)
         steps: list[Step] = []
-        copies = self.strategy is Strategy.COPY
-        module = subject.board(flash, state.external).module
-        host = ModuleAtLine(module, steps, lambda: None if copies else flash.mapped_bank)
+        host = self.host(subject.board(flash, state.external).module, steps, flash)
         machine = self.machine
         machine.outside.host = host
         machine.guard = lambda operation, _: steps.extend(
@@ -294,15 +298,15 @@ def _compare_one(
     found.python_s += middle_s - began_s
     found.boots += 1
     where = f"{state.path}{choice}"
-    if choice.metastable_mode in BY_LOOK:
+    parted = first_difference(there, here)
+    if parted is not None and choice.metastable_mode in BY_LOOK:
         found.verdicts += 1
         if verdict(there) != verdict(here):
             found.differences.append(f"{where}: {verdict(there)}, chip {verdict(here)}")
         return
-    found.starts += sum(each[0] == _BOOTED for each in here)
+    found.starts += sum(each[0] == BOOTED for each in here)
     found.lines += sum(each[0] == "line" for each in here)
     found.operations += sum(each[0] in {"program", "erase", "options"} for each in here)
-    parted = first_difference(there, here)
     if parted is not None:
         number, python, chip_ = parted
         found.differences.append(f"{where}: step {number}: Python {python!r}, chip {chip_!r}")
@@ -312,7 +316,7 @@ def _compare_one(
 
 def verdict(steps: list[Step]) -> tuple[object, Step | None]:
     """The version that was booted last; and the last step where that is no rest."""
-    versions = [step[2] for step in steps if step[0] == _BOOTED]
+    versions = [step[2] for step in steps if step[0] == BOOTED]
     return versions[-1] if versions else None, steps[-1] if steps[-1][0] == _NO_REST else None
 
 
@@ -326,7 +330,7 @@ _HEAD = (
     "scenario",
     "states",
     "boots",
-    "of them by verdict",
+    "other steps, same verdict",
     "starts",
     "flash operations",
     "lines",
