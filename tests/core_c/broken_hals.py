@@ -177,7 +177,7 @@ BROKEN = (
     ),
     one(
         "get-drops-what-has-come-before",
-        "test_bytes_are_kept_that_come_while_a_sector_is_erased",
+        "test_bytes_are_kept_that_come_while_nobody_asks",
         RING,
         "    uint32_t start = fwu_hal_now_ms();\n\n    for",
         "    uint32_t start = fwu_hal_now_ms();\n\n"

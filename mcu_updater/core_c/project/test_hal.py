@@ -333,8 +333,11 @@ def test_bytes_are_kept_that_come_while_nobody_asks(hal: HalSession) -> None:
 
 
 def test_bytes_are_kept_that_come_while_a_sector_is_erased(hal: HalSession, device: Device) -> None:
-    """As many as the line brings meanwhile, up to 256."""
-    hal.flash.background = False  # it takes its time at once, and the line goes on meanwhile
+    """As many as the line brings meanwhile, up to 256.
+
+    The emulated line does not go on while the CPU waits for flash: whether your interrupt is served
+    then, from RAM, shows a board alone.
+    """
     erase_us = device.part.timing.span("sector_erase", device.part.sector_sizes[0]).typ or 0
     data = RING[: max(1, min(256, int(erase_us / 1e6 * 11_520)))]
 
