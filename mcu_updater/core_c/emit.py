@@ -79,7 +79,7 @@ def emit(part: Part, strategy: Strategy, laid_out: AnyLayout, component: str) ->
             for folder in hal.folders
             for path, data in _tree(HALS / folder, Path("hal", folder)).items()
         },
-        Path("part.mk"): _make_variables(part, strategy, hal).encode(),
+        Path("part.mk"): _make_variables(part, strategy, hal, component).encode(),
         Path("bootloader.ld"): _linker_script(part, *_boot_region(part, laid_out)).encode(),
         Path("application.ld"): _linker_script(part, *_slot(part, laid_out)).encode(),
         Path("hal_test.ld"): _linker_script(part, *_boot_region(part, laid_out)).encode(),
@@ -131,10 +131,10 @@ def _largest(memories: Sequence[tuple[int, int]]) -> tuple[int, ...]:
     return max(((size, base) for base, size in memories), default=())
 
 
-def _make_variables(part: Part, strategy: Strategy, hal: Hal) -> str:
+def _make_variables(part: Part, strategy: Strategy, hal: Hal, component: str) -> str:
     return (
         f"PART := {part.name}\nSTRATEGY := {strategy}\nCPU := {_CPUS[core_of(part)]}\n"
-        f"HAL := {' '.join(hal.folders)}\n"
+        f"HAL := {' '.join(hal.folders)}\nCOMPONENT := {component.replace('$', '$$')}\n"
         f"APPLICATION_RAM := {_APPLICATION_RAM + max(part.sector_sizes)}\n"
     )
 

@@ -10,7 +10,7 @@ from flash_emulator import load_part, part_names
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core_c.layout import STRATEGIES
 from mcu_updater.flash_map.layouts import has_layout
-from mcu_updater.flash_map.strategies import strategies_of
+from mcu_updater.flash_map.strategies import default_strategy, strategies_of
 from tests.cli.command_line import run
 from tests.core_c.built import make
 from tests.places import ROOT
@@ -149,9 +149,20 @@ def every_part() -> list[tuple[str, Strategy]]:
     ]
 
 
+@pytest.mark.parametrize("part", ["STM32L476xG", "STM32F103xG", "STM32U575xI", "STM32H743xI"])
+@pytest.mark.judge("arm-none-eabi-gcc")
+def test_the_bootloader_builds_and_fits(part, tmp_path):
+    check_bootloader(part, default_strategy(load_part(part)), tmp_path)
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "strategy"), every_part())
 @pytest.mark.judge("arm-none-eabi-gcc")
 def test_the_bootloader_of_every_part_builds_and_fits(name, strategy, tmp_path):
+    check_bootloader(name, strategy, tmp_path)
+
+
+def check_bootloader(name, strategy, tmp_path):
     """Without a warning: they are errors."""
     told = emitted(tmp_path / "out", "--part", name, "--strategy", strategy)
     if "must be held in RAM" in told:  # and there is less of it: nothing can be linked

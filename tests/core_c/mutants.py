@@ -40,6 +40,7 @@ from mcu_updater.powerloss.catalogue import filled, scenario
 from mcu_updater.powerloss.in_c import SubjectInC, core_of
 from mcu_updater.powerloss.scenario import Core
 from mcu_updater.powerloss.subject import BoardSubject
+from tests.core_c.equivalence import SMALL, size_of
 from tests.core_c.pairs import Doing, first_difference, follow, states_of
 from tests.places import ROOT
 
@@ -58,7 +59,6 @@ CLOSURES = (
 )
 """Part, scenario and format: in this order, until one tells a mistake."""
 
-_SIZE = 700  # bytes of an image; where a second sector is damaged, the least that reaches it
 TESTS = {
     "fwu_boot.c": ("test_boot.py", "test_install.py"),
     "fwu_journal.c": ("test_journal.py", "test_boot.py"),
@@ -74,7 +74,7 @@ TESTS = {
     "fwu_client.c": ("test_client_in_c.py",),
     "fwu_module.c": ("test_client_in_c.py",),
     "fwu_decide.c": ("test_decide_in_c.py",),
-    "fwu_updater.c": ("test_pairs.py",),
+    "fwu_updater.c": ("test_updater_in_c.py", "test_pairs.py"),
 }
 """What compares the functions of a file, by itself."""
 
@@ -131,8 +131,7 @@ def closures() -> list[Closure]:
 
 
 def _closure(part: str, name: str, fmt: str) -> Closure:
-    size = None if name in ("stuck", "refused") else _SIZE
-    target = filled(part, size, fmt)  # type: ignore[arg-type]
+    target = filled(part, size_of(part, name, SMALL), fmt)  # type: ignore[arg-type]
     made = scenario(name, target)
     python = BoardSubject(made)
     states = tuple(states_of(python, SearchOptions(limits=Limits(cuts=1))))

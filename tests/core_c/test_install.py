@@ -143,6 +143,17 @@ def test_an_image_is_installed_once_and_another_in_its_place(target: Target) -> 
 
 
 @EVERY
+def test_the_same_bytes_of_another_version_are_installed_anew(target: Target) -> None:
+    device, image = blank(target), plain(target, "1.0.0")
+    store(target, device, 0, image, version="1.0.0")
+    store(target, device, 1, image, version="2.0.0", generation=2, phase=Phase.VERIFIED)
+    device = compare(target, device).device
+    switch(target, device)
+    booted = compare(target, device)
+    assert execution(target, booted.device).journal.read().version == "2.0.0"
+
+
+@EVERY
 def test_an_installation_that_is_cut_goes_on_alike(target: Target) -> None:
     """Cut anywhere, then once more: each time the next start does the same."""
     device = two(target)
