@@ -23,7 +23,10 @@ from tests.cli.every_command import commands
 from tests.places import FIXTURES
 
 PACKAGE = Path(mcu_updater.__file__).parent
-RIM = ("cli/", "start.py", "signals.py", "__main__.py")  # what a shell runs, and what it runs first
+RIM = (  # what a shell runs, and what it runs first; and programs that are written for a user
+    *("cli/", "start.py", "signals.py", "__main__.py"),
+    "core_c/project/",
+)
 SWITCH = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 COMMANDS = dict(commands())
 IN_PLAIN_ENGLISH = {
