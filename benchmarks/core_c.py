@@ -16,11 +16,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from flash_emulator.explore import Search, SearchOptions
-from flash_emulator.machine.hosts import Talk
 from flash_emulator.machine.hosts.session import hosted
 from mcu_updater.board import Board
 from mcu_updater.cloud.single_device import Package, Plan
@@ -28,9 +26,8 @@ from mcu_updater.core.strategy import Strategy
 from mcu_updater.powerloss.catalogue import filled, scenario
 from mcu_updater.powerloss.in_c import subject_of
 from mcu_updater.powerloss.scenario import Core
-from mcu_updater.quectel.emulated.on_line import serve
 from tests.core_c.built import make, write
-from tests.core_c.device import Device, make_module
+from tests.core_c.device import Device
 from tests.core_c.pairs import follow, states_of
 
 PART, STRATEGY = "STM32L476xG", Strategy.REMAP
@@ -90,15 +87,8 @@ def upgrade() -> None:
     device = Device(PART, STRATEGY)
     slot = device.layout.slot.size  # type: ignore[union-attr]
     image = device.raw(device.second).ljust(slot, b"\x5a")
-    plan = Plan("STM32", device.second, Package(image))
-    host = Talk(
-        "USART1",
-        partial(serve, partial(make_module, device.clouds, (plan,))),
-        blocking=True,
-        baud=BAUD,
-    )
-    made = device.board(image)
-    board = replace(made, host=host, limits=replace(made.limits, instructions=4_000_000_000))
+    made = device.board(image, baud=BAUD)
+    board = replace(made, limits=replace(made.limits, instructions=4_000_000_000))
     machine, flash = board.machine(), board.flash()
     flash.power_on()
     began_s = time.process_time()

@@ -78,7 +78,7 @@ class Library:
     """The library at *path*. One boot at a time, but for those inside of its flash calls."""
 
     def __init__(self, path: Path) -> None:
-        self._ffi = _ffi()
+        self._ffi = new_ffi(_declarations())
         try:
             self._lib = self._ffi.dlopen(str(path))
         except OSError as error:
@@ -278,7 +278,8 @@ class Library:
         return _OK
 
 
-def _ffi() -> Any:
+def new_ffi(declarations: str) -> Any:
+    """cffi, told what the C code declares. NativeError where it is not installed."""
     try:
         from cffi import FFI
     except ImportError as error:
@@ -286,9 +287,13 @@ def _ffi() -> Any:
             "cffi is not installed, which calls C code: pip install 'mcu-updater[native]'"
         ) from error
     ffi = FFI()
-    text = (INCLUDE / "glue.h").read_text()
-    ffi.cdef(text.partition("/* cffi begins */")[2].partition("/* cffi ends */")[0])
+    ffi.cdef(declarations)
     return ffi
+
+
+def _declarations() -> str:
+    text = (INCLUDE / "glue.h").read_text()
+    return text.partition("/* cffi begins */")[2].partition("/* cffi ends */")[0]
 
 
 @cache

@@ -23,6 +23,16 @@ def component_option(text: str) -> Decorator:
     )
 
 
+base_option = click.option(
+    "--base", callback=params.address, metavar="ADDR", help="Where a raw image is linked."
+)
+image_version_option = click.option(
+    "--version",
+    required=True,
+    callback=params.version,
+    metavar="V",
+    help="Version of IMAGE, as it will be reported.",
+)
 read_size_option = click.option(
     "--read-size",
     type=click.IntRange(1, 4096),

@@ -130,13 +130,7 @@ class Mcu:
 
         Raises what ``Updater.run`` raises; NotAtRest after MOST_STARTS starts; NothingBoots.
         """
-        for _ in range(MOST_STARTS):
-            ended = yield from self._start(cause)
-            if isinstance(ended, Result):
-                return ended
-            cause = ended
-            self._chip.reset()
-        raise NotAtRest("the MCU does not come to rest", found=f"{MOST_STARTS} starts")
+        return (yield from until_no_reset(self._chip, self._start, cause))
 
     def _start(self, cause: ResetCause) -> Generator[Event, None, Result | ResetCause]:
         """One start. Returns how the session ended, or the cause of the next start."""
@@ -178,6 +172,22 @@ class Mcu:
     def memory(self) -> Hashable:
         """See ``Updater.memory``; of the application that runs."""
         return None if self._updater is None else self._updater.memory()
+
+
+def until_no_reset(
+    chip: Chip,
+    start: Callable[[ResetCause], Generator[Event, None, Result | ResetCause]],
+    cause: ResetCause,
+) -> Generator[Event, None, Result]:
+    """One *start* after another, until one is the last: it returns how the session ended, and not
+    the cause of a reset. Raises NotAtRest after MOST_STARTS starts."""
+    for _ in range(MOST_STARTS):
+        ended = yield from start(cause)
+        if isinstance(ended, Result):
+            return ended
+        cause = ended
+        chip.reset()
+    raise NotAtRest("the MCU does not come to rest", found=f"{MOST_STARTS} starts")
 
 
 def start(

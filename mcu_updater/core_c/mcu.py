@@ -28,12 +28,11 @@ from mcu_updater.core.events import (
 from mcu_updater.core.flash import BankSwitch, FlashDevice, match_of, sha256_of
 from mcu_updater.core.journal import Phase
 from mcu_updater.core.mcu import (
-    MOST_STARTS,
     ApplicationStopped,
     Chip,
     Firmware,
-    NotAtRest,
     NothingBoots,
+    until_no_reset,
 )
 from mcu_updater.core.ports import BytePort, Clock
 from mcu_updater.core.session import Result, SessionOutcome
@@ -290,13 +289,7 @@ class McuInC:
 
     def session(self, cause: ResetCause) -> Generator[Event, None, Result]:
         """As ``Mcu.session``."""
-        for _ in range(MOST_STARTS):
-            ended = yield from self._start(cause)
-            if isinstance(ended, Result):
-                return ended
-            cause = ended
-            self._chip.reset()
-        raise NotAtRest("the MCU does not come to rest", found=f"{MOST_STARTS} starts")
+        return (yield from until_no_reset(self._chip, self._start, cause))
 
     def _start(self, cause: ResetCause) -> Generator[Event, None, Result | ResetCause]:
         known = cause if self._firmware.knows_cause else ResetCause.UNKNOWN

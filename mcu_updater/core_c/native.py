@@ -18,6 +18,7 @@ from typing import Any, Final
 from flash_emulator import Part
 from flash_emulator.native.build import find_compiler
 from flash_emulator.native.errors import NativeError
+from flash_emulator.native.library import new_ffi
 from mcu_updater.core.slot import AnyLayout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core_c import config, layout, tables
@@ -152,12 +153,5 @@ def _declarations(cc: str, options: Sequence[str], folder: Path) -> str:
 @cache
 def _load(path: Path, declarations: str) -> Native:
     """The one of this process."""
-    try:
-        from cffi import FFI
-    except ImportError as error:
-        raise NativeError(
-            "cffi is not installed, which calls C code: pip install 'mcu-updater[native]'"
-        ) from error
-    ffi = FFI()
-    ffi.cdef(declarations)
+    ffi = new_ffi(declarations)
     return Native(ffi, ffi.dlopen(str(path), ffi.RTLD_NOW), path)

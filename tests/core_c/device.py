@@ -71,7 +71,7 @@ class Device:
             for at, segment in enumerate(firmware.segments)
         )
 
-    def board(self, package: bytes | None = None, **options: object) -> Board:
+    def board(self, package: bytes | None = None, *, baud: int = BAUD, **options: object) -> Board:
         """It runs *first*, and *package* is offered as *second*: the raw image, if None."""
         data = self.raw(self.second) if package is None else package
         plan = Plan("STM32", self.second, Package(data))
@@ -79,7 +79,7 @@ class Device:
             "USART1",
             partial(serve, partial(make_module, self.clouds, (plan,))),
             blocking=True,
-            baud=BAUD,
+            baud=baud,
         )
         made = Board(
             self.part,

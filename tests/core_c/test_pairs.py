@@ -16,9 +16,10 @@ from flash_emulator.explore import Limits, Path, Search, SearchOptions
 from flash_emulator.explore.read_choice import ReadChoice
 from flash_emulator.explore.states import State
 from mcu_updater.board import Board
+from mcu_updater.core.bank import Bank
 from mcu_updater.core.errors import UsageError
 from mcu_updater.core.image_version import SecurityVersion, Version
-from mcu_updater.core.journal import Phase, Record
+from mcu_updater.core.journal import Package, Phase, Record
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.core_c import layout, native
 from mcu_updater.core_c.mcu import CoreInC
@@ -27,10 +28,10 @@ from mcu_updater.powerloss.catalogue import SCENARIOS, filled, names_of, scenari
 from mcu_updater.powerloss.images import FORMATS
 from mcu_updater.powerloss.in_c import SubjectInC, core_of, subject_of
 from mcu_updater.powerloss.scenario import Beginning, Core, Scenario
-from mcu_updater.powerloss.subject import BoardSubject
+from mcu_updater.powerloss.subject import BoardSubject, ModuleAndCloud
 from mcu_updater.quectel.emulated.pipe import ModulePipe
 from tests.core_c.equivalence import PARTS, size_of
-from tests.core_c.pairs import Compared, compare, first_difference, follow
+from tests.core_c.pairs import Compared, compare, first_difference, follow, states_of
 
 pytestmark = pytest.mark.judge("gcc")
 
@@ -173,3 +174,31 @@ def test_a_signed_image_that_is_confirmed_raises_the_rollback_floor():
         confirmed = bank.journal.read().snapshot
         assert confirmed is not None
         assert (confirmed.phase, confirmed.floor) == (Phase.CONFIRMED, security_version)
+
+
+def test_sectors_of_another_package_do_not_count():
+    """An upgrade was under way, and the module begins it anew with another package."""
+    target = filled("STM32L476xG", 3996, "bin")
+    python, c = (
+        subject_of(replace(scenario("fail", target, core=core), retries=1)) for core in Core
+    )
+    states = (_loading(python, state) for state, _ in states_of(python, ONE_CUT))
+    state, bank = next(filter(None, states))
+    snapshot = bank.journal.read().snapshot
+    assert snapshot is not None
+    bank.journal.snapshot(replace(snapshot, package=Package(4000, bytes(16), bytes(32))))
+    steps = [follow(each, state, ReadChoice()).steps for each in (python, c)]
+    assert first_difference(*steps) is None
+    assert ("erase", bank.slot.address, b"") in steps[0]
+    # what erases may cost is asked of one package only: of this the question knows nothing
+    assert steps[0][-1][:2] == ("violation", "live")
+
+
+def _loading(subject: BoardSubject, state: State) -> tuple[State, Bank] | None:
+    """*state* with power on, and the bank that is written, where one sector of it is done."""
+    flash = state.flash.fork()
+    flash.power_on()
+    assert isinstance(state.external, ModuleAndCloud)
+    _, bank = subject.board(flash, state.external).banks()
+    is_it = bank.journal.read().sectors_done == 1
+    return (replace(state, flash=flash), bank) if is_it else None

@@ -32,6 +32,7 @@ from mcu_updater.cli.device.session import Session, SessionSettings
 from mcu_updater.cli.device.signatures import SignatureOptions, signature_options, trust_of
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.options import (
+    base_option,
     component_option,
     piece_size_option,
     read_size_option,
@@ -120,9 +121,7 @@ class UpdateOptions(RunOptions, ModuleOptions, TargetOptions, SignatureOptions):
 @component_option("Component that the plan is for.")
 @part_option
 @strategy_option
-@click.option(
-    "--base", callback=params.address, metavar="ADDR", help="Where a raw image is linked."
-)
+@base_option
 @read_size_option
 @piece_size_option
 @click.option(

@@ -11,17 +11,16 @@ from flash_emulator import Part
 from mcu_updater.board import Board
 from mcu_updater.board.first_install import FirstInstallation
 from mcu_updater.cli import params, paths
+from mcu_updater.cli.first_image import read_bootloader
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART, PART_METAVAR, STRATEGY
-from mcu_updater.cli.options import component_option
-from mcu_updater.cli.reading import package_options, read_file
+from mcu_updater.cli.options import base_option, component_option, image_version_option
+from mcu_updater.cli.reading import package_options
 from mcu_updater.core.errors import address_text
 from mcu_updater.core.image import ImageFormat
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.files.segments import MemoryImage, Segment
 from mcu_updater.files.writing import write_image
-from mcu_updater.stm32.firmware import Firmware
-from mcu_updater.stm32.firmware import Segment as Piece
 from mcu_updater.storage import write_whole
 
 
@@ -44,13 +43,7 @@ class Request:
 @click.argument("image", type=paths.INPUT, callback=params.image)
 @package_options
 @click.option("--part", type=PART, required=True, metavar=PART_METAVAR, help="What it is for.")
-@click.option(
-    "--version",
-    required=True,
-    callback=params.version,
-    metavar="V",
-    help="Version of IMAGE, as it will be reported.",
-)
+@image_version_option
 @click.option(
     "--strategy",
     type=STRATEGY,
@@ -58,9 +51,7 @@ class Request:
     help="How an image comes to run.  [default: the part's]",
 )
 @component_option("Name under which the version is reported.")
-@click.option(
-    "--base", callback=params.address, metavar="ADDR", help="Where a raw image is linked."
-)
+@base_option
 @click.option(
     "--bootloader",
     type=paths.INPUT,
@@ -93,7 +84,7 @@ def command(given: Request) -> None:
         base=given.base,
     )
     first = FirstInstallation.of(board)
-    written = _bootloader(given.bootloader, first), first.images, first.journals
+    written = read_bootloader(given.bootloader, first), first.images, first.journals
     pieces = sorted((p for each in written for p in each.segments), key=lambda p: p.address)
     image = MemoryImage(tuple(Segment(each.address, each.data) for each in pieces))
     write_whole(given.output, write_image(image, ImageFormat.HEX))
@@ -101,10 +92,3 @@ def command(given: Request) -> None:
     click.echo(f"{given.version} in bank A, at {address_text(first.slot.start)}")
     if given.bootloader is None:
         click.echo("no bootloader is in it: --bootloader")
-
-
-def _bootloader(path: Path | None, first: FirstInstallation) -> Firmware:
-    if path is None:
-        return Firmware(())
-    image = read_file((path,), base=first.boot_regions[0].start).image
-    return first.with_bootloader(Firmware(tuple(Piece(*segment) for segment in image.segments)))

@@ -16,10 +16,11 @@ from mcu_updater.board.rom_target import can_be_updated, part_of
 from mcu_updater.cli import names, params, paths
 from mcu_updater.cli.confirm import ask, yes_option
 from mcu_updater.cli.device.signatures import SignatureOptions, signature_options, trust_of
+from mcu_updater.cli.first_image import read_bootloader
 from mcu_updater.cli.flasher.stm32_link import Bench, PortOptions, opened, port_options
 from mcu_updater.cli.given import given_as
-from mcu_updater.cli.options import component_option
-from mcu_updater.cli.reading import package_options, read_file
+from mcu_updater.cli.options import base_option, component_option, image_version_option
+from mcu_updater.cli.reading import package_options
 from mcu_updater.core.bank import NAMES, open_banks
 from mcu_updater.core.errors import ChipRefused, address_text
 from mcu_updater.core.journal import Snapshot
@@ -29,7 +30,7 @@ from mcu_updater.flash_map.layouts import layout_of
 from mcu_updater.stm32.chip import WORD
 from mcu_updater.stm32.compare import read_frame
 from mcu_updater.stm32.events import Planned
-from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, blank_firmware
+from mcu_updater.stm32.firmware import ERASED, Firmware, blank_firmware
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.target import RomFlash
 
@@ -52,13 +53,7 @@ class InstallOptions(PortOptions, SignatureOptions):
 @click.argument("image", type=paths.INPUT, callback=params.image)
 @package_options
 @port_options
-@click.option(
-    "--version",
-    required=True,
-    callback=params.version,
-    metavar="V",
-    help="Version of IMAGE, as it will be reported.",
-)
+@image_version_option
 @click.option(
     "--strategy",
     type=names.STRATEGY,
@@ -66,9 +61,7 @@ class InstallOptions(PortOptions, SignatureOptions):
     help="How the chip's bootloader brings an image to the CPU.  [default: the part's]",
 )
 @component_option("Name under which the version is reported.")
-@click.option(
-    "--base", callback=params.address, metavar="ADDR", help="Where a raw image is linked."
-)
+@base_option
 @click.option(
     "--bootloader",
     type=paths.INPUT,
@@ -91,7 +84,7 @@ def install_command(given: InstallOptions) -> None:
         ask("This forgets what is installed on the chip. Go on?", yes=given.yes)
     with opened(given) as bench:
         first = _first(given.part or part_of(bench.flasher), given, trust)
-        Installation(bench, first, _bootloader(given.bootloader, first)).carry_out(
+        Installation(bench, first, read_bootloader(given.bootloader, first)).carry_out(
             force=given.force
         )
 
@@ -107,14 +100,6 @@ def _first(part: Part, given: InstallOptions, trust: Trust | None) -> FirstInsta
         trust=trust,
     )
     return FirstInstallation.of(board)
-
-
-def _bootloader(path: Path | None, first: FirstInstallation) -> Firmware:
-    if path is None:
-        return Firmware(())
-    image = read_file((path,), base=first.boot_regions[0].start).image
-    firmware = Firmware(tuple(Segment(*segment) for segment in image.segments))
-    return first.with_bootloader(firmware)
 
 
 @dataclass(frozen=True, slots=True)
