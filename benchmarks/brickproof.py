@@ -32,11 +32,11 @@ from benchmarks.foreign_packages import Wheel
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, load_part
 from flash_emulator.explore import Search, SearchOptions
 from flash_emulator.explore.report import Limits as SearchLimits
-from flash_emulator.explore.subject import Violation
 from flash_emulator.machine.board import Board, Image, Questions, Slot
 from flash_emulator.machine.image_files import read_firmware
 from flash_emulator.machine.rest import Limits, Rests
 from flash_emulator.machine.subject import FirmwareSubject
+from flash_emulator.subject import Violation
 
 WHEEL = Wheel(
     "brickproof-fw",

@@ -66,7 +66,7 @@ from flash_emulator.explore.report import (
     tag_of,
 )
 from flash_emulator.explore.search import ALL_METASTABLE_MODES, ALL_OUTCOMES, Search, SearchOptions
-from flash_emulator.explore.subject import (
+from flash_emulator.subject import (
     Boot,
     ExternalState,
     FunctionSubject,

@@ -26,7 +26,7 @@ from flash_emulator.explore.probes import Prober
 from flash_emulator.explore.report import SelfCheckFailed
 from flash_emulator.explore.side_by_side import CutNeverFired
 from flash_emulator.explore.states import NODE_SIZE, Expansion, Job, Node, State
-from flash_emulator.explore.watchdog import OutOfTime, watching
+from flash_emulator.watchdog import OutOfTime, watching
 
 _PATIENCE_S = 0.25
 

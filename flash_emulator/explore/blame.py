@@ -8,7 +8,7 @@ from pathlib import Path
 from traceback import StackSummary, TracebackException
 from typing import Final
 
-from flash_emulator.explore.watchdog import Hung
+from flash_emulator.watchdog import Hung
 
 _OURS: Final = str(Path(__file__).parents[1]) + os.sep
 _LIBRARY: Final = sysconfig.get_path("stdlib") + os.sep

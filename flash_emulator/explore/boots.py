@@ -15,7 +15,7 @@ from flash_emulator.explore.recorder import Recorder
 from flash_emulator.explore.report import SelfCheckFailed
 from flash_emulator.explore.side_by_side import Sample, compare
 from flash_emulator.explore.states import Expansion, Node, State, start_node
-from flash_emulator.explore.watchdog import Hung, beat
+from flash_emulator.watchdog import Hung, beat
 
 _RERUN_EVERY = 32  # states, by the first byte of their key; and the first state of all
 

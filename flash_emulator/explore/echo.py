@@ -15,8 +15,8 @@ from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.read_tracker import Endless
 from flash_emulator.explore.report import COMES_BACK
 from flash_emulator.explore.states import Node, Segment, State, point_node
-from flash_emulator.explore.subject import Boot, Run, Subject, Violation
-from flash_emulator.explore.watchdog import beat_if_new, heed
+from flash_emulator.subject import Boot, Run, Subject, Violation
+from flash_emulator.watchdog import beat_if_new, heed
 
 
 class Signature(Protocol):

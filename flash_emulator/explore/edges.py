@@ -15,9 +15,9 @@ from flash_emulator.explore.read_choice import Looked, ReadChoice, Ways
 from flash_emulator.explore.read_set import ReadSetOf
 from flash_emulator.explore.side_by_side import Sample
 from flash_emulator.explore.states import Edge, Expansion, Job, Key, State, start_node
-from flash_emulator.explore.subject import Boot, ExternalState
 from flash_emulator.explore.successors import Successor, Successors
-from flash_emulator.explore.watchdog import Hung, beat, calm
+from flash_emulator.subject import Boot, ExternalState
+from flash_emulator.watchdog import Hung, beat, calm
 
 _Found = tuple[tuple[Edge, ...], frozenset[Key], frozenset[Question]]
 """Edges, what was dissolved, and what boots behind them ask of units that were not cut there."""

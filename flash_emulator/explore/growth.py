@@ -21,7 +21,7 @@ from math import log
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.report import Report
 from flash_emulator.explore.search import Search, SearchOptions
-from flash_emulator.explore.subject import ExternalState, Subject
+from flash_emulator.subject import ExternalState, Subject
 
 SIZES = (2, 4, 8)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from flash_emulator.explore.blame import trace_of
 from flash_emulator.explore.read_choice import ReadChoice
 from flash_emulator.explore.states import Expansion, Node, Segment, State, start_node
-from flash_emulator.explore.watchdog import Hung, calm
+from flash_emulator.watchdog import Hung, calm
 
 
 class HungBehind(BaseException):

@@ -17,7 +17,7 @@ from ctypes import Array, c_longlong
 from multiprocessing import connection, parent_process
 from multiprocessing.sharedctypes import RawArray
 
-from flash_emulator.explore import watchdog
+from flash_emulator import watchdog
 
 Sign = Array[c_longlong]
 """Memory that both share: the worker's process ID, its ticks, kicks in vain, index of its state."""

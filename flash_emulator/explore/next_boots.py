@@ -9,7 +9,7 @@ from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.contents import Question
 from flash_emulator.explore.read_set import ReadSet, ReadSetOf
 from flash_emulator.explore.states import Job, Key, Span, state_key
-from flash_emulator.explore.subject import ExternalState
+from flash_emulator.subject import ExternalState
 
 
 @dataclass(frozen=True, slots=True)

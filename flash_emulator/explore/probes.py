@@ -13,8 +13,8 @@ from flash_emulator.explore.read_choice import Looked, ReadChoice, Ways, powered
 from flash_emulator.explore.read_set import ReadSet, both_of
 from flash_emulator.explore.read_tracker import Endless, ReadTracker
 from flash_emulator.explore.states import Job, Key, Node, point_node
-from flash_emulator.explore.subject import Boot, ExternalState
-from flash_emulator.explore.watchdog import beat, calm_if_hung, heed
+from flash_emulator.subject import Boot, ExternalState
+from flash_emulator.watchdog import beat, calm_if_hung, heed
 
 
 class Prober:

@@ -9,7 +9,7 @@ from flash_emulator.array.pages import NotHeld, Slice
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.explore.contents import Question
 from flash_emulator.explore.states import Key, Span
-from flash_emulator.explore.subject import ExternalState
+from flash_emulator.subject import ExternalState
 
 
 @dataclass(frozen=True, slots=True)

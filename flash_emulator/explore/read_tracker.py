@@ -10,7 +10,7 @@ from flash_emulator.device.trace import Operation
 from flash_emulator.explore.contents import Question
 from flash_emulator.explore.read_set import ReadSet, covers
 from flash_emulator.explore.states import Job, Span
-from flash_emulator.explore.watchdog import beat_if_new
+from flash_emulator.watchdog import beat_if_new
 
 
 class Endless(BaseException):

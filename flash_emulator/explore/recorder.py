@@ -19,8 +19,8 @@ from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.read_tracker import Endless
 from flash_emulator.explore.report import COMES_BACK
 from flash_emulator.explore.states import Edge, Expansion, Node, Segment, State, point_node
-from flash_emulator.explore.subject import Boot, Violation, ended_in
-from flash_emulator.explore.watchdog import Hung, beat, beat_if_new, calm_if_hung, heed
+from flash_emulator.subject import Boot, Violation, ended_in
+from flash_emulator.watchdog import Hung, beat, beat_if_new, calm_if_hung, heed
 
 _ECHO_EVERY = 16  # points at which runs are joined, by the last byte of theirs
 

@@ -18,9 +18,9 @@ from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.report import COMES_BACK, tag_of
 from flash_emulator.explore.search import SearchOptions
 from flash_emulator.explore.states import Node, point_node
-from flash_emulator.explore.subject import Boot, ExternalState, Subject, Violation, ended_in
-from flash_emulator.explore.watchdog import Hung, beat_if_new, calm_if_hung, heed, watching
 from flash_emulator.power import DECAYS, CutAt, Outcome, PowerLoss
+from flash_emulator.subject import Boot, ExternalState, Subject, Violation, ended_in
+from flash_emulator.watchdog import Hung, beat_if_new, calm_if_hung, heed, watching
 
 
 @dataclass(frozen=True, slots=True)

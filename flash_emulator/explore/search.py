@@ -47,9 +47,9 @@ from flash_emulator.explore.states import (
     start_node,
     state_key,
 )
-from flash_emulator.explore.subject import ExternalState, Nothing, Subject
-from flash_emulator.explore.watchdog import OutOfTime, watching
 from flash_emulator.power import Decay, Outcome
+from flash_emulator.subject import ExternalState, Nothing, Subject
+from flash_emulator.watchdog import OutOfTime, watching
 
 _SAMPLE, _SAMPLE_EVERY = 64, 32  # states that are booted again at the end: the first, some others
 _ROUNDS = 2000  # of one search, at most

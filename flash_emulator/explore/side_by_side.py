@@ -29,9 +29,9 @@ from flash_emulator.explore.path import Cut
 from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.report import SelfCheckFailed
 from flash_emulator.explore.states import Key
-from flash_emulator.explore.subject import Boot, ExternalState, Subject, Violation, ended_in
-from flash_emulator.explore.watchdog import beat, beat_if_new, heed
 from flash_emulator.power import CutAt, Outcome, PowerLoss
+from flash_emulator.subject import Boot, ExternalState, Subject, Violation, ended_in
+from flash_emulator.watchdog import beat, beat_if_new, heed
 
 _EVERY = 256  # states, by two bytes of their key; and the first of each kind in some batches
 _GONE_INTO = 3  # programs of one boot: what cuts in them leave is booted again, both times

@@ -12,8 +12,8 @@ from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.explore.contents import Question, Told
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.read_choice import ReadChoice
-from flash_emulator.explore.subject import ExternalState, Subject
 from flash_emulator.power import Decay, Outcome
+from flash_emulator.subject import ExternalState, Subject
 
 Key = bytes  # 16 bytes
 Node = bytes  # the start of a state's boot, or a point of a run where it can be joined

@@ -30,9 +30,9 @@ from flash_emulator.explore.next_boots import NextBoots, within
 from flash_emulator.explore.path import Cut
 from flash_emulator.explore.side_by_side import CutNeverFired, Pair, Sample
 from flash_emulator.explore.states import Job, Key, Span, state_key
-from flash_emulator.explore.subject import ExternalState
-from flash_emulator.explore.watchdog import beat
 from flash_emulator.power import CutAt, Decay, Outcome, PowerLoss
+from flash_emulator.subject import ExternalState
+from flash_emulator.watchdog import beat
 
 _FEW = 2  # units that are told apart at once
 _TRIES = 12  # of a cut erase, before all of it is told apart

@@ -19,7 +19,6 @@ from dataclasses import replace
 from weakref import finalize
 
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.explore.subject import ExternalState, Nothing
 from flash_emulator.machine.board import Board
 from flash_emulator.machine.hosts.session import Session, begun
 from flash_emulator.machine.judging import Judge
@@ -31,6 +30,7 @@ from flash_emulator.machine.rest import Ended
 from flash_emulator.machine.subject import FirmwareSubject
 from flash_emulator.machine.symbols import Symbols
 from flash_emulator.power import CutAt, Outcome, PowerLoss, SteadySupply
+from flash_emulator.subject import ExternalState, Nothing
 
 
 class NothingSent(AssertionError):

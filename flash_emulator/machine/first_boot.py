@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from flash_emulator.device.trace import Operation
-from flash_emulator.explore.subject import Violation
 from flash_emulator.machine.board import Board
 from flash_emulator.machine.bus import Met
 from flash_emulator.machine.fault_words import in_words
@@ -16,6 +15,7 @@ from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.record import Record
 from flash_emulator.machine.rest import Ended
 from flash_emulator.machine.symbols import Symbols
+from flash_emulator.subject import Violation
 
 Trace = Callable[[int, int], object]
 """Told of each block of code that begins: address and bytes."""

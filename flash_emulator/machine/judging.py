@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import AlignmentError
-from flash_emulator.explore.subject import Violation
 from flash_emulator.machine.board import Board, Image, Slot
 from flash_emulator.machine.fault_words import in_words
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Ended
 from flash_emulator.machine.symbols import Symbols, shown
+from flash_emulator.subject import Violation
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.explore.subject import ExternalState, Nothing, Violation
 from flash_emulator.machine.board import Board
 from flash_emulator.machine.hosts.session import hosted
 from flash_emulator.machine.judging import Judge
@@ -24,6 +23,7 @@ from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.subject import a_machine
 from flash_emulator.machine.symbols import Symbols
 from flash_emulator.registers import SystemReset
+from flash_emulator.subject import ExternalState, Nothing, Violation
 
 _NOTHING = Nothing()
 POWER, PIN, WATCHDOG = "power", "pin", "watchdog"

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.explore.subject import Boot, ExternalState, Run, Subject
-from flash_emulator.explore.watchdog import heed
 from flash_emulator.machine.board import Board
 from flash_emulator.machine.hosts.session import Session, hosted
 from flash_emulator.machine.judging import Guard, Judge
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Ended
 from flash_emulator.machine.symbols import Symbols
+from flash_emulator.subject import Boot, ExternalState, Run, Subject
+from flash_emulator.watchdog import heed
 
 _idle: dict[object, list[Machine]] = {}
 """Machines of this process that nobody uses, by what they are made of. They are kept: what an

@@ -18,11 +18,11 @@ from flash_emulator.errors import (
     UnreadableUnit,
     WriteProtected,
 )
-from flash_emulator.explore.subject import Violation, ended_in
-from flash_emulator.explore.watchdog import heed
 from flash_emulator.native.build import INCLUDE
 from flash_emulator.native.elf import Places, data_ranges
 from flash_emulator.native.errors import NativeError
+from flash_emulator.subject import Violation, ended_in
+from flash_emulator.watchdog import heed
 
 _OK: Final = 0
 _CODES: Final[tuple[tuple[type[Exception], int], ...]] = (

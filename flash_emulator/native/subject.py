@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.explore.subject import Boot, ExternalState, Run, Subject
 from flash_emulator.native.build import Built, Program, build
 from flash_emulator.native.errors import NativeError
 from flash_emulator.native.library import Budget, Library, load
+from flash_emulator.subject import Boot, ExternalState, Run, Subject
 
 Paths = Sequence[str | os.PathLike[str]]
 Verdict = Callable[[EmulatedFlash, int], object]

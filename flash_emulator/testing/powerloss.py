@@ -29,7 +29,7 @@ from flash_emulator.explore import (
 )
 from flash_emulator.explore.campaign import Array, Result
 from flash_emulator.explore.certificate import CertificateWriter
-from flash_emulator.explore.subject import subject_of
+from flash_emulator.subject import subject_of
 from flash_emulator.testing.film import cuts_in_words, drawn
 from flash_emulator.testing.reports import Reports
 

@@ -30,7 +30,7 @@ from flash_emulator.explore import Search, SearchOptions
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.states import Expansion, Job, Key, State
-from flash_emulator.explore.subject import Violation, ended_in
+from flash_emulator.subject import Violation, ended_in
 from mcu_updater.core.events import Booted, Event
 from mcu_updater.powerloss.in_c import SubjectInC
 from mcu_updater.powerloss.questions import Questions

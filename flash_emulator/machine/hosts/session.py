@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
-from flash_emulator.explore.subject import ExternalState
 from flash_emulator.machine.hosts.asking import (
     Answer,
     Asking,
@@ -24,6 +23,7 @@ from flash_emulator.machine.hosts.asking import (
 from flash_emulator.machine.hosts.line import Stuck
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.outside import BAUD, Sent, byte_us
+from flash_emulator.subject import ExternalState
 
 _MOST_AT_ONCE = 100_000
 _FAILED = GaveUp, TimeoutError, OSError

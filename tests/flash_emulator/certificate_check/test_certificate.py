@@ -275,7 +275,7 @@ def test_what_is_taken_for_granted_is_said(file: Path) -> None:
     certified(file, {"toy": "copy", "seed": "5"})
     said = str(confirm(str(file), world))
     subject = "FunctionSubject(tests.flash_emulator.evidence_toys.copy_once, "
-    assert f"of: flash_emulator.explore.subject.{subject}" in said
+    assert f"of: flash_emulator.subject.{subject}" in said
     assert "; toy copy, seed 5\n" in said
     for granted in ("the same digest", "its model", "of seed 5", "its representative"):
         assert granted in said.partition("taken for granted:")[2]

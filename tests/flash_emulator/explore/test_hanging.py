@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from flash_emulator import EmulatedFlash
+from flash_emulator import EmulatedFlash, watchdog
 from flash_emulator.explore import (
     FunctionSubject,
     Limits,
@@ -26,7 +26,6 @@ from flash_emulator.explore import (
     SearchOptions,
     explore,
     replay,
-    watchdog,
 )
 from tests.flash_emulator.explore import hanging, subjects
 from tests.flash_emulator.explore.protocols import DONE, read

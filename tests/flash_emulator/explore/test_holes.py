@@ -30,8 +30,8 @@ from flash_emulator.explore import (
     replay,
 )
 from flash_emulator.explore.recorder import Broken
-from flash_emulator.explore.watchdog import OutOfTime
 from flash_emulator.parts.part_model import OptionField, OptionModel, OptionRole, Overwrite
+from flash_emulator.watchdog import OutOfTime
 from tests.flash_emulator.explore.brute_force import brute_force
 from tests.flash_emulator.explore.compare_bootloaders import shortest
 from tests.flash_emulator.tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units

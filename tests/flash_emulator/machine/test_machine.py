@@ -5,9 +5,9 @@ import struct
 import pytest
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss, load_part
-from flash_emulator.explore.watchdog import Hung, heed, watching
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Ended, Limits, Rests
+from flash_emulator.watchdog import Hung, heed, watching
 from tests.flash_emulator.machine.boards import (
     L476,
     MARK,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from flash_emulator.explore.subject import Violation
 from flash_emulator.machine.sampling import KINDS, PIN, POWER, sample
 from flash_emulator.registers import SystemReset
+from flash_emulator.subject import Violation
 from tests.flash_emulator.machine.boards import copy_board, swap_fb_board
 
 

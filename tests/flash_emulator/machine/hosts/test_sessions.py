@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import pytest
 
-from flash_emulator.explore.subject import Nothing
 from flash_emulator.machine.hosts import (
     Expect,
     GaveUp,
@@ -24,6 +23,7 @@ from flash_emulator.machine.hosts import (
     Wait,
 )
 from flash_emulator.machine.hosts.session import Common
+from flash_emulator.subject import Nothing
 
 U = "USART2"
 BYTE_US = 1e6 * 10 / 115_200

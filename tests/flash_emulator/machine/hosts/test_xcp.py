@@ -5,12 +5,12 @@ from typing import Literal
 import pytest
 
 from flash_emulator.explore import Search, SearchOptions
-from flash_emulator.explore.subject import Nothing
 from flash_emulator.machine.first_boot import boot_once
 from flash_emulator.machine.hosts.xcp import Command, XcpUpdate, xcp_host
 from flash_emulator.machine.rest import Limits
 from flash_emulator.machine.subject import FirmwareSubject
 from flash_emulator.power import Outcome
+from flash_emulator.subject import Nothing
 from tests.flash_emulator.machine.boards import SLOT, some_image
 from tests.flash_emulator.machine.hosts.firmware_boards import BAUD, NEW, board_of
 

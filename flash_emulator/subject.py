@@ -1,4 +1,4 @@
-"""What is explored: something that boots on a flash, and all else that survives a cut.
+"""What a search, or the check of one, boots: a subject on a flash, and what else survives a cut.
 
 The simplest subject is a function, ``boot(flash)``. Whoever has more than flash (a modem, a second
 chip), or runs so long that runs should be joined half-way, writes a ``Subject``.

@@ -36,9 +36,12 @@ from types import FrameType
 from typing import Any, Final
 
 TICK_S = 0.05
-_OWN: Final = tuple(
-    f"{Path(__file__).parents[1] / name}{os.sep}" for name in ("explore", "machine")
+_HERE: Final = Path(__file__).parent
+_OWN: Final = (
+    *(f"{_HERE / room}{os.sep}" for room in ("explore", "machine")),
+    *(str(_HERE / module) for module in ("subject.py", "watchdog.py")),
 )
+"""Where frames are the search's own."""
 _SIGNAL: Final = getattr(signal, "SIGURG", None)
 _BEFORE_TRACING = 2  # kicks
 _NO_ROOM = 5  # kicks; then there may be no room on the stack for the signal's handler
