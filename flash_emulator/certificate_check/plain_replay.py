@@ -133,6 +133,7 @@ class Shadowed(EmulatedFlash):
         if not self._powered:
             super()._program(address, data, fast=fast)
             return
+        self.settle()  # power may go in a program that was postponed: that is no cut of this one
         taken, size = self._supply.taken, self._unit
         try:
             super()._program(address, data, fast=fast)
@@ -184,6 +185,7 @@ class Shadowed(EmulatedFlash):
             super().erase(address)
             return
         start = self._place(address)
+        self.settle()
         try:
             super().erase(address)
         except PowerLoss:
@@ -204,6 +206,7 @@ class Shadowed(EmulatedFlash):
         if not self._powered:
             super()._erase_banks(banks, kind, protected=protected)
             return
+        self.settle()
         try:
             super()._erase_banks(banks, kind, protected=protected)
         except PowerLoss:

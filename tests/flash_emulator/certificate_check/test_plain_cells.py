@@ -107,6 +107,34 @@ def test_both_agree_on_real_geometries(name: str) -> None:
     shadow.rest(on)
 
 
+AFTER_IT: dict[str, Callable[[EmulatedFlash], object]] = {
+    "erase": lambda on: on.erase(BASE + SECTOR),
+    "bank erase": lambda on: on.erase_bank(0),
+    "mass erase": lambda on: on.erase_all(),
+    "program": lambda on: on.program(BASE + SECTOR, bytes(UNIT)),
+    "fast program": lambda on: on.program_fast(BASE + SECTOR, bytes(SECTOR)),
+}
+
+
+@pytest.mark.parametrize("then", AFTER_IT)
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_cut_of_a_postponed_program_is_no_cut_of_what_came_after_it(
+    then: str, outcome: Outcome
+) -> None:
+    """Programs of firmware are done when the next operation needs them: power goes in it then."""
+    device = EmulatedFlash(RULES["fast L4"])
+    device.program(BASE + 2 * SECTOR, bytes(range(UNIT)))
+    shadow = Shadow()
+    shadow.begin(device)
+    on = shadow.powered(powered(device, ReadChoice()))
+    on.supply = CutAt(2, outcome)
+    on.program_later(BASE, bytes(4 * UNIT))
+    with pytest.raises(PowerLoss) as lost:
+        AFTER_IT[then](on)
+    assert (lost.value.kind, lost.value.address) == ("program", BASE + UNIT)
+    shadow.rest(on)
+
+
 # --- devices that are wrong
 
 
