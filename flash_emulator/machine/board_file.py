@@ -23,12 +23,14 @@ from flash_emulator.machine.board_faults import BadBoardFile, BoardFault, Faults
 from flash_emulator.machine.board_host import host_of
 from flash_emulator.machine.board_images import (
     PlacedImage,
+    programs_of,
     read_images,
     stack_floor_of,
     symbols_of,
 )
 from flash_emulator.machine.board_model import BoardTable
 from flash_emulator.machine.chips.catalogue import chip_of, ram_of
+from flash_emulator.machine.debug_info.of_board import DebugInfos
 from flash_emulator.machine.hosts.session import Plan
 from flash_emulator.machine.rest import Limits, Rests
 from flash_emulator.machine.subject import FirmwareSubject
@@ -44,13 +46,15 @@ ALWAYS_RESTS = ("breakpoint", "exit", "loop", "sleep")
 
 @dataclass(frozen=True, slots=True)
 class BoardFile:
-    """What a good board file comes to. *table*: what it says, word for word."""
+    """What a good board file comes to. *table*: what it says, word for word. *debug*: source lines
+    and call stacks of its programs, which nobody reads before they are asked for."""
 
     path: Path
     table: BoardTable
     board: Board
     symbols: Symbols
     images: tuple[PlacedImage, ...]
+    debug: DebugInfos = DebugInfos()  # noqa: RUF009  it is frozen
 
     @property
     def subject(self) -> FirmwareSubject:
@@ -82,9 +86,18 @@ def board_of(text: str, path: Path) -> BoardFile:
     images = read_images(table.images, path.parent, part, faults)
     _Checks(table, part, images, faults).all()
     host = None if table.host is None else host_of(table.host, images, path.parent, part, faults)
+    debug = _debug(table, images, path.parent, faults)
     faults.raise_any()
     board = _board(table, part, images, host)
-    return BoardFile(path, table, board, symbols_of(images), tuple(images))
+    return BoardFile(path, table, board, symbols_of(images), tuple(images), debug)
+
+
+def _debug(
+    table: BoardTable, images: list[PlacedImage], folder: Path, faults: Faults
+) -> DebugInfos:
+    """Sources that are gone are no fault: films say so."""
+    search = tuple(folder / name for name in table.sources)
+    return DebugInfos(programs_of(images, folder, faults), search)
 
 
 def _form(text: str, path: Path) -> tuple[BoardTable, Faults]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from flash_emulator.machine.board import Image
 from flash_emulator.machine.board_faults import Faults
 from flash_emulator.machine.board_model import ImageTable
+from flash_emulator.machine.debug_info.of_board import Program
 from flash_emulator.machine.image_files import Firmware, ImageFault, read_firmware
 from flash_emulator.machine.symbols import Symbols, shown
 from flash_emulator.machine.toml_lines import Place
@@ -189,6 +190,20 @@ def _occupied(images: Sequence[PlacedImage], unit: int) -> Iterator[tuple[int, i
 
 
 # --- what they say of themselves
+
+
+def programs_of(images: Sequence[PlacedImage], folder: Path, faults: Faults) -> tuple[Program, ...]:
+    """Images with an ELF file that describes them where they run: *elf*, or the file itself."""
+    found = []
+    for image in images:
+        name = image.table.elf or image.table.file
+        if image.table.elf is not None and not (folder / name).is_file():  # type: ignore[operator]
+            key, place = (*image.place, "elf"), f"{folder / image.table.elf}"
+            faults.add(key, "cannot be read", "an ELF file", f"{place}: no such file")
+        elif name is not None and image.table.runs_at is None and image.firmware is not None:
+            pieces = tuple((piece.address, piece.data) for piece in image.firmware.images)
+            found.append(Program(image.name, folder / name, pieces))
+    return tuple(found)
 
 
 def symbols_of(images: Sequence[PlacedImage]) -> Symbols:

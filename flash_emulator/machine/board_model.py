@@ -83,6 +83,7 @@ class ImageTable:
     published: Flag = False
     runs_at: Address | None = None
     vectors: Annotated[int, Strict(), Ge(0)] = 0
+    elf: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_VALUE)
@@ -216,3 +217,4 @@ class BoardTable:
     machine: MachineTable = MachineTable()
     questions: QuestionTable = QuestionTable()
     host: HostTable | None = None
+    sources: Texts = ()

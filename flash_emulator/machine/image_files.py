@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flash_emulator.machine.board import Image
+from flash_emulator.machine.elf_symbols import elf_symbols
 from flash_emulator.machine.symbols import Symbols, shown
 from flash_emulator.parts.part import Part
 
@@ -112,11 +113,11 @@ def _elf(path: Path, data: bytes) -> Firmware:
             found = f"{elf.header['e_machine']}, {elf.elfclass}-bit {order}-endian"
             raise ImageFault(path, "e_machine", "32-bit little-endian Arm (EM_ARM)", found)
         pieces = tuple(_pieces(path, elf))
-        functions = _symbols(elf, "STT_FUNC")
+        symbols = elf_symbols(elf)
         return Firmware(
             pieces,
-            Symbols.of(functions, _symbols(elf, "STT_OBJECT")),
-            None if any(name in _HEAP for _, _, name in functions) else _end_of_data(elf),
+            symbols,
+            None if any(name in _HEAP for _, _, name in symbols.functions) else _end_of_data(elf),
             elf.header["e_entry"] & ~1,
         )
     except (ELFError, KeyError, IndexError) as error:
@@ -135,17 +136,6 @@ def _pieces(path: Path, elf: Any) -> Sequence[Image]:
                 raise ImageFault(path, where, f"{size} bytes", f"{len(data)}: it is cut short")
             found.append(Image(path.stem, address, data))
     return found
-
-
-def _symbols(elf: Any, kind: str) -> list[tuple[int, int, str]]:
-    table = elf.get_section_by_name(".symtab")
-    if table is None:
-        return []
-    return [
-        (symbol["st_value"], symbol["st_size"], symbol.name)
-        for symbol in table.iter_symbols()
-        if symbol["st_info"]["type"] == kind and symbol["st_value"]
-    ]
 
 
 def _end_of_data(elf: Any) -> int | None:

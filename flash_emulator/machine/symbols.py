@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -42,12 +42,28 @@ class Symbols:
 
     def name(self, address: int) -> str:
         """``0x0800_0124 (flash_program+0x12)``."""
-        place = shown(address)
-        index = bisect_right(self.functions, (address, 1 << 32, "")) - 1
-        if index < 0:
+        place, function = shown(address), self.function(address)
+        if function is None:
             return place
-        begin, size, name = self.functions[index]
-        if size and address >= begin + size:
-            return place
+        begin, _, name = function
         offset = address - begin
         return f"{place} ({name}{f'+0x{offset:x}' if offset else ''})"
+
+    def function(self, address: int) -> tuple[int, int, str] | None:
+        """Address, size and name of the function that *address* lies in."""
+        index = bisect_right(self.functions, (address, 1 << 32, "")) - 1
+        if index < 0:
+            return None
+        begin, size, _ = self.functions[index]
+        return None if size and address >= begin + size else self.functions[index]
+
+    def spans(self, code: Sequence[range]) -> Iterator[tuple[int, int, str]]:
+        """Functions as (begin, end, name); one whose size is not known ends where the next begins,
+        or the stretch of *code* that it lies in."""
+        for index, (begin, size, name) in enumerate(self.functions):
+            room = next((each for each in code if begin in each), None)
+            if room is None:
+                continue
+            rest = self.functions[index + 1 :]
+            following = next((at for at, _, _ in rest if at > begin), room.stop)
+            yield begin, begin + size if size else min(following, room.stop), name

@@ -1,0 +1,198 @@
+"""The call stack by call frame information (.debug_frame), and through exception frames.
+
+What a caller had in its registers follows from what the callee's CFI says of each of its
+instructions. Where a return address is an EXC_RETURN, the core has stacked the registers itself
+(Armv7-M ARM, B1.5.6 to B1.5.8).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+ReadWord = Callable[[int], int | None]
+
+_MOST_FRAMES = 64
+_SP, _LR, _PC = 13, 14, 15
+_NAMES = (*(f"r{n}" for n in range(13)), "sp", "lr", "pc")
+_EXC_RETURN = 0xFFFF_FF00
+_EXCEPTIONS = {
+    2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault", 11: "SVCall",
+    12: "DebugMonitor", 14: "PendSV", 15: "SysTick",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One frame: *pc* is of the instruction that is executed; *call*, of that which has called.
+    *note* as ``StackFrame`` has it."""
+
+    pc: int
+    call: int
+    cfa: int | None
+    note: str = ""
+
+
+class Stopped(Exception):
+    """The stack cannot be followed further, and why; without text, where it ends."""
+
+
+class Unwinder:
+    """*dwarf* is pyelftools', None where there is no CFI. *name*: an address in words. *is_code*:
+    whether instructions lie there."""
+
+    def __init__(
+        self, dwarf: Any, name: Callable[[int], str], is_code: Callable[[int], bool]
+    ) -> None:
+        self._dwarf, self._name, self._is_code = dwarf, name, is_code
+
+    def levels(self, registers: Mapping[str, int], read_word: ReadWord) -> Iterator[Level]:
+        """From *registers* on: r0 to r12, sp, lr, pc; msp, psp where exceptions use both."""
+        values = {n: registers[name] for n, name in enumerate(_NAMES) if name in registers}
+        banked = {"ipsr": registers.get("xpsr", 0) & 0x1FF, **registers}
+        pc, is_exact, note = values.get(_PC, 0) & ~1, True, ""
+        for _ in range(_MOST_FRAMES):
+            call = pc if is_exact else pc - 2
+            try:
+                cfa, values = self._caller(call, values, read_word, is_exact=is_exact)
+                above = values.get(_LR, 0)
+                if above >= _EXC_RETURN and above != 0xFFFF_FFFF:
+                    yield Level(pc, call, cfa, note)
+                    values, number = _unstacked(above, values, banked, read_word)
+                    pc, is_exact = values[_PC] & ~1, True
+                    note = f"{exception_name(number)} was taken here"
+                    continue
+                self._check(above)
+            except Stopped as stopped:
+                words = "; ".join(part for part in (note, str(stopped)) if part)
+                yield Level(pc, call, None, words)
+                return
+            yield Level(pc, call, cfa, note)
+            pc, is_exact, note = above & ~1, False, ""
+        yield Level(pc, pc - 2, None, f"more than {_MOST_FRAMES} frames")
+
+    def _check(self, above: int) -> None:
+        if above in (0, 0xFFFF_FFFF):
+            raise Stopped
+        if not above & 1 or not self._is_code(above & ~1):
+            raise Stopped(f"the return address is {self._name(above)}: no code that is known")
+
+    def _caller(
+        self, call: int, values: dict[int, int], read_word: ReadWord, *, is_exact: bool
+    ) -> tuple[int, dict[int, int]]:
+        """CFA, and the registers of the caller. Raises Stopped where there is none: a function that
+        does not return keeps no return address, and lr is left from its last call."""
+        line = self._line(call)
+        if line is None:
+            lr = values.get(_LR)
+            hint = "" if lr is None else f"; lr is {self._name(lr)}"
+            raise Stopped(f"no call frame information for {self._name(call)}{hint}")
+        rule = line["cfa"]
+        if rule.expr is not None or rule.reg not in values:
+            raise Stopped("the call frame information uses what is not supported: an expression")
+        cfa = (values[rule.reg] + rule.offset) & 0xFFFF_FFFF
+        if _LR not in line and (not is_exact or self._is_left_over(call, values.get(_LR, 0))):
+            raise Stopped
+        above = dict(values)
+        above[_SP] = cfa
+        for number in range(_PC):
+            if number in line:
+                _apply(line[number], number, cfa, values, above, read_word)
+        return cfa, above
+
+    def _is_left_over(self, pc: int, lr: int) -> bool:
+        """Whether *lr* points into the function of *pc*: one that calls itself has saved it."""
+        if lr >= _EXC_RETURN:
+            return False
+        here, there = self._entry(pc), self._entry((lr & ~1) - 2)
+        return here is not None and here is there
+
+    def _line(self, address: int) -> Mapping[Any, Any] | None:
+        """The rules that hold at *address*."""
+        entry = self._entry(address)
+        table = () if entry is None else entry.get_decoded().table
+        lines = [line for line in table if line["pc"] <= address]
+        return lines[-1] if lines else None
+
+    def _entry(self, address: int) -> Any:
+        index = bisect_right(self._starts, address) - 1
+        if index < 0:
+            return None
+        begin, end, entry = self._entries[index]
+        return entry if begin <= address < end else None
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [begin for begin, _, _ in self._entries]
+
+    @cached_property
+    def _entries(self) -> list[tuple[int, int, Any]]:
+        from elftools.dwarf.callframe import FDE
+
+        if self._dwarf is None or not self._dwarf.has_CFI():
+            return []
+        found = []
+        for entry in self._dwarf.CFI_entries():
+            if isinstance(entry, FDE):
+                begin, size = entry.header["initial_location"], entry.header["address_range"]
+                if self._is_code(begin):
+                    found.append((begin, begin + size, entry))
+        return sorted(found, key=lambda each: each[:2])
+
+
+def _apply(
+    rule: Any,
+    number: int,
+    cfa: int,
+    values: dict[int, int],
+    above: dict[int, int],
+    read_word: ReadWord,
+) -> None:
+    """What register *number* held in the caller, into *above*."""
+    match rule.type:
+        case "OFFSET":
+            word = read_word((cfa + rule.arg) & 0xFFFF_FFFF)
+            if word is None:
+                raise Stopped(f"the stack at 0x{cfa + rule.arg:08X} cannot be read")
+            above[number] = word
+        case "VAL_OFFSET":
+            above[number] = (cfa + rule.arg) & 0xFFFF_FFFF
+        case "REGISTER" if rule.arg in values:
+            above[number] = values[rule.arg]
+        case "UNDEFINED":
+            above.pop(number, None)
+            if number == _LR:
+                raise Stopped
+        case "SAME_VALUE":
+            pass
+        case _:
+            raise Stopped("the call frame information uses what is not supported: an expression")
+
+
+def _unstacked(
+    exc_return: int, values: dict[int, int], banked: dict[str, int], read_word: ReadWord
+) -> tuple[dict[int, int], int]:
+    """The registers that an exception has interrupted, and its number, as IPSR does not tell it:
+    that of the handler which runs."""
+    on_psp = exc_return & 4 and "psp" in banked
+    at = banked["psp"] if on_psp else values[_SP]
+    words = [read_word(at + 4 * n) for n in range(8)]
+    if None in words:
+        raise Stopped(f"the exception frame at 0x{at:08X} cannot be read")
+    r0, r1, r2, r3, r12, lr, pc, xpsr = (word or 0 for word in words)
+    size = 0x20 if exc_return & 0x10 else 0x68
+    above = {**values, 0: r0, 1: r1, 2: r2, 3: r3, 12: r12, _LR: lr, _PC: pc}
+    above[_SP] = at + size + (4 if xpsr & 0x200 else 0)
+    number = banked.get("ipsr", 0)
+    banked["ipsr"] = xpsr & 0x1FF
+    return above, number
+
+
+def exception_name(number: int) -> str:
+    """``NMI``; ``interrupt 5`` of the chip's own; "an exception" where it is not known."""
+    if number >= 16:
+        return f"interrupt {number - 16}"
+    return _EXCEPTIONS.get(number, "an exception")
