@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,6 +57,24 @@ class Array:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What was searched, for reports that stand beside its files.
+
+    *file*: the one that a finding is laid at where no source line is known, such as a board file
+    or an image, with the *line* that asks for the search; *folders*: where sources may begin;
+    *identity*: a name of the search that the next build has, too; *command*: what replays an ID
+    of it, where that is another one than the campaign's; *excuse*: why a hazard is known.
+    """
+
+    file: str = ""
+    line: int = 1
+    folders: tuple[str, ...] = ()
+    identity: str = ""
+    command: str = ""
+    excuse: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One search. *facts*: part, strategy, seed, options ... as text; *films* of counterexamples.
 
@@ -70,6 +89,7 @@ class Result:
     expectation: Expectation = Expectation.PASS
     error: str = ""
     certificate: str = ""  # its head, where one was written
+    origin: Origin = Origin()
 
     @property
     def verdict(self) -> Verdict:
@@ -141,6 +161,11 @@ class Campaign:
     def fails(self, result: Result) -> bool:
         """Whether somebody must look at *result*."""
         return result.tone == "bad" or (self.strict and result.tone == "warn")
+
+    def replay_command(self, result: Result, path: Path) -> str:
+        """A command line; empty where nobody says how."""
+        command = result.origin.command or self.command
+        return f"{command} {shlex.quote(result.replay_id(path))}" if command else ""
 
     @property
     def counts(self) -> dict[str, int]:

@@ -290,7 +290,8 @@ class _Shot:
             text += f"; {DECAYS[self._cut.decay]}"
             if not self._cut.operation:  # else the device has done it
                 self.flash.decay(self._cut.decay)
-        self._note("cut", f"{text}{self._where()}", address)
+        where = self._where()
+        self._note("cut", f"{text}{where}", address, where)
         ways = dict(self._boot.surviving())
         if self._cut.way not in ways:
             raise PathLeft(f"{self._cut}: no such way; known: {', '.join(map(repr, ways))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from flash_emulator.explore.path import Path
 from flash_emulator.power import Decay, Outcome
 
 _LEAST_PATIENCE_S = 0.5
+_NUMBER = re.compile(r"0x[0-9A-Fa-f_]+|\d[\d_,.]*")
 COMES_BACK = "the run comes back to a state where it was before: it never comes to rest"
 
 KEPT = 1000  # counterexamples in a report
@@ -51,6 +53,11 @@ class Counterexample:
     def tag(self) -> str:
         """What became of the question: "unsafe", "not live", or "violated: " and one's own."""
         return tag_of(self.question)
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """Question and text, numbers aside: what is equal in it is likely to have one cause."""
+        return self.question, _NUMBER.sub("#", self.text)
 
     def __str__(self) -> str:
         return f"{self.tag}: {self.text} [{self.path}]"

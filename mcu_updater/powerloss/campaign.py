@@ -11,22 +11,28 @@ from flash_emulator import Part, Trace, load_part
 from flash_emulator.explore import Film, Path, Progress, Report, SearchOptions
 from flash_emulator.explore import replay as replay_path
 from flash_emulator.explore import shrink as shrink_path
-from flash_emulator.explore.campaign import Array, Expectation, Result
+from flash_emulator.explore.campaign import Array, Expectation, Origin, Result
 from mcu_updater.core.slot import CopyLayout, Layout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.flash_map.layouts import layout_of
 from mcu_updater.flash_map.strategies import hazard
 from mcu_updater.powerloss.in_c import subject_of
 from mcu_updater.powerloss.questions import OPTIONS_LOST
-from mcu_updater.powerloss.scenario import Scenario
+from mcu_updater.powerloss.scenario import Core, Scenario
 from mcu_updater.powerloss.searching import SearchSettings, Target, explore_target
 from mcu_updater.powerloss.subject import BoardSubject
 
 
 def explore(
-    scenario: Scenario, settings: SearchSettings, progress: Callable[[Progress], None] | None = None
+    scenario: Scenario,
+    settings: SearchSettings,
+    progress: Callable[[Progress], None] | None = None,
+    origin: Origin | None = None,
 ) -> Result:
-    """Explore one scenario. A search that cannot be believed is a result too."""
+    """Explore one scenario. A search that cannot be believed is a result too.
+
+    *origin*: what asked for it; None: nothing that is a file.
+    """
     subject = subject_of(scenario)
     if not hazard(subject.part, scenario.strategy).harmless:  # it is found again and again
         limits = replace(settings.options.limits, violations=None)
@@ -40,8 +46,16 @@ def explore(
         facts_of(scenario, subject.part),
         scenario.world,
         partial(expectation, scenario),
+        origin=origin or Origin(identity=identity_of(scenario)),
     )
     return explore_target(target, settings, progress)
+
+
+def identity_of(scenario: Scenario) -> str:
+    """Of the search, whatever the image."""
+    world = scenario.world
+    words = (world[key] for key in ("part", "strategy", "scenario", "format"))
+    return "/".join([*words, *(["c"] if scenario.core is Core.C else [])])
 
 
 def film(subject: BoardSubject, path: Path, options: SearchOptions | None = None) -> Film:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from flash_emulator.explore import Nothing
-from flash_emulator.explore.campaign import Array
+from flash_emulator.explore.campaign import Array, Origin
 from flash_emulator.machine.board import Board
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.first_boot import SeenBoot
@@ -32,7 +32,19 @@ def target_of(read: BoardFile, first: SeenBoot) -> Target:
         facts_of(read, first),
         world_of(read),
         filmed=subject.unit_by_unit,
+        origin=origin_of(read),
     )
+
+
+def origin_of(read: BoardFile) -> Origin:
+    """Paths as they were given. Sources may lie beside the board file, its images, and where the
+    file says."""
+    folder = read.path.parent
+    files = [image.file or "" for image in read.table.images]
+    beside = [folder, *((folder / file).parent for file in files if file)]
+    beside += [folder / name for name in read.table.sources]
+    folders = dict.fromkeys(map(str, beside))
+    return Origin(str(read.path), 1, tuple(folders), read.path.stem)
 
 
 def name_of(read: BoardFile) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path as File
 
 from flash_emulator import EmulatedFlash
 from flash_emulator.explore import (
+    Counterexample,
     ExternalState,
     Film,
     Progress,
@@ -20,13 +21,14 @@ from flash_emulator.explore import (
     Subject,
 )
 from flash_emulator.explore import replay as replay_path
-from flash_emulator.explore.campaign import Array, Expectation, Result
+from flash_emulator.explore.campaign import Array, Expectation, Origin, Result
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.states import Expansion, Job
 from mcu_updater.core.errors import PortError, UpdaterError
 from mcu_updater.storage import new_file
 
-FILMS = 3  # counterexamples of one search that are filmed
+FILMS = 3  # counterexamples of one search that are filmed, the shortest
+KINDS = 10  # and the shortest of each further kind, up to so many in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Target:
     world: Mapping[str, str]
     expectation: Callable[[Report], Expectation] = always_to_pass
     filmed: Subject | None = None
+    origin: Origin = Origin()  # noqa: RUF009  it is frozen
 
 
 def explore_target(
@@ -77,11 +80,20 @@ def explore_target(
     try:
         report, head = _search(target, _with_time(settings, until_s), progress)
     except SelfCheckFailed as error:
-        return Result(target.name, None, target.array, target.facts, error=str(error))
+        return Result(
+            target.name, None, target.array, target.facts, error=str(error), origin=target.origin
+        )
     films = tuple(_films(target, report, settings.options, until_s))
     expected = target.expectation(report)
     return Result(
-        target.name, report, target.array, target.facts, films, expected, certificate=head
+        target.name,
+        report,
+        target.array,
+        target.facts,
+        films,
+        expected,
+        certificate=head,
+        origin=target.origin,
     )
 
 
@@ -98,10 +110,18 @@ def _films(
 ) -> Iterator[Film]:
     """Of the first counterexamples; the first one in any case."""
     subject = target.subject if target.filmed is None else target.filmed
-    for index, found in enumerate(report.violations[:FILMS]):
+    for index, found in enumerate(_filmed(report)):
         if index and until_s is not None and time.monotonic() > until_s:
             return
         yield replay_path(subject, target.flash, target.external, found.path, options)
+
+
+def _filmed(report: Report) -> Iterator[Counterexample]:
+    first, kinds = report.violations[:FILMS], set[tuple[str, str]]()
+    for number, found in enumerate(report.violations):
+        if number < len(first) or (found.kind not in kinds and len(kinds) < KINDS):
+            yield found
+        kinds.add(found.kind)
 
 
 def _search(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shlex
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -183,12 +182,12 @@ def _heat_rows(array: Array, report: Report) -> Iterator[dict[str, Any]]:
 
 
 def _finding(campaign: Campaign, result: Result, found: Counterexample) -> dict[str, Any]:
-    film, replay_id = result.film(found.path), result.replay_id(found.path)
+    film = result.film(found.path)
     return {
         "found": found,
         "cuts": len(found.path.cuts),
-        "replay_id": replay_id,
-        "command": f"{campaign.command} {shlex.quote(replay_id)}" if campaign.command else "",
+        "replay_id": result.replay_id(found.path),
+        "command": campaign.replay_command(result, found.path),
         "lines": list(film_lines(film)) if film is not None else [],
     }
 

@@ -12,7 +12,7 @@ import click
 
 from flash_emulator import Part, load_part
 from flash_emulator.explore import Progress, SearchOptions
-from flash_emulator.explore.campaign import Campaign, Result
+from flash_emulator.explore.campaign import Campaign, Origin, Result
 from mcu_updater.cli import paths
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART_METAVAR, NameChoice, PartName
@@ -297,11 +297,16 @@ def _carry_out(
 ) -> None:
     image = f" {shlex.quote(str(request.image))}" if request.image else ""
     command = f"mcu-updater powerloss{image}{_how(request.options)} --replay"
-    searches = [Named(each.id, partial(_explored, each)) for each in scenarios]
+    searches = [Named(each.id, partial(_explored, each, request.image)) for each in scenarios]
     carry_out(request, searches, command, show, strict=request.strict)
 
 
 def _explored(
-    scenario: Scenario, settings: SearchSettings, tell: Callable[[Progress], None]
+    scenario: Scenario,
+    image: Path | None,
+    settings: SearchSettings,
+    tell: Callable[[Progress], None],
 ) -> Result:
-    return campaign.explore(scenario, settings, tell)
+    file = "" if image is None else str(image)
+    origin = Origin(file, identity=campaign.identity_of(scenario))
+    return campaign.explore(scenario, settings, tell, origin)

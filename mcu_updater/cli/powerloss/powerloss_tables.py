@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from shlex import quote
 
 import click
 from rich.console import Console
@@ -91,7 +90,7 @@ def findings(campaign: Campaign) -> Iterator[str]:
         for found in report.violations[:_SHOWN]:
             yield f"{found.tag}: {found.text}"
             yield from (f"    {line}" for line in found.trace.splitlines())
-            yield f"    {campaign.command} {quote(result.replay_id(found.path))}"
+            yield f"    {campaign.replay_command(result, found.path)}"
         if report.violation_count > _SHOWN:
             yield f"    and {report.violation_count - _SHOWN} more"
 

@@ -29,10 +29,12 @@ from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.powerloss.cluster import cluster
 from mcu_updater.cli.powerloss.powerloss_end import Ran, conclude
 from mcu_updater.cli.powerloss.powerloss_progress import ProgressLine
-from mcu_updater.cli.powerloss.powerloss_reports import Reports
+from mcu_updater.cli.powerloss.powerloss_reports import GITHUB, Reports
 from mcu_updater.cli.powerloss.powerloss_tables import show_results
 from mcu_updater.core.errors import PortError, UsageError
 from mcu_updater.powerloss.searching import SearchSettings
+
+ANNOTATIONS = ("none", GITHUB)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,9 @@ class SearchRequest:
     html: Path | None
     junit: Path | None
     json_file: Path | None
+    sarif: Path | None
+    codequality: Path | None
+    annotations: str
     as_json: bool
     certificates: Path | None
     quiet: bool
@@ -172,6 +177,26 @@ report_options = together(
         metavar="FILE",
         help="Write all numbers and films.",
     ),
+    click.option(
+        "--sarif",
+        type=paths.OUTPUT_OR_STDOUT,
+        metavar="FILE",
+        help="Write findings as SARIF 2.1.0, for code scanning.",
+    ),
+    click.option(
+        "--codequality",
+        type=paths.OUTPUT_OR_STDOUT,
+        metavar="FILE",
+        help="Write findings as a Code Quality report of GitLab.",
+    ),
+    click.option(
+        "--annotations",
+        type=NameChoice(ANNOTATIONS),
+        default=ANNOTATIONS[0],
+        show_default=True,
+        help="'github': print workflow commands that mark lines in a review, and add a table to "
+        "the job's summary.",
+    ),
     answers.json_option("All numbers and films as one JSON object instead of a table."),
     click.option(
         "--certificates",
@@ -226,7 +251,7 @@ def carry_out(
 ) -> Campaign:
     """Search, and tell what came of it wherever it is asked for. *command*: what replays an ID
     that is put behind it. Raises what the whole comes to."""
-    reports = Reports(request.html, request.junit, request.json_file)
+    reports = Reports.of(request)
     reports.claim(as_json=request.as_json)
     ran = _run(request, searches)
     done = Campaign(
@@ -242,7 +267,7 @@ def carry_out(
         answers.result(json.loads(campaign_json(done)))
     elif not reports.have_stdout:
         (show or show_results)(done)
-    ran.unwritten += reports.write(done)
+    ran.unwritten += reports.write(done, as_json=request.as_json)
     conclude(done, ran, sooner)
     return done
 

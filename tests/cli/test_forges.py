@@ -1,0 +1,125 @@
+"""Searches as jobs of forges run them: SARIF, annotations, a summary, Code Quality."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from tests.cli.boards import write_board
+from tests.cli.command_line import run
+from tests.flash_emulator.explore.test_forges import sarif_schema
+
+QUICK = ("--quiet", "--jobs", 1, "--cuts", 1, "--outcomes", "before,after")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a bad board in a folder of it."""
+    root = tmp_path_factory.mktemp("checkout")
+    (root / ".git").mkdir()
+    (root / "firmware").mkdir()
+    write_board(root / "firmware", "copy_done_first")
+    return root
+
+
+@pytest.fixture
+def job(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Environment and folder of a job; its summary."""
+    monkeypatch.chdir(checkout / "firmware")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    return tmp_path / "summary.md"
+
+
+def explore(*options: object) -> Result:
+    return run("firmware", "explore", "board.toml", *QUICK, *options)
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_a_job_gets_all_that_a_forge_shows(job: Path, tmp_path: Path) -> None:
+    sarif, quality = tmp_path / "r.sarif", tmp_path / "q.json"
+    job.write_text("## What came before\n")
+    result = explore("--sarif", sarif, "--codequality", quality, "--annotations", "github")
+    assert result.exit_code == 7, result.output
+    log = read(sarif)
+    assert list(sarif_schema().iter_errors(log)) == []
+    found = log["runs"][0]["results"]
+    for each in found:
+        (place,) = each["locations"]
+        assert place["physicalLocation"]["artifactLocation"]["uri"].startswith("firmware/")
+    assert any("logicalLocations" in each["locations"][0] for each in found)
+    assert all(each["codeFlows"] for each in found)
+    assert "file=firmware/" in result.stdout and "::error file=" in result.stdout
+    assert {each["severity"] for each in read(quality)} == {"blocker"}
+    summary = job.read_text(encoding="utf-8")
+    assert summary.startswith("## What came before\n### Power loss, explored: 1 scenario: 1 failed")
+
+
+def test_two_runs_have_the_same_fingerprints(job: Path, tmp_path: Path) -> None:
+    marks = []
+    for name, *other in (("a",), ("b", "--draws", 2)):
+        explore("--sarif", tmp_path / name, *other)
+        marks.append(
+            [r["partialFingerprints"] for r in read(tmp_path / name)["runs"][0]["results"]]
+        )
+    assert marks[0] == marks[1] and marks[0]
+
+
+def test_commands_do_not_spoil_an_answer_on_standard_output(job: Path) -> None:
+    result = explore("--annotations", "github", "--json")
+    assert [json.loads(line)["exit_code"] for line in result.stdout.splitlines()] == [7]
+    assert "::error file=" in result.stderr
+    result = explore("--annotations", "github", "--sarif", "-")
+    assert json.loads(result.stdout)["version"] == "2.1.0"
+    assert "::error file=" in result.stderr
+
+
+def test_nothing_is_told_to_a_forge_unasked(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of others run on forges, too, and their output must not depend on it."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    result = explore()
+    assert "::error" not in result.output and not job.exists()
+
+
+def test_a_summary_that_cannot_be_written_is_told_beside_the_finding(
+    job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(job.parent / "no" / "summary.md"))
+    result = explore("--annotations", "github")
+    assert result.exit_code == 7
+    assert "GITHUB_STEP_SUMMARY names what cannot be written" in result.stderr
+
+
+def test_paths_count_from_the_checkout_of_the_job(
+    job: Path, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the job names it; one that does not hold this folder is none of ours."""
+    for root, expected in (
+        (checkout / "firmware", "board.toml"),
+        (tmp_path, "firmware/board.toml"),
+    ):
+        monkeypatch.setenv("CI_PROJECT_DIR", str(root))
+        explore("--codequality", tmp_path / "q.json")
+        assert read(tmp_path / "q.json")[0]["location"]["path"] == expected
+
+
+def test_a_search_without_a_finding_writes_empty_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_board(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = ("--sarif", "r.sarif", "--codequality", "q.json", "--annotations", "github")
+    result = explore(*words, "--outcomes", "all")
+    assert result.exit_code == 2
+    assert "::warning file=board.toml,line=1,title=power loss%2C incomplete" in result.stdout
+    (run_of,) = read(tmp_path / "r.sarif")["runs"]
+    assert run_of["results"] == []
+    (said,) = run_of["invocations"][0]["toolExecutionNotifications"]
+    assert said["message"]["text"].endswith("nothing after up to 1 cuts in a row")
+    assert read(tmp_path / "q.json")[0]["severity"] == "minor"
