@@ -14,11 +14,13 @@ from flash_emulator.machine.exceptions import Exceptions
 from flash_emulator.machine.rest import AtRest
 
 _SPECIAL = re.compile(
+    rb"(?="  # matches overlap: one at an odd address must not hide the one behind it
     rb"(?P<loop>\xfe\xe7)"  # b .
     rb"|(?P<wait>[\x10\x20\x30\x40]\xbf|\xaf\xf3[\x01-\x04]\x80)"  # yield, wfe, wfi, sev
     rb"|(?P<unmask>[\x61-\x63]\xb6|[\x80-\x8f]\xf3[\x10-\x13]\x88)"  # cpsie; msr to a mask
     rb"|(?P<control>\xef\xf3\x14[\x80-\x8c])"  # mrs Rd, control
     rb"|(?P<it>[^\x00\x10\x20\x30\x40\x50\x60\x70\x80\x90\xa0\xb0\xc0\xd0\xe0\xf0]\xbf)"
+    rb")"
 )
 _LOOP = 0xE7FE
 _MRS, _CONTROL = 0xF3EF, 0x14

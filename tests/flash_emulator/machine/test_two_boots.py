@@ -56,3 +56,19 @@ def test_a_reset_by_a_watchdog_is_no_news_after_power_on():
     assert used.boot(flash).kind == "resets"
     flags = "0148 d0f89410 00be 00100240"  # ldr r1, [r0, #0x94]: RCC_CSR
     assert booted(used, flags) == booted(fresh, flags)
+
+
+# ldr r1, GPIOA_ODR; mvn r2, #0; cmp r2, #0; itttt lt; four times str r0, [r1]; then adds r4, #1 in
+# four blocks. From an odd address, 2A BF looks like another IT instruction.
+HIDDEN = "0849 6ff00002 002a bfbf 0860 0860 0860 0860 0134 ffe7 0134 ffe7 0134 ffe7 0134 00be 00bf"
+
+
+def test_nothing_that_looks_like_one_hides_an_it_instruction():
+    """It must be known, or the engine skips an instruction behind its block."""
+    machine, flash = Machine(load_part("STM32L476xG")), EmulatedFlash(load_part("STM32L476xG"))
+    code = bytes.fromhex(HIDDEN) + struct.pack("<I", 0x4800_0014)
+    image = struct.pack("<4I", 0x2000_1000, BASE + 0x11, 0, 0) + code
+    flash.preload(BASE, image + b"\xff" * (-len(image) % 8))
+    flash.power_on()
+    assert machine.boot(flash).kind == "breakpoint"
+    assert machine.engine.registers["r4"] == 4
