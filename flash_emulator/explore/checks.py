@@ -13,8 +13,11 @@ from flash_emulator.explore.report import Check, SelfCheckFailed
 from flash_emulator.explore.states import Key
 
 
-def check(graph: Graph, seen: AbstractSet[Key], *, complete: bool) -> tuple[Check, ...]:
-    """Raises SelfCheckFailed, naming what cannot be believed.
+def check(
+    graph: Graph, seen: AbstractSet[Key], *, complete: bool, everywhere: bool = True
+) -> tuple[Check, ...]:
+    """Raises SelfCheckFailed, naming what cannot be believed. *everywhere*: the first boot was to
+    be cut at every place of it.
 
     A search that was stopped before its first batch came back has nothing to be checked, nor has
     one whose first boot is wrong before it changes anything: that is a finding, and no vacuous
@@ -25,8 +28,7 @@ def check(graph: Graph, seen: AbstractSet[Key], *, complete: bool) -> tuple[Chec
     if wrong_at_once or (not graph.starts and not complete):
         return ()
     return (
-        _fired(graph),
-        _changed(graph, seen),
+        *((_fired(graph), _changed(graph, seen)) if everywhere else ()),
         _repeatable(graph),
         _joins(graph),
         _ended(graph),

@@ -54,6 +54,7 @@ class Recorder:
         self._joined = False
         self._no_room = False
         self._done: set[Operation] = set()
+        self._place = 0
 
     def run(self, state: State, read_choice: ReadChoice) -> None:
         self.flash = state.flash  # until there is its twin
@@ -91,7 +92,8 @@ class Recorder:
             except StopIteration as stop:
                 self.flash.cells.halt.check()
                 self._segment.end = str(stop.value)
-                self._cut(None, Cut())
+                if self._is_cut(None):
+                    self._cut(None, Cut())
                 return
             self.flash.cells.halt.check()
             heed()
@@ -155,25 +157,47 @@ class Recorder:
         if self._operations + operation.done > self._job.operations:
             raise Endless
         beat_if_new(operation, self._done)
-        self._count(operation)
+        sign(self._signature, operation)
+        is_cut = self._is_cut(operation)
+        if is_cut:
+            self._count(operation)
         self._judge()
         self._before = self.flash.state_digest()
-        self._cut(operation, Cut(self._operations))
+        if is_cut:
+            self._cut(operation, Cut(self._operations))
         self._operations += operation.done
         self._segment.operations += operation.done
 
     def moment(self) -> None:
         """The subject says that power may go here, between two operations."""
         self._moments += 1
-        self._cut(None, Cut(moment=self._moments))
+        if self._is_cut(None):
+            self._cut(None, Cut(moment=self._moments))
 
     def _count(self, operation: Operation) -> None:
-        sign(self._signature, operation)
         sector = self._sector_of(operation)
         times = 1 + len(self._job.decays)
         for outcome in self._job.outcomes:
             draws = self._job.draws if outcome in DRAWN else 1
             self._segment.heat[sector, outcome] += operation.done * times * draws
+
+    def _is_cut(self, operation: Operation | None) -> bool:
+        """Whether this place is one of those that are asked for; what is left out is noted."""
+        expansion, place = self._expansion, self._place
+        self._place += 1
+        cuts = len(expansion.path.cuts)
+        is_cut = self._job.is_cut(cuts, place)
+        if not cuts:
+            expansion.places = self._place
+            if not is_cut and operation is not None:
+                self._leave(self._operations + 1, self._operations + operation.done)
+        return is_cut
+
+    def _leave(self, first: int, last: int) -> None:
+        uncut = self._expansion.uncut
+        if uncut and uncut[-1][1] + 1 == first:
+            first = uncut.pop()[0]
+        uncut.append((first, last))
 
     def _cut(self, operation: Operation | None, at: Cut) -> None:
         """Note all edges; *at* is where they are, but for the unit."""

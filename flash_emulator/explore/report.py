@@ -16,6 +16,7 @@ _LEAST_PATIENCE_S = 0.5
 _NUMBER = re.compile(r"0x[0-9A-Fa-f_]+|\d[\d_,.]*")
 COMES_BACK = "the run comes back to a state where it was before: it never comes to rest"
 
+_RANGES = 8  # that are told in words
 KEPT = 1000  # counterexamples in a report
 
 Stop = Literal["", "states", "cuts", "time", "interrupted", "violations"]
@@ -29,14 +30,15 @@ class Limits:
     states: int | None = 200_000  # each one that waits takes some 10 KiB
     time_s: float | None = None  # of the whole search; it binds inside a boot, too
     boot_s: float | None = 5.0  # of one boot in which nothing new happens; a violation of "live"
+    hung_s: float | None = None  # the same, whatever time a search has
     violations: int | None = 100
     operations: int = 1_000_000  # of one boot; more is a violation of "live"
 
     @property
     def patience_s(self) -> float | None:
         """How long a boot may do nothing new: less than ``boot_s`` in a search that has no time."""
-        if self.boot_s is None or self.time_s is None:
-            return self.boot_s
+        if self.hung_s is not None or self.boot_s is None or self.time_s is None:
+            return self.hung_s or self.boot_s
         return min(self.boot_s, max(_LEAST_PATIENCE_S, self.time_s / 4))
 
 
@@ -61,6 +63,11 @@ class Counterexample:
 
     def __str__(self) -> str:
         return f"{self.tag}: {self.text} [{self.path}]"
+
+
+def _range_text(ends: tuple[int, int]) -> str:
+    first, last = ends
+    return f"{first:,}" if first == last else f"{first:,} to {last:,}"
 
 
 def tag_of(question: str) -> str:
@@ -137,6 +144,9 @@ class Report:
     rests_on: tuple[str, ...] = ()  # promises of the subject, and how often each was checked
     outcomes: tuple[Outcome, ...] = tuple(Outcome)  # tried at each cut
     booted_last: int = 0  # states of the last level that were booted
+    places: int = 0  # where the first boot may be cut: operations, moments, and at rest
+    places_cut: int = 0  # of those: cut with every outcome
+    uncut: tuple[tuple[int, int], ...] = ()  # operations of the first boot not cut: first, last
 
     @property
     def bound(self) -> str:
@@ -144,6 +154,8 @@ class Report:
         than was found."""
         if self.complete:
             return "every state was booted"
+        if self.places_cut < self.places:
+            return self._bound_of_places
         level, of = len(self.levels) - 1, self.levels[-1] if self.levels else 0
         whole = level if self.booted_last == of else level - 1
         if whole < 0:
@@ -154,6 +166,33 @@ class Report:
             share = f"{self.booted_last:,} of {of:,} states, {self.booted_last / of:.0%}"
             text += f"; of what {level} cuts lead to, {share}, were booted"
         return text
+
+    @property
+    def _bound_of_places(self) -> str:
+        found = f"{self.violation_count} findings" if self.violation_count else "nothing"
+        return (
+            f"{found} after single cuts at {self.places_cut:,} of {self.places:,} places of the "
+            "first boot"
+        )
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What of the search that was asked for nobody has looked at, in words."""
+        if self.complete:
+            return ()
+        left = ["two or more cuts in a row" if len(self.levels) <= 2 else "more cuts in a row"]
+        if self.places_cut < self.places:
+            count = sum(last - first + 1 for first, last in self.uncut)
+            shown = ", ".join(map(_range_text, self.uncut[:_RANGES]))
+            more = len(self.uncut) - _RANGES
+            shown += f" and {more:,} more ranges" if more > 0 else ""
+            left.append(
+                f"cuts in {count:,} of {self.operations_first:,} operations of the first boot"
+                f" ({shown})"
+                if count
+                else "cuts between operations of the first boot"
+            )
+        return (*left, *(f"cuts that leave {outcome}" for outcome in self.outcomes_left_out))
 
     @property
     def passed(self) -> bool:

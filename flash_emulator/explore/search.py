@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -78,7 +79,8 @@ class SearchOptions:
     outcome that leaves something to chance. *erased_values*: let units of a sector whose erase is
     cut hold what boots compare them with, too, each by itself; without it, only units whose program
     is cut. *options_at_risk*: also let a cut of a plain program corrupt the option bytes, on parts
-    of which that was reported.
+    of which that was reported. *places*: cut the first boot at these places alone, counted from 0
+    through operations, moments and rest, and no boot behind them: such a search is never complete.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -91,6 +93,7 @@ class SearchOptions:
     decays: tuple[Decay, ...] = ()
     draws: int = 1
     erased_values: bool = False
+    places: AbstractSet[int] | range | None = None
 
     def __post_init__(self) -> None:
         if self.draws < 1:
@@ -118,6 +121,7 @@ class _Tally:
     chain: bytes = bytes(32)
     boots: int = 0
     booted: int = 0  # states of the last level
+    first: Expansion | None = None  # of the first boot, as it reads without a cut
     sample: list[State] = field(default_factory=list)  # to be booted once more at the end
 
 
@@ -227,6 +231,7 @@ class Search:
             draws=options.draws,
             erased_values=options.erased_values,
             made_of=self._made_of,
+            places=options.places,
         )
 
     def _search(self, job: Job, tally: _Tally, refining: Refining) -> Stop:
@@ -246,7 +251,8 @@ class Search:
         except KeyboardInterrupt as interrupt:
             self.interrupt = interrupt.with_traceback(None)
             return "interrupted"
-        return ""
+        is_settled = not tally.looks and not self._unasked(job, tally)
+        return "cuts" if job.places is not None and is_settled else ""
 
     def _level(
         self, job: Job, tally: _Tally, refining: Refining, frontier: list[State]
@@ -291,6 +297,8 @@ class Search:
 
     def _take(self, tally: _Tally, expansion: Expansion) -> list[State]:
         tally.boots += 1
+        if tally.first is None and not expansion.path.cuts:
+            tally.first = expansion
         if tally.keeps:
             tally.expansions.append(expansion)
         for segment in tally.graph.add(expansion):
@@ -320,6 +328,9 @@ class Search:
         worker = Worker(tally.prober, ())
         with watching(job.boot_s):
             for state in tally.sample:
+                left_s = self._left_s()
+                if left_s is not None and left_s < 0:
+                    return
                 known = tally.graph.entries.get(start_node(state.key, ReadChoice()))
                 if known is not None and not known.violated:
                     worker.again(state, known)
@@ -376,8 +387,8 @@ class Search:
     # --- the end
 
     def _report(self, tally: _Tally, stopped: Stop, refinements: int) -> Report:
-        complete = not stopped
-        graph = tally.graph
+        complete, first = not stopped, tally.first
+        graph, of_first = tally.graph, first.places if first else 0
         recoveries = graph.recoveries()
         violations = tally.violations + graph.loops()
         violations.sort(key=lambda found: len(found.path.cuts))
@@ -405,12 +416,17 @@ class Search:
             values_left_out=graph.told.left_out,
             asked_late=graph.asked_late() if self._began is not None else {},
             refinements=refinements,
-            checks=checks.check(graph, tally.seen, complete=complete),
+            checks=checks.check(
+                graph, tally.seen, complete=complete, everywhere=self._options.places is None
+            ),
             elapsed_s=time.monotonic() - self._began_s,
             chain=tally.chain.hex(),
             rests_on=self._rests_on(graph),
             decays=self._options.decays,
             outcomes=self._options.outcomes,
+            places=of_first,
+            places_cut=_of(self._options.places, of_first),
+            uncut=tuple(first.uncut) if first else (),
         )
 
     def _rests_on(self, graph: Graph) -> tuple[str, ...]:
@@ -419,6 +435,11 @@ class Search:
             return ()
         promise = getattr(self._subject, "promise", "") or "representatives of the subject"
         return (f"{promise} (checked side by side in {graph.compared:,} states)",)
+
+
+def _of(places: AbstractSet[int] | range | None, of_first: int) -> int:
+    """How many of them a boot has that has *of_first*."""
+    return of_first if places is None else sum(place in places for place in range(of_first))
 
 
 def _forgot(looked_at: Spans) -> str:

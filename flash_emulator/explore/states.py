@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 
@@ -47,7 +48,7 @@ class Job:
     that, too. *draws*: of each place and outcome; *asked*: what units are compared with, by boots
     that do it later than right after the cut. *erased_values*: cut erases, too, leave what boots
     ask for.
-    *made_of*: for a certificate; empty where nobody writes one.
+    *made_of*: for a certificate; empty where nobody writes one. *places*: as ``SearchOptions``.
     """
 
     subject: Subject
@@ -68,6 +69,11 @@ class Job:
     asked: frozenset[Question] = frozenset()
     erased_values: bool = False
     made_of: Fingerprints = field(default_factory=dict)
+    places: AbstractSet[int] | range | None = None
+
+    def is_cut(self, cuts: int, place: int) -> bool:
+        """Whether a boot behind so many cuts is cut at that place of it."""
+        return self.places is None or (not cuts and place in self.places)
 
     def represented(self, flash: EmulatedFlash) -> EmulatedFlash:
         """The state that is booted for *flash*: itself, where nothing may stand for it."""
@@ -140,6 +146,8 @@ class Expansion:
     dissolved: set[Key] = field(default_factory=set)  # states that ``Job.keep`` has kept from being
     told: Told = field(default_factory=Told)  # what was told apart, of the cuts in it
     late: set[Question] = field(default_factory=set)
+    places: int = 0  # where it could be cut
+    uncut: list[tuple[int, int]] = field(default_factory=list)  # operations that were not, to last
 
 
 def state_key(flash: EmulatedFlash, external: ExternalState) -> Key:

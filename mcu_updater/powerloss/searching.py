@@ -25,6 +25,7 @@ from flash_emulator.explore.campaign import Array, Expectation, Origin, Result
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.states import Expansion, Job
 from mcu_updater.core.errors import PortError, UpdaterError
+from mcu_updater.powerloss.quick import search_quickly
 from mcu_updater.storage import new_file
 
 FILMS = 3  # counterexamples of one search that are filmed, the shortest
@@ -33,7 +34,8 @@ KINDS = 10  # and the shortest of each further kind, up to so many in all
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """How to explore. *certificates*: a folder for them; None: none are written.
+    """How to explore. *certificates*: a folder for them; None: none are written. *budget_s*: cut
+    once only, and for so long; None: as *options* say.
 
     *failed* is told when one cannot be written: the search goes on without it. *interrupted* is
     told what ended a search from outside; what is known so far is a result all the same.
@@ -44,6 +46,7 @@ class SearchSettings:
     certificates: File | None = None
     failed: Callable[[UpdaterError], object] = str
     interrupted: Callable[[KeyboardInterrupt], object] = str
+    budget_s: float | None = None
 
 
 def always_to_pass(_: Report) -> Expectation:
@@ -75,26 +78,46 @@ def explore_target(
 ) -> Result:
     """Explore it. A search that cannot be believed is a result too."""
     began_s = time.monotonic()
-    limit_s = settings.options.limits.time_s
+    limit_s = settings.options.limits.time_s if settings.budget_s is None else settings.budget_s
     until_s = None if limit_s is None else began_s + limit_s
     try:
-        report, head = _search(target, _with_time(settings, until_s), progress)
+        report, head = _searched(target, settings, until_s, progress)
     except SelfCheckFailed as error:
         return Result(
             target.name, None, target.array, target.facts, error=str(error), origin=target.origin
         )
     films = tuple(_films(target, report, settings.options, until_s))
     expected = target.expectation(report)
+    left_out = {} if settings.budget_s is None else {"left out": "; ".join(report.left_out)}
     return Result(
         target.name,
         report,
         target.array,
-        target.facts,
+        {**target.facts, **left_out},
         films,
         expected,
         certificate=head,
         origin=target.origin,
     )
+
+
+def _searched(
+    target: Target,
+    settings: SearchSettings,
+    until_s: float | None,
+    progress: Callable[[Progress], None] | None,
+) -> tuple[Report, str]:
+    if settings.budget_s is None:
+        return _search(target, _with_time(settings, until_s), progress)
+
+    def search(options: SearchOptions) -> Report:
+        return _search(target, replace(settings, options=options), progress)[0]
+
+    def fails(report: Report) -> bool:
+        found = bool(report.violation_count)
+        return found and target.expectation(report) is Expectation.PASS
+
+    return search_quickly(search, settings.options, settings.budget_s, fails), ""
 
 
 def _with_time(settings: SearchSettings, until_s: float | None) -> SearchSettings:

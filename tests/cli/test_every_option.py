@@ -69,7 +69,7 @@ MODES = [
     mode(
         "powerloss",
         f"--html {OUT}",
-        "--shrink",
+        *("--shrink", "--budget"),
         *OTHER_WAYS,
         "--check-sample",
         "--option-change-us",
@@ -78,14 +78,20 @@ MODES = [
     mode(
         "powerloss",
         f"--strategy all --html {OUT}",
-        *("--shrink", "--check-sample", *OTHER_WAYS),
+        *("--shrink", "--check-sample", "--budget", *OTHER_WAYS),
         *READING,
     ),
     mode(
         "powerloss",
         f"{IMAGE} --html {OUT}",
-        *("--shrink", "--check-sample", "--option-change-us", *OTHER_WAYS),
+        *("--shrink", "--check-sample", "--option-change-us", "--budget", *OTHER_WAYS),
         *MADE_UP,
+    ),
+    mode(
+        "powerloss",
+        f"--quick --html {OUT}",
+        *("--shrink", "--check-sample", "--option-change-us", *OTHER_WAYS),
+        *("--cuts", "--time", "--certificates", *READING),
     ),
     mode("powerloss", "--list", *all_but("powerloss", "--list", *QUIET)),
     mode(
@@ -111,7 +117,13 @@ MODES = [
     mode(
         "firmware explore",
         f"{IMAGE} --html {OUT}",
-        *("--shrink", "--check-sample", "--replay", "--check"),
+        *("--shrink", "--check-sample", "--replay", "--check", "--budget"),
+    ),
+    mode(
+        "firmware explore",
+        f"{IMAGE} --quick --html {OUT}",
+        *("--shrink", "--check-sample", "--replay", "--check", "--cuts", "--time"),
+        "--certificates",
     ),
     mode(
         "firmware explore",
@@ -275,6 +287,8 @@ VALUES = {
     "--plan": "spring",
     "--scenario": "good",
     "--outcomes": "before,after",
+    "--budget": "5",
+    "--annotations": "github",
 }
 OF_ONE = {
     ("chip serve", "--fault"): "nack:write:1",

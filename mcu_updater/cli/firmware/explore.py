@@ -21,6 +21,7 @@ from mcu_updater.cli import exits, paths
 from mcu_updater.cli.firmware.advice import advice_on
 from mcu_updater.cli.firmware.reading import first_boot, read_board
 from mcu_updater.cli.given import given_as
+from mcu_updater.cli.powerloss.powerloss_end import sooner_by
 from mcu_updater.cli.powerloss.powerloss_path import conclude_check, confirmed, tell_film
 from mcu_updater.cli.powerloss.powerloss_tables import show_results
 from mcu_updater.cli.powerloss.searches import (
@@ -31,6 +32,7 @@ from mcu_updater.cli.powerloss.searches import (
     content_options,
     limit_options,
     path_options,
+    refuse_beside_quick,
     report_options,
 )
 from mcu_updater.cli.unused import refuse, refuse_all_but
@@ -128,6 +130,7 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
     else:
         refuse(ctx, ("shrink",), "without --replay")
         refuse(ctx, ("check_sample",), "without --check")
+        refuse_beside_quick(ctx, quick=given.quick)
 
 
 # --- searching
@@ -150,9 +153,11 @@ def _explore(given: Request, read: BoardFile, first: SeenBoot) -> None:
     how = " --brute-force" if given.brute_force else ""
     command = f"mcu-updater firmware explore {shlex.quote(str(given.board))}{how} --replay"
     named = Named(name_of(read), partial(_explored, read, first))
-    sooner = "a depth (--cuts), fewer outcomes (--outcomes before,after) or smaller images"
+    sooner = sooner_by(
+        "a depth (--cuts), fewer outcomes (--outcomes before,after) or smaller images"
+    )
     carry_out(given, [named], command, partial(_show, read, first), sooner=sooner)
-    if given.options.outcomes != tuple(Outcome):
+    if given.options.outcomes != tuple(Outcome) and not given.accept_incomplete:
         raise click.exceptions.Exit(exits.NARROWER)
 
 

@@ -27,6 +27,7 @@ from mcu_updater.cli.powerloss.searches import (
     content_options,
     limit_options,
     path_options,
+    refuse_beside_quick,
     report_options,
 )
 from mcu_updater.cli.reading import package_options, read_for_device
@@ -214,6 +215,7 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
     else:
         refuse(ctx, ("shrink",), "without --replay")
         refuse(ctx, ("check_sample",), "without --check")
+        refuse_beside_quick(ctx, quick=given.quick)
         if given.strategy != "all":
             refuse(ctx, ("option_change_us",), "without --strategy all")
     if given.image is None:

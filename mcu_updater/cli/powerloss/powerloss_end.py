@@ -22,10 +22,15 @@ class Ran:
         self.interrupt = interrupt
 
 
-def conclude(done: Campaign, ran: Ran, sooner: str) -> None:
+def sooner_by(what: str) -> str:
+    """What to do about a search that did not come to its end; *what*: makes one shorter."""
+    return f"Give a higher limit, or none; {what} come to an end sooner"
+
+
+def conclude(done: Campaign, ran: Ran, advice: str, *, accept_incomplete: bool = False) -> None:
     """The exit code: what was found counts first, then what ended it, what could not be written,
-    and what was not looked at. All but the last one told is told before. *sooner*: what makes a
-    search shorter."""
+    and what was not looked at. All but the last one told is told before. *advice*: on an
+    incomplete search, which is no error with *accept_incomplete*."""
     wrong = [result for result in done.results if done.fails(result)]
     found = [result for result in wrong if result.verdict is not Verdict.INCOMPLETE]
     ends: list[BaseException] = []
@@ -34,8 +39,8 @@ def conclude(done: Campaign, ran: Ran, sooner: str) -> None:
     if ran.interrupt is not None:
         ends.append(ran.interrupt)
     ends += ran.unwritten
-    if wrong and not ends:
-        ends.append(_incomplete(wrong[0], sooner))
+    if wrong and not ends and not accept_incomplete:
+        ends.append(_incomplete(wrong[0], advice))
     for error in ends[1:]:
         exits.complain(error.message if isinstance(error, UpdaterError) else str(error))
     if ends:
@@ -55,11 +60,11 @@ def _not_passed(done: Campaign, found: Sequence[Result]) -> UpdaterError:
     )
 
 
-def _incomplete(result: Result, sooner: str) -> UpdaterError:
+def _incomplete(result: Result, advice: str) -> UpdaterError:
     report = result.report
     return UsageError(
         "not everything was explored, so nothing is proved",
         where=result.name,
         found=f"stopped by {report.stopped_by}: {report.bound}" if report else "",
-        then=f"Give a higher limit, or none; {sooner} come to an end sooner",
+        then=advice,
     )

@@ -33,6 +33,8 @@ def show_results(campaign: Campaign) -> None:
     for result in campaign.results:
         if result.report is not None:
             click.echo(f"{result.name}: {result.words}")
+        if "left out" in result.facts:
+            click.echo(f"{result.name}: left out: {result.facts['left out']}")
     for line in findings(campaign):
         click.echo(line)
     click.echo(str(campaign))

@@ -7,10 +7,11 @@ import json
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -27,14 +28,16 @@ from mcu_updater.cli import answers, paths
 from mcu_updater.cli.decorators import Decorator, together
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.powerloss.cluster import cluster
-from mcu_updater.cli.powerloss.powerloss_end import Ran, conclude
+from mcu_updater.cli.powerloss.powerloss_end import Ran, conclude, sooner_by
 from mcu_updater.cli.powerloss.powerloss_progress import ProgressLine
 from mcu_updater.cli.powerloss.powerloss_reports import GITHUB, Reports
 from mcu_updater.cli.powerloss.powerloss_tables import show_results
+from mcu_updater.cli.unused import refuse
 from mcu_updater.core.errors import PortError, UsageError
 from mcu_updater.powerloss.searching import SearchSettings
 
 ANNOTATIONS = ("none", GITHUB)
+LONGER = "Leave --quick out for the whole answer; a longer --budget looks at more"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,9 @@ class SearchRequest:
     cuts: int | None
     states: int
     time_s: float | None
+    quick: bool
+    budget: float
+    accept_incomplete: bool
     brute_force: bool
     draws: int
     erased_values: bool
@@ -112,6 +118,26 @@ limit_options = together(
         type=click.FloatRange(1),
         metavar="SECONDS",
         help="Stop each search after so long.",
+    ),
+    click.option(
+        "--quick",
+        is_flag=True,
+        help="Single cuts, spread over the first boot, for as long as --budget says. Says what it "
+        "leaves out, and is no pass: exit code 2, or 7 where something was found.",
+    ),
+    click.option(
+        "--budget",
+        type=click.FloatRange(1),
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="With --quick: how long all searches together may take.",
+    ),
+    click.option(
+        "--accept-incomplete",
+        is_flag=True,
+        help="End with 0 where nothing was found, though a limit stopped the search or outcomes "
+        "were left out: for hooks. It is told, and is no pass, all the same.",
     ),
 )
 
@@ -232,6 +258,15 @@ def path_options(sampled: str) -> Decorator:
     )
 
 
+def refuse_beside_quick(ctx: click.Context, *, quick: bool) -> None:
+    """Options that a quick search sets by itself, or that mean nothing without one."""
+    if quick:
+        refuse(ctx, ("cuts", "time_s"), "with --quick, which makes single cuts within --budget")
+        refuse(ctx, ("certificates",), "with --quick: it comes to nothing that can be certified")
+    else:
+        refuse(ctx, ("budget",), "without --quick")
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """A search to be run, by its name."""
@@ -247,7 +282,7 @@ def carry_out(
     show: Callable[[Campaign], None] | None = None,
     *,
     strict: bool = False,
-    sooner: str = "a depth (--cuts) or a smaller --size",
+    sooner: str = sooner_by("a depth (--cuts) or a smaller --size"),
 ) -> Campaign:
     """Search, and tell what came of it wherever it is asked for. *command*: what replays an ID
     that is put behind it. Raises what the whole comes to."""
@@ -268,7 +303,9 @@ def carry_out(
     elif not reports.have_stdout:
         (show or show_results)(done)
     ran.unwritten += reports.write(done, as_json=request.as_json)
-    conclude(done, ran, sooner)
+    if request.quick:
+        sooner = LONGER
+    conclude(done, ran, sooner, accept_incomplete=request.accept_incomplete)
     return done
 
 
@@ -286,8 +323,13 @@ def _run(request: SearchRequest, searches: Sequence[Named]) -> Ran:
                 ran.unwritten.append,
                 ran.interrupted,
             )
+            until_s = time.monotonic() + request.budget
             for number, each in enumerate(searches, 1):
                 place, limit_s = f"{number}/{len(searches)}", request.options.limits.time_s
+                if request.quick:  # each has an equal share of what those before have left
+                    left_s = max(0.0, until_s - time.monotonic())
+                    limit_s = left_s / (len(searches) - number + 1)
+                    settings = replace(settings, budget_s=limit_s)
                 ran.results.append(each.explore(settings, line.teller(each.name, place, limit_s)))
                 if ran.interrupt is not None:
                     break
