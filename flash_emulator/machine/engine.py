@@ -41,6 +41,11 @@ _MOST_FILLS = 400
 64 entries, and doubles, up to millions, where more than 70 % of them were filled since, however
 often the same; to flush a large one takes long."""
 
+_OF_ONE_PROCESS: dict[str, Any] = (
+    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+)
+"""Memory that a process which is forked does not share: it would run on its parent's RAM."""
+
 _NOWHERE = 0xFFFF_FFFC  # an ``until`` that is never reached
 _IT_BITS = 0x0600_FC00  # ICI/IT of XPSR, Armv7-M ARM B1.4.2
 
@@ -121,7 +126,7 @@ class Engine:
         The engine asks for a page that may be executed at each write behind a read of another with
         the same place in its table.
         """
-        memory = mmap.mmap(-1, size)
+        memory = mmap.mmap(-1, size, **_OF_ONE_PROCESS)
         rights = self._const.UC_PROT_READ | self._const.UC_PROT_WRITE
         first = (ctypes.c_char * size).from_buffer(memory)
         self._kept.append(first)

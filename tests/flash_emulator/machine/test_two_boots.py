@@ -1,5 +1,7 @@
 """A boot begins as if its machine had never booted anything else."""
 
+import multiprocessing
+import os
 import struct
 
 import pytest
@@ -72,3 +74,19 @@ def test_nothing_that_looks_like_one_hides_an_it_instruction():
     flash.power_on()
     assert machine.boot(flash).kind == "breakpoint"
     assert machine.engine.registers["r4"] == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is forked here")
+def test_a_process_that_is_forked_has_memory_of_its_own():
+    """A machine that was kept from an earlier search goes on in workers that are forked later."""
+    machine = Machine(load_part("STM32L476xG"))
+    store = "0149 0860 00be 00be"  # ldr r1, [pc, #4]; str r0, [r1]: RAM
+    booted(machine, store + "00200020")
+    before = machine.space.bytes_at(0x2000_2000, 4)
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: machine.space.set_bytes(0x2000_2000, b"gone")
+    )
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert machine.space.bytes_at(0x2000_2000, 4) == before
