@@ -107,6 +107,8 @@ class Engine:
         self._stop: Stop | None = None
         self._fills = 0
         self._it_bits = not core.startswith("m0")
+        self.it_met: Callable[[int], None] | None = None
+        """Called before each IT instruction, with its address; to be set before anything runs."""
         self.meter = Meter(self._address_of("uc_emu_stop"))
         self._uc.ctl_set_tlb_mode(self._const.UC_TLB_VIRTUAL)
         self._registers = _Registers(self._uc, self._lib, self._handle)
@@ -284,6 +286,8 @@ class Engine:
         else:
             code, data = marking
             self._add(kind, ctypes.c_void_p(code), data, begin=address, end=address)
+        if self.it_met is not None:
+            self.at(address, self.it_met)
 
     def _interrupted(self, _handle: int, number: int, _data: int) -> None:
         if self._stop is None:

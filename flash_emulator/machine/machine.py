@@ -135,6 +135,8 @@ class Machine:
         """Told of each operation that the device has done, and PC; what it raises ends the boot."""
         self.heed: Callable[[], object] = int
         """Called again and again while the core executes; what it raises ends the boot."""
+        self.resetting: Callable[[], object] = int
+        """Called when the chip is reset without a loss of power, with PC where that was."""
         self.space = AddressSpace(self, part, self.core, ram or ram_of(part))
         self.engine = Engine(self.core, self.space.page)
         self.output_matters = output_matters
@@ -354,6 +356,7 @@ class Machine:
 
     def _reset(self, reset: SystemReset) -> None:
         """A system reset: the backup domain stays, and RAM, unless it ends Standby."""
+        self.resetting()
         self.record.resets.append(reset.reason)
         cause = _CAUSES.get(reset.reason)
         if cause is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -44,6 +44,10 @@ class FirmwareSubject(Subject):
     def boot(self, flash: EmulatedFlash, external: ExternalState) -> Boot:
         return _FirmwareBoot(self, flash, external)
 
+    def a_machine(self) -> AbstractContextManager[Machine]:
+        """The machine of one boot."""
+        return a_machine(self.board)
+
     @property
     def unit_by_unit(self) -> FirmwareSubject:
         """The same, for films: each operation with the instruction that does it. Operations have
@@ -68,7 +72,7 @@ class _FirmwareBoot:
     def run(self) -> Run:
         board = self.subject.board
         with (
-            a_machine(board) as machine,
+            self.subject.a_machine() as machine,
             hosted(machine, board.host, self.external) as self.host,
         ):
             judge = Judge(board, self.subject.symbols, self.flash, machine)

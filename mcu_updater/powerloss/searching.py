@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path as File
+from typing import Protocol
 
 from flash_emulator import EmulatedFlash
 from flash_emulator.explore import (
@@ -32,10 +33,20 @@ FILMS = 3  # counterexamples of one search that are filmed, the shortest
 KINDS = 10  # and the shortest of each further kind, up to so many in all
 
 
+class Observer(Protocol):
+    """Told of a search that begins, and of each boot of it; what it was told before is void when
+    one begins anew."""
+
+    def begin(self, job: Job) -> None: ...
+
+    def __call__(self, expansion: Expansion) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
     """How to explore. *certificates*: a folder for them; None: none are written. *budget_s*: cut
-    once only, and for so long; None: as *options* say.
+    once only, and for so long; None: as *options* say. *observer*: who is told of each boot, beside
+    the certificate.
 
     *failed* is told when one cannot be written: the search goes on without it. *interrupted* is
     told what ended a search from outside; what is known so far is a result all the same.
@@ -47,6 +58,7 @@ class SearchSettings:
     failed: Callable[[UpdaterError], object] = str
     interrupted: Callable[[KeyboardInterrupt], object] = str
     budget_s: float | None = None
+    observer: Observer | None = None
 
 
 def always_to_pass(_: Report) -> Expectation:
@@ -153,6 +165,7 @@ def _search(
     """The report, and the head of the certificate where one is written."""
 
     def search(writing: _Writing | None) -> Report:
+        told = _together(writing, settings.observer)
         search = Search(
             target.subject,
             target.flash,
@@ -160,8 +173,8 @@ def _search(
             settings.options,
             executor=settings.executor,
             progress=progress,
-            observer=writing,
-            began=None if writing is None else writing.begin,
+            observer=told,
+            began=None if told is None else told.begin,
         )
         report = search.run()
         if search.interrupt is not None:
@@ -179,6 +192,25 @@ def _search(
     except PortError as error:
         settings.failed(error)
         return report or search(None), ""
+
+
+def _together(*observers: Observer | None) -> Observer | None:
+    """One that tells all of them; None where there is none."""
+    present = tuple(each for each in observers if each is not None)
+    return _Several(present) if len(present) > 1 else next(iter(present), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Several:
+    observers: tuple[Observer, ...]
+
+    def begin(self, job: Job) -> None:
+        for each in self.observers:
+            each.begin(job)
+
+    def __call__(self, expansion: Expansion) -> None:
+        for each in self.observers:
+            each(expansion)
 
 
 class _Writing:

@@ -19,6 +19,7 @@ from flash_emulator.machine.sampling import sample
 from flash_emulator.power import Outcome
 from mcu_updater.cli import exits, paths
 from mcu_updater.cli.firmware.advice import advice_on
+from mcu_updater.cli.firmware.coverage import CoverageRun, coverage_run
 from mcu_updater.cli.firmware.reading import first_boot, read_board
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.powerloss.powerloss_end import sooner_by
@@ -52,6 +53,7 @@ class Request(SearchRequest):
     check: Path | None
     check_sample: int | None
     resets: int | None
+    coverage: Path | None
 
     @property
     def _outcomes(self) -> tuple[Outcome, ...]:
@@ -87,6 +89,13 @@ def _outcomes(_: click.Context, __: click.Parameter, text: str) -> tuple[Outcome
     metavar="MOMENTS",
     help="Before the search: interrupt the first boot between two blocks near its flash "
     "operations, by power, by pin and by the watchdog, at so many moments. A sample.",
+)
+@click.option(
+    "--coverage",
+    type=paths.FOLDER,
+    metavar="FOLDER",
+    help="Write which lines and branches ran, and which of them after a cut, into this folder: a "
+    "page, lcov and JSON.",
 )
 @brute_force_option
 @content_options
@@ -131,6 +140,8 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
         refuse(ctx, ("shrink",), "without --replay")
         refuse(ctx, ("check_sample",), "without --check")
         refuse_beside_quick(ctx, quick=given.quick)
+        if given.quick:
+            refuse(ctx, ("coverage",), "with --quick: several searches share its budget")
 
 
 # --- searching
@@ -152,30 +163,43 @@ def _sampled(given: Request, read: BoardFile, first: SeenBoot) -> bool:
 def _explore(given: Request, read: BoardFile, first: SeenBoot) -> None:
     how = " --brute-force" if given.brute_force else ""
     command = f"mcu-updater firmware explore {shlex.quote(str(given.board))}{how} --replay"
-    named = Named(name_of(read), partial(_explored, read, first))
     sooner = sooner_by(
         "a depth (--cuts), fewer outcomes (--outcomes before,after) or smaller images"
     )
-    carry_out(given, [named], command, partial(_show, read, first), sooner=sooner)
+    with coverage_run(given.coverage, read, given) as coverage:
+        named = Named(name_of(read), partial(_explored, read, first, coverage))
+        show = partial(_show, read, first, coverage)
+        carry_out(given, [named], command, show, sooner=sooner)
     if given.options.outcomes != tuple(Outcome) and not given.accept_incomplete:
         raise click.exceptions.Exit(exits.NARROWER)
 
 
 def _explored(
-    read: BoardFile, first: SeenBoot, settings: SearchSettings, tell: Callable[[Progress], None]
+    read: BoardFile,
+    first: SeenBoot,
+    coverage: CoverageRun | None,
+    settings: SearchSettings,
+    tell: Callable[[Progress], None],
 ) -> Result:
     """Where the first boot is wrong, no cut makes it worse: the search ends there."""
     if first.violation is not None:
         limits = replace(settings.options.limits, violations=1)
         settings = replace(settings, options=replace(settings.options, limits=limits))
-    return explore_target(target_of(read, first), settings, tell)
+    if coverage is None:
+        return explore_target(target_of(read, first), settings, tell)
+    settings = replace(settings, observer=coverage.traced)
+    result = explore_target(target_of(read, first), settings, tell)
+    coverage.write(settings.failed)
+    return result
 
 
-def _show(read: BoardFile, first: SeenBoot, done: Campaign) -> None:
+def _show(read: BoardFile, first: SeenBoot, coverage: CoverageRun | None, done: Campaign) -> None:
     show_results(done)
     for result in done.results:
         for name in ("not asked", "registers that nobody models", "polls that were cut short"):
             click.echo(f"{name}: {result.facts[name]}")
+    for line in coverage.lines if coverage is not None else ():
+        click.echo(line)
     if first.violation is not None:
         click.echo(
             "The very first boot, with no cut at all, is already wrong: mend that, or the board "

@@ -314,7 +314,7 @@ def _run(request: SearchRequest, searches: Sequence[Named]) -> Ran:
     ran, line = Ran(), ProgressLine(quiet=request.quiet)
     try:
         if request.certificates is not None:
-            _make_folder(request.certificates)
+            make_folder(request.certificates)
         with executor_of(request) as executor:
             settings = SearchSettings(
                 request.options,
@@ -353,7 +353,8 @@ def executor_of(request: SearchRequest) -> Iterator[Executor | None]:
             yield processes
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Raises PortError where it cannot be made."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
