@@ -98,6 +98,11 @@ class DeviceBase(Guarded):
             offset += bank_size if offset < bank_size else -bank_size
         return offset
 
+    def mapped_offset(self, address: int, size: int) -> int:
+        """Offset in the array of what the CPU sees at *address* now. Raises AlignmentError where
+        *size* bytes do not lie in it."""
+        return self._offset(address, size)
+
     def array_offset(self, address: int) -> int:
         """Offset in the array, in which no bank is mapped and there is no hole."""
         offset = address - self._base

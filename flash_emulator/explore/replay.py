@@ -13,6 +13,8 @@ from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.blame import trace_of
 from flash_emulator.explore.hanging import hung_text
 from flash_emulator.explore.hidden import what_is_hidden
+from flash_emulator.explore.moment import Moment, SourceLine
+from flash_emulator.explore.moments import Moments
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.report import COMES_BACK, tag_of
@@ -38,6 +40,7 @@ class Frame:
     address: int | None = None
     sectors: str = ""
     where: str = ""  # in the subject's program, where that says so
+    moment: Moment | None = None  # of cuts, violations and ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,13 @@ class Film:
     flash: EmulatedFlash  # as the last boot left it
     trace: str = ""  # where in the subject that was, if it was an exception, or nothing more came
 
+    @property
+    def place(self) -> SourceLine | None:
+        """File and line that power went in last; where there was no cut, where it went wrong."""
+        kinds = ("cut",) if self.path.cuts else ("violation", "end")
+        moments = [each.moment for each in self.frames if each.kind in kinds]
+        return moments[-1].place if moments and moments[-1] is not None else None
+
 
 class PathLeft(ValueError):
     """The path does not fit: a cut that it names was never reached."""
@@ -62,20 +72,24 @@ def replay(
     external: ExternalState,
     path: Path,
     options: SearchOptions | None = None,
+    *,
+    has_moments: bool = True,
 ) -> Film:
     """Boot, cut, boot again ... as *path* says. Raises PathLeft where a cut does not fire.
 
     *options* are those of the search that found it: whether weak bits are metastable as soon as
     power goes depends on them, whether the next boot is that of the subject's representative, and
-    how many operations a boot may do.
+    how many operations a boot may do. *has_moments*: cuts and ends are told with ``Frame.moment``.
     """
     options = options or SearchOptions()
     state = flash.fork()
     state.draws_by_place = True
     state.recalls = {cut.decay for cut in path.cuts if cut.decay is not None}
     frames: list[Frame] = []
+    moments = Moments() if has_moments else None
     for number, cut in enumerate(path.cuts, 1):
-        shot = _Shot(subject, state, cut.read_choice, external, number, cut, options)
+        shot = _Shot(subject, state, cut.read_choice, external, number, cut, options, moments)
+        shot.following = _read_choices(path)[number]
         shot.run()
         frames += shot.frames
         if shot.survived is None:
@@ -86,9 +100,14 @@ def replay(
             state = subject.representative(state) if options.representatives else state
         state = subject.returned(state, external)
     number = len(path.cuts) + 1
-    last = _Shot(subject, state, path.read_choice, external, number, None, options)
+    last = _Shot(subject, state, path.read_choice, external, number, None, options, moments)
     last.run()
     return Film(path, (*frames, *last.frames), last.end, last.violation, last.flash, last.trace)
+
+
+def _read_choices(path: Path) -> list[ReadChoice]:
+    """How each boot reads, the last included."""
+    return [*(cut.read_choice for cut in path.cuts), path.read_choice]
 
 
 def shrink(
@@ -152,7 +171,7 @@ def _question(
     options: SearchOptions,
 ) -> str | None:
     try:
-        film = replay(subject, flash, external, path, options)
+        film = replay(subject, flash, external, path, options, has_moments=False)
     except PathLeft:
         return None
     return film.violation[0] if film.violation else None
@@ -192,6 +211,7 @@ class _Shot:
         number: int,
         cut: Cut | None,
         options: SearchOptions,
+        moments: Moments | None,
     ) -> None:
         self._subject = subject
         self._state, self._read_choice, self._external = state, read_choice, external
@@ -209,6 +229,8 @@ class _Shot:
         self._moment = 0
         self._boot: Boot | None = None
         self._bulk: Operation | None = None  # what the last frame tells of
+        self._moments = moments
+        self.following: ReadChoice | None = None  # how the next boot reads
 
     def run(self) -> None:
         try:
@@ -239,6 +261,8 @@ class _Shot:
     def _started(self) -> Boot:
         flash = powered(self._state, self._read_choice, self._attach)
         self._boot = self._subject.boot(flash, self._external)
+        if self._moments is not None:
+            self._moments.begin(self._boot)
         if self._cut is not None and self._cut.operation:
             cut = self._cut
             flash.supply = CutAt(
@@ -273,7 +297,7 @@ class _Shot:
                 raise Violation("live", COMES_BACK)
             seen.add(here)
         self._words()
-        self._note("end", self.end)
+        self._note("end", self.end, moment=self._moment_at_the_end())
         if self._cut is not None and not self._cut.operation and not self._cut.moment:
             self._died("CUT at rest")
 
@@ -290,8 +314,10 @@ class _Shot:
             text += f"; {DECAYS[self._cut.decay]}"
             if not self._cut.operation:  # else the device has done it
                 self.flash.decay(self._cut.decay)
-        where = self._where()
-        self._note("cut", f"{text}{where}", address, where)
+        moment, where = None, self._where()
+        if self._moments is not None:
+            moment = self._moments.of_cut(self.flash, self.following)
+        self._note("cut", f"{text}{where}", address, where, moment)
         ways = dict(self._boot.surviving())
         if self._cut.way not in ways:
             raise PathLeft(f"{self._cut}: no such way; known: {', '.join(map(repr, ways))}")
@@ -300,11 +326,24 @@ class _Shot:
     def _violated(self, question: str, text: str) -> None:
         self._words()
         self.violation = (question, text)
-        self._note("violation", f"{tag_of(question)}: {text}")
+        moment = self._moment_at_the_end()
+        self._note("violation", f"{tag_of(question)}: {text}", moment=moment)
 
-    def _note(self, kind: str, text: str, address: int | None = None, where: str = "") -> None:
-        signs = sector_signs(self.flash)
-        self.frames.append(Frame(self._number, self._operation, kind, text, address, signs, where))
+    def _moment_at_the_end(self) -> Moment | None:
+        if self._moments is None:
+            return None
+        return self._moments.of_end(self.flash, self._read_choice)
+
+    def _note(
+        self,
+        kind: str,
+        text: str,
+        address: int | None = None,
+        where: str = "",
+        moment: Moment | None = None,
+    ) -> None:
+        signs, number = sector_signs(self.flash), self._operation
+        self.frames.append(Frame(self._number, number, kind, text, address, signs, where, moment))
 
     # --- Watch
 
@@ -320,6 +359,9 @@ class _Shot:
         if self._operation > self._limits.operations:
             raise _Loop
         beat_if_new(operation, self._done)
+        if self._moments is not None:
+            at = 0 if self._cut is None else self._cut.operation
+            self._moments.operation(self.flash, operation, first, at)
         where = self._where()
         first, operation = self._joined(first, operation, where)
         numbers = f"{first} to {self._operation}" if self._operation > first else f"{first}"

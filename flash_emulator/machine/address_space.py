@@ -340,6 +340,21 @@ class AddressSpace:
                 return self._machine.flash.read_if_plain(address, size) or bytes(size)
         return bytes(size)
 
+    def peek(self, address: int, size: int) -> bytes | None:
+        """Bytes of RAM or flash as they are, for whoever looks at a machine from outside: no boot
+        sees them, also after power has gone. None where there is neither."""
+        found = self._ram_at(address, size)
+        if found is not None:
+            ram, at = found
+            return ram.read(at, size)
+        flash, address = self._machine.flash, self._aliased(address)
+        if address not in self._flash_pages:
+            return None
+        try:
+            return flash.cells.peek(flash.mapped_offset(address, size), size)
+        except AlignmentError:
+            return None
+
     def set_bytes(self, address: int, data: bytes) -> None:
         """Write to RAM. Raises BusError elsewhere."""
         found = self._ram_at(address, len(data))

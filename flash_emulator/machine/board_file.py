@@ -58,7 +58,7 @@ class BoardFile:
 
     @property
     def subject(self) -> FirmwareSubject:
-        return FirmwareSubject(self.board, self.symbols)
+        return FirmwareSubject(self.board, self.symbols, self.debug)
 
 
 def read_board_file(path: Path) -> BoardFile:

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from flash_emulator.device.flash import EmulatedFlash
+from flash_emulator.explore.moment import Running
 from flash_emulator.machine.board import Board
+from flash_emulator.machine.debug_info import DebugInfos
 from flash_emulator.machine.hosts.session import Session, hosted
 from flash_emulator.machine.judging import Guard, Judge
 from flash_emulator.machine.machine import Machine
+from flash_emulator.machine.moments import running
 from flash_emulator.machine.rest import Ended
 from flash_emulator.machine.symbols import Symbols
 from flash_emulator.subject import Boot, ExternalState, Run, Subject
@@ -36,10 +39,11 @@ def a_machine(board: Board) -> Iterator[Machine]:
 
 @dataclass(frozen=True)
 class FirmwareSubject(Subject):
-    """What the flash of *board* holds, run on its machine."""
+    """What the flash of *board* holds, run on its machine. *debug*: of its programs, for films."""
 
     board: Board
     symbols: Symbols = field(default_factory=Symbols)
+    debug: DebugInfos = field(default_factory=DebugInfos, compare=False)
 
     def boot(self, flash: EmulatedFlash, external: ExternalState) -> Boot:
         return _FirmwareBoot(self, flash, external)
@@ -68,6 +72,7 @@ class _FirmwareBoot:
     external: ExternalState
     machine: Machine | None = None
     host: Session | None = None
+    ended: Ended | None = None
 
     def run(self) -> Run:
         board = self.subject.board
@@ -85,16 +90,25 @@ class _FirmwareBoot:
                 try:
                     next(run)
                 except StopIteration as stop:
-                    ended: Ended = stop.value
+                    self.ended = stop.value
                     break
                 yield (machine.state(),)
-            return judge.judge(ended)
+            assert self.ended is not None
+            return judge.judge(self.ended)
 
     def surviving(self) -> Sequence[tuple[str, ExternalState]]:
         return (("", self.external),) if self.host is None else self.host.surviving(self.external)
 
     def volatile(self) -> bytes:
         return b""
+
+    def moment(self) -> Running | None:
+        """For films: the call stack, registers and source lines. None before the first
+        instruction."""
+        machine, subject = self.machine, self.subject
+        if machine is None:
+            return None
+        return running(machine, subject.debug, subject.symbols, self.ended)
 
     def where(self) -> str:
         """For films: PC and function."""

@@ -5,6 +5,8 @@ boot 1
     4 to 9   program, 48 bytes, 0x0800_0000
              | bank B PLANNED
    10        CUT: power lost at flash operation 10 ...
+               in program(), flash.c:83
+               called from install(), boot.c:141
 boot 2
              VIOLATION unsafe: no copy is left
 """
@@ -15,9 +17,11 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
+from flash_emulator.explore.render.moment import moment_lines
 from flash_emulator.explore.replay import Film, Frame
 
 _WIDTH = 18
+_MOMENT_WIDTH = 78  # of 100 columns
 _DONE = re.compile(r"\d+(?: to \d+)?: (?P<kind>[a-z ]+?) 0x")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -76,6 +80,10 @@ def _lines(frames: list[Frame], last: int) -> Iterator[str]:
             yield _line("", f"VIOLATION {text}")
         case _:
             yield _line("", f"end: {text}")
+    if frame.moment is not None and frame.kind != "end":
+        is_end = frame.kind == "violation"
+        for each in moment_lines(frame.moment, _MOMENT_WIDTH, is_end=is_end):
+            yield _line("", f"  {printable(each)}")
 
 
 def _line(numbers: str, text: str) -> str:

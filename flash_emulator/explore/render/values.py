@@ -1,6 +1,6 @@
-"""A campaign as JSON; the schema, version 2.
+"""A campaign as JSON; the schema, version 3.
 
-    schema        "flash power-loss campaign", version 2
+    schema        "flash power-loss campaign", version 3
     title, created, tool, command_line, strict, as_expected, elapsed_s
     counts        results by what became of them: passed, known hazards, incomplete, failed
     results       in their order, each:
@@ -10,9 +10,14 @@
                       offset in decimal; hot {sector: violations}, -1 for cuts between operations
         counterexamples   question, tag (unsafe, not live ...), text, path, replay_id, trace (of an
                           exception in the subject, or where it was when it hung), film: null, or
-            end, violation, trace, frames: boot, operation, kind, text, address, changes
+            end, violation, trace, place, frames: boot, operation, kind, text, address, changes,
+            moment
             *changes*: [first sector, signs] of each run of sectors that look other than in the
             frame before; before the first one all are "."; signs as in ``replay.Frame``
+            *place*: of ``Film.place``: function, file, line, column, path; null
+            *moment*: of cuts, violations and ends, as ``moment.Moment`` has it, or null; bytes are
+            hexadecimal. running: stack (pc, symbol, source, is_inlined, note), registers, excerpt,
+            instructions, missing; touched; last. New in version 3, with *place*
 
 Keys are in this order. The same results give the same text, but for ``created`` and ``elapsed_s``.
 """
@@ -20,7 +25,8 @@ Keys are in this order. The same results give the same text, but for ``created``
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from itertools import groupby
 from typing import Any
 
@@ -30,7 +36,7 @@ from flash_emulator.explore.replay import Film
 from flash_emulator.explore.report import Counterexample, Report
 
 SCHEMA = "flash power-loss campaign"
-VERSION = 2
+VERSION = 3
 
 
 def campaign_json(campaign: Campaign) -> str:
@@ -138,10 +144,28 @@ def film_values(film: Film) -> dict[str, Any]:
                 "text": frame.text,
                 "address": frame.address,
                 "changes": changes(before, frame.sectors),
+                "moment": None if frame.moment is None else plain(frame.moment),
             }
         )
         before = frame.sectors
-    return {"end": film.end, "violation": film.violation, "trace": film.trace, "frames": frames}
+    return {
+        "end": film.end,
+        "violation": film.violation,
+        "trace": film.trace,
+        "place": None if film.place is None else plain(film.place),
+        "frames": frames,
+    }
+
+
+def plain(value: Any) -> Any:
+    """*value*, made of dataclasses, as JSON has it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def changes(before: str, now: str) -> list[tuple[int, str]]:

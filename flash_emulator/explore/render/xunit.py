@@ -93,10 +93,11 @@ def _outcome(case: ET.Element, result: Result, *, strict: bool) -> str:
         case Verdict.FAILED if report is not None:
             first = next(findings(result))
             message = f"{report.violation_count} violations; first {first.tag}: {first.text}"
+            message += _place(result, first)
             return _add(case, "failure", first.tag, message, _findings(result))
         case Verdict.HAZARD_FOUND:
             first = next(findings(result))
-            message = f"known hazard, {first.tag}: {first.text}"
+            message = f"known hazard, {first.tag}: {first.text}{_place(result, first)}"
             if not strict:
                 return _add(case, "skipped", "known hazard", message, "")
             return _add(case, "failure", "known hazard", message, _findings(result))
@@ -108,6 +109,12 @@ def _outcome(case: ET.Element, result: Result, *, strict: bool) -> str:
             return _add(case, "failure", "hazard missed", message, "")
         case _:
             return _add(case, "error", "self-check", result.error, "")
+
+
+def _place(result: Result, found: Counterexample) -> str:
+    """Where in the subject's source power went, where that is known."""
+    film = result.film(found.path)
+    return "" if film is None or film.place is None else f" (power lost in {film.place})"
 
 
 def _findings(result: Result) -> str:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,11 +21,13 @@ from flash_emulator.machine.debug_info.elf_file import ElfFile, in_words, open_e
 from flash_emulator.machine.debug_info.line_rows import Paths
 from flash_emulator.machine.debug_info.sources import Sources
 from flash_emulator.machine.debug_info.units import Unit, text_of
-from flash_emulator.machine.debug_info.unwinding import Level, ReadWord, Unwinder
+from flash_emulator.machine.debug_info.unwinding import Level, ReadWord, Unwinder, called
 from flash_emulator.machine.debug_info.values import Function, LineRow, Location, StackFrame
 from flash_emulator.machine.symbols import Symbols
 
 _T = TypeVar("_T")
+_JUMPED = "left by a jump: no line is kept"
+_MOST_DAMAGE = 3  # that is told
 _NO_PLACE: tuple[Location, ...] = ()
 _NO_ROWS: tuple[LineRow, ...] = ()
 _NO_FUNCTIONS: tuple[Function, ...] = ()
@@ -147,16 +150,22 @@ class DebugInfo:
                 found.append((unit, folder))
         common = Counter(folder for _, folder in found).most_common(1)
         paths = Paths(common[0][0] if common else "")
-        return tuple(Unit(unit, self._file.dwarf, self.code, paths) for unit, _ in found)
+        return tuple(
+            Unit(unit, self._file.dwarf, self.code, paths, self._note_damage) for unit, _ in found
+        )
 
     def _guarded(self, call: Callable[[], _T], instead: _T) -> _T:
         """What *call* gives; *instead*, where damage makes the reader raise, which is noted."""
         try:
             return call()
         except Exception as error:  # whatever that is
-            text = f"{self.path.name}: its debug information is damaged: {in_words(error)}"
-            self._damaged.setdefault(text)
+            self._note_damage(error)
             return instead
+
+    def _note_damage(self, error: Exception) -> None:
+        text = f"{self.path.name}: its debug information is damaged: {in_words(error)}"
+        if len(self._damaged) < _MOST_DAMAGE:
+            self._damaged.setdefault(text)
 
     # --- sources
 
@@ -194,7 +203,24 @@ class DebugInfo:
         if not levels and "pc" in registers:
             pc = registers["pc"] & ~1
             levels.append(Level(pc, pc, None, "the call frame information is damaged"))
-        return tuple(self._frame(level) for level in levels)
+        return tuple(self._with_jumps([self._frame(level) for level in levels]))
+
+    def _with_jumps(self, frames: list[StackFrame]) -> Iterator[StackFrame]:
+        """*frames*, and those that left no trace on the stack: a function whose last act was to
+        call another has jumped there. The call instruction above still names it."""
+        for callee, caller in zip_longest(frames, frames[1:]):
+            yield callee
+            if caller is None or caller.note:
+                continue
+            target = called(self.bytes_at(caller.pc - 4, 4) or b"", caller.pc)
+            jumped = () if target is None else self.inlined(target)
+            if not jumped or not callee.locations:
+                continue
+            name, reached = jumped[-1].function, callee.locations[-1].function
+            if name not in (reached, ""):
+                place = Location(name, jumped[-1].file, 0)
+                symbol = self.symbols.name(target or 0)
+                yield StackFrame(target or 0, (place,), symbol, caller.cfa, _JUMPED)
 
     def _frame(self, level: Level) -> StackFrame:
         return StackFrame(
@@ -207,7 +233,7 @@ class DebugInfo:
 
     @cached_property
     def _unwinder(self) -> Unwinder:
-        return Unwinder(self._file.dwarf, self.symbols.name, self.is_code)
+        return Unwinder(self._file.dwarf, self.symbols.name, self.is_code, self.bytes_at)
 
 
 def _folder_of(unit: Any) -> str:

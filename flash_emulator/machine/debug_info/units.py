@@ -7,14 +7,15 @@ behind the other, and chains of origins have a bound.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 from flash_emulator.machine.debug_info.line_rows import Paths, rows_of
 from flash_emulator.machine.debug_info.values import Function, LineRow, Location
 
+_T = TypeVar("_T")
 _MOST_ORIGINS = 8
 _CODE = ("DW_TAG_subprogram", "DW_TAG_inlined_subroutine")
 
@@ -38,10 +39,19 @@ class Scope:
 
 
 class Unit:
-    """One compilation unit. What its entries raise, whatever that is, goes to the caller."""
+    """One compilation unit. *damaged* is told what its entries make the reader raise, once: what
+    could be read before that counts, and nothing is read twice."""
 
-    def __init__(self, cu: Any, dwarf: Any, code: tuple[range, ...], paths: Paths) -> None:
+    def __init__(
+        self,
+        cu: Any,
+        dwarf: Any,
+        code: tuple[range, ...],
+        paths: Paths,
+        damaged: Callable[[Exception], object],
+    ) -> None:
         self._cu, self._dwarf, self._code, self._paths = cu, dwarf, code, paths
+        self._damaged = damaged
 
     @cached_property
     def _top(self) -> Any:
@@ -54,8 +64,8 @@ class Unit:
 
     @cached_property
     def ranges(self) -> tuple[range, ...]:
-        """Of its code; empty where the unit itself does not say: then its rows do."""
-        return tuple(self._ranges(self._top)) or tuple(
+        """Of its code; where the unit itself does not say, those of its rows."""
+        return tuple(self._read(lambda: self._ranges(self._top))) or tuple(
             range(row.address, row.end) for row in self.rows
         )
 
@@ -66,10 +76,21 @@ class Unit:
     @cached_property
     def rows(self) -> tuple[LineRow, ...]:
         """Ascending, and none over another."""
+        return tuple(self._read(self._rows))
+
+    def _rows(self) -> Iterable[LineRow]:
         program = self._dwarf.line_program_for_CU(self._cu)
-        if program is None:
-            return ()
-        return rows_of(program, self._files, self._code)
+        return () if program is None else rows_of(program, self._files, self._code)
+
+    def _read(self, read: Callable[[], Iterable[_T]]) -> list[_T]:
+        """All that *read* gives, up to what is damaged."""
+        found: list[_T] = []
+        try:
+            for each in read():
+                found.append(each)  # noqa: PERF402  one by one: what was read counts
+        except Exception as error:  # whatever damage makes the reader raise
+            self._damaged(error)
+        return found
 
     @cached_property
     def _files(self) -> Any:
@@ -114,11 +135,13 @@ class Unit:
     @cached_property
     def scopes(self) -> tuple[Scope, ...]:
         """All functions with code, and those that were inlined into them."""
+        entries = self._read(self._entries)
+        functions = [each for each in entries if each[0].tag in _CODE]
         return tuple(
-            self._scope(entry, depth)
-            for entry, depth in self._entries()
-            if entry.tag in _CODE
-            if any(True for _ in self._ranges(entry))
+            scope
+            for each in functions
+            for scope in self._read(partial(self._scope, *each))
+            if scope.ranges
         )
 
     def _entries(self) -> Iterator[tuple[Any, int]]:
@@ -139,10 +162,11 @@ class Unit:
             yield entry, depth
             depth += bool(entry.has_children)
 
-    def _scope(self, entry: Any, depth: int) -> Scope:
+    def _scope(self, entry: Any, depth: int) -> Iterator[Scope]:
+        """One."""
         named = self._origin(entry, "DW_AT_name")
         declared = self._origin(entry, "DW_AT_decl_line")
-        return Scope(
+        yield Scope(
             text_of(named, "DW_AT_name"),
             tuple(self._ranges(entry)),
             depth,

@@ -42,12 +42,17 @@ class Stopped(Exception):
 
 class Unwinder:
     """*dwarf* is pyelftools', None where there is no CFI. *name*: an address in words. *is_code*:
-    whether instructions lie there."""
+    whether instructions lie there. *bytes_at*: what the program holds at an address."""
 
     def __init__(
-        self, dwarf: Any, name: Callable[[int], str], is_code: Callable[[int], bool]
+        self,
+        dwarf: Any,
+        name: Callable[[int], str],
+        is_code: Callable[[int], bool],
+        bytes_at: Callable[[int, int], bytes | None],
     ) -> None:
         self._dwarf, self._name, self._is_code = dwarf, name, is_code
+        self._bytes_at = bytes_at
 
     def levels(self, registers: Mapping[str, int], read_word: ReadWord) -> Iterator[Level]:
         """From *registers* on: r0 to r12, sp, lr, pc; msp, psp where exceptions use both."""
@@ -86,6 +91,8 @@ class Unwinder:
         """CFA, and the registers of the caller. Raises Stopped where there is none: a function that
         does not return keeps no return address, and lr is left from its last call."""
         line = self._line(call)
+        if is_exact and _SP in values and (popped := self._popped(call)) is not None:
+            return _pop(popped, values, read_word)
         if line is None:
             lr = values.get(_LR)
             hint = "" if lr is None else f"; lr is {self._name(lr)}"
@@ -103,12 +110,20 @@ class Unwinder:
                 _apply(line[number], number, cfa, values, above, read_word)
         return cfa, above
 
+    def _popped(self, pc: int) -> int | None:
+        """Registers, a bit each, that a POP with PC at *pc* loads; None where it is another
+        instruction. Compilers for Armv6-M give no CFI for what comes before it."""
+        code = int.from_bytes(self._bytes_at(pc, 2) or b"", "little")
+        return code & 0xFF if code & 0xFF00 == 0xBD00 else None
+
     def _is_left_over(self, pc: int, lr: int) -> bool:
-        """Whether *lr* points into the function of *pc*: one that calls itself has saved it."""
+        """Whether *lr* is of a call that the function of *pc* has made, and not of the one that has
+        called it: it points into the function, to where no return address is kept."""
         if lr >= _EXC_RETURN:
             return False
-        here, there = self._entry(pc), self._entry((lr & ~1) - 2)
-        return here is not None and here is there
+        call = (lr & ~1) - 2
+        here, there = self._entry(pc), self._entry(call)
+        return here is not None and here is there and _LR not in (self._line(call) or ())
 
     def _line(self, address: int) -> Mapping[Any, Any] | None:
         """The rules that hold at *address*."""
@@ -141,6 +156,18 @@ class Unwinder:
                 if self._is_code(begin):
                     found.append((begin, begin + size, entry))
         return sorted(found, key=lambda each: each[:2])
+
+
+def _pop(registers: int, values: dict[int, int], read_word: ReadWord) -> tuple[int, dict[int, int]]:
+    """CFA and the registers of the caller, where the return address is about to be popped."""
+    above, at = dict(values), values[_SP]
+    for number in [*(n for n in range(8) if registers >> n & 1), _LR]:
+        word = read_word(at)
+        if word is None:
+            raise Stopped(f"the stack at 0x{at:08X} cannot be read")
+        above[number], at = word, at + 4
+    above[_SP] = at
+    return at, above
 
 
 def _apply(
@@ -189,6 +216,18 @@ def _unstacked(
     number = banked.get("ipsr", 0)
     banked["ipsr"] = xpsr & 0x1FF
     return above, number
+
+
+def called(code: bytes, behind: int) -> int | None:
+    """The address that a BL calls, whose four bytes *code* end at *behind*; None of all else
+    (Armv7-M ARM, A7.7.18)."""
+    first, second = int.from_bytes(code[:2], "little"), int.from_bytes(code[2:4], "little")
+    if first & 0xF800 != 0xF000 or second & 0xD000 != 0xD000:
+        return None
+    sign, high, low = first >> 10 & 1, first & 0x3FF, second & 0x7FF
+    bits = (1 ^ (second >> 13 & 1) ^ sign) << 1 | (1 ^ (second >> 11 & 1) ^ sign)
+    offset = sign << 24 | bits << 22 | high << 12 | low << 1
+    return (behind + offset - (sign << 25)) & 0xFFFF_FFFF
 
 
 def exception_name(number: int) -> str:

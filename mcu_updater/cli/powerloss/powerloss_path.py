@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from flash_emulator.certificate_check import NotACertificate, NotConfirmed, Verd
 from flash_emulator.explore import Film, PathLeft, SearchOptions, tag_of
 from flash_emulator.explore.campaign import parse_replay_id
 from flash_emulator.explore.render import film_lines
+from flash_emulator.explore.render.values import film_values
 from mcu_updater.cli import answers, exits
 from mcu_updater.cli.reading import read_for_device
 from mcu_updater.core.errors import ImageRejected, UsageError, VerificationFailed
@@ -26,6 +30,7 @@ from mcu_updater.powerloss.in_c import subject_of
 from mcu_updater.powerloss.questions import OPTIONS_LOST
 from mcu_updater.powerloss.scenario import Core, Scenario
 
+_NARROWEST = 60  # columns in which a film can be read
 _IN_C = f"/{Core.C}"
 
 
@@ -99,12 +104,27 @@ def tell_film(film: Film, replay_id: str, *, as_json: bool) -> None:
     """Print it. Raises VerificationFailed where something goes wrong in it."""
     lines = list(film_lines(film))
     if as_json:
-        answers.result({"event": "replay", "id": replay_id, "film": lines})
+        values = film_values(film)
+        answers.result({"event": "replay", "id": replay_id, "film": lines, **values})
     else:
-        click.echo("\n".join([*lines, f"ID: {replay_id}"]))
+        click.echo("\n".join([*_fitted(lines), f"ID: {replay_id}"]))
     if film.violation is not None:
         question, found = film.violation
         raise VerificationFailed(tag_of(question), where=replay_id, found=found)
+
+
+def _fitted(lines: list[str]) -> Iterator[str]:
+    """For a terminal: lines that are too long for it go on below their text. For a file, as they
+    are."""
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    for line in lines:
+        if len(line) <= columns or columns < _NARROWEST:
+            yield line
+        else:
+            indent = " " * 24
+            yield from textwrap.wrap(
+                line, columns, subsequent_indent=indent, break_on_hyphens=False
+            )
 
 
 World = Callable[[dict[str, str]], tuple[Any, Any, Any]]

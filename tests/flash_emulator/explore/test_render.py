@@ -58,7 +58,7 @@ def test_replay_ids_are_read_back() -> None:
 
 def test_json_holds_all_of_a_report() -> None:
     values = json.loads(campaign_json(campaign()))
-    assert (values["schema"], values["version"]) == ("flash power-loss campaign", 2)
+    assert (values["schema"], values["version"]) == ("flash power-loss campaign", 3)
     assert [each["verdict"] for each in values["results"]] == list(VERDICTS.values())
     report, found = campaign().results[1].report, values["results"][1]
     assert report is not None
@@ -171,7 +171,9 @@ def test_a_film_ends_with_what_is_wrong() -> None:
     film = campaign().results[1].films[0]
     lines = list(film_lines(film))
     assert lines[0] == "boot 1"
-    assert "VIOLATION unsafe: no copy is left" in lines[-1]
+    wrong = next(index for index, line in enumerate(lines) if "VIOLATION" in line)
+    assert "VIOLATION unsafe: no copy is left" in lines[wrong]
+    assert all(line.startswith(" " * 22) for line in lines[wrong + 1 :])
     assert sum("CUT" in line for line in lines) == len(film.path.cuts)
 
 
