@@ -92,7 +92,7 @@ def caller_text(caller: Caller) -> str:
 
 def _register_lines(registers: Mapping[str, int]) -> Iterator[str]:
     for row in register_rows(registers):
-        yield " ".join(f"{name:>4} {value:08x}" for name, value in row)
+        yield "  ".join(f"{name:<4} {value:08x}" for name, value in row)
 
 
 def register_rows(registers: Mapping[str, int]) -> Iterator[list[tuple[str, int]]]:
