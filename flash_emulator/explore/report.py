@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"0x[0-9A-Fa-f_]+|\d[\d_,.]*")
 COMES_BACK = "the run comes back to a state where it was before: it never comes to rest"
 
 _RANGES = 8  # that are told in words
-KEPT = 1000  # counterexamples in a report
+KEPT = 1000  # counterexamples in a report, and the first of each further kind
 
 Stop = Literal["", "states", "cuts", "time", "interrupted", "violations"]
 
@@ -68,6 +68,16 @@ class Counterexample:
 def _range_text(ends: tuple[int, int]) -> str:
     first, last = ends
     return f"{first:,}" if first == last else f"{first:,} to {last:,}"
+
+
+def kept(violations: Iterable[Counterexample]) -> tuple[Counterexample, ...]:
+    """So that nothing of another kind hides behind a thousand alike."""
+    found, kinds = list[Counterexample](), set[tuple[str, str]]()
+    for each in violations:
+        if len(found) < KEPT or each.kind not in kinds:
+            found.append(each)
+        kinds.add(each.kind)
+    return tuple(found)
 
 
 def tag_of(question: str) -> str:
@@ -125,7 +135,7 @@ class Report:
     operations_first: int  # of the first boot, uninterrupted
     operations_most: int  # the longest uninterrupted recovery
     ends: Mapping[str, int]  # different ways to an end, by the subject's word for it
-    violations: tuple[Counterexample, ...]  # the shortest first; at most KEPT of them
+    violations: tuple[Counterexample, ...]  # the shortest first, as ``kept`` keeps them
     violation_count: int
     heat: Mapping[int, Mapping[Outcome, int]]  # cuts by offset of the sector, and outcome
     hot: Mapping[int, int]  # violations by offset of the sector that the last cut hit

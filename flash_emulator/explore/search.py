@@ -30,13 +30,13 @@ from flash_emulator.explore.probes import Prober
 from flash_emulator.explore.read_choice import ReadChoice
 from flash_emulator.explore.refining import Refining, Walked
 from flash_emulator.explore.report import (
-    KEPT,
     Counterexample,
     Limits,
     Progress,
     Report,
     SelfCheckFailed,
     Stop,
+    kept,
 )
 from flash_emulator.explore.states import (
     Expansion,
@@ -404,7 +404,7 @@ class Search:
             operations_first=next(iter(recoveries.values()), 0) or 0,
             operations_most=max((n for n in recoveries.values() if n is not None), default=0),
             ends=dict(sorted(graph.ends.items())),
-            violations=tuple(violations[:KEPT]),
+            violations=kept(violations),
             violation_count=len(violations),
             heat=graph.heat_by_sector(),
             hot=dict(tally.hot),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -17,6 +17,7 @@ from mcu_updater.core.strategy import Strategy
 from mcu_updater.flash_map.layouts import layout_of
 from mcu_updater.flash_map.strategies import hazard
 from mcu_updater.powerloss.in_c import subject_of
+from mcu_updater.powerloss.known_hazards import KnownHazard, with_known
 from mcu_updater.powerloss.questions import OPTIONS_LOST
 from mcu_updater.powerloss.scenario import Core, Scenario
 from mcu_updater.powerloss.searching import SearchSettings, Target, explore_target
@@ -28,13 +29,15 @@ def explore(
     settings: SearchSettings,
     progress: Callable[[Progress], None] | None = None,
     origin: Origin | None = None,
+    known: Sequence[KnownHazard] = (),
 ) -> Result:
     """Explore one scenario. A search that cannot be believed is a result too.
 
-    *origin*: what asked for it; None: nothing that is a file.
+    *origin*: what asked for it; None: nothing that is a file. *known*: hazards of the project's,
+    beside those that the strategy brings.
     """
     subject = subject_of(scenario)
-    if not hazard(subject.part, scenario.strategy).harmless:  # it is found again and again
+    if known or not hazard(subject.part, scenario.strategy).harmless:  # it is found again and again
         limits = replace(settings.options.limits, violations=None)
         settings = replace(settings, options=replace(settings.options, limits=limits))
     target = Target(
@@ -45,7 +48,7 @@ def explore(
         Array.of(subject.part, regions(subject.part, scenario.strategy)),
         facts_of(scenario, subject.part),
         scenario.world,
-        partial(expectation, scenario),
+        with_known(known, partial(expectation, scenario)),
         origin=origin or Origin(identity=identity_of(scenario)),
     )
     return explore_target(target, settings, progress)

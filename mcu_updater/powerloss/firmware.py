@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
-from flash_emulator.explore import Nothing
-from flash_emulator.explore.campaign import Array, Origin
+from flash_emulator.explore import Nothing, Progress
+from flash_emulator.explore.campaign import Array, Origin, Result
 from flash_emulator.machine.board import Board
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.first_boot import SeenBoot
 from mcu_updater.core.errors import address_text
-from mcu_updater.powerloss.searching import Target
+from mcu_updater.powerloss.known_hazards import KnownHazard, with_known
+from mcu_updater.powerloss.searching import SearchSettings, Target, explore_target
 
 _SOME = 20  # registers
 NOT_MODELLED = (
@@ -34,6 +36,28 @@ def target_of(read: BoardFile, first: SeenBoot) -> Target:
         filmed=subject.unit_by_unit,
         origin=origin_of(read),
     )
+
+
+def explore_board(
+    read: BoardFile,
+    first: SeenBoot,
+    settings: SearchSettings,
+    tell: Callable[[Progress], None],
+    known: Sequence[KnownHazard] = (),
+    origin: Origin | None = None,
+) -> Result:
+    """Where the first boot is wrong, no cut makes it worse: the search ends there. *known* and
+    *origin* as ``campaign.explore`` has them."""
+    limits = settings.options.limits
+    if first.violation is not None:
+        limits = replace(limits, violations=1)
+    elif known:  # they are found again and again
+        limits = replace(limits, violations=None)
+    settings = replace(settings, options=replace(settings.options, limits=limits))
+    target = target_of(read, first)
+    expected = with_known(known, target.expectation)
+    target = replace(target, expectation=expected, origin=origin or target.origin)
+    return explore_target(target, settings, tell)
 
 
 def origin_of(read: BoardFile) -> Origin:

@@ -20,6 +20,7 @@ NOWHERE = "/none"
 READING = {"--allow", "--raw", "--only"}
 OTHER_WAYS = ("--list", "--replay", "--check")
 MADE_UP = {"--format", "--size"}
+PROJECT = ("--config", "--no-config", "--dry-run")
 IMAGE_OF_ONE = {"--component", "--source-version", "--full"}
 KEY = {"--require-class"}  # needs --require-signature
 
@@ -78,14 +79,14 @@ MODES = [
     mode(
         "powerloss",
         f"--strategy all --html {OUT}",
-        *("--shrink", "--check-sample", "--budget", *OTHER_WAYS),
+        *("--shrink", "--check-sample", "--budget", "--config", "--dry-run", *OTHER_WAYS),
         *READING,
     ),
     mode(
         "powerloss",
         f"{IMAGE} --html {OUT}",
         *("--shrink", "--check-sample", "--option-change-us", "--budget", *OTHER_WAYS),
-        *MADE_UP,
+        *("--config", "--no-config", *MADE_UP),
     ),
     mode(
         "powerloss",
@@ -117,13 +118,18 @@ MODES = [
     mode(
         "firmware explore",
         f"{IMAGE} --html {OUT}",
-        *("--shrink", "--check-sample", "--replay", "--check", "--budget"),
+        *("--shrink", "--check-sample", "--replay", "--check", "--budget", *PROJECT),
     ),
     mode(
         "firmware explore",
         f"{IMAGE} --quick --html {OUT}",
         *("--shrink", "--check-sample", "--replay", "--check", "--cuts", "--time"),
-        "--certificates",
+        *("--certificates", "--coverage", *PROJECT),
+    ),
+    mode(
+        "firmware explore",
+        f"--html {OUT}",
+        *("--shrink", "--check-sample", "--budget", "--replay", "--check", "--coverage"),
     ),
     mode(
         "firmware explore",
@@ -324,7 +330,8 @@ def value_of(command: str, option: click.Option) -> list[str]:
         name,
         str(IMAGE)
         if "INPUT" in repr(kind)
-        or name in ("--check", "--package", "--full", "--center", "--image", "--bootloader")
+        or name
+        in ("--config", "--check", "--package", "--full", "--center", "--image", "--bootloader")
         else OUT,
     ]
 

@@ -25,6 +25,8 @@ from mcu_updater.cli.given import given_as
 from mcu_updater.cli.powerloss.powerloss_end import sooner_by
 from mcu_updater.cli.powerloss.powerloss_path import conclude_check, confirmed, tell_film
 from mcu_updater.cli.powerloss.powerloss_tables import show_results
+from mcu_updater.cli.powerloss.project.file import find, nothing_to_do
+from mcu_updater.cli.powerloss.project.file import read as read_configuration
 from mcu_updater.cli.powerloss.searches import (
     Named,
     SearchRequest,
@@ -33,20 +35,21 @@ from mcu_updater.cli.powerloss.searches import (
     content_options,
     limit_options,
     path_options,
+    project_options,
     refuse_beside_quick,
     report_options,
 )
 from mcu_updater.cli.unused import refuse, refuse_all_but
 from mcu_updater.core.errors import ImageRejected, UsageError, VerificationFailed
-from mcu_updater.powerloss.firmware import name_of, target_of, world_of
-from mcu_updater.powerloss.searching import SearchSettings, explore_target
+from mcu_updater.powerloss.firmware import explore_board, name_of, world_of
+from mcu_updater.powerloss.searching import SearchSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request(SearchRequest):
     """Of ``firmware explore``."""
 
-    board: Path
+    board: Path | None
     outcomes: tuple[Outcome, ...]
     replay: str | None
     shrink: bool
@@ -73,7 +76,7 @@ def _outcomes(_: click.Context, __: click.Parameter, text: str) -> tuple[Outcome
 
 
 @click.command("explore", short_help="Cut power at every operation, with every outcome.")
-@click.argument("board", type=paths.INPUT)
+@click.argument("board", type=paths.INPUT, required=False)
 @limit_options
 @click.option(
     "--outcomes",
@@ -100,16 +103,21 @@ def _outcomes(_: click.Context, __: click.Parameter, text: str) -> tuple[Outcome
 @brute_force_option
 @content_options
 @report_options
+@project_options
 @path_options("drawn at random")
 @given_as(Request)
 def command(given: Request) -> None:
     """Boot what BOARD describes, and cut its power at every flash operation, with every outcome,
     any number of times. Every state that cuts can come to is booted, and asked what the board asks.
+    Without BOARD: all boards of a configuration file.
 
     Exit code 7 when something was found; 2 when a limit stopped the search, also --cuts 1, which
     tries single cuts alone; 15 when all passed and --outcomes left some out.
     """
     _refuse_unused(click.get_current_context(), given)
+    if given.board is None:
+        _of_project(given)
+        return
     read = read_board(given.board)
     first = first_boot(read)
     if given.replay is not None:
@@ -117,7 +125,7 @@ def command(given: Request) -> None:
     elif given.check is not None:
         _check(given, read, given.check)
     else:
-        wrong = _sampled(given, read, first)
+        wrong = sampled(given, read, first)
         _explore(given, read, first)
         if wrong:
             raise click.exceptions.Exit(exits.CODES[VerificationFailed])
@@ -131,6 +139,12 @@ _OF_A_REPLAY = (
 
 
 def _refuse_unused(ctx: click.Context, given: Request) -> None:
+    if given.board is not None:
+        refuse(ctx, ("config", "no_config", "dry_run"), "with BOARD: it is searched alone")
+    else:
+        refuse(ctx, ("replay", "check", "coverage"), "without BOARD")
+        if given.no_config:
+            refuse(ctx, ("config",), "with --no-config")
     if given.replay is not None:
         refuse_all_but(ctx, _OF_A_REPLAY, "with --replay: the ID says what was explored")
     elif given.check is not None:
@@ -147,7 +161,17 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
 # --- searching
 
 
-def _sampled(given: Request, read: BoardFile, first: SeenBoot) -> bool:
+def _of_project(given: Request) -> None:
+    from mcu_updater.cli.powerloss.project import run  # it knows this module
+
+    file = None if given.no_config else find(Path.cwd())
+    file = file if given.config is None else read_configuration(given.config)
+    if file is None:
+        raise nothing_to_do(None)
+    run.run(click.get_current_context(), given, file)
+
+
+def sampled(given: Request, read: BoardFile, first: SeenBoot) -> bool:
     """Whether anything was found by ``--resets``; it is told at once, on standard error."""
     if given.resets is None or first.violation is not None:
         return False
@@ -181,14 +205,9 @@ def _explored(
     settings: SearchSettings,
     tell: Callable[[Progress], None],
 ) -> Result:
-    """Where the first boot is wrong, no cut makes it worse: the search ends there."""
-    if first.violation is not None:
-        limits = replace(settings.options.limits, violations=1)
-        settings = replace(settings, options=replace(settings.options, limits=limits))
     if coverage is None:
-        return explore_target(target_of(read, first), settings, tell)
-    settings = replace(settings, observer=coverage.traced)
-    result = explore_target(target_of(read, first), settings, tell)
+        return explore_board(read, first, settings, tell)
+    result = explore_board(read, first, replace(settings, observer=coverage.traced), tell)
     coverage.write(settings.failed)
     return result
 

@@ -13,12 +13,13 @@ import click
 from flash_emulator import Part, load_part
 from flash_emulator.explore import Progress, SearchOptions
 from flash_emulator.explore.campaign import Campaign, Origin, Result
-from mcu_updater.cli import paths
+from mcu_updater.cli import answers, paths
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART_METAVAR, NameChoice, PartName
 from mcu_updater.cli.powerloss.powerloss_list import show_scenarios
 from mcu_updater.cli.powerloss.powerloss_path import check_certificate, replay_path
 from mcu_updater.cli.powerloss.powerloss_tables import comparison_table
+from mcu_updater.cli.powerloss.project.file import Configuration, find, read
 from mcu_updater.cli.powerloss.searches import (
     Named,
     SearchRequest,
@@ -27,6 +28,7 @@ from mcu_updater.cli.powerloss.searches import (
     content_options,
     limit_options,
     path_options,
+    project_options,
     refuse_beside_quick,
     report_options,
 )
@@ -170,12 +172,14 @@ def _parts(_: click.Context, __: click.Parameter, names: tuple[Part | str, ...])
 @click.option(
     "--list", "list_scenarios", is_flag=True, help="Say what scenarios there are, and their cost."
 )
+@project_options
 @click.option("--strict", is_flag=True, help="A known hazard is a failure, too: exit code 7.")
 @given_as(Request)
 def command(given: Request) -> None:
     """Cut power at every flash operation, with every outcome, any number of times.
 
-    IMAGE is the firmware to upgrade to; without it one is made up. Every state that cuts can come
+    IMAGE is the firmware to upgrade to; without it one is made up, or the campaign of a
+    configuration file is run, where there is one. Every state that cuts can come
     to is booted, and asked: is it safe, does it go on, is nothing false told, in the journal or to
     the module, is no good upgrade lost, is a failed image not tried too often? Exit code 7 when
     something was found that is no known hazard, or with --strict any; 2 when a limit stopped a
@@ -190,10 +194,32 @@ def command(given: Request) -> None:
     elif given.check is not None:
         sample, seed = given.check_sample, given.seed
         check_certificate(given.image, given.check, sample, seed, as_json=given.as_json)
+    elif (file := _configuration(given)) is not None:
+        _of_project(file, given)
     elif given.strategy == "all":
         _compare(given)
     else:
         _explore(given)
+
+
+def _configuration(given: Request) -> Configuration | None:
+    """What an image, or a table of strategies, has no use for."""
+    if given.config is not None:
+        return read(given.config)
+    if given.no_config or given.image is not None or given.strategy == "all":
+        return None
+    return find(Path.cwd())
+
+
+def _of_project(file: Configuration, given: Request) -> None:
+    from mcu_updater.cli.powerloss.project import run  # knows compiled firmware, too
+
+    of = run.OfScenarios(
+        lambda values: Request(**values),
+        lambda values: _scenarios(Request(**values)),
+        lambda values: _replayed_by(Request(**values)),
+    )
+    run.run(click.get_current_context(), given, file, of)
 
 
 _OF_A_REPLAY = (
@@ -218,10 +244,15 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
         refuse_beside_quick(ctx, quick=given.quick)
         if given.strategy != "all":
             refuse(ctx, ("option_change_us",), "without --strategy all")
+    if given.no_config:
+        refuse(ctx, ("config",), "with --no-config")
+    if given.strategy == "all":
+        refuse(ctx, ("config", "dry_run"), "with --strategy all")
     if given.image is None:
         refuse(ctx, READING, "without IMAGE")
     else:
         refuse(ctx, ("formats", "size"), "with IMAGE: only images that are made up have one")
+        refuse(ctx, ("config", "no_config"), "with IMAGE: it is searched alone")
 
 
 # --- what to explore
@@ -270,7 +301,26 @@ def _how(options: SearchOptions) -> str:
 
 
 def _explore(request: Request) -> None:
-    _carry_out(request, _scenarios(request))
+    scenarios = _scenarios(request)
+    if request.dry_run:
+        _tell(scenarios, as_json=request.as_json)
+    else:
+        _carry_out(request, scenarios)
+
+
+def _tell(scenarios: Sequence[Scenario], *, as_json: bool) -> None:
+    """``--dry-run``, with no configuration file."""
+    if as_json:
+        searches = [{"name": each.id} for each in scenarios]
+        answers.result({"configuration": None, "searches": searches})
+    else:
+        click.echo("\n".join(each.id for each in scenarios))
+        click.echo("Nothing was searched: --dry-run")
+
+
+def _replayed_by(request: Request) -> str:
+    image = f" {shlex.quote(str(request.image))}" if request.image else ""
+    return f"mcu-updater powerloss{image}{_how(request.options)} --replay"
 
 
 def _compare(request: Request) -> None:
@@ -297,8 +347,7 @@ def _carry_out(
     scenarios: Sequence[Scenario],
     show: Callable[[Campaign], None] | None = None,
 ) -> None:
-    image = f" {shlex.quote(str(request.image))}" if request.image else ""
-    command = f"mcu-updater powerloss{image}{_how(request.options)} --replay"
+    command = _replayed_by(request)
     searches = [Named(each.id, partial(_explored, each, request.image)) for each in scenarios]
     carry_out(request, searches, command, show, strict=request.strict)
 

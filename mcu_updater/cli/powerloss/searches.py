@@ -67,6 +67,9 @@ class SearchRequest:
     as_json: bool
     certificates: Path | None
     quiet: bool
+    config: Path | None
+    no_config: bool
+    dry_run: bool
 
     @cached_property
     def options(self) -> SearchOptions:
@@ -230,6 +233,18 @@ report_options = together(
         help="Write a certificate of each search into this folder.",
     ),
     click.option("--quiet", is_flag=True, help="No progress."),
+)
+
+project_options = together(
+    click.option(
+        "--config",
+        type=paths.INPUT,
+        metavar="FILE",
+        help="The project's campaign.  [default: powerloss.toml, or pyproject.toml with "
+        "[tool.mcu-updater.powerloss], here or above]",
+    ),
+    click.option("--no-config", is_flag=True, help="Look for no configuration file."),
+    click.option("--dry-run", is_flag=True, help="Say what would be searched, and search nothing."),
 )
 
 
