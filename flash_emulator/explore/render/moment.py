@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from flash_emulator.explore.moment import (
     Caller,
@@ -46,6 +47,33 @@ def _wrapped(line: str, width: int) -> list[str]:
     """Lines that go on begin further to the right."""
     indent = " " * (len(line) - len(line.lstrip()) + 4)
     return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def moment_texts(moment: Moment, *, is_end: bool) -> dict[str, Any]:
+    """The same in pieces, for a page: stack, file, source (number, text), marked, code (address,
+    bytes, instruction, whether it is the one that ran), missing, registers, flash."""
+    running = moment.running
+    flash = [line for each in moment.touched for line in touched_lines(each, is_end=is_end)]
+    if running is None:
+        return {"flash": flash}
+    excerpt = running.excerpt
+    return {
+        "stack": [caller_text(caller) for caller in running.stack],
+        "file": "" if excerpt is None else excerpt.file,
+        "source": [] if excerpt is None else list(excerpt.numbered()),
+        "marked": 0 if excerpt is None else excerpt.marked,
+        "code": [
+            (place(each.address), each.data.hex(" "), each.text, each.is_next)
+            for each in running.instructions
+        ],
+        "missing": list(running.missing),
+        "registers": [
+            (name, f"{value:08x}")
+            for row in register_rows(running.registers)
+            for name, value in row
+        ],
+        "flash": flash,
+    }
 
 
 # --- the program

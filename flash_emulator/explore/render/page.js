@@ -194,6 +194,7 @@ class FilmView {
     this.slider.setAttribute("aria-label", "Moment");
     this.slider.addEventListener("input", () => this.show(Number(this.slider.value)));
     this.now = make("div", "now");
+    this.moment = make("div");
     this.words = make("ol", "words");
     this.frames = make("ol", "frames");
     this.lines = this.film.map((frame, index) => this.line(frame, index));
@@ -201,7 +202,7 @@ class FilmView {
     const panes = make("div", "panes");
     panes.append(titled("What happens", this.frames));
     if (this.film.some(frame => frame[2] === "word")) panes.append(titled("What the subject says, in this boot", this.words));
-    box.append(this.tools(), this.ticks(), this.slider, this.now, map, signLegend(), panes);
+    box.append(this.tools(), this.ticks(), this.slider, this.now, this.moment, map, signLegend(), panes);
     box.addEventListener("keydown", event => this.key(event));
   }
 
@@ -269,7 +270,7 @@ class FilmView {
 
   show(index) {
     index = Math.min(Math.max(index, 0), this.film.length - 1);
-    const [boot, operation, kind, text, sector] = this.film[index];
+    const [boot, operation, kind, text, sector, , moment] = this.film[index];
     const before = this.at < 0 ? null : this.signs[this.at];
     const signs = this.signs[index];
     for (const [at, cell] of this.cells) {
@@ -286,6 +287,7 @@ class FilmView {
     this.now.className = `now ${kind}`;
     const where = `moment ${index + 1} of ${this.film.length}, boot ${boot}${operation ? `, operation ${operation}` : ""}`;
     this.now.replaceChildren(make("small", "", where), text);
+    this.moment.replaceChildren(...(moment ? [drawMoment(moment)] : []));
     const said = this.film.slice(0, index + 1).filter(frame => frame[0] === boot && frame[2] === "word");
     this.words.replaceChildren(...said.map(frame => make("li", "", frame[3])));
     this.words.scrollTop = this.words.scrollHeight;
@@ -319,6 +321,50 @@ function signLegend() {
   here.append(make("i", "cell here"), "the operation at this moment");
   legend.append(here);
   return legend;
+}
+
+/* What ran when power went, and what the flash held: stack, source or instructions, registers. */
+function drawMoment(moment) {
+  const panes = make("div", "panes moment");
+  const held = moment.flash.length ? [titled("Flash", make("pre", "held", moment.flash.join("\n")))] : [];
+  if (moment.stack) {
+    const stack = make("ol", "stack");
+    stack.append(...moment.stack.map((text, at) => make("li", "", `${at ? "called from" : "in"} ${text}`)));
+    panes.append(titled("Call stack", stack));
+    const notes = make("div");
+    notes.append(...moment.missing.map(text => make("p", "missing", text)));
+    if (moment.source.length) panes.append(titled(moment.file, sourceLines(moment)));
+    else panes.append(titled("Instructions", notes));
+    if (moment.code.length) notes.append(codeLines(moment.code));
+    const registers = make("dl", "registers");
+    for (const [name, value] of moment.registers) {
+      const entry = make("div");
+      entry.append(make("dt", "", name), make("dd", "", value));
+      registers.append(entry);
+    }
+    held.push(titled("Registers", registers));
+  }
+  panes.append(...held);
+  return panes;
+}
+
+function numbered(rows) {
+  const box = make("pre", "source");
+  for (const [label, text, marked] of rows) {
+    const line = make("span", marked ? "marked" : "");
+    if (marked) line.setAttribute("aria-current", "true");
+    line.append(make("i", "", label), text);
+    box.append(line, "\n");
+  }
+  return box;
+}
+
+function sourceLines(moment) {
+  return numbered(moment.source.map(([number, text]) => [String(number), text, number === moment.marked]));
+}
+
+function codeLines(code) {
+  return numbered(code.map(([place, bytes, text, next]) => [place, `${bytes.padEnd(12)} ${text}`, next]));
 }
 
 /* --- the page */

@@ -24,6 +24,7 @@ import flash_emulator
 from flash_emulator import explore
 from flash_emulator.explore.campaign import Array, Campaign, Result
 from flash_emulator.explore.render.film import film_lines, printable
+from flash_emulator.explore.render.moment import moment_texts
 from flash_emulator.explore.render.values import changes, findings
 from flash_emulator.explore.replay import Film
 from flash_emulator.explore.report import Counterexample, Report
@@ -223,12 +224,15 @@ def _heat(starts: list[int], report: Report) -> Iterator[list[int]]:
 
 
 def _film(film: Film, array: Array, starts: list[int]) -> list[list[Any]]:
-    """For each frame: boot, operation, kind, text, index of the sector or -1, changes."""
+    """For each frame: boot, operation, kind, text, index of the sector or -1, changes; where there
+    is one, its moment."""
     frames, before = [], "." * len(starts)
     for frame in film.frames:
         at = -1 if frame.address is None else bisect_right(starts, frame.address - array.base) - 1
         text = printable(frame.text)
         row = [frame.boot, frame.operation, frame.kind, text, at, changes(before, frame.sectors)]
+        if frame.moment is not None:
+            row.append(moment_texts(frame.moment, is_end=frame.kind != "cut"))
         frames.append(row)
         before = frame.sectors
     return frames

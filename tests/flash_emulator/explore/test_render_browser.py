@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from flash_emulator.explore.moment import (
+    Caller,
+    Excerpt,
+    Instruction,
+    Moment,
+    Running,
+    SourceLine,
+    Touched,
+)
 from flash_emulator.explore.render import campaign_html
 from tests.flash_emulator.evidence_toys import campaign
 from tests.flash_emulator.explore.headless import Driver, browser, console, requests, resize
@@ -156,3 +166,60 @@ def test_a_link_opens_its_scenario(page: Driver) -> None:
     assert not css(page, "#result-0 > details[open]")
     css(page, ".summary a")[0].click()
     assert css(page, "#result-0 > details[open] .heat .map")
+
+
+# --- moments of compiled firmware
+
+EVIL = "<img src=x onerror=document.title='!'> &amp; </script>"
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A film with source at its cuts, and instructions where it ends."""
+    source = SourceLine("program", EVIL, 83)
+    long = "    *address = " + "value_with_a_long_name + " * 12 + "0;"
+    excerpt = Excerpt(EVIL, 82, (f"    {EVIL}", long, "}"), 83)
+    stack = (Caller(0x0800_0124, "", source), Caller(0x0800_0200, f"0x0800_0200 ({EVIL})"))
+    registers = {f"r{n}": n for n in range(13)} | {"pc": 0x0800_0124}
+    held = Touched("program", 0x0800_8000, 8, b"12345678", "erased", EVIL)
+    with_source = Moment(Running(stack, registers, excerpt), (held,))
+    code = (Instruction(0x0800_0124, b"\x5a\x60", "str r2, [r3, #4]", is_next=True),)
+    without = Moment(Running(stack, registers, None, code, (f"sources are gone: {EVIL}",)))
+    moments = {"cut": with_source, "violation": without, "end": Moment()}
+    found = campaign().results[1]
+    film = found.films[0]
+    frames = tuple(replace(each, moment=moments.get(each.kind)) for each in film.frames)
+    result = replace(found, films=(replace(film, frames=frames),))
+    file = tmp_path_factory.mktemp("told") / "told.html"
+    file.write_text(campaign_html(replace(campaign(), results=(result,))), encoding="utf-8")
+    return file.as_uri()
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_cut_shows_stack_source_registers_and_flash(
+    chromium: Driver, told: str, width: int
+) -> None:
+    resize(chromium, width)
+    chromium.get(told)
+    console(chromium)
+    assert css(chromium, ".moment") == []
+    button = next(b for b in css(chromium, ".film button") if b.text == "Next cut")
+    button.click()
+    (marked,) = css(chromium, ".moment .source .marked")
+    assert marked.text.startswith("83")
+    assert "value_with_a_long_name" in marked.text
+    assert len(css(chromium, ".moment .source span")) == 3
+    assert [line.text for line in css(chromium, ".moment .stack li")] == [
+        f"in program(), {EVIL}:83",
+        f"called from 0x0800_0200 ({EVIL})",
+    ]
+    assert "r12\n0000000c" in css(chromium, ".moment .registers")[0].text
+    assert "before: erased; 31 32 33" in css(chromium, ".moment .held")[0].text
+    assert css(chromium, "img") == []
+    wide = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    assert chromium.execute_script(wide) == [width, width]
+    css(chromium, ".film button")[-1].click()  # the end
+    assert css(chromium, ".moment .missing")[0].text == f"sources are gone: {EVIL}"
+    assert "str r2, [r3, #4]" in css(chromium, ".moment .source .marked")[0].text
+    assert chromium.execute_script(wide) == [width, width]
+    assert console(chromium) == []
