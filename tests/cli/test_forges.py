@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.testing import Result
 from tests.cli.boards import write_board
 from tests.cli.command_line import run
 from tests.flash_emulator.explore.test_forges import sarif_schema
+from tests.places import ROOT
 
 QUICK = ("--quiet", "--jobs", 1, "--cuts", 1, "--outcomes", "before,after")
 
@@ -123,3 +125,44 @@ def test_a_search_without_a_finding_writes_empty_reports(
     (said,) = run_of["invocations"][0]["toolExecutionNotifications"]
     assert said["message"]["text"].endswith("nothing after up to 1 cuts in a row")
     assert read(tmp_path / "q.json")[0]["severity"] == "minor"
+
+
+def test_a_finding_stands_at_the_line_of_c_that_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its callers; and at the board file, with the function, where the source is gone."""
+    (tmp_path / ".git").mkdir()
+    shutil.copytree(ROOT / "examples" / "c_bootloader", tmp_path / "fw")
+    monkeypatch.chdir(tmp_path)
+    source = (tmp_path / "fw" / "bootloader.c").read_text().splitlines()
+    words = ("firmware", "explore", "fw/first_try.toml", *QUICK, "--sarif", tmp_path / "r")
+    run(*words)
+    log = read(tmp_path / "r")
+    assert list(sarif_schema().iter_errors(log)) == []
+    results = log["runs"][0]["results"]
+    functions = set()
+    for result in results:
+        place = result["locations"][0]
+        uri = place["physicalLocation"]["artifactLocation"]["uri"]
+        line = place["physicalLocation"]["region"]["startLine"]
+        (function,) = (each["fullyQualifiedName"] for each in place["logicalLocations"])
+        assert uri == "fw/bootloader.c"
+        head = "\n".join(source[:line]).rpartition(f" {function}(")[2]
+        assert head and "\n}" not in head, f"line {line} is none of {function}()"
+        functions.add(function)
+        callers = [
+            each["location"]["logicalLocations"][0]["fullyQualifiedName"]
+            for each in result["stacks"][0]["frames"]
+        ]
+        assert callers[0] == function and "start" in callers
+        assert f"in {function}(), bootloader.c:{line}" in result["message"]["text"]
+    assert functions == {"erase", "program"}
+    marks = [each["partialFingerprints"] for each in results]
+    (tmp_path / "fw" / "bootloader.c").unlink()
+    run(*words)
+    results = read(tmp_path / "r")["runs"][0]["results"]
+    for result in results:
+        place = result["locations"][0]
+        artifact = place["physicalLocation"]["artifactLocation"]
+        assert (artifact["uri"], len(place["logicalLocations"])) == ("fw/first_try.toml", 1)
+    assert [each["partialFingerprints"] for each in results] == marks

@@ -119,7 +119,7 @@ class Annotations:
         frames = list(cuts_of(film))
         for number, frame in enumerate(frames, 1):
             which = f"Cut {number} of {len(frames)}" if len(frames) > 1 else "The cut"
-            yield f"{which}: {printable(frame.text).removeprefix('CUT: ')}."
+            yield f"{which}: {printable(frame.text).removeprefix('CUT: ')}{_running(frame)}."
 
     def _groups(self, result: Result) -> list[_Group]:
         groups: dict[tuple[str, str, str], _Group] = {}
@@ -147,6 +147,12 @@ class Annotations:
         of_search = result.origin.identity or result.name
         words = (self.tree.of_result(result).file, of_search, *of_finding)
         return sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _running(frame: Frame) -> str:
+    """Function, line and callers, where they are known."""
+    running = None if frame.moment is None else frame.moment.running
+    return "" if running is None or running.place is None else f"; in {printable(str(running))}"
 
 
 def steps_of(film: Film) -> Iterator[tuple[Frame, int]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from flash_emulator.explore.campaign import Result
+from flash_emulator.explore.moment import SourceLine
 from flash_emulator.explore.replay import Film, Frame
 
 _FUNCTION = re.compile(r"\((?P<name>[^()]+?)(?:\+0x[0-9a-f]+)?\)$")
@@ -65,10 +66,33 @@ class SourceTree:
         return Place(file, result.origin.line if file else 1)
 
     def of_frame(self, result: Result, frame: Frame) -> Place:
-        """The file that was searched, and the function that ran at *frame*."""
+        """The line that ran at *frame*, where it lies in the tree; else the file that was
+        searched, and the function."""
         at = self.of_result(result)
-        found = _FUNCTION.search(frame.where)
-        return Place(at.file, at.line, found["name"] if found else "")
+        source = None if frame.moment is None else frame.moment.place
+        if source is None:
+            found = _FUNCTION.search(frame.where)
+            return Place(at.file, at.line, found["name"] if found else "")
+        return self.of_source(result, source)
+
+    def stack(self, result: Result, frame: Frame) -> list[Place]:
+        """The line that ran at *frame*, and its callers, as far as they are known."""
+        running = None if frame.moment is None else frame.moment.running
+        callers = () if running is None else running.stack
+        return [self.of_source(result, each.source) for each in callers if each.source is not None]
+
+    def of_source(self, result: Result, source: SourceLine) -> Place:
+        """As ``of_frame`` has it."""
+        at = self.of_result(result)
+        file = self._source(source, result.origin.folders) if source.line else ""
+        if not file:
+            return Place(at.file, at.line, source.function)
+        return Place(file, source.line, source.function, source.column)
+
+    def _source(self, source: SourceLine, folders: tuple[str, ...]) -> str:
+        """Where it was found; else where it would be in a tree that was moved."""
+        found = self.path(source.path)
+        return found or self.path(source.file, (*folders, str(self.root)))
 
 
 def cuts_of(film: Film) -> Iterator[Frame]:

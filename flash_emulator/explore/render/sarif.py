@@ -136,6 +136,9 @@ def _result(said: Annotation, rules: list[Rule], tree: SourceTree) -> dict[str, 
     if said.film is not None:
         result["relatedLocations"] = list(_related(said, tree))
         result["codeFlows"] = [_code_flow(said, tree)]
+        stacks = list(_stacks(said, tree))
+        if stacks:
+            result["stacks"] = stacks
     return result
 
 
@@ -146,6 +149,16 @@ def _related(said: Annotation, tree: SourceTree) -> Iterator[dict[str, Any]]:
     for number, frame in enumerate(frames, 1):
         place = tree.of_frame(said.result, frame)
         yield {"id": number, **_location(place, f"boot {frame.boot}: {_text(frame)}")}
+
+
+def _stacks(said: Annotation, tree: SourceTree) -> Iterator[dict[str, Any]]:
+    """Of every cut, and of the end, where they are known."""
+    assert said.film is not None
+    for frame in (*cuts_of(said.film), *filter(None, [end_of(said.film)])):
+        places = tree.stack(said.result, frame)
+        if places:
+            frames = [{"location": _location(place)} for place in places]
+            yield {"message": {"text": f"boot {frame.boot}: {_text(frame)}"}, "frames": frames}
 
 
 def _code_flow(said: Annotation, tree: SourceTree) -> dict[str, Any]:
