@@ -122,6 +122,49 @@ class Sensing(Timekeeping):
         self._flickered = {**self._flickered, unit: flicker}
         self._live = (*live, unit)
 
+    # --- for debuggers: no look of the boot's
+
+    def unit_at(self, address: int) -> int:
+        """The unit that the CPU sees at *address* now. AlignmentError where there is none."""
+        return self._offset(address, 1) // self.cells.unit
+
+    def address_of(self, unit: int) -> int:
+        """Where the CPU sees *unit* now."""
+        offset = unit * self.cells.unit
+        if self._mapped:
+            offset = (offset + self.part.bank_size) % self.part.size
+        return self._address(offset)
+
+    def peek(self, address: int, size: int) -> bytes:
+        """What ``read`` may give now, and nothing happens: no time passes, nothing is drawn, nobody
+        is told. Of a unit that the ECC gives up, and of one of which nothing is known, the data
+        as the cells have them. AlignmentError as ``read``.
+        """
+        offset, unit_size = self._offset(address, size), self.cells.unit
+        result = bytearray(self.cells.peek(offset, size))
+        for unit in self.cells.peek_raw_units(offset, size):
+            decoded = self.peek_unit(unit)
+            if decoded is not None and decoded.verdict is not Verdict.DETECTED:
+                data, begin = decoded.data.to_bytes(unit_size, "little"), unit * unit_size - offset
+                low, high = max(begin, 0), min(begin + unit_size, size)
+                result[low:high] = data[low - begin : high - begin]
+        return bytes(result)
+
+    def peek_unit(self, unit: int) -> Decoded | None:
+        """What the ECC makes of a unit that is not plain, as its metastable bits would read next;
+        where they are drawn, as they last were. None of a plain unit."""
+        raw = None if self.cells.is_unknown(unit) else self.cells.raw(unit)
+        if raw is None:
+            return None
+        match self.metastable_mode:
+            case MetastableMode.STABLE:
+                is_opposite = unit in self.flips
+            case MetastableMode.TURNING:
+                is_opposite = unit in self._turned
+            case mode:
+                is_opposite = mode is MetastableMode.FLIPPED
+        return self.cells.decode(raw, -1 if is_opposite else 0)
+
     def _flicker(self, unit: int) -> int:
         """Random bits for the metastable ones of a unit that is read now: 1 reads the opposite."""
         self._flickers += 1

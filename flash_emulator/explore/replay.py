@@ -44,6 +44,18 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """How one boot of a path begins: *state* is the flash before power comes. *cut*: what ends it;
+    None in the last one."""
+
+    number: int
+    state: EmulatedFlash
+    read_choice: ReadChoice
+    external: ExternalState
+    cut: Cut | None
+
+
+@dataclass(frozen=True, slots=True)
 class Film:
     """All frames of one path, and how its last boot ended."""
 
@@ -53,6 +65,7 @@ class Film:
     violation: tuple[str, str] | None
     flash: EmulatedFlash  # as the last boot left it
     trace: str = ""  # where in the subject that was, if it was an exception, or nothing more came
+    starts: tuple[Start, ...] = ()  # of each boot
 
     @property
     def place(self) -> SourceLine | None:
@@ -87,8 +100,10 @@ def replay(
     state.recalls = {cut.decay for cut in path.cuts if cut.decay is not None}
     frames: list[Frame] = []
     moments = Moments() if has_moments else None
+    starts: list[Start] = []
     for number, cut in enumerate(path.cuts, 1):
-        shot = _Shot(subject, state, cut.read_choice, external, number, cut, options, moments)
+        starts.append(Start(number, state, cut.read_choice, external, cut))
+        shot = Shot(subject, starts[-1], options, moments)
         shot.following = _read_choices(path)[number]
         shot.run()
         frames += shot.frames
@@ -100,9 +115,12 @@ def replay(
             state = subject.representative(state) if options.representatives else state
         state = subject.returned(state, external)
     number = len(path.cuts) + 1
-    last = _Shot(subject, state, path.read_choice, external, number, None, options, moments)
+    starts.append(Start(number, state, path.read_choice, external, None))
+    last = Shot(subject, starts[-1], options, moments)
     last.run()
-    return Film(path, (*frames, *last.frames), last.end, last.violation, last.flash, last.trace)
+    frames += last.frames
+    end, flash = last.end, last.flash
+    return Film(path, tuple(frames), end, last.violation, flash, last.trace, tuple(starts))
 
 
 def _read_choices(path: Path) -> list[ReadChoice]:
@@ -199,23 +217,20 @@ class _Loop(BaseException):
     """The boot does more operations than it may."""
 
 
-class _Shot:
+class Shot:
     """One boot of a film, up to its cut."""
 
     def __init__(
         self,
         subject: Subject,
-        state: EmulatedFlash,
-        read_choice: ReadChoice,
-        external: ExternalState,
-        number: int,
-        cut: Cut | None,
+        start: Start,
         options: SearchOptions,
-        moments: Moments | None,
+        moments: Moments | None = None,
     ) -> None:
         self._subject = subject
-        self._state, self._read_choice, self._external = state, read_choice, external
-        self.flash = state
+        self._state, self._read_choice = start.state, start.read_choice
+        self._external = start.external
+        self.flash = start.state
         self.frames: list[Frame] = []
         self.end = ""
         self.violation: tuple[str, str] | None = None
@@ -223,8 +238,8 @@ class _Shot:
         self.trace = ""
         self._limits = options.limits
         self._done: set[Operation] = set()
-        self._number = number
-        self._cut = cut
+        self._number = start.number
+        self._cut = start.cut
         self._operation = 0
         self._moment = 0
         self._boot: Boot | None = None
@@ -275,7 +290,7 @@ class _Shot:
             )
         return self._boot
 
-    def _attach(self, flash: EmulatedFlash) -> _Shot:
+    def _attach(self, flash: EmulatedFlash) -> Shot:
         self.flash = flash
         self._note("boot", f"power-on {self._number}")
         return self

@@ -24,7 +24,7 @@ from flash_emulator.machine.engine import (
 )
 from flash_emulator.machine.flash_memory import FRAMES, FRAMES_SIZE, WINDOW, FlashMemory
 from flash_emulator.machine.peripherals import ram_aliases_of
-from flash_emulator.machine.ram import Ram
+from flash_emulator.machine.ram import EXECUTED, Ram
 from flash_emulator.machine.rest import AtRest
 from flash_emulator.machine.symbols import shown
 from flash_emulator.machine.system_control import BASE as SYSTEM
@@ -164,7 +164,7 @@ class AddressSpace:
                     self._machine.special.scan(address, ram.read(at, PAGE))
                 return ram.page(at, access)
         if address in self._alias and access != WRITE:
-            aliased = self._aliased(address)
+            aliased = self.unaliased(address)
             self._seen_twice.add(aliased)
             return self._flash_page(aliased, access, address)
         if address == self.front.base and access != FETCH:
@@ -176,7 +176,28 @@ class AddressSpace:
             return None  # a stack that has run out of RAM, for one
         return Mapping(address, MAY_READ | MAY_WRITE)
 
-    def _aliased(self, address: int) -> int:
+    @property
+    def flash_alias(self) -> range:
+        """Where flash is seen beside its place."""
+        return self._alias
+
+    def is_register(self, address: int) -> bool:
+        """Whether a device answers at *address* outside of the regions for peripherals."""
+        is_there = any(address in memory for memory in self._read_only)
+        return is_there and self._machine.bus.has_page(address)
+
+    def seen_at(self, place: int) -> int:
+        """Where the CPU sees what the engine has at *place* of its physical memory, as ``page``
+        has told it; without aliases."""
+        if _REGISTERS <= place < _REGISTERS + 0x1000:
+            return self.front.base // PAGE * PAGE + place - _REGISTERS
+        for ram in self.rams:
+            if 0 <= place - ram.base - EXECUTED < ram.size:
+                return place - EXECUTED
+        address = self.flash.seen_at(place)
+        return place if address is None else self.unaliased(address)
+
+    def unaliased(self, address: int) -> int:
         """The address in flash of what is seen at *address*."""
         offset = address - self._alias.start
         return self._part.base + offset if address in self._alias else address
@@ -273,7 +294,7 @@ class AddressSpace:
 
     def read_trap(self, address: int) -> bool:
         """See ``FlashMemory.read_trap``."""
-        address = self._aliased(address)
+        address = self.unaliased(address)
         return address in self._flash_pages and self.flash.read_trap(address, self._load_flash)
 
     def half_word(self, address: int) -> int:
@@ -334,7 +355,7 @@ class AddressSpace:
         if found is not None:
             ram, at = found
             return ram.read(at, size)
-        address = self._aliased(address)
+        address = self.unaliased(address)
         if address in self._flash_pages:
             with suppress(AlignmentError):
                 return self._machine.flash.read_if_plain(address, size) or bytes(size)
@@ -347,7 +368,7 @@ class AddressSpace:
         if found is not None:
             ram, at = found
             return ram.read(at, size)
-        flash, address = self._machine.flash, self._aliased(address)
+        flash, address = self._machine.flash, self.unaliased(address)
         if address not in self._flash_pages:
             return None
         try:
@@ -387,7 +408,7 @@ class AddressSpace:
         self.unreadable = "no memory there"
         if self._ram_at(address, 4) is not None:
             return int.from_bytes(self.bytes_at(address, 4), "little")
-        address = self._aliased(address)
+        address = self.unaliased(address)
         if address not in self._flash_pages:
             return None
         try:

@@ -57,6 +57,10 @@ class MemoryMode:
         self._value = self._value & ~lanes | value << 8 * offset & lanes
         self._moved()
 
+    def held(self, word: int) -> int:
+        """As ``read``."""
+        return self.read(word, 4)
+
     def state(self) -> Hashable:
         return self._value
 
@@ -97,6 +101,10 @@ class BankAlias:
     def write(self, offset: int, width: int, value: int) -> None:
         self._remap.write(offset, width, value)
         self._moved()
+
+    def held(self, word: int) -> int:
+        """As ``read``."""
+        return self.read(word, 4)
 
     def state(self) -> Hashable:
         return self._remap.read(0)

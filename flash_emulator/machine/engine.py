@@ -207,6 +207,30 @@ class Engine:
         nothing = _binding().HOOK_CODE_CFUNC(lambda _handle, _address, _size, _data: None)
         self._add(self._const.UC_HOOK_CODE, nothing)
 
+    def hook_instructions(self, callback: Any, data: int = 0) -> None:
+        """*callback*, of C, is called before each instruction, also of those that their IT block
+        skips; for an engine that has not run yet."""
+        self._add(self._const.UC_HOOK_CODE, callback, data)
+
+    def hook_accesses(self, callback: Any, data: int = 0) -> None:
+        """The same before each access of an instruction to memory. It has to call ``leave_hook``
+        within an IT block."""
+        const = self._const
+        self._add(const.UC_HOOK_MEM_READ | const.UC_HOOK_MEM_WRITE, callback, data)
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Within a hook: what *function* raises ends the run."""
+        if self._raised is None:
+            try:
+                function(*arguments)
+            except BaseException as error:
+                self._end(error)
+
+    def leave_hook(self) -> None:
+        """At the end of a hook of an access: see *IT block* above."""
+        if self.in_it:
+            self._clear_it()
+
     def trace_blocks(self, call: Callable[[int, int], object]) -> None:
         """*call* is told address and bytes of each block that begins; for an engine that has not
         run yet. It slows down all."""

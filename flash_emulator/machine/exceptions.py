@@ -134,6 +134,10 @@ class Exceptions:
             self.event,
         )
 
+    def leave_it_block(self) -> None:
+        """What comes next is executed whatever the conditions of the block were."""
+        self._registers["xpsr"] = self._registers["xpsr"] & ~_IT_BITS
+
     # --- what is pending
 
     def pend(self, number: int) -> None:

@@ -11,7 +11,6 @@ from flash_emulator.machine.bus import Met
 from flash_emulator.machine.fault_words import in_words
 from flash_emulator.machine.hosts.session import hosted
 from flash_emulator.machine.judging import Guard, Judge
-from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.record import Record
 from flash_emulator.machine.rest import Ended
 from flash_emulator.machine.symbols import Symbols
@@ -68,26 +67,9 @@ def boot_once(board: Board, symbols: Symbols | None = None, trace: Trace | None 
         wrong,
         machine.record,
         machine.met,
-        _joined(machine),
+        machine.record.joined(),
         machine.now_us,
         machine.engine.meter.counted // 2,
         tuple(in_words(fault, board, machine, names) for fault in machine.record.faults),
         told,
     )
-
-
-def _joined(machine: Machine) -> tuple[tuple[Operation, int], ...]:
-    found: list[tuple[Operation, int]] = []
-    for operation, pc in machine.record.operations:
-        if found and _goes_on(*found[-1], operation, pc):
-            before, _ = found[-1]
-            data, done = before.data + operation.data, before.done + operation.done
-            found[-1] = replace(before, data=data, done=done), pc
-        else:
-            found.append((operation, pc))
-    return tuple(found)
-
-
-def _goes_on(before: Operation, at: int, operation: Operation, pc: int) -> bool:
-    is_program = before.kind == operation.kind == "program" and before.fast == operation.fast
-    return is_program and at == pc and before.address + len(before.data) == operation.address

@@ -91,6 +91,18 @@ class FlashMemory:
             self._fetched(seen_at, data)
         return Mapping(place, rights)
 
+    def seen_at(self, place: int) -> int | None:
+        """Where the CPU sees what lies at *place* of the engine's physical memory; None where that
+        is no flash. Of data, where it is without its alias."""
+        if WINDOW <= place < WINDOW + FRAMES_SIZE:
+            return self._base + place - WINDOW
+        page, within = place // PAGE * PAGE, place % PAGE
+        for frames in (self._data, self._code):
+            address = frames.address(page)
+            if address is not None:
+                return address + within
+        return None
+
     # --- execution of units that are not plain
 
     def _code_of(self, address: int) -> bytes:
@@ -125,6 +137,7 @@ class _Frames:
 
     def clear(self) -> None:
         self._places: dict[tuple[int, bytes], int] = {}
+        self._addresses: dict[int, int] = {}
         self.used = 0
 
     def place(self, address: int, data: bytes) -> int | None:
@@ -136,5 +149,10 @@ class _Frames:
             at = self._begin + self.used
             self._memory[at : at + PAGE] = data
             place = self._places[address, data] = self._place + self.used
+            self._addresses[place] = address
             self.used += PAGE
         return place
+
+    def address(self, place: int) -> int | None:
+        """Of the page at *place*; None where there is none."""
+        return self._addresses.get(place)

@@ -94,6 +94,14 @@ class Interrupter(Protocol):
         of the chip."""
 
 
+class Elsewhere(BaseException):
+    """Raised in a hook, by whoever debugs: the core goes on at *pc*."""
+
+    def __init__(self, pc: int) -> None:
+        self.pc = pc
+        super().__init__(shown(pc))
+
+
 class Machine:
     """One chip. It can boot any number of flashes, one after the other.
 
@@ -303,6 +311,9 @@ class Machine:
         except StaleCode:
             self.space.forget_code()
             return self.pc()
+        except Elsewhere as elsewhere:
+            self.exceptions.leave_it_block()
+            return elsewhere.pc
         except Waits as waits:
             behind = self._sleep.waits(waits)
             return behind if behind == waits.pc else self._go_on(behind)

@@ -39,7 +39,7 @@ class Meter:
         self.fields = _Fields(0, NEVER, stop, NEVER)
         """*marked* is what was counted when ``mark`` was last called."""
         self._emu_stop = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(stop)
-        self._code = None if in_python else _executable(_X86_64)
+        self._code = None if in_python else executable(_X86_64.ljust(_MARK) + _X86_64_MARK)
 
     @property
     def counted(self) -> int:
@@ -95,8 +95,8 @@ class Meter:
             fields.counted += size
 
 
-def _executable(code: bytes) -> mmap.mmap | None:
-    """Memory that holds *code*; None where it cannot be executed."""
+def executable(code: bytes) -> mmap.mmap | None:
+    """Memory that holds *code*, for x86-64, System V; None where it cannot be executed."""
     if platform.machine() not in ("x86_64", "AMD64") or sys.platform == "win32":
         return None
     try:
@@ -105,5 +105,4 @@ def _executable(code: bytes) -> mmap.mmap | None:
     except OSError:  # a system that lets nobody write what is executed
         return None
     memory[: len(code)] = code
-    memory[_MARK : _MARK + len(_X86_64_MARK)] = _X86_64_MARK
     return memory

@@ -20,7 +20,7 @@ from flash_emulator.machine.engine import (
 )
 
 _CHUNK = 4 * PAGE
-_EXECUTED = 0x8000_0000
+EXECUTED = 0x8000_0000
 """Where RAM may be executed, in the engine's physical memory: its address and this. RAM begins at
 0, or at 0x1000_0000 to 0x3800_0000."""
 
@@ -34,12 +34,12 @@ class Ram:
 
     def __init__(self, engine: Engine, base: int, size: int, seen_at: int | None = None) -> None:
         self.size = size
-        self._base, self._engine = base, engine
+        self.base, self._engine = base, engine
         self._seen_always: tuple[int, ...] = (base,) if seen_at is None else (base, seen_at)
         self._seen: tuple[int, ...] = self._seen_always
         whole = -(-size // 0x1000) * 0x1000
         self._plain = engine.map_memory(base, whole, executable=False)
-        self._code = engine.map_memory(base + _EXECUTED, whole)
+        self._code = engine.map_memory(base + EXECUTED, whole)
         self._executed: set[int] = set()  # offsets of pages that lie in ``_code``
         self._translated: dict[int, bytes] = {}  # pages of earlier boots, as they were then
         self._zeros = bytes(whole)
@@ -47,7 +47,16 @@ class Ram:
     @property
     def is_backup(self) -> bool:
         """Backup SRAM: it stands among the peripherals."""
-        return self._base >= 0x4000_0000
+        return self.base >= 0x4000_0000
+
+    @property
+    def aliases(self) -> tuple[tuple[int, int], ...]:
+        """Where it is seen now beside its base, and how much of it."""
+        return tuple((at, self.size) for at in self._seen if at != self.base)
+
+    def was_executed(self, offset: int) -> bool:
+        """Whether code of the page at *offset* was executed since power-on."""
+        return offset // PAGE * PAGE in self._executed
 
     def offset(self, address: int, size: int = 1) -> int | None:
         """Where *size* bytes at *address* lie; None where they do not."""
@@ -76,8 +85,8 @@ class Ram:
             self._code[offset : offset + PAGE] = data
             self._executed.add(offset)
         if offset in self._executed:
-            return Mapping(self._base + _EXECUTED + offset, MAY_READ | MAY_WRITE | MAY_FETCH)
-        return Mapping(self._base + offset, MAY_READ | MAY_WRITE)
+            return Mapping(self.base + EXECUTED + offset, MAY_READ | MAY_WRITE | MAY_FETCH)
+        return Mapping(self.base + offset, MAY_READ | MAY_WRITE)
 
     def forget_code(self) -> None:
         """The engine has forgotten all that it has translated."""
@@ -109,7 +118,7 @@ class Ram:
         while data:
             here = data[: PAGE - offset % PAGE]
             if offset // PAGE * PAGE in self._executed:
-                self._engine.write(self._base + _EXECUTED + offset, here)
+                self._engine.write(self.base + EXECUTED + offset, here)
             else:
                 self._plain[offset : offset + len(here)] = here
             offset, data = offset + len(here), data[len(here) :]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flash_emulator.device.trace import Operation, Trace
 from flash_emulator.machine.exceptions import Fault
@@ -24,6 +24,24 @@ class Record:
     output: bytearray = field(default_factory=bytearray)
     faults: list[Fault] = field(default_factory=list)
     entries: dict[int, tuple[int, bool]] = field(default_factory=dict)
+
+    def joined(self) -> tuple[tuple[Operation, int], ...]:
+        """*operations*, where units that one place programs one behind the other are one."""
+        found: list[tuple[Operation, int]] = []
+        for operation, pc in self.operations:
+            if found and _goes_on(*found[-1], operation, pc):
+                before, _ = found[-1]
+                data, done = before.data + operation.data, before.done + operation.done
+                found[-1] = replace(before, data=data, done=done), pc
+            else:
+                found.append((operation, pc))
+        return tuple(found)
+
+
+def _goes_on(before: Operation, at: int, operation: Operation, pc: int) -> bool:
+    is_program = before.kind == operation.kind == "program" and before.fast == operation.fast
+    follows = at == pc and before.address + len(before.data) == operation.address
+    return is_program and follows and operation.outcome is None
 
 
 class Told(Trace):

@@ -92,6 +92,10 @@ class SysTick:
                 return self._value()
         return 0x4000_0000  # CALIB: SKEW, no value known
 
+    def peek(self) -> int:
+        """The control register without COUNTFLAG, which a read clears."""
+        return self._control
+
     def write(self, offset: int, value: int) -> None:
         match offset:
             case 0x10:
@@ -240,6 +244,10 @@ class SystemControl:
         for number, bit in _PENDING_BITS.items():
             value |= (number in exceptions.pending) << bit
         return value
+
+    def peek(self, offset: int) -> int:
+        """The word at *offset*, for a debugger: nothing changes by it."""
+        return self.systick.peek() if offset == 0x10 else self.read(offset, 4)
 
     def write(self, offset: int, width: int, value: int) -> None:
         if 0x400 <= offset < 0x600 or 0xD18 <= offset < 0xD24:

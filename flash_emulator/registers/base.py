@@ -163,6 +163,17 @@ class Front(ABC):
             return reader()
         return reader() >> 8 * (offset & 3) & (1 << 8 * width) - 1
 
+    def held(self, offset: int) -> int:
+        """What the register at *offset* keeps. A read may give more: flags that are made up then,
+        and it may take time."""
+        register = self._map.get(offset & ~3)
+        return 0 if register is None else self._values.get(register.name, 0)
+
+    def name_of(self, offset: int) -> str:
+        """Of the register at *offset*; empty where there is none."""
+        register = self._map.get(offset & ~3)
+        return "" if register is None else register.name
+
     def write(self, offset: int, width: int, value: int) -> None:
         """Write a register, or *width* bytes of it; see the family's front for what it raises."""
         writer = self._writer_at.get(offset & ~3)

@@ -118,23 +118,30 @@ MODES = [
     mode(
         "firmware explore",
         f"{IMAGE} --html {OUT}",
-        *("--shrink", "--check-sample", "--replay", "--check", "--budget", *PROJECT),
+        *("--shrink", "--check-sample", "--replay", "--check", "--gdb", "--budget", *PROJECT),
     ),
     mode(
         "firmware explore",
         f"{IMAGE} --quick --html {OUT}",
-        *("--shrink", "--check-sample", "--replay", "--check", "--cuts", "--time"),
+        *("--shrink", "--check-sample", "--replay", "--check", "--gdb", "--cuts", "--time"),
         *("--certificates", "--coverage", *PROJECT),
     ),
     mode(
         "firmware explore",
         f"--html {OUT}",
-        *("--shrink", "--check-sample", "--budget", "--replay", "--check", "--coverage"),
+        *("--shrink", "--check-sample", "--budget", "--replay", "--check", "--gdb", "--coverage"),
     ),
     mode(
         "firmware explore",
         f"{IMAGE} --replay no-ID",
-        *all_but("firmware explore", "--replay", "--shrink", *SEARCH_OF_FIRMWARE, *QUIET),
+        *all_but("firmware explore", "--replay", "--shrink", "--gdb", *SEARCH_OF_FIRMWARE, *QUIET),
+    ),
+    mode(
+        "firmware explore",
+        f"{IMAGE} --replay no-ID --gdb 0",
+        *all_but(
+            "firmware explore", "--replay", "--shrink", "--gdb", "--quiet", *SEARCH_OF_FIRMWARE
+        ),
     ),
     mode(
         "firmware explore",

@@ -55,6 +55,10 @@ class Peripheral(ABC):
         """May raise ``SystemReset``."""
 
     @abstractmethod
+    def held(self, word: int) -> int:
+        """What the register at *word* keeps, without what a read of it does."""
+
+    @abstractmethod
     def state(self) -> Hashable:
         """All that it holds."""
 

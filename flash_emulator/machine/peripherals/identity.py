@@ -29,6 +29,9 @@ class ReadOnly(Peripheral):
     def read(self, offset: int, width: int) -> int:
         return int.from_bytes(self._data[offset : offset + width], "little")
 
+    def held(self, word: int) -> int:
+        return self.read(word, 4)
+
     def write(self, offset: int, width: int, value: int) -> None:
         """Nothing is written."""
 

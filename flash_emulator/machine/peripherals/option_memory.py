@@ -26,6 +26,9 @@ class OptionMemory(Peripheral):
         """May raise BusError for a width that the FPEC does not take."""
         self._front().store(self.base + offset, width, value)
 
+    def held(self, word: int) -> int:
+        return self._front().load(self.base + word, 4)
+
     def state(self) -> Hashable:
         """What is programmed is the device's."""
         return None

@@ -20,6 +20,7 @@ from flash_emulator.power import Outcome
 from mcu_updater.cli import exits, paths
 from mcu_updater.cli.firmware.advice import advice_on
 from mcu_updater.cli.firmware.coverage import CoverageRun, coverage_run
+from mcu_updater.cli.firmware.debugging import serve_debugger
 from mcu_updater.cli.firmware.reading import first_boot, read_board
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.powerloss.powerloss_end import sooner_by
@@ -57,6 +58,7 @@ class Request(SearchRequest):
     check_sample: int | None
     resets: int | None
     coverage: Path | None
+    gdb: int | None
 
     @property
     def _outcomes(self) -> tuple[Outcome, ...]:
@@ -105,6 +107,13 @@ def _outcomes(_: click.Context, __: click.Parameter, text: str) -> tuple[Outcome
 @report_options
 @project_options
 @path_options("drawn at random")
+@click.option(
+    "--gdb",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="With --replay: wait for gdb at this port of 127.0.0.1, with the boot that goes wrong at "
+    "its reset. 0: any port that is free.",
+)
 @given_as(Request)
 def command(given: Request) -> None:
     """Boot what BOARD describes, and cut its power at every flash operation, with every outcome,
@@ -133,6 +142,7 @@ def command(given: Request) -> None:
 
 _MOST_TOLD = 5
 _OF_A_REPLAY = (
+    "gdb",
     *("replay", "shrink", "as_json", "quiet", "brute_force", "draws", "erased_values"),
     *("options_at_risk", "decays"),
 )
@@ -147,11 +157,13 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
             refuse(ctx, ("config",), "with --no-config")
     if given.replay is not None:
         refuse_all_but(ctx, _OF_A_REPLAY, "with --replay: the ID says what was explored")
+        if given.gdb is not None:
+            refuse(ctx, ("as_json",), "with --gdb: gdb shows what happens")
     elif given.check is not None:
         taken = ("check", "check_sample", "as_json", "quiet")
         refuse_all_but(ctx, taken, "with --check: the certificate says it")
     else:
-        refuse(ctx, ("shrink",), "without --replay")
+        refuse(ctx, ("shrink", "gdb"), "without --replay")
         refuse(ctx, ("check_sample",), "without --check")
         refuse_beside_quick(ctx, quick=given.quick)
         if given.quick:
@@ -239,16 +251,23 @@ def _replay(given: Request, read: BoardFile, text: str) -> None:
         name, path = parse_replay_id(text)
         if given.shrink:
             path = shrink(read.subject, flash, Nothing(), path, options)
+        _note_another(read, name)
+        if given.gdb is not None:
+            serve_debugger(read, path, options, given.gdb)
+            return
         film = replay(subject, flash, Nothing(), path, options)
     except (ValueError, PathLeft) as error:
         raise UsageError("this path cannot be run", where=text, found=str(error)) from error
+    tell_film(film, f"{name_of(read)}:{path}", as_json=given.as_json)
+
+
+def _note_another(read: BoardFile, name: str) -> None:
     if name != name_of(read):
         click.echo(
             f"note: this ID is of {name}; the board is now {name_of(read)}: it, or an image, is "
             "another one",
             err=True,
         )
-    tell_film(film, f"{name_of(read)}:{path}", as_json=given.as_json)
 
 
 def _check(given: Request, read: BoardFile, certificate: Path) -> None:

@@ -238,7 +238,7 @@ def test_an_it_block_without_a_mark_would_skip_one(bench):
 @pytest.mark.parametrize("in_python", [False, True])
 def test_the_meter_counts_bytes_of_code_and_stops_between_blocks(bench, in_python, monkeypatch):
     if in_python:
-        monkeypatch.setattr("flash_emulator.machine.meter._executable", lambda code: None)
+        monkeypatch.setattr("flash_emulator.machine.meter.executable", lambda code: None)
         bench = Bench()
     at = bench.put(0, "0134", "fde7")  # loop: adds r4, #1; b loop
     bench.engine.meter.limit = 400
@@ -262,7 +262,7 @@ def test_both_meters_count_the_same(bench, monkeypatch):
     counts = []
     for in_python in (False, True):
         if in_python:
-            monkeypatch.setattr("flash_emulator.machine.meter._executable", lambda code: None)
+            monkeypatch.setattr("flash_emulator.machine.meter.executable", lambda code: None)
         bench = Bench()
         at = bench.put(0, *code)
         bench.engine.meter.limit = 10_000

@@ -50,7 +50,7 @@ def test_two_boots_do_the_same(machine):
 def test_without_machine_code_all_is_the_same(machine, monkeypatch):
     booted(machine, program("selftest"))
     expected = machine.state(), machine.now_us, bytes(machine.record.output)
-    monkeypatch.setattr("flash_emulator.machine.meter._executable", lambda code: None)
+    monkeypatch.setattr("flash_emulator.machine.meter.executable", lambda code: None)
     other = Machine(load_part(L476))
     booted(other, program("selftest"))
     assert (other.state(), other.now_us, bytes(other.record.output)) == expected
