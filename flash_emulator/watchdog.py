@@ -39,7 +39,7 @@ TICK_S = 0.05
 _HERE: Final = Path(__file__).parent
 _OWN: Final = (
     *(f"{_HERE / room}{os.sep}" for room in ("explore", "machine")),
-    *(str(_HERE / module) for module in ("subject.py", "watchdog.py")),
+    *(str(_HERE / module) for module in ("subject.py", "watchdog.py", "moment.py")),
 )
 """Where frames are the search's own."""
 _SIGNAL: Final = getattr(signal, "SIGURG", None)

@@ -22,7 +22,8 @@ header and returns ``(subject, flash, external)``, as the search had them. Five 
 
 If all states are checked, the answers prove by induction that no cut leads out of the list. What
 the proof takes for granted, the verdict says (``Verdict.assumed``), and what the search did not try
-(``Verdict.missing``). Of a sample nothing is proved, and it is not called confirmed.
+(``Verdict.missing``). Of a sample nothing is proved, and it is not called confirmed. The
+certificate of a search that a limit has stopped is refused; ``run_again`` boots what it lists.
 
 The device is shared with the search: ``EmulatedFlash``, its part, its digests. ``plain_cells`` is a
 second, slow model of the cells, which ``plain_replay`` holds the device against.
@@ -30,6 +31,7 @@ second, slow model of the cells, which ``plain_replay`` holds the device against
 
 from flash_emulator.certificate_check.checker import confirm
 from flash_emulator.certificate_check.container import NotACertificate, NotConfirmed
+from flash_emulator.certificate_check.stopped import RunAgain, run_again
 from flash_emulator.certificate_check.verdict import Verdict
 
-__all__ = ["NotACertificate", "NotConfirmed", "Verdict", "confirm"]
+__all__ = ["NotACertificate", "NotConfirmed", "RunAgain", "Verdict", "confirm", "run_again"]

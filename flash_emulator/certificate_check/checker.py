@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -261,8 +261,11 @@ def confirm(
     sample: int = 0,
     seed: int = 0,
     head: str = "",
+    also: Iterable[str] = (),
 ) -> Verdict:
     """Check all states, or a *sample* of them. Raises NotConfirmed with what does not hold.
+
+    *also*: paths of states that are checked whether they are in the sample or not.
 
     *head*: the one that the certificate must have, where that is known. What can be asked without
     a boot is asked of the whole file in any case.
@@ -271,17 +274,24 @@ def confirm(
     if head not in ("", certificate.head):
         raise NotConfirmed(f"another certificate: expected head {head}, found {certificate.head}")
     subject, flash, external = factory(certificate.header["world"])
-    _made_of(certificate, subject, flash, external)
-    checker, paths = Checker(certificate, subject, flash, external), list(certificate.paths)
-    count = min(sample or len(paths), len(paths))
-    if count < len(paths):
-        paths = random.Random(seed).sample(paths, count)  # noqa: S311
+    is_made_of(certificate, subject, flash, external)
+    checker = Checker(certificate, subject, flash, external)
+    paths = chosen(certificate, sample, seed, also)
     for each in paths:
         checker.check(each)
     shadow = Shadow()
     for each in random.Random(seed).sample(paths, min(REPLAYED, len(paths))):  # noqa: S311
         checker.replay(each, shadow)
     return _verdict(checker, len(paths), shadow)
+
+
+def chosen(certificate: Certificate, sample: int, seed: int, also: Iterable[str] = ()) -> list[str]:
+    """Paths of all states; or of a *sample*, and of those of *also* that the certificate has."""
+    paths = list(certificate.paths)
+    if not 0 < sample < len(paths):
+        return paths
+    drawn = random.Random(seed).sample(paths, sample)  # noqa: S311
+    return list(dict.fromkeys([*drawn, *(path for path in also if path in certificate.paths)]))
 
 
 _KINDS = {
@@ -293,7 +303,7 @@ _KINDS = {
 }
 
 
-def _made_of(certificate: Certificate, subject: Any, flash: EmulatedFlash, external: Any) -> None:
+def is_made_of(certificate: Certificate, subject: Any, flash: EmulatedFlash, external: Any) -> None:
     """It must be for what is here. Raises NotConfirmed with what differs."""
     here, there = fingerprints(subject, flash, external), certificate.header["made_of"]
     for kind, facts in here.items():

@@ -53,8 +53,12 @@ class Certificate:
     head: str = ""
 
 
-def read(path: str) -> Certificate:
-    """The certificate in the file. Raises NotConfirmed where the file is not whole."""
+def read(path: str, *, of_any_search: bool = False) -> Certificate:
+    """The certificate in the file. Raises NotConfirmed where the file is not whole.
+
+    *of_any_search*: also of one that a limit has stopped, where nothing is said of what its states
+    come to; only its lines are asked then.
+    """
     reader = _Reader()
     try:
         with Path(path).open("rb") as file:
@@ -64,7 +68,9 @@ def read(path: str) -> Certificate:
         raise NotACertificate(f"cannot be read: {error.strerror or error}") from error
     certificate = reader.certificate
     certificate.head = reader.head
-    _whole(certificate)
+    _has_both_ends(certificate)
+    if certificate.totals["complete"] or not of_any_search:
+        _whole(certificate)
     return certificate
 
 
@@ -171,12 +177,15 @@ def start_of(state: str, read_choice: ReadChoice) -> str:
 # --- all of it together
 
 
-def _whole(certificate: Certificate) -> None:
-    totals = certificate.totals
+def _has_both_ends(certificate: Certificate) -> None:
     if not certificate.header:
         raise NotACertificate("not such a certificate: nothing is packed in it")
-    if not totals:
+    if not certificate.totals:
         raise NotACertificate("the file is cut short: no totals at its end")
+
+
+def _whole(certificate: Certificate) -> None:
+    totals = certificate.totals
     if not totals["complete"] or totals["stopped_by"]:
         raise NotConfirmed(f"the search was not complete, stopped by {totals['stopped_by']!r}")
     _counted(certificate)

@@ -283,12 +283,21 @@ def plain_twin(flash: EmulatedFlash) -> PlainCells:
     return plain
 
 
+def _used(plain: PlainCells, flash: EmulatedFlash) -> list[int]:
+    """Units that are not virgin, in one of both."""
+    found, at, end = set(plain.units), 0, flash.part.size // flash.part.program_unit
+    while at < end:
+        virgin = flash.cells.virgin_ahead(at, end - at)
+        if not virgin:
+            found.add(at)
+        at += virgin or 1
+    return sorted(found)
+
+
 def take_over(plain: PlainCells, flash: EmulatedFlash) -> int:
     """What differs, from *flash*; how many units did."""
     differ = 0
-    for index in range(flash.part.size // flash.part.program_unit):
-        if flash.cells.mark(index) is Mark.VIRGIN and index not in plain.units:
-            continue
+    for index in _used(plain, flash):
         found = plain_unit(flash, index)
         if plain.units.get(index, _ABSENT) != found:
             differ += 1
@@ -298,9 +307,7 @@ def take_over(plain: PlainCells, flash: EmulatedFlash) -> int:
 
 def same(plain: PlainCells, flash: EmulatedFlash) -> None:
     """Every unit. Raises Mismatch."""
-    for index in range(flash.part.size // flash.part.program_unit):
-        if flash.cells.mark(index) is Mark.VIRGIN and index not in plain.units:
-            continue
+    for index in _used(plain, flash):
         found = plain_unit(flash, index)
         if plain.units.get(index, _ABSENT) != found:
             raise Mismatch(f"unit {index:x}: the plain model has another one than {found}")

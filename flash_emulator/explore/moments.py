@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.trace import Operation
-from flash_emulator.explore.moment import Moment, Running
 from flash_emulator.explore.read_choice import ReadChoice
 from flash_emulator.explore.touched import Target, target_of, touched
+from flash_emulator.moment import Moment, Running
 from flash_emulator.subject import Boot
 
 _LAST = 5  # operations that are told before a cut or an end

@@ -13,13 +13,13 @@ from flash_emulator.errors import UnknownContent
 from flash_emulator.explore.blame import trace_of
 from flash_emulator.explore.hanging import hung_text
 from flash_emulator.explore.hidden import what_is_hidden
-from flash_emulator.explore.moment import Moment, SourceLine
 from flash_emulator.explore.moments import Moments
 from flash_emulator.explore.path import Cut, Path
 from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.report import COMES_BACK, tag_of
 from flash_emulator.explore.search import SearchOptions
 from flash_emulator.explore.states import Node, point_node
+from flash_emulator.moment import Moment, SourceLine
 from flash_emulator.power import DECAYS, CutAt, Outcome, PowerLoss
 from flash_emulator.subject import Boot, ExternalState, Subject, Violation, ended_in
 from flash_emulator.watchdog import Hung, beat_if_new, calm_if_hung, heed, watching

@@ -15,8 +15,8 @@ from flash_emulator.array.pages import Mark, RawUnit
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.device.trace import Operation
-from flash_emulator.explore.moment import Reading, Touched, Units
 from flash_emulator.explore.read_choice import ReadChoice
+from flash_emulator.moment import Reading, Touched, Units
 from flash_emulator.parts.part_model import BadRead
 
 _ALL_BITS = 8  # of a unit, whose every combination is gone through

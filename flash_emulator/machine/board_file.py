@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +115,26 @@ def _form(text: str, path: Path) -> tuple[BoardTable, Faults]:
         faults.add_all_of(error, raw)
         faults.raise_any()
         raise
+
+
+def table_of(text: str, path: Path) -> BoardTable:
+    """What the *text* of a board file at *path* says; no other file is opened, nothing is executed.
+
+    Raises BadBoardFile where its form is wrong.
+    """
+    return _form(text, path)[0]
+
+
+def named_files(table: BoardTable) -> Iterator[str]:
+    """Every other file that a board file names, as it names them: each is needed to read it."""
+    if _is_file(table.part):
+        yield table.part
+    for image in table.images:
+        yield from (name for name in (image.file, image.elf) if name is not None)
+    if table.host is not None:
+        yield from (step.file for step in table.host.steps if step.file is not None)
+        if table.host.python is not None:
+            yield table.host.python.rpartition(":")[0]
 
 
 def _part(name: str, folder: Path, faults: Faults) -> Part | None:

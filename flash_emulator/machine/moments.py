@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from flash_emulator.explore.moment import Caller, Excerpt, Instruction, Running, SourceLine
 from flash_emulator.machine.debug_info import DebugInfo, DebugInfos, Location, StackFrame
 from flash_emulator.machine.debug_info.disassembly import MissingDisassembler, disassembly
 from flash_emulator.machine.engine import REGISTERS
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Ended
 from flash_emulator.machine.symbols import Symbols
+from flash_emulator.moment import Caller, Excerpt, Instruction, Running, SourceLine
 
 _AROUND = 4  # lines of source on either side
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.explore.moment import Running
 from flash_emulator.machine.board import Board
 from flash_emulator.machine.debug_info import DebugInfos
 from flash_emulator.machine.hosts.session import Session, hosted
@@ -17,6 +16,7 @@ from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.moments import running
 from flash_emulator.machine.rest import Ended
 from flash_emulator.machine.symbols import Symbols
+from flash_emulator.moment import Running
 from flash_emulator.subject import Boot, ExternalState, Run, Subject
 from flash_emulator.watchdog import heed
 

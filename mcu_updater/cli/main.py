@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "doctor": "doctor:command",
     "emit": "emit.commands:commands",
     "erase": "flasher.stm32:erase_command",
+    "evidence": "evidence:command",
     "firmware": "firmware.commands:commands",
     "flash": "flasher.stm32:flash_command",
     "fleet": "emulators.fleet:command",

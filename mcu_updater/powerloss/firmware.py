@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
 from flash_emulator.explore import Nothing, Progress
 from flash_emulator.explore.campaign import Array, Origin, Result
-from flash_emulator.machine.board import Board
+from flash_emulator.machine.board_facts import (
+    NOT_MODELLED,
+    asked,
+    name_of,
+    not_asked,
+    world_of,
+)
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.first_boot import SeenBoot
 from mcu_updater.core.errors import address_text
@@ -16,10 +22,6 @@ from mcu_updater.powerloss.known_hazards import KnownHazard, with_known
 from mcu_updater.powerloss.searching import SearchSettings, Target, explore_target
 
 _SOME = 20  # registers
-NOT_MODELLED = (
-    "DMA, USB, Ethernet, TrustZone, MPU faults, caches, cycles of single instructions, faults of "
-    "accesses that are not aligned, the boot ROM's code"
-)
 
 
 def target_of(read: BoardFile, first: SeenBoot) -> Target:
@@ -71,21 +73,6 @@ def origin_of(read: BoardFile) -> Origin:
     return Origin(str(read.path), 1, tuple(folders), read.path.stem)
 
 
-def name_of(read: BoardFile) -> str:
-    """Of the search: the file's, and which board that was."""
-    return f"{read.path.stem}/{digest_of(read)[:8]}"
-
-
-def digest_of(read: BoardFile) -> str:
-    """Of all that decides what a search finds."""
-    return sha256(repr(sorted(read.subject.fingerprints().items())).encode()).hexdigest()
-
-
-def world_of(read: BoardFile) -> dict[str, str]:
-    """What a certificate says of it."""
-    return {"firmware": read.path.stem, "part": read.board.part.name, "board": digest_of(read)}
-
-
 def facts_of(read: BoardFile, first: SeenBoot) -> dict[str, str]:
     """What a report says of it."""
     board = read.board
@@ -110,34 +97,6 @@ def facts_of(read: BoardFile, first: SeenBoot) -> dict[str, str]:
 def _some(texts: list[str]) -> str:
     more = f" and {len(texts) - _SOME:,} more" if len(texts) > _SOME else ""
     return ", ".join(texts[:_SOME]) + more
-
-
-def asked(board: Board) -> Iterator[str]:
-    questions = board.questions
-    if questions.safe:
-        yield f"safe: one of {', '.join(image.name for image in questions.published)} runs"
-    if questions.live:
-        wanted = f", and {questions.wanted} runs" if questions.wanted else ""
-        yield f"live: a boot comes to {' or '.join(questions.rests_in)}{wanted}"
-    if questions.reported:
-        yield "reported: the output names what runs"
-    if questions.never:
-        yield f"no rollback: {', '.join(questions.never)} never runs"
-    for address, size in questions.untouched:
-        yield f"untouched: {address_text(address)} to {address_text(address + size - 1)}"
-
-
-def not_asked(board: Board) -> Iterator[str]:
-    """With what the board file needs for it."""
-    questions = board.questions
-    if not questions.published:
-        yield "safe (no image has published = true)"
-    elif not questions.safe:
-        yield "safe"
-    if not questions.live:
-        yield "live"
-    elif questions.wanted is None:
-        yield "whether the update is lost (questions.wanted)"
 
 
 def registers_met(first: SeenBoot) -> list[str]:

@@ -31,6 +31,8 @@ EXAMPLES = {
     "emit c": "--part STM32L476xG -o new:emitted",
     "emit factory": "in:new.bin --part STM32L476xG --version 2.0.0 -o new:factory.hex",
     "erase": f"--start 0x08080000 --size 2048 {CHIP}",
+    "evidence": "new:pack --board in:board.toml --key in:ed25519.pem --cuts 1 --jobs 1 --quiet "
+    "--recheck-sample 1",
     "firmware explore": "in:board.toml --states 1 --jobs 2 --quiet --html new:report.html "
     "--certificates new:certificates",
     "firmware new": "in:boot.elf --part STM32L476xG -o new:first.toml",

@@ -30,13 +30,21 @@ from mcu_updater.storage import hold
 from tests.cli.boards import write_board
 from tests.cli.command_line import run
 from tests.cli.every_command import EXAMPLES, MAY_BE_NEW, READERS, SERVERS, leaves
+from tests.evidence.packs import write_key
 from tests.places import FIXTURES
 from tests.thorough import one_in
 
 HERE = Path(__file__).parent
 TIMEOUT_S = 20.0
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-USUAL = {"watch": 12, "powerloss": 2, "firmware explore": 2, "verify": 7, "module play": 8}
+USUAL = {
+    "watch": 12,
+    "powerloss": 2,
+    "firmware explore": 2,
+    "evidence": 2,
+    "verify": 7,
+    "module play": 8,
+}
 """What an example ends with, where that is not 0: stopped, at a limit, a chip that is blank,
 a client that says nothing."""
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -197,6 +205,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for suffix in ("bin", "hex"):
         shutil.copy(FIXTURES / f"fixture-2.0.0.{suffix}", folder / f"new.{suffix}")
     shutil.copy(FIXTURES / "fixture-1.0.0.bin", folder / "old.bin")
+    write_key(folder)
     made = [
         run("board", "new", folder / "one.board", "--version", "1.0.0"),
         run("delta", "make", folder / "old.bin", folder / "new.bin", "-o", folder / "patch.mcud"),

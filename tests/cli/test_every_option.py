@@ -148,6 +148,16 @@ MODES = [
         f"{IMAGE} --check {IMAGE}",
         *all_but("firmware explore", "--check", "--check-sample", *QUIET),
     ),
+    mode("evidence", f"{OUT} --board {IMAGE} --key {IMAGE}"),
+    mode(
+        "evidence",
+        f"{OUT} --board {IMAGE} --key {IMAGE} --certificate {IMAGE}",
+        *all_but(
+            "evidence",
+            *("--board", "--key", "--key-password-file", "--certificate", "--recheck-sample"),
+            *QUIET,
+        ),
+    ),
     mode("emit c", f"--part STM32L476xG -o {OUT}", "--strategy"),  # option-toggle is tried
     mode(
         "emit factory",

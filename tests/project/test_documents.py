@@ -202,6 +202,7 @@ OF_OTHERS = {
     *("--pad", "--pad-sig", "--pure", "--public-key-format", "--rom-fixed"),  # imgtool
     "--nmagic",  # ld
     *("--stub", "--erase-all", "--clock-hz"),  # the loader stub, which is not shipped
+    "--allow-host-code",  # the checker of evidence packs
     *("--powerloss-replay", "--powerloss-html", "--powerloss-junit", "--powerloss-certificates"),
 }
 """Options that are not of ``mcu-updater`` alone; what stands beside another tool's name is no

@@ -16,7 +16,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flash_emulator.explore.moment import (
+from flash_emulator.moment import (
     Caller,
     Excerpt,
     Instruction,

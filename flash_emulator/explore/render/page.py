@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 import flash_emulator
 from flash_emulator import explore
+from flash_emulator.docstrings import bullets
 from flash_emulator.explore.campaign import Array, Campaign, Result
 from flash_emulator.explore.render.film import film_lines, printable
 from flash_emulator.explore.render.moment import moment_texts
@@ -84,20 +85,6 @@ def inline_json(value: object) -> str:
     """JSON that ends no script element and begins none."""
     text = json.dumps(value, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def bullets(text: str | None, heading: str) -> list[str]:
-    """The list behind *heading* of a docstring, one string for each of its points."""
-    _, _, behind = (text or "").partition(heading)
-    found: list[str] = []
-    for line in behind.splitlines()[1:]:
-        if line.startswith("* "):
-            found.append(line[2:])
-        elif line.startswith("  ") and found:
-            found[-1] += " " + line.strip()
-        elif line and found:
-            break
-    return [point.replace("``", "").replace("`", "") for point in found]
 
 
 def _number(value: int) -> str:

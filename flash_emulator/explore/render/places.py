@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from flash_emulator.explore.campaign import Result
-from flash_emulator.explore.moment import SourceLine
 from flash_emulator.explore.replay import Film, Frame
+from flash_emulator.moment import SourceLine
 
 _FUNCTION = re.compile(r"\((?P<name>[^()]+?)(?:\+0x[0-9a-f]+)?\)$")
 

@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import Path
 
 from flash_emulator.explore import SelfCheckFailed
+from flash_emulator.machine.board_facts import name_of
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.coverage import Coverage, TracedBoots, coverage_of
 from flash_emulator.machine.coverage.render import (
@@ -25,7 +26,6 @@ from flash_emulator.machine.debug_info import DebugInfo
 from mcu_updater.cli import paths
 from mcu_updater.cli.powerloss.searches import SearchRequest, executor_of, make_folder
 from mcu_updater.core.errors import PortError, UpdaterError, UsageError, VerificationFailed
-from mcu_updater.powerloss.firmware import name_of
 from mcu_updater.storage import write_whole
 
 _ANY, _AFTER, _VALUES, _PAGE = "coverage.info", "after-a-cut.info", "coverage.json", "index.html"

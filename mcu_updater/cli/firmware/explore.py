@@ -13,6 +13,7 @@ import click
 
 from flash_emulator.explore import Nothing, PathLeft, Progress, replay, shrink
 from flash_emulator.explore.campaign import Campaign, Result, parse_replay_id
+from flash_emulator.machine.board_facts import name_of, world_of
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.first_boot import SeenBoot
 from flash_emulator.machine.sampling import sample
@@ -42,7 +43,7 @@ from mcu_updater.cli.powerloss.searches import (
 )
 from mcu_updater.cli.unused import refuse, refuse_all_but
 from mcu_updater.core.errors import ImageRejected, UsageError, VerificationFailed
-from mcu_updater.powerloss.firmware import explore_board, name_of, world_of
+from mcu_updater.powerloss.firmware import explore_board
 from mcu_updater.powerloss.searching import SearchSettings
 
 
@@ -77,10 +78,7 @@ def _outcomes(_: click.Context, __: click.Parameter, text: str) -> tuple[Outcome
     return tuple(outcome for outcome in Outcome if outcome.value in words)
 
 
-@click.command("explore", short_help="Cut power at every operation, with every outcome.")
-@click.argument("board", type=paths.INPUT, required=False)
-@limit_options
-@click.option(
+outcomes_option = click.option(
     "--outcomes",
     default="all",
     show_default=True,
@@ -88,6 +86,12 @@ def _outcomes(_: click.Context, __: click.Parameter, text: str) -> tuple[Outcome
     metavar="LIST",
     help="What cuts may leave, such as 'before,after': quicker, and no whole answer: exit code 15.",
 )
+
+
+@click.command("explore", short_help="Cut power at every operation, with every outcome.")
+@click.argument("board", type=paths.INPUT, required=False)
+@limit_options
+@outcomes_option
 @click.option(
     "--resets",
     type=click.IntRange(1),

@@ -12,6 +12,7 @@ import click
 
 from flash_emulator.explore import tag_of
 from flash_emulator.explore.render.film import printable
+from flash_emulator.machine.board_facts import NOT_MODELLED, not_asked
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.first_boot import SeenBoot
 from mcu_updater.cli import answers, paths
@@ -20,7 +21,7 @@ from mcu_updater.cli.firmware.reading import first_boot, read_board
 from mcu_updater.cli.firmware.trace import block_trace
 from mcu_updater.cli.given import given_as
 from mcu_updater.core.errors import UsageError, VerificationFailed, address_text
-from mcu_updater.powerloss.firmware import NOT_MODELLED, not_asked, polls_met, registers_met
+from mcu_updater.powerloss.firmware import polls_met, registers_met
 from mcu_updater.storage import STDOUT
 
 _MOST = 200  # operations

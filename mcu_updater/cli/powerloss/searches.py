@@ -104,7 +104,7 @@ class SearchRequest:
         return tuple(Outcome)
 
 
-limit_options = together(
+bound_options = together(
     click.option(
         "--cuts", type=click.IntRange(1), help="At most so many cuts in a row; 1: every single cut."
     ),
@@ -122,6 +122,10 @@ limit_options = together(
         metavar="SECONDS",
         help="Stop each search after so long.",
     ),
+)
+
+limit_options = together(
+    bound_options,
     click.option(
         "--quick",
         is_flag=True,
@@ -147,7 +151,7 @@ limit_options = together(
 brute_force_option = click.option(
     "--brute-force", is_flag=True, help="Tell every unit apart: take nothing for unknown."
 )
-content_options = together(
+depth_options = together(
     click.option(
         "--draws",
         type=click.IntRange(1, 64),
@@ -160,6 +164,10 @@ content_options = together(
         is_flag=True,
         help="Let cut erases, too, leave every value that is compared with. Some ten times slower.",
     ),
+)
+
+content_options = together(
+    depth_options,
     click.option(
         "--options-at-risk",
         is_flag=True,

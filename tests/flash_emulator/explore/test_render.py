@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import junitparser
 import pytest
 
+from flash_emulator.docstrings import bullets
 from flash_emulator.explore import Film, Frame, Path
 from flash_emulator.explore.campaign import Array, Expectation, Verdict, parse_replay_id
 from flash_emulator.explore.render import (
@@ -18,7 +19,6 @@ from flash_emulator.explore.render import (
     campaign_junit,
     film_lines,
 )
-from flash_emulator.explore.render.page import bullets
 from flash_emulator.explore.render.values import changes
 from tests.flash_emulator.evidence_toys import campaign, result
 

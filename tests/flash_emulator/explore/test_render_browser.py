@@ -10,7 +10,8 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from flash_emulator.explore.moment import (
+from flash_emulator.explore.render import campaign_html
+from flash_emulator.moment import (
     Caller,
     Excerpt,
     Instruction,
@@ -19,7 +20,6 @@ from flash_emulator.explore.moment import (
     SourceLine,
     Touched,
 )
-from flash_emulator.explore.render import campaign_html
 from tests.flash_emulator.evidence_toys import campaign
 from tests.flash_emulator.explore.headless import Driver, browser, console, requests, resize
 

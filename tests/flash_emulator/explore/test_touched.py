@@ -8,10 +8,10 @@ from flash_emulator import EmulatedFlash, load_part
 from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.errors import UnreadableUnit
 from flash_emulator.explore import Cut, Path, SearchOptions, replay
-from flash_emulator.explore.moment import Moment, Reading, Touched
 from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.render.moment import moment_lines, touched_lines
 from flash_emulator.explore.touched import readings
+from flash_emulator.moment import Moment, Reading, Touched
 from flash_emulator.power import CutAt, Outcome, PowerLoss
 from flash_emulator.subject import FunctionSubject, Nothing
 

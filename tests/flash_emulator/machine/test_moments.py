@@ -22,11 +22,11 @@ from flash_emulator.explore import (
     shrink,
 )
 from flash_emulator.explore.campaign import Array, Campaign, Result
-from flash_emulator.explore.moment import Moment, Running
 from flash_emulator.explore.render import campaign_json, campaign_junit, film_lines
 from flash_emulator.machine import debug_info
 from flash_emulator.machine.board_file import BoardFile, read_board_file
 from flash_emulator.machine.debug_info import disassembly
+from flash_emulator.moment import Moment, Running
 from tests.places import ROOT
 
 EXAMPLE = ROOT / "examples/c_bootloader"

@@ -13,6 +13,7 @@ import click
 
 from flash_emulator.explore import Progress, SearchOptions
 from flash_emulator.explore.campaign import Campaign, Origin, Result
+from flash_emulator.machine.board_facts import name_of
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.first_boot import SeenBoot
 from flash_emulator.power import Outcome
@@ -32,7 +33,7 @@ from mcu_updater.cli.powerloss.project.plan import (
 from mcu_updater.cli.powerloss.searches import Named, SearchRequest, carry_out
 from mcu_updater.core.errors import UsageError, VerificationFailed
 from mcu_updater.powerloss import campaign
-from mcu_updater.powerloss.firmware import explore_board, name_of, origin_of
+from mcu_updater.powerloss.firmware import explore_board, origin_of
 from mcu_updater.powerloss.known_hazards import KnownHazard, excuse_of, unmet
 from mcu_updater.powerloss.scenario import Scenario
 from mcu_updater.powerloss.searching import SearchSettings

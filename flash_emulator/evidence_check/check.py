@@ -1,0 +1,95 @@
+"""All questions, one after the other; see the package."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from flash_emulator.certificate_check import NotConfirmed, RunAgain, Verdict
+from flash_emulator.evidence import names
+from flash_emulator.evidence.facts import Facts, Result
+from flash_emulator.evidence.faults import Kind, PackFault
+from flash_emulator.evidence.recheck import CONFIRMED, record_of
+from flash_emulator.evidence.rerun import rerun
+from flash_emulator.evidence.words import headline
+from flash_emulator.evidence_check.contents import all_say_the_same, facts_of, readable
+from flash_emulator.evidence_check.folder import copied
+from flash_emulator.evidence_check.keys import Key
+from flash_emulator.evidence_check.signed import compare, expected_files, verified
+
+
+class Refused(Exception):
+    """*faults*: all that differs, of the first question that has the wrong answer."""
+
+    def __init__(self, faults: list[PackFault]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(map(str, faults)))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A pack that is authentic. *headline*: what it says of its firmware."""
+
+    result: Result
+    headline: str
+    key: Key
+    files: int
+    run: Verdict | RunAgain
+    seed: int
+
+    @property
+    def is_pass(self) -> bool:
+        return self.result is Result.PASSED
+
+
+def check_pack(
+    folder: Path, key: Key, *, sample: int = 200, seed: int = 0, may_execute: bool = False
+) -> Checked:
+    """Raises Refused. *sample*: states that are run again; 0: all of them."""
+    with tempfile.TemporaryDirectory(prefix="evidence-") as room:
+        copy = Path(room)
+        try:
+            return _checked(folder, copy, key, sample, seed, may_execute=may_execute)
+        except PackFault as fault:
+            raise Refused([fault]) from fault
+
+
+def _checked(
+    folder: Path, copy: Path, key: Key, sample: int, seed: int, *, may_execute: bool
+) -> Checked:
+    digests = copied(folder, copy)
+    payload = verified(copy, key)
+    faults = compare(expected_files(payload), digests)
+    if faults:
+        raise Refused(faults)
+    with readable():
+        facts = facts_of(copy, digests, key, may_execute=may_execute)
+        all_say_the_same(copy, facts, payload)
+    run = _run(facts, copy, sample, seed)
+    return Checked(facts.result, headline(facts), key, len(digests), run, seed)
+
+
+def _run(facts: Facts, copy: Path, sample: int, seed: int) -> Verdict | RunAgain:
+    certificate, also = copy / names.CERTIFICATE, [each.path for each in facts.findings]
+    try:
+        run = rerun(certificate, facts.read, sample=sample, seed=seed, also=also)
+    except NotConfirmed as error:
+        made = facts.tools["program"]
+        what = f"does not hold: {error} (made by {made['name']} {made['version']})"
+        raise PackFault(Kind.RERUN, names.CERTIFICATE, what) from error
+    _as_recorded(facts, run)
+    return run
+
+
+def _as_recorded(facts: Facts, run: Verdict | RunAgain) -> None:
+    """Where all states were run again, every number must be that of the recorded verdict, but for
+    those of the second model: it goes through a few boots only, by the seed."""
+    if facts.recheck["kind"] != CONFIRMED or not isinstance(run, Verdict) or run.is_sample:
+        return
+    found = record_of(run)
+    for name in ("cuts", "left out", "first violations"):
+        if facts.recheck.get(name) != found[name]:
+            what = f"{name} is not what the re-check comes to"
+            expected, recorded = str(found[name]), str(facts.recheck.get(name))
+            raise PackFault(Kind.RERUN, names.RECHECK, what, expected, recorded)
