@@ -41,7 +41,8 @@ class Boot(Protocol):
     """One start of the subject, on a flash that has just been powered on.
 
     For films it may also have ``words()``, what it has to say since the last time, and ``where()``,
-    the place in its program.
+    the place in its program; and ``moment()``, what that was doing in full, a ``Running`` of
+    ``flash_emulator.moment`` or None.
     """
 
     def run(self) -> Run:

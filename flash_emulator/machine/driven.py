@@ -20,6 +20,7 @@ from weakref import finalize
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.machine.board import Board
+from flash_emulator.machine.debug_info import DebugInfos
 from flash_emulator.machine.hosts.session import Session, begun
 from flash_emulator.machine.judging import Judge
 from flash_emulator.machine.machine import Machine, Run
@@ -38,13 +39,17 @@ class NothingSent(AssertionError):
 
 
 class FirmwareDevice:
-    """*board* with its flash. It is powered on by the first call that needs it.
+    """*board* with its flash. It is powered on by the first call that needs it. *debug*: of its
+    programs, for films of a search.
 
     Raises MissingEngine where the extra ``cpu`` is not installed.
     """
 
-    def __init__(self, board: Board, symbols: Symbols | None = None) -> None:
+    def __init__(
+        self, board: Board, symbols: Symbols | None = None, debug: DebugInfos | None = None
+    ) -> None:
         self.board, self.symbols = replace(board, coalesce=False), symbols or Symbols()
+        self.debug = debug or DebugInfos()
         self.machine: Machine = self.board.machine()
         self.flash: EmulatedFlash = board.flash()
         """What it holds now; after a cut, what that has left."""
@@ -61,7 +66,7 @@ class FirmwareDevice:
     @property
     def subject(self) -> FirmwareSubject:
         """For a search: ``powerloss(device)``, or ``Search(device.subject, device.flash)``."""
-        return FirmwareSubject(replace(self.board, coalesce=True), self.symbols)
+        return FirmwareSubject(replace(self.board, coalesce=True), self.symbols, self.debug)
 
     # --- supply
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flash_emulator.explore import Film, Frame
+from flash_emulator.explore.render.film import printable
+from flash_emulator.explore.render.moment import moment_lines
 
 MOST_SECTORS = 32  # in a drawing
+_WIDTH = 86  # of what is told below a cut
 LEGEND = "sectors: . erased, # programmed, + partly, ! spoilt by a cut"
 
 
@@ -15,6 +18,8 @@ def cuts_in_words(film: Film) -> Iterator[str]:
     for frame in film.frames:
         if frame.kind == "cut":
             yield f"boot {frame.boot}: {_cut(frame)}"
+            if frame.moment is not None and frame.moment.running is not None:
+                yield f"        in {printable(str(frame.moment.running))}"
     if film.violation is not None:
         last = film.frames[-1]
         yield f"boot {last.boot}: {last.text}"
@@ -33,6 +38,9 @@ def drawn(film: Film) -> Iterator[str]:
     for frame in film.frames:
         signs = "".join(frame.sectors[column] for column in columns)
         yield f"boot {frame.boot}  {signs}  {frame.text}".rstrip()
+        if frame.moment is not None and frame.kind != "end":
+            lines = moment_lines(frame.moment, _WIDTH, is_end=frame.kind == "violation")
+            yield from (f"            {printable(line)}" for line in lines)
 
 
 def _columns(film: Film) -> list[int]:

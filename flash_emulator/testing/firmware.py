@@ -12,6 +12,7 @@ import pytest
 from flash_emulator.machine.board import Board, Image
 from flash_emulator.machine.board_faults import BadBoardFile
 from flash_emulator.machine.board_file import read_board_file
+from flash_emulator.machine.debug_info.of_board import DebugInfos, Program
 from flash_emulator.machine.driven import FirmwareDevice
 from flash_emulator.machine.engine import MissingEngine
 from flash_emulator.machine.image_files import ImageFault, read_firmware
@@ -61,7 +62,7 @@ class MakeFirmware:
             raise TypeError(f"{path.name} is a board file: part and addresses stand in it")
         read = read_board_file(path)
         made = replace(read.board, images=(*read.board.images, *images), **board)
-        return FirmwareDevice(made, read.symbols)
+        return FirmwareDevice(made, read.symbols, read.debug)
 
     def _of_image(
         self,
@@ -77,4 +78,6 @@ class MakeFirmware:
         firmware = read_firmware(path, chip, address)
         board.setdefault("stack_floor", None if images else firmware.stack_floor)
         made = Board(chip, (*firmware.images, *images), **board)
-        return FirmwareDevice(made, firmware.symbols)
+        pieces = tuple((image.address, image.data) for image in firmware.images)
+        debug = DebugInfos((Program(path.stem, path, pieces),))
+        return FirmwareDevice(made, firmware.symbols, debug)

@@ -27,6 +27,7 @@ from flash_emulator.machine import debug_info
 from flash_emulator.machine.board_file import BoardFile, read_board_file
 from flash_emulator.machine.debug_info import disassembly
 from flash_emulator.moment import Moment, Running
+from flash_emulator.testing.film import cuts_in_words, drawn
 from tests.places import ROOT
 
 EXAMPLE = ROOT / "examples/c_bootloader"
@@ -151,6 +152,12 @@ def test_the_end_says_where_it_went_wrong_and_what_the_flash_holds_now(film: Fil
     assert now.before == now.after
 
 
+def test_tests_that_fail_name_the_place(film: Film) -> None:
+    words = list(cuts_in_words(film))
+    assert f"in erase(), bootloader.c:{line_of('1u << 16;')}, called from copy()" in words[1]
+    assert any("> " in line and "1u << 16" in line for line in drawn(film))
+
+
 def test_the_film_fits_into_a_hundred_columns_below_each_cut(film: Film) -> None:
     lines = list(film_lines(film))
     told = [line for line in lines if line.startswith(" " * 22)]
@@ -264,6 +271,63 @@ def test_a_fault_that_ends_in_a_loop_shows_the_instruction_that_faulted(in_nmi: 
     line = running.stack[1].source
     assert line is not None
     assert "0x60000000" in source.splitlines()[line.line - 1]
+
+
+@pytest.mark.judge("arm-none-eabi-gcc")
+def test_code_that_runs_from_ram_is_found_by_where_it_runs(in_nmi: File, tmp_path: File) -> None:
+    """As flash drivers do: linked for RAM, held in flash, copied by start-up code."""
+    lines = (
+        (in_nmi / "memory.ld")
+        .read_text()
+        .replace(
+            "    .bss",
+            "    .ram : { run = .; *(.ramcode) . = ALIGN(8); run_end = .; } > RAM AT > FLASH\n"
+            "    held = LOADADDR(.ram);\n    .bss",
+        )
+    )
+    (tmp_path / "memory.ld").write_text(lines)
+    shutil.copy(in_nmi / "board.toml", tmp_path)
+    source = FLASH_C.replace(
+        "__attribute__((noinline)) static void install(void)",
+        '__attribute__((noinline, section(".ramcode"), long_call)) static void install(void)',
+    ).replace("    install();", COPIES)
+    (tmp_path / "made.c").write_text(source)
+    read = compile_it(tmp_path, "-Os", "-g")
+    running = running_of(filmed(read, "2t"))
+    assert running.stack[0].pc >> 28 == 2
+    names = [each.source.function for each in running.stack if each.source]
+    assert names == ["write_unit", "install", "start"]
+    assert running.excerpt is not None
+
+
+COPIES = """\
+    extern uint32_t run[], run_end[], held[];
+    for (volatile uint32_t *to = run, *from = held; to < run_end;) {
+        *to++ = *from++;
+    }
+    install();"""
+
+
+@pytest.mark.judge("arm-none-eabi-gcc")
+def test_registers_of_a_store_in_an_it_block_are_those_of_the_store(
+    in_nmi: File, tmp_path: File
+) -> None:
+    """The engine goes on to the end of the block; what is told is from before."""
+    for name in ("memory.ld", "board.toml"):
+        shutil.copy(in_nmi / name, tmp_path)
+    conditional = (
+        '__asm volatile("cmp %0, %0\\n\\tittt eq\\n\\tstreq %0, [%1, #4]\\n\\tmoveq %0, #0'
+        '\\n\\tmoveq r9, #7" : "+r"(word) : "r"(address) : "r9", "memory");'
+    )
+    source = FLASH_C.replace("REGISTER(address + 4u) = 0x9ABCDEF0u;", conditional).replace(
+        "    REGISTER(0x40022014u) = 1u;",
+        "    uint32_t word = 0xFACEu;\n    REGISTER(0x40022014u) = 1u;",
+    )
+    assert source.count("word") == 2
+    (tmp_path / "made.c").write_text(source)
+    registers = running_of(filmed(compile_it(tmp_path, "-Os", "-g"), "1t")).registers
+    assert 0xFACE in registers.values()
+    assert registers["r9"] != 7
 
 
 # --- what is missing
