@@ -114,3 +114,14 @@ def test_a_quick_search_is_not_covered(folder, tmp_path):
     done = explore(folder / "board.toml", "--quick", "--coverage", tmp_path / "out")
     assert done.exit_code == 2
     assert "--coverage" in done.stderr
+
+
+def test_two_programs_for_the_same_addresses_are_not_told_apart(folder, tmp_path):
+    copy = tmp_path / "board"
+    shutil.copytree(folder, copy)
+    other = '\n[[images]]\nfile = "first_try.elf"\naddress = 0x0806_0000\n'
+    board = copy / "board.toml"
+    board.write_text(board.read_text() + other)
+    done = explore(board, "--coverage", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "bootloader.elf and first_try.elf are linked for the same addresses" in done.stderr

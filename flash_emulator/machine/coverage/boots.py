@@ -109,6 +109,7 @@ class _Follower:
     done: Done = field(default_factory=Done)
     found: dict[Node, Ran] = field(default_factory=dict)
     operations: int = 0  # of the boot
+    behind: int = 0  # how many of them are those of stretches before this one
 
     def follow(self) -> dict[Node, Ran]:
         subject = self.rules.subject.unit_by_unit
@@ -124,7 +125,11 @@ class _Follower:
                 return
         except SelfCheckFailed:
             raise
-        except (Endless, Exception, SystemExit, UnknownContent):
+        except Endless:
+            """Units, one by one, come closer to the limit than the search has."""
+            self._keep(tracer.take_last())
+            return
+        except (Exception, SystemExit, UnknownContent):
             """The search has judged it."""
         self._take(tracer.take_last(), None)
 
@@ -146,15 +151,22 @@ class _Follower:
         return False
 
     def _take(self, trace: Trace, node: Node | None) -> None:
-        stretch = self.request.stretches[len(self.found)]
-        done, operations = self.done, self.done.total()
+        stretch, operations = self._stretch, self.operations - self.behind
         if (operations, node) != (stretch.operations, stretch.next):
             raise SelfCheckFailed(
                 f"a boot that is traced does not do what it did in the search, after "
                 f"{self.request.state.path}: {stretch.operations} operations, then {operations}"
             )
-        self.found[stretch.node] = Ran(trace, done)
-        self.done = Done()
+        self._keep(trace)
+
+    def _keep(self, trace: Trace) -> None:
+        self.found[self._stretch.node] = Ran(trace, self.done)
+        self.done, self.behind = Done(), self.operations
+
+    @property
+    def _stretch(self) -> Stretch:
+        """That which is under way."""
+        return self.request.stretches[len(self.found)]
 
     def _attach(self, flash: EmulatedFlash) -> _Follower:
         self.flash = flash
@@ -172,7 +184,8 @@ class _Follower:
         if self.operations + operation.done > self.rules.operations:
             raise Endless
         self.operations += operation.done
-        self.done[self.machine.pc(), operation.kind] += operation.done
+        room = self._stretch.operations - self.done.total()
+        self.done[self.machine.pc(), operation.kind] += min(operation.done, room)
 
     def moment(self) -> None:
         """Between two operations nothing is programmed or erased."""

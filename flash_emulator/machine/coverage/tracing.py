@@ -32,13 +32,14 @@ class Tracer:
     _whole: set[tuple[int, int, int]] = field(default_factory=set)  # begin, size, next
     _parts: set[tuple[int, int]] = field(default_factory=set)
     _held: set[tuple[int, bool]] = field(default_factory=set)
+    _conditions: dict[int, int | None] = field(default_factory=dict)  # of IT, as code is now
 
     def __post_init__(self) -> None:
         machine, exceptions = self.machine, self.machine.exceptions
         entered, faulted = exceptions.entered, exceptions.faulted
         machine.engine.trace_blocks(self._begins)
         machine.engine.it_met = self._it
-        machine.resetting = lambda: self._left_in(machine.pc())
+        machine.resetting = self._resets
 
         def enters(number: int, pc: int) -> None:
             self._left_for(pc)
@@ -69,7 +70,7 @@ class Tracer:
         ran = {(begin, begin + size) for begin, size, _ in self._whole} | self._parts
         went = frozenset((begin + size, to) for begin, size, to in self._whole)
         trace = Trace(frozenset(ran), went, frozenset(self._held))
-        for each in (self._whole, self._parts, self._held):
+        for each in (self._whole, self._parts, self._held, self._conditions):
             each.clear()
         return trace
 
@@ -82,6 +83,11 @@ class Tracer:
         elif length:  # an access in the last block is tried once more, from there on
             self._parts.add((begin, address))
         self._last = (address, size)
+
+    def _resets(self) -> None:
+        """Other code may lie at the same addresses then."""
+        self._left_in(self.machine.pc())
+        self._conditions.clear()
 
     def _left_for(self, pc: int) -> None:
         """The last block ran to its end, and *pc* comes next."""
@@ -96,12 +102,15 @@ class Tracer:
         if not begin <= pc < begin + size:
             self._left_for(pc)
             return
-        last = decode(pc, self.machine.space.half_word)
-        self._parts.add((begin, pc + 2 if last is None else last.end))
+        self._parts.add((begin, pc + 2))  # half of it will do; memory may be out of reach by now
         self._last = _NOWHERE
 
     def _it(self, address: int) -> None:
-        found = decode(address, self.machine.space.half_word)
-        if found is not None and found.guards:
+        if address not in self._conditions:
+            found = decode(address, self.machine.space.half_word)
+            is_one = found is not None and found.guards  # else it only looked like one
+            self._conditions[address] = found.condition if found and is_one else None
+        condition = self._conditions[address]
+        if condition is not None:
             xpsr = self.machine.engine.registers["xpsr"]
-            self._held.add((address, holds(found.condition, xpsr)))
+            self._held.add((address, holds(condition, xpsr)))

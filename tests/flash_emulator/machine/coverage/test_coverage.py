@@ -12,7 +12,7 @@ from flash_emulator.machine.coverage import coverage_of, following
 from flash_emulator.machine.coverage.boots import Request, Rules, Stretch, trace_all
 from flash_emulator.machine.coverage.render import coverage_json, coverage_lines
 from flash_emulator.machine.debug_info import read_debug_info
-from flash_emulator.power import Outcome
+from flash_emulator.power import Decay, Outcome
 from tests.flash_emulator.machine.boards import PROGRAMS, copy_board
 from tests.flash_emulator.machine.coverage.covering import (
     C_BOOTLOADER,
@@ -32,9 +32,9 @@ RECOVERY, FLASH = PROGRAMS / "recovery.c", PROGRAMS / "flash.c"
 def example():
     """Both programs of the example: the good one and the first try, with their coverage."""
     found = {}
-    for name, elf in (("board.toml", "bootloader.elf"), ("first_try.toml", "first_try.elf")):
-        read = read_board_file(C_BOOTLOADER / name)
-        found[elf] = covered(read.board, C_BOOTLOADER / elf)
+    for name, elf, cuts in (("board", "bootloader.elf", None), ("first_try", "first_try.elf", 1)):
+        read = read_board_file(C_BOOTLOADER / f"{name}.toml")
+        found[elf] = covered(read.board, C_BOOTLOADER / elf, limits=Limits(cuts=cuts))
     return found
 
 
@@ -144,6 +144,25 @@ def test_boots_that_were_joined_did_what_they_would_have_by_themselves(monkeypat
         assert all(alone[node] == joined.ran[node] for node in way), request.state.path
     assert len(asked) == len(ways)
     assert shared > 10
+
+
+ODD = {
+    "an end at a limit of operations": ("copy_restart", {"limits": Limits(operations=5)}),
+    "three draws": ("recovery", {"draws": 3, "limits": Limits(states=40)}),
+    "a supply that decays": ("recovery", {"decays": tuple(Decay), "limits": Limits(states=20)}),
+    "nothing merged": ("recovery", {"merge": False, "limits": Limits(states=20)}),
+    "units one by one": ("copy_restart", {"coalesce": False, "limits": Limits(cuts=1)}),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=list(ODD))
+def test_no_boot_and_no_cut_of_a_search_is_left_out(odd):
+    name, options = odd
+    wanted = {key: value for key, value in options.items() if key != "coalesce"}
+    board = copy_board(name, 16, coalesce=options.get("coalesce", True))
+    report, coverage = covered(board, PROGRAMS / f"{name}.elf", **wanted)
+    assert coverage.boots.all == report.boots
+    assert sum(sum(each.cuts.values()) for each in operations(coverage)) == report.cuts
 
 
 def test_processes_cover_the_same():
