@@ -50,7 +50,8 @@ CODES: dict[type[UpdaterError], int] = {
 MEANINGS: dict[int, str] = {
     OK: "ok",
     BUG: "a fault of this program",
-    USAGE: "usage: an option or argument that cannot be; a cut that never fired",
+    USAGE: "usage: an option or argument that cannot be; a cut that never fired; a search that a "
+    "limit stopped",
     REJECTED: "image, plan or other input rejected; nothing of it will boot",
     UNUSABLE: "file or port cannot be used: missing, full, in use; doctor: so, too",
     CODES[ModuleRefused]: "module refused or failed, or offered no plan",
