@@ -41,6 +41,8 @@ def _labels(elf: Any) -> Iterator[tuple[int, str]]:
         index, at = symbol["st_shndx"], symbol["st_value"] & ~1
         if symbol["st_info"]["type"] != "STT_NOTYPE" or not isinstance(index, int):
             continue
+        if index >= elf.num_sections():  # of a damaged table
+            continue
         if not symbol.name or symbol.name.startswith("$"):
             continue
         section = elf.get_section(index)

@@ -102,6 +102,8 @@ def _code(elf: Any) -> Iterator[range]:
 
 
 def in_words(error: BaseException) -> str:
-    """Of a reader that was given damaged bytes: its first line, or the kind of error."""
-    text = str(error).strip().splitlines()
-    return text[0][:120] if text else type(error).__name__
+    """Of a reader that was given damaged bytes: what it says, with the kind of error where that is
+    no sentence."""
+    text = " ".join(str(each) for each in error.args if each is not None).strip()
+    text = text.splitlines()[0][:120] if text else ""
+    return text if " " in text else f"{type(error).__name__}{f' ({text})' if text else ''}"

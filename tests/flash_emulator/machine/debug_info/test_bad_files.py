@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import random
 from pathlib import Path
 
 import pytest
 
 from flash_emulator.machine.debug_info import read_debug_info
+from flash_emulator.machine.debug_info.elf_file import in_words
 from tests.flash_emulator.machine.boards import PROGRAMS
 from tests.places import ROOT
 
@@ -61,3 +63,21 @@ def test_nothing_that_damage_does_raises_or_hangs(tmp_path: Path, name: str) -> 
         path.write_bytes(bytes(data[: chance.choice((len(data), chance.randrange(len(data))))]))
         told += bool(ask_all(path))
     assert told > 10
+
+
+def test_what_a_reader_raises_is_told_in_a_sentence() -> None:
+    assert in_words(KeyError(3)) == "KeyError (3)"
+    assert in_words(AssertionError()) == "AssertionError"
+    assert in_words(ValueError("expected 78, found 2", None)) == "expected 78, found 2"
+
+
+def test_a_version_of_dwarf_that_nobody_knows_is_told(tmp_path: Path) -> None:
+    from elftools.elf.elffile import ELFFile
+
+    section = ELFFile(io.BytesIO(ELF)).get_section_by_name(".debug_info")
+    data = bytearray(ELF)
+    data[section["sh_offset"] + 4] = 6
+    (tmp_path / "boot.elf").write_bytes(bytes(data))
+    (text,) = ask_all(tmp_path / "boot.elf")
+    assert text.startswith("boot.elf: its debug information is damaged: ")
+    assert "DWARF version. Got '6'" in text
