@@ -75,6 +75,7 @@ def test_a_version_of_dwarf_that_nobody_knows_is_told(tmp_path: Path) -> None:
     from elftools.elf.elffile import ELFFile
 
     section = ELFFile(io.BytesIO(ELF)).get_section_by_name(".debug_info")
+    assert section is not None
     data = bytearray(ELF)
     data[section["sh_offset"] + 4] = 6
     (tmp_path / "boot.elf").write_bytes(bytes(data))
