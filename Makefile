@@ -11,7 +11,7 @@ TESTS := tests
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lock lint types imports format pytest detools random powerloss costs mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-replay bench-serial stub docs firmware conformance apt clean help
+.PHONY: demo test lock lint types imports format pytest detools random powerloss costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-replay bench-serial stub docs firmware conformance apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -98,6 +98,9 @@ powerloss: $(STAMP)  ## explore every scenario on one part of each class; format
 
 costs: $(STAMP)  ## what each power-loss scenario costs, into costs.py and docs/explanation/powerloss.md (takes an hour)
 	$(BIN)/python benchmarks/powerloss_costs.py
+
+hall: $(STAMP)   ## failures of the field and their good twins, by four methods, into docs/explanation/hall-of-bricks.md; some minutes
+	$(BIN)/python -m examples.hall_of_bricks.hall --write
 
 mutants: $(STAMP) ## are seeded faults found, and by what? into docs/explanation/mutants.md; an hour, and an interrupted run goes on
 	$(BIN)/python -m tests.mutants.run --table docs/explanation/mutants.md
@@ -209,6 +212,7 @@ firmware:        ## rebuild fixtures/, the loader stub and programs of tests fro
 	$(MAKE) -C fixtures/firmware
 	$(MAKE) -C benchmarks/loader_stub/firmware
 	$(MAKE) -C tests/flash_emulator/machine/firmware
+	$(MAKE) -C examples/hall_of_bricks
 
 conformance: $(STAMP) ## instructions and exceptions against QEMU, 360,000 cases, some minutes; the corpus written again
 	$(BIN)/python -m tests.flash_emulator.machine.conformance.corpus

@@ -1,0 +1,103 @@
+"""The table of the hall, as the page has it: what each method finds, in how many seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from examples.hall_of_bricks.catalogue import CLASSES, Brick
+from examples.hall_of_bricks.methods import METHODS, Found
+
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "hall-of-bricks.md"
+BEGIN, END = "<!-- table -->", "<!-- end of table -->"
+
+Looks = Mapping[tuple[str, str], Found]
+"""By "brick" or "twin", and method."""
+
+
+def is_expected(brick: Brick, method: str) -> bool:
+    """Whether *method* is to find it."""
+    return list(METHODS).index(method) >= max(0, CLASSES.index(brick.found_by) - 1)
+
+
+def wrong(brick: Brick, looks: Looks) -> list[str]:
+    """What is not as ``hall.toml`` has it, in words."""
+    said = []
+    for method in METHODS:
+        found, accused = looks["brick", method], looks["twin", method]
+        if found.is_brick is not is_expected(brick, method):
+            said.append(f"{method}: {'found' if found.is_brick else 'not found'}")
+        if accused.is_brick:
+            said.append(f"{method}: the good twin is accused: {accused.text} [{accused.path}]")
+    closure, least = looks["brick", "closure"], looks["brick", cheapest_of(brick)]
+    if closure.cuts != brick.cuts:
+        said.append(f"cuts in a row: expected {brick.cuts}, found {closure.cuts}")
+    if least.question != brick.question:
+        said.append(f"question: expected {brick.question}, found {least.question or 'none'}")
+    if not looks["twin", "closure"].is_complete:
+        said.append("the closure of the good twin is not complete")
+    return said
+
+
+def cheapest_of(brick: Brick) -> str:
+    """The method that is enough for it."""
+    return "single clean" if brick.found_by == "no cut" else brick.found_by
+
+
+HEADER = ("brick", "in", "report", "part", "violated", *METHODS, "cuts", "seconds")
+
+
+def row(brick: Brick, looks: Looks | None) -> tuple[str, ...]:
+    """*looks*: None: what is expected, without seconds."""
+    found = [
+        is_expected(brick, m) if looks is None else looks["brick", m].is_brick for m in METHODS
+    ]
+    cells = ["found" if each else "-" for each in found]
+    cuts = brick.cuts if looks is None else looks["brick", "closure"].cuts
+    reports = ", ".join(f"[{report.short}]({report.url})" for report in brick.reports)
+    language = "C" if brick.is_firmware else "Python"
+    title = f"`{brick.name}`: {brick.title}"
+    what = title, language, reports, brick.part, brick.question
+    return *what, *cells, str(cuts), "" if looks is None else _seconds(looks)
+
+
+def _seconds(looks: Looks) -> str:
+    """By each method, of brick and good twin together."""
+    return " / ".join(
+        f"{looks['brick', method].seconds + looks['twin', method].seconds:.1f}"
+        for method in METHODS
+    )
+
+
+def markdown(rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [HEADER, ("---",) * len(HEADER), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def rows_of(text: str) -> list[tuple[str, ...]]:
+    """The rows that a page has between its marks."""
+    _, _, rest = text.partition(BEGIN)
+    table, end, _ = rest.partition(END)
+    if not end:
+        raise ValueError(f"no {BEGIN} and {END}")
+    lines = [line for line in table.splitlines() if line.startswith("| ")]
+    return [tuple(line.removeprefix("| ").removesuffix(" |").split(" | ")) for line in lines[2:]]
+
+
+def counts(rows: Sequence[tuple[str, ...]]) -> str:
+    """How many each method finds."""
+    first = HEADER.index("single clean")
+    found = {m: sum(row[first + at] == "found" for row in rows) for at, m in enumerate(METHODS)}
+    said = ", ".join(f"{method} {count}" for method, count in found.items())
+    return f"Found of {len(rows)}: {said}. Good twins accused: 0."
+
+
+def write(page: Path, rows: Sequence[tuple[str, ...]]) -> None:
+    """Put the table into *page*, between its marks."""
+    text = page.read_text(encoding="utf-8")
+    before, mark, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        raise ValueError(f"{page}: no {BEGIN} and {END}")
+    table = f"{mark}\n\n{counts(rows)}\n\n{markdown(rows)}\n\n{end}"
+    page.write_text(before + table + after, encoding="utf-8")
