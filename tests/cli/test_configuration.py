@@ -246,6 +246,8 @@ WRONG = {
     "jobs = true\n": "line 1: jobs: cannot be; expected a whole number, found True",
     "jobs = 0\n": "line 1: jobs: cannot be: 0 is not in the range x>=1.",
     "time = '5'\n": "line 1: time: cannot be; expected a number",
+    "time = nan\n": "line 1: time: cannot be: nan is no number of seconds",
+    "budget = inf\n": "line 1: budget: cannot be: inf is no number of seconds",
     "strict = 1\n": "line 1: strict: cannot be; expected true or false, found 1",
     "scenario = 'god'\n": "line 1: scenario: cannot be: 'god' is not one of good",
     "scenario = []\n": "line 1: scenario: cannot be; expected a text, or a list of them",
@@ -327,3 +329,24 @@ def test_a_dry_run_says_where_each_value_comes_from(project: Callable[..., Path]
     ):
         assert line in result.stdout
     assert max(map(len, result.stdout.splitlines())) < COLUMNS + 60
+
+
+def test_a_quick_campaign_and_what_goes_with_it(project: Callable[..., Path]) -> None:
+    """A budget on the command line is of the file's quick search; a depth is not."""
+    project('board = "fw/board.toml"\nquick = true\njobs = 1\n')
+    answer = planned("--budget", 7)
+    assert answer["campaign"]["budget"] == {"value": 7.0, "from": "command line"}
+    for words, said in (
+        (("--cuts", 2), "--cuts has no effect with --quick"),
+        (("--certificates", "c"), "--certificates has no effect with --quick"),
+    ):
+        result = run("powerloss", *words)
+        assert (result.exit_code, said in result.stderr) == (2, True)
+    result = run("powerloss", "--quiet")
+    assert result.exit_code == 2
+    assert "left out: two or more cuts in a row" in result.stdout
+    project('board = "fw/board.toml"\nquick = true\ncertificates = "c"\n')
+    result = run("powerloss")
+    assert result.exit_code == 2 and "expected quick or certificates" in result.stderr
+    project('board = "fw/board.toml"\n')
+    assert "--budget has no effect without --quick" in run("powerloss", "--budget", 7).stderr

@@ -129,7 +129,7 @@ MODES = [
     mode(
         "firmware explore",
         f"--html {OUT}",
-        *("--shrink", "--check-sample", "--budget", "--replay", "--check", "--gdb", "--coverage"),
+        *("--shrink", "--check-sample", "--replay", "--check", "--gdb", "--coverage"),
     ),
     mode(
         "firmware explore",

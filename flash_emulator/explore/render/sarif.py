@@ -110,7 +110,7 @@ def _notification(said: Annotation) -> dict[str, Any]:
         "descriptor": {"id": said.rule.code, "index": _NOTIFIED.index(said.rule)},
         "level": said.level,
         "message": {"text": f"{said.result.name}: {said.text}"},
-        "locations": [_location(said.place)],
+        "locations": _locations(said.place),
     }
 
 
@@ -123,7 +123,7 @@ def _result(said: Annotation, rules: list[Rule], tree: SourceTree) -> dict[str, 
         "ruleIndex": rules.index(said.rule),
         "level": said.level,
         "message": {"text": f"{said.title}. {said.text}"},
-        "locations": [_location(said.place)],
+        "locations": _locations(said.place),
         "occurrenceCount": said.count,
         "partialFingerprints": {FINGERPRINT: said.fingerprint},
         "properties": {"search": said.result.name},
@@ -190,6 +190,11 @@ def _step_text(frame: Frame, count: int) -> str:
 
 def _text(frame: Frame) -> str:
     return printable(frame.text) or frame.kind
+
+
+def _locations(place: Place) -> list[dict[str, Any]]:
+    """None where nothing is known: an empty one is refused by who shows it."""
+    return [_location(place)] if place.file or place.function else []
 
 
 def _location(place: Place, text: str = "") -> dict[str, Any]:

@@ -169,7 +169,8 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
     else:
         refuse(ctx, ("shrink", "gdb"), "without --replay")
         refuse(ctx, ("check_sample",), "without --check")
-        refuse_beside_quick(ctx, quick=given.quick)
+        if given.board is not None:
+            refuse_beside_quick(ctx, quick=given.quick)
         if given.quick:
             refuse(ctx, ("coverage",), "with --quick: several searches share its budget")
 

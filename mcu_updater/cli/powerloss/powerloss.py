@@ -196,10 +196,9 @@ def command(given: Request) -> None:
         check_certificate(given.image, given.check, sample, seed, as_json=given.as_json)
     elif (file := _configuration(given)) is not None:
         _of_project(file, given)
-    elif given.strategy == "all":
-        _compare(given)
     else:
-        _explore(given)
+        refuse_beside_quick(click.get_current_context(), quick=given.quick)
+        (_compare if given.strategy == "all" else _explore)(given)
 
 
 def _configuration(given: Request) -> Configuration | None:
@@ -241,7 +240,6 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
     else:
         refuse(ctx, ("shrink",), "without --replay")
         refuse(ctx, ("check_sample",), "without --check")
-        refuse_beside_quick(ctx, quick=given.quick)
         if given.strategy != "all":
             refuse(ctx, ("option_change_us",), "without --strategy all")
     if given.no_config:

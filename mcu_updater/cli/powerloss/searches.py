@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -38,6 +40,21 @@ from mcu_updater.powerloss.searching import SearchSettings
 
 ANNOTATIONS = ("none", GITHUB)
 LONGER = "Leave --quick out for the whole answer; a longer --budget looks at more"
+
+
+class Seconds(click.FloatRange):
+    """At least one; and an end, which neither nan nor inf is."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        found = float(super().convert(value, param, ctx))
+        if not isfinite(found):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +135,12 @@ bound_options = together(
     click.option(
         "--time",
         "time_s",
-        type=click.FloatRange(1),
+        type=Seconds(),
         metavar="SECONDS",
         help="Stop each search after so long.",
     ),
 )
+
 
 limit_options = together(
     bound_options,
@@ -134,7 +152,7 @@ limit_options = together(
     ),
     click.option(
         "--budget",
-        type=click.FloatRange(1),
+        type=Seconds(),
         default=60.0,
         show_default=True,
         metavar="SECONDS",

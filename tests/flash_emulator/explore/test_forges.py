@@ -150,6 +150,7 @@ def test_what_a_search_says_of_itself_is_no_result() -> None:
     descriptors = run["tool"]["driver"]["notifications"]
     for each in said.values():
         assert descriptors[each["descriptor"]["index"]]["id"] == each["descriptor"]["id"]
+    assert all(each["locations"] == [] for each in said.values())  # no file, no place
     good = run_of(replace(campaign(), results=campaign().results[:1]))
     assert good["invocations"][0]["executionSuccessful"] is True
     assert good["results"] == []

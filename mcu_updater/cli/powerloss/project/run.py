@@ -30,7 +30,12 @@ from mcu_updater.cli.powerloss.project.plan import (
     Planner,
     ScenariosOf,
 )
-from mcu_updater.cli.powerloss.searches import Named, SearchRequest, carry_out
+from mcu_updater.cli.powerloss.searches import (
+    Named,
+    SearchRequest,
+    carry_out,
+    refuse_beside_quick,
+)
 from mcu_updater.core.errors import UsageError, VerificationFailed
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.firmware import explore_board, origin_of
@@ -60,10 +65,18 @@ def run(
     if not plan.boards and not plan.scenarios:
         raise nothing_to_do(file)
     _refuse_idle(ctx, plan)
+    common = _common(given, plan)
+    refuse_beside_quick(ctx, quick=common.quick)
+    if common.quick and common.certificates is not None:
+        raise UsageError(
+            "quick searches come to nothing that can be certified",
+            where=str(file.path),
+            expected="quick or certificates",
+            found="both",
+        )
     if given.dry_run:
         _tell(plan, as_json=given.as_json)
         return
-    common = _common(given, plan)
     boards = [_Board.of(each, common) for each in plan.boards]
     searches = [each.named() for each in boards]
     if of is not None:
