@@ -128,6 +128,10 @@ class Sensing(Timekeeping):
         """The unit that the CPU sees at *address* now. AlignmentError where there is none."""
         return self._offset(address, 1) // self.cells.unit
 
+    def physical_address(self, unit: int) -> int:
+        """Of *unit*: as operations have it, with no bank mapped elsewhere."""
+        return self._address(unit * self.cells.unit)
+
     def address_of(self, unit: int) -> int:
         """Where the CPU sees *unit* now."""
         offset = unit * self.cells.unit

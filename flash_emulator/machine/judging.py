@@ -145,7 +145,7 @@ class Guard:
         self._ranges, self._symbols, self._flash = board.questions.untouched, symbols, flash
 
     def __call__(self, operation: Operation, pc: int) -> None:
-        touched = self._touched(operation)
+        touched = touched_by(operation, self._flash)
         for address, size in self._ranges:
             if touched.start < address + size and address < touched.stop:
                 raise Violation(
@@ -154,17 +154,19 @@ class Guard:
                     f"{self._symbols.name(pc)}",
                 )
 
-    def _touched(self, operation: Operation) -> range:
-        begin, part = operation.address, self._flash.part
-        match operation.kind:
-            case "program":
-                return range(begin, begin + len(operation.data))
-            case "erase":
-                size = part.sector_starts[self._flash.array_offset(begin)]
-                return range(begin, begin + size)
-            case "bank erase":
-                return range(begin, begin + part.bank_size)
-            case "mass erase":
-                return range(part.base, part.bank_starts[-1] + part.bank_size)
-            case _:
-                return range(0)
+
+def touched_by(operation: Operation, flash: EmulatedFlash) -> range:
+    """Addresses that *operation* programs or erases: physical, as its own is."""
+    begin, part = operation.address, flash.part
+    match operation.kind:
+        case "program":
+            return range(begin, begin + len(operation.data))
+        case "erase":
+            size = part.sector_starts[flash.array_offset(begin)]
+            return range(begin, begin + size)
+        case "bank erase":
+            return range(begin, begin + part.bank_size)
+        case "mass erase":
+            return range(part.base, part.bank_starts[-1] + part.bank_size)
+        case _:
+            return range(0)

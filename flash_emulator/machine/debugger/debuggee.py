@@ -13,12 +13,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from flash_emulator.device.trace import Operation
 from flash_emulator.explore.path import Path
-from flash_emulator.explore.replay import Film, PathLeft, Shot, replay
+from flash_emulator.explore.replay import Film, PathLeft, Shot, Start, replay
 from flash_emulator.explore.search import SearchOptions
 from flash_emulator.machine.debugger.memory import Memory, Refused
 from flash_emulator.machine.debugger.stepper import Stepper
 from flash_emulator.machine.debugger.stops import Resume, Signal, Stop, Watchpoint
+from flash_emulator.machine.judging import touched_by
 from flash_emulator.machine.machine import Elsewhere, Machine
 from flash_emulator.machine.subject import FirmwareSubject
 from flash_emulator.subject import Nothing
@@ -52,6 +54,24 @@ class _OnOneMachine(FirmwareSubject):
 
     def a_machine(self) -> AbstractContextManager[Machine]:
         return super().a_machine() if self.machine is None else nullcontext(self.machine)
+
+
+class _Told(Shot):
+    """*tell* is told of each flash operation that is about to be done."""
+
+    def __init__(
+        self,
+        subject: FirmwareSubject,
+        start: Start,
+        options: SearchOptions,
+        tell: Callable[[Operation], object],
+    ) -> None:
+        super().__init__(subject, start, options)
+        self._tell = tell
+
+    def operation(self, operation: Operation) -> None:
+        super().operation(operation)
+        self._tell(operation)
 
 
 class Debuggee:
@@ -140,7 +160,8 @@ class Debuggee:
         self._seen_access, self._poll_at = 0, _POLL_EVERY
         self._stepper.begin()
         self._arm()
-        self._shot = Shot(self._subject, self.film.starts[self.boot - 1], self._options)
+        start = self.film.starts[self.boot - 1]
+        self._shot = _Told(self._subject, start, self._options, self._operates)
         try:
             self._shot.run()
         except _Again as again:
@@ -241,9 +262,25 @@ class Debuggee:
         if not self._watchpoints or not (resume.breaks or resume.is_back):
             return
         address = self.machine.space.seen_at(place)
+        if is_write and self.memory.is_flash(address):
+            return  # nothing changes yet: see ``_operates``
         for watchpoint in self._watchpoints:
             if watchpoint.is_hit(address, size, is_write=is_write):
                 self._hits(number, watchpoint)
+                return
+
+    def _operates(self, operation: Operation) -> None:
+        """Flash changes by operations, and an erase stores nothing to what it erases."""
+        if not self._watchpoints or not (self._resume.breaks or self._resume.is_back):
+            return
+        flash = self.machine.flash
+        touched = touched_by(operation, flash)
+        for watchpoint in self._watchpoints:
+            if watchpoint.kind == "read" or not self.memory.is_flash(watchpoint.place):
+                continue
+            place = self.memory.physical(watchpoint.place)
+            if place < touched.stop and touched.start < place + watchpoint.size:
+                self._hits(self._stepper.number, watchpoint)
                 return
 
     def _hits(self, number: int, watchpoint: Watchpoint) -> None:

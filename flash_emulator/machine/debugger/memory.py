@@ -130,6 +130,15 @@ class Memory:
                 return ram.base + at
         return self._space.unaliased(address)
 
+    def is_flash(self, place: int) -> bool:
+        """Whether *place*, without aliases, is in flash."""
+        return place in self._flash
+
+    def physical(self, place: int) -> int:
+        """Of a *place* in flash: where it is while no bank is mapped elsewhere."""
+        flash, within = self._machine.flash, place % self._machine.part.program_unit
+        return flash.physical_address(flash.unit_at(place)) + within
+
     def seen_at(self, place: int) -> list[int]:
         """*place*, and where else the CPU sees it."""
         found = [place]

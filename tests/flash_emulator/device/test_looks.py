@@ -81,6 +81,10 @@ INDIFFERENT: dict[str, Call] = {
     "program_options": lambda f: f.program_options(BFB2=0),
     "protect_sectors": lambda f: f.protect_sectors(BASE),
     "array_offset": lambda f: f.array_offset(BASE),
+    "mapped_offset": lambda f: f.mapped_offset(BASE, UNIT),
+    "unit_at": lambda f: f.unit_at(BASE),
+    "address_of": lambda f: f.address_of(0),
+    "physical_address": lambda f: f.physical_address(0),
     "draw_seed": lambda f: f.draw_seed(0),
     "named_bank": lambda f: f.named_bank(1, f.part.bank_erase_bank),
     "is_busy": lambda f: f.is_busy(),
@@ -119,6 +123,8 @@ OUTSIDE_KEY: dict[str, Call] = {
     "give_state": lambda f: f.give_state(),
 }
 FOR_SEARCHES = {
+    "peek": "for debuggers, never on behalf of a boot: see the test of who calls them",
+    "peek_unit": "the same; nothing is told of a forgotten unit",
     "state_digest": "tells forgotten units from all else, not what they hold",
     "decayed_key": "the same, of what was there before the last erase",
     "cells": "``Cells`` raises by itself; ``peek`` and marks: see the test of who calls them",
@@ -324,9 +330,10 @@ MAY = {
     "explore/replay.py", "explore/certificate.py", "explore/successors.py", "explore/edges.py",
     "explore/next_boots.py", "explore/refining.py",
     "certificate_check/unseen.py", "certificate_check/plain_replay.py",
+    "explore/touched.py", "machine/address_space.py", "machine/debugger/flash_words.py",
 }  # fmt: skip
 """``sensing`` is the door; ``matching`` asks which units are plain and known; ``injection``
-rewrites what it looked at."""
+rewrites what it looked at; films and the debugger look from outside, and no boot sees it."""
 
 
 def test_only_searches_go_past_the_marks() -> None:

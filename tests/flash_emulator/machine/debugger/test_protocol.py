@@ -1,5 +1,6 @@
 """The protocol, without gdb: what a debugger may send, and what it must never break."""
 
+import random
 import re
 import socket
 import struct
@@ -11,6 +12,7 @@ import pytest
 
 from flash_emulator import load_part
 from flash_emulator.machine.board import Board, Image, Questions
+from flash_emulator.machine.debugger.stops import Resume
 from flash_emulator.machine.subject import FirmwareSubject
 from tests.flash_emulator.machine.boards import L476, MARK, program
 from tests.flash_emulator.machine.debugger.client import (
@@ -184,9 +186,12 @@ def test_breakpoints_in_both_directions(client):
         (2, FLAG, "watch", 2),
         (3, FLAG, "rwatch", 1),
         (4, FLAG, "awatch", 3),
-        (2, MARK, "watch", 1),
+        (2, MARK, "watch", 2),  # the erase and the program: not the first of its two stores
+        (2, MARK + 0x400, "watch", 1),  # the erase
+        (2, MARK - 0x0800_0000, "watch", 2),  # by the alias
+        (2, 0x0800_8000, "watch", 1),  # the erase that is cut
         (3, MARK, "rwatch", 1),
-        (4, MARK + 2, "awatch", 2),
+        (4, MARK + 2, "awatch", 3),
         (2, 0x4002_2014, "watch", 7),
         (2, COPY, "watch", 0),
     ],
@@ -205,6 +210,45 @@ def test_watchpoints(client, kind, address, word, hits):
     assert (len(forwards), end) == (hits, POWER)
     backwards, end = stops("bc")
     assert (len(backwards), end) == (hits, TRAP)
+
+
+@pytest.mark.parametrize(("part", "name"), [(L476, "selftest"), ("STM32G0B1xE", "selftest_m0")])
+def test_a_place_is_the_same_step_by_step_and_at_once(part, name):
+    """Across exceptions, IT blocks, faults and a reset by software: all registers and the time."""
+    images = program(name, part).images
+    board = Board(load_part(part), images, questions=Questions(safe=False, live=False))
+    debuggee = debuggee_of(FirmwareSubject(board))
+
+    class Front:
+        def __init__(self):
+            self.seen, self.numbers = {}, []
+
+        def wants_stop(self):
+            return False
+
+        def stopped(self, stop):
+            found = (
+                debuggee.pc,
+                debuggee.machine.engine.registers.snapshot(),
+                debuggee.machine.now_us,
+            )
+            if self.numbers:
+                assert debuggee.number == self.numbers[-1]
+                assert found == self.seen[debuggee.number]
+                self.numbers.pop()
+            elif not debuggee.end:
+                self.seen[debuggee.number] = found
+                return Resume(1, to=debuggee.number + 1)
+            else:
+                self.numbers = random.Random(1).sample(sorted(self.seen), 60)
+            if not self.numbers:
+                raise KeyboardInterrupt
+            return Resume(1, to=self.numbers[-1])
+
+    debuggee.front = Front()
+    with pytest.raises(KeyboardInterrupt):
+        debuggee.run()
+    assert len(debuggee.front.seen) > 10_000
 
 
 def test_a_range_is_stepped_through(client):
