@@ -34,7 +34,7 @@ def coverage_of(joined: Joined, infos: Sequence[DebugInfo], missing: Iterable[st
     """*infos*: of the programs whose code may run."""
     ran = {each for one in joined.ran.values() for each in one.trace.ran}
     programs = [Code(info, ran) for info in infos]
-    counts = _Counts(joined, [_Marks(code) for code in programs])
+    counts = _Counts(joined, [Marks(code) for code in programs])
     files = tuple(file for code in programs for file in _files(code, joined, counts))
     words = (*missing, *(_without_lines(code) for code in programs if code.listing is not None))
     return Coverage(counts.boots, files, words, joined.hung)
@@ -51,7 +51,7 @@ def _without_lines(code: Code) -> str:
 
 
 @dataclass(slots=True)
-class _Marks:
+class Marks:
     """What of a program a trace comes by: ``("line", file, number)`` and the like."""
 
     code: Code
@@ -109,7 +109,7 @@ class _Marks:
 class _Counts:
     """In how many boots each mark was met."""
 
-    def __init__(self, joined: Joined, marks: Sequence[_Marks]) -> None:
+    def __init__(self, joined: Joined, marks: Sequence[Marks]) -> None:
         self._bits: dict[Hashable, int] = {}
         self._joined, self._marks = joined, marks
         self._traces: dict[Trace, int] = {}

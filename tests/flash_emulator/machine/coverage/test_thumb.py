@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
+from typing import ClassVar, cast
 
 import pytest
 
 from flash_emulator import EmulatedFlash, load_part
-from flash_emulator.machine.coverage.thumb import decode, holds
+from flash_emulator.machine.coverage.code import Branch, Code
+from flash_emulator.machine.coverage.counting import Marks
+from flash_emulator.machine.coverage.thumb import Instruction, decode, holds
 from flash_emulator.machine.coverage.tracing import Trace, Tracer
-from flash_emulator.machine.debug_info import read_debug_info
+from flash_emulator.machine.debug_info import Location, read_debug_info
 from flash_emulator.machine.machine import Machine
 from tests.flash_emulator.machine.boards import PROGRAMS
 
@@ -122,3 +125,31 @@ def test_an_access_that_is_tried_again_takes_no_branch():
     that is where its branch would lead."""
     trace = traced("4ff0c040 0121 0168 0029 fcd1 00be")
     assert not {(end - BASE, to - BASE) for end, to in trace.went} & {(0x4A, 0x46), (0x4A, 0x4A)}
+
+
+# --- copies of a branch
+
+
+class _TwoCopies:
+    """A branch at 0x10 and its copy at 0x30, which branches on the opposite condition: 0x42 is of
+    the line of 0x12, and 0x32 of that of 0x20."""
+
+    branches = (Branch(Location("f", "a.c", 1), "branch", (0x12, 0x20), [0x10, 0x30]),)
+    instructions: ClassVar = {
+        0x10: Instruction(0x10, 2, target=0x20),
+        0x30: Instruction(0x30, 2, target=0x42),
+    }
+    lines: ClassVar = {0x12: 2, 0x20: 3, 0x32: 3, 0x42: 2}
+
+    def line(self, address):
+        return "a.c", self.lines[address]
+
+
+@pytest.mark.parametrize(
+    ("end", "to", "taken"),
+    [(0x12, 0x20, True), (0x12, 0x12, False), (0x32, 0x42, False), (0x32, 0x32, True)],
+)
+def test_a_way_of_a_copy_is_that_which_leads_to_the_same_line(end, to, taken):
+    marks = Marks(cast("Code", _TwoCopies()))
+    trace = Trace(went=frozenset({(end, to), (0x99, 0x10)}))
+    assert list(marks.of(trace)) == [("way", id(_TwoCopies.branches[0]), taken)]
