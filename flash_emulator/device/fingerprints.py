@@ -30,12 +30,17 @@ def fingerprints(subject: Any, flash: EmulatedFlash, external: Any) -> Fingerpri
     """
     given = getattr(subject, "fingerprints", dict)
     return {
-        "tool": {"name": "flash_emulator", "sources": _of_package("flash_emulator")},
+        "tool": {"name": "flash_emulator", "sources": of_this_program()},
         "part": _of_part(flash.part),
         "subject": {"name": _named(subject), "sources": _of_modules(_modules(subject))},
         "given": dict(given()),
         "start": _of_start(flash, external),
     }
+
+
+def of_this_program() -> str:
+    """Of the sources of this package."""
+    return _of_package("flash_emulator")
 
 
 def _of_part(part: Part) -> dict[str, str]:

@@ -27,4 +27,5 @@ class PackFault(Exception):
     def __str__(self) -> str:
         parts = [f"expected {self.expected}"] if self.expected else []
         parts += [f"found {self.found}"] if self.found else []
-        return f"{self.file}: {self.what}" + (f": {', '.join(parts)}" if parts else "")
+        text = f"{self.file}: {self.what}" + (f": {', '.join(parts)}" if parts else "")
+        return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -1,7 +1,8 @@
 """The command line; see the package.
 
 Exit codes: 0 authentic, and the search passed; 3 authentic, and the search left something out;
-4 authentic, and the search was stopped; 5 authentic, and the search failed; 2 usage.
+4 authentic, and the search was stopped; 5 authentic, and the search failed; 2 usage, or a
+pack that cannot be checked here: by another version of the program, or without its engine.
 Refused: 10 not what the key has signed; 11 files are not those of the statement; 12 files
 contradict each other; 13 the firmware does something else than the certificate lists.
 """
@@ -17,7 +18,9 @@ from pathlib import Path
 from flash_emulator.certificate_check import RunAgain, Verdict
 from flash_emulator.evidence.facts import Result
 from flash_emulator.evidence_check.check import Checked, Refused, check_pack
+from flash_emulator.evidence_check.contents import OtherProgram
 from flash_emulator.evidence_check.keys import EXPECTED, BadKey, read_public_key
+from flash_emulator.machine.engine import MissingEngine
 
 USAGE = 2
 CODES = {Result.PASSED: 0, Result.NARROWER: 3, Result.INCOMPLETE: 4, Result.FAILED: 5}
@@ -39,6 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         checked = check_pack(
             given.folder, key, sample=sample, seed=seed, may_execute=given.allow_host_code
         )
+    except MissingEngine as missing:
+        print(f"error: the firmware cannot be run again here: {missing}", file=sys.stderr)
+        return USAGE
+    except OtherProgram as other:
+        print(f"error: the pack cannot be checked here: {other}", file=sys.stderr)
+        return USAGE
     except Refused as refused:
         for fault in refused.faults:
             print(f"refused: {fault}")

@@ -17,6 +17,8 @@ from flash_emulator.evidence_check.contents import all_say_the_same, facts_of, r
 from flash_emulator.evidence_check.folder import copied
 from flash_emulator.evidence_check.keys import Key
 from flash_emulator.evidence_check.signed import compare, expected_files, verified
+from flash_emulator.machine.hosts import HostBroken
+from flash_emulator.machine.subject import a_machine
 
 
 class Refused(Exception):
@@ -46,7 +48,10 @@ class Checked:
 def check_pack(
     folder: Path, key: Key, *, sample: int = 200, seed: int = 0, may_execute: bool = False
 ) -> Checked:
-    """Raises Refused. *sample*: states that are run again; 0: all of them."""
+    """Raises Refused; OtherProgram, MissingEngine where it cannot be checked here.
+
+    *sample*: states that are run again; 0: all of them. *may_execute*: the host's Python.
+    """
     with tempfile.TemporaryDirectory(prefix="evidence-") as room:
         copy = Path(room)
         try:
@@ -72,8 +77,12 @@ def _checked(
 
 def _run(facts: Facts, copy: Path, sample: int, seed: int) -> Verdict | RunAgain:
     certificate, also = copy / names.CERTIFICATE, [each.path for each in facts.findings]
+    with a_machine(facts.read.board):
+        """There is an engine: one that is missing would be taken for what a boot ends in."""
     try:
         run = rerun(certificate, facts.read, sample=sample, seed=seed, also=also)
+    except HostBroken as broken:
+        raise PackFault(Kind.RERUN, facts.board, f"its host is at fault: {broken}") from broken
     except NotConfirmed as error:
         made = facts.tools["program"]
         what = f"does not hold: {error} (made by {made['name']} {made['version']})"

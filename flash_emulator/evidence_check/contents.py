@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from flash_emulator.device.fingerprints import of_this_program
 from flash_emulator.evidence import names
 from flash_emulator.evidence.bom import bom
 from flash_emulator.evidence.facts import Facts, gather, needed
@@ -23,6 +24,17 @@ from flash_emulator.machine.board_faults import BadBoardFile
 from flash_emulator.machine.board_file import named_files, table_of
 
 _SHOWN = 160  # characters of a line
+
+
+class OtherProgram(Exception):
+    """The pack was made by another version of this program: it can only be checked with that."""
+
+    def __init__(self, program: Mapping[str, str], sources: str) -> None:
+        self.program, self.sources = program, sources
+        super().__init__(
+            f"made by {program['name']} {program['version']} with flash_emulator of sources "
+            f"{sources}; here they are {of_this_program()}. Check it with that version"
+        )
 
 
 @contextmanager
@@ -88,6 +100,8 @@ def _is_of_this_program(facts: Facts, folder: Path) -> None:
     if said != made:
         what = "names other sources than the certificate"
         raise PackFault(Kind.CONTENTS, names.TOOLS, what, made, said)
+    if made != of_this_program():
+        raise OtherProgram(facts.tools["program"], made)
     for each in facts.inputs.keys() - needed(facts.read, folder / facts.board, folder):
         raise PackFault(Kind.CONTENTS, each, "is in inputs/, and the board file does not name it")
     model = model_statement(facts.read)

@@ -13,6 +13,7 @@ from pathlib import Path
 from flash_emulator.evidence.faults import Kind, PackFault
 
 _STEP = 1 << 20
+_DEEPEST = 40  # folders in each other
 
 
 def copied(pack: Path, to: Path) -> dict[str, str]:
@@ -32,6 +33,9 @@ def copied(pack: Path, to: Path) -> dict[str, str]:
 
 def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
     found = list(folder.iterdir())
+    if prefix.count("/") > _DEEPEST:
+        deep = f"{_DEEPEST} folders in each other at most"
+        raise PackFault(Kind.FILES, prefix[:_DEEPEST], "lies too deep", deep, "more")
     if not found and prefix:
         raise PackFault(Kind.FILES, prefix, "is an empty folder: it was added", "no such folder")
     for path in found:

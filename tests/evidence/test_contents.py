@@ -346,6 +346,21 @@ def test_numbers_of_the_verdict_that_were_made_up(copy_of, key, capsys) -> None:
     assert "cuts is not what the re-check comes to" in capsys.readouterr().out
 
 
+def test_a_pack_of_another_version_of_the_program(copy_of, key, capsys) -> None:
+    """That is said, and nothing of it is called wrong."""
+    folder, other = copy_of("passed"), "1" * 64
+
+    def made_by_another(line: dict[str, Any]) -> None:
+        if "made_of" in line:
+            line["made_of"]["tool"]["sources"] = other
+
+    name = "sources of flash_emulator, SHA-256"
+    change_json(folder / TOOLS, lambda value: value["program"].update({name: other}))
+    lied(folder, key, made_by_another)
+    assert check(folder, key) == 2
+    assert f"with flash_emulator of sources {other}" in capsys.readouterr().err
+
+
 # --- packs that are no pass
 
 

@@ -15,6 +15,9 @@ import pytest
 
 from flash_emulator.evidence.names import BOM, CERTIFICATE, PACK, PAGE, RECHECK, STATEMENT
 from flash_emulator.evidence_check.__main__ import main
+from flash_emulator.machine import subject
+from flash_emulator.machine.board import Board
+from flash_emulator.machine.engine import MissingEngine
 from tests.evidence.packs import KEYS, check, payload_of, sign, write_key
 
 SIGNATURE, FILES = 10, 11
@@ -153,6 +156,39 @@ def test_files_that_are_not_those_that_were_signed(copy, key, capsys, change) ->
     act(copy)
     code, out = refused(copy, key, capsys)
     assert (code, named in out) == (FILES, True), out
+
+
+def deep(pack: Path) -> None:
+    (pack / "/".join("d" * 45)).mkdir(parents=True)
+    (pack / "/".join("d" * 45) / "file").write_text("")
+
+
+NAMES_OF_FILES: dict[str, tuple[Change, str]] = {
+    "a line end": (lambda pack: (pack / "a\nok").write_text(""), r"refused: a\nok: "),
+    "no UTF-8": (lambda pack: (pack / os.fsdecode(b"\xff")).write_text(""), r"\udcff: "),
+    "colours": (lambda pack: (pack / "\x1b[32mok").write_text(""), r"\x1b[32mok: "),
+    "folders in folders": (deep, "lies too deep"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES_OF_FILES)
+def test_names_that_a_terminal_would_take_for_something_else(copy, key, capsys, name) -> None:
+    act, said = NAMES_OF_FILES[name]
+    act(copy)
+    code, out = refused(copy, key, capsys)
+    assert (code, said in out, out.count("\n")) == (FILES, True, 1), out
+
+
+def test_a_machine_without_the_engine_is_no_fault_of_the_pack(
+    copy, key, capsys, monkeypatch
+) -> None:
+    def missing(self: object) -> None:
+        raise MissingEngine("no engine")
+
+    monkeypatch.setattr(Board, "machine", missing)
+    monkeypatch.setattr(subject, "_idle", {})
+    assert check(copy, key) == 2
+    assert "cannot be run again here: no engine" in capsys.readouterr().err
 
 
 def test_all_that_differs_is_said_at_once(copy, key, capsys) -> None:
