@@ -331,6 +331,28 @@ def test_a_dry_run_says_where_each_value_comes_from(project: Callable[..., Path]
     assert max(map(len, result.stdout.splitlines())) < COLUMNS + 60
 
 
+def test_all_strategies_of_a_part_are_searches_of_a_campaign(project: Callable[..., Path]) -> None:
+    project('strategy = "all"\npart = "STM32L476xG"\nsize = 300\n')
+    found = [name.split("/")[1] for name in names(planned())]
+    assert len(found) > 2 and {"remap", "option-toggle"} <= set(found)
+    assert names(planned("--strategy", "remap")) == ["STM32L476xG/remap/good/bin/300b/s0"]
+
+
+def test_a_known_hazard_that_fails_is_a_finding_in_a_quick_search_too(
+    project: Callable[..., Path],
+) -> None:
+    hazards = "".join(
+        f'[[known-hazard]]\nquestion = "{each}"\nreason = "it is known"\n'
+        for each in ("live", "safe")
+    )
+    project('board = "fw/first_try.toml"\noutcomes = "before,after"\n' + hazards)
+    words = ("powerloss", "--quick", "--quiet", "--jobs", 1)
+    assert run(*words).exit_code == 2
+    assert run(*words, "--accept-incomplete").exit_code == 0
+    strict = run(*words, "--accept-incomplete", "--strict")
+    assert strict.exit_code == 7 and "found known hazard" in strict.stderr
+
+
 def test_a_quick_campaign_and_what_goes_with_it(project: Callable[..., Path]) -> None:
     """A budget on the command line is of the file's quick search; a depth is not."""
     project('board = "fw/board.toml"\nquick = true\njobs = 1\n')

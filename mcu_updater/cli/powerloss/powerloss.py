@@ -256,12 +256,14 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
 # --- what to explore
 
 
-def _scenarios(request: Request) -> list[Scenario]:
-    parts = request.parts or (DEFAULT_PART,)
+def _scenarios(request: Request, usual: Sequence[str] = (DEFAULT_PART,)) -> list[Scenario]:
+    """*usual*: parts, where the request names none."""
+    parts = request.parts or usual
     return [
         scenario(name, target, seed=request.seed, core=Core(request.core))
         for part in (EACH if "each" in parts else parts)
-        for target in _targets(request, part, _strategy(request, part))
+        for strategy in _strategies(request, part)
+        for target in _targets(request, part, strategy)
         for name in _names(request)
     ]
 
@@ -272,9 +274,11 @@ def _names(request: Request) -> Collection[str]:
     return request.scenarios or ("good",)
 
 
-def _strategy(request: Request, part: str) -> Strategy:
+def _strategies(request: Request, part: str) -> Sequence[Strategy]:
     chosen = request.strategy
-    return default_strategy(load_part(part)) if chosen is None else Strategy(chosen)
+    if chosen == "all":
+        return tuple(strategies_of(load_part(part)))
+    return (default_strategy(load_part(part)) if chosen is None else Strategy(chosen),)
 
 
 def _targets(request: Request, part: str, strategy: Strategy) -> Iterator[Target]:
@@ -323,15 +327,7 @@ def _replayed_by(request: Request) -> str:
 
 def _compare(request: Request) -> None:
     """The table of strategies."""
-    parts = request.parts or COMPARED
-    chosen = EACH if "each" in parts else parts
-    scenarios = [
-        scenario(name, target, seed=request.seed, core=Core(request.core))
-        for part in chosen
-        for strategy in strategies_of(load_part(part))
-        for target in _targets(request, part, strategy)
-        for name in _names(request)
-    ]
+    scenarios = _scenarios(request, COMPARED)
 
     def show(done: Campaign) -> None:
         show_unfolded(comparison_table(scenarios, done.results, request.option_change_us))

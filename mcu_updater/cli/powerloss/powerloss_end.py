@@ -32,7 +32,7 @@ def conclude(done: Campaign, ran: Ran, advice: str, *, accept_incomplete: bool =
     and what was not looked at. All but the last one told is told before. *advice*: on an
     incomplete search, which is no error with *accept_incomplete*."""
     wrong = [result for result in done.results if done.fails(result)]
-    found = [result for result in wrong if result.verdict is not Verdict.INCOMPLETE]
+    found = [result for result in wrong if _is_finding(done, result)]
     ends: list[BaseException] = []
     if found:
         ends.append(_not_passed(done, found))
@@ -47,6 +47,13 @@ def conclude(done: Campaign, ran: Ran, advice: str, *, accept_incomplete: bool =
         raise ends[0]
 
 
+def _is_finding(done: Campaign, result: Result) -> bool:
+    """Also a known hazard of a search that came to no end, where it is a failure."""
+    if result.verdict is not Verdict.INCOMPLETE:
+        return True
+    return done.strict and result.report is not None and result.report.violation_count > 0
+
+
 def _not_passed(done: Campaign, found: Sequence[Result]) -> UpdaterError:
     first = found[0]
     then = "Run it again with --replay ID to see what happens"
@@ -55,9 +62,14 @@ def _not_passed(done: Campaign, found: Sequence[Result]) -> UpdaterError:
     return VerificationFailed(
         f"{len(found)} of {len(done.results)} scenarios did not pass",
         where=first.name,
-        found=first.error or str(first.verdict),
+        found=first.error or str(_told(first)),
         then=then,
     )
+
+
+def _told(result: Result) -> Verdict:
+    incomplete = result.verdict is Verdict.INCOMPLETE
+    return Verdict.HAZARD_FOUND if incomplete else result.verdict
 
 
 def _incomplete(result: Result, advice: str) -> UpdaterError:
