@@ -83,7 +83,7 @@ def run(chosen: Sequence[Brick], *, jobs: int, page: Path | None) -> int:
         f"{len(rows)} bricks, {wrong} not as expected, {time.perf_counter() - began:.0f} s"
     )
     if page is not None and not wrong:
-        table.write(page, [table.row(*each) for each in rows])
+        table.write(page, chosen, [table.row(*each) for each in rows])
     return 1 if wrong else 0
 
 

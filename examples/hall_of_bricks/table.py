@@ -44,7 +44,8 @@ def cheapest_of(brick: Brick) -> str:
     return "single clean" if brick.found_by == "no cut" else brick.found_by
 
 
-HEADER = ("brick", "in", "report", "part", "violated", *METHODS, "cuts", "seconds")
+HEADER = ("brick", *METHODS, "cuts", "CPU s")
+SOURCES = ("name", "in", "on", "violated", "reported in")
 
 
 def row(brick: Brick, looks: Looks | None) -> tuple[str, ...]:
@@ -54,11 +55,13 @@ def row(brick: Brick, looks: Looks | None) -> tuple[str, ...]:
     ]
     cells = ["found" if each else "-" for each in found]
     cuts = brick.cuts if looks is None else looks["brick", "closure"].cuts
+    return brick.title, *cells, str(cuts), "" if looks is None else _seconds(looks)
+
+
+def source_row(brick: Brick) -> tuple[str, ...]:
     reports = ", ".join(f"[{report.short}]({report.url})" for report in brick.reports)
     language = "C" if brick.is_firmware else "Python"
-    title = f"`{brick.name}`: {brick.title}"
-    what = title, language, reports, brick.part, brick.question
-    return *what, *cells, str(cuts), "" if looks is None else _seconds(looks)
+    return f"`{brick.name}`", language, brick.part, brick.question, reports
 
 
 def _seconds(looks: Looks) -> str:
@@ -69,19 +72,23 @@ def _seconds(looks: Looks) -> str:
     )
 
 
-def markdown(rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [HEADER, ("---",) * len(HEADER), *rows]
+def markdown(header: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [header, ("---",) * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def rows_of(text: str) -> list[tuple[str, ...]]:
-    """The rows that a page has between its marks."""
+def rows_of(text: str) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """The rows that a page has between its marks: what is found, and where it comes from."""
     _, _, rest = text.partition(BEGIN)
-    table, end, _ = rest.partition(END)
+    between, end, _ = rest.partition(END)
     if not end:
         raise ValueError(f"no {BEGIN} and {END}")
-    lines = [line for line in table.splitlines() if line.startswith("| ")]
-    return [tuple(line.removeprefix("| ").removesuffix(" |").split(" | ")) for line in lines[2:]]
+    lines = [line for line in between.splitlines() if line.startswith("| ")]
+    rows = [tuple(line.removeprefix("| ").removesuffix(" |").split(" | ")) for line in lines]
+    return (
+        [row for row in rows if len(row) == len(HEADER)][2:],
+        [row for row in rows if len(row) == len(SOURCES)][2:],
+    )
 
 
 def counts(rows: Sequence[tuple[str, ...]]) -> str:
@@ -92,12 +99,13 @@ def counts(rows: Sequence[tuple[str, ...]]) -> str:
     return f"Found of {len(rows)}: {said}. Good twins accused: 0."
 
 
-def write(page: Path, rows: Sequence[tuple[str, ...]]) -> None:
-    """Put the table into *page*, between its marks."""
+def write(page: Path, bricks: Sequence[Brick], rows: Sequence[tuple[str, ...]]) -> None:
+    """Put the tables into *page*, between its marks."""
     text = page.read_text(encoding="utf-8")
     before, mark, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not mark or not end:
         raise ValueError(f"{page}: no {BEGIN} and {END}")
-    table = f"{mark}\n\n{counts(rows)}\n\n{markdown(rows)}\n\n{end}"
-    page.write_text(before + table + after, encoding="utf-8")
+    sources = markdown(SOURCES, [source_row(brick) for brick in bricks])
+    parts = mark, counts(rows), markdown(HEADER, rows), "In the same order:", sources, end
+    page.write_text(before + "\n\n".join(parts) + after, encoding="utf-8")

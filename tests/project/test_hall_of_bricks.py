@@ -94,7 +94,8 @@ def test_its_good_twin_is_not_accused_by_the_same(brick: Brick) -> None:
 
 
 def test_the_page_says_what_is_expected() -> None:
-    rows = table.rows_of(table.PAGE.read_text(encoding="utf-8"))
+    rows, sources = table.rows_of(table.PAGE.read_text(encoding="utf-8"))
+    assert sources == [table.source_row(brick) for brick in ALL]
     assert [row[:-1] for row in rows] == [table.row(brick, None)[:-1] for brick in ALL]
     assert all(re.fullmatch(r"\d+\.\d( / \d+\.\d){3}", row[-1]) for row in rows)
     assert table.counts(rows) in table.PAGE.read_text(encoding="utf-8")
