@@ -283,6 +283,15 @@ def test_what_is_wrong_is_said_with_its_line(text: str, project: Callable[..., P
     assert "Traceback" not in result.output
 
 
+def test_no_report_replaces_the_file_or_a_board(project: Callable[..., Path]) -> None:
+    for name in ("powerloss.toml", "fw/board.toml"):
+        text = f'board = "fw/board.toml"\nsarif = "{name}"\n'
+        folder = project(text)
+        result = run("powerloss")
+        assert result.exit_code == 2 and "the output is a file that is read" in result.stderr
+        assert (folder / "powerloss.toml").read_text() == text
+
+
 def test_all_faults_are_said_at_once_in_a_shared_file_too(project: Callable[..., Path]) -> None:
     head = "[tool.mcu-updater.powerloss]\n"
     project(

@@ -17,7 +17,7 @@ from flash_emulator.machine.board_facts import name_of
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.first_boot import SeenBoot
 from flash_emulator.power import Outcome
-from mcu_updater.cli import answers, exits
+from mcu_updater.cli import answers, exits, paths
 from mcu_updater.cli.firmware import explore as firmware
 from mcu_updater.cli.firmware.reading import first_boot
 from mcu_updater.cli.powerloss.powerloss_end import sooner_by
@@ -60,6 +60,7 @@ def run(
     ctx: click.Context, given: SearchRequest, file: Configuration, of: OfScenarios | None = None
 ) -> None:
     """All of *file*. *of* is None where only its boards are asked for."""
+    paths.note_input(file.path)  # no report replaces it
     scenarios_of = None if of is None else of.scenarios_of
     plan = Planner(file, ctx, firmware.command, scenarios_of).plan()
     if not plan.boards and not plan.scenarios:
