@@ -11,7 +11,7 @@ TESTS := tests
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lock lint types imports format pytest detools random powerloss costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-replay bench-serial stub docs firmware conformance apt clean help
+.PHONY: demo test lock lint types imports format pytest detools random powerloss strategies costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-replay bench-serial stub docs firmware conformance apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -95,6 +95,9 @@ powerloss: $(STAMP)  ## explore every scenario on one part of each class; format
 	$(BIN)/mcu-updater powerloss --scenario good --format hex --format s19
 	$(BIN)/mcu-updater powerloss --strategy all
 	$(BIN)/mcu-updater powerloss --part each --size full --html $(CAMPAIGN)/slots.html
+
+strategies: $(STAMP) ## six strategies on one part of each class: table, picture and data of docs/explanation/which-strategy-bricks-which-part.md; some minutes
+	$(BIN)/python -m examples.strategies
 
 costs: $(STAMP)  ## what each power-loss scenario costs, into costs.py and docs/explanation/powerloss.md (takes an hour)
 	$(BIN)/python benchmarks/powerloss_costs.py

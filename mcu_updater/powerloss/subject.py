@@ -37,7 +37,7 @@ from mcu_updater.core.events import (
 from mcu_updater.core.mcu import until_rest
 from mcu_updater.core.session import Result, SessionOutcome
 from mcu_updater.powerloss.equivalence import canonical, kind, representative, trailers_of
-from mcu_updater.powerloss.questions import Questions, World
+from mcu_updater.powerloss.questions import Asked, Questions, World
 from mcu_updater.powerloss.questions.erase_budget import slots_of
 from mcu_updater.powerloss.scenario import COMPONENT, Scenario, Way
 from mcu_updater.quectel.emulated.module import EmulatedModule
@@ -117,6 +117,10 @@ class BoardSubject(Subject):
     def boot(self, flash: EmulatedFlash, external: ExternalState) -> Boot:
         assert isinstance(external, ModuleAndCloud)
         return BoardBoot(self, flash, external)
+
+    def questions(self, world: World, flash: EmulatedFlash) -> Asked:
+        """What one boot is asked."""
+        return Questions(world, flash, self.slots)
 
     def fingerprints(self) -> dict[str, str]:
         """For a certificate: it is of this scenario, image for image."""
@@ -241,7 +245,7 @@ class BoardBoot(Boot):
         self._scenario = subject.scenario
         self._board = subject.board(flash, external)
         world = World(self._scenario, self._board, subject.digests, subject.readout_level)
-        self._questions = Questions(world, flash, subject.slots)
+        self._questions = subject.questions(world, flash)
         self._events: list[Event] = []
         self._fuse = external.fuse
         self._cause = ResetCause.WATCHDOG if external.is_reset else ResetCause.POWER

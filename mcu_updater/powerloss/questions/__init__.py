@@ -27,7 +27,7 @@ from mcu_updater.powerloss.questions.truth import Truth
 from mcu_updater.powerloss.questions.world import World
 from mcu_updater.powerloss.scenario import Damage
 
-__all__ = ["OPTIONS_LOST", "Questions", "World"]
+__all__ = ["OPTIONS_LOST", "Asked", "Questions", "World"]
 
 
 class Question(Protocol):
@@ -39,7 +39,25 @@ class Question(Protocol):
         """What it remembers of this boot, and may ask by later."""
 
 
-class Questions:
+class Asked(Protocol):
+    """What one boot is asked, and when. All but ``memory`` raise Violation."""
+
+    def power_on(self) -> None:
+        """A start of the MCU, before anything is read."""
+
+    def event(self, event: Event) -> None: ...
+
+    def sent(self, data: bytes) -> None:
+        """*data* is about to be sent to the module."""
+
+    def at_rest(self) -> str:
+        """All is done. Returns a short word on how it ended."""
+
+    def memory(self) -> Hashable:
+        """What is remembered of this boot, and may be asked by later."""
+
+
+class Questions(Asked):
     """All that is asked of one boot of *world*'s board."""
 
     def __init__(self, world: World, flash: EmulatedFlash, slots: Slots) -> None:
@@ -55,7 +73,6 @@ class Questions:
         )
 
     def power_on(self) -> None:
-        """A start of the MCU, before anything is read."""
         self._running.check_options()
 
     def event(self, event: Event) -> None:
@@ -63,11 +80,9 @@ class Questions:
             question.event(event)
 
     def sent(self, data: bytes) -> None:
-        """*data* is about to be sent to the module."""
         self._statements.sent(data)
 
     def at_rest(self) -> str:
-        """All is done. Returns a short word on how it ended."""
         version = self._running.at_rest()
         return self._statements.at_rest(version)
 
