@@ -35,7 +35,7 @@ class Report:
 @dataclass(frozen=True, slots=True)
 class Brick:
     """One entry. *brick* and *twin*: a board file, or ``program.py:function``, in the folder of
-    its name. *cuts*: in a row, the fewest that are needed."""
+    its name. *cuts*: in a row, the fewest that are needed. *differs*: from what was reported."""
 
     name: str
     title: str
@@ -46,6 +46,7 @@ class Brick:
     question: str
     found_by: str
     cuts: int
+    differs: str = ""
 
     @property
     def is_firmware(self) -> bool:

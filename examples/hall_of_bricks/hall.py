@@ -19,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -47,16 +48,19 @@ def all_looks(chosen: Sequence[Brick], jobs: int) -> Iterator[tuple[Brick, Looks
 
 
 def shown(rows: Sequence[tuple[Brick, Looks]]) -> Table:
-    made = Table("brick", "part", "violated", *METHODS, "cuts", "good twin")
+    caption = "Seconds of one core; the good twin: by closure."
+    made = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, caption=caption)
+    for name in ("brick", *METHODS, "cuts", "good twin"):
+        made.add_column(name.replace(" ", "\n"), overflow="fold", no_wrap=name in METHODS)
     for brick, looks in rows:
         cells = [_cell(looks["brick", method]) for method in METHODS]
         cuts = str(looks["brick", "closure"].cuts)
-        made.add_row(brick.name, brick.part, brick.question, *cells, cuts, _twin(looks))
+        made.add_row(brick.name, *cells, cuts, _twin(looks))
     return made
 
 
 def _cell(found: Found) -> str:
-    return f"{'found' if found.is_brick else '-'}  {found.seconds:.1f} s"
+    return f"{'yes' if found.is_brick else 'no'} {found.seconds:.1f}"
 
 
 def _twin(looks: Looks) -> str:
@@ -65,7 +69,7 @@ def _twin(looks: Looks) -> str:
         return f"ACCUSED by {', '.join(accusing)}"
     closure = looks["twin", "closure"]
     said = "passed" if closure.is_complete else "NOT COMPLETE"
-    return f"{said}  {closure.seconds:.1f} s"
+    return f"{said} {closure.seconds:.1f}"
 
 
 def run(chosen: Sequence[Brick], *, jobs: int, page: Path | None) -> int:

@@ -13,7 +13,8 @@ tests/flash_emulator/machine/test_engine.py):
   is not to go on stops there. All else stops between two blocks, by the ``meter``.
 * ``count`` and ``until`` are not honoured in blocks that are translated already, and cost a factor
   of four: the meter counts instead.
-* What a hook raises is kept, and raised when unicorn has returned.
+* What a hook raises is kept, and raised when unicorn has returned. A signal's handler may raise in
+  any call that a hook makes, be it of a tuple: all of a hook's calls are within its ``try``.
 * An engine is never thrown away and made anew: that costs memory for good. ``reset`` it.
 """
 
@@ -277,20 +278,23 @@ class Engine:
         self._add(self._const.UC_HOOK_CODE, callback, begin=address, end=address)
 
     def _fill(self, _handle: int, address: int, access: int, entry: Any, _data: int) -> bool:
+        try:
+            return self._filled(address, access, entry.contents)
+        except BaseException as error:
+            self._end(error)
+            return False
+
+    def _filled(self, address: int, access: int, entry: Any) -> bool:
         if address >= _NOWHERE & ~(PAGE - 1):  # ``until``
             found: Mapping | None = Mapping(address, MAY_FETCH)
         elif self._raised is not None:
             return False
         else:
-            try:
-                found = self._page(address, access)
-            except BaseException as error:
-                self._end(error)
-                return False
+            found = self._page(address, access)
         if found is None:
             self._stop = Stop(PREFETCH, address, access)
             return False
-        entry.contents.paddr, entry.contents.perms = found
+        entry.paddr, entry.perms = found
         self._fills += 1
         fields = self.meter.fields
         if access != FETCH and self._it_bits and fields.counted == fields.marked:
@@ -314,9 +318,12 @@ class Engine:
             self.at(address, self.it_met)
 
     def _interrupted(self, _handle: int, number: int, _data: int) -> None:
-        if self._stop is None:
-            self._stop = Stop(number)
-        self._lib.uc_emu_stop(self._handle)
+        try:
+            if self._stop is None:
+                self._stop = Stop(number)
+            self._lib.uc_emu_stop(self._handle)
+        except BaseException as error:
+            self._end(error)
 
     def _end(self, error: BaseException) -> None:
         """Nothing may be raised through the engine: it is kept until that has returned."""

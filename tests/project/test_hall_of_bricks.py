@@ -6,6 +6,7 @@ of it.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -14,10 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from examples.hall_of_bricks import hall, score, table
 from examples.hall_of_bricks.catalogue import CLASSES, HERE, Brick, bricks
-from examples.hall_of_bricks.methods import CLEAN, Found, look
+from examples.hall_of_bricks.methods import CLEAN, METHODS, Found, look
 from flash_emulator import part_names
 from tests.thorough import THOROUGH, one_in
 
@@ -48,6 +50,7 @@ def test_every_folder_is_a_brick_of_the_list() -> None:
 @pytest.mark.parametrize("brick", ALL, ids=named)
 def test_an_entry_says_what_other_tools_need(brick: Brick) -> None:
     assert brick.part in part_names() and brick.title and brick.reports
+    assert not brick.differs or brick.differs.endswith(".")
     for report in brick.reports:
         assert re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+/(issues|pull)/\d+", report.url)
         assert report.says.endswith(".")
@@ -98,7 +101,49 @@ def test_the_page_says_what_is_expected() -> None:
     assert sources == [table.source_row(brick) for brick in ALL]
     assert [row[:-1] for row in rows] == [table.row(brick, None)[:-1] for brick in ALL]
     assert all(re.fullmatch(r"\d+\.\d( / \d+\.\d){3}", row[-1]) for row in rows)
-    assert table.counts(rows) in table.PAGE.read_text(encoding="utf-8")
+    text = table.PAGE.read_text(encoding="utf-8")
+    assert table.counts(rows) in text
+    assert "\n".join(map(table.reported, ALL)) in text
+
+
+def slower(row: tuple[str, ...], factor: float) -> tuple[str, ...]:
+    seconds = [float(each) * factor + 0.1 for each in row[-1].split(" / ")]
+    return (*row[:-1], " / ".join(f"{each:.1f}" for each in seconds))
+
+
+def test_a_run_that_takes_about_as_long_leaves_the_page_as_it_is(tmp_path: Path) -> None:
+    text = table.PAGE.read_text(encoding="utf-8")
+    rows, _ = table.rows_of(text)
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
+    table.write(page, ALL, [slower(row, 1.5) for row in rows])
+    assert page.read_text(encoding="utf-8") == text
+    table.write(page, ALL, [slower(row, 3.0) for row in rows])
+    others = [row for row in table.rows_of(page.read_text(encoding="utf-8"))[0] if row not in rows]
+    assert 0 < len(others) < len(rows)
+    assert slower(rows[7], 3.0) in others  # that of the longest search
+
+
+def test_seconds_of_another_form_are_replaced() -> None:
+    for before in ("", "0.1 / 0.2", "a / b"):
+        assert table.steady(before, "0.1 / 0.2 / 0.3 / 0.4") == "0.1 / 0.2 / 0.3 / 0.4"
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_table_fits_a_terminal(columns: int) -> None:
+    slow = Found("live", "", "", 3, True, 16.7)
+    passed = replace(slow, question="")
+    looks = {("brick", method): slow for method in METHODS}
+    looks |= {("twin", method): passed for method in METHODS}
+    console = Console(width=columns, record=True, file=io.StringIO())
+    console.print(hall.shown([(brick, looks) for brick in ALL]))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= columns and not any("…" in line for line in lines)
+    if columns >= 100:
+        assert all(any(line.strip().startswith(name) for line in lines) for name in BY_NAME)
+    else:
+        names = "".join(line[:21].strip() for line in lines)
+        assert all(name in names for name in BY_NAME)
 
 
 def test_what_is_not_as_expected_is_told() -> None:
@@ -146,8 +191,23 @@ def test_another_tool_is_scored(tmp_path: Path, capsys: pytest.CaptureFixture[st
     rows = {row[0]: row[1:] for row in score.scored(score.read(file, list(BY_NAME)), ALL)}
     torn = sum(brick.found_by == "single torn" for brick in ALL)
     clean = sum(brick.found_by == "single clean" for brick in ALL)
-    assert rows["single torn"] == (torn, 1, 1, torn - 1)
-    assert rows["single clean"] == (clean, 0, 0, clean - 1)
+    assert rows["single torn"] == (torn, 0, 1, 1, torn - 1)
+    assert rows["single clean"] == (clean, 0, 0, 0, clean - 1)
+
+
+def test_who_accuses_everything_tells_nothing_apart(tmp_path: Path) -> None:
+    for said in (True, False):
+        file = results(tmp_path, {name: {"brick": said, "twin": said} for name in BY_NAME})
+        rows = score.scored(score.read(file, list(BY_NAME)), ALL)
+        assert sum(int(row[2]) for row in rows) == 0
+        assert hall.main(["--score", str(file)]) == 1
+
+
+def test_names_choose_what_is_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {name: {"brick": True, "twin": name != "option_byte_toggle"} for name in BY_NAME}
+    file = str(results(tmp_path, said))
+    assert hall.main(["option_byte_toggle", "--score", file]) == 0
+    assert hall.main(["settings_erased_in_place", "--score", file]) == 1
 
 
 @pytest.mark.parametrize(
@@ -167,6 +227,16 @@ def test_results_of_another_form_are_refused(data: object, said: str, tmp_path: 
 def test_results_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     with pytest.raises(score.BadResults, match="cannot be read as JSON"):
         score.read(tmp_path / "none.json", list(BY_NAME))
+    file = tmp_path / "results.json"
+    for text, said in [
+        ("[" * 100_000, "cannot be read as JSON"),
+        ('{"a": {}, "a": {}}', "a: 2 times in one object"),
+        ("\ufeff{}", "cannot be read as JSON"),
+        ("", "cannot be read as JSON"),
+    ]:
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(score.BadResults, match=said):
+            score.read(file, list(BY_NAME))
 
 
 # --- the ELF files

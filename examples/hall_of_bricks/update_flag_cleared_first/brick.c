@@ -1,8 +1,8 @@
 /*
  * The request for an update is cleared before the update is there.
  *
- * The bootloader takes the request, clears it so as not to do it twice, and copies. A cut in the copy,
- * and nobody remembers that there was anything to do: half an application is started.
+ * The bootloader takes the request, clears it so as not to do it twice, and copies. A cut behind that,
+ * and nobody remembers that there was anything to do: the update is lost, or half of it is started.
  *
  * Mended: copied first, cleared then.
  */

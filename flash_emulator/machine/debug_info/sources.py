@@ -39,7 +39,7 @@ class Sources:
 
     def _places(self, file: str) -> Iterator[Path]:
         """As it is named; then with less and less of what stands before its name: a source that was
-        compiled elsewhere lies in the same folders below another one."""
+        compiled elsewhere lies in the same folders below another one, or beside it (``../``)."""
         parts = [part for part in PurePosixPath(file).parts if part != "."]
         if not parts or "\0" in file:
             return
@@ -49,8 +49,9 @@ class Sources:
         else:
             yield from (folder / file for folder in self.looked_in)
         for first in range(len(parts)):
-            rest = [part for part in parts[first:] if part != ".."]
-            yield from (folder.joinpath(*rest) for folder in self._folders if rest)
+            rest = parts[first:]
+            for named in (rest, [part for part in rest if part != ".."]):
+                yield from (folder.joinpath(*named) for folder in self._folders if named)
 
 
 def _is_file(path: Path) -> bool:

@@ -166,6 +166,20 @@ def test_what_a_page_raises_comes_out(bench):
         bench.engine.run(at)
 
 
+@pytest.mark.parametrize("code", [BKPT, "0868"])  # ldr r0, [r1], which nobody has
+def test_what_a_signal_raises_in_a_hook_comes_out(bench, code, monkeypatch):
+    """A signal's handler may raise in any Python code: here where a hook says why it stops."""
+
+    def interrupted(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flash_emulator.machine.engine.Stop", interrupted)
+    bench.nobody = {0x3000_0000}
+    bench.registers["r1"] = 0x3000_0000
+    with pytest.raises(KeyboardInterrupt):
+        bench.engine.run(bench.put(0, code, BKPT))
+
+
 def test_an_engine_goes_on_after_what_was_raised(bench):
     bench.raises = LookupError()
     at = bench.put(0, "0a68", BKPT)

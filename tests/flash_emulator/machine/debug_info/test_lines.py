@@ -151,6 +151,15 @@ def test_a_source_that_was_compiled_elsewhere_is_found_in_the_same_folders(
     assert info.source(name) == ("int x;",)
 
 
+def test_a_header_beside_the_folder_of_its_unit_is_found(tmp_path: Path) -> None:
+    for folder in ("boot", "common"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "common/flash.h").write_text("int x;\n")
+    info = read_debug_info(EXAMPLES / "first_try.elf", search=[tmp_path / "boot"])
+    assert info.source("boot/../common/flash.h") == ("int x;",)
+    assert info.source("boot/../other/flash.h") is None
+
+
 def test_what_is_no_text_is_no_source(tmp_path: Path) -> None:
     (tmp_path / "binary.c").write_bytes(b"a\0b")
     (tmp_path / "folder.c").mkdir()
