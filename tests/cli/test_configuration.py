@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -256,6 +257,11 @@ WRONG = {
     "size = 'tiny'\n": "line 1: size: cannot be: 'tiny' is not 'small', 'full'",
     "board = 'no.toml'\n": "line 1: board: no.toml: cannot be read",
     "board = 'fw/*.tml'\n": "line 1: board: names no file",
+    "board = '/srv/*.toml'\n": "line 1: board: is no pattern: Non-relative patterns",
+    "board = 'f**/*.toml'\n": "line 1: board: is no pattern: ",
+    "board = '**'\nstates = 1\n": "board: ",
+    'board = "fw/board.toml\\u0000"\n': "line 1: board: cannot be; expected the path",
+    'sarif = "r\\u0000"\n': "line 1: sarif: cannot be; expected a text",
     "board = []\n": "line 1: board: cannot be; expected the path of a board file",
     "board = ['fw/board.toml',\n 'fw/board.toml']\n": "is searched already, line 1",
     "board = 'fw/bootloader.c'\n": "line 1: board: fw/bootloader.c: ",
@@ -290,6 +296,33 @@ def test_no_report_replaces_the_file_or_a_board(project: Callable[..., Path]) ->
         result = run("powerloss")
         assert result.exit_code == 2 and "the output is a file that is read" in result.stderr
         assert (folder / "powerloss.toml").read_text() == text
+
+
+@pytest.mark.parametrize("name", ["powerloss.toml", "pyproject.toml"])
+def test_a_byte_order_mark_and_line_ends_of_windows(
+    name: str, project: Callable[..., Path]
+) -> None:
+    head = "[tool.mcu-updater.powerloss]" if name == "pyproject.toml" else ""
+    text = f'\ufeff{head}\r\nboard = "fw/board.toml"\r\ncuts = 1\r\n'
+    (project("", name) / name).write_bytes(text.encode())
+    (search,) = planned()["searches"]
+    assert search["options"]["cuts"] == {"value": 1, "from": f"{name}, line 3"}
+
+
+@pytest.mark.parametrize("make", ["mkdir", "symlink", "mkfifo"])
+def test_a_file_that_is_none_is_not_passed_over(make: str, project: Callable[..., Path]) -> None:
+    """The campaign of a project is never taken for none: another one would be run."""
+    file = project("", "notes.txt") / "powerloss.toml"
+    {"mkdir": Path.mkdir, "symlink": lambda it: it.symlink_to(it), "mkfifo": os.mkfifo}[make](file)
+    result = run("powerloss", "--dry-run")
+    assert result.exit_code in (3, 4), result.output
+    assert "powerloss.toml" in result.stderr
+
+
+def test_a_dry_run_refuses_what_the_run_would_refuse(project: Callable[..., Path]) -> None:
+    project('board = "fw/board.toml"\nhtml = "out/r"\njunit = "out/r"\n')
+    result = run("powerloss", "--dry-run")
+    assert (result.exit_code, "two outputs go to one file" in result.stderr) == (2, True)
 
 
 def test_all_faults_are_said_at_once_in_a_shared_file_too(project: Callable[..., Path]) -> None:

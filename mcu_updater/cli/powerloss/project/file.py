@@ -6,6 +6,7 @@ is the root of a repository: what lies beyond is somebody else's.
 
 from __future__ import annotations
 
+import os.path
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -57,7 +58,7 @@ def find(folder: Path) -> Configuration | None:
     """The nearest one of *folder* and those above it; None where there is none. Raises what
     ``read`` does."""
     for above in (folder, *folder.parents):
-        if (above / NAME).is_file():
+        if os.path.lexists(above / NAME):
             return read(above / NAME)
         if (above / SHARED).is_file() and (found := _of_shared(above / SHARED)) is not None:
             return found
@@ -93,8 +94,11 @@ def _of_shared(path: Path) -> Configuration | None:
 
 
 def _text(path: Path) -> str:
+    """Without the byte order mark that editors on Windows put before it."""
+    if path.exists() and not path.is_file():
+        raise PortError("is no file", where=str(path), expected="a file, or nothing of this name")
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         found = error.strerror or str(error)
         raise PortError("cannot be read", where=str(path), found=found.lower()) from error

@@ -185,7 +185,12 @@ def _is(kind: str, value: Any) -> bool:
         case "number":
             return is_number or isinstance(value, float)
         case _:
-            return isinstance(value, str) and bool(value)
+            return is_text(value)
+
+
+def is_text(value: Any) -> bool:
+    """One that a command line could hold, too: not empty, no NUL."""
+    return isinstance(value, str) and bool(value) and "\0" not in value
 
 
 def _listed(value: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from flash_emulator.machine.toml_lines import Place
 from mcu_updater.cli.firmware.reading import read_board
 from mcu_updater.cli.powerloss.project import keys
 from mcu_updater.cli.powerloss.project.file import SEARCH, Configuration
-from mcu_updater.cli.powerloss.project.keys import Reader, Values
+from mcu_updater.cli.powerloss.project.keys import Reader, Values, is_text
 from mcu_updater.core.errors import UpdaterError
 from mcu_updater.powerloss.known_hazards import KnownHazard
 from mcu_updater.powerloss.scenario import Scenario
@@ -113,7 +113,7 @@ class Planner:
     def _of_boards(self, table: dict[str, Any], at: Place, known: tuple[KnownHazard, ...]) -> None:
         value = table[keys.BOARD]
         names = value if isinstance(value, list) else [value]
-        if not names or not all(isinstance(name, str) and name for name in names):
+        if not names or not all(map(is_text, names)):
             expected = "the path of a board file, or a list of them"
             self._file.fault((*at, keys.BOARD), "cannot be", expected, value)
             return
@@ -127,7 +127,12 @@ class Planner:
         if not any(sign in name for sign in "*?["):
             yield self._reader.path(name)
             return
-        found = sorted(self._file.folder.glob(name))
+        try:
+            found = sorted(path for path in self._file.folder.glob(name) if path.is_file())
+        except (ValueError, NotImplementedError) as error:
+            expected = "one below the file's folder; ** stands alone between two /"
+            self._file.fault(place, f"is no pattern: {error}", expected, name)
+            return
         if not found:
             self._file.fault(place, "names no file", f"a pattern below {self._file.folder}", name)
         yield from found

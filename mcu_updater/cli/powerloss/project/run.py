@@ -21,6 +21,7 @@ from mcu_updater.cli import answers, exits, paths
 from mcu_updater.cli.firmware import explore as firmware
 from mcu_updater.cli.firmware.reading import first_boot
 from mcu_updater.cli.powerloss.powerloss_end import sooner_by
+from mcu_updater.cli.powerloss.powerloss_reports import Reports
 from mcu_updater.cli.powerloss.powerloss_tables import show_results
 from mcu_updater.cli.powerloss.project.file import Configuration, nothing_to_do
 from mcu_updater.cli.powerloss.project.keys import Value, Values
@@ -76,6 +77,7 @@ def run(
             found="both",
         )
     if given.dry_run:
+        Reports.of(common).claim(as_json=False)  # what the run would refuse is refused here
         _tell(plan, as_json=given.as_json)
         return
     boards = [_Board.of(each, common) for each in plan.boards]
