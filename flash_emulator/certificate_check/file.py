@@ -57,7 +57,7 @@ def read(path: str, *, of_any_search: bool = False) -> Certificate:
     """The certificate in the file. Raises NotConfirmed where the file is not whole.
 
     *of_any_search*: also of one that a limit has stopped, where nothing is said of what its states
-    come to; only its lines are asked then.
+    come to; only its lines are asked then, and counted.
     """
     reader = _Reader()
     try:
@@ -71,6 +71,8 @@ def read(path: str, *, of_any_search: bool = False) -> Certificate:
     _has_both_ends(certificate)
     if certificate.totals["complete"] or not of_any_search:
         _whole(certificate)
+    else:
+        _counted(certificate, _known(certificate))
     return certificate
 
 
@@ -188,16 +190,22 @@ def _whole(certificate: Certificate) -> None:
     totals = certificate.totals
     if not totals["complete"] or totals["stopped_by"]:
         raise NotConfirmed(f"the search was not complete, stopped by {totals['stopped_by']!r}")
-    _counted(certificate)
+    _counted(certificate, set(certificate.unseen))
     _joined(certificate)
     _reached(certificate)
 
 
-def _counted(certificate: Certificate) -> None:
+def _known(certificate: Certificate) -> set[str]:
+    """States that were booted, and those that cuts come to."""
+    ends = (key for segment in certificate.segments.values() for key in segment.edges)
+    return {*certificate.unseen, *ends}
+
+
+def _counted(certificate: Certificate, states: set[str]) -> None:
     segments = certificate.segments
     loops = {min(loop) for loop in _loops(segments)}
     found = {
-        "states": len(certificate.unseen),
+        "states": len(states),
         "boots": sum(map(len, certificate.boots.values())),
         "edges": sum(len(c.split(" ")) for s in segments.values() for c in s.edges.values()),
         "violations": sum(s.violation is not None for s in segments.values()) + len(loops),

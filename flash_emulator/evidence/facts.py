@@ -14,8 +14,16 @@ from flash_emulator.certificate_check import NotConfirmed
 from flash_emulator.certificate_check.file import Certificate, read
 from flash_emulator.evidence import names, recheck
 from flash_emulator.evidence.faults import Kind, PackFault
+from flash_emulator.evidence.forms import (
+    Form,
+    ModelForm,
+    PackForm,
+    RecheckForm,
+    ToolsForm,
+    what_is_wrong,
+)
 from flash_emulator.evidence.json_text import Malformed, parsed
-from flash_emulator.machine.board_facts import asked, not_asked, world_of
+from flash_emulator.machine.board_facts import all_not_asked, asked, world_of
 from flash_emulator.machine.board_faults import BadBoardFile
 from flash_emulator.machine.board_file import BoardFile, named_files, read_board_file
 from flash_emulator.machine.symbols import shown
@@ -55,7 +63,8 @@ class ImageFact:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Of one pack. *digests*: SHA-256 of its files by name, without those that say the facts."""
+    """Of one pack. *digests*: SHA-256 of its files by name, without those that
+    say the facts; *sizes*: their bytes."""
 
     created: str
     board: str
@@ -72,6 +81,7 @@ class Facts:
     model: Mapping[str, list[str]]
     tools: Mapping[str, Any]
     digests: Mapping[str, str]
+    sizes: Mapping[str, int]
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -82,6 +92,12 @@ class Facts:
     def questions(self) -> tuple[str, ...]:
         """The names of those that were asked."""
         return tuple(dict.fromkeys(each.partition(":")[0] for each in self.asked))
+
+    @property
+    def wanted(self) -> str | None:
+        """The image that must run in the end, where that is asked."""
+        questions = self.read.board.questions
+        return questions.wanted if questions.live else None
 
     @property
     def violated(self) -> tuple[str, ...]:
@@ -97,15 +113,16 @@ def gather(folder: Path, digests: Mapping[str, str]) -> Facts:
 
     The host of the board file is executed, where that is a Python function.
     """
-    pack = _json(folder, names.PACK, _PACK)
+    pack = _json(folder, names.PACK, PackForm)
     if (pack["format"], pack["version"]) != (names.FORMAT, names.VERSION):
-        found = f"{pack['format']!r}, version {pack['version']!r}"
+        found = f"{pack['format']!r}, version {pack['version']}"
         raise _fault(names.PACK, "another format", f"{names.FORMAT!r}, version 1", found)
     certificate = _certificate(folder)
     read_board = _board(folder, pack["board"])
     _is_of(certificate, read_board)
-    record = _json(folder, names.RECHECK, ("kind", "head"))
+    record = _json(folder, names.RECHECK, RecheckForm)
     _fits(record, certificate)
+    own = {name: d for name, d in sorted(digests.items()) if name not in _SAY_IT}
     return Facts(
         created=pack["created"],
         board=pack["board"],
@@ -113,33 +130,33 @@ def gather(folder: Path, digests: Mapping[str, str]) -> Facts:
         read=read_board,
         images=tuple(_images(read_board, folder / pack["board"], folder)),
         asked=tuple(asked(read_board.board)),
-        not_asked=tuple(not_asked(read_board.board)),
+        not_asked=tuple(all_not_asked(read_board.board)),
         certificate=certificate,
         result=result_of(certificate),
         findings=tuple(_findings(certificate)),
         left_out=tuple(_left_out(certificate)),
         recheck=record,
-        model=_json(folder, names.MODEL, ()),
-        tools=_json(folder, names.TOOLS, ("program", "python", "system", "engine", "packages")),
-        digests={name: d for name, d in sorted(digests.items()) if name not in _SAY_IT},
+        model=_json(folder, names.MODEL, ModelForm),
+        tools=_json(folder, names.TOOLS, ToolsForm),
+        digests=own,
+        sizes={name: (folder / name).stat().st_size for name in own},
     )
 
 
 _SAY_IT = (names.PAGE, names.BOM, names.STATEMENT)
-_PACK = ("format", "version", "created", "board", "signer")
 
 
 def _fault(file: str, what: str, expected: str = "", found: str = "") -> PackFault:
     return PackFault(Kind.CONTENTS, file, what, expected, found)
 
 
-def _json(folder: Path, name: str, keys: tuple[str, ...]) -> Any:
+def _json(folder: Path, name: str, form: Form) -> Any:
     try:
         value = parsed((folder / name).read_bytes())
     except Malformed as error:
         raise _fault(name, str(error)) from error
-    if not isinstance(value, dict) or any(key not in value for key in keys):
-        raise _fault(name, "not such a file", f"an object with {', '.join(keys) or 'lists'}")
+    if wrong := what_is_wrong(value, form):
+        raise _fault(name, *wrong)
     return value
 
 
@@ -251,6 +268,21 @@ def _fits(record: Mapping[str, Any], certificate: Certificate) -> None:
         if record.get(name) != value:
             what = f"{name} is not that of {names.CERTIFICATE}"
             raise _fault(names.RECHECK, what, str(value), str(record.get(name)))
-    if record["kind"] == recheck.CONFIRMED and record.get("checked") != record["states"]:
+    if record["kind"] == recheck.CONFIRMED and record["checked"] != record["states"]:
         what = "'confirmed' takes all states"
-        raise _fault(names.RECHECK, what, str(record["states"]), str(record.get("checked")))
+        raise _fault(names.RECHECK, what, str(record["states"]), str(record["checked"]))
+    _is_possible(record, certificate)
+
+
+def _is_possible(record: Mapping[str, Any], certificate: Certificate) -> None:
+    """No more was looked at than is there; a sample is less than all."""
+    states = len(certificate.unseen)
+    most = {
+        recheck.CONFIRMED: {"checked": states},
+        recheck.SAMPLED: {"checked": states - 1},
+        recheck.RUN_AGAIN: {"states": states, "boots": sum(map(len, certificate.boots.values()))},
+    }
+    for name, count in most[record["kind"]].items():
+        if record[name] > count:
+            what = f"{name} is more than there can be"
+            raise _fault(names.RECHECK, what, f"{count} at most", str(record[name]))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flash_emulator.evidence.facts import Facts, Result
-from flash_emulator.evidence.texts import TEXTS, Clause, Text
+from flash_emulator.evidence.texts import TEXTS, WANTED, Clause, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ def mapped(facts: Facts) -> Iterator[tuple[Text, tuple[Mapped, ...]]]:
 
 
 def _mapped(clause: Clause, facts: Facts) -> Mapped:
-    missing = [name for name in clause.needs if name not in facts.questions]
+    asked = {*facts.questions, *([WANTED] if facts.wanted is not None else [])}
+    missing = [name for name in clause.needs if name not in asked]
     if not clause.shows:
         return Mapped(clause, NOTHING, clause.not_shown, is_counter=False)
     if missing:

@@ -13,7 +13,7 @@ from typing import Any
 
 import flash_emulator
 from flash_emulator.docstrings import bullets, paragraph
-from flash_emulator.machine.board_facts import NOT_MODELLED, not_asked
+from flash_emulator.machine.board_facts import NOT_MODELLED, all_not_asked
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.parts.part import Part
 from flash_emulator.parts.part_model import STANDINGS
@@ -27,7 +27,7 @@ def model_statement(read: BoardFile) -> dict[str, Any]:
     return {
         "not modelled: flash": [paragraph(flash_emulator.__doc__, "**Not modelled**")],
         "not modelled: MCU": [f"{NOT_MODELLED}."],
-        "not asked of this board": list(not_asked(read.board)) or ["nothing"],
+        "not asked of this board": list(all_not_asked(read.board)) or ["nothing"],
         "not confirmed of this part": list(_unconfirmed(read.board.part)),
         "assumed by the model of the flash": bullets(
             flash_emulator.__doc__, "**Assumptions, first.**"

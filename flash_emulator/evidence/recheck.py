@@ -11,6 +11,16 @@ _MOST = 20  # violations
 CONFIRMED, SAMPLED, RUN_AGAIN = "confirmed", "sample holds", "search was stopped: run again in part"
 
 
+BY_SEED = {"boots of the second model": "replayed", "comparisons with the second model": "compared"}
+BY_SAMPLE = {
+    **BY_SEED,
+    "checked": "checked",
+    "cuts": "cuts",
+    "boots not read in all ways": "left_out",
+}
+"""Numbers that depend on the seed, and on the sample: name in the record, name in ``Verdict``."""
+
+
 def record_of(verdict: Verdict | RunAgain) -> dict[str, Any]:
     if isinstance(verdict, RunAgain):
         return {
@@ -27,6 +37,9 @@ def record_of(verdict: Verdict | RunAgain) -> dict[str, Any]:
         "violations": verdict.violations,
         "first violations": [list(kind) for kind in verdict.kinds[:_MOST]],
         "left out": list(verdict.missing),
+        "boots not read in all ways": verdict.left_out,
+        "boots of the second model": verdict.replayed,
+        "comparisons with the second model": verdict.compared,
         "taken for granted": list(verdict.assumed),
         "head": verdict.head,
     }

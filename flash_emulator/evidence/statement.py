@@ -7,6 +7,8 @@ was stopped is FAILED: the predicate knows no fourth result, and nobody may take
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from flash_emulator.evidence import names
@@ -25,23 +27,35 @@ _RESULTS = {
 _COMPLETE = "complete: every state that cuts can come to was booted"
 
 
-def statement(facts: Facts, said: Mapping[str, str]) -> bytes:
-    """*said*: digests of the page and of the CycloneDX file."""
-    digests = {**facts.digests, **said}
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file. *digest*: SHA-256; *size*: bytes, so that whoever checks reads no more of it."""
+
+    digest: str
+    size: int
+
+    @classmethod
+    def of(cls, data: bytes) -> Listed:
+        return cls(sha256(data).hexdigest(), len(data))
+
+
+def statement(facts: Facts, said: Mapping[str, bytes]) -> bytes:
+    """*said*: the page and the CycloneDX file."""
+    files = {name: Listed(digest, facts.sizes[name]) for name, digest in facts.digests.items()}
+    files |= {name: Listed.of(data) for name, data in said.items()}
     tested = sorted({image.file for image in facts.images if image.file is not None})
     tested = tested or [facts.board]
-    others = [name for name in sorted(digests) if name not in tested]
+    others = [name for name in sorted(files) if name not in tested]
     passed, warned, failed = _tests(facts)
     return text_of(
         {
             "_type": STATEMENT_TYPE,
-            "subject": [_descriptor(name, digests[name]) for name in tested],
+            "subject": [_descriptor(name, files[name]) for name in tested],
             "predicateType": PREDICATE_TYPE,
             "predicate": {
                 "result": _RESULTS[facts.result],
                 "configuration": [
-                    _descriptor(name, digests[name])
-                    | {"annotations": {"role": names.ROLES.get(name, "input")}}
+                    _descriptor(name, files[name], role=names.ROLES.get(name, "input"))
                     for name in others
                 ],
                 "passedTests": passed,
@@ -52,14 +66,18 @@ def statement(facts: Facts, said: Mapping[str, str]) -> bytes:
     )
 
 
-def _descriptor(name: str, digest: str) -> dict[str, Any]:
-    return {"name": name, "digest": {"sha256": digest}}
+def _descriptor(name: str, file: Listed, **more: str) -> dict[str, Any]:
+    notes = {"bytes": file.size, **more}
+    return {"name": name, "digest": {"sha256": file.digest}, "annotations": notes}
 
 
-def listed(value: Any) -> Iterator[tuple[str, str]]:
-    """Name and digest of each file that a statement lists. Raises KeyError, TypeError."""
+def listed(value: Any) -> Iterator[tuple[str, Listed]]:
+    """Each file that a statement lists. Raises KeyError, TypeError, ValueError."""
     for each in (*value["subject"], *value["predicate"]["configuration"]):
-        yield str(each["name"]), str(each["digest"]["sha256"])
+        size = each["annotations"]["bytes"]
+        if type(size) is not int or size < 0:
+            raise ValueError(f"{size!r} is no number of bytes")
+        yield str(each["name"]), Listed(str(each["digest"]["sha256"]), size)
 
 
 def _tests(facts: Facts) -> tuple[list[str], list[str], list[str]]:

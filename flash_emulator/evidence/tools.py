@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
-PROGRAM = "mcu-updater"
+PROGRAM, NOT_INSTALLED = "mcu-updater", "not installed as a package"
 _ENGINE = "unicorn"  # executes the instructions
 PACKAGES = ("cryptography", "jinja2", "pydantic", "pyelftools", _ENGINE, "xmodem")
 """That read the inputs, run the firmware, or sign; those that are installed are named."""
@@ -18,7 +18,7 @@ def tool_versions(made_of: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     return {
         "program": {
             "name": PROGRAM,
-            "version": _version(PROGRAM) or "not installed as a package",
+            "version": _version(PROGRAM) or NOT_INSTALLED,
             "sources of flash_emulator, SHA-256": made_of["tool"]["sources"],
         },
         "python": f"{platform.python_implementation()} {platform.python_version()}",

@@ -23,6 +23,7 @@ from flash_emulator.evidence_check.keys import EXPECTED, BadKey, read_public_key
 from flash_emulator.machine.engine import MissingEngine
 
 USAGE = 2
+_MOST = 50  # faults that are printed
 CODES = {Result.PASSED: 0, Result.NARROWER: 3, Result.INCOMPLETE: 4, Result.FAILED: 5}
 
 
@@ -49,8 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: the pack cannot be checked here: {other}", file=sys.stderr)
         return USAGE
     except Refused as refused:
-        for fault in refused.faults:
+        for fault in refused.faults[:_MOST]:
             print(f"refused: {fault}")
+        if (more := len(refused.faults) - _MOST) > 0:
+            print(f"refused: and {more:,} more")
         return refused.faults[0].kind.value
     print(in_words(checked))
     return CODES[checked.result]
@@ -92,6 +95,7 @@ def in_words(checked: Checked) -> str:
         _run(checked.run, checked.seed),
     ]
     lines.append(f"the pack says: {checked.headline}")
+    lines.append(f"it says that it was made on {checked.created}")
     if not checked.is_pass:
         lines.append("This is no pass.")
     return "\n".join(lines)

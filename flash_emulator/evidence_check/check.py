@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flash_emulator.certificate_check import NotConfirmed, RunAgain, Verdict
 from flash_emulator.evidence import names
 from flash_emulator.evidence.facts import Facts, Result
 from flash_emulator.evidence.faults import Kind, PackFault
-from flash_emulator.evidence.recheck import CONFIRMED, record_of
+from flash_emulator.evidence.recheck import BY_SAMPLE, BY_SEED, CONFIRMED, record_of
 from flash_emulator.evidence.rerun import rerun
 from flash_emulator.evidence.words import headline
 from flash_emulator.evidence_check.contents import all_say_the_same, facts_of, readable
 from flash_emulator.evidence_check.folder import copied
 from flash_emulator.evidence_check.keys import Key
-from flash_emulator.evidence_check.signed import compare, expected_files, verified
+from flash_emulator.evidence_check.signed import expected_files, verified
 from flash_emulator.machine.hosts import HostBroken
 from flash_emulator.machine.subject import a_machine
 
@@ -31,10 +31,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A pack that is authentic. *headline*: what it says of its firmware."""
+    """A pack that is authentic. *headline*: what it says of its firmware; *created*:
+    when it was made, as it says."""
 
     result: Result
     headline: str
+    created: str
     key: Key
     files: int
     run: Verdict | RunAgain
@@ -63,16 +65,17 @@ def check_pack(
 def _checked(
     folder: Path, copy: Path, key: Key, sample: int, seed: int, *, may_execute: bool
 ) -> Checked:
-    digests = copied(folder, copy)
-    payload = verified(copy, key)
-    faults = compare(expected_files(payload), digests)
+    payload = verified(folder, copy, key)
+    expected = expected_files(payload)
+    faults = copied(folder, copy, expected)
     if faults:
         raise Refused(faults)
+    digests = {name: file.digest for name, file in expected.items()}
     with readable():
         facts = facts_of(copy, digests, key, may_execute=may_execute)
         all_say_the_same(copy, facts, payload)
     run = _run(facts, copy, sample, seed)
-    return Checked(facts.result, headline(facts), key, len(digests), run, seed)
+    return Checked(facts.result, headline(facts), facts.created, key, len(digests) + 1, run, seed)
 
 
 def _run(facts: Facts, copy: Path, sample: int, seed: int) -> Verdict | RunAgain:
@@ -92,13 +95,14 @@ def _run(facts: Facts, copy: Path, sample: int, seed: int) -> Verdict | RunAgain
 
 
 def _as_recorded(facts: Facts, run: Verdict | RunAgain) -> None:
-    """Where all states were run again, every number must be that of the recorded verdict, but for
-    those of the second model: it goes through a few boots only, by the seed."""
-    if facts.recheck["kind"] != CONFIRMED or not isinstance(run, Verdict) or run.is_sample:
+    """The recorded verdict must be what this run comes to, but for numbers that depend on the seed,
+    and where one of both is a sample on the sample."""
+    record = facts.recheck
+    if not isinstance(run, Verdict):
         return
-    found = record_of(run)
-    for name in ("cuts", "left out", "first violations"):
-        if facts.recheck.get(name) != found[name]:
+    drawn = BY_SEED if record["kind"] == CONFIRMED and not run.is_sample else BY_SAMPLE
+    found = record_of(replace(run, **{drawn[name]: record[name] for name in drawn}))
+    for name, value in found.items():
+        if record[name] != value:
             what = f"{name} is not what the re-check comes to"
-            expected, recorded = str(found[name]), str(facts.recheck.get(name))
-            raise PackFault(Kind.RERUN, names.RECHECK, what, expected, recorded)
+            raise PackFault(Kind.RERUN, names.RECHECK, what, str(value), str(record[name]))

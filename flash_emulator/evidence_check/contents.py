@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from flash_emulator.machine.board_faults import BadBoardFile
 from flash_emulator.machine.board_file import named_files, table_of
 
 _SHOWN = 160  # characters of a line
+_OTHER_FORM = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
 
 
 class OtherProgram(Exception):
@@ -42,7 +42,7 @@ def readable() -> Iterator[None]:
     """PackFault for what a value of another form than a pack's raises, wherever it is used."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError, ValueError, jinja2.TemplateError) as error:
+    except (*_OTHER_FORM, jinja2.TemplateError) as error:
         what = f"the fields of a file are not those of a pack: {type(error).__name__}: {error}"
         raise PackFault(Kind.CONTENTS, names.PACK, what) from error
     except FileNotFoundError as error:
@@ -69,7 +69,7 @@ def _is_self_contained(folder: Path, *, may_execute: bool) -> None:
     board = _board_of(folder)
     path = folder / board
     try:
-        table = table_of(path.read_text(encoding="utf-8"), path)
+        table = table_of(path.read_text(encoding="utf-8-sig"), path)
     except (BadBoardFile, UnicodeDecodeError) as error:
         raise PackFault(Kind.CONTENTS, board, f"is no board file: {error}") from error
     inside = (folder / names.INPUTS).resolve()
@@ -112,10 +112,9 @@ def _is_of_this_program(facts: Facts, folder: Path) -> None:
 def all_say_the_same(folder: Path, facts: Facts, payload: bytes) -> None:
     """Page, CycloneDX file and statement against the facts. Raises PackFault."""
     made = {names.PAGE: page(facts), names.BOM: bom(facts)}
-    said = {name: sha256(data).hexdigest() for name, data in made.items()}
     for name, data in made.items():
         _same(name, data, (folder / name).read_bytes())
-    _same(names.STATEMENT, statement(facts, said), payload)
+    _same(names.STATEMENT, statement(facts, made), payload)
 
 
 def _same(name: str, expected: bytes, found: bytes) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unicodedata import normalize
 
 from flash_emulator.evidence.dsse import Envelope, read_envelope, signed_bytes
 from flash_emulator.evidence.faults import Kind, PackFault
 from flash_emulator.evidence.json_text import Malformed, parsed
 from flash_emulator.evidence.names import STATEMENT
-from flash_emulator.evidence.statement import PREDICATE_TYPE, STATEMENT_TYPE, listed
+from flash_emulator.evidence.statement import PREDICATE_TYPE, STATEMENT_TYPE, Listed, listed
+from flash_emulator.evidence_check.folder import check_folder, statement_of
 from flash_emulator.evidence_check.keys import Key
 
 
-def verified(folder: Path, key: Key) -> bytes:
-    """The statement, as its bytes. Raises PackFault."""
-    envelope = _envelope(folder / STATEMENT)
+def verified(pack: Path, copy: Path, key: Key) -> bytes:
+    """The statement, as its bytes; its envelope goes to *copy*. Raises PackFault."""
+    envelope = _envelope(pack, copy)
     if envelope.keyid != key.keyid:
         what = "was signed with another key than the one given"
         raise PackFault(
@@ -30,34 +31,47 @@ def verified(folder: Path, key: Key) -> bytes:
     return envelope.payload
 
 
-def _envelope(path: Path) -> Envelope:
+def _envelope(pack: Path, copy: Path) -> Envelope:
+    check_folder(pack)
     try:
-        return read_envelope(path.read_bytes())
+        data = statement_of(pack)
+        (copy / STATEMENT).write_bytes(data)
+        return read_envelope(data)
     except FileNotFoundError as error:
         what = "is missing, so nothing says what was signed"
         raise PackFault(Kind.SIGNATURE, STATEMENT, what) from error
+    except OSError as error:
+        found = error.strerror or str(error)
+        raise PackFault(Kind.FILES, STATEMENT, "cannot be read", found=found) from error
     except Malformed as error:
         raise PackFault(Kind.SIGNATURE, STATEMENT, str(error)) from error
 
 
-def expected_files(payload: bytes) -> dict[str, str]:
-    """Digests that the statement lists, by name. Raises PackFault for names that cannot be."""
+def expected_files(payload: bytes) -> dict[str, Listed]:
+    """What the statement lists, by name. Raises PackFault for names that cannot be."""
     try:
         value = parsed(payload)
         _check_types(value)
         names = list(listed(value))
-    except (Malformed, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"what was signed is no statement of a pack: {error}"
         raise PackFault(Kind.CONTENTS, STATEMENT, what) from error
-    files: dict[str, str] = {}
-    for name, digest in names:
-        if name.casefold() in map(str.casefold, files):
+    files: dict[str, Listed] = {}
+    plain: set[str] = set()
+    for name, file in names:
+        if _plain(name) in plain:
             raise PackFault(Kind.CONTENTS, STATEMENT, f"{name!r} is listed twice")
         if not _stays_inside(name):
             what = f"{name!r} leads out of the pack"
             raise PackFault(Kind.CONTENTS, STATEMENT, what, "the name of a file in it")
-        files[name] = digest
+        files[name] = file
+        plain.add(_plain(name))
     return files
+
+
+def _plain(name: str) -> str:
+    """As file systems have it that take capitals, or composed and decomposed letters, for one."""
+    return normalize("NFKC", normalize("NFKC", name).casefold())
 
 
 def _check_types(value: Any) -> None:
@@ -70,20 +84,3 @@ def _stays_inside(name: str) -> bool:
     path = PurePosixPath(name)
     plain = name.isprintable() and "\\" not in name and ":" not in name
     return plain and not path.is_absolute() and ".." not in path.parts and str(path) == name != "."
-
-
-def compare(expected: Mapping[str, str], found: Mapping[str, str]) -> list[PackFault]:
-    """Every file that differs."""
-    faults = []
-    for name in sorted({*expected, *found} - {STATEMENT}):
-        here, there = found.get(name), expected.get(name)
-        if here == there:
-            continue
-        added, missing = "is not in the statement: it was added", "is missing"
-        what = added if there is None else missing if here is None else "has other bytes"
-        faults.append(PackFault(Kind.FILES, name, what, _in_words(there), _in_words(here)))
-    return faults
-
-
-def _in_words(digest: str | None) -> str:
-    return "no such file" if digest is None else f"SHA-256 {digest}"

@@ -33,7 +33,7 @@ def world_of(read: BoardFile) -> dict[str, str]:
 
 def asked(board: Board) -> Iterator[str]:
     questions = board.questions
-    if questions.safe:
+    if questions.safe and questions.published:
         yield f"safe: one of {', '.join(image.name for image in questions.published)} runs"
     if questions.live:
         wanted = f", and {questions.wanted} runs" if questions.wanted else ""
@@ -57,3 +57,15 @@ def not_asked(board: Board) -> Iterator[str]:
         yield "live"
     elif questions.wanted is None:
         yield "whether the update is lost (questions.wanted)"
+
+
+def all_not_asked(board: Board) -> Iterator[str]:
+    """Of all questions that there are: those that most boards do not need, too."""
+    questions = board.questions
+    yield from not_asked(board)
+    if not questions.reported:
+        yield "reported: whether the output names what runs (no questions.reported)"
+    if not questions.never:
+        yield "no rollback: whether an image runs that must not any more (no questions.never)"
+    if not questions.untouched:
+        yield "untouched: whether something is written that must not be (no questions.untouched)"

@@ -67,7 +67,7 @@ def read_board_file(path: Path) -> BoardFile:
     Raises BadBoardFile, whatever is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         found = error.strerror or str(error)
         raise BadBoardFile(path, [BoardFault(0, "", "cannot be read", "a file", found)]) from error

@@ -128,7 +128,7 @@ def load_part_file(path: str | Path) -> Part:
     """
     source = Path(path)
     try:
-        text_of_file = source.read_text(encoding="utf-8")
+        text_of_file = source.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise PartError(file=str(source), expected="TOML", found=str(error)) from error
     return part_of_text(text_of_file, file=str(source))

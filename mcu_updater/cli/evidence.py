@@ -101,6 +101,9 @@ def command(given: Request) -> None:
 
     The result of the search changes nothing of that: a pack can say that it failed. Exit code 7
     then; 2 when a limit stopped the search; 15 when --outcomes left some out.
+
+    Only a search of compiled firmware can be packed, which a board file describes: no scenario of
+    powerloss, and no subject in Python.
     """
     _refuse_unused(click.get_current_context(), given)
     check_folder(given.folder, force=False)
@@ -127,10 +130,7 @@ def command(given: Request) -> None:
 
 def _refuse_unused(ctx: click.Context, given: Request) -> None:
     if given.certificate is not None:
-        taken = ("folder", "board", "key", "key_password_file", "certificate", "recheck_sample")
-        refuse_all_but(
-            ctx, (*taken, "quiet", "as_json"), "with --certificate: it says what was searched"
-        )
+        refuse_all_but(ctx, _WITH_CERTIFICATE, "with --certificate: it says what was searched")
 
 
 _WITH_CERTIFICATE = (

@@ -20,7 +20,7 @@ def collect(board: Path) -> tuple[str, dict[str, bytes]]:
     """
     text = board.read_bytes()
     path = Path(os.path.abspath(board))  # noqa: PTH100  as it is written, whatever links are on it
-    named = list(dict.fromkeys(named_files(table_of(text.decode("utf-8"), board))))
+    named = list(dict.fromkeys(named_files(table_of(text.decode("utf-8-sig"), board))))
     for name in named:
         _check(name, board)
     places = {name: os.path.normpath(path.parent / name) for name in named}

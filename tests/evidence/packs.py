@@ -124,7 +124,9 @@ def sign_again(pack: Path, key: Path) -> None:
     """The statement with the digests that its files have now, signed with the right key."""
     statement = payload_of(pack)
     for each in (*statement["subject"], *statement["predicate"]["configuration"]):
-        each["digest"]["sha256"] = sha256((pack / each["name"]).read_bytes()).hexdigest()
+        data = (pack / each["name"]).read_bytes()
+        each["digest"]["sha256"] = sha256(data).hexdigest()
+        each["annotations"]["bytes"] = len(data)
     sign(pack, key, statement)
 
 

@@ -16,10 +16,12 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.schema._res import BOM_JSON, JSF, SPDX_JSON
 from referencing import Registry, Resource
 
+from flash_emulator.evidence.facts import Result
 from flash_emulator.evidence.json_text import Malformed, parsed, text_of
 from flash_emulator.evidence.names import BOM, MODEL, PAGE, STATEMENT
 from flash_emulator.evidence.texts import NOT_READ, TEXTS
 from tests.evidence.conftest import KINDS
+from tests.evidence.packs import BOARD, write_board
 
 
 def envelope(pack: Path) -> Any:
@@ -172,7 +174,49 @@ def test_questions_that_were_not_asked_show_nothing(pack) -> None:
     found = {e.clause.number: e for _, clauses in mapped(fewer) for e in clauses}
     assert found["7.2.2.1.1"].shows == NOTHING
     assert "the board file does not ask live" in found["7.2.2.1.1"].not_shown
-    assert found["Part I, (2)(f)"].shows != NOTHING
+    assert {e.shows for e in found.values()} == {NOTHING}
+    fewer = replace(facts, asked=tuple(e for e in facts.asked if not e.startswith("untouched")))
+    assert list(mapped(fewer)) == list(mapped(facts))
+
+
+def test_a_board_file_that_asks_less_shows_less(tmp_path) -> None:
+    from types import SimpleNamespace
+    from typing import cast
+
+    from flash_emulator.evidence.facts import Facts
+    from flash_emulator.evidence.mapping import NOTHING, mapped
+    from flash_emulator.machine.board_facts import all_not_asked, asked
+    from flash_emulator.machine.board_file import read_board_file
+
+    def shown(text: str) -> tuple[set[str], str]:
+        read = read_board_file(write_board(tmp_path, text=text))
+        totals = SimpleNamespace(totals={"violations": 0})
+        questions = tuple(each.partition(":")[0] for each in asked(read.board))
+        facts = SimpleNamespace(
+            read=read,
+            questions=questions,
+            wanted=read.board.questions.wanted,
+            result=Result.PASSED,
+            certificate=totals,
+        )
+        found = {
+            each.clause.number
+            for _, clauses in mapped(cast("Facts", facts))
+            for each in clauses
+            if each.shows != NOTHING
+        }
+        return found, "; ".join(all_not_asked(read.board))
+
+    all_of_it, left = shown(BOARD)
+    assert "Part I, (2)(c)" in all_of_it
+    assert "reported" in left and "no rollback" in left and "untouched" not in left
+    less, left = shown(BOARD.replace('wanted = "new"', ""))
+    assert less == all_of_it - {"Part I, (2)(c)"}
+    assert "whether the update is lost" in left
+    weak = BOARD.replace("untouched = [[0x0800_0000, 0x4000]]", "").replace('wanted = "new"', "")
+    none, left = shown(weak.replace("published = true", ""))
+    assert none == set()
+    assert "safe (no image has published = true)" in left and "untouched: " in left
 
 
 def test_the_page_needs_nothing_else_and_runs_nothing(pack) -> None:

@@ -51,11 +51,17 @@ def test_two_runs_of_one_time_give_the_same_bytes(
     tmp_path, board, key, pack, quick, monkeypatch
 ) -> None:
     """The signature, too: Ed25519 draws no random number."""
-    before = pack("passed")
+    before = pack("incomplete")
     made = datetime.fromisoformat(json.loads((before / PACK).read_text())["created"])
     monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(made.timestamp())))
-    assert make(tmp_path / "again", board, key).exit_code == 0
+    assert make(tmp_path / "again", board, key, "--cuts", 1).exit_code == 2
     assert files(tmp_path / "again") == files(before)
+
+
+def test_a_board_file_with_a_byte_order_mark(tmp_path, key, quick) -> None:
+    board = write_board(tmp_path / "board", text=f"\ufeff{BOARD}")
+    assert make(tmp_path / "pack", board, key, "--cuts", 1).exit_code == 2
+    assert check(tmp_path / "pack", key, "--sample", 1) == 4
 
 
 def test_the_time_stands_in_few_files(tmp_path, board, key, pack, stand_in, monkeypatch) -> None:
@@ -95,7 +101,9 @@ def test_a_certificate_that_exists(tmp_path, board, key, pack, quick) -> None:
     assert (result.exit_code, "--cuts" in result.stderr) == (2, True)
 
 
-def test_a_re_check_that_refuses_makes_no_pack(tmp_path, board, key, monkeypatch) -> None:
+def test_a_re_check_that_refuses_makes_no_pack(tmp_path, board, key, pack, monkeypatch) -> None:
+    made = pack("passed") / CERTIFICATE
+    monkeypatch.setattr(cli, "_search", lambda *given: shutil.copy(made, given[2]))
     refused = subprocess.CompletedProcess([], 1, b"", b"after 2w: expected ...")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: refused)
     result = make(tmp_path / "pack", board, key)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from flash_emulator.evidence.names import BOM, CERTIFICATE, PACK, PAGE, RECHECK, STATEMENT
+from flash_emulator.evidence_check import folder
 from flash_emulator.evidence_check.__main__ import main
 from flash_emulator.machine import subject
 from flash_emulator.machine.board import Board
@@ -156,6 +157,68 @@ def test_files_that_are_not_those_that_were_signed(copy, key, capsys, change) ->
     act(copy)
     code, out = refused(copy, key, capsys)
     assert (code, named in out) == (FILES, True), out
+
+
+def large(size: int) -> Change:
+    """Files without blocks: they cost nothing, and whoever copied them would fill a disk."""
+
+    def made(pack: Path) -> None:
+        with (pack / "large").open("wb") as file:
+            file.truncate(size)
+
+    return made
+
+
+def grown(name: str) -> Change:
+    return lambda pack: os.truncate(pack / name, 1 << 42)
+
+
+def many(pack: Path) -> None:
+    for number in range(1100):
+        (pack / f"{number}").touch()
+
+
+LARGE: dict[str, tuple[Change, int, str]] = {
+    "added": (large(1 << 42), FILES, "large: is not in the statement: it was added: expected no "),
+    "an image": (grown("inputs/boot.elf"), FILES, "found 4,398,046,511,104 bytes"),
+    "the statement": (grown(STATEMENT), SIGNATURE, "is larger than any statement"),
+    "many files": (many, FILES, "holds many files that are not in the statement"),
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_no_more_is_read_than_was_signed(copy, key, capsys, what) -> None:
+    act, expected, said = LARGE[what]
+    act(copy)
+    code, out = refused(copy, key, capsys)
+    assert (code, said in out, out.count("\n")) == (expected, True, 1), out
+
+
+def test_a_pipe_that_takes_the_place_of_a_file_meanwhile(copy, key, capsys, monkeypatch) -> None:
+    """Between the look at the folder and the file that is opened; nobody waits for it."""
+    look = folder._files
+
+    def swapped(pack: Path, prefix: str) -> Any:
+        yield from look(pack, prefix)
+        (copy / PAGE).unlink()
+        os.mkfifo(copy / PAGE)
+
+    monkeypatch.setattr(folder, "_files", swapped)
+    monkeypatch.setattr(folder, "_check_kind", late(folder._check_kind))
+    code, out = refused(copy, key, capsys)
+    assert (code, f"{PAGE}: is no plain file" in out) == (FILES, True), out
+
+
+def late(check: Callable[[str, int], None]) -> Callable[[str, int], None]:
+    """The first look at the page finds what was there before."""
+    looks: list[str] = []
+
+    def checked(name: str, mode: int) -> None:
+        looks.append(name)
+        if name != PAGE or looks.count(PAGE) > 2:
+            check(name, mode)
+
+    return checked
 
 
 def deep(pack: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import marshal
 import pickle
 import shutil
 from pathlib import Path
@@ -133,6 +135,19 @@ steps = [
         baud=1_000_000,
         common=Common(survives=True, tries=3, again_s=0.2, away=("long",)),
     )
+
+
+def test_the_file_runs_and_no_compiled_code_beside_it(folder):
+    """Whoever allows it has read the file; compiled code would be taken for it, whatever it is."""
+    cache = Path(importlib.util.cache_from_source(str(folder / "host.py")))
+    cache.parent.mkdir()
+    code = marshal.dumps(compile("raise SystemExit('the other code')", "host.py", "exec"))
+    flags = (1).to_bytes(4, "little")  # PEP 552: by hash, and never compared with the source
+    cache.write_bytes(importlib.util.MAGIC_NUMBER + flags + bytes(8) + code)
+    assert read(folder, "python = 'host.py:blocks'").board.host is not None
+    shutil.rmtree(cache.parent)
+    assert read(folder, "python = 'host.py:blocks'").board.host is not None
+    assert not cache.parent.exists()
 
 
 def test_functions_of_files_are_known_by_what_the_file_holds(folder):
