@@ -3,6 +3,8 @@
 primary trailer            secondary trailer      due
 any                        magic                  test (with image ok: permanent)
 magic, copy done, no ok    no magic               revert
+
+MCUboot had it so up to 2.1. Since 2.2 the last one is due whatever the secondary's magic reads.
 """
 
 from __future__ import annotations

@@ -24,7 +24,11 @@ NOT_RUN = {
     "it needs a terminal and its shell": 1,
     "it needs programs of others, which the tests of the boot ROM run": 1,
     "it needs the program sqlite3": 1,
+    "it takes minutes": 1,
+    "it takes some minutes": 1,
     "mymodule is yours to write; the tests of the contract run the example of its README": 1,
+    "the file is yours to write": 1,
+    "the paths are those of one build": 1,
 }
 """Blocks that no test runs, by the reason that the page gives. A new one is a line here."""
 

@@ -4,8 +4,8 @@ Records are a list in flash. A new one is allocated: the link to it is programme
 sector than the record, and the caller fills the record afterwards. A cut in between: the list goes
 to blank flash.
 
-Mended: the record first, then the link. Both are programmed again when they are found, since a cut
-may have left them weak; this flash takes that.
+Mended: the record first, then the link. What is found of them is programmed again, since a cut may
+have left it weak; this flash takes that.
 """
 
 from __future__ import annotations
@@ -24,15 +24,22 @@ def prepare(flash: EmulatedFlash) -> None:
     flash.preload(LINK + 4, b"the old data")
 
 
+def fill(flash: EmulatedFlash) -> None:
+    if not holds(flash, RECORD, DATA):
+        flash.erase(RECORD)
+    flash.program(RECORD, DATA)
+
+
 def boot(flash: EmulatedFlash, *, mended: bool) -> None:
+    """What is linked already is taken as it is."""
+    is_linked = holds(flash, LINK, TO_RECORD)
     if mended:
-        if not holds(flash, RECORD, DATA):
-            flash.erase(RECORD)
-        flash.program(RECORD, DATA)
+        if not is_linked:
+            fill(flash)
         flash.program(LINK, TO_RECORD)
-    elif not holds(flash, LINK, TO_RECORD):
+    elif not is_linked:
         flash.program(LINK, TO_RECORD)
-        flash.program(RECORD, DATA)
+        fill(flash)
 
 
 def verdict(flash: EmulatedFlash) -> None:
