@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tests.cli.boards import write_board
+from mcu_updater.cli.powerloss.powerloss_reports import source_tree
 from tests.cli.command_line import run
+from tests.evidence.packs import BAD, write_board
 from tests.flash_emulator.explore.test_forges import sarif_schema
 from tests.places import ROOT
 
@@ -24,7 +25,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("checkout")
     (root / ".git").mkdir()
     (root / "firmware").mkdir()
-    write_board(root / "firmware", "copy_done_first")
+    write_board(root / "firmware", BAD)
     return root
 
 
@@ -102,13 +103,11 @@ def test_paths_count_from_the_checkout_of_the_job(
     job: Path, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the job names it; one that does not hold this folder is none of ours."""
-    for root, expected in (
-        (checkout / "firmware", "board.toml"),
-        (tmp_path, "firmware/board.toml"),
-    ):
-        monkeypatch.setenv("CI_PROJECT_DIR", str(root))
-        explore("--codequality", tmp_path / "q.json")
-        assert read(tmp_path / "q.json")[0]["location"]["path"] == expected
+    monkeypatch.setenv("CI_PROJECT_DIR", str(tmp_path))
+    assert source_tree().root == checkout
+    monkeypatch.setenv("CI_PROJECT_DIR", str(checkout / "firmware"))
+    explore("--codequality", tmp_path / "q.json")
+    assert read(tmp_path / "q.json")[0]["location"]["path"] == "board.toml"
 
 
 def test_a_search_without_a_finding_writes_empty_reports(

@@ -52,7 +52,8 @@ def _command(said: Annotation) -> str:
     if said.place.file:
         properties = {"file": said.place.file, "line": str(said.place.line), **properties}
     words = ",".join(f"{key}={value.translate(_IN_PROPERTY)}" for key, value in properties.items())
-    return f"::{_COMMANDS[said.level]} {words}::{said.text.translate(_IN_DATA)}"
+    line = f"::{_COMMANDS[said.level]} {words}::{said.text.translate(_IN_DATA)}"
+    return line.encode(errors="backslashreplace").decode()  # bytes of names that are no UTF-8
 
 
 def github_summary(

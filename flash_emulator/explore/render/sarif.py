@@ -11,6 +11,7 @@ Paths count from %SRCROOT%, which the reader of the file knows and the file does
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -203,7 +204,7 @@ def _location(place: Place, text: str = "") -> dict[str, Any]:
         region: dict[str, Any] = {"startLine": place.line}
         if place.column:
             region["startColumn"] = place.column
-        artifact = {"uri": quote(place.file), "uriBaseId": ROOT}
+        artifact = {"uri": quote(os.fsencode(place.file)), "uriBaseId": ROOT}
         location["physicalLocation"] = {"artifactLocation": artifact, "region": region}
     if place.function:
         named = {"fullyQualifiedName": printable(place.function), "kind": "function"}

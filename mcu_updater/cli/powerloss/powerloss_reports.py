@@ -90,7 +90,8 @@ class Reports:
         failed: list[UpdaterError] = []
         for path, render in self._wanted():
             try:
-                write_whole(path, render(done).encode())
+                # names of files may hold bytes that are no UTF-8
+                write_whole(path, render(done).encode(errors="backslashreplace"))
             except PortError as error:
                 failed.append(error)
         if self.github:

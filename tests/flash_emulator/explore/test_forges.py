@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +27,7 @@ from flash_emulator.explore.render import (
 from flash_emulator.explore.render.annotations import Annotations
 from flash_emulator.explore.render.rules import KNOWN, rule_of
 from flash_emulator.explore.report import Counterexample
+from mcu_updater.cli.powerloss.powerloss_reports import Reports
 from tests.flash_emulator.evidence_toys import campaign
 from tests.places import ROOT
 
@@ -98,6 +100,24 @@ def test_every_finding_of_a_campaign_is_a_result_of_its_rule() -> None:
     assert sum(each["occurrenceCount"] for each in alike) == found.report.violation_count
     replayed = by_search[found.name]["properties"]["replayId"]
     assert replayed == found.replay_id(found.report.violations[0].path)
+
+
+def test_a_folder_whose_name_is_no_utf_8(tmp_path: Path) -> None:
+    """All reports are written after a search of hours, whatever a name holds."""
+    checkout = tmp_path / "checkout"
+    file = checkout / os.fsdecode(b"\xff") / "board.toml"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    (result, *_) = with_file(campaign(), str(file)).results[1:]
+    done = replace(campaign(), results=(result,))
+    html, junit, plain, sarif, quality = (tmp_path / name for name in ("h", "x", "j", "s", "q"))
+    assert Reports(html, junit, plain, sarif, quality).write(done, as_json=False) == []
+    assert all(path.stat().st_size for path in (html, junit, plain, sarif, quality))
+    uri = '"uri": "%FF/board.toml"'
+    tree = SourceTree(checkout)
+    assert uri in campaign_sarif(done, tree)
+    for line in github_commands(done, tree):
+        assert r"file=\udcff/board.toml" in line and line.encode()
 
 
 def test_a_film_is_a_code_flow_and_every_cut_is_named() -> None:
