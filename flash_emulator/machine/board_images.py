@@ -208,14 +208,20 @@ def programs_of(images: Sequence[PlacedImage], folder: Path, faults: Faults) -> 
 
 def symbols_of(images: Sequence[PlacedImage]) -> Symbols:
     """Of all files that run where they are linked, and where no other image does: names must not
-    be those of another version."""
+    be those of another version, or of another program that takes the same RAM for its code."""
     known = [
         image.firmware.symbols
         for image in images
         if image.firmware is not None and image.table.runs_at is None
         if not any(_share(image.run, other.run) for other in images if other is not image)
     ]
-    functions = (each for symbols in known for each in symbols.functions)
+    every = [image.firmware.symbols for image in images if image.firmware is not None]
+    functions = (
+        each
+        for symbols in known
+        for each in symbols.functions
+        if not any(other.names_in(*each[:2]) for other in every if other is not symbols)
+    )
     return Symbols.of(functions, (each for symbols in known for each in symbols.objects))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 from flash_emulator.machine.symbols import Symbols
@@ -13,18 +14,31 @@ _EXECUTED = 4  # SHF_EXECINSTR
 
 def elf_symbols(elf: Any) -> Symbols:
     """Functions, labels of assembly that say nothing of their kind, and variables."""
-    functions = {at & ~1: (at, size, name) for at, size, name in _of_kind(elf, "STT_FUNC")}
+    functions = {at & ~1: (at & ~1, size, name) for at, size, name in _of_kind(elf, "STT_FUNC")}
     labels = {at: name for at, name in _labels(elf) if not _lies_within(functions, at)}
-    return Symbols.of(
-        (*functions.values(), *((at, 0, name) for at, name in labels.items())),
-        _of_kind(elf, "STT_OBJECT"),
-    )
+    named = (*functions.values(), *((at, 0, name) for at, name in labels.items()))
+    return Symbols.of(_sized(elf, sorted(named)), _of_kind(elf, "STT_OBJECT"))
+
+
+def _sized(elf: Any, functions: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
+    """What assembly gives no size ends where the next one begins, or its section ends: else it
+    would be the name of all code behind it, also of other memories."""
+    ends = [section for section in elf.iter_sections() if section["sh_flags"] & _EXECUTED]
+    for (at, size, name), following in zip_longest(functions, functions[1:]):
+        for section in () if size else ends:
+            end = section["sh_addr"] + section["sh_size"]
+            if section["sh_addr"] <= at < end:
+                size = min(end, following[0] if following else end) - at
+        yield at, size, name
 
 
 def _of_kind(elf: Any, kind: str) -> list[tuple[int, int, str]]:
+    """Of several names of one place the last counts: weak ones, as of handlers that nobody has
+    written, stand before that of the function itself."""
+    symbols = sorted(_table(elf), key=lambda symbol: symbol["st_info"]["bind"] != "STB_WEAK")
     return [
         (symbol["st_value"], symbol["st_size"], symbol.name)
-        for symbol in _table(elf)
+        for symbol in symbols
         if symbol["st_info"]["type"] == kind and symbol["st_value"]
     ]
 

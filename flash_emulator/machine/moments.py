@@ -24,11 +24,21 @@ def running(machine: Machine, debug: DebugInfos, symbols: Symbols, ended: Ended 
     info = debug.at(pc, machine.space.peek)
     if info is None:
         stack: tuple[Caller, ...] = (Caller(pc, symbols.name(pc)),)
-        return _without_source(machine, symbols, stack, registers, debug.why_not(pc))
-    frames = info.unwind(registers, lambda at: _word(machine, at))
+        return _without_source(
+            machine, symbols, stack, registers, debug.why_not(pc, machine.space.peek)
+        )
+
+    def other(address: int) -> DebugInfo | None:
+        return debug.at(address, machine.space.peek)
+
+    frames = info.unwind(registers, lambda at: _word(machine, at), other)
     if ended is not None and ended.kind == "slot":  # nobody has called what begins there
         frames = (replace(frames[0], note="begins here"),)
-    stack = tuple(_callers(info, frames))
+    stack = tuple(
+        caller
+        for frame in frames
+        for caller in _callers(info if info.is_code(frame.pc) else other(frame.pc), frame)
+    )
     excerpt, why_not = _excerpt(info, frames[0], debug)
     if excerpt is None:
         return _without_source(machine, info.symbols, stack, registers, why_not)
@@ -40,16 +50,16 @@ def _word(machine: Machine, address: int) -> int | None:
     return None if data is None else int.from_bytes(data, "little")
 
 
-def _callers(info: DebugInfo, frames: tuple[StackFrame, ...]) -> Iterator[Caller]:
+def _callers(info: DebugInfo | None, frame: StackFrame) -> Iterator[Caller]:
     """A function each: those that were inlined are told as if they had been called."""
-    for frame in frames:
-        if not frame.locations:
-            yield Caller(frame.pc, frame.symbol, note=frame.note)
-        for index, location in enumerate(frame.locations):
-            is_inlined = index < len(frame.locations) - 1
-            note = "" if index else frame.note
-            source = _source(info, location)
-            yield Caller(frame.pc, frame.symbol, source, is_inlined=is_inlined, note=note)
+    if info is None or not frame.locations:
+        yield Caller(frame.pc, frame.symbol, note=frame.note)
+        return
+    for index, location in enumerate(frame.locations):
+        is_inlined = index < len(frame.locations) - 1
+        note = "" if index else frame.note
+        source = _source(info, location)
+        yield Caller(frame.pc, frame.symbol, source, is_inlined=is_inlined, note=note)
 
 
 def _source(info: DebugInfo, location: Location) -> SourceLine:

@@ -112,4 +112,7 @@ class _FirmwareBoot:
 
     def where(self) -> str:
         """For films: PC and function."""
-        return "reset" if self.machine is None else self.subject.symbols.name(self.machine.pc())
+        machine, subject = self.machine, self.subject
+        if machine is None:
+            return "reset"
+        return subject.debug.name(machine.pc(), machine.space.peek, subject.symbols)

@@ -57,6 +57,12 @@ class Symbols:
         begin, size, _ = self.functions[index]
         return None if size and address >= begin + size else self.functions[index]
 
+    def names_in(self, address: int, size: int) -> bool:
+        """Whether a function has code in these bytes."""
+        index = bisect_right(self.functions, (address, 1 << 32, ""))
+        begins_there = index < len(self.functions) and self.functions[index][0] < address + size
+        return begins_there or self.function(address) is not None
+
     def spans(self, code: Sequence[range]) -> Iterator[tuple[int, int, str]]:
         """Functions as (begin, end, name); one whose size is not known ends where the next begins,
         or the stretch of *code* that it lies in."""

@@ -7,9 +7,10 @@ each.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 from flash_emulator.machine.coverage.listing import Listing, listed
 from flash_emulator.machine.coverage.mapping_symbols import data_ranges
@@ -17,6 +18,7 @@ from flash_emulator.machine.coverage.thumb import Instruction, decode, sweep
 from flash_emulator.machine.debug_info import DebugInfo, Function, LineRow, Location
 from flash_emulator.machine.symbols import shown
 
+_P = TypeVar("_P", LineRow, Location)
 Place = tuple[str, int]
 """File and line."""
 
@@ -33,10 +35,18 @@ class Branch:
 
 
 class Code:
-    """Of the program that *info* describes. *ran*: ranges that ran, by block."""
+    """Of the program that *info* describes. *ran*: ranges that ran, by block. *name*: of the
+    program; *named*: what files are called that another program has, too."""
 
-    def __init__(self, info: DebugInfo, ran: Iterable[tuple[int, int]]) -> None:
-        self.info = info
+    def __init__(
+        self,
+        info: DebugInfo,
+        ran: Iterable[tuple[int, int]],
+        name: str = "",
+        named: Mapping[str, str] | None = None,
+    ) -> None:
+        self.info, self.name, self._named = info, name or info.path.name, dict(named or {})
+        self._files = {shown: file for file, shown in self._named.items()}
         self._ran = frozenset(each for each in ran if info.is_code(each[0]))
         self._places: dict[int, tuple[Location, ...]] = {}
 
@@ -109,13 +119,20 @@ class Code:
         """What stands for the source; None where there are lines."""
         if any(row.line for row in self.info.rows()):
             return None
-        return listed(self.info, self.functions, self.instructions)
+        name = f"{self.name.replace('/', '-')}.lst"
+        return listed(self.info, name, self.functions, self.instructions)
 
     @cached_property
     def rows(self) -> tuple[LineRow, ...]:
         """Of code that belongs to a line, ascending."""
         found = self.info.rows() if self.listing is None else self.listing.rows
-        return tuple(sorted((r for r in found if r.line and r.file), key=lambda r: r.address))
+        of_lines = (self._renamed(row) for row in found if row.line and row.file)
+        return tuple(sorted(of_lines, key=lambda row: row.address))
+
+    def _renamed(self, place: _P) -> _P:
+        """Called so that no other program has a file of this name."""
+        name = self._named.get(place.file)
+        return place if name is None else replace(place, file=name)
 
     @cached_property
     def _row_starts(self) -> list[int]:
@@ -138,14 +155,21 @@ class Code:
         line = self.line(address)
         inlined = self.info.inlined(address) if self.listing is None else ()
         if inlined:
-            yield from inlined
+            yield from map(self._renamed, inlined)
             return
         name = next((f.name for f in self.functions if f.begin <= address < f.end), "")
         yield Location(name or shown(address), *(line or ("", 0)))
 
     def text(self, file: str) -> tuple[str, ...] | None:
         """Lines of *file*; None where it is gone."""
-        return self.listing.text if self.listing is not None else self.info.source(file)
+        if self.listing is not None:
+            return self.listing.text
+        return self.info.source(self._files.get(file, file))
+
+    def path(self, file: str) -> str:
+        """Where *file* lies; as the compiler called it where it is gone."""
+        name = self._files.get(file, file)
+        return str(self.info.source_path(name) or name)
 
     # --- branches
 

@@ -14,6 +14,7 @@ from flash_emulator.explore.states import Node
 from flash_emulator.machine.coverage import code as codes
 from flash_emulator.machine.coverage.code import Code
 from flash_emulator.machine.coverage.following import Joined
+from flash_emulator.machine.coverage.names import file_names, program_names
 from flash_emulator.machine.coverage.report import (
     Boots,
     Branch,
@@ -33,7 +34,10 @@ from flash_emulator.power import Outcome
 def coverage_of(joined: Joined, infos: Sequence[DebugInfo], missing: Iterable[str]) -> Coverage:
     """*infos*: of the programs whose code may run."""
     ran = {each for one in joined.ran.values() for each in one.trace.ran}
-    programs = [Code(info, ran) for info in infos]
+    programs = [
+        Code(info, ran, name, named)
+        for info, name, named in zip(infos, program_names(infos), file_names(infos), strict=True)
+    ]
     counts = _Counts(joined, [Marks(code) for code in programs])
     files = tuple(file for code in programs for file in _files(code, joined, counts))
     words = (*missing, *(_without_lines(code) for code in programs if code.listing is not None))
@@ -52,7 +56,7 @@ def _without_lines(code: Code) -> str:
 
 @dataclass(slots=True)
 class Marks:
-    """What of a program a trace comes by: ``("line", file, number)`` and the like."""
+    """What of a program a trace comes by: ``("line", program, file, number)`` and the like."""
 
     code: Code
     _branches: dict[int, codes.Branch] = field(init=False)
@@ -68,9 +72,9 @@ class Marks:
         for address in self._executed(trace):
             place = code.line(address)
             if place is not None and not code.instructions[address].guards:
-                yield "line", *place  # an IT instruction does nothing by itself
+                yield "line", code.name, *place  # an IT instruction does nothing by itself
             for location in code.places(address):
-                yield "function", location.function, location.file
+                yield "function", code.name, location.function, location.file
             if address in self._branches:
                 yield "branch", id(self._branches[address])
         yield from self._ways(trace)
@@ -162,15 +166,20 @@ def _files(code: Code, joined: Joined, counts: _Counts) -> Iterator[SourceFile]:
     names |= {operation.place.file for operation in operations}
     for file in sorted(lines.keys() | names):
         yield SourceFile(
-            code.info.path.name,
+            code.name,
             file,
+            code.path(file),
             code.listing is not None,
             code.text(file),
-            tuple(Line(n, counts.of("line", file, n)) for n in sorted(lines.get(file, ()))),
+            tuple(_line(code, file, n, counts) for n in sorted(lines.get(file, ()))),
             tuple(each for each in functions if each.file == file),
             tuple(each for each in branches if each.place.file == file),
             tuple(each for each in operations if each.place.file == file),
         )
+
+
+def _line(code: Code, file: str, number: int, counts: _Counts) -> Line:
+    return Line(number, counts.of("line", code.name, file, number))
 
 
 def _branch(branch: codes.Branch, code: Code, counts: _Counts) -> Branch:
@@ -198,7 +207,7 @@ def _functions(code: Code, counts: _Counts) -> Iterator[FunctionCoverage]:
             key = location.function, location.file
             known[key] = min(known.get(key, location.line) or location.line, location.line)
     for (name, file), line in sorted(known.items(), key=lambda item: (item[0][1], item[1])):
-        yield FunctionCoverage(name, file, line, counts.of("function", name, file))
+        yield FunctionCoverage(name, file, line, counts.of("function", code.name, name, file))
 
 
 def _operations(code: Code, joined: Joined, counts: _Counts) -> Iterator[CutOperation]:

@@ -20,10 +20,11 @@ class Listing:
 
 
 def listed(
-    info: DebugInfo, functions: Collection[Function], instructions: Collection[int]
+    info: DebugInfo, name: str, functions: Collection[Function], instructions: Collection[int]
 ) -> Listing:
-    """*instructions* of *functions*: address, place in the function, what it does."""
-    name, text, rows = f"{info.path.name}.lst", list[str](), list[LineRow]()
+    """*instructions* of *functions*: address, place in the function, what it does. *name*: how it
+    is called."""
+    text, rows = list[str](), list[LineRow]()
     known = frozenset(instructions)
     for function in functions:
         text.append(f"{function.name}:")

@@ -81,10 +81,12 @@ class FunctionCoverage:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """*text*: its lines; None where it is gone. *is_listing*: it is no source, but instructions."""
+    """*text*: its lines; None where it is gone. *is_listing*: it is no source, but instructions.
+    *path*: where it lies, for other tools."""
 
     program: str
     name: str
+    path: str
     is_listing: bool
     text: tuple[str, ...] | None
     lines: tuple[Line, ...]

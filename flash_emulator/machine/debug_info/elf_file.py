@@ -17,13 +17,14 @@ _MOST_BYTES = 512 << 20
 @dataclass(slots=True)
 class ElfFile:
     """*elf* and *dwarf* are pyelftools'; None where there is none. *code*: ranges of addresses that
-    hold instructions. *missing* says in words what is not there."""
+    hold instructions. *entry*: where it begins. *missing* says in words what is not there."""
 
     path: Path
     elf: Any = None
     dwarf: Any = None
     code: tuple[range, ...] = ()
     symbols: Symbols = field(default_factory=Symbols)
+    entry: int = 0
     missing: list[str] = field(default_factory=list)
 
     def segments(self) -> Iterator[tuple[int, int, bytes]]:
@@ -71,6 +72,7 @@ def _open(file: ElfFile, data: bytes) -> None:
         )
         return
     file.elf = elf
+    file.entry = elf.header["e_entry"] & ~1
     file.code = tuple(_code(elf))
     file.symbols = elf_symbols(elf)
     if not file.symbols.functions:

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flash_emulator.machine.debug_info.elf_file import ElfFile, in_words, open_elf
+from flash_emulator.machine.debug_info.entries import ScopeNames, text_of
 from flash_emulator.machine.debug_info.line_rows import Paths
 from flash_emulator.machine.debug_info.sources import Sources
-from flash_emulator.machine.debug_info.units import Unit, text_of
+from flash_emulator.machine.debug_info.units import Unit
 from flash_emulator.machine.debug_info.unwinding import Level, ReadWord, Unwinder, called
 from flash_emulator.machine.debug_info.values import Function, LineRow, Location, StackFrame
 from flash_emulator.machine.symbols import Symbols
@@ -74,6 +75,11 @@ class DebugInfo:
     def is_code(self, address: int) -> bool:
         """Whether an instruction may lie there."""
         return any(address in each for each in self.code)
+
+    def without(self, ranges: Sequence[range]) -> DebugInfo:
+        """The same, as if it had no code there."""
+        code = tuple(left for each in self.code for left in _less(each, ranges) if left)
+        return DebugInfo(replace(self._file, code=code), self._search)
 
     def bytes_at(self, address: int, size: int) -> bytes | None:
         """What the file holds where it runs; None where that is not in one segment."""
@@ -149,9 +155,11 @@ class DebugInfo:
             if folder is not None:
                 found.append((unit, folder))
         common = Counter(folder for _, folder in found).most_common(1)
+        names = ScopeNames(self._file.dwarf)
         paths = Paths(common[0][0] if common else "")
         return tuple(
-            Unit(unit, self._file.dwarf, self.code, paths, self._note_damage) for unit, _ in found
+            Unit(unit, self._file.dwarf, self.code, paths, names, self._note_damage)
+            for unit, _ in found
         )
 
     def _guarded(self, call: Callable[[], _T], instead: _T) -> _T:
@@ -189,21 +197,33 @@ class DebugInfo:
 
     # --- the stack
 
-    def unwind(self, registers: Mapping[str, int], read_word: ReadWord) -> tuple[StackFrame, ...]:
+    def unwind(
+        self,
+        registers: Mapping[str, int],
+        read_word: ReadWord,
+        elsewhere: Callable[[int], DebugInfo | None] = lambda _: None,
+    ) -> tuple[StackFrame, ...]:
         """The call stack from *registers* on (r0 to r12, sp, lr, pc; psp and xpsr within
-        exceptions), innermost first. *read_word*: four bytes of memory at an address, or None. The
-        last frame's note says why it ends, where that is not the end."""
+        exceptions), innermost first. *read_word*: four bytes of memory at an address, or None;
+        *elsewhere*: the other program of the board whose code an address is. The last
+        frame's note says why it ends, where that is not the end."""
         levels: list[Level] = []
 
+        def of(address: int) -> Unwinder | None:
+            other = elsewhere(address)
+            return None if other is None else other.unwinder
+
         def follow() -> None:  # one by one: what was found before damage was met is kept
-            for level in self._unwinder.levels(registers, read_word):
+            for level in self.unwinder.levels(registers, read_word, of):
                 levels.append(level)  # noqa: PERF402
 
         self._guarded(follow, None)
         if not levels and "pc" in registers:
             pc = registers["pc"] & ~1
             levels.append(Level(pc, pc, None, "the call frame information is damaged"))
-        return tuple(self._with_jumps([self._frame(level) for level in levels]))
+        infos = [self if self.is_code(each.call) else elsewhere(each.call) for each in levels]
+        frames = [(info or self).frame(level) for info, level in zip(infos, levels, strict=True)]
+        return tuple(self._with_jumps(frames))
 
     def _with_jumps(self, frames: list[StackFrame]) -> Iterator[StackFrame]:
         """*frames*, and those that left no trace on the stack: a function whose last act was to
@@ -222,7 +242,8 @@ class DebugInfo:
                 symbol = self.symbols.name(target or 0)
                 yield StackFrame(target or 0, (place,), symbol, caller.cfa, _JUMPED)
 
-    def _frame(self, level: Level) -> StackFrame:
+    def frame(self, level: Level) -> StackFrame:
+        """*level* in words."""
         return StackFrame(
             level.pc,
             self.inlined(level.call),
@@ -232,8 +253,22 @@ class DebugInfo:
         )
 
     @cached_property
-    def _unwinder(self) -> Unwinder:
-        return Unwinder(self._file.dwarf, self.symbols.name, self.is_code, self.bytes_at)
+    def unwinder(self) -> Unwinder:
+        """By the call frame information of this program."""
+        function = self.symbols.function(self._file.entry)
+        first = range(0) if function is None else range(function[0], function[0] + function[1])
+        name, holds = self.symbols.name, self.is_code
+        return Unwinder(self._file.dwarf, name, holds, self.bytes_at, first)
+
+
+def _less(whole: range, ranges: Sequence[range]) -> Iterator[range]:
+    """What is left of *whole*."""
+    begin = whole.start
+    for each in sorted(ranges, key=lambda found: found.start):
+        if each.start < whole.stop and begin < each.stop:
+            yield range(begin, max(begin, each.start))
+            begin = max(begin, each.stop)
+    yield range(begin, max(begin, whole.stop))
 
 
 def _folder_of(unit: Any) -> str:

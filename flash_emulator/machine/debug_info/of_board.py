@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flash_emulator.machine.debug_info.info import DebugInfo, read_debug_info
-from flash_emulator.machine.symbols import shown
+from flash_emulator.machine.symbols import Symbols, shown
 
 _COMPARED = 64  # bytes of code on either side
 
@@ -39,22 +39,34 @@ class DebugInfos:
         return {"programs": self.programs, "search": self.search, "_read": {}}
 
     def at(self, address: int, read: Read | None = None) -> DebugInfo | None:
-        """Of the program whose code lies at *address*. Where several are linked for it, of the one
-        whose bytes *read* finds there; None where none is, or that cannot be told."""
-        found = [info for info in self.all() if info.is_code(address)]
-        if len(found) > 1 and read is not None:
+        """Of the program whose code lies at *address*. *read*: of memory, where only a program
+        counts whose bytes are there now. None where there is none, or that cannot be told."""
+        found = self._linked_for(address)
+        if read is not None:
             found = [info for info in found if _lies_there(info, address, read)][:1]
         return found[0] if len(found) == 1 else None
+
+    def _linked_for(self, address: int) -> list[DebugInfo]:
+        return [info for info in self.all() if info.is_code(address)]
 
     def all(self) -> tuple[DebugInfo, ...]:
         """Of all programs whose file holds what their images hold."""
         return tuple(info for info, another in self._all() if not another)
 
-    def why_not(self, address: int) -> str:
-        """Why no line is known for *address*, in words."""
-        info = self.at(address)
+    def name(self, address: int, read: Read, symbols: Symbols) -> str:
+        """``0x0800_0124 (flash_program+0x12)``, of the program whose code is there now; else as
+        *symbols* have it."""
+        info = self.at(address, read)
+        return (symbols if info is None else info.symbols).name(address)
+
+    def why_not(self, address: int, read: Read | None = None) -> str:
+        """Why no line is known for *address*, in words; *read* as ``at`` has it."""
+        info, linked = self.at(address, read), self._linked_for(address)
         if info is not None:
             return "; ".join(info.missing) or f"no line of the source belongs to {shown(address)}"
+        if linked:
+            names = ", ".join(dict.fromkeys(each.path.name for each in linked))
+            return f"{names} would have code at {shown(address)}, and other bytes are there"
         unusable = [
             text
             for info, another in self._all()
@@ -95,6 +107,10 @@ def _is_another(info: DebugInfo, program: Program) -> str:
 
 
 def _lies_there(info: DebugInfo, address: int, read: Read) -> bool:
+    """Only bytes of the same function count: a variable may follow it in RAM."""
     room = next(each for each in info.code if address in each)
+    function = info.symbols.function(address)
+    if function is not None and function[1]:
+        room = range(max(room.start, function[0]), min(room.stop, function[0] + function[1]))
     begin, end = max(room.start, address - _COMPARED), min(room.stop, address + _COMPARED)
     return info.bytes_at(begin, end - begin) == read(begin, end - begin)

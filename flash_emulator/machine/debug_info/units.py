@@ -12,11 +12,18 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
+from flash_emulator.machine.debug_info.entries import (
+    ScopeNames,
+    entries_of,
+    number_of,
+    text_of,
+)
 from flash_emulator.machine.debug_info.line_rows import Paths, rows_of
 from flash_emulator.machine.debug_info.values import Function, LineRow, Location
 
 _T = TypeVar("_T")
 _MOST_ORIGINS = 8
+_ASSEMBLY = 0x8001  # DW_LANG_Mips_Assembler, of all architectures
 _CODE = ("DW_TAG_subprogram", "DW_TAG_inlined_subroutine")
 
 
@@ -48,10 +55,11 @@ class Unit:
         dwarf: Any,
         code: tuple[range, ...],
         paths: Paths,
+        names: ScopeNames,
         damaged: Callable[[Exception], object],
     ) -> None:
         self._cu, self._dwarf, self._code, self._paths = cu, dwarf, code, paths
-        self._damaged = damaged
+        self._names, self._damaged = names, damaged
 
     @cached_property
     def _top(self) -> Any:
@@ -134,8 +142,12 @@ class Unit:
 
     @cached_property
     def scopes(self) -> tuple[Scope, ...]:
-        """All functions with code, and those that were inlined into them."""
-        entries = self._read(self._entries)
+        """All functions with code, and those that were inlined into them. None of assembly: there
+        the GNU assembler names every label that is one, aliases too, at odd addresses (its Thumb
+        bit); the symbol table knows better."""
+        if self._read(lambda: [number_of(self._top, "DW_AT_language")]) == [_ASSEMBLY]:
+            return ()
+        entries = self._read(lambda: entries_of(self._cu, self._dwarf))
         functions = [each for each in entries if each[0].tag in _CODE]
         return tuple(
             scope
@@ -144,30 +156,12 @@ class Unit:
             if scope.ranges
         )
 
-    def _entries(self) -> Iterator[tuple[Any, int]]:
-        """All entries as they lie, with their depth."""
-        from elftools.dwarf.die import DIE
-
-        stream = self._dwarf.debug_info_sec.stream
-        offset, depth = self._cu.cu_die_offset, 0
-        end = self._cu.cu_offset + self._cu.size
-        while offset < end:
-            entry = DIE(self._cu, stream, offset)
-            offset += entry.size
-            if entry.is_null():
-                depth -= 1
-                if depth <= 0:
-                    return
-                continue
-            yield entry, depth
-            depth += bool(entry.has_children)
-
     def _scope(self, entry: Any, depth: int) -> Iterator[Scope]:
         """One."""
         named = self._origin(entry, "DW_AT_name")
         declared = self._origin(entry, "DW_AT_decl_line")
         yield Scope(
-            text_of(named, "DW_AT_name"),
+            self._names.around(named) + text_of(named, "DW_AT_name"),
             tuple(self._ranges(entry)),
             depth,
             entry.tag == "DW_TAG_inlined_subroutine",
@@ -234,16 +228,3 @@ class Unit:
                 yield each.begin_offset, each.end_offset
             else:
                 yield base + each.begin_offset, base + each.end_offset
-
-
-def text_of(entry: Any, attribute: str) -> str:
-    """Empty where it is not there."""
-    found = entry.attributes.get(attribute)
-    value = b"" if found is None else found.value
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
-
-
-def number_of(entry: Any, attribute: str) -> int:
-    """0 where it is not there."""
-    found = entry.attributes.get(attribute)
-    return found.value if found is not None and isinstance(found.value, int) else 0

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 ReadWord = Callable[[int], int | None]
+Elsewhere = Callable[[int], "Unwinder | None"]
 
 _MOST_FRAMES = 64
 _SP, _LR, _PC = 13, 14, 15
@@ -42,7 +43,8 @@ class Stopped(Exception):
 
 class Unwinder:
     """*dwarf* is pyelftools', None where there is no CFI. *name*: an address in words. *is_code*:
-    whether instructions lie there. *bytes_at*: what the program holds at an address."""
+    whether instructions lie there. *bytes_at*: what the program holds at an address. *first*: the
+    function that it begins with."""
 
     def __init__(
         self,
@@ -50,27 +52,33 @@ class Unwinder:
         name: Callable[[int], str],
         is_code: Callable[[int], bool],
         bytes_at: Callable[[int, int], bytes | None],
+        first: range,
     ) -> None:
-        self._dwarf, self._name, self._is_code = dwarf, name, is_code
-        self._bytes_at = bytes_at
+        self._dwarf, self.name, self._is_code = dwarf, name, is_code
+        self.bytes_at, self._first = bytes_at, first
 
-    def levels(self, registers: Mapping[str, int], read_word: ReadWord) -> Iterator[Level]:
-        """From *registers* on: r0 to r12, sp, lr, pc; msp, psp where exceptions use both."""
+    def levels(
+        self, registers: Mapping[str, int], read_word: ReadWord, elsewhere: Elsewhere
+    ) -> Iterator[Level]:
+        """From *registers* on: r0 to r12, sp, lr, pc; msp, psp where exceptions use both.
+        *elsewhere*: that of another program whose code an address is."""
+        unwinder = self
         values = {n: registers[name] for n, name in enumerate(_NAMES) if name in registers}
         banked = {"ipsr": registers.get("xpsr", 0) & 0x1FF, **registers}
         pc, is_exact, note = values.get(_PC, 0) & ~1, True, ""
         for _ in range(_MOST_FRAMES):
             call = pc if is_exact else pc - 2
             try:
-                cfa, values = self._caller(call, values, read_word, is_exact=is_exact)
+                cfa, values = unwinder.caller(call, values, read_word, is_exact=is_exact)
                 above = values.get(_LR, 0)
                 if above >= _EXC_RETURN and above != 0xFFFF_FFFF:
                     yield Level(pc, call, cfa, note)
                     values, number = _unstacked(above, values, banked, read_word)
                     pc, is_exact = values[_PC] & ~1, True
+                    unwinder = unwinder.of(pc, elsewhere) or unwinder
                     note = f"{exception_name(number)} was taken here"
                     continue
-                self._check(above)
+                unwinder = unwinder.above(call, above, elsewhere)
             except Stopped as stopped:
                 words = "; ".join(part for part in (note, str(stopped)) if part)
                 yield Level(pc, call, None, words)
@@ -79,13 +87,25 @@ class Unwinder:
             pc, is_exact, note = above & ~1, False, ""
         yield Level(pc, pc - 2, None, f"more than {_MOST_FRAMES} frames")
 
-    def _check(self, above: int) -> None:
+    def of(self, address: int, elsewhere: Elsewhere) -> Unwinder | None:
+        """Of the program whose code *address* is."""
+        return self if self._is_code(address) else elsewhere(address)
+
+    def above(self, call: int, above: int, elsewhere: Elsewhere) -> Unwinder:
+        """Of the program that *above* returns to. Raises Stopped where none has called *call*."""
         if above in (0, 0xFFFF_FFFF):
             raise Stopped
-        if not above & 1 or not self._is_code(above & ~1):
-            raise Stopped(f"the return address is {self._name(above)}: no code that is known")
+        found = self.of(above & ~1, elsewhere) if above & 1 else None
+        if found is None:
+            raise Stopped(f"the return address is {self.name(above)}: no code that is known")
+        at = (above & ~1) - 4
+        is_bl = called(found.bytes_at(at, 4) or b"", at + 4) is not None  # calls its own program
+        if found is not self and (is_bl or call in self._first):
+            left = found.name(at)
+            raise Stopped(f"another program has jumped here: lr is left of its call at {left}")
+        return found
 
-    def _caller(
+    def caller(
         self, call: int, values: dict[int, int], read_word: ReadWord, *, is_exact: bool
     ) -> tuple[int, dict[int, int]]:
         """CFA, and the registers of the caller. Raises Stopped where there is none: a function that
@@ -95,8 +115,8 @@ class Unwinder:
             return _pop(popped, values, read_word)
         if line is None:
             lr = values.get(_LR)
-            hint = "" if lr is None else f"; lr is {self._name(lr)}"
-            raise Stopped(f"no call frame information for {self._name(call)}{hint}")
+            hint = f"; lr is {self.name(lr)}" if is_exact and lr is not None else ""
+            raise Stopped(f"no call frame information for {self.name(call)}{hint}")
         rule = line["cfa"]
         if rule.expr is not None or rule.reg not in values:
             raise Stopped("the call frame information uses what is not supported: an expression")
@@ -113,7 +133,7 @@ class Unwinder:
     def _popped(self, pc: int) -> int | None:
         """Registers, a bit each, that a POP with PC at *pc* loads; None where it is another
         instruction. Compilers for Armv6-M give no CFI for what comes before it."""
-        code = int.from_bytes(self._bytes_at(pc, 2) or b"", "little")
+        code = int.from_bytes(self.bytes_at(pc, 2) or b"", "little")
         return code & 0xFF if code & 0xFF00 == 0xBD00 else None
 
     def _is_left_over(self, pc: int, lr: int) -> bool:

@@ -17,6 +17,7 @@ from flash_emulator.device.trace import Operation
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.replay import Film, PathLeft, Shot, Start, replay
 from flash_emulator.explore.search import SearchOptions
+from flash_emulator.machine.debug_info.of_board import Program
 from flash_emulator.machine.debugger.memory import Memory, Refused
 from flash_emulator.machine.debugger.stepper import Stepper
 from flash_emulator.machine.debugger.stops import Resume, Signal, Stop, Watchpoint
@@ -116,6 +117,11 @@ class Debuggee:
         return len(self.film.starts)
 
     @property
+    def programs(self) -> tuple[Program, ...]:
+        """That the board has ELF files of."""
+        return self._debug.programs
+
+    @property
     def number(self) -> int:
         """Of the instruction that is executed next; behind the last one where the boot is over."""
         return self._stepper.number + bool(self.end)
@@ -130,7 +136,7 @@ class Debuggee:
         """``0x0800_0124 (erase+0x12), bootloader.c:71``."""
         info = self._debug.at(address, self._code_at)
         location = None if info is None else info.location(address)
-        name = self.symbols.name(address)
+        name = (self.symbols if info is None else info.symbols).name(address)
         return name if location is None else f"{name}, {location.place}"
 
     def _code_at(self, address: int, size: int) -> bytes | None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from flash_emulator.errors import AlignmentError
 from flash_emulator.explore.render.film import film_lines
+from flash_emulator.explore.report import tag_of
+from flash_emulator.machine.board import Image
 from flash_emulator.machine.debugger.debuggee import Debuggee
 from flash_emulator.machine.debugger.flash_words import (
     read_in_words,
@@ -19,6 +21,8 @@ from flash_emulator.machine.symbols import shown
 
 _MOST_UNITS, _MOST_AT_ONCE = 16, 64
 _RECORD_BYTES = 64
+
+_ARGUMENTS = {"boot": 1, "cut": 2, "flash": 1, "register": 1, "help": 1}
 
 HELP = """\
 monitor where            boot, instruction, place, time, and how the boot has ended
@@ -70,8 +74,10 @@ class Monitor:
         name, *arguments = text.split() or ["help"]
         found = [known for known in self._commands if known.startswith(name)]
         if name in self._commands or len(found) == 1:
+            command = name if name in self._commands else found[0]
             try:
-                return self._commands[name if name in self._commands else found[0]](arguments)
+                _check_number(command, arguments)
+                return self._commands[command](arguments)
             except _Wrong as wrong:
                 return f"{wrong}\n"
         what = f"{name!r} is {'more than one command' if found else 'no command'}"
@@ -117,7 +123,7 @@ class Monitor:
             yield f"this boot ends with a cut: {start.cut}"
         elif debuggee.film.violation is not None:
             question, text = debuggee.film.violation
-            yield f"this boot goes wrong: {question}: {text}"
+            yield f"this boot goes wrong: {tag_of(question)}: {text}"
         if debuggee.end:
             yield f"it is over: {debuggee.end}"
 
@@ -134,13 +140,16 @@ class Monitor:
         return int(text)
 
     def _cut(self, arguments: list[str]) -> Resume:
-        boot = self._cut_boot([each for each in arguments if each != "after"])
+        is_after = arguments[-1:] == ["after"]
+        boot = self._cut_boot(arguments[:-1] if is_after else arguments)
         to_end = Resume(boot, drops_edits=True)
-        if "after" in arguments:
+        if is_after:
             return self._go(to_end, lambda _: self._lines(self._left()))
         return self._go(to_end, lambda _: self._before_end("the cut"))
 
     def _cut_boot(self, arguments: list[str]) -> int:
+        if len(arguments) > 1:
+            raise _Wrong(f"monitor cut {' '.join(arguments)}: one boot at most, then after")
         starts = self._debuggee.film.starts
         boot = self._number(arguments) if arguments else self._debuggee.boot
         if not arguments and starts[boot - 1].cut is None:
@@ -210,7 +219,7 @@ class Monitor:
             first, number = number + 1, number + max(operation.done, 1)
             numbers = f"{first} to {number}" if number > first else f"{first}"
             yield f"{numbers:>12}  {operation}, at {debuggee.place(pc)}"
-        records = [image for image in debuggee.board.images if len(image.data) <= _RECORD_BYTES]
+        records = [image for image in debuggee.board.images if self._is_record(image)]
         for image in records:
             data = debuggee.memory.read(image.address, len(image.data))
             words = [data[at : at + 4][::-1].hex() for at in range(0, len(data), 4)]
@@ -219,10 +228,19 @@ class Monitor:
         if not records:
             yield f"the board file names no record (an image of at most {_RECORD_BYTES} bytes)"
 
+    def _is_record(self, image: Image) -> bool:
+        """Neither a program nor a part of one."""
+        debuggee = self._debuggee
+        programs = {program.name for program in debuggee.programs}
+        published = {each.name for each in debuggee.board.questions.published}
+        return len(image.data) <= _RECORD_BYTES and image.name not in programs | published
+
     def _register(self, arguments: list[str]) -> str:
         if not arguments:
             raise _Wrong("monitor register ADDRESS: of a register, such as 0x40022010")
         address = _address(arguments[0]) & ~3
+        if self._debuggee.machine.space.peek(address, 4) is not None:
+            raise _Wrong(f"{shown(address)} is memory, and no register: x/4xb shows it")
         space, memory = self._debuggee.machine.space, self._debuggee.memory
         offset = address - space.front.base
         if 0 <= offset < 0x400:
@@ -245,6 +263,13 @@ class Monitor:
         film = self._debuggee.film
         yield from film_lines(film)
         yield f"path: {film.path}"
+
+
+def _check_number(command: str, arguments: list[str]) -> None:
+    most = _ARGUMENTS.get(command, 0)
+    if len(arguments) > most:
+        taken = f"takes {most} at most" if most else "takes nothing more"
+        raise _Wrong(f"monitor {command} {taken}, found {' '.join(arguments)!r}")
 
 
 def _address(text: str) -> int:

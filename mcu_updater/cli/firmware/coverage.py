@@ -15,6 +15,7 @@ from flash_emulator.explore import SelfCheckFailed
 from flash_emulator.machine.board_facts import name_of
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.coverage import Coverage, TracedBoots, coverage_of
+from flash_emulator.machine.coverage.names import program_names
 from flash_emulator.machine.coverage.render import (
     coverage_html,
     coverage_json,
@@ -23,10 +24,14 @@ from flash_emulator.machine.coverage.render import (
 )
 from flash_emulator.machine.coverage.report import SourceFile
 from flash_emulator.machine.debug_info import DebugInfo
+from flash_emulator.machine.symbols import shown
 from mcu_updater.cli import paths
 from mcu_updater.cli.powerloss.searches import SearchRequest, executor_of, make_folder
 from mcu_updater.core.errors import PortError, UpdaterError, UsageError, VerificationFailed
 from mcu_updater.storage import write_whole
+
+Clashing = dict[tuple[DebugInfo, DebugInfo], tuple[range, ...]]
+"""Programs two by two, and where both have code."""
 
 _ANY, _AFTER, _VALUES, _PAGE = "coverage.info", "after-a-cut.info", "coverage.json", "index.html"
 
@@ -71,11 +76,9 @@ class CoverageRun:
         """Where lcov finds a source: from here, where it lies below this folder."""
         if file.is_listing:
             return str(self.folder / file.name)
-        info = next(each for each in self.infos if each.path.name == file.program)
-        path = info.source_path(file.name)
-        if path is None:
-            return file.name
-        here, path = Path.cwd(), path.resolve()
+        if file.text is None:
+            return file.path
+        here, path = Path.cwd(), Path(file.path).resolve()
         return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
@@ -102,14 +105,14 @@ def _traced(read: BoardFile, executor: Executor | None) -> TracedBoots:
 def _programs(read: BoardFile) -> tuple[tuple[DebugInfo, ...], tuple[str, ...]]:
     """Those whose code may run: boots end where others begin. With why others are left out."""
     ends = [range(begin, begin + size) for begin, size in read.board.rests.slots]
-    infos = [info for info in read.debug.all() if info.code and not _lies_in(info, ends)]
-    clashing = [pair for pair in combinations(infos, 2) if _overlap(*pair)]
-    left_out = [info for pair in clashing for info in pair]
+    infos = [info for info in read.debug.all() if info.code and not _lies_in(info, ends, read)]
+    clashing = {pair: common for pair in combinations(infos, 2) if (common := _common(*pair))}
     texts = [
-        f"{one.path.name} and {other.path.name} are linked for the same addresses: not counted"
-        for one, other in clashing
+        f"{' and '.join(program_names(pair))} are linked for the same addresses: what lies at "
+        f"{', '.join(f'{shown(c.start)} to {shown(c.stop - 1)}' for c in common)} is not counted"
+        for pair, common in clashing.items()
     ]
-    kept = tuple(info for info in infos if info not in left_out)
+    kept = tuple(found for info in infos if (found := _without(info, clashing)).code)
     if not kept:
         raise UsageError(
             "no program of this board can be covered",
@@ -122,9 +125,26 @@ def _programs(read: BoardFile) -> tuple[tuple[DebugInfo, ...], tuple[str, ...]]:
     return kept, tuple(texts)
 
 
-def _lies_in(info: DebugInfo, ranges: Sequence[range]) -> bool:
-    return all(any(c.start in r and c.stop - 1 in r for r in ranges) for c in info.code)
+def _lies_in(info: DebugInfo, ranges: Sequence[range], read: BoardFile) -> bool:
+    """Whether all of its code in flash does: what it copies to RAM runs no earlier."""
+    part = read.board.part
+    flash = range(part.base, part.bank_starts[-1] + part.bank_size)
+    code = [each for each in info.code if each.start in flash] or info.code
+    return all(any(c.start in r and c.stop - 1 in r for r in ranges) for c in code)
 
 
-def _overlap(one: DebugInfo, other: DebugInfo) -> bool:
-    return any(a.start < b.stop and b.start < a.stop for a in one.code for b in other.code)
+def _common(one: DebugInfo, other: DebugInfo) -> tuple[range, ...]:
+    """Addresses that both have code for."""
+    both = (range(max(a.start, b.start), min(a.stop, b.stop)) for a in one.code for b in other.code)
+    return tuple(each for each in both if each)
+
+
+def _without(info: DebugInfo, clashing: Clashing) -> DebugInfo:
+    ranges = [each for pair, common in clashing.items() if info in pair for each in common]
+    known = (range(each.begin, each.end) for each in info.functions())
+    cut = [each for each in known if any(_meet(each, common) for common in ranges)]
+    return info.without([*ranges, *cut]) if ranges else info
+
+
+def _meet(one: range, other: range) -> bool:
+    return one.start < other.stop and other.start < one.stop

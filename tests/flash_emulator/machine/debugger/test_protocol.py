@@ -388,11 +388,21 @@ def test_what_is_not_known_is_answered_with_nothing(client, request_):
         ("flash 0x20000000", "is not in flash"),
         ("register", "ADDRESS"),
         ("register 0x5fff0001", "nobody's"),
+        ("register 0x20000000", "0x2000_0000 is memory, and no register"),
+        ("register 0x08000000", "0x0800_0000 is memory, and no register"),
+        ("boot 1 2", "monitor boot takes 1 at most, found '1 2'"),
+        ("cut 1 1", "monitor cut 1 1: one boot at most, then after"),
+        ("cut after after", "a number from 1 to 2 is expected"),
+        ("reset now", "monitor reset takes nothing more, found 'now'"),
+        ("flash 0x08000000 8", "monitor flash takes 1 at most"),
+        ("journal", "record request at 0x0800_4000"),
+        ("boot 2", "this boot goes wrong: not live: "),
         ("", "monitor where"),
     ],
 )
 def test_monitor_says_what_is_wrong(client, words, answer):
     assert answer in client.monitor(words)
+    assert "record version" not in client.monitor("journal")  # an image that may run
 
 
 def test_after_the_end_nothing_can_be_changed(client):
