@@ -17,6 +17,18 @@ class _Over(BaseException):
     """``monitor exit``."""
 
 
+def _once_in_a_row(log: Callable[[str], object]) -> Callable[[str], object]:
+    """A debugger that sends garbage gives a thousand times the same to tell."""
+    last = [""]
+
+    def told(text: str) -> None:
+        if text != last[0]:
+            last[0] = text
+            log(text)
+
+    return told
+
+
 class Server:
     """*log* is told, in words, what happens that no debugger shows.
 
@@ -24,8 +36,8 @@ class Server:
     """
 
     def __init__(self, debuggee: Debuggee, port: int, log: Callable[[str], object]) -> None:
-        self._debuggee, self._log = debuggee, log
-        self._connection = Connection(port, log)
+        self._debuggee, self._log = debuggee, _once_in_a_row(log)
+        self._connection = Connection(port, self._log)
         self._monitor = Monitor(debuggee)
         self._protocol = Protocol(debuggee, self._monitor.run)
         self._is_running = False

@@ -151,5 +151,6 @@ class Stepper:
         """*accessed* is called where these may be touched."""
         ctypes.memset(self._watched, 0, _WORDS)
         for each in ranges:
-            for word in range((each.start - _WIDEST + 1) >> 2, ((each.stop - 1) >> 2) + 1):
+            words = range((each.start - _WIDEST + 1) >> 2, ((each.stop - 1) >> 2) + 1)
+            for word in words[:_WORDS]:  # a debugger may ask for all of memory
                 self._watched[word % _WORDS] = b"\1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flash_emulator.explore.path import Path as CutPath
@@ -97,9 +97,11 @@ def framed(text: str) -> bytes:
 
 
 @contextmanager
-def served(debuggee: Debuggee) -> Iterator[Server]:
+def served(
+    debuggee: Debuggee, log: Callable[[str], object] = lambda text: None
+) -> Iterator[Server]:
     """In a thread, until the end."""
-    server = Server(debuggee, 0, lambda text: None)
+    server = Server(debuggee, 0, log)
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     yield server

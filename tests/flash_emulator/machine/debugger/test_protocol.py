@@ -442,6 +442,25 @@ def test_garbage_and_pieces(client):
     assert [client.reply(), client.reply()[:3]] == ["QC1", TRAP]
 
 
+def test_all_of_memory_may_be_watched(client):
+    client.monitor("boot 1")
+    assert client.ask("Z2,0,ffffffff") == "OK"
+    assert client.ask("vCont;c").startswith("T05watch:0;")  # the first store
+    assert client.ask("z2,0,ffffffff") == "OK"
+
+
+def test_the_same_thing_is_logged_once_in_a_row():
+    told: list[str] = []
+    with served(example("first_try", "3b"), told.append) as server:
+        client = Client(server.port)
+        client.raw(b"$" * 500 + framed("QStartNoAckMode"))
+        while client.byte() != b"+":
+            pass
+        client.close()
+    wrong = "the debugger has sent what is no packet: a packet begins within another"
+    assert told[:3] == ["a debugger is attached", wrong, "the debugger is gone"]
+
+
 def test_one_debugger_at_a_time_and_one_after_the_other(server, client):
     client.ask(f"Z1,{COPY:x},2")
     client.ask("vCont;c")
