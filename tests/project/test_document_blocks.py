@@ -16,7 +16,7 @@ from tests.thorough import THOROUGH
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = {page: list(blocks_of(page)) for page in PAGES}
 ALL = [block for blocks in BLOCKS.values() for block in blocks]
-LANGUAGES = {"c", "console", "python", "toml", "text", "json"}
+LANGUAGES = {"c", "console", "python", "toml", "text", "json", "yaml"}
 NOT_RUN = {
     "it installs from a package registry": 5,
     "it needs a C compiler: test_native_search.py runs it where one is": 1,
