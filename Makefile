@@ -96,7 +96,7 @@ powerloss: $(STAMP)  ## explore every scenario on one part of each class; format
 	$(BIN)/mcu-updater powerloss --strategy all
 	$(BIN)/mcu-updater powerloss --part each --size full --html $(CAMPAIGN)/slots.html
 
-strategies: $(STAMP) ## six strategies on one part of each class: table, picture and data of docs/explanation/which-strategy-bricks-which-part.md; some minutes
+strategies: $(STAMP) ## six strategies on one part of each class: table, picture and data of docs/explanation/which-strategy-bricks-which-part.md; twenty minutes
 	$(BIN)/python -m examples.strategies
 
 costs: $(STAMP)  ## what each power-loss scenario costs, into costs.py and docs/explanation/powerloss.md (takes an hour)

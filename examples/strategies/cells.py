@@ -66,13 +66,7 @@ _ALGORITHMS = {
 }
 SECTOR_UNITS = 64  # of the smallest sector: the trailer takes 22 on an F1
 _STATES = 3000  # of one search, at most
-_COPY_CUTS = (
-    2  # in a row: each state of the copy goes with each one of its storage, so they are many
-)
-_STOPPED = {
-    "cuts": f"nothing found within {_COPY_CUTS} cuts in a row",
-    "states": f"nothing found within {_STATES:,} states",
-}
+_STOPPED = {"states": f"nothing found within {_STATES:,} states"}
 _SAFE_FIRST = ("safe", "lost", "live")
 
 
@@ -171,8 +165,7 @@ def explore_cell(cell: Cell) -> Outcome:
 def limits_of(cell: Cell) -> Limits:
     """A hazard that is known is found again and again; anything else ends a search."""
     violations = None if _is_hazardous(cell) else 1
-    cuts = _COPY_CUTS if cell.strategy == "copy" else None
-    return Limits(states=_STATES, cuts=cuts, violations=violations)
+    return Limits(states=_STATES, violations=violations)
 
 
 def outcome_of(cell: Cell, subject: World | Ours, report: Report) -> Outcome:

@@ -116,7 +116,7 @@ def _second(pair: Sequence[Outcome]) -> str:
     """Cuts to what went wrong, with each image where both did; else how many states that took."""
     wrong = [each for each in pair if each.cuts is not None]
     if len(wrong) == 2 and wrong[0].cuts != wrong[1].cuts:
-        return f"good {wrong[0].cuts}, bad {wrong[1].cuts} cuts"
+        return f"good {wrong[0].cuts}, bad {wrong[1].cuts}"
     if wrong:
         cuts = wrong[0].cuts
         return f"{cuts or 'no'} cut{'s' if cuts and cuts > 1 else ''}, {wrong[0].question}"

@@ -106,7 +106,7 @@ def _details(outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield ""
     yield "Does not fit: " + "; ".join(unfit) + "."
     yield ""
-    yield "States by cuts in a row, of the cells that passed:"
+    yield "States by cuts in a row, of the cells in which nothing was found:"
     yield ""
     yield "| cell | states |"
     yield "|---|---|"
