@@ -19,7 +19,12 @@ from mcu_updater.quectel.at import Line, Payload, Urc, Value
 from mcu_updater.quectel.client import AtClient
 from tests.core_c import libraries
 
-LIKE_PYTHON: Final = {"LINE_MAX": 2048, "PAYLOAD_MAX": 4096, "EVENTS": 250}
+LIKE_PYTHON: Final = {
+    "LINE_MAX": 2048,
+    "PAYLOAD_MAX": 4096,
+    "EVENTS": 250,
+    "CONNECTION_EVENTS": 250,
+}
 """Limits under which nothing may differ. The number of events also keeps this library apart from
 those of other tests, which have hooks of their own."""
 

@@ -75,19 +75,25 @@ def begin() -> None:
     """From here on in this process."""
     real, seen = builtins.__import__, {module.__name__: Without(module) for module in NAMES}
 
-    def find(name: str, its: Any = None, ours: Any = None, wanted: Any = (), level: int = 0) -> Any:
-        importer = str((its or {}).get("__name__", "")).partition(".")[0]
+    def find(
+        name: str,
+        globals: Any = None,  # noqa: A002  as who names them calls the real one
+        locals: Any = None,  # noqa: A002
+        fromlist: Any = (),
+        level: int = 0,
+    ) -> Any:
+        importer = str((globals or {}).get("__name__", "")).partition(".")[0]
         if importer in OURS and not level:
             if name.partition(".")[0] in MODULES:
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             if name in seen:
-                missing = [one for one in wanted or () if not hasattr(seen[name], one)]
+                missing = [one for one in fromlist or () if not hasattr(seen[name], one)]
                 if missing:
                     raise ImportError(f"cannot import name {missing[0]!r} from {name!r}")
                 return seen[name]
-        return real(name, its, ours, wanted, level)
+        return real(name, globals, locals, fromlist, level)
 
-    builtins.__import__ = find  # type: ignore[assignment]  # parameters by other names
+    builtins.__import__ = find
     for name in OURS:
         assert find_spec(name) is not None
         assert name not in sys.modules
