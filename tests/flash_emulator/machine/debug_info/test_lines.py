@@ -140,7 +140,7 @@ def test_sources_are_looked_for_in_folders_that_are_given(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["/home/someone/project/src/boot.c", "../src/boot.c", "./src/boot.c", "C:/work/src/boot.c"],
+    ["/build/src/boot.c", "../src/boot.c", "./src/boot.c", "C:/build/src/boot.c"],
 )
 def test_a_source_that_was_compiled_elsewhere_is_found_in_the_same_folders(
     tmp_path: Path, name: str
