@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,12 +15,15 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import Result
 
+from flash_emulator.explore import Counterexample
+from flash_emulator.explore import Path as CutPath
 from flash_emulator.explore.campaign import Array
 from flash_emulator.explore.campaign import Result as Explored
 from mcu_updater.cli.firmware import explore as firmware
 from mcu_updater.cli.powerloss import powerloss
 from mcu_updater.cli.powerloss.project import keys
 from mcu_updater.powerloss import campaign
+from mcu_updater.powerloss.known_hazards import KnownHazard
 from tests.cli.command_line import json_lines, run
 from tests.places import ROOT
 from tests.project.documents_runner import COLUMNS
@@ -108,6 +112,14 @@ def test_a_known_hazard_excuses_what_it_explains_and_nothing_else(
     assert [each["verdict"] for each in answer["results"]] == ["passed", "known hazard"]
     assert answer["exit_code"] == 15
     assert json_lines(run("powerloss", "--json", "--cuts", 9, "--strict"))[0]["exit_code"] == 7
+
+
+def test_a_known_hazard_excuses_what_has_its_words_alone() -> None:
+    hazard = KnownHazard("live", "the first try has no second one", "version 2 is lost")
+    lost = Counterexample("live", "version 1 runs, and version 2 is lost", CutPath())
+    assert hazard.explains(lost)
+    assert not hazard.explains(replace(lost, text="lock-up at 0x0800_019C"))
+    assert not hazard.explains(replace(lost, question="safe"))
 
 
 def test_a_hazard_that_is_not_there_any_more_is_a_failure(project: Callable[..., Path]) -> None:

@@ -265,6 +265,15 @@ def test_workflow_commands_are_one_line_each_and_come_back_whole() -> None:
     assert levels.count("::notice") == 2  # of the known hazard: it hangs, and it comes back
 
 
+@pytest.mark.parametrize("written", ["100%", "%0A", "%253A::%2C"])
+def test_what_looks_escaped_comes_back_as_it_was_written(written: str) -> None:
+    result = replace(campaign().results[-1], error=written)
+    alone = replace(campaign(), results=(result,))
+    (line,), (said,) = github_commands(alone, TREE), Annotations(alone, TREE)
+    assert written in said.text
+    assert _parsed(line)[2] == said.text
+
+
 def _parsed(line: str) -> tuple[str, dict[str, str], str]:
     """As GitHub's runner does it."""
     found = re.fullmatch(r"::(\w+) (.*?)::(.*)", line)

@@ -10,7 +10,7 @@ from flash_emulator.errors import UnreadableUnit
 from flash_emulator.explore import Cut, Path, SearchOptions, replay
 from flash_emulator.explore.read_choice import ReadChoice, powered
 from flash_emulator.explore.render.moment import moment_lines, touched_lines
-from flash_emulator.explore.touched import readings
+from flash_emulator.explore.touched import _doubtful, readings
 from flash_emulator.moment import Moment, Reading, Touched
 from flash_emulator.power import CutAt, Outcome, PowerLoss
 from flash_emulator.subject import FunctionSubject, Nothing
@@ -66,6 +66,23 @@ def test_a_unit_reads_as_the_film_says_now_and_then(part: str, outcome: Outcome)
             assert drawn <= every
             assert sum(each.ways for each in said) & (sum(each.ways for each in said) - 1) == 0
         assert len(every) == len(said)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_will_be_doubtful_only_later_is_told_at_once(part: str) -> None:
+    """Of a weak unit, some bits turn at the second power-on and some at the third."""
+    third = 0
+    for seed in range(8):
+        faded, _, _ = cut_program(part, Outcome.WEAK, seed)
+        fresh = EmulatedFlash(load_part(part), supply=CutAt(1, Outcome.WEAK), seed=seed)
+        fresh.power_on()
+        with pytest.raises(PowerLoss):
+            fresh.program(fresh.part.base, NEW[: fresh.part.program_unit])
+        early, late = fresh.cells.raw(0), faded.cells.raw(0)
+        assert early is not None and late is not None
+        third |= early.fading[2]
+        assert _doubtful(fresh, 0) == _doubtful(faded, 0) == late.metastable
+    assert third
 
 
 def boot(flash: EmulatedFlash) -> str:

@@ -48,11 +48,15 @@ def test_nothing_is_changed_by_it(tried, in_python):
     assert len(accesses) > 1000
 
 
-def test_it_is_called_at_a_number_and_at_places(tried):
+@pytest.mark.parametrize("in_python", [False, True])
+def test_it_is_called_at_a_number_and_at_places(tried, in_python):
     name, part, _ = tried
     machine, called = Machine(load_part(part), exact_pc=True), []
     stepper = Stepper(
-        machine.engine, lambda pc: called.append((stepper.number, pc)), lambda *_: None
+        machine.engine,
+        lambda pc: called.append((stepper.number, pc)),
+        lambda *_: None,
+        in_python=in_python,
     )
     stepper.call_from(1)
     booted(machine, program(name, part))
