@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flash_emulator.machine.debug_info import DebugInfo, DebugInfos, Location, StackFrame
 from flash_emulator.machine.debug_info.disassembly import MissingDisassembler, disassembly
-from flash_emulator.machine.engine import REGISTERS
+from flash_emulator.machine.engine_registers import REGISTERS
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Ended
 from flash_emulator.machine.symbols import Symbols

@@ -13,7 +13,7 @@ import pytest
 
 from flash_emulator.machine.debug_info import DebugInfo, StackFrame, read_debug_info
 from flash_emulator.machine.debug_info.unwinding import called
-from flash_emulator.machine.engine import REGISTERS
+from flash_emulator.machine.engine_registers import REGISTERS
 from flash_emulator.machine.machine import Machine
 from tests.flash_emulator.machine.boards import PROGRAMS
 from tests.flash_emulator.machine.debug_info.binutils import compiled
