@@ -20,10 +20,10 @@ _READ, _WRITTEN = f"{__name__}.read", f"{__name__}.written"
 
 
 class InputFile(click.Path):
-    """A file that is only read. Raises PortError where it cannot be."""
+    """A file that is only read. Raises PortError where it cannot be, not click's usage error."""
 
     def __init__(self) -> None:
-        super().__init__(path_type=Path)
+        super().__init__(path_type=Path, readable=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         path = Path(os.fspath(super().convert(value, param, ctx)))  # type: ignore[arg-type]
@@ -36,21 +36,21 @@ class OutputFile(click.Path):
     """A file that is written: see ``claim``. *may_be_stdout*: ``-`` is standard output."""
 
     def __init__(self, *, may_be_stdout: bool = False) -> None:
-        super().__init__(path_type=Path, allow_dash=may_be_stdout)
+        super().__init__(path_type=Path, readable=False, allow_dash=may_be_stdout)
 
 
 class KeptFile(click.Path):
     """A file that is read, changed and written again, by one process at a time."""
 
     def __init__(self) -> None:
-        super().__init__(path_type=Path)
+        super().__init__(path_type=Path, readable=False)
 
 
 class Folder(click.Path):
     """A folder to write files into, which is made where it is missing."""
 
     def __init__(self) -> None:
-        super().__init__(path_type=Path)
+        super().__init__(path_type=Path, readable=False)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

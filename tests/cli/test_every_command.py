@@ -157,7 +157,7 @@ class World:
         stdout: str = "",
         encoding: str = "utf-8",
         largest: int | None = None,
-        is_nobody: bool = False,
+        obeys_modes: bool = False,
         **env: str,
     ) -> Process:
         self.count += 1
@@ -173,7 +173,7 @@ class World:
             stderr=str(paths[1]),
             encoding=encoding,
             largest=largest,
-            is_nobody=is_nobody,
+            obeys_modes=obeys_modes,
         )
         return Process(self.zygote, pid, *paths)
 
@@ -333,7 +333,7 @@ def test_an_input_that_cannot_be_read(name: str, what: str, world: World) -> Non
         path.chmod(0)
     before = world.digests()
     words = world.words(name, **{"in": str(path)})
-    process = world.start(words, is_nobody=IS_ROOT and what == "unreadable")
+    process = world.start(words, obeys_modes=IS_ROOT and what == "unreadable")
     assert check(world, process, before) == 4, process.said()
 
 
@@ -348,7 +348,7 @@ def test_a_kept_file_that_is_none(name: str, what: str, world: World) -> None:
         path.chmod(0 if what == "unreadable" else 0o644)
     before = world.digests()
     process = world.start(
-        world.words(name, kept=str(path)), is_nobody=IS_ROOT and what == "unreadable"
+        world.words(name, kept=str(path)), obeys_modes=IS_ROOT and what == "unreadable"
     )
     may_be = what == "missing" and name in MAY_BE_NEW | {"center control"}
     finish(world, name, process)
@@ -374,7 +374,7 @@ def test_a_folder_that_is_read_only(name: str, world: World) -> None:
     for path in (*world.folder.iterdir(), world.folder):
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = world.digests()
-    process = world.start(world.words(name), is_nobody=IS_ROOT)
+    process = world.start(world.words(name), obeys_modes=IS_ROOT)
     finish(world, name, process)
     code = check(world, process, before)
     only_cache = "new:" not in EXAMPLES[name].replace("new:cache", "")
