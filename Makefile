@@ -32,7 +32,7 @@ PINS := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --pyt
 WHEELS := --only-binary :all:
 
 lock: $(STAMP)   ## renew the pinned releases in requirements/ from pyproject.toml
-	$(PINS) $(WHEELS) --group dev --group interop --extra cluster --extra cpu --extra hosts --extra native --output-file requirements/dev.txt
+	$(PINS) $(WHEELS) --group dev --group interop --extra cluster --extra cpu --extra hosts --extra native --extra console --extra rar --output-file requirements/dev.txt
 	$(PINS) --constraint requirements/dev.txt --extra delta --output-file requirements/delta.txt
 	for group in bench docs fuzz mutation; do \
 	  $(PINS) $(WHEELS) --constraint requirements/dev.txt --group $$group --output-file requirements/$$group.txt || exit 1; \

@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 LICENCES = next(ROOT.glob("docs/**/licences.md")).read_text(encoding="utf-8")
 PINNED = {  # file in requirements/: groups, extras
-    "dev": (("dev", "interop"), ("cluster", "cpu", "hosts", "native")),
+    "dev": (("dev", "interop"), ("cluster", "console", "cpu", "hosts", "native", "rar")),
     "delta": ((), ("delta",)),
     "bench": (("bench",), ()),
     "docs": (("docs",), ()),
