@@ -120,7 +120,7 @@ def test_the_pins_are_what_the_project_asks_for(file: str) -> None:
 
 
 def test_what_is_for_development_only_is_no_extra() -> None:
-    assert set(EXTRAS) == {"delta", "cluster", "cpu", "hosts", "native"}
+    assert set(EXTRAS) == {"delta", "cluster", "console", "cpu", "hosts", "native", "rar"}
     declared = " ".join(metadata.requires("mcu-updater") or ())
     assert not [name for name in ("pytest", "mypy", "ruff", "mutmut") if name in declared]
 
