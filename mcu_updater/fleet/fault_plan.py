@@ -6,9 +6,10 @@ the name and the seed replay a device alone.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from flash_emulator import Outcome
 from mcu_updater.board import Trial
@@ -68,6 +69,18 @@ class FleetSettings:
     version: str = "1.0.0"
     spread_s: float = 600.0  # devices come within this time
     kinds: tuple[str, ...] = KINDS
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> FleetSettings:
+        """What ``as_json`` has written. Raises ValueError where it is something else."""
+        try:
+            values = json.loads(text)
+            return cls(**{**values, "kinds": tuple(values["kinds"])})
+        except (LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"no settings of a fleet: {text[:60]}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 from mcu_updater.cloud.center.device_session import open_state
 from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.model import MAX_DEVICES, Center, Device
-from mcu_updater.cloud.center.store import Ending, Store, exists_already
+from mcu_updater.cloud.center.store import Ending, FleetRun, Store, exists_already
 from mcu_updater.core.errors import Remedy, UsageError
 from mcu_updater.fleet.device import FleetDevice, Watch, component_of
 from mcu_updater.fleet.fault_plan import FleetSettings
@@ -107,16 +107,25 @@ def _run_in_worker(device: Device) -> Ending:
 
 
 def run_fleet(
-    file: CenterFile, path: Path, settings: FleetSettings, jobs: int | None = None
+    file: CenterFile,
+    path: Path,
+    settings: FleetSettings,
+    jobs: int | None = None,
+    *,
+    count: int | None = None,
 ) -> Iterator[Ending]:
     """Upgrade every device of *file*, in a new state file *path*; yield each as it ends.
 
-    *jobs*: processes; None: one for each core; 1: this one. Raises PortError where *path* exists.
+    *jobs*: processes; None: one for each core; 1: this one. *count*: what ``with_devices`` was
+    asked for; it is kept, with *settings*, for who runs a device again. Raises PortError where
+    *path* exists.
     """
     if path.exists():
         raise exists_already(path)
     epoch_s = begin_s(file.center)
     store = open_state(file, path, simulated=True, now_s=epoch_s)
+    with store.transaction():
+        store.put_fleet(FleetRun(settings.as_json(), epoch_s, count))
     devices = file.center.devices
     jobs = min(jobs or os.cpu_count() or 1, len(devices))
     if jobs == 1:

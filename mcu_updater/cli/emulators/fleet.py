@@ -132,7 +132,7 @@ def command(given: FleetOptions, ctx: click.Context) -> None:
     if given.force and path.exists():
         Store.remove(path)
     begun_s = time.perf_counter()
-    endings = run_fleet(read, path, settings, given.jobs)
+    endings = run_fleet(read, path, settings, given.jobs, count=given.count)
     ended = list(_tracked(endings, len(read.center.devices), quiet=given.as_json))
     wall_s = time.perf_counter() - begun_s
     with closing(Store.open(path, read_only=True)) as store:

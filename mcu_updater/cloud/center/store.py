@@ -10,8 +10,10 @@ change is one transaction: who reads never sees half a report.
 ``entry``    one upgrade on one device: state, failures, times; see ``rules.Entry``
 ``log``      every status that a device reported, and what the owner did, in order of arrival
 ``ending``   one row a device of a fleet: how it ended
+``fleet``    one row: how the fleet was run, so that a device of it can be run again
 
-Times are seconds since 1970. docs/how-to/center.md shows queries.
+Schema 1 had no ``fleet``. Who may write brings such a file up to date when it opens it; who reads
+takes it as it is. Times are seconds since 1970. docs/how-to/center.md shows queries.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from mcu_updater.cloud.single_device import ComponentState
 from mcu_updater.core.errors import PortError, Remedy
 
 APPLICATION_ID = 0x4D43_5543  # "MCUC", in the file's header
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, SCHEMA)
 
 _TABLES = """
 CREATE TABLE center (
@@ -56,6 +59,8 @@ CREATE TABLE ending (
     version TEXT NOT NULL, cuts INTEGER NOT NULL, faults INTEGER NOT NULL,
     sessions INTEGER NOT NULL, digest TEXT NOT NULL);
 """
+
+_FLEET = "CREATE TABLE fleet (settings TEXT NOT NULL, epoch_s REAL NOT NULL, devices INTEGER)"
 
 _BUSY_S = 60.0  # how long a writer waits for another
 
@@ -107,6 +112,16 @@ class Ending:
         return self.outcome is not Ended.INCONSISTENT
 
 
+@dataclass(frozen=True, slots=True)
+class FleetRun:
+    """How a fleet was run. *settings*: ``fleet.FleetSettings`` as JSON. *epoch_s*: when its time
+    began. *devices*: how many took the place of those in the center file; None: none did."""
+
+    settings: str
+    epoch_s: float
+    devices: int | None
+
+
 class Store:
     """An open state file. For one thread of one process; each has its own."""
 
@@ -122,7 +137,7 @@ class Store:
             store._db.execute("PRAGMA journal_mode = WAL")
             store._db.execute("PRAGMA synchronous = NORMAL")
             with store.transaction():
-                for statement in _TABLES.split(";"):
+                for statement in (*_TABLES.split(";"), _FLEET):
                     store._db.execute(statement)
                 store._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 store._db.execute(f"PRAGMA user_version = {SCHEMA}")
@@ -131,7 +146,10 @@ class Store:
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Store:
-        """A state file that is there. Raises PortError where it is none, or of another schema."""
+        """A state file that is there, brought up to date unless it is *read_only*.
+
+        Raises PortError where it is none, or of a schema that is not known.
+        """
         with _port_errors(path):
             if not path.is_file():
                 raise PortError(
@@ -141,16 +159,27 @@ class Store:
                 )
             store = cls(path, _connect_to_read(path) if read_only else _connect(path, "rw"))
             found = store._pragma("application_id"), store._pragma("user_version")
-            if found != (APPLICATION_ID, SCHEMA):
+            if found[0] != APPLICATION_ID or found[1] not in READABLE:
+                store.close()
+                readable = " or ".join(map(str, READABLE))
                 raise PortError(
                     "is no state file of a center that this version reads",
                     where=str(path),
-                    expected=f"application {APPLICATION_ID:#x}, schema {SCHEMA}",
+                    expected=f"application {APPLICATION_ID:#x}, schema {readable}",
                     found=f"application {found[0]:#x}, schema {found[1]}",
                 )
             if not read_only:
                 store._db.execute("PRAGMA synchronous = NORMAL")
+                if found[1] != SCHEMA:
+                    store._upgrade()
         return store
+
+    def _upgrade(self) -> None:
+        """From schema 1, unless somebody else has just done it."""
+        with self.transaction():
+            if self._pragma("user_version") == 1:
+                self._db.execute(_FLEET)
+                self._db.execute(f"PRAGMA user_version = {SCHEMA}")
 
     @classmethod
     def remove(cls, path: Path) -> None:
@@ -318,9 +347,29 @@ class Store:
             ),
         )
 
+    def ending(self, device: str) -> Ending | None:
+        """How that one ended; None: it has not, or is of no fleet."""
+        row = self._db.execute("SELECT * FROM ending WHERE device = ?", (device,)).fetchone()
+        return None if row is None else _ending(*row)
+
     def endings(self) -> list[Ending]:
         rows = self._db.execute("SELECT * FROM ending ORDER BY device")
         return [_ending(*row) for row in rows]
+
+    # --- the fleet
+
+    def put_fleet(self, run: FleetRun) -> None:
+        self._db.execute("DELETE FROM fleet")
+        self._db.execute(
+            "INSERT INTO fleet VALUES (?, ?, ?)", (run.settings, run.epoch_s, run.devices)
+        )
+
+    def fleet(self) -> FleetRun | None:
+        """How it was run; None: no fleet was, or one of schema 1."""
+        if self._pragma("user_version") == 1:
+            return None
+        row = self._db.execute("SELECT settings, epoch_s, devices FROM fleet").fetchone()
+        return None if row is None else FleetRun(*row)
 
 
 def exists_already(path: Path) -> PortError:
