@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mcu_updater.host.clock import MonotonicClock
-from mcu_updater.serve.server import LONGEST_WAIT_S, Stopper
+from mcu_updater.serve.loop import LONGEST_WAIT_S
+from mcu_updater.serve.server import Stopper
 from mcu_updater.serve.wires import Wire
 
 

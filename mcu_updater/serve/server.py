@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-import select
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +13,8 @@ from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.quectel.emulated.transcript import Conversation, Recorder, Side
 from mcu_updater.serve.keep import StateFile
-from mcu_updater.serve.wires import Wire, check_system
-
-LONGEST_WAIT_S = 3600.0  # poll takes milliseconds as an int; a look once an hour costs nothing
+from mcu_updater.serve.loop import READ, WRITE, Loop, Wants
+from mcu_updater.serve.wires import StdioWire, Wire, check_system
 
 
 class Stopper:
@@ -60,7 +57,7 @@ class Stopper:
                 signal.signal(kind, handler)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Instance:
     """One module, or a playback, on its wire. With *state* and *center*: remembered in that."""
 
@@ -69,6 +66,10 @@ class Instance:
     recorder: Recorder | None = None
     state: StateFile | None = None
     center: KeptCloud | None = None
+
+    def wants(self) -> Wants:
+        """What the loop waits for on its behalf."""
+        return Wants(events_of(self.wire), self.module.next_deadline(), self.wire.generation)
 
     def step(self, now_s: float) -> None:
         """All that has come and all that is due."""
@@ -101,34 +102,35 @@ class Instance:
             self.state.keep(self.module, self.center, now_s, always)
 
 
+def events_of(wire: Wire) -> tuple[tuple[int, int], ...]:
+    """What to wait for on *wire*: bytes of the client, and room for those that it has to get."""
+    source, target = wire.input(), wire.output()
+    if target is None:
+        return ((source, READ),)
+    return ((source, READ | WRITE),) if target == source else ((source, READ), (target, WRITE))
+
+
 def serve(instances: Sequence[Instance], clock: MonotonicClock, stopper: Stopper) -> None:
     """Until every instance has ended, or the stopper rings. Closes what it was given."""
-    living = list(instances)
+    living = dict.fromkeys(instances)
+    rung = False
+
+    def ring() -> None:
+        nonlocal rung
+        rung = stopper.heard()
+
+    loop = Loop(clock, every_file=any(isinstance(one.wire, StdioWire) for one in instances))
     try:
-        while living and not _wait(living, clock, stopper):
-            for instance in living:
-                instance.step(clock.now_s())
+        loop.on_readable(stopper.fileno, ring)
+        for instance in instances:
+            loop.add(instance)
+        while living and not rung:
+            loop.turn()
             for instance in [one for one in living if one.ended()]:
-                living.remove(instance)
+                del living[instance]
+                loop.drop(instance)
                 instance.close(clock.now_s())
     finally:
+        loop.close()
         for instance in living:
             instance.close(clock.now_s())
-
-
-def _wait(instances: Sequence[Instance], clock: MonotonicClock, stopper: Stopper) -> bool:
-    """Until there is something to do. Whether it is to stop."""
-    poll = select.poll()
-    poll.register(stopper.fileno, select.POLLIN)
-    for instance in instances:
-        wire = instance.wire
-        output = wire.output()
-        if output is not None:
-            poll.register(output, select.POLLOUT)
-        source = wire.input()
-        poll.register(source, select.POLLIN | (select.POLLOUT if output == source else 0))
-    dues_s = [due for one in instances if (due := one.module.next_deadline()) is not None]
-    left_s = (min(dues_s, default=math.inf) - clock.now_s()) / clock.speed
-    timeout_ms = math.ceil(1000 * max(0.0, min(left_s, LONGEST_WAIT_S)))
-    ready = [descriptor for descriptor, _ in poll.poll(timeout_ms)]
-    return stopper.fileno in ready and stopper.heard()

@@ -48,6 +48,7 @@ class Wire(ABC):
     def __init__(self, where: str, once: bool) -> None:
         self.where = where
         self.gone = False
+        self.generation = 0  # counts clients: a descriptor may come again for another one
         self._once = once
         self._waiting = bytearray()
 
@@ -61,9 +62,7 @@ class Wire(ABC):
 
     def receive(self) -> bytes:
         """What the client has sent; empty when there is nothing. Notices a client that left."""
-        poll = select.poll()
-        poll.register(self.input(), select.POLLIN)
-        return self._take(self.input()) if poll.poll(0) else b""
+        return self._take(self.input())
 
     def send(self, data: bytes) -> None:
         """Send, or let wait, or lose what is too much. Without a client all is lost."""
@@ -249,6 +248,7 @@ class TcpWire(Wire):
             return super()._take(source)
         with contextlib.suppress(OSError):  # a client that left before it was let in
             self._client, _ = self._listener.accept()
+            self.generation += 1
             self._client.setblocking(False)
             self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return b""
@@ -258,6 +258,7 @@ class TcpWire(Wire):
         if self._client is not None:
             self._client.close()
             self._client = None
+            self.generation += 1
 
 
 class StdioWire(Wire):
@@ -270,6 +271,12 @@ class StdioWire(Wire):
 
     def input(self) -> int:
         return 0
+
+    def receive(self) -> bytes:
+        """Whoever started us may have left it blocking."""
+        poll = select.poll()
+        poll.register(0, select.POLLIN)
+        return super().receive() if poll.poll(0) else b""
 
     def close(self) -> None:
         """Nothing to do: the client sees the end of this process."""
