@@ -42,5 +42,17 @@ class KeptCloud(Cloud, Protocol):
     def save(self, now_s: float = 0.0) -> dict[str, Any]:
         """JSON values. ``plans`` tells one such cloud from another."""
 
-    def restored(self, saved: Mapping[str, Any]) -> KeptCloud:
-        """This cloud as it was when *saved* was made."""
+    def kept(self) -> Hashable:
+        """What ``save`` would write, but for times: another value is worth another file."""
+
+    def restored(self, saved: Mapping[str, Any], packages: Sequence[str]) -> KeptCloud:
+        """This cloud as it was when *saved* was made, of plans whose packages had these SHA-256.
+
+        Every plan keeps its index. Raises ``single_device.OtherPlans`` where that
+        cannot be.
+        """
+
+
+def packages_of(cloud: KeptCloud) -> list[str]:
+    """The SHA-256 of each plan's package, in the order of the plans."""
+    return [plan.package.sha256.hex() for plan in cloud.plans]

@@ -118,6 +118,14 @@ class _Progress:
     pushed_at_s: float = 0.0
 
 
+class OtherPlans(Exception):
+    """What was saved is of another cloud: *what* differs, what this one has, and what was found."""
+
+    def __init__(self, what: str, expected: object, found: object) -> None:
+        self.what, self.expected, self.found = what, expected, found
+        super().__init__(what)
+
+
 class SingleDeviceCloud:
     """Decides what to offer, and keeps the history that a test or a report prints."""
 
@@ -206,8 +214,18 @@ class SingleDeviceCloud:
             "history": [[c.at_s - now_s, c.component, c.state.value] for c in self.history],
         }
 
-    def restored(self, saved: Mapping[str, Any]) -> SingleDeviceCloud:
-        """This center as it was when *saved* was made."""
+    def kept(self) -> Hashable:
+        """See ``cloud.KeptCloud``."""
+        return self.memory_alone(), len(self.history)
+
+    def restored(self, saved: Mapping[str, Any], packages: Sequence[str]) -> SingleDeviceCloud:
+        """See ``cloud.KeptCloud``. Raises OtherPlans for any others: these never change."""
+        for what, given, found in (
+            ("plans", self.save()["plans"], saved["plans"]),
+            ("packages", [plan.package.sha256.hex() for plan in self.plans], list(packages)),
+        ):
+            if given != found:
+                raise OtherPlans(what, given, found)
         return self.load(saved, *(plan.package for plan in self.plans))
 
     @classmethod

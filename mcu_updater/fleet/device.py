@@ -14,7 +14,7 @@ from functools import cached_property
 
 from flash_emulator import CutAt, Part, PowerLoss, SteadySupply, load_part
 from mcu_updater.board import Board
-from mcu_updater.cloud.center.device_session import DeviceCenter
+from mcu_updater.cloud.center.device_center import DeviceCenter
 from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.model import (
     Center,

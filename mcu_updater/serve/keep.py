@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from mcu_updater.cloud.cloud import KeptCloud
+from mcu_updater.cloud.cloud import KeptCloud, packages_of
+from mcu_updater.cloud.single_device import OtherPlans
 from mcu_updater.core.errors import PortError, Remedy, UsageError
 from mcu_updater.quectel.emulated.module import EmulatedModule
 from mcu_updater.quectel.emulated.options import Faults, ModuleOptions
@@ -22,10 +23,15 @@ VERSION = 1  # of the file
 
 
 class StateFile:
-    """*path*, which need not exist yet. From ``open`` to ``close`` it is nobody else's."""
+    """*path*, which need not exist yet. From ``open`` to ``close`` it is nobody else's.
 
-    def __init__(self, path: Path) -> None:
+    *for_boot*: it is for a module that boots when it is opened again. Then what a boot loses is
+    not worth a write. A kill of this process loses nothing, but a power cut of the computer may.
+    """
+
+    def __init__(self, path: Path, *, for_boot: bool = False) -> None:
         self._path = path
+        self._for_boot = for_boot
         self._known: Hashable = None
         self._held = ExitStack()
 
@@ -54,10 +60,12 @@ class StateFile:
         saved = self._read()
         if saved is None:
             return EmulatedModule(center, options, faults), center
-        self._compare(saved, center)
         try:
-            center = center.restored(saved["center"])
+            center = center.restored(saved["center"], saved["packages"])
             module = EmulatedModule.load(saved["module"], center, options, faults)
+            self._check_under_way(module)
+        except OtherPlans as other:
+            raise self._of_others(other) from other
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise self._unusable("is no state of a module", str(error)) from error
         if not paused:
@@ -70,7 +78,8 @@ class StateFile:
         self, module: EmulatedModule, center: KeptCloud, now_s: float, always: bool = False
     ) -> None:
         """Write, if something has changed that is worth it, or *always*."""
-        memory = module.memory_alone()
+        own = module.lasting_memory() if self._for_boot else module.own_memory()
+        memory = own, center.kept()
         if always or memory != self._known:
             self.write(module, center, now_s)
             self._known = memory
@@ -79,11 +88,12 @@ class StateFile:
         """Raises PortError when that cannot be done; the old file stays."""
         state = {
             "state": VERSION,
-            "packages": _packages(center),
+            "packages": packages_of(center),
             "module": module.save(now_s),
             "center": center.save(now_s),
         }
-        write_whole(self._path, json.dumps(state, indent=1).encode())
+        data = json.dumps(state, indent=None if self._for_boot else 1).encode()
+        write_whole(self._path, data, durable=not self._for_boot)
 
     def _read(self) -> dict[str, Any] | None:
         try:
@@ -96,23 +106,21 @@ class StateFile:
             raise self._unusable("is no state file of this version", f"not version {VERSION}")
         return saved
 
-    def _compare(self, saved: dict[str, Any], center: KeptCloud) -> None:
-        """The same plans, but for what became of them."""
-        now, then = (center.save()["plans"], _packages(center)), ("plans", "packages")
-        kept = saved.get("center", {}).get("plans"), saved.get("packages")
-        for name, given, found in zip(then, now, kept, strict=True):
-            if given != found:
-                raise UsageError(
-                    f"the state belongs to other {name}",
-                    where=str(self._path),
-                    expected=json.dumps(given),
-                    found=json.dumps(found),
-                    remedies=[Remedy.OTHER_STATE],
-                )
+    def _check_under_way(self, module: EmulatedModule) -> None:
+        """What the module is about to install is still there."""
+        plan = module.plan
+        if plan is not None and not plan.package.data:
+            expected = f"{plan.component} to {plan.target_version}, of the same package"
+            raise OtherPlans("plans", expected, "a center file without it")
+
+    def _of_others(self, other: OtherPlans) -> UsageError:
+        return UsageError(
+            f"the state belongs to other {other.what}",
+            where=str(self._path),
+            expected=json.dumps(other.expected),
+            found=json.dumps(other.found),
+            remedies=[Remedy.OTHER_STATE],
+        )
 
     def _unusable(self, what: str, found: str) -> PortError:
         return PortError(what, where=str(self._path), found=found, then="Nothing was changed")
-
-
-def _packages(center: KeptCloud) -> list[str]:
-    return [plan.package.sha256.hex() for plan in center.plans]

@@ -26,23 +26,24 @@ _NEW_MODE = 0o666  # less what the umask takes
 _NAME_BYTES = 120  # of the old name that a temporary one repeats: file systems take 255 in all
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
     """*data* in place of whatever *path* held; to standard output for ``STDOUT``.
 
     The new file has the old one's permissions and owner; one that was not there gets what the umask
     leaves. A symbolic link stays one: its target is replaced. Raises PortError when that cannot be
-    done; the old file is then as it was.
+    done; the old file is then as it was. Without *durable* nobody waits for the disk: a kill of
+    this process still leaves the old file or the new one, a power cut of the computer perhaps none.
     """
     if path == STDOUT:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    with new_file(path) as file:
+    with new_file(path, durable=durable) as file:
         file.write(data)
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
+def new_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """As ``write_whole``, for who writes bit by bit: when the block ends without an error the file
     takes its place."""
     try:
@@ -53,27 +54,31 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             return
         if found is not None and not os.access(path, os.W_OK):
             raise PermissionError(0, "the file is read-only")
-        with _written_beside(Path(os.path.realpath(path)), found) as file:
+        with _written_beside(Path(os.path.realpath(path)), found, durable) as file:
             yield file
     except OSError as error:
         _refuse(path, error)
 
 
 @contextmanager
-def _written_beside(target: Path, found: os.stat_result | None) -> Iterator[BinaryIO]:
+def _written_beside(
+    target: Path, found: os.stat_result | None, durable: bool
+) -> Iterator[BinaryIO]:
     temporary = _name_beside(target)
     try:
         with _opened(temporary) as file:
             yield file
             file.flush()
             _inherit(file.fileno(), found)
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
         with undisturbed(), suppress(OSError):
             temporary.unlink()
         raise
-    _settle(target.parent)
+    if durable:
+        _settle(target.parent)
 
 
 def check_output(path: Path, *, inputs: Iterable[Path] = (), force: bool = False) -> None:

@@ -16,7 +16,8 @@ from mcu_updater.cli.options import component_option, piece_size_option
 from mcu_updater.cli.reading import package_options
 from mcu_updater.cli.screen import show
 from mcu_updater.cli.unused import READING, refuse
-from mcu_updater.cloud.center.device_session import DeviceCenter, device_of, open_state, state_path
+from mcu_updater.cloud.center.device_center import DeviceCenter
+from mcu_updater.cloud.center.device_session import device_of, open_state, state_path
 from mcu_updater.cloud.center.load import read_center
 from mcu_updater.cloud.cloud import KeptCloud
 from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud

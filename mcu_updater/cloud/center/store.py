@@ -67,6 +67,10 @@ _BUSY_S = 60.0  # how long a writer waits for another
 _DAMAGE = (sqlite3.Error, OSError)
 
 
+class StoreBusy(PortError):
+    """Another process writes to the state file, and has not come to an end."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogLine:
     """One thing that happened: a status that a device reported, or what the owner did."""
@@ -437,6 +441,13 @@ def _port_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            raise StoreBusy(
+                "is locked by another process",
+                where=str(path),
+                expected="to be written within the time that was waited",
+                then="Nothing was changed; try again when that process is done",
+            ) from error
         raise PortError(
             "cannot be used as the state file of a center", where=str(path), found=str(error)
         ) from error

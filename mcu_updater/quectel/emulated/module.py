@@ -322,14 +322,21 @@ class EmulatedModule:
     def memory_alone(self) -> Hashable:
         """As ``memory`` while there is no host: what waits for it counts for nothing, and of all
         times only their order."""
+        return *self.own_memory(), self._center.memory_alone()
+
+    def own_memory(self) -> tuple[Hashable, ...]:
+        """``memory_alone`` but for the cloud's."""
         return (
             self.powered,
             self._parser.partial,
             self._hangs,
             self._firmware.memory(),
             self._timers.order(),
-            self._center.memory_alone(),
         )
+
+    def lasting_memory(self) -> Hashable:
+        """Of ``own_memory`` what a reboot of the module leaves."""
+        return self.powered, self._firmware.memory()
 
     def save(self, now_s: float | None = None) -> dict[str, Any]:
         """JSON values; times relative to *now_s* (None: the latest moment it knows of)."""

@@ -374,7 +374,7 @@ class Upgrade:
 
     def memory(self) -> Hashable:
         """``save`` as a value that can be compared fast."""
-        plan = None if self._plan is None else self._center.plans.index(self._plan)
+        plan = None if self._plan is None else self._index(self._plan)
         return (
             self.state,
             plan,
@@ -388,12 +388,16 @@ class Upgrade:
             self._unsent,
             self.want_url,
             self._bad_urls,
-            tuple([self._center.plans.index(other) for other in self._others]),
+            tuple([self._index(other) for other in self._others]),
             self._target,
         )
 
+    def _index(self, plan: Plan) -> int:
+        """Two plans may say the same, and are two nevertheless."""
+        return next(at for at, known in enumerate(self._center.plans) if known is plan)
+
     def save(self) -> dict[str, Any]:
-        plan = None if self._plan is None else self._center.plans.index(self._plan)
+        plan = None if self._plan is None else self._index(self._plan)
         return {
             "state": int(self.state),
             "plan": plan,
@@ -406,7 +410,7 @@ class Upgrade:
             "unsent": None if self._unsent is None else self._unsent.value,
             "want_url": self.want_url,
             "bad_urls": self._bad_urls,
-            "others": [self._center.plans.index(other) for other in self._others],
+            "others": [self._index(other) for other in self._others],
             "target": self._target,
         }
 

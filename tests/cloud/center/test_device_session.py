@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mcu_updater.cloud.center.control import DeviceAction, act_on_device, act_on_plan
-from mcu_updater.cloud.center.device_session import DeviceCenter, device_of, open_state
+from mcu_updater.cloud.center.device_center import DeviceCenter
+from mcu_updater.cloud.center.device_session import device_of, open_state
 from mcu_updater.cloud.center.lifecycle import ACTIONS, Action, PlanState
 from mcu_updater.cloud.center.load import BadCenterFile, CenterFile
 from mcu_updater.cloud.center.model import (
@@ -31,6 +32,7 @@ from mcu_updater.cloud.center.monitoring import (
 )
 from mcu_updater.cloud.center.rules import LWM2M_LIMIT_S, Why
 from mcu_updater.cloud.center.store import Ended, Ending, Store
+from mcu_updater.cloud.cloud import packages_of
 from mcu_updater.cloud.single_device import ComponentState as C
 from mcu_updater.core.errors import PortError, UsageError
 from mcu_updater.quectel.emulated.module import EmulatedModule
@@ -414,7 +416,9 @@ def test_an_emulated_module_speaks_to_it(world: World):
     assert expected.encode() in say("AT+QIOTOTAREQ=1", 1.0)
     assert b"7,10703" in say("AT+QIOTUPDATE=1", 9.0)
     saved = module.save(world.now_s)
-    module = EmulatedModule.load(saved, device.restored(device.save()), now_s=world.now_s)
+    module = EmulatedModule.load(
+        saved, device.restored(device.save(), packages_of(device)), now_s=world.now_s
+    )
     assert b"full" in say("AT+QIOTOTARD=0,4")
     assert b"7,10704" in say("AT+QIOTUPDATE=3")
     assert b"7,10705" in say(f'AT+QIOTMCUVER="{COMPONENT}","2.0"')
