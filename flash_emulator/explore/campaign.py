@@ -11,7 +11,7 @@ from enum import StrEnum
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.replay import Film
 from flash_emulator.explore.report import Report
-from flash_emulator.parts.part import Part
+from flash_emulator.player import FlashMap
 from flash_emulator.power import DECAYS
 
 
@@ -31,29 +31,6 @@ class Verdict(StrEnum):
     HAZARD_FOUND = "known hazard"  # found, and nothing else: no pass, and no surprise
     HAZARD_MISSED = "known hazard not found"
     BROKEN = "not to be believed"  # a self-check failed
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """What is drawn of a part: sectors and regions by offset, as (offset, size)."""
-
-    base: int
-    sectors: tuple[tuple[int, int], ...]
-    regions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, part: Part, regions: Mapping[str, tuple[int, int]] | None = None) -> Array:
-        """*regions* may lie within one another: a bank, its slot, its trailer."""
-        return cls(part.base, tuple(part.sector_starts.items()), dict(regions or {}))
-
-    def label(self, offset: int) -> str:
-        """The regions that hold *offset*, the widest first: ``bank A / slot``."""
-        around = [
-            (-size, name)
-            for name, (begin, size) in self.regions.items()
-            if begin <= offset < begin + size
-        ]
-        return " / ".join(name for _, name in sorted(around))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +60,7 @@ class Result:
 
     name: str
     report: Report | None
-    array: Array
+    array: FlashMap
     facts: Mapping[str, str] = field(default_factory=dict)
     films: tuple[Film, ...] = ()
     expectation: Expectation = Expectation.PASS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from flash_emulator.array.pages import Mark, Slice
+from flash_emulator.array.pages import Slice
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.device.trace import Operation
@@ -20,6 +20,7 @@ from flash_emulator.explore.report import COMES_BACK, tag_of
 from flash_emulator.explore.search import SearchOptions
 from flash_emulator.explore.states import Node, point_node
 from flash_emulator.moment import Moment, SourceLine
+from flash_emulator.player import sector_signs, span_of
 from flash_emulator.power import DECAYS, CutAt, Outcome, PowerLoss
 from flash_emulator.subject import Boot, ExternalState, Subject, Violation, ended_in
 from flash_emulator.watchdog import Hung, beat_if_new, calm_if_hung, heed, watching
@@ -29,8 +30,8 @@ from flash_emulator.watchdog import Hung, beat_if_new, calm_if_hung, heed, watch
 class Frame:
     """One thing that happened. *operation* is the number of the last one that was begun.
 
-    *sectors* has a sign for each sector of the array at that moment: ``.`` erased, ``#`` all
-    units plain and programmed, ``+`` some of them, ``!`` at least one that a cut has spoilt.
+    *sectors* has a sign for each sector of the array at that moment, see ``player.signs``: where
+    an operation begins, as it is before that.
     """
 
     boot: int  # from 1
@@ -41,6 +42,7 @@ class Frame:
     sectors: str = ""
     where: str = ""  # in the subject's program, where that says so
     moment: Moment | None = None  # of cuts, violations and ends
+    span: tuple[int, int] | None = None  # offset and size of what an operation works on
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,20 +197,6 @@ def _question(
     return film.violation[0] if film.violation else None
 
 
-def sector_signs(flash: EmulatedFlash) -> str:
-    """See ``Frame``."""
-    return "".join(_sign(flash, offset, size) for offset, size in flash.part.sector_starts.items())
-
-
-def _sign(flash: EmulatedFlash, offset: int, size: int) -> str:
-    unit = flash.part.program_unit
-    marks = flash.cells.marks(offset // unit, size // unit)
-    if marks.count(Mark.RAW) or marks.count(Mark.UNKNOWN):
-        return "!"
-    programmed = marks.count(Mark.PROGRAMMED)
-    return "." if not programmed else "#" if programmed == len(marks) else "+"
-
-
 class _MomentCut(BaseException):
     """Power goes while no operation is under way."""
 
@@ -356,9 +344,12 @@ class Shot:
         address: int | None = None,
         where: str = "",
         moment: Moment | None = None,
+        span: tuple[int, int] | None = None,
     ) -> None:
         signs, number = sector_signs(self.flash), self._operation
-        self.frames.append(Frame(self._number, number, kind, text, address, signs, where, moment))
+        self.frames.append(
+            Frame(self._number, number, kind, text, address, signs, where, moment, span)
+        )
 
     # --- Watch
 
@@ -380,7 +371,8 @@ class Shot:
         where = self._where()
         first, operation = self._joined(first, operation, where)
         numbers = f"{first} to {self._operation}" if self._operation > first else f"{first}"
-        self._note("operation", f"{numbers}: {operation}{where}", operation.address, where)
+        text, span = f"{numbers}: {operation}{where}", span_of(self.flash, operation)
+        self._note("operation", text, operation.address, where, span=span)
         self._bulk = operation
 
     def _where(self) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flash_emulator.explore import Film, Frame
-from flash_emulator.explore.render.film import printable
 from flash_emulator.explore.render.moment import moment_lines
+from flash_emulator.printable import printable
 
 MOST_SECTORS = 32  # in a drawing
 _WIDTH = 86  # of what is told below a cut

@@ -27,8 +27,9 @@ from flash_emulator.explore import (
     replay,
     tag_of,
 )
-from flash_emulator.explore.campaign import Array, Result
+from flash_emulator.explore.campaign import Result
 from flash_emulator.explore.certificate import CertificateWriter
+from flash_emulator.player import FlashMap
 from flash_emulator.subject import subject_of
 from flash_emulator.testing.film import cuts_in_words, drawn
 from flash_emulator.testing.reports import Reports
@@ -109,7 +110,7 @@ class PowerLossTest:
         options = replace(options, limits=limits)
         if self._path is not None:
             self._replay(filmed, flash, external, self._path, options)
-        result = Result(self._nodeid, None, Array.of(flash.part), _facts(flash, options))
+        result = Result(self._nodeid, None, FlashMap.of(flash.part), _facts(flash, options))
         report, head = self._search(subject, flash, external, options, executor, result)
         result = replace(result, report=report, certificate=head)
         first = report.violations[0] if report.violation_count else None

@@ -11,7 +11,8 @@ from flash_emulator import Part, Trace, load_part
 from flash_emulator.explore import Film, Path, Progress, Report, SearchOptions
 from flash_emulator.explore import replay as replay_path
 from flash_emulator.explore import shrink as shrink_path
-from flash_emulator.explore.campaign import Array, Expectation, Origin, Result
+from flash_emulator.explore.campaign import Expectation, Origin, Result
+from flash_emulator.player import FlashMap
 from mcu_updater.core.slot import CopyLayout, Layout
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.flash_map.layouts import layout_of
@@ -45,7 +46,7 @@ def explore(
         subject,
         subject.flash,
         subject.external,
-        Array.of(subject.part, regions(subject.part, scenario.strategy)),
+        FlashMap.of(subject.part, regions(subject.part, scenario.strategy)),
         facts_of(scenario, subject.part),
         scenario.world,
         with_known(known, partial(expectation, scenario)),

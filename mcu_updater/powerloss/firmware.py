@@ -7,7 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from flash_emulator.explore import Nothing, Progress
-from flash_emulator.explore.campaign import Array, Origin, Result
+from flash_emulator.explore.campaign import Origin, Result
 from flash_emulator.machine.board_facts import (
     NOT_MODELLED,
     asked,
@@ -17,6 +17,7 @@ from flash_emulator.machine.board_facts import (
 )
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.first_boot import SeenBoot
+from flash_emulator.player import FlashMap
 from mcu_updater.core.errors import address_text
 from mcu_updater.powerloss.known_hazards import KnownHazard, with_known
 from mcu_updater.powerloss.searching import SearchSettings, Target, explore_target
@@ -32,12 +33,20 @@ def target_of(read: BoardFile, first: SeenBoot) -> Target:
         subject,
         board.flash(),
         Nothing(),
-        Array.of(board.part, {s.name: (s.address - board.part.base, s.size) for s in board.slots}),
+        map_of(read),
         facts_of(read, first),
         world_of(read),
         filmed=subject.unit_by_unit,
         origin=origin_of(read),
     )
+
+
+def map_of(read: BoardFile) -> FlashMap:
+    """Of its part, with the slots that the board file names."""
+    board = read.board
+    found = {slot.name: (board.part.offset_of(slot.address), slot.size) for slot in board.slots}
+    regions = {name: (at, size) for name, (at, size) in found.items() if at is not None}
+    return FlashMap.of(board.part, regions)
 
 
 def explore_board(

@@ -22,9 +22,10 @@ from flash_emulator.explore import (
     Subject,
 )
 from flash_emulator.explore import replay as replay_path
-from flash_emulator.explore.campaign import Array, Expectation, Origin, Result
+from flash_emulator.explore.campaign import Expectation, Origin, Result
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.states import Expansion, Job
+from flash_emulator.player import FlashMap
 from mcu_updater.core.errors import PortError, UpdaterError
 from mcu_updater.powerloss.quick import search_quickly
 from mcu_updater.storage import new_file
@@ -77,7 +78,7 @@ class Target:
     subject: Subject
     flash: EmulatedFlash
     external: ExternalState
-    array: Array
+    array: FlashMap
     facts: Mapping[str, str]
     world: Mapping[str, str]
     expectation: Callable[[Report], Expectation] = always_to_pass

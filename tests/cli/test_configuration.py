@@ -17,8 +17,8 @@ from click.testing import Result
 
 from flash_emulator.explore import Counterexample
 from flash_emulator.explore import Path as CutPath
-from flash_emulator.explore.campaign import Array
 from flash_emulator.explore.campaign import Result as Explored
+from flash_emulator.player import FlashMap
 from mcu_updater.cli.firmware import explore as firmware
 from mcu_updater.cli.powerloss import powerloss
 from mcu_updater.cli.powerloss.project import keys
@@ -227,7 +227,7 @@ def test_options_reach_the_search(
 
     def explored(scenario: Any, settings: Any, tell: Any, origin: Any, known: Any) -> Explored:
         seen[scenario.id] = (settings.options, origin, known)
-        return Explored(scenario.id, None, Array(0, ()), error="not searched", origin=origin)
+        return Explored(scenario.id, None, FlashMap(0, ()), error="not searched", origin=origin)
 
     monkeypatch.setattr(campaign, "explore", explored)
     folder = project(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from flash_emulator.explore.campaign import Array
 from flash_emulator.explore.campaign import Result as Explored
+from flash_emulator.player import FlashMap
 from mcu_updater.powerloss import campaign
 from mcu_updater.powerloss.searching import SearchSettings
 from tests.cli.boards import write_board
@@ -78,7 +78,7 @@ def test_a_budget_is_shared_by_all_searches(monkeypatch: pytest.MonkeyPatch) -> 
 
     def explored(scenario: Any, settings: SearchSettings, *_: object) -> Explored:
         given.append(settings.budget_s)
-        return Explored(scenario.id, None, Array(0, ()), error="not searched at all")
+        return Explored(scenario.id, None, FlashMap(0, ()), error="not searched at all")
 
     monkeypatch.setattr(campaign, "explore", explored)
     names = ("good", "refused", "unsigned")

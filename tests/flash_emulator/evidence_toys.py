@@ -23,8 +23,9 @@ from flash_emulator.explore import (
     Violation,
     replay,
 )
-from flash_emulator.explore.campaign import Array, Campaign, Expectation, Result
+from flash_emulator.explore.campaign import Campaign, Expectation, Result
 from flash_emulator.explore.certificate import CertificateWriter
+from flash_emulator.player import FlashMap
 from tests.flash_emulator.tiny_silicon import BANK, BASE, SECTOR, UNIT, part, units
 
 PAYLOAD = units(0, SECTOR // UNIT - 1)
@@ -245,7 +246,7 @@ def result(toy: str, options: SearchOptions | None = None, **fields: Any) -> Res
     report = Search(subject, flash, external, options).run()
     films = tuple(replay(subject, flash, external, found.path) for found in report.violations[:3])
     facts = {"part": flash.part.name, "toy": toy, "seed": "0"}
-    array = Array.of(flash.part, REGIONS)
+    array = FlashMap.of(flash.part, REGIONS)
     return Result(f"tiny/{toy}", report, array, facts, films, **fields)
 
 

@@ -15,12 +15,13 @@ from itertools import groupby
 from typing import Literal
 
 from flash_emulator.explore.campaign import Campaign, Expectation, Result, Verdict
-from flash_emulator.explore.render.film import operation_kind, printable
+from flash_emulator.explore.render.film import operation_kind
 from flash_emulator.explore.render.places import Place, SourceTree, cuts_of, end_of
 from flash_emulator.explore.render.rules import BROKEN, HAZARD_MISSED, INCOMPLETE, Rule, rule_of
 from flash_emulator.explore.render.values import findings
 from flash_emulator.explore.replay import Film, Frame
 from flash_emulator.explore.report import Counterexample
+from flash_emulator.printable import printable
 
 Level = Literal["error", "warning", "note"]
 

@@ -19,11 +19,11 @@ from itertools import groupby
 
 from flash_emulator.explore.render.moment import moment_lines
 from flash_emulator.explore.replay import Film, Frame
+from flash_emulator.printable import printable
 
 _WIDTH = 18
 _MOMENT_WIDTH = 78  # of 100 columns
 _DONE = re.compile(r"\d+(?: to \d+)?: (?P<kind>[a-z ]+?) 0x")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def film_lines(film: Film) -> Iterator[str]:
@@ -93,8 +93,3 @@ def _line(numbers: str, text: str) -> str:
 def _address(frame: Frame) -> str:
     address = frame.address or 0
     return f"0x{address >> 16:04X}_{address & 0xFFFF:04X}"
-
-
-def printable(text: str) -> str:
-    """*text* with nothing in it that moves a cursor or ends a line."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

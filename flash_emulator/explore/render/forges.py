@@ -18,8 +18,8 @@ from typing import Any
 
 from flash_emulator.explore.campaign import Campaign, Result
 from flash_emulator.explore.render.annotations import Annotation, Annotations, Level
-from flash_emulator.explore.render.film import printable
 from flash_emulator.explore.render.places import SourceTree
+from flash_emulator.printable import printable
 
 _SHOWN = 10  # of a level, in one step
 _COMMANDS: dict[Level, str] = {"error": "error", "warning": "warning", "note": "notice"}

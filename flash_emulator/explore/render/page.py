@@ -7,14 +7,9 @@ whatever a subject's words may hold; besides, everything is escaped.
 
 from __future__ import annotations
 
-import base64
-import json
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from importlib.resources import files
-from itertools import groupby
 from typing import Any
 
 import jinja2
@@ -23,13 +18,16 @@ from markupsafe import Markup
 import flash_emulator
 from flash_emulator import explore
 from flash_emulator.docstrings import bullets
-from flash_emulator.explore.campaign import Array, Campaign, Result
-from flash_emulator.explore.render.film import film_lines, printable
-from flash_emulator.explore.render.moment import moment_texts
-from flash_emulator.explore.render.values import changes, findings
-from flash_emulator.explore.replay import Film
+from flash_emulator.explore.campaign import Campaign, Result
+from flash_emulator.explore.render.film import film_lines
+from flash_emulator.explore.render.steps import steps_of_film
+from flash_emulator.explore.render.values import findings
 from flash_emulator.explore.report import Counterexample, Report
+from flash_emulator.player import FlashMap
+from flash_emulator.player.assets import inline_json, player_text, policy_hash
+from flash_emulator.player.film import frame_rows
 from flash_emulator.power import Outcome
+from flash_emulator.printable import printable
 
 _FOLDER = files(__package__)
 _SHOWN = 20  # counterexamples of one result that have no film
@@ -37,7 +35,8 @@ _SHOWN = 20  # counterexamples of one result that have no film
 
 def campaign_html(campaign: Campaign) -> str:
     """The whole file."""
-    style, script = _asset("page.css"), _asset("page.js")
+    style = player_text("player.css") + _asset("page.css")
+    script = player_text("player.js") + _asset("page.js")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -60,8 +59,8 @@ def campaign_html(campaign: Campaign) -> str:
         model=bullets(flash_emulator.__doc__, "**Assumptions, first.**"),
         style=style,
         script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=policy_hash(style),
+        script_hash=policy_hash(script),
         data=inline_json([r["data"] for r in results]),
     )
 
@@ -75,16 +74,6 @@ def _tone(campaign: Campaign) -> str:
 
 def _asset(name: str) -> str:
     return _FOLDER.joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(sha256(text.encode()).digest()).decode()
-
-
-def inline_json(value: object) -> str:
-    """JSON that ends no script element and begins none."""
-    text = json.dumps(value, separators=(",", ":"))
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _number(value: int) -> str:
@@ -154,13 +143,13 @@ def _levels(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def _heat_rows(array: Array, report: Report) -> Iterator[dict[str, Any]]:
+def _heat_rows(array: FlashMap, report: Report) -> Iterator[dict[str, Any]]:
     """Sectors that were cut or led to a violation; -1 stands for cuts between operations."""
     sizes = dict(array.sectors)
     for sector in sorted(report.heat.keys() | report.hot.keys()):
         cuts = report.heat.get(sector, {})
         yield {
-            "place": f"0x{array.base + sector:08X}" if sector >= 0 else "between operations",
+            "place": f"0x{array.address_of(sector):08X}" if sector >= 0 else "between operations",
             "label": array.label(sector),
             "size": sizes.get(sector, 0),
             "cuts": [cuts.get(outcome, 0) for outcome in Outcome],
@@ -184,22 +173,18 @@ def _finding(campaign: Campaign, result: Result, found: Counterexample) -> dict[
 
 
 def _data(result: Result, filmed: Sequence[Counterexample]) -> dict[str, Any]:
-    """Sectors in runs of one size and of one label; heat by index; films as differences."""
+    """The map; heat by index of the sector; the frames of each film."""
     array, report = result.array, result.report
     starts = [offset for offset, _ in array.sectors]
     films = (result.film(found.path) for found in filmed)
     return {
-        "base": array.base,
-        "sizes": _runs([size for _, size in array.sectors]),
-        "labels": _runs([array.label(offset) for offset in starts]),
+        "map": array.as_json(),
         "outcomes": list(Outcome),
         "heat": list(_heat(starts, report)) if report else [],
-        "films": [_film(film, array, starts) for film in films if film is not None],
+        "films": [
+            list(frame_rows(array, steps_of_film(film))) for film in films if film is not None
+        ],
     }
-
-
-def _runs(values: Sequence[Any]) -> list[tuple[int, Any]]:
-    return [(len(list(run)), value) for value, run in groupby(values)]
 
 
 def _heat(starts: list[int], report: Report) -> Iterator[list[int]]:
@@ -208,18 +193,3 @@ def _heat(starts: list[int], report: Report) -> Iterator[list[int]]:
         cuts, violations = report.heat.get(sector, {}), report.hot.get(sector, 0)
         if cuts or violations:
             yield [index, violations, *(cuts.get(outcome, 0) for outcome in Outcome)]
-
-
-def _film(film: Film, array: Array, starts: list[int]) -> list[list[Any]]:
-    """For each frame: boot, operation, kind, text, index of the sector or -1, changes; where there
-    is one, its moment."""
-    frames, before = [], "." * len(starts)
-    for frame in film.frames:
-        at = -1 if frame.address is None else bisect_right(starts, frame.address - array.base) - 1
-        text = printable(frame.text)
-        row = [frame.boot, frame.operation, frame.kind, text, at, changes(before, frame.sectors)]
-        if frame.moment is not None:
-            row.append(moment_texts(frame.moment, is_end=frame.kind != "cut"))
-        frames.append(row)
-        before = frame.sectors
-    return frames

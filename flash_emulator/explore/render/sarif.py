@@ -19,10 +19,10 @@ from urllib.parse import quote
 
 from flash_emulator.explore.campaign import Campaign
 from flash_emulator.explore.render.annotations import Annotation, Annotations, steps_of
-from flash_emulator.explore.render.film import printable
 from flash_emulator.explore.render.places import Place, SourceTree, cuts_of, end_of
 from flash_emulator.explore.render.rules import BROKEN, INCOMPLETE, Rule
 from flash_emulator.explore.replay import Frame
+from flash_emulator.printable import printable
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

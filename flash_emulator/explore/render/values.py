@@ -27,13 +27,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from itertools import groupby
 from typing import Any
 
 from flash_emulator.explore.campaign import Campaign, Result
 from flash_emulator.explore.path import Path
 from flash_emulator.explore.replay import Film
 from flash_emulator.explore.report import Counterexample, Report
+from flash_emulator.player.film import changes
 
 SCHEMA = "flash power-loss campaign"
 VERSION = 3
@@ -166,10 +166,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [plain(each) for each in value]
     return value.hex() if isinstance(value, bytes) else value
-
-
-def changes(before: str, now: str) -> list[tuple[int, str]]:
-    """Runs of *now* that differ from *before*, which is as long: index of the first, and signs."""
-    runs = groupby(range(len(now)), lambda index: now[index] != before[index])
-    found = [list(run) for differs, run in runs if differs]
-    return [(run[0], now[run[0] : run[-1] + 1]) for run in found]

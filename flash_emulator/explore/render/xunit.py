@@ -13,9 +13,10 @@ from itertools import islice
 from xml.etree import ElementTree as ET
 
 from flash_emulator.explore.campaign import Campaign, Result, Verdict
-from flash_emulator.explore.render.film import film_lines, printable
+from flash_emulator.explore.render.film import film_lines
 from flash_emulator.explore.render.values import findings
 from flash_emulator.explore.report import Counterexample
+from flash_emulator.printable import printable
 
 _SHOWN = 10  # failures of one case; the number of all is in its message
 _BAD = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from flash_emulator.array.ecc import Verdict
 from flash_emulator.array.pages import Mark, RawUnit
 from flash_emulator.device.flash import EmulatedFlash
-from flash_emulator.explore.replay import sector_signs
 from flash_emulator.machine.symbols import shown
 from flash_emulator.parts.part_model import BadRead
+from flash_emulator.player import sector_signs
 
 _WIDTH = 64
 LEGEND = ". erased   # programmed   + some units programmed   ! a cut has left its mark"

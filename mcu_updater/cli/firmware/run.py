@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from flash_emulator.explore import tag_of
-from flash_emulator.explore.render.film import printable
 from flash_emulator.machine.board_facts import NOT_MODELLED, not_asked
 from flash_emulator.machine.board_file import BoardFile
 from flash_emulator.machine.first_boot import SeenBoot
+from flash_emulator.printable import printable
 from mcu_updater.cli import answers, paths
 from mcu_updater.cli.firmware.advice import advice_on
 from mcu_updater.cli.firmware.reading import first_boot, read_board

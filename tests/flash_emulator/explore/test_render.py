@@ -12,14 +12,15 @@ import pytest
 
 from flash_emulator.docstrings import bullets
 from flash_emulator.explore import Film, Frame, Path
-from flash_emulator.explore.campaign import Array, Expectation, Verdict, parse_replay_id
+from flash_emulator.explore.campaign import Expectation, Verdict, parse_replay_id
 from flash_emulator.explore.render import (
     campaign_html,
     campaign_json,
     campaign_junit,
     film_lines,
 )
-from flash_emulator.explore.render.values import changes
+from flash_emulator.player import FlashMap
+from flash_emulator.player.film import changes
 from tests.flash_emulator.evidence_toys import campaign, result
 
 VERDICTS = {
@@ -41,7 +42,7 @@ def test_verdicts() -> None:
 
 
 def test_regions_are_named_from_the_widest_on() -> None:
-    array = Array(0, ((0, 8), (8, 8)), {"slot": (0, 8), "bank": (0, 16)})
+    array = FlashMap(0, ((0, 8), (8, 8)), {"slot": (0, 8), "bank": (0, 16)})
     assert [array.label(0), array.label(8), array.label(16)] == ["bank / slot", "bank", ""]
 
 
@@ -198,7 +199,7 @@ def test_html_escapes_the_subject_s_words() -> None:
 
 
 def test_html_of_a_thousand_sectors_stays_small() -> None:
-    array = Array(0, tuple((index * 2048, 2048) for index in range(1024)))
+    array = FlashMap(0, tuple((index * 2048, 2048) for index in range(1024)))
     frames = [frame("operation", f"{n}: erase 0x0800_0000", n, n * 2048) for n in range(1, 500)]
     frames = [replace(f, sectors="." * f.operation + "#" * (1024 - f.operation)) for f in frames]
     first = campaign().results[1]

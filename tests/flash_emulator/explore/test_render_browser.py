@@ -56,7 +56,7 @@ def css(driver: Any, selector: str) -> list[Any]:
 
 def test_it_asks_for_nothing_and_complains_of_nothing(page: Driver, url: str) -> None:
     page.execute_script("document.querySelectorAll('details').forEach(each => each.open = true)")
-    assert len(css(page, ".heat .map")) == len(campaign().results) - 1
+    assert len(css(page, ".heat .flash-map")) == len(campaign().results) - 1
     assert requests(page) == [url]
     assert console(page) == []
 
@@ -87,7 +87,9 @@ def test_the_slider_moves_through_the_film(page: Driver) -> None:
     for index, frame in enumerate(film.frames):
         assert f"moment {index + 1} of {len(film.frames)}, boot {frame.boot}" in now.text
         assert frame.text.split("<")[0] in now.text
-        shown = css(page, f"{TWO_COPIES} .film")[0].find_elements(By.CSS_SELECTOR, ".map .cell")
+        shown = css(page, f"{TWO_COPIES} .film")[0].find_elements(
+            By.CSS_SELECTOR, ".flash-map .cell"
+        )
         signs.append("".join(cell.get_attribute("data-sign") for cell in shown))
         slider.send_keys(Keys.ARROW_RIGHT)
     assert now.value_of_css_property("position") == "static"
@@ -116,7 +118,7 @@ def test_buttons_and_lines_move_it_too(page: Driver) -> None:
 def test_the_heat_map_has_a_cell_for_each_sector(page: Driver) -> None:
     found = campaign().results[1]
     assert found.report is not None
-    cells = css(page, f"{TWO_COPIES} .heat .map .cell")
+    cells = css(page, f"{TWO_COPIES} .heat .flash-map .cell")
     assert len(cells) == len(found.array.sectors)
     hot = [cell for cell in cells if cell.get_attribute("data-step") != "0"]
     assert len(hot) == len(found.report.heat)
@@ -124,10 +126,10 @@ def test_the_heat_map_has_a_cell_for_each_sector(page: Driver) -> None:
     text = css(page, f"{TWO_COPIES} .readout")[0].text
     assert text.startswith("0x08000000, 64 bytes, bank A / slot A: ")
     assert f"torn {found.report.heat[0]['torn']}".replace(",", "") in text.replace("\u2009", "")  # type: ignore[index]
-    css(page, f"{TWO_COPIES} .heat .map")[0].send_keys(Keys.ARROW_RIGHT)
+    css(page, f"{TWO_COPIES} .heat .flash-map")[0].send_keys(Keys.ARROW_RIGHT)
     assert "0x08000040" in css(page, f"{TWO_COPIES} .readout")[0].text
     css(page, f"{TWO_COPIES} .heat button")[1].click()
-    assert "violations" in css(page, f"{TWO_COPIES} .heat .map")[0].get_attribute("class")
+    assert "violations" in css(page, f"{TWO_COPIES} .heat .flash-map")[0].get_attribute("class")
 
 
 def test_the_replay_id_can_be_copied(page: Driver) -> None:
@@ -165,7 +167,7 @@ def test_nothing_sticks_out(width: int, page: Driver) -> None:
 def test_a_link_opens_its_scenario(page: Driver) -> None:
     assert not css(page, "#result-0 > details[open]")
     css(page, ".summary a")[0].click()
-    assert css(page, "#result-0 > details[open] .heat .map")
+    assert css(page, "#result-0 > details[open] .heat .flash-map")
 
 
 # --- moments of compiled firmware

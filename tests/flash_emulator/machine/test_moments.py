@@ -21,12 +21,13 @@ from flash_emulator.explore import (
     replay,
     shrink,
 )
-from flash_emulator.explore.campaign import Array, Campaign, Result
+from flash_emulator.explore.campaign import Campaign, Result
 from flash_emulator.explore.render import campaign_json, campaign_junit, film_lines
 from flash_emulator.machine import debug_info
 from flash_emulator.machine.board_file import BoardFile, read_board_file
 from flash_emulator.machine.debug_info import disassembly
 from flash_emulator.moment import Moment, Running
+from flash_emulator.player import FlashMap
 from flash_emulator.testing.film import cuts_in_words, drawn
 from tests.places import ROOT
 
@@ -191,7 +192,10 @@ def test_a_search_reads_no_debug_information(report: Report) -> None:
 
 def test_reports_carry_the_place(board: BoardFile, film: Film, report: Report) -> None:
     found = replace(report.violations[0], path=film.path)
-    report, array = replace(report, violations=(found,), complete=True), Array.of(board.board.part)
+    report, array = (
+        replace(report, violations=(found,), complete=True),
+        FlashMap.of(board.board.part),
+    )
     done = Campaign("C", (Result("boot", report, array, films=(film,)),))
     values = json.loads(campaign_json(done))["results"][0]["counterexamples"][0]["film"]
     place = values["place"]

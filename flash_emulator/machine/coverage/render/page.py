@@ -12,7 +12,6 @@ from importlib.resources import files
 import jinja2
 
 from flash_emulator.explore import render as explore_render
-from flash_emulator.explore.render.film import printable
 from flash_emulator.machine.coverage.render.text import share
 from flash_emulator.machine.coverage.report import (
     Boots,
@@ -25,6 +24,7 @@ from flash_emulator.machine.coverage.report import (
 )
 from flash_emulator.machine.debug_info import Location
 from flash_emulator.power import Outcome
+from flash_emulator.printable import printable
 
 _STATUS = {"never": "never", "no cut": "only without a cut", "after": "after cuts"}
 

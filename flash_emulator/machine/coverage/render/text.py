@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from flash_emulator.explore.render.film import printable
 from flash_emulator.machine.coverage.report import Boots, Coverage, CutOperation, Unreached
+from flash_emulator.printable import printable
 
 _MOST = 20
 
