@@ -6,16 +6,17 @@ component, which published examples still name: ``STAGES`` maps to them.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mcu_updater.cloud.center import rules
+from mcu_updater.cloud.center import queries, rules
 from mcu_updater.cloud.center.device_session import now_of, seen_states
 from mcu_updater.cloud.center.lifecycle import PlanState
 from mcu_updater.cloud.center.model import Center, UpgradePlan
-from mcu_updater.cloud.center.rules import Entry
+from mcu_updater.cloud.center.rules import Entry, Key
 from mcu_updater.cloud.center.store import Ending, LogLine, Store
 from mcu_updater.cloud.single_device import RUNNING, ComponentState
 
@@ -48,10 +49,12 @@ STAGES: dict[ComponentState, str] = {
 }
 """The stage of 2022 that each state belongs to."""
 
+STAGE_ORDER = ("start", "device confirm", "downloading", "upgrading", "success", "failed")
+
 
 @dataclass(frozen=True, slots=True)
 class ComponentView:
-    """One upgrade on one device. *version*: what the device reported last."""
+    """One upgrade of *plan* on one device. *version*: what the device reported last."""
 
     component: str
     state: ComponentState
@@ -60,6 +63,7 @@ class ComponentView:
     failures: int
     changed_at_s: float | None
     last: str
+    plan: str = ""
 
     @property
     def stage(self) -> str:
@@ -68,7 +72,7 @@ class ComponentView:
 
 @dataclass(frozen=True, slots=True)
 class DeviceView:
-    """One device in one plan."""
+    """One device in one plan; where no plan was asked for, in all of them."""
 
     device: str
     state: DeviceState
@@ -97,9 +101,7 @@ class PlanView:
 
     @property
     def success_rate(self) -> float | None:
-        counts = self.counts
-        good, bad = counts[DeviceState.UPGRADED], counts[DeviceState.FAILED]
-        return good / (good + bad) if good + bad else None
+        return success_rate(self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +114,105 @@ class Monitoring:
     endings: tuple[Ending, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """One plan, counted. *counts* are of devices, *component_counts* of upgrades on devices."""
+
+    name: str
+    product: str
+    state: PlanState
+    targets: tuple[str, ...]
+    counts: Mapping[DeviceState, int]
+    component_counts: Mapping[ComponentState, int]
+
+    @property
+    def devices(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def success_rate(self) -> float | None:
+        """Of the devices that have ended; None where none has."""
+        return success_rate(self.counts)
+
+    @property
+    def stages(self) -> dict[str, int]:
+        """Upgrades on devices by stage of 2022, in the order in which an upgrade passes them."""
+        counted: Counter[str] = Counter()
+        for state, count in self.component_counts.items():
+            counted[STAGES[state]] += count
+        return {stage: counted[stage] for stage in STAGE_ORDER}
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesPage:
+    """Some of the devices that match, by id. *start*: how many come before the first of them.
+
+    *next* and *previous* are the ``after`` of the neighbouring pages; None where there is none
+    (the first page has the ``after`` of the empty text).
+    """
+
+    views: tuple[DeviceView, ...]
+    total: int
+    start: int
+    next: str | None
+    previous: str | None
+
+
+def success_rate(counts: Mapping[DeviceState, int]) -> float | None:
+    """Of who has ended, and needed an update; None where nobody has."""
+    good, bad = counts[DeviceState.UPGRADED], counts[DeviceState.FAILED]
+    return good / (good + bad) if good + bad else None
+
+
+# --- all of it
+
+
 def monitor(center: Center, store: Store, now_s: float | None = None) -> Monitoring:
     """What there is to see now: at the latest moment that is known where time is simulated."""
     with store.snapshot():
         now_s = now_of(store) if now_s is None else now_s
-        states = seen_states(center, store, now_s)
-        last, versions = store.last_changes(), store.all_versions()
-        found: dict[str, dict[str, list[ComponentView]]] = defaultdict(lambda: defaultdict(list))
-        for device, (plan_name, component), entry in store.all_entries():
-            plan = center.plan(plan_name)
+        seen = _Seen(center, seen_states(center, store, now_s), now_s)
+        found = seen.views(store.all_entries(), store.last_changes(), store.all_versions())
+        plans = [seen.plan(plan, found[plan.name]) for plan in center.plans]
+        return Monitoring(now_s, store.simulated, tuple(plans), tuple(store.endings()))
+
+
+Views = dict[str, list[ComponentView]]
+"""Component views by device."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A center at one moment."""
+
+    center: Center
+    states: Mapping[str, PlanState]
+    now_s: float
+
+    def views(
+        self,
+        entries: Iterable[tuple[str, Key, Entry]],
+        last: Mapping[tuple[str, str, str], LogLine],
+        versions: Mapping[tuple[str, str], str],
+    ) -> dict[str, Views]:
+        """By plan and device. Entries of plans that the center does not have are left out."""
+        found: dict[str, Views] = defaultdict(lambda: defaultdict(list))
+        plans = {plan.name: plan for plan in self.center.plans}
+        for device, (plan_name, component), entry in entries:
+            plan = plans.get(plan_name)
             if plan is None:
                 continue
-            why = rules.why_close(center, plan, states[plan_name], entry, now_s)
+            why = rules.why_close(self.center, plan, self.states[plan_name], entry, self.now_s)
             line = last.get((device, plan_name, component))
-            view = _component(center, plan, component, entry, line, why)
+            view = _component(self.center, plan, component, entry, line, why)
             view = replace(view, version=versions.get((device, component), ""))
             found[plan_name][device].append(view)
-        plans = [_plan(center, plan, states[plan.name], found[plan.name]) for plan in center.plans]
-        return Monitoring(now_s, store.simulated, tuple(plans), tuple(store.endings()))
+        return found
+
+    def plan(self, plan: UpgradePlan, devices: Views) -> PlanView:
+        views = tuple(_device(plan, device, found) for device, found in devices.items())
+        targets = targets_of(self.center, plan)
+        return PlanView(plan.name, plan.product, self.states[plan.name], targets, views)
 
 
 def _component(
@@ -148,6 +231,7 @@ def _component(
         failures=entry.failures,
         changed_at_s=None if line is None else line.at_s,
         last=why_closed or ("" if line is None else line.text),
+        plan=plan.name,
     )
 
 
@@ -157,19 +241,15 @@ def _target(center: Center, plan: UpgradePlan, component: str) -> str:
     return "" if package is None else package.target
 
 
-def _plan(
-    center: Center,
-    plan: UpgradePlan,
-    state: PlanState,
-    devices: dict[str, list[ComponentView]],
-) -> PlanView:
+def targets_of(center: Center, plan: UpgradePlan) -> tuple[str, ...]:
+    """Each component with its target version, in the plan's order."""
+    return tuple(f"{u.component} {_target(center, plan, u.component)}" for u in plan.upgrades)
+
+
+def _device(plan: UpgradePlan, device: str, found: Sequence[ComponentView]) -> DeviceView:
     order = {upgrade.component: at for at, upgrade in enumerate(plan.upgrades)}
-    views = []
-    for device, components in devices.items():
-        ordered = sorted(components, key=lambda view: order.get(view.component, len(order)))
-        views.append(DeviceView(device, device_state([c.state for c in ordered]), tuple(ordered)))
-    targets = tuple(f"{u.component} {_target(center, plan, u.component)}" for u in plan.upgrades)
-    return PlanView(plan.name, plan.product, state, targets, tuple(views))
+    ordered = sorted(found, key=lambda view: order.get(view.component, len(order)))
+    return DeviceView(device, device_state([c.state for c in ordered]), tuple(ordered))
 
 
 def device_state(states: Sequence[ComponentState]) -> DeviceState:
@@ -183,3 +263,152 @@ def device_state(states: Sequence[ComponentState]) -> DeviceState:
     if any(state in RUNNING or state is C.SUCCESS for state in states):
         return DeviceState.UPGRADING
     return DeviceState.NOT_UPGRADED
+
+
+# --- counts and pages, for as many devices as the platform takes
+
+
+def overview(center: Center, store: Store, now_s: float | None = None) -> tuple[PlanSummary, ...]:
+    """What ``monitor`` says of each plan, in numbers."""
+    with store.snapshot():
+        now_s = now_of(store) if now_s is None else now_s
+        states = seen_states(center, store, now_s)
+        return tuple(
+            _summary(center, store, plan, states[plan.name], now_s) for plan in center.plans
+        )
+
+
+def _summary(
+    center: Center, store: Store, plan: UpgradePlan, state: PlanState, now_s: float
+) -> PlanSummary:
+    closing = queries.Closing.of(center, plan, state, now_s)
+    devices: Counter[DeviceState] = Counter()
+    for (most, any_success), count in queries.count_devices(store, closing).items():
+        devices[_of_ranks(most, any_success)] += count
+    components = queries.count_components(store, closing)
+    return PlanSummary(
+        plan.name,
+        plan.product,
+        state,
+        targets_of(center, plan),
+        {one: devices[one] for one in DeviceState},
+        {one: components[one] for one in ComponentState if one in components},
+    )
+
+
+def _of_ranks(most: int, any_success: bool) -> DeviceState:
+    """``device_state``, of what a query can say of many devices."""
+    if most == queries.Rank.WAITING:
+        return DeviceState.UPGRADING if any_success else DeviceState.NOT_UPGRADED
+    return _BY_RANK[queries.Rank(most)]
+
+
+_BY_RANK = {
+    queries.Rank.NOT_REQUIRED: DeviceState.NOT_REQUIRED,
+    queries.Rank.SUCCESS: DeviceState.UPGRADED,
+    queries.Rank.RUNNING: DeviceState.UPGRADING,
+    queries.Rank.FAILED: DeviceState.FAILED,
+}
+
+
+def devices_page(
+    center: Center,
+    store: Store,
+    now_s: float | None = None,
+    *,
+    plan: str | None = None,
+    state: DeviceState | None = None,
+    stage: str | None = None,
+    text: str = "",
+    after: str | None = None,
+    limit: int = 100,
+) -> DevicesPage:
+    """Devices of *plan* (None: all that are known), by id, from the first behind *after* on.
+
+    *text* is looked for in device ids, whatever the case of its letters. *state* and *stage*: what
+    ``monitor`` says of the device, and of one of its components. A *plan* that the center does
+    not have has no devices.
+    """
+    with store.snapshot():
+        now_s = now_of(store) if now_s is None else now_s
+        states = seen_states(center, store, now_s)
+        ids = _matching(center, store, states, now_s, plan, state, stage, text)
+        start = 0 if after is None else bisect_right(ids, after)
+        shown = ids[start : start + limit]
+        seen = _Seen(center, states, now_s)
+        end = start + len(shown)
+        return DevicesPage(
+            _views_of(seen, store, shown, plan),
+            len(ids),
+            start,
+            ids[end - 1] if shown and end < len(ids) else None,
+            None if start == 0 else ids[start - limit - 1] if start > limit else "",
+        )
+
+
+def device_view(
+    center: Center, store: Store, device: str, now_s: float | None = None
+) -> DeviceView | None:
+    """One device in all plans; None where it is not known."""
+    with store.snapshot():
+        if store.product_of(device) is None:
+            return None
+        now_s = now_of(store) if now_s is None else now_s
+        seen = _Seen(center, seen_states(center, store, now_s), now_s)
+        return _views_of(seen, store, [device], None)[0]
+
+
+def _matching(
+    center: Center,
+    store: Store,
+    states: Mapping[str, PlanState],
+    now_s: float,
+    plan: str | None,
+    state: DeviceState | None,
+    stage: str | None,
+    text: str,
+) -> list[str]:
+    """Ids of devices, in their order."""
+    if plan is None and state is None and stage is None:
+        return queries.known_devices(store, text)
+    at_stage = frozenset(s for s, of in STAGES.items() if stage in (None, of))
+    found: dict[str, tuple[int, bool, bool]] = {}
+    if plan is None:
+        found = dict.fromkeys(queries.known_devices(store, text), (0, False, stage is None))
+    for one in center.plans:
+        if plan in (None, one.name):
+            closing = queries.Closing.of(center, one, states[one.name], now_s)
+            for device, *ranks in queries.ranks(store, closing, text, at_stage):
+                most, *any_of = found.get(device, (0, False, False))
+                found[device] = (
+                    max(most, ranks[0]),
+                    any_of[0] or bool(ranks[1]),
+                    any_of[1] or bool(ranks[2]),
+                )
+    return sorted(
+        device
+        for device, (most, success, there) in found.items()
+        if there and (state is None or _of_ranks(most, success) is state)
+    )
+
+
+def _views_of(
+    seen: _Seen, store: Store, devices: Sequence[str], plan: str | None
+) -> tuple[DeviceView, ...]:
+    found = seen.views(
+        queries.entries_of(store, devices),
+        queries.last_changes_of(store, devices),
+        queries.versions_of(store, devices),
+    )
+    plans = [one for one in seen.center.plans if plan in (None, one.name)]
+    views = []
+    for device in devices:
+        components = [
+            view
+            for one in plans
+            if device in found[one.name]
+            for view in _device(one, device, found[one.name][device]).components
+        ]
+        state = device_state([view.state for view in components])
+        views.append(DeviceView(device, state, tuple(components)))
+    return tuple(views)

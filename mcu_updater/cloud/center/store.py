@@ -227,6 +227,10 @@ class Store:
             finally:
                 self._db.execute("ROLLBACK")
 
+    def read(self, sql: str, parameters: Mapping[str, object]) -> Iterator[tuple[Any, ...]]:
+        """The answer to a question about the tables: in a snapshot or a transaction."""
+        return self._db.execute(sql, parameters)
+
     # --- the center and its plans
 
     @property
@@ -266,6 +270,11 @@ class Store:
         """Product by device."""
         return dict(self._db.execute("SELECT id, product FROM device ORDER BY id"))
 
+    def product_of(self, device: str) -> str | None:
+        """None: the device is not known."""
+        row = self._db.execute("SELECT product FROM device WHERE id = ?", (device,)).fetchone()
+        return None if row is None else str(row[0])
+
     def add_device(self, device: str, product: str, entries: list[Key]) -> None:
         """Known from now on, with an entry for each of *entries*; what is there already stays."""
         self._db.execute("INSERT OR IGNORE INTO device VALUES (?, ?)", (device, product))
@@ -297,12 +306,12 @@ class Store:
 
     def entries(self, device: str) -> dict[Key, Entry]:
         rows = self._db.execute("SELECT * FROM entry WHERE device = ?", (device,))
-        return {(row[0], row[2]): _entry(row) for row in rows}
+        return {(row[0], row[2]): entry_of_row(row) for row in rows}
 
     def all_entries(self) -> Iterator[tuple[str, Key, Entry]]:
         """Device, key, entry; by device."""
         for row in self._db.execute("SELECT * FROM entry ORDER BY device, plan, component"):
-            yield row[1], (row[0], row[2]), _entry(row)
+            yield row[1], (row[0], row[2]), entry_of_row(row)
 
     def put_entry(self, device: str, key: Key, entry: Entry) -> None:
         self._db.execute(
@@ -425,7 +434,7 @@ def _row(plan: str, device: str, component: str, entry: Entry) -> tuple[object, 
     )
 
 
-def _entry(row: tuple[str, str, str, str, int, float, float | None, int, str]) -> Entry:
+def entry_of_row(row: tuple[str, str, str, str, int, float, float | None, int, str]) -> Entry:
     _, _, _, state, failures, pushed_at_s, confirmed_at_s, user_confirmed, closed = row
     return Entry(
         ComponentState(state), failures, pushed_at_s, confirmed_at_s, bool(user_confirmed), closed
