@@ -38,14 +38,14 @@ def open_state(
         store = Store.create(path, str(file.path), simulated=simulated, now_s=moment_s)
     try:
         with store.transaction():
-            enter(file, store)
+            enter_file(file, store)
     except BaseException:
         store.close()
         raise
     return store
 
 
-def enter(file: CenterFile, store: Store) -> None:
+def enter_file(file: CenterFile, store: Store) -> None:
     """All plans and devices of *file*: in a transaction. Raises BadCenterFile as ``open_state``."""
     _enter_plans(file, store)
     for device in file.center.devices:

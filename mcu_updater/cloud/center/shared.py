@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
-from mcu_updater.cloud.center.device_session import enter
+from mcu_updater.cloud.center.device_session import enter_file
 from mcu_updater.cloud.center.load import BadCenterFile, CenterFile
 from mcu_updater.cloud.center.model import Center, ComponentType, UpgradePlan, VersionPackage
 from mcu_updater.cloud.center.rules import Key
@@ -68,7 +68,7 @@ class SharedCenter:
     def _enter(self, read: CenterFile) -> None:
         try:
             with self.store.transaction():
-                enter(read, self.store)
+                enter_file(read, self.store)
         except BadCenterFile as error:
             self.fault = error
         else:
