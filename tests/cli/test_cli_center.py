@@ -234,6 +234,27 @@ def test_the_owner_acts(file: Path):
     assert seen["plans"][0]["counts"]["upgrade failed"] == 19
 
 
+def test_nothing_changes_who_took_part_in_a_fleet(file: Path):
+    """Devices that were made up for it stand in place of the file's, for good."""
+    assert fleet(file, "--devices", 3).exit_code == 0
+    before = read("center", "monitor", file)
+    names = {device["device"] for device in before["plans"][0]["devices"]}
+    assert names == {"device-001", "device-002", "device-003"}
+    read("center", "offer", file, "--device", "pump-001")
+    for action in ("pause", "resume", "terminate"):
+        assert control(file, action).exit_code == 0
+    unknown = control(file, "cancel", "--device", "pump-001")
+    assert (unknown.exit_code, "knows no such device" in unknown.stderr) == (2, True)
+    served = run("module", "serve", "--center", file, "--device", "pump-001", "--stdio")
+    assert (served.exit_code, "the state file is a fleet's" in served.stderr) == (2, True)
+    far = ("--at", "2199-01-01T00:00")  # every plan is over
+    for options in ((), far):
+        (plan,) = read("center", "monitor", file, *options)["plans"]
+        assert plan["success_rate"] == 1.0
+        assert {device["device"] for device in plan["devices"]} == names
+        assert sum(plan["counts"].values()) == 3
+
+
 @pytest.mark.parametrize("options", [("pause", "--device", "pump-002"), ("cancel",), ("dance",)])
 def test_usage_of_control(options: tuple[str, ...], file: Path):
     assert control(file, *options).exit_code == 2

@@ -17,7 +17,7 @@ from mcu_updater.cli.reading import package_options
 from mcu_updater.cli.screen import show
 from mcu_updater.cli.unused import READING, refuse
 from mcu_updater.cloud.center.device_center import DeviceCenter
-from mcu_updater.cloud.center.device_session import device_of, open_state, state_path
+from mcu_updater.cloud.center.device_session import device_of, open_to_serve, state_path
 from mcu_updater.cloud.center.load import read_center
 from mcu_updater.cloud.cloud import KeptCloud
 from mcu_updater.cloud.single_device import Package, Plan, SingleDeviceCloud
@@ -218,7 +218,7 @@ def _clouds(given: ServeOptions, stack: ExitStack) -> list[KeptCloud]:
     file = read_center(given.center)
     devices = [device_of(file.center, name) for name in given.devices]
     path = given.db or state_path(given.center)
-    store = open_state(file, path, simulated=given.speed != 1)
+    store = open_to_serve(file, path, simulated=given.speed != 1)
     stack.callback(store.close)
     now_s = time.time()
     return [DeviceCenter(file, store, device, now_s) for device in devices]

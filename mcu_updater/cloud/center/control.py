@@ -59,6 +59,8 @@ def act_on_device(
     """
     plan = _plan(center, name)
     with store.transaction():
+        if device not in store.devices():
+            raise UsageError("the center knows no such device", where=device)
         close_late(center, store, [device], now_s)
         entries = {k: e for k, e in store.entries(device).items() if k[0] == name}
         if not entries:

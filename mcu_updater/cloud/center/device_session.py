@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,10 +47,37 @@ def open_state(
 
 
 def enter_file(file: CenterFile, store: Store) -> None:
-    """All plans and devices of *file*: in a transaction. Raises BadCenterFile as ``open_state``."""
+    """All plans and devices of *file*: in a transaction. Raises BadCenterFile as ``open_state``.
+
+    Where time is simulated devices are entered once, and when they come: nobody else took part,
+    whatever *file* says later (``fleet --devices N`` does not run the devices of its file).
+    """
     _enter_plans(file, store)
+    if store.simulated and store.devices():
+        return
     for device in file.center.devices:
         store.add_device(device.id, device.product, keys_of(file.center, device))
+
+
+def open_to_serve(file: CenterFile, path: Path, *, simulated: bool = False) -> Store:
+    """``open_state`` for modules that clients may open.
+
+    Raises UsageError where *path* is a fleet's: its time is not that of a served module, and who
+    took part is known.
+    """
+    if path.exists() and _is_of_fleet(path):
+        raise UsageError(
+            "the state file is a fleet's: no other device can take part",
+            where=str(path),
+            expected="a state file of its own for served modules",
+            then="Name another with --db",
+        )
+    return open_state(file, path, simulated=simulated)
+
+
+def _is_of_fleet(path: Path) -> bool:
+    with closing(Store.open(path, read_only=True)) as store, store.snapshot():
+        return store.simulated and bool(store.endings())
 
 
 def _enter_plans(file: CenterFile, store: Store) -> None:

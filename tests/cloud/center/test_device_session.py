@@ -289,7 +289,7 @@ def test_users_confirm(tmp_path: Path):
     assert len(world.ask()) == 1
     with pytest.raises(UsageError, match="confirm is not possible"):
         world.act_on(DeviceAction.CONFIRM)
-    with pytest.raises(UsageError, match="not for that device"):
+    with pytest.raises(UsageError, match="knows no such device"):
         world.act_on(DeviceAction.CONFIRM, "nobody")
     with pytest.raises(UsageError, match="no such plan"):
         world.act(Action.PAUSE, "none")
