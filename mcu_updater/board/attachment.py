@@ -24,7 +24,8 @@ _NAP_US = 2000  # sleeps shorter than this are inaccurate: they are saved up
 class Attachment:
     """The module behind *port*. *wanted*: the package that must come; None: any.
 
-    *battery*: what the device itself measures, in percent; None: what the module says.
+    *battery*, *signal*: what the device itself measures, in percent and in dBm; None: what the
+    module says.
     """
 
     port: BytePort
@@ -32,6 +33,7 @@ class Attachment:
     dialect: Dialect = field(default=DEFAULT_DIALECT)
     wanted: Wanted | None = None
     battery: int | None = None
+    signal: int | None = None
 
     def client(self) -> AtClient:
         """A client as a start of the MCU makes it: nothing is known of the module."""
@@ -42,6 +44,7 @@ class Attachment:
             client,
             max_package=PACKAGE_PER_SLOT * slot_size,
             battery=self.battery,
+            signal=self.signal,
             wanted=self.wanted,
         )
 

@@ -1,7 +1,8 @@
 """Options that mean nothing in the way a command is run: they are refused, never ignored.
 
 ``--yes``, ``--force`` and ``--quiet`` are none of them: leave to do something, or to say nothing,
-is kept also where there is nothing to do or to say.
+is kept also where there is nothing to do or to say. Nor are the options that say how a file is to
+be read (``--base``, ``--component``, ``--allow``): what they do depends on what is in the file.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ class Wanted:
 class Checks:
     """``Admission`` by the limits of the plan and the owner's wishes.
 
-    *battery* is the device's own reading in percent; None: the module's counts. *max_package* is
-    the largest package, in bytes, that can hold an image for the slot.
+    *battery* and *signal* are the device's own readings, in percent and in dBm; None: the module's
+    counts. *max_package* is the largest package, in bytes, that can hold an image for the slot.
     """
 
     def __init__(
@@ -53,11 +53,12 @@ class Checks:
         *,
         max_package: int,
         battery: int | None = None,
+        signal: int | None = None,
         wanted: Wanted | None = None,
     ) -> None:
         self._module = module
         self._max_package = max_package
-        self._battery = battery
+        self._battery, self._signal = battery, signal
         self._wanted = wanted
 
     def judge_plan(self, plan: PlanOffered) -> Judgement:
@@ -108,6 +109,8 @@ class Checks:
         return self._battery if self._battery is not None else _integer(info.get(BATTERY_ITEM))
 
     def _signal_dbm(self, info: Mapping[str, str]) -> int | None:
+        if self._signal is not None:
+            return self._signal
         for item in SIGNAL_ITEMS:
             value = _integer(info.get(item))
             if value is not None and value < 0:

@@ -278,3 +278,24 @@ def test_what_nobody_can_interpret_is_taken_on_request_only(suffix: str, tmp_pat
     assert refused.exit_code == 3
     assert "nobody can interpret it" in refused.stderr
     assert update("--raw", image=image).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("measured", "reason"),
+    [
+        (("--battery", 29), "battery is at 29 %, the plan asks for 30 %"),
+        (("--signal", -114), "signal is at -114 dBm, the plan asks for -113 dBm"),
+        (("--battery", 100, "--signal", -200), "signal is at -200 dBm"),
+        (("--battery", 30, "--signal", -113), None),
+    ],
+)
+def test_a_board_looks_at_what_it_measures(
+    measured: tuple[object, ...], reason: str | None, tmp_path: Path
+) -> None:
+    """And it is asked again: the next run says nothing of battery and signal."""
+    board = tmp_path / "one.board"
+    result = update(*measured, "--board", board, "--quiet")
+    assert result.exit_code == (0 if reason is None else 3)
+    assert (reason or "") in result.stderr
+    assert update("--board", board, "--battery", 100, "--signal", -60).exit_code == 0
+    assert runs(board)[1] == "2.0.0"

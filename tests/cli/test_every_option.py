@@ -165,8 +165,9 @@ MODES = [
     ),
     mode("firmware new", f"{IMAGE} --part STM32L476xG -o {OUT}"),
     mode("firmware run", f"{IMAGE}"),
-    mode("fleet", f"{CENTER} --cuts 0 --faults 0 {DB}", "--replay"),
-    mode("fleet", f"{CENTER} --cuts 0 --faults 0 --replay nobody", "--jobs", "--db"),
+    mode("fleet", f"{CENTER} --cuts 0 --faults 0 {DB}", "--replay", "--fault", "--from"),
+    mode("fleet", f"{CENTER} --cuts 0 --faults 1 --replay nobody", "--jobs", "--db", "--from"),
+    mode("fleet", f"{CENTER} --devices 1 --cuts 0 {DB}", "--replay"),
     mode(
         "chip serve",
         f"{SERVE} --link {OUT}",

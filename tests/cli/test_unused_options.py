@@ -37,6 +37,7 @@ VALUES = {
     "--outcome": "torn",
     "--line-end": "cr",
     "--battery": "50",
+    "--signal": "-90",
     "--register": "2",
     "--usb-packet": "62",
     "--target-reset": "dtr,rts",
@@ -47,7 +48,7 @@ VALUES = {
 FLAGS_OF_THE_SCREEN = {"--json", "--quiet", "--verbose"}
 
 OF_A_MODULE = {
-    *("--any", "--baud", "--echo", "--line-end", "--timeout", "--register", "--battery"),
+    *("--any", "--baud", "--echo", "--line-end", "--timeout", "--register"),
     *("--read-ahead", "--usb-packet", "--flash-time"),
 }
 ALONE = {"--require-class"}  # it needs --require-signature
@@ -69,6 +70,7 @@ REFUSED = {
     "target": {
         *ALONE,
         *OF_A_MODULE,
+        *("--battery", "--signal"),
         *("--module", "--board", "--piece-size", "--cut-at", "--outcome", "--cut-module"),
     },
 }

@@ -43,6 +43,7 @@ class ModuleOptions:
     plan_once: bool
     register: int
     battery: int | None  # percent
+    signal: int | None  # dBm
     read_ahead: bool
     usb_packet: int | None  # bytes
     flash_time: bool
@@ -56,6 +57,7 @@ class LinkOptions:
     baud: int
     dialect: Dialect
     battery: int | None
+    signal: int | None
     flash_time: bool
 
     @classmethod
@@ -73,7 +75,7 @@ class LinkOptions:
             registration_mode=given.register,
             response_timeout_s=given.timeout,
         )
-        return cls(port, given.baud, dialect, given.battery, given.flash_time)
+        return cls(port, given.baud, dialect, given.battery, given.signal, given.flash_time)
 
     def open(self) -> SerialPort:
         """Open the port and let go by what waits there. Raises PortError."""
@@ -90,7 +92,9 @@ class LinkOptions:
         if dialect.usb_packet is None and is_ftdi(port.name, list_usb_ports()):
             dialect = replace(dialect, usb_packet=_FTDI_PACKET)
         stoppable = StoppablePort(port, stop, dialect.response_timeout_s, saver.before_write)
-        board.attachment = Attachment(stoppable, MonotonicClock(), dialect, wanted, self.battery)
+        board.attachment = Attachment(
+            stoppable, MonotonicClock(), dialect, wanted, self.battery, self.signal
+        )
         if self.flash_time:
             board.let_time_pass()
 
@@ -179,7 +183,15 @@ module_options = together(
         "--battery",
         type=click.IntRange(0, 100),
         metavar="%",
-        help="The device's battery.  [default: what the module says]",
+        help="The device's battery, held against what the plan asks for.  "
+        "[default: what the module says]",
+    ),
+    click.option(
+        "--signal",
+        type=click.IntRange(-200, 0),
+        metavar="DBM",
+        help="The device's signal, held against what the plan asks for.  "
+        "[default: what the module says]",
     ),
     click.option(
         "--read-ahead/--no-read-ahead",

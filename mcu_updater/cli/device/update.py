@@ -169,6 +169,7 @@ def update(given: UpdateOptions, ctx: click.Context) -> None:
         ctx.exit(update_target(chip, given.strategy, trust, plan, settings, screen))
     ctx.with_resource(_kept(given.file))
     exists, board = _board_of(given)
+    _measure(board, given)
     source = (given.source or "") if exists else ""
     plan = Plan(given.component, given.target, package, source)
     settings = replace(settings, policy=replace(settings.policy, component=board.component))
@@ -181,11 +182,12 @@ def _kept(file: Path | None) -> AbstractContextManager[None]:
 
 
 _OF_A_PORT = (
-    *("baud", "echo", "line_end", "timeout", "register", "battery"),
+    *("baud", "echo", "line_end", "timeout", "register"),
     *("read_ahead", "usb_packet", "flash_time"),
 )
 _OF_A_CHIP = ("target_baud", "target_reset")
 _OF_AN_EMULATED_BOARD = ("file", "piece_size", "cut_at", "outcome", "cut_module")
+_OF_A_MODULE = ("battery", "signal")  # real or emulated, it measures
 _OF_THE_EMULATED_MODULE = ("target", "piece_size", "md5", "sha256")
 
 
@@ -204,6 +206,7 @@ def _refuse_unused(ctx: click.Context, given: UpdateOptions) -> None:
         refuse(ctx, _OF_A_CHIP, "without --target")
     else:
         refuse(ctx, _OF_AN_EMULATED_BOARD, "with --target")
+        refuse(ctx, _OF_A_MODULE, "with --target: the host upgrades the chip, there is no module")
         if given.trial not in _TRIALS_OF_A_HOST:
             raise UsageError(
                 f"--trial {given.trial} has no effect with --target: the host judges the trial, "
@@ -277,6 +280,18 @@ def _fresh(file: Path | None, given: UpdateOptions) -> Board:
     if file is not None:
         save_board(board, file)  # before anything runs, so that a bad path is found now
     return board
+
+
+def _measure(board: Board, given: UpdateOptions) -> None:
+    """Let the emulated module measure what was given, and the device look at it."""
+    options = board.module.options
+    if given.battery is not None:
+        options = replace(options, battery=given.battery)
+    if given.signal is not None:
+        options = replace(options, rsrp_dbm=given.signal)
+    if (given.battery, given.signal) != (None, None):
+        board.checks_limits = True
+        board.configure_module(options)
 
 
 def _set_sizes(board: Board, piece_size: int | None, read_size: int) -> None:

@@ -27,6 +27,7 @@ from mcu_updater.cloud.center.store import Ending, Store
 from mcu_updater.core.errors import UsageError, VerificationFailed
 from mcu_updater.core.events import Event
 from mcu_updater.fleet import fault_plan
+from mcu_updater.fleet.device import component_of
 from mcu_updater.fleet.fault_plan import FleetSettings
 from mcu_updater.fleet.fleet import replay, run_fleet, with_devices
 from mcu_updater.report import center as report
@@ -121,6 +122,7 @@ def command(given: FleetOptions, ctx: click.Context) -> None:
     """
     file = given.file
     read = with_devices(read_center(file), given.count)
+    _refuse_unused(ctx, given, read)
     settings = _settings(given)
     if given.replayed is not None:
         refuse(ctx, ("jobs", "db"), "with --replay: one device, and no state file")
@@ -147,6 +149,14 @@ def command(given: FleetOptions, ctx: click.Context) -> None:
         )
         _tell(ended, file, settings, wall_s)
     _conclude(ended)
+
+
+def _refuse_unused(ctx: click.Context, given: FleetOptions, read: CenterFile) -> None:
+    if given.faults == 0:
+        refuse(ctx, ("kinds",), "with --faults 0")
+    center = read.center
+    if all(component_of(center, device) in device.versions for device in center.devices):
+        refuse(ctx, ("version",), "where FILE says the version of every device")
 
 
 def _settings(given: FleetOptions) -> FleetSettings:

@@ -77,7 +77,7 @@ def open_to_serve(file: CenterFile, path: Path, *, simulated: bool = False) -> S
 
 def _is_of_fleet(path: Path) -> bool:
     with closing(Store.open(path, read_only=True)) as store, store.snapshot():
-        return store.simulated and bool(store.endings())
+        return store.fleet() is not None or bool(store.endings())  # those of schema 1 have none
 
 
 def _enter_plans(file: CenterFile, store: Store) -> None:
