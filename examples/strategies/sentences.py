@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from examples.strategies.ours import Ours
 from examples.strategies.world import World
 from flash_emulator.explore import Film
-from mcu_updater.powerloss.campaign import regions
+from mcu_updater.flash_map.regions import regions
 
 _LEFT = {
     "before": "nothing done",

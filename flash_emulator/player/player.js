@@ -52,8 +52,8 @@ const FlashPlayer = (() => {
   }
 
   /* Cells by bank and region; sectors that are not *shown* are folded where there are many in a
-     row. Returns the map and the cells by index. */
-  function drawMap(map, sectors, shown, folded) {
+     row of one *kind*. Returns the map and the cells by index. */
+  function drawMap(map, sectors, shown, folded, kind = () => "") {
     const box = make("div", "flash-map");
     const cells = new Map();
     const width = sectors.length ? widths(sectors) : null;
@@ -77,9 +77,9 @@ const FlashPlayer = (() => {
       const row = make("div", "cells");
       while (isSame(at)) {
         let end = at;
-        while (isSame(end) && !shown.has(end)) end++;
+        while (isSame(end) && !shown.has(end) && kind(end) === kind(at)) end++;
         if (end - at >= FOLD) {
-          row.append(make("span", "gap", `${number(end - at)} sectors ${folded(at, end)}`));
+          row.append(make("span", "gap", `${number(end - at)} sectors ${folded(at)}`));
           at = end;
           continue;
         }
@@ -172,7 +172,9 @@ const FlashPlayer = (() => {
 
     draw(data) {
       const hasMany = this.frames.length > 1;
-      const [map, cells] = drawMap(this.map, this.sectors, this.shown(), (from, to) => this.foldedName(from, to));
+      const first = this.signs.at(0);
+      const [map, cells] = drawMap(
+        this.map, this.sectors, this.shown(), at => `${NAMES[first[at]]}, untouched`, at => first[at]);
       this.cells = cells;
       this.choice = makeChoosable(map, cells, "Sectors; arrow keys choose one", index => this.sectorText(index));
       this.slider = make("input");
@@ -192,7 +194,7 @@ const FlashPlayer = (() => {
       this.words.setAttribute("aria-label", "What it says, in this boot");
       this.box.replaceChildren(...head(data));
       if (hasMany) this.box.append(this.tools(), this.ticks(), this.slider);
-      this.box.append(this.now, this.moment, map, this.choice.readout, legend(hasMany));
+      this.box.append(this.now, map, this.choice.readout, legend(hasMany), this.moment);
       if (hasMany) this.box.append(panes);
       this.box.append(...(data.sections || []).map(drawSection));
       if (hasMany) this.box.addEventListener("keydown", event => this.key(event));
@@ -208,11 +210,6 @@ const FlashPlayer = (() => {
         if (frame || this.frames.length === 1) for (const [first, text] of changes) many(first, text.length);
       });
       return shown;
-    }
-
-    foldedName(from, to) {
-      const kinds = new Set(this.signs.at(0).slice(from, to));
-      return `${[...kinds].map(sign => NAMES[sign]).join(" or ")}, untouched`;
     }
 
     sectorText(index) {

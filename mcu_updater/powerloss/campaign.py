@@ -13,9 +13,8 @@ from flash_emulator.explore import replay as replay_path
 from flash_emulator.explore import shrink as shrink_path
 from flash_emulator.explore.campaign import Expectation, Origin, Result
 from flash_emulator.player import FlashMap
-from mcu_updater.core.slot import CopyLayout, Layout
 from mcu_updater.core.strategy import Strategy
-from mcu_updater.flash_map.layouts import layout_of
+from mcu_updater.flash_map.regions import regions
 from mcu_updater.flash_map.strategies import hazard
 from mcu_updater.powerloss.in_c import subject_of
 from mcu_updater.powerloss.known_hazards import KnownHazard, with_known
@@ -46,13 +45,18 @@ def explore(
         subject,
         subject.flash,
         subject.external,
-        FlashMap.of(subject.part, regions(subject.part, scenario.strategy)),
+        map_of(subject.part, scenario.strategy),
         facts_of(scenario, subject.part),
         scenario.world,
         with_known(known, partial(expectation, scenario)),
         origin=origin or Origin(identity=identity_of(scenario)),
     )
     return explore_target(target, settings, progress)
+
+
+def map_of(part: Part, strategy: Strategy) -> FlashMap:
+    """Of *part*, with slots and trailers as *strategy* lays them out."""
+    return FlashMap.of(part, regions(part, strategy))
 
 
 def identity_of(scenario: Scenario) -> str:
@@ -116,23 +120,3 @@ def _size(scenario: Scenario) -> int:
     """Of the target as it stands in flash; of one that must never stand there, of its package."""
     target = scenario.target
     return len(scenario.images.get(target, scenario.packages[target]))
-
-
-def regions(part: Part, strategy: Strategy) -> dict[str, tuple[int, int]]:
-    """Slots and halves of trailers, by what they are called: offset in the array, and size."""
-    layout = layout_of(part, strategy)
-    if isinstance(layout, CopyLayout):
-        first, second = layout.storage
-        named = [("run", layout.execution, 0), ("A", first, 0), ("B", second, 0)]
-    else:
-        named = [("A", layout, 0), ("B", layout, part.bank_size)]
-    return {key: span for area in named for key, span in _areas(*area)}
-
-
-def _areas(name: str, area: Layout, offset: int) -> list[tuple[str, tuple[int, int]]]:
-    first, second = area.halves
-    return [
-        (f"{name} slot", (offset + area.slot.offset, area.slot.size)),
-        (f"{name} trailer 0", (offset + first.offset, first.size)),
-        (f"{name} trailer 1", (offset + second.offset, second.size)),
-    ]

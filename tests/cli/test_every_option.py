@@ -19,6 +19,7 @@ CENTER = FIXTURES.parent / "examples" / "center" / "center.toml"
 NOWHERE = "/none"
 READING = {"--allow", "--raw", "--only"}
 OTHER_WAYS = ("--list", "--replay", "--check")
+REPORTED_WAYS = ("--list", "--check")  # a film is written, too
 MADE_UP = {"--format", "--size"}
 PROJECT = ("--config", "--no-config", "--dry-run")
 IMAGE_OF_ONE = {"--component", "--source-version", "--full"}
@@ -56,6 +57,8 @@ SEARCH = (
     *("--brute-force", "--no-representatives", "--draws", "--erased-values"),
     *("--options-at-risk", "--decay"),
 )
+REPLAY_ONLY = ("--shrink", "--open")
+REPLAYED = ("--replay", *REPLAY_ONLY, "--html")
 SEARCH_OF_FIRMWARE = tuple(each for each in SEARCH if each != "--no-representatives")
 PORT = f"--port {NOWHERE}/port"
 SHAPE = "--geometry 0x0800_0000:128x2K"
@@ -70,8 +73,8 @@ MODES = [
     mode(
         "powerloss",
         f"--html {OUT}",
-        *("--shrink", "--budget"),
-        *OTHER_WAYS,
+        *(*REPLAY_ONLY, "--budget"),
+        *REPORTED_WAYS,
         "--check-sample",
         "--option-change-us",
         *READING,
@@ -79,19 +82,19 @@ MODES = [
     mode(
         "powerloss",
         f"--strategy all --html {OUT}",
-        *("--shrink", "--check-sample", "--budget", "--config", "--dry-run", *OTHER_WAYS),
+        *(*REPLAY_ONLY, "--check-sample", "--budget", "--config", "--dry-run", *OTHER_WAYS),
         *READING,
     ),
     mode(
         "powerloss",
         f"{IMAGE} --html {OUT}",
-        *("--shrink", "--check-sample", "--option-change-us", "--budget", *OTHER_WAYS),
+        *(*REPLAY_ONLY, "--check-sample", "--option-change-us", "--budget", *REPORTED_WAYS),
         *("--config", "--no-config", *MADE_UP),
     ),
     mode(
         "powerloss",
         f"--quick --html {OUT}",
-        *("--shrink", "--check-sample", "--option-change-us", *OTHER_WAYS),
+        *(*REPLAY_ONLY, "--check-sample", "--option-change-us", *OTHER_WAYS),
         *("--cuts", "--time", "--certificates", *READING),
     ),
     mode("powerloss", "--list", *all_but("powerloss", "--list", *QUIET)),
@@ -108,33 +111,33 @@ MODES = [
     mode(
         "powerloss",
         "--replay no-ID",
-        *all_but("powerloss", "--replay", "--shrink", *SEARCH, *QUIET),
+        *all_but("powerloss", *REPLAYED, *SEARCH, *QUIET),
     ),
     mode(
         "powerloss",
         f"{IMAGE} --replay no-ID",
-        *all_but("powerloss", "--replay", "--shrink", *SEARCH, *QUIET, *READING),
+        *all_but("powerloss", *REPLAYED, *SEARCH, *QUIET, *READING),
     ),
     mode(
         "firmware explore",
         f"{IMAGE} --html {OUT}",
-        *("--shrink", "--check-sample", "--replay", "--check", "--gdb", "--budget", *PROJECT),
+        *(*REPLAY_ONLY, "--check-sample", "--check", "--gdb", "--budget", *PROJECT),
     ),
     mode(
         "firmware explore",
         f"{IMAGE} --quick --html {OUT}",
-        *("--shrink", "--check-sample", "--replay", "--check", "--gdb", "--cuts", "--time"),
+        *(*REPLAY_ONLY, "--check-sample", "--replay", "--check", "--gdb", "--cuts", "--time"),
         *("--certificates", "--coverage", *PROJECT),
     ),
     mode(
         "firmware explore",
         f"--html {OUT}",
-        *("--shrink", "--check-sample", "--replay", "--check", "--gdb", "--coverage"),
+        *(*REPLAY_ONLY, "--check-sample", "--replay", "--check", "--gdb", "--coverage"),
     ),
     mode(
         "firmware explore",
         f"{IMAGE} --replay no-ID",
-        *all_but("firmware explore", "--replay", "--shrink", "--gdb", *SEARCH_OF_FIRMWARE, *QUIET),
+        *all_but("firmware explore", *REPLAYED, "--gdb", *SEARCH_OF_FIRMWARE, *QUIET),
     ),
     mode(
         "firmware explore",

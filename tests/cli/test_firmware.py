@@ -268,6 +268,19 @@ def test_a_film_has_the_numbers_of_the_search_and_one_line_a_loop(bad):
     assert "note: this ID is of board/x; the board is now board/" in film.stderr
 
 
+def test_a_film_for_a_browser_has_the_program_at_the_cut(bad, tmp_path):
+    file = tmp_path / "film.html"
+    run("firmware", "explore", bad, "--replay", "board/x:20t", "--html", file)
+    page = file.read_text(encoding="utf-8")
+    (data,) = re.findall(r'id="data">(.*?)</script>', page)
+    film = json.loads(data)
+    (cut,) = (frame for frame in film["frames"] if frame[2] == "cut")
+    moment = cut[7]["moment"]
+    assert all(moment[name] for name in ("stack", "registers", "flash"))
+    assert moment["source"] or moment["code"]
+    assert film["frames"][1][7]["doing"][0] in ("erase", "program")
+
+
 def test_a_path_is_shrunk(bad):
     film = run("firmware", "explore", bad, "--shrink", "--replay", "board/x:1a.1a.2a")
     assert film.exit_code == 7, film.output

@@ -5,10 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import webbrowser
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 from xml.etree import ElementTree
 
 import pytest
@@ -211,6 +214,72 @@ def test_a_finding_is_shown_and_replayed() -> None:
     assert "CUT" in film.output
     shorter = run("--replay", name, "--shrink")
     assert f"ID: {name}" in shorter.output
+
+
+ID = "STM32L476xG/option-toggle/unsigned/bin/300b/s0:3t.1t"
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """URLs that a browser was asked to show."""
+    urls: list[str] = []
+
+    def show(url: str) -> bool:
+        urls.append(url)
+        return len(urls) == 1  # the second finds no browser
+
+    monkeypatch.setattr(webbrowser, "open", show)
+    return urls
+
+
+def film_in(page: str) -> dict[str, Any]:
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)
+    film: dict[str, Any] = json.loads(data)
+    return film
+
+
+def test_a_film_is_shown_in_a_browser(tmp_path: Path, opened: list[str]) -> None:
+    """In one file that needs nothing else, with the steps of the film for a terminal."""
+    file = tmp_path / "film of a path.html"
+    result = run("--replay", ID, "--html", str(file), "--open")
+    assert result.exit_code == 0, result.output
+    assert opened == [file.absolute().as_uri()]
+    assert f"film: {file}" in result.stderr
+    page = file.read_text(encoding="utf-8")
+    film = film_in(page)
+    kinds = [frame[2] for frame in film["frames"]]
+    assert (kinds.count("boot"), kinds.count("cut"), kinds[-1]) == (3, 2, "end")
+    values = json.loads(run("--replay", ID, "--json").stdout)
+    assert [frame[3] for frame in film["frames"]] == [each["text"] for each in values["frames"]]
+    assert [name for _, name in film["map"]["labels"]][:2] == ["A boot", "A slot"]
+    assert "default-src 'none'" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+    again = run("--replay", ID, "--open")
+    temporary = Path(url2pathname(urlsplit(opened[1]).path))
+    assert f"film: {temporary}" in again.stderr
+    assert "No browser could be opened" in again.stderr
+    assert film_in(temporary.read_text(encoding="utf-8")) == film
+    temporary.unlink()
+
+
+def test_a_film_goes_to_standard_output_alone() -> None:
+    result = run("--replay", ID, "--html", "-")
+    assert film_in(result.stdout)["frames"]
+    assert result.stdout.startswith("<!DOCTYPE html>") and "film:" not in result.output
+
+
+@pytest.mark.parametrize("more", [["--html", "-", "--json"], ["--html", "-", "--open"]])
+def test_standard_output_takes_one_thing(more: list[str], opened: list[str]) -> None:
+    result = run("--replay", ID, *more)
+    assert (result.exit_code, opened) == (2, [])
+    assert "the film cannot go to standard output" in result.stderr
+
+
+def test_a_film_that_cannot_be_written_is_said_before_the_path_is_run(tmp_path: Path) -> None:
+    result = run("--replay", "nonsense", "--html", str(tmp_path / "none" / "film.html"))
+    assert "none" in result.stderr and "replay ID" not in result.stderr
+    assert run("--open").exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from mcu_updater.cli.firmware.coverage import CoverageRun, coverage_run
 from mcu_updater.cli.firmware.debugging import serve_debugger
 from mcu_updater.cli.firmware.reading import first_boot, read_board
 from mcu_updater.cli.given import given_as
+from mcu_updater.cli.powerloss.film_page import FilmPage
 from mcu_updater.cli.powerloss.powerloss_end import sooner_by
 from mcu_updater.cli.powerloss.powerloss_path import conclude_check, confirmed, tell_film
 from mcu_updater.cli.powerloss.powerloss_tables import show_results
@@ -43,7 +44,7 @@ from mcu_updater.cli.powerloss.searches import (
 )
 from mcu_updater.cli.unused import refuse, refuse_all_but
 from mcu_updater.core.errors import ImageRejected, UsageError, VerificationFailed
-from mcu_updater.powerloss.firmware import explore_board
+from mcu_updater.powerloss.firmware import explore_board, map_of
 from mcu_updater.powerloss.searching import SearchSettings
 
 
@@ -55,6 +56,7 @@ class Request(SearchRequest):
     outcomes: tuple[Outcome, ...]
     replay: str | None
     shrink: bool
+    is_opened: bool
     check: Path | None
     check_sample: int | None
     resets: int | None
@@ -147,8 +149,8 @@ def command(given: Request) -> None:
 _MOST_TOLD = 5
 _OF_A_REPLAY = (
     "gdb",
-    *("replay", "shrink", "as_json", "quiet", "brute_force", "draws", "erased_values"),
-    *("options_at_risk", "decays"),
+    *("replay", "shrink", "html", "is_opened", "as_json", "quiet", "brute_force", "draws"),
+    *("erased_values", "options_at_risk", "decays"),
 )
 
 
@@ -162,12 +164,12 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
     if given.replay is not None:
         refuse_all_but(ctx, _OF_A_REPLAY, "with --replay: the ID says what was explored")
         if given.gdb is not None:
-            refuse(ctx, ("as_json",), "with --gdb: gdb shows what happens")
+            refuse(ctx, ("as_json", "html", "is_opened"), "with --gdb: gdb shows what happens")
     elif given.check is not None:
         taken = ("check", "check_sample", "as_json", "quiet")
         refuse_all_but(ctx, taken, "with --check: the certificate says it")
     else:
-        refuse(ctx, ("shrink", "gdb"), "without --replay")
+        refuse(ctx, ("shrink", "is_opened", "gdb"), "without --replay")
         refuse(ctx, ("check_sample",), "without --check")
         if given.board is not None:
             refuse_beside_quick(ctx, quick=given.quick)
@@ -252,6 +254,8 @@ def _show(read: BoardFile, first: SeenBoot, coverage: CoverageRun | None, done: 
 def _replay(given: Request, read: BoardFile, text: str) -> None:
     """The film names the instruction that does each operation."""
     subject, flash, options = read.subject.unit_by_unit, read.board.flash(), given.options
+    page = FilmPage(given.html, given.is_opened)
+    page.claim(as_json=given.as_json)
     try:
         name, path = parse_replay_id(text)
         if given.shrink:
@@ -263,7 +267,7 @@ def _replay(given: Request, read: BoardFile, text: str) -> None:
         film = replay(subject, flash, Nothing(), path, options)
     except (ValueError, PathLeft) as error:
         raise UsageError("this path cannot be run", where=text, found=str(error)) from error
-    tell_film(film, f"{name_of(read)}:{path}", as_json=given.as_json)
+    tell_film(film, map_of(read), f"{name_of(read)}:{path}", page, as_json=given.as_json)
 
 
 def _note_another(read: BoardFile, name: str) -> None:

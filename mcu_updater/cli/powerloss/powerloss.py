@@ -16,6 +16,7 @@ from flash_emulator.explore.campaign import Campaign, Origin, Result
 from mcu_updater.cli import answers, paths
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import PART_METAVAR, NameChoice, PartName
+from mcu_updater.cli.powerloss.film_page import FilmPage
 from mcu_updater.cli.powerloss.powerloss_list import show_scenarios
 from mcu_updater.cli.powerloss.powerloss_path import check_certificate, replay_path
 from mcu_updater.cli.powerloss.powerloss_tables import comparison_table
@@ -86,6 +87,7 @@ class Request(SearchRequest):
     strict: bool
     replay: str | None
     shrink: bool
+    is_opened: bool
     check: Path | None
     check_sample: int | None
     option_change_us: int | None
@@ -189,8 +191,8 @@ def command(given: Request) -> None:
     if given.list_scenarios:
         show_scenarios(as_json=given.as_json)
     elif given.replay is not None:
-        options, image = given.options, given.image
-        replay_path(image, given.replay, options, shrink=given.shrink, as_json=given.as_json)
+        options, image, page = given.options, given.image, FilmPage(given.html, given.is_opened)
+        replay_path(image, given.replay, options, page, shrink=given.shrink, as_json=given.as_json)
     elif given.check is not None:
         sample, seed = given.check_sample, given.seed
         check_certificate(given.image, given.check, sample, seed, as_json=given.as_json)
@@ -222,8 +224,8 @@ def _of_project(file: Configuration, given: Request) -> None:
 
 
 _OF_A_REPLAY = (
-    *("replay", "shrink", "as_json", "quiet", "brute_force", "no_representatives", "draws"),
-    *("erased_values", "options_at_risk", "decays", *READING),
+    *("replay", "shrink", "html", "is_opened", "as_json", "quiet", "brute_force"),
+    *("no_representatives", "draws", "erased_values", "options_at_risk", "decays", *READING),
 )
 _OF_A_CHECK = ("check", "check_sample", "as_json", "quiet", *READING)
 
@@ -238,7 +240,7 @@ def _refuse_unused(ctx: click.Context, given: Request) -> None:
         seed = () if given.check_sample is None else ("seed",)
         refuse_all_but(ctx, (*_OF_A_CHECK, *seed), "with --check: the certificate says it")
     else:
-        refuse(ctx, ("shrink",), "without --replay")
+        refuse(ctx, ("shrink", "is_opened"), "without --replay")
         refuse(ctx, ("check_sample",), "without --check")
         if given.strategy != "all":
             refuse(ctx, ("option_change_us",), "without --strategy all")

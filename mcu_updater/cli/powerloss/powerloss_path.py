@@ -17,8 +17,11 @@ from flash_emulator.certificate_check import NotACertificate, NotConfirmed, Verd
 from flash_emulator.explore import Film, PathLeft, SearchOptions, tag_of
 from flash_emulator.explore.campaign import parse_replay_id
 from flash_emulator.explore.render import film_lines
+from flash_emulator.explore.render.steps import played
 from flash_emulator.explore.render.values import film_values
+from flash_emulator.player import FlashMap
 from mcu_updater.cli import answers, exits
+from mcu_updater.cli.powerloss.film_page import FilmPage
 from mcu_updater.cli.reading import read_for_device
 from mcu_updater.core.errors import ImageRejected, UsageError, VerificationFailed
 from mcu_updater.core.strategy import Strategy
@@ -83,30 +86,44 @@ def _world_of(name: str) -> dict[str, str]:
 
 
 def replay_path(
-    image: Path | None, text: str, options: SearchOptions, *, shrink: bool, as_json: bool = False
+    image: Path | None,
+    text: str,
+    options: SearchOptions,
+    page: FilmPage,
+    *,
+    shrink: bool,
+    as_json: bool = False,
 ) -> None:
     """Print what happens on the path of this ID; with *shrink*, on one with fewer cuts.
 
     *options* are those of the search that found it.
     """
+    page.claim(as_json=as_json)
     try:
         name, path = parse_replay_id(text)
-        subject = subject_of(_scenario_of(image, _world_of(name)))
+        scenario = _scenario_of(image, _world_of(name))
+        subject = subject_of(scenario)
         if shrink:
             path = campaign.shrink(subject, path, options)
         film = campaign.film(subject, path, options)
     except (ValueError, PathLeft) as error:
         raise UsageError("this path cannot be run", where=text, found=str(error)) from error
-    tell_film(film, f"{name}:{path}", as_json=as_json)
+    array = campaign.map_of(subject.part, scenario.strategy)
+    tell_film(film, array, f"{name}:{path}", page, as_json=as_json)
 
 
-def tell_film(film: Film, replay_id: str, *, as_json: bool) -> None:
-    """Print it. Raises VerificationFailed where something goes wrong in it."""
+def tell_film(
+    film: Film, array: FlashMap, replay_id: str, page: FilmPage, *, as_json: bool
+) -> None:
+    """Print it, and write it as *page* says. Raises VerificationFailed where something goes wrong
+    in it."""
     lines = list(film_lines(film))
+    if page.is_wanted:
+        page.write(played(film, array), replay_id, lines)
     if as_json:
         values = film_values(film)
         answers.result({"event": "replay", "id": replay_id, "film": lines, **values})
-    else:
+    elif not page.has_stdout:
         click.echo("\n".join([*_fitted(lines), f"ID: {replay_id}"]))
     if film.violation is not None:
         question, found = film.violation

@@ -223,7 +223,10 @@ report_options = together(
         "Figures depend on it a little, verdicts do not.",
     ),
     click.option(
-        "--html", type=paths.OUTPUT_OR_STDOUT, metavar="FILE", help="Write a report for a browser."
+        "--html",
+        type=paths.OUTPUT_OR_STDOUT,
+        metavar="FILE",
+        help="Write a report for a browser; with --replay, the film.",
     ),
     click.option("--junit", type=paths.OUTPUT_OR_STDOUT, metavar="FILE", help="Write JUnit XML."),
     click.option(
@@ -284,6 +287,13 @@ def path_options(sampled: str) -> Decorator:
             "--shrink",
             is_flag=True,
             help="With --replay: look for fewer cuts that come to the same.",
+        ),
+        click.option(
+            "--open",
+            "is_opened",
+            is_flag=True,
+            help="With --replay: show the film in a browser, from the FILE of --html, or from a "
+            "temporary one.",
         ),
         click.option(
             "--check",
