@@ -3,6 +3,10 @@
 ======================  ==========================================================================
 ``model``               products, packages, plans, devices, within the platform's limits
 ``load``                the center file, ``center.toml``, to a model; every fault of it by its place
+``followed``            that file while others edit it: as it is now
+``editing``             one product, package, plan or device changed in it, the rest left as it is
+``json_form``           the same four as JSON, and their revisions
+``packages``            uploaded files, in a folder beside the center file
 ``lifecycle``           states of a plan: what may be done in which
 ``rules``               who is offered what, and why not: pure
 ``store``               the state file, SQLite, which others may read while devices upgrade

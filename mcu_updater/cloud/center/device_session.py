@@ -47,16 +47,36 @@ def open_state(
 
 
 def enter_file(file: CenterFile, store: Store) -> None:
-    """All plans and devices of *file*: in a transaction. Raises BadCenterFile as ``open_state``.
+    """What has changed in *file* since it was entered last: in a transaction.
 
-    Where time is simulated devices are entered once, and when they come: nobody else took part,
-    whatever *file* says later (``fleet --devices N`` does not run the devices of its file).
+    A saved plan that is not there any more, or is another one, is forgotten with its entries. A
+    device that is not there any more stays known; if it never came, it counts in no plan. Where
+    time is simulated, devices are entered once, and when they come: nobody else took part,
+    whatever *file* says later (``fleet --devices N`` does not run the devices of its file). Raises
+    BadCenterFile as ``check_plans``.
     """
-    _enter_plans(file, store)
-    if store.simulated and store.devices():
-        return
-    for device in file.center.devices:
-        store.add_device(device.id, device.product, keys_of(file.center, device))
+    check_plans(file, store)
+    known, states = store.plan_digests(), store.plan_states()
+    for name in states.keys() - {plan.name for plan in file.center.plans}:
+        store.forget_plan(name)
+    for position, plan in enumerate(file.center.plans):
+        if states.get(plan.name, PlanState.SAVED) is PlanState.SAVED:
+            digest = _digest(plan, file.center, file.contents)
+            if known.get(plan.name) not in (None, digest):
+                store.forget_plan(plan.name)  # with devices that it does not cover any more
+            fresh = PlanState.ACTIVE if plan.active else PlanState.SAVED
+            store.put_plan(plan.name, position, fresh, digest)
+    for name, product in _taking_part(file.center, store).items():
+        store.add_device(name, product, keys_of(file.center, Device(name, product)))
+
+
+def _taking_part(center: Center, store: Store) -> dict[str, str]:
+    """Product by device: of those that plans are for; what they want of others is forgotten."""
+    if store.simulated and (known := store.devices()):
+        return known
+    taking_part = store.heard_devices() | {device.id: device.product for device in center.devices}
+    store.forget_entries_but(taking_part)
+    return taking_part
 
 
 def open_to_serve(file: CenterFile, path: Path, *, simulated: bool = False) -> Store:
@@ -80,22 +100,39 @@ def _is_of_fleet(path: Path) -> bool:
         return store.fleet() is not None or bool(store.endings())  # those of schema 1 have none
 
 
-def _enter_plans(file: CenterFile, store: Store) -> None:
-    known, states = store.plan_digests(), store.plan_states()
-    for position, plan in enumerate(file.center.plans):
-        digest = _digest(plan, file.center, file.contents)
-        state = states.get(plan.name, PlanState.SAVED)
-        if state is PlanState.SAVED:  # new, or it may still be edited
-            fresh = PlanState.ACTIVE if plan.active else PlanState.SAVED
-            store.put_plan(plan.name, position, fresh, digest)
-        elif known[plan.name] != digest:
-            fault = Fault(
-                f'plans "{plan.name}"',
-                "the plan has been activated and cannot be edited any more",
-                "what it was, with the same packages",
-                "another plan or package",
-            )
-            raise BadCenterFile(file.path, [fault])
+def check_plans(file: CenterFile, store: Store) -> None:
+    """Raises BadCenterFile where a plan that has been activated is not there any more, or it or a
+    package of it is not what it was. In a snapshot or a transaction."""
+    known = store.plan_digests()
+    faults = []
+    for name, state in store.plan_states().items():
+        if state is PlanState.SAVED:
+            continue
+        plan = file.center.plan(name)
+        if plan is None:
+            faults.append(_gone(name))
+        elif _digest(plan, file.center, file.contents) != known[name]:
+            faults.append(_edited(name))
+    if faults:
+        raise BadCenterFile(file.path, faults)
+
+
+def _gone(name: str) -> Fault:
+    return Fault(
+        f'plans "{name}"',
+        "the plan has been activated and cannot be deleted any more",
+        "the plan as it was: only one that is not active yet can be deleted",
+        "no plan of that name",
+    )
+
+
+def _edited(name: str) -> Fault:
+    return Fault(
+        f'plans "{name}"',
+        "the plan has been activated and cannot be edited any more",
+        "what it was, with the same packages",
+        "another plan or package",
+    )
 
 
 def _digest(plan: UpgradePlan, center: Center, contents: Contents) -> str:
@@ -140,7 +177,7 @@ def seen_states(center: Center, store: Store, now_s: float) -> dict[str, PlanSta
     known = {
         plan.name: seen_state(plan, stored[plan.name], now_s, begun=plan.name in begun)
         for plan in center.plans
-        if plan.name in stored
+        if stored.get(plan.name, PlanState.SAVED) is not PlanState.SAVED
     }
     return fresh_states(center, now_s) | known
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
+from mcu_updater.cloud.center.faults import BadCenterFile, Fault, Place
+from mcu_updater.cloud.center.form_faults import form_faults, short
 from mcu_updater.cloud.center.model import (
     MAX_DEVICES,
     MAX_FILE_SIZE,
@@ -28,37 +29,11 @@ from mcu_updater.cloud.center.model import (
     UpgradePlan,
     VersionPackage,
 )
-from mcu_updater.core.errors import InputRejected, Remedy
 
-_FOUND_SIZE = 60  # characters of a value in a message
+__all__ = ["BadCenterFile", "CenterFile", "Fault", "read_center"]
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with a center file."""
-
-    where: str
-    what: str
-    expected: str = ""
-    found: str = ""
-
-    def __str__(self) -> str:
-        text = f"{self.where}: {self.what}"
-        text += f"; expected {self.expected}" if self.expected else ""
-        return text + (f", found {self.found}" if self.found else "")
-
-
-class BadCenterFile(InputRejected):
-    """*Them*: the center file, or a package that it names, is not what it must be."""
-
-    def __init__(self, path: Path, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__(
-            f"{len(self.faults)} faults" if len(self.faults) > 1 else "a fault",
-            where=str(path),
-            found="; ".join(str(fault) for fault in self.faults[:3]),
-            remedies=[Remedy.CHECK_CENTER] if len(self.faults) > 3 else (),
-        )
+ReadFile = Callable[[Path], bytes]
+_CENTER = TypeAdapter(Center)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,103 +46,97 @@ class CenterFile:
     warnings: tuple[Fault, ...] = ()
 
 
-def read_center(path: Path) -> CenterFile:
-    """The center that *path* describes. Raises BadCenterFile, whatever is wrong."""
-    raw = _expanded(path, _toml(path))
+def read_center(path: Path, *, read_file: ReadFile = Path.read_bytes) -> CenterFile:
+    """The center that *path* describes. Raises BadCenterFile, whatever is wrong.
+
+    *read_file* reads packages: of a caller that has them already.
+    """
+    return center_of(path, _raw(path), read_file)
+
+
+def center_of(path: Path, raw: dict[str, Any], read_file: ReadFile = Path.read_bytes) -> CenterFile:
+    """The same of what TOML made of *path*."""
+    raw = expanded(path, raw)
     try:
-        center = TypeAdapter(Center).validate_python(raw)
+        center = _CENTER.validate_python(raw)
     except ValidationError as error:
-        raise BadCenterFile(path, [_fault(raw, detail) for detail in error.errors()]) from error
+        raise BadCenterFile(path, form_faults(raw, error)) from error
     faults = list(_reference_faults(center))
-    contents, bad_files = _contents(center, path.parent)
+    contents, bad_files = _contents(center, path.parent, read_file)
     faults += bad_files
     if faults:
-        raise BadCenterFile(path, faults)
+        raise BadCenterFile(
+            path, faults, [path.parent / f for p in center.packages for f in p.files]
+        )
     return CenterFile(path, center, contents, tuple(_warnings(center)))
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def text_of(path: Path) -> str:
+    """What stands in *path*. Raises BadCenterFile where it cannot be read, or is no UTF-8."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_bytes().decode()
     except OSError as error:
         found = error.strerror or str(error)
         raise BadCenterFile(path, [Fault("file", "cannot be read", found=found)]) from error
-    except ValueError as error:  # of TOML, or of UTF-8
-        fault = Fault("file", "is no TOML", "TOML 1.0 in UTF-8", str(error))
-        raise BadCenterFile(path, [fault]) from error
+    except ValueError as error:
+        raise _no_toml(path, error) from error
 
 
-def _expanded(path: Path, raw: dict[str, Any]) -> dict[str, Any]:
+def raw_of(path: Path, text: str) -> dict[str, Any]:
+    """What TOML makes of *text*. Raises BadCenterFile."""
+    if text.startswith("\ufeff"):
+        fault = Fault("file", "begins with a byte order mark", "TOML 1.0 in UTF-8 without one")
+        raise BadCenterFile(path, [fault])
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _no_toml(path, error) from error
+
+
+def _raw(path: Path) -> dict[str, Any]:
+    return raw_of(path, text_of(path))
+
+
+def _no_toml(path: Path, error: Exception) -> BadCenterFile:
+    return BadCenterFile(path, [Fault("file", "is no TOML", "TOML 1.0 in UTF-8", str(error))])
+
+
+def expanded(path: Path, raw: dict[str, Any]) -> dict[str, Any]:
     """``count = 3`` makes three devices, ``pump-001`` to ``pump-003``."""
     devices = raw.get("devices")
     if not isinstance(devices, list):
         return raw
     found: list[Any] = []
-    for number, device in enumerate(devices, 1):
+    for at, device in enumerate(devices):
         if not isinstance(device, dict) or "count" not in device:
             found.append(device)
             continue
-        count, prefix = device["count"], device.get("id")
-        if type(count) is not int or not 1 <= count <= MAX_DEVICES:
-            expected = f"a number from 1 to {MAX_DEVICES}"
-            fault = Fault(f"devices[{number}], count", "cannot be", expected, _short(count))
+        fault = _count_fault(device, ("devices", at, "count"))
+        if fault is not None:
             raise BadCenterFile(path, [fault])
         rest = {key: value for key, value in device.items() if key != "count"}
-        width = max(3, len(str(count)))
-        found += [{**rest, "id": f"{prefix}-{at:0{width}}"} for at in range(1, count + 1)]
+        found += [{**rest, "id": name} for name in names_of(device)]
+        if len(found) > MAX_DEVICES:
+            break  # the model says so, too
     return {**raw, "devices": found}
 
 
-# --- faults of form
+def names_of(group: dict[str, Any]) -> list[str]:
+    """The ids of the devices that a table with ``count`` stands for."""
+    width = max(3, len(str(group["count"])))
+    return [f"{group['id']}-{at:0{width}}" for at in range(1, group["count"] + 1)]
 
 
-def _fault(raw: Any, detail: ErrorDetails) -> Fault:
-    where = _place(raw, detail["loc"])
-    match detail["type"]:
-        case "missing":
-            return Fault(where, "is missing")
-        case "unexpected_keyword_argument":
-            return Fault(where, "is not known here", found=_short(detail["input"]))
-        case "value_error":
-            text = detail["msg"].removeprefix("Value error, ")
-            found = detail["input"] if isinstance(detail["input"], str | list | int) else ""
-            return Fault(where, "cannot be", text, _short(found) if found != "" else "")
-        case _:
-            text = detail["msg"].replace("Input should be ", "")
-            return Fault(where, "cannot be", text, _short(detail["input"]))
-
-
-def _place(raw: Any, location: tuple[int | str, ...]) -> str:
-    """``plans[2] "spring", strategy.retries``: counted from 1, with the name where there is one."""
-    text, value = "", raw
-    for step in location:
-        value = _inside(value, step)
-        if isinstance(step, int):
-            text += f"[{step + 1}]{_name_of(value)}"
-        else:
-            separator = "" if not text else ", " if text.endswith(("]", '"')) else "."
-            text += f"{separator}{step}"
-    return text or "file"
-
-
-def _inside(value: Any, step: int | str) -> Any:
-    try:
-        return value[step]
-    except (LookupError, TypeError):
-        return None
-
-
-def _name_of(value: Any) -> str:
-    if not isinstance(value, Mapping):
-        return ""
-    names = (value[key] for key in ("name", "key", "id", "component") if key in value)
-    name = next(names, None)
-    return f' "{name}"' if isinstance(name, str) and len(name) <= _FOUND_SIZE else ""
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _FOUND_SIZE else f"{text[:_FOUND_SIZE]}..."
+def _count_fault(device: dict[str, Any], at: Place) -> Fault | None:
+    count, prefix = device["count"], device.get("id")
+    where = f"devices[{int(at[1]) + 1}]"
+    if type(count) is not int or not 1 <= count <= MAX_DEVICES:
+        expected = f"a number from 1 to {MAX_DEVICES}"
+        return Fault(f"{where}, count", "cannot be", expected, short(count), at)
+    if not isinstance(prefix, str):
+        expected = "a text, which the names of all of them begin with"
+        return Fault(f"{where}, id", "cannot be", expected, short(prefix), (*at[:2], "id"))
+    return None
 
 
 # --- faults of reference
@@ -224,7 +193,7 @@ def _misfits(
         yield Fault(f"{place}, package", what, str(kind), str(package.type))
     if package.kind is Kind.DELTA and upgrade.versions:
         what = "a delta package has its source version"
-        yield Fault(f"{place}, versions", what, "none", _short(list(upgrade.versions)))
+        yield Fault(f"{place}, versions", what, "none", short(list(upgrade.versions)))
 
 
 def _one_of(names: Iterable[str]) -> str:
@@ -236,34 +205,36 @@ def _one_of(names: Iterable[str]) -> str:
 # --- files
 
 
-def _contents(center: Center, folder: Path) -> tuple[Contents, list[Fault]]:
+def _contents(center: Center, folder: Path, read_file: ReadFile) -> tuple[Contents, list[Fault]]:
     contents: dict[str, tuple[bytes, ...]] = {}
     faults: list[Fault] = []
     for package in center.packages:
         where = f'packages "{package.name}", files'
         read: list[bytes] = []
         for name in package.files:
-            fault = _file_fault(where, folder / name)
-            if fault is not None:
-                faults.append(fault)
+            data = _file(where, folder / name, read_file)
+            if isinstance(data, Fault):
+                faults.append(data)
             else:
-                read.append((folder / name).read_bytes())
+                read.append(data)
         contents[package.name] = tuple(read)
     return contents, faults
 
 
-def _file_fault(where: str, path: Path) -> Fault | None:
+def _file(where: str, path: Path, read_file: ReadFile) -> bytes | Fault:
+    name = short(path.name)[1:-1]
     if not path.name.lower().endswith(SUFFIXES):
-        return Fault(where, "the platform takes no such file", " ".join(SUFFIXES), path.name)
+        return Fault(where, "the platform takes no such file", " ".join(SUFFIXES), name)
     try:
         size = path.stat().st_size
-    except OSError as error:
-        return Fault(where, f"{path.name} cannot be read", found=error.strerror or str(error))
-    if not path.is_file():
-        return Fault(where, f"{path.name} is no file")
-    if not 0 < size <= MAX_FILE_SIZE:
-        return Fault(where, path.name, f"1 to {MAX_FILE_SIZE} bytes", f"{size} bytes")
-    return None
+        if not path.is_file():
+            return Fault(where, f"{name} is no file")
+        if 0 < size <= MAX_FILE_SIZE:
+            return read_file(path)
+    except (OSError, ValueError) as error:  # a name can hold what no system takes
+        found = getattr(error, "strerror", None) or str(error)
+        return Fault(where, f"{name} cannot be read", found=found)
+    return Fault(where, name, f"1 to {MAX_FILE_SIZE} bytes", f"{size} bytes")
 
 
 # --- warnings
@@ -287,7 +258,7 @@ def _warnings(center: Center) -> Iterator[Fault]:
             unknown = [name for name in names if name not in known]
             if known and unknown:
                 what = "names devices that are not described"
-                yield Fault(f"{where}, {kind}", what, found=_short(unknown))
+                yield Fault(f"{where}, {kind}", what, found=short(unknown))
         if plan.whitelist and not any(plan.covers(name) for name in plan.whitelist):
             yield Fault(where, "no device is left: all on the white list are on the black one")
 

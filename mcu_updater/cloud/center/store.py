@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -259,6 +259,11 @@ class Store:
     def set_plan_state(self, name: str, state: PlanState) -> None:
         self._db.execute("UPDATE plan SET state = ? WHERE name = ?", (state, name))
 
+    def forget_plan(self, name: str) -> None:
+        """A plan that devices have not seen, with its entries."""
+        self._db.execute("DELETE FROM plan WHERE name = ?", (name,))
+        self._db.execute("DELETE FROM entry WHERE plan = ?", (name,))
+
     def begun_plans(self) -> set[str]:
         """Those that a device has confirmed."""
         rows = self._db.execute("SELECT DISTINCT plan FROM entry WHERE confirmed_at_s IS NOT NULL")
@@ -283,6 +288,21 @@ class Store:
             "INSERT OR IGNORE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_row(plan, device, component, fresh) for plan, component in entries],
         )
+
+    def heard_devices(self) -> dict[str, str]:
+        """Product by device: of those that have come, or that the owner has acted on."""
+        return dict(
+            self._db.execute(
+                "SELECT id, product FROM device WHERE id IN (SELECT device FROM version)"
+                " OR id IN (SELECT device FROM log) ORDER BY id"
+            )
+        )
+
+    def forget_entries_but(self, devices: Iterable[str]) -> None:
+        """What plans want of other devices than these."""
+        unwanted = self.devices().keys() - set(devices)
+        rows = [(name,) for name in unwanted]
+        self._db.executemany("DELETE FROM entry WHERE device = ?", rows)
 
     def versions(self, device: str) -> dict[str, str]:
         rows = self._db.execute(

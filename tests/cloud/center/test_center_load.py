@@ -13,41 +13,7 @@ from mcu_updater.cli import exits
 from mcu_updater.cloud.center import load
 from mcu_updater.cloud.center.load import BadCenterFile, read_center
 from tests.cloud.center.centers import EXAMPLE
-
-GOOD = """
-[[products]]
-key = "p1"
-components = [{ id = "STM32" }, { id = "modem", type = "module" }]
-
-[[packages]]
-name = "full"
-target = "2.0"
-files = ["full.bin"]
-
-[[packages]]
-name = "delta"
-target = "2.0"
-kind = "delta"
-source = "1.0"
-files = ["full.bin"]
-
-[[plans]]
-name = "spring"
-product = "p1"
-begin = 2026-03-01T00:00:00Z
-end = 2026-04-01T00:00:00Z
-whitelist = ["a-001"]
-upgrades = [{ component = "STM32", package = "full" }]
-
-[plans.strategy]
-retries = 5
-
-[[devices]]
-id = "a"
-count = 3
-product = "p1"
-versions = { STM32 = "1.0" }
-"""
+from tests.cloud.center.files import GOOD
 
 
 @pytest.fixture
@@ -95,7 +61,7 @@ def test_the_example_is_good():
         (
             "retries = 5",
             "retries = -1",
-            r"strategy.retries: .*greater than or equal to 0, found -1",
+            r"strategy.retries: .*a number of at least 0, found -1",
         ),
         ("retries = 5", "retry = 5", r"strategy.retry: is not known here, found 5"),
         ('name = "spring"', 'name = ""', r"plans\[1\].*, name: cannot be; expected .* at least 1"),
@@ -129,7 +95,7 @@ def test_the_example_is_good():
         (
             'target = "2.0"\nfiles',
             'target = "2 0"\nfiles',
-            r"target: cannot be; .*pattern.* found '2 0'",
+            r"target: cannot be; .*64 letters, digits.* found '2 0'",
         ),
         (
             'files = ["full.bin"]\n\n[[packages]]',
@@ -155,7 +121,7 @@ def test_the_example_is_good():
         (
             "2026-04-01T00:00:00Z",
             '"soon"',
-            r"end: cannot be; expected a valid datetime, found 'soon'",
+            r"end: cannot be; expected a date with its time, .* found 'soon'",
         ),
         (
             "count = 3",
@@ -256,7 +222,7 @@ SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 @settings(suppress_health_check=SLOW, max_examples=80)
 @given(raw=st.dictionaries(st.sampled_from(KEYS), VALUES | TABLES))
 def test_whatever_a_file_holds_it_is_read_or_its_faults_are_told(raw, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(load, "_toml", lambda _: raw)
+    monkeypatch.setattr(load, "_raw", lambda _: raw)
     try:
         read_center(tmp_path / "center.toml")
     except BadCenterFile as error:

@@ -1,0 +1,58 @@
+"""What is wrong with a center file, or with a value that somebody wants to put into one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcu_updater.core.errors import InputRejected, Remedy
+
+Place = tuple[int | str, ...]
+"""Keys, and indices counted from 0: ``("plans", 1, "strategy", "retries")``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong. *where*, for people: ``plans[2] "spring", strategy.retries``;
+    *at*, for programs: the same place, where it is known."""
+
+    where: str
+    what: str
+    expected: str = ""
+    found: str = ""
+    at: Place = ()
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}"
+        text += f"; expected {self.expected}" if self.expected else ""
+        return text + (f", found {self.found}" if self.found else "")
+
+
+class _Faulty(InputRejected):
+    def __init__(self, where: str, faults: Iterable[Fault], remedy: Remedy | None) -> None:
+        self.faults = tuple(faults)
+        super().__init__(
+            f"{len(self.faults)} faults" if len(self.faults) > 1 else "a fault",
+            where=where,
+            found="; ".join(str(fault) for fault in self.faults[:3]),
+            remedies=[remedy] if remedy is not None and len(self.faults) > 3 else (),
+        )
+
+
+class BadCenterFile(_Faulty):
+    """*Them*: the center file, or a package that it names, is not what it must be.
+
+    *files*: the packages that it names, as far as they are known.
+    """
+
+    def __init__(self, path: Path, faults: Iterable[Fault], files: Iterable[Path] = ()) -> None:
+        self.files = tuple(files)
+        super().__init__(str(path), faults, Remedy.CHECK_CENTER)
+
+
+class BadValue(_Faulty):
+    """*Them*: a product, package, plan or device that cannot be. Places are within it."""
+
+    def __init__(self, where: str, faults: Iterable[Fault]) -> None:
+        super().__init__(where, faults, None)

@@ -1,0 +1,103 @@
+"""A center file that others edit meanwhile, with a program or by hand: as it is now."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from mcu_updater.cloud.center.faults import BadCenterFile
+from mcu_updater.cloud.center.load import CenterFile, read_center
+
+_Sign = tuple[int, ...]
+
+_FRESH_NS = 2_000_000_000
+"""Of two changes within a tick of the file system's clock, the second one leaves no sign. So a
+file that changed a moment ago is read once more when it is older than the coarsest of them."""
+_MOST_READS = 3
+_MISSING: _Sign = ()
+
+
+class FollowedFile:
+    """For any number of threads. *fault*: what is wrong with the newest content, while ``now``
+    still gives the last that was good."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises BadCenterFile."""
+        self.path = path
+        self.fault: BadCenterFile | None = None
+        self._lock = threading.Lock()
+        self._bytes: dict[Path, tuple[_Sign, bytes]] = {}
+        self._signs: dict[Path, _Sign] = {}
+        self._again_at_ns = 0
+        self._file: CenterFile | None = None
+        self._read()
+        if self.fault is not None:
+            raise self.fault
+
+    def now(self) -> CenterFile:
+        """What the file holds; read again only where it, or a package, has another time or size."""
+        with self._lock:
+            if self._has_changed():
+                self._read()
+            assert self._file is not None
+            return self._file
+
+    def _has_changed(self) -> bool:
+        if self._again_at_ns and time.time_ns() >= self._again_at_ns:
+            return True
+        return any(sign_of(path) != sign for path, sign in self._signs.items())
+
+    def _read(self) -> None:
+        """Until nobody has changed it while it was read."""
+        for _ in range(_MOST_READS):
+            before = {path: sign_of(path) for path in [self.path, *self._signs]}
+            self._read_once()
+            self._signs = {path: sign_of(path) for path in self._paths()}
+            if all(before.get(path, sign) == sign for path, sign in self._signs.items()):
+                break
+        self._again_at_ns = _when_settled(self._signs.values())
+        self._bytes = {path: kept for path, kept in self._bytes.items() if path in self._signs}
+
+    def _read_once(self) -> None:
+        try:
+            file = read_center(self.path, read_file=self._package)
+        except BadCenterFile as error:
+            self.fault = error
+            return
+        self.fault = None
+        if file != self._file:
+            self._file = file
+
+    def _paths(self) -> set[Path]:
+        """The file, and the packages that it named: those that were missing may come."""
+        if self.fault is not None:
+            return {self.path, *self.fault.files}
+        packages = () if self._file is None else self._file.center.packages
+        return {self.path, *(self.path.parent / name for p in packages for name in p.files)}
+
+    def _package(self, path: Path) -> bytes:
+        """The bytes of a package; those that are known, where its sign has not changed."""
+        sign = sign_of(path)
+        known = self._bytes.get(path)
+        if known is None or known[0] != sign or _when_settled([sign]):
+            self._bytes[path] = known = sign, path.read_bytes()
+        return known[1]
+
+
+def sign_of(path: Path) -> _Sign:
+    """What changes with the content of *path*: times, size, identity; equal where it is missing."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return _MISSING
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
+
+
+def _when_settled(signs: Iterable[_Sign]) -> int:
+    """Nanoseconds since 1970 from which on these files are known; 0: they are already."""
+    now_ns = time.time_ns()
+    latest_ns = max((max(sign[:2]) for sign in signs if sign), default=0)
+    is_fresh = now_ns - _FRESH_NS < latest_ns <= now_ns
+    return latest_ns + _FRESH_NS if is_fresh else 0
