@@ -12,7 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from mcu_updater.cloud.center.model import Center
-from mcu_updater.cloud.center.monitoring import DeviceState, DeviceView, Monitoring, PlanView
+from mcu_updater.cloud.center.monitoring import (
+    DeviceState,
+    DeviceView,
+    Monitoring,
+    PlanSummary,
+    PlanView,
+)
+from mcu_updater.cloud.center.preview import Preview
 from mcu_updater.cloud.center.rules import Judged
 from mcu_updater.cloud.center.store import Ended, Ending, LogLine
 from mcu_updater.report.schema import SCHEMA
@@ -123,11 +130,26 @@ def _plan_json(plan: PlanView) -> dict[str, Any]:
         "targets": list(plan.targets),
         "counts": dict(plan.counts),
         "success_rate": plan.success_rate,
-        "devices": [_device_json(device) for device in plan.devices],
+        "devices": [device_json(device) for device in plan.devices],
     }
 
 
-def _device_json(device: DeviceView) -> dict[str, Any]:
+def summary_json(plan: PlanSummary) -> dict[str, Any]:
+    """As a plan in ``monitoring_json``, with counts for the devices themselves."""
+    return {
+        "name": plan.name,
+        "product": plan.product,
+        "state": plan.state,
+        "targets": list(plan.targets),
+        "total": plan.devices,
+        "counts": dict(plan.counts),
+        "component_counts": {state.value: n for state, n in plan.component_counts.items()},
+        "stages": plan.stages,
+        "success_rate": plan.success_rate,
+    }
+
+
+def device_json(device: DeviceView) -> dict[str, Any]:
     components = [
         {**asdict(one), "state": one.state.value, "stage": one.stage} for one in device.components
     ]
@@ -192,6 +214,17 @@ def offer_json(judged: Iterable[Judged], offered: Sequence[Judged]) -> dict[str,
             }
             for one in judged
         ],
+    }
+
+
+def preview_json(seen: Preview) -> dict[str, Any]:
+    """How many devices would be answered what, and who they are, some of each."""
+    return {
+        "schema": SCHEMA,
+        "at": moment(seen.at_s),
+        "devices": seen.devices,
+        "counts": {str(answer): count for answer, count in seen.counts.items()},
+        "first": {str(answer): list(names) for answer, names in seen.first.items()},
     }
 
 

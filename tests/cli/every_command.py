@@ -23,6 +23,7 @@ EXAMPLES = {
     "center control": "in:center.toml pause --plan spring --db kept:center.db",
     "center monitor": "in:center.toml --db kept:center.db --json",
     "center offer": "in:center.toml --device pump-001 --db kept:center.db",
+    "center serve": "in:center.toml --db kept:center.db --port 0",
     "delta apply": "in:old.bin in:patch.mcud -o new:result.bin",
     "delta info": "in:patch.mcud --json",
     "delta make": "in:old.bin in:new.bin -o new:result.mcud",
@@ -68,10 +69,10 @@ EXAMPLES = {
 READERS = frozenset({"board status", "board why", "center monitor", "center offer"})
 """Commands that look at a kept file and change nothing."""
 
-SERVERS = frozenset({"chip serve", "module serve", "module play", "watch"})
+SERVERS = frozenset({"center serve", "chip serve", "module serve", "module play", "watch"})
 """Commands that go on until they are ended."""
 
-MAY_BE_NEW = frozenset({"chip serve", "module serve", "update"})
+MAY_BE_NEW = frozenset({"center serve", "chip serve", "module serve", "update"})
 """Commands that make a kept file that is not there."""
 
 

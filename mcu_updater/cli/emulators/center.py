@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from mcu_updater.cli import answers, paths
+from mcu_updater.cli.emulators.center_serve import serve_command
 from mcu_updater.cli.exits import code_for, complain
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.params import component as check_component
@@ -35,6 +36,9 @@ _json_option = answers.json_option("One JSON object.")
 @click.group("center")
 def commands() -> None:
     """An emulated Developer Center: plans for many devices, and what became of them."""
+
+
+commands.add_command(serve_command)
 
 
 def _moment(_: click.Context, __: click.Parameter, text: str | None) -> float | None:

@@ -35,22 +35,20 @@ from mcu_updater.cli.switches import message_with_hint
 from mcu_updater.cli.unused import refuse
 from mcu_updater.core.errors import ImageRejected, UsageError, address_text
 from mcu_updater.core.image import ImageFormat, Rule
-from mcu_updater.core.image.memory import FLASH, Region, region_of
+from mcu_updater.core.image.memory import FLASH
 from mcu_updater.core.image.names import format_of
 from mcu_updater.core.package import Wanted
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.files import ImageFile, MemoryImage
-from mcu_updater.files.facts import compressibility, difference, hashes, identities, vectors
+from mcu_updater.files.facts import difference, vectors
 from mcu_updater.files.writing import WRITABLE, write_image
 from mcu_updater.flash_map.strategies import default_strategy
 from mcu_updater.report.image import (
-    Fit,
-    ImageReport,
     difference_view,
     image_json,
     image_view,
-    picture,
 )
+from mcu_updater.report.image_report import image_report
 from mcu_updater.report.schema import SCHEMA
 from mcu_updater.storage import write_whole
 
@@ -167,48 +165,11 @@ def inspect(given: InspectOptions) -> None:
     file = _read(given.files, given, _base_of(chosen))
     placed = file.inner is not ImageFormat.BIN or chosen is not None or given.base is not None
     found = (fit(file, *chosen),) if chosen else tuple(fits(file))
-    report = _report(file, placed, found, areas_of(given.part))
+    report = image_report(file, placed, found, areas_of(given.part))
     if given.as_json:
         answers.result(image_json(report))
     else:
         show(*image_view(report))
-
-
-def _report(
-    file: ImageFile, placed: bool, found: tuple[Fit, ...], areas: tuple[Region, ...]
-) -> ImageReport:
-    image = file.image
-    table = vectors(image, placed=placed)
-    packed = compressibility(image)
-    flat = b"".join(segment.data for segment in image.segments)
-    return ImageReport(
-        names=file.names,
-        file_size=file.size,
-        format=file.format.value,
-        inner=file.inner.value,
-        placed=placed,
-        segments=tuple((segment.address, len(segment.data)) for segment in image.segments),
-        memories=tuple(region_of(s.address, areas).name for s in image.segments) if placed else (),
-        entry=image.entry,
-        stack=table.stack if table else None,
-        reset=table.reset if table else None,
-        problems=table.problems if table else (),
-        identities=identities(image),
-        hashes={f"{name} of the data": text for name, text in hashes(flat).items()},
-        packed={
-            "deflate": round(packed.deflate / packed.sample, 3),
-            "LZMA": round(packed.lzma / packed.sample, 3),
-            "bits of a byte": round(packed.bits_of_byte, 2),
-            "blank": round(packed.blank / packed.sample, 3),
-        },
-        members=tuple((member.name, member.size) for member in file.members),
-        images=tuple(
-            (entry.component, entry.version, entry.part, tuple(f.name for f in entry.files))
-            for entry in file.entries
-        ),
-        picture=picture(image.start, image.end, [(s.address, s.data) for s in image.segments]),
-        fits=found,
-    )
 
 
 # --- convert

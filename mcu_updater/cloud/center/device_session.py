@@ -25,12 +25,17 @@ def state_path(center_path: Path) -> Path:
 
 
 def open_state(
-    file: CenterFile, path: Path, *, simulated: bool = False, now_s: float | None = None
+    file: CenterFile,
+    path: Path,
+    *,
+    simulated: bool = False,
+    now_s: float | None = None,
+    busy_s: float | None = None,
 ) -> Store:
     """The state of *file* in *path*, made if missing, with all plans and devices of the file in it.
 
     Raises PortError where *path* cannot be used, and BadCenterFile where a plan that has been
-    activated is not what it was: such a plan cannot be edited.
+    activated is not what it was: such a plan cannot be edited. *busy_s*: ``Store.wait_at_most``.
     """
     if path.exists():
         store = Store.open(path)
@@ -38,6 +43,8 @@ def open_state(
         moment_s = time.time() if now_s is None else now_s
         store = Store.create(path, str(file.path), simulated=simulated, now_s=moment_s)
     try:
+        if busy_s is not None:
+            store.wait_at_most(busy_s)
         with store.transaction():
             enter_file(file, store)
     except BaseException:

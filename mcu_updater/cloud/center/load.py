@@ -154,7 +154,7 @@ def _reference_faults(center: Center) -> Iterator[Fault]:
             known = _one_of(p.key for p in center.products)
             yield Fault(f'devices "{device.id}", product', "is not known", known, device.product)
     for plan in center.plans:
-        yield from _plan_faults(center, plan)
+        yield from plan_faults(center, plan)
 
 
 def _twice(where: str, names: list[str]) -> Iterator[Fault]:
@@ -163,7 +163,8 @@ def _twice(where: str, names: list[str]) -> Iterator[Fault]:
             yield Fault(where, "a name stands twice", "each name once", repr(name))
 
 
-def _plan_faults(center: Center, plan: UpgradePlan) -> Iterator[Fault]:
+def plan_faults(center: Center, plan: UpgradePlan) -> Iterator[Fault]:
+    """What of *plan*, which need not be in *center*, does not fit what is."""
     where = f'plans "{plan.name}"'
     product = center.product(plan.product)
     if product is None:

@@ -75,6 +75,7 @@ def forget_uploads(center_path: Path, files: Iterable[Path], center: Center) -> 
             path.unlink()
         with suppress(OSError):  # others are in it
             path.parent.rmdir()
+            home.rmdir()
 
 
 def _parts(filename: str) -> tuple[str, str]:

@@ -202,6 +202,10 @@ class Store:
     def _pragma(self, name: str) -> int:
         return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
 
+    def wait_at_most(self, busy_s: float) -> None:
+        """How long to wait for whoever else writes, from now on; a minute if nobody says."""
+        self._db.execute(f"PRAGMA busy_timeout = {round(1000 * busy_s)}")
+
     def close(self) -> None:
         self._db.close()
 

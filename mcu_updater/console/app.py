@@ -1,0 +1,49 @@
+"""The console as a web application: what it works on, and what is mounted where.
+
+It is one more process on the center's files. Every request reads the center file again where it has
+changed, and opens the state file for itself; what happens meanwhile elsewhere is seen by the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from mcu_updater.console import pages, problems
+from mcu_updater.console.api.operations import routes
+from mcu_updater.console.api.table import OPERATIONS
+from mcu_updater.console.console import Console
+from mcu_updater.console.feed import Feed
+from mcu_updater.console.security import Guard
+from mcu_updater.console.segments import WholeSegments
+
+__all__ = ["Console", "make_app"]
+
+
+def make_app(console: Console) -> Starlette:
+    """Pages at ``/``, the API at ``/api``, assets at ``/static``."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        app.state.feed = Feed(console)
+        yield
+        app.state.feed.close()
+
+    app = Starlette(
+        routes=[*routes(OPERATIONS), *pages.routes(), _static()],
+        middleware=[Middleware(Guard, token=console.token), Middleware(WholeSegments)],
+        exception_handlers=problems.HANDLERS,
+        lifespan=lifespan,
+    )
+    app.state.console = console
+    return app
+
+
+def _static() -> Route | Mount:
+    files = StaticFiles(packages=[("mcu_updater.console", "static")])
+    return Mount("/static", files, name="static")

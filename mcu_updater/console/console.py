@@ -1,0 +1,60 @@
+"""What one console works on: the center file and the state file, as every request finds them."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mcu_updater.cloud.center.device_session import open_state
+from mcu_updater.cloud.center.followed import FollowedFile
+from mcu_updater.cloud.center.load import CenterFile
+from mcu_updater.cloud.center.store import Store
+
+BUSY_S = 5.0
+"""How long a request waits for another process that writes to the state file."""
+
+
+class _Entered:
+    """Which center file has been entered into which state file. It is a write: once will do."""
+
+    def __init__(self) -> None:
+        self._last: tuple[CenterFile, tuple[int, int]] | None = None
+
+    def opened(self, file: CenterFile, db: Path) -> Store:
+        last = self._last
+        if last is not None and last[0] is file and last[1] == identity(db):
+            store = Store.open(db)
+            store.wait_at_most(BUSY_S)
+            return store
+        store = open_state(file, db, busy_s=BUSY_S)
+        found = identity(db)
+        self._last = None if found is None else (file, found)
+        return store
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Another one, if the file was replaced; None, if there is none."""
+    with contextlib.suppress(OSError):
+        status = path.stat()
+        return status.st_dev, status.st_ino
+    return None
+
+
+@dataclass(frozen=True)
+class Console:
+    """What one console works on. *boards*: where board files of emulated devices are kept."""
+
+    file: FollowedFile
+    db: Path
+    token: str | None = None
+    boards: Path | None = None
+    _entered: _Entered = field(default_factory=_Entered, repr=False, compare=False)
+
+    def store(self) -> Store:
+        """The state file, opened for one request: whoever asks closes it.
+
+        All plans and devices of the center file are in it. Raises PortError where it cannot be
+        used, BadCenterFile where the file contradicts it.
+        """
+        return self._entered.opened(self.file.now(), self.db)

@@ -1,0 +1,7 @@
+"""Upgrade monitoring."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+ROUTES: list[Route] = []

@@ -1,0 +1,23 @@
+"""One console for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from mcu_updater.console.app import Console
+from tests.console.consoles import client_of, console_of, write_center
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Console:
+    return console_of(write_center(tmp_path))
+
+
+@pytest.fixture
+def client(console: Console) -> Iterator[TestClient]:
+    with client_of(console) as client:
+        yield client
