@@ -11,9 +11,9 @@
 ``rules``               who is offered what, and why not: pure
 ``store``               the state file, SQLite, which others may read while devices upgrade
 ``device_session``      one device's side of the center: the ``Cloud`` that a module speaks to
-``queries``               counts and pages of thousands of devices, asked of the state file by SQL
+``queries``             counts and pages of thousands of devices, asked of the state file by SQL
 ``monitoring``          what became of plans, devices and components: values
-``preview``               who would be offered a plan before it is active, and why not the others
+``preview``             who would be offered a plan before it is active, and why not the others
 ``control``             what the owner of plans may do while devices upgrade
 ======================  ==========================================================================
 

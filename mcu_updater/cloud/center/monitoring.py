@@ -268,13 +268,17 @@ def device_state(states: Sequence[ComponentState]) -> DeviceState:
 # --- counts and pages, for as many devices as the platform takes
 
 
-def overview(center: Center, store: Store, now_s: float | None = None) -> tuple[PlanSummary, ...]:
-    """What ``monitor`` says of each plan, in numbers."""
+def overview(
+    center: Center, store: Store, now_s: float | None = None, *, plan: str | None = None
+) -> tuple[PlanSummary, ...]:
+    """What ``monitor`` says of each plan, in numbers; of *plan* alone where it is given."""
     with store.snapshot():
         now_s = now_of(store) if now_s is None else now_s
         states = seen_states(center, store, now_s)
         return tuple(
-            _summary(center, store, plan, states[plan.name], now_s) for plan in center.plans
+            _summary(center, store, one, states[one.name], now_s)
+            for one in center.plans
+            if plan in (None, one.name)
         )
 
 
@@ -369,8 +373,11 @@ def _matching(
     text: str,
 ) -> list[str]:
     """Ids of devices, in their order."""
-    if plan is None and state is None and stage is None:
-        return queries.known_devices(store, text)
+    if state is None and stage is None:
+        known = center.plan(plan) if plan is not None else None
+        if known is not None:
+            return queries.devices_of(store, known.name, text)
+        return queries.known_devices(store, text) if plan is None else []
     at_stage = frozenset(s for s, of in STAGES.items() if stage in (None, of))
     found: dict[str, tuple[int, bool, bool]] = {}
     if plan is None:

@@ -8,14 +8,15 @@ campaign, so they are asked once for all that are alike.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from heapq import nsmallest
 
 from mcu_updater.cloud.center import queries, rules
 from mcu_updater.cloud.center.device_session import fresh_states, seen_states
 from mcu_updater.cloud.center.lifecycle import PlanState, seen_state
-from mcu_updater.cloud.center.model import Center, UpgradePlan
+from mcu_updater.cloud.center.model import Center, Upgrade, UpgradePlan
 from mcu_updater.cloud.center.rules import Entry, Judged, Key, Situation, Why
 from mcu_updater.cloud.center.store import Store
 
@@ -64,13 +65,13 @@ def preview(
     happened yet.
     """
     at_s = max(now_s, plan.begin_s)
-    with_plan = _with_plan(center, plan)
-    states = _states(with_plan, store, plan, at_s)
+    whole = _with_plan(center, plan)
+    judge = _Judge(whole, store, _states(whole, store, plan, at_s), at_s, pushed)
     found: dict[Answer, list[str]] = defaultdict(list)
-    for alike in _alike(with_plan, store, plan, at_s):
-        found[_answer(with_plan, plan, alike, store, states, at_s, pushed)] += alike.devices
+    for device, answer in judge.answers(plan).items():
+        found[answer].append(device)
     order: list[Answer] = [one for one in (*Offer, *Why) if one in found]
-    named = {one: tuple(sorted(found[one])[:MAX_NAMED]) for one in order}
+    named = {one: tuple(nsmallest(MAX_NAMED, found[one])) for one in order}
     return Preview(at_s, {one: len(found[one]) for one in order}, named)
 
 
@@ -91,31 +92,100 @@ def _states(
     return known
 
 
-@dataclass(frozen=True, slots=True)
-class _Alike:
-    """Devices that rules cannot tell from one another."""
+class _Judge:
+    """The rules, asked once for all devices that they cannot tell from one another."""
 
-    product: str
-    versions: dict[str, str]
-    devices: list[str]
+    def __init__(
+        self,
+        center: Center,
+        store: Store | None,
+        states: Mapping[str, PlanState],
+        at_s: float,
+        pushed: bool,
+    ) -> None:
+        self._center = center
+        self._store = store
+        self._states = states
+        self._at_s = at_s
+        self._pushed = pushed
+        known = {} if store is None else store.devices()
+        self._products = {device.id: device.product for device in center.devices} | known
+        self._versions = _versions(center, store)
 
+    def answers(self, plan: UpgradePlan) -> dict[str, Answer]:
+        """By device."""
+        order = list(Why)
+        found: dict[str, Why] = {}
+        due: set[str] = set()
+        for upgrade in plan.upgrades:
+            for device, why in self._reasons(plan, upgrade, self._products):
+                before = found.get(device)
+                if why is None:
+                    due.add(device)
+                elif before is None or order.index(why) > order.index(before):
+                    found[device] = why
+        later = due & self._due_before(plan, due)
+        offers = dict.fromkeys(due, Offer.OFFERED) | dict.fromkeys(later, Offer.LATER)
+        return found | offers
 
-def _alike(center: Center, store: Store | None, plan: UpgradePlan, at_s: float) -> Iterator[_Alike]:
-    plans = [one for one in center.plans if one.product == plan.product]
-    components = {upgrade.component for one in plans for upgrade in one.upgrades}
-    versions = _versions(center, store)
-    facts = {} if store is None else _facts(store, plans, at_s)
-    lists = [_Lists.of(one) for one in plans]
-    found: dict[object, _Alike] = {}
-    for device, product in _products(center, store).items():
-        own = versions.get(device, {})
-        known = {name: version for name, version in own.items() if name in components}
-        covered = tuple(one.covers(device) for one in lists)
-        key = product, tuple(sorted(known.items())), covered, tuple(facts.get(device, ()))
-        if key not in found:
-            found[key] = _Alike(product, known, [])
-        found[key].devices.append(device)
-    yield from found.values()
+    def _due_before(self, plan: UpgradePlan, devices: set[str]) -> set[str]:
+        """Those of *devices* of which something is due of a plan that comes before *plan*."""
+        found: set[str] = set()
+        for other in self._center.plans[: self._center.plans.index(plan)]:
+            for upgrade in other.upgrades if other.product == plan.product else ():
+                left = devices - found
+                found |= {d for d, why in self._reasons(other, upgrade, left) if why is None}
+        return found
+
+    def _reasons(
+        self, plan: UpgradePlan, upgrade: Upgrade, devices: Iterable[str]
+    ) -> Iterator[tuple[str, Why | None]]:
+        """Why each is not offered *upgrade*, were there no other."""
+        looked_at = [(plan, upgrade), *rules.replacements(self._center, upgrade)]
+        facts = [self._facts(other, one.component) for other, one in looked_at]
+        lists = [_Lists.of(other) for other, _ in looked_at]
+        versions = self._versions.get(upgrade.component, {})
+        known: dict[Hashable, Why | None] = {}
+        for device in devices:
+            key = (
+                self._products[device],
+                versions.get(device),
+                *(some.get(device) for some in facts),
+                *(some.of_device(device) for some in lists),
+            )
+            if key not in known:
+                entries = {
+                    (other.name, one.component): queries.entry_of_facts(some[device], self._at_s)
+                    for (other, one), some in zip(looked_at, facts, strict=True)
+                    if device in some
+                }
+                known[key] = self._why(plan, upgrade, device, versions.get(device), entries)
+            yield device, known[key]
+
+    def _facts(self, plan: UpgradePlan, component: str) -> dict[str, queries.Facts]:
+        if self._store is None:
+            return {}
+        key = plan.name, component
+        return queries.facts_of(self._store, key, rules.rest_s(plan), self._at_s)
+
+    def _why(
+        self,
+        plan: UpgradePlan,
+        upgrade: Upgrade,
+        device: str,
+        version: str | None,
+        entries: Mapping[Key, Entry],
+    ) -> Why | None:
+        situation = Situation(
+            self._products[device],
+            device,
+            {} if version is None else {upgrade.component: version},
+            self._at_s,
+            self._pushed,
+            entries,
+            self._states,
+        )
+        return rules.why_not(self._center, plan, upgrade, situation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,50 +199,23 @@ class _Lists:
     def of(cls, plan: UpgradePlan) -> _Lists:
         return cls(frozenset(plan.blacklist), frozenset(plan.whitelist))
 
-    def covers(self, device: str) -> tuple[bool, bool]:
-        return device in self.black, not self.white or device in self.white
-
-
-def _products(center: Center, store: Store | None) -> dict[str, str]:
-    known = {} if store is None else store.devices()
-    return {device.id: device.product for device in center.devices} | known
+    def of_device(self, device: str) -> tuple[bool, bool]:
+        return device in self.black, device in self.white
 
 
 def _versions(center: Center, store: Store | None) -> dict[str, dict[str, str]]:
-    """By device: as the file says, overruled by what it reported."""
-    known = {device.id: dict(device.versions) for device in center.devices}
-    for (device, component), version in ({} if store is None else store.all_versions()).items():
-        known.setdefault(device, {})[component] = version
-    return known
-
-
-def _facts(store: Store, plans: Sequence[UpgradePlan], at_s: float) -> dict[str, list[object]]:
-    found: dict[str, list[object]] = defaultdict(list)
-    for plan in plans:
-        for device, facts in queries.entry_facts(store, plan, at_s):
-            found[device].append((plan.name, facts))
+    """By component and device: as the file says, overruled by what the device reported."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for device in center.devices:
+        for component, version in device.versions.items():
+            found[component][device.id] = version
+    for (device_id, component), version in ({} if store is None else store.all_versions()).items():
+        found[component][device_id] = version
     return found
 
 
-def _answer(
-    center: Center,
-    plan: UpgradePlan,
-    alike: _Alike,
-    store: Store | None,
-    states: Mapping[str, PlanState],
-    at_s: float,
-    pushed: bool,
-) -> Answer:
-    """That of the first of them: the others' is the same."""
-    device = alike.devices[0]
-    entries: Mapping[Key, Entry] = {} if store is None else store.entries(device)
-    situation = Situation(alike.product, device, alike.versions, at_s, pushed, entries, states)
-    judged = rules.judge(center, situation)
-    return answer_of(plan.name, judged)
-
-
 def answer_of(plan: str, judged: list[Judged]) -> Answer:
-    """What the device is told of *plan*, in one word."""
+    """What a device for which the rules have said *judged* is told of *plan*, in one word."""
     own = [one for one in judged if one.plan.name == plan]
     if any(one.plan.name == plan for one in rules.choose(judged)):
         return Offer.OFFERED

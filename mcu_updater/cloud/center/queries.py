@@ -9,6 +9,7 @@ the two equal.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
@@ -62,28 +63,39 @@ def _texts(states: AbstractSet[ComponentState]) -> str:
     return ", ".join(f"'{state.value}'" for state in sorted(states, key=lambda s: s.value))
 
 
-_STATE = f"""CASE
+_CLOSED = f"""CASE
     WHEN state IN ({_texts({C.SUCCESS, C.NOT_REQUIRED})}) OR closed <> '' OR failures > :retries
         THEN state
     WHEN confirmed_at_s IS NULL AND :is_over THEN '{C.FAILED.value}'
     WHEN :is_slow AND :now_s - confirmed_at_s >= :limit_s THEN '{C.FAILED.value}'
     ELSE state END"""
-"""An entry's state as ``monitor`` shows it."""
 
-_RANK = "CASE seen " + " ".join(f"WHEN '{s.value}' THEN {rank_of(s)}" for s in C) + " END"
 
-_ENTRIES = f"SELECT device, {_STATE} AS seen FROM entry WHERE plan = :plan"
+def _ranks() -> str:
+    """The rank of what is *seen*; what most devices are comes first, which saves a third."""
+    often = [C.SUCCESS, C.NOT_RECEIVED, C.FAILED, C.NOT_REQUIRED]
+    states = [*often, *(state for state in C if state not in often)]
+    return "CASE seen " + " ".join(f"WHEN '{s.value}' THEN {rank_of(s)}" for s in states) + " END"
+
+
+_RANK = _ranks()
+
+
+def _entries(closing: Closing) -> str:
+    """Device and state, as ``monitor`` shows it, of every entry of the plan."""
+    state = _CLOSED if closing.is_over or closing.is_slow else "state"
+    return f"SELECT device, {state} AS seen FROM entry WHERE plan = :plan"
 
 
 def count_components(store: Store, closing: Closing) -> dict[ComponentState, int]:
     """How many upgrades of the plan are in which state."""
-    sql = f"SELECT seen, count(*) FROM ({_ENTRIES}) GROUP BY seen"
+    sql = f"SELECT seen, count(*) FROM ({_entries(closing)}) GROUP BY seen"
     return {C(state): count for state, count in store.read(sql, asdict(closing))}
 
 
 def count_devices(store: Store, closing: Closing) -> dict[tuple[int, bool], int]:
     """How many devices of the plan there are by greatest rank, and whether any is a success."""
-    one = f"SELECT device, {_RANK} AS rank FROM ({_ENTRIES})"
+    one = f"SELECT device, {_RANK} AS rank FROM ({_entries(closing)})"
     each = f"SELECT max(rank) AS most, max(rank = 1) AS good FROM ({one}) GROUP BY device"
     sql = f"SELECT most, good, count(*) FROM ({each}) GROUP BY most, good"
     rows = store.read(sql, asdict(closing))
@@ -96,10 +108,19 @@ def ranks(
     """Devices of the plan with *text* in their id: greatest rank, any success, any of *states*."""
     one = (
         f"SELECT device, {_RANK} AS rank, seen IN ({_texts(states)}) AS there"
-        f" FROM ({_ENTRIES}) WHERE {_HAS_TEXT.format('device')}"
+        f" FROM ({_entries(closing)}) WHERE {_HAS_TEXT.format('device')}"
     )
     sql = f"SELECT device, max(rank), max(rank = 1), max(there) FROM ({one}) GROUP BY device"
     return store.read(sql, asdict(closing) | {"text": text})
+
+
+def devices_of(store: Store, plan: str, text: str) -> list[str]:
+    """Ids of the plan's devices that have *text* in them, in their order."""
+    sql = (
+        "SELECT DISTINCT device FROM entry"
+        f" WHERE plan = :plan AND {_HAS_TEXT.format('device')} ORDER BY device"
+    )
+    return [device for (device,) in store.read(sql, {"plan": plan, "text": text})]
 
 
 _HAS_TEXT = "(:text = '' OR instr(lower({}), lower(:text)) > 0)"
@@ -112,23 +133,33 @@ def known_devices(store: Store, text: str) -> list[str]:
     return [device for (device,) in store.read(sql, {"text": text})]
 
 
-def entry_facts(
-    store: Store, plan: UpgradePlan, now_s: float
-) -> Iterator[tuple[str, tuple[object, ...]]]:
-    """Each device of *plan*, and what of its entries decides: equal facts, equal answers."""
+Facts = tuple[str, int, int, int, int, int]
+"""All of an entry that decides about an offer at one moment: equal facts, equal answers."""
+
+
+def facts_of(store: Store, key: Key, rest_s: float, now_s: float) -> dict[str, Facts]:
+    """By device. *rest_s*: how long a device that has refused is left alone."""
     sql = (
-        "SELECT device, component, state, failures, confirmed_at_s IS NULL, user_confirmed,"
-        " closed = '', state = :refused AND :now_s - pushed_at_s < :rest_s"
-        " FROM entry WHERE plan = :plan"
+        "SELECT device, state, failures, state = :refused AND :now_s - pushed_at_s < :rest_s,"
+        " confirmed_at_s IS NOT NULL, user_confirmed, closed <> ''"
+        " FROM entry WHERE plan = :plan AND component = :component"
     )
-    parameters = {
-        "plan": plan.name,
-        "now_s": now_s,
-        "refused": C.REFUSED.value,
-        "rest_s": 60 * plan.rejection_minutes,
-    }
-    for device, *facts in store.read(sql, parameters):
-        yield device, tuple(facts)
+    asked = {"plan": key[0], "component": key[1], "refused": C.REFUSED.value}
+    rows = store.read(sql, asked | {"rest_s": rest_s, "now_s": now_s})
+    return {row[0]: row[1:] for row in rows}
+
+
+def entry_of_facts(facts: Facts, now_s: float) -> Entry:
+    """An entry of which the rules say at *now_s* what they say of those that have these *facts*."""
+    state, failures, rests, begun, user_confirmed, closed = facts
+    return Entry(
+        C(state),
+        failures,
+        now_s if rests else -math.inf,
+        now_s if begun else None,
+        bool(user_confirmed),
+        "closed" if closed else "",
+    )
 
 
 # --- what there is of some devices

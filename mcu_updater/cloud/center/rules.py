@@ -151,6 +151,33 @@ def _judge_plan(center: Center, plan: UpgradePlan, situation: Situation) -> Iter
         yield Judged(plan, look.upgrade, look.package, _why(look))
 
 
+def why_not(
+    center: Center, plan: UpgradePlan, upgrade: Upgrade, situation: Situation
+) -> Why | None:
+    """``judge``, of one upgrade of *plan* alone.
+
+    Of *situation* it looks at what stands there of *upgrade* and, where that is a delta, of the
+    full packages that could come in its place.
+    """
+    package = center.package(upgrade.package)
+    assert package is not None, "a center file is read only when its references hold"
+    return _why(_Look(center, plan, upgrade, package, situation))
+
+
+def replacements(center: Center, upgrade: Upgrade) -> Iterator[tuple[UpgradePlan, Upgrade]]:
+    """Full packages to where the delta of *upgrade* would have led; none for a full package."""
+    delta = center.package(upgrade.package)
+    if delta is None or delta.kind is not Kind.DELTA:
+        return
+    for plan in center.plans:
+        for other in plan.upgrades:
+            package = center.package(other.package)
+            if package is None or package.kind is not Kind.FULL:
+                continue
+            if (other.component, package.target) == (upgrade.component, delta.target):
+                yield plan, other
+
+
 def _looks(center: Center, plan: UpgradePlan, situation: Situation) -> Iterator[_Look]:
     for upgrade in plan.upgrades:
         package = center.package(upgrade.package)
@@ -165,16 +192,10 @@ def _why(look: _Look) -> Why | None:
 def _has_full(look: _Look) -> bool:
     """Whether a full package leads the device to where the delta would have led it, now or
     later. Without one the delta is tried again."""
-    for plan in look.center.plans:
-        for other in _looks(look.center, plan, look.situation):
-            package = other.package
-            same = (other.upgrade.component, package.target) == (
-                look.upgrade.component,
-                look.package.target,
-            )
-            if same and package.kind is Kind.FULL and _why(other) not in FOR_GOOD:
-                return True
-    return False
+    return any(
+        why_not(look.center, plan, other, look.situation) not in FOR_GOOD
+        for plan, other in replacements(look.center, look.upgrade)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +265,11 @@ def _rests(plan: UpgradePlan, entry: Entry, now_s: float) -> bool:
     """The rejection period is a matter of silent plans that are pushed; it counts from the push."""
     if entry.state is not C.REFUSED or plan.mode is not Mode.SILENT or not plan.push:
         return False
-    return now_s - entry.pushed_at_s < 60 * plan.rejection_minutes
+    return now_s - entry.pushed_at_s < rest_s(plan)
+
+
+def rest_s(plan: UpgradePlan) -> float:
+    return 60.0 * plan.rejection_minutes
 
 
 def is_done(plan: UpgradePlan, entry: Entry) -> bool:

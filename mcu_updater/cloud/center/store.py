@@ -29,38 +29,16 @@ from typing import Any
 
 from mcu_updater.cloud.center.lifecycle import PlanState
 from mcu_updater.cloud.center.rules import Entry, Key
+from mcu_updater.cloud.center.schema import (
+    ADDED,
+    APPLICATION_ID,
+    READABLE,
+    SCHEMA,
+    TABLES,
+    statements,
+)
 from mcu_updater.cloud.single_device import ComponentState
 from mcu_updater.core.errors import PortError, Remedy
-
-APPLICATION_ID = 0x4D43_5543  # "MCUC", in the file's header
-SCHEMA = 2
-READABLE = (1, SCHEMA)
-
-_TABLES = """
-CREATE TABLE center (
-    file TEXT NOT NULL, simulated INTEGER NOT NULL, created_at_s REAL NOT NULL);
-CREATE TABLE plan (
-    name TEXT PRIMARY KEY, position INTEGER NOT NULL, state TEXT NOT NULL, digest TEXT NOT NULL);
-CREATE TABLE device (id TEXT PRIMARY KEY, product TEXT NOT NULL);
-CREATE TABLE version (
-    device TEXT NOT NULL, component TEXT NOT NULL, version TEXT NOT NULL, at_s REAL NOT NULL,
-    PRIMARY KEY (device, component)) WITHOUT ROWID;
-CREATE TABLE entry (
-    plan TEXT NOT NULL, device TEXT NOT NULL, component TEXT NOT NULL,
-    state TEXT NOT NULL, failures INTEGER NOT NULL, pushed_at_s REAL NOT NULL,
-    confirmed_at_s REAL, user_confirmed INTEGER NOT NULL, closed TEXT NOT NULL,
-    PRIMARY KEY (device, plan, component)) WITHOUT ROWID;
-CREATE TABLE log (
-    id INTEGER PRIMARY KEY, at_s REAL NOT NULL, device TEXT NOT NULL, plan TEXT NOT NULL,
-    component TEXT NOT NULL, text TEXT NOT NULL);
-CREATE INDEX log_of_device ON log (device, id);
-CREATE TABLE ending (
-    device TEXT PRIMARY KEY, outcome TEXT NOT NULL, text TEXT NOT NULL,
-    version TEXT NOT NULL, cuts INTEGER NOT NULL, faults INTEGER NOT NULL,
-    sessions INTEGER NOT NULL, digest TEXT NOT NULL);
-"""
-
-_FLEET = "CREATE TABLE fleet (settings TEXT NOT NULL, epoch_s REAL NOT NULL, devices INTEGER)"
 
 _BUSY_S = 60.0  # how long a writer waits for another
 
@@ -141,7 +119,7 @@ class Store:
             store._db.execute("PRAGMA journal_mode = WAL")
             store._db.execute("PRAGMA synchronous = NORMAL")
             with store.transaction():
-                for statement in (*_TABLES.split(";"), _FLEET):
+                for statement in statements(TABLES + ADDED):
                     store._db.execute(statement)
                 store._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 store._db.execute(f"PRAGMA user_version = {SCHEMA}")
@@ -182,7 +160,8 @@ class Store:
         """From schema 1, unless somebody else has just done it."""
         with self.transaction():
             if self._pragma("user_version") == 1:
-                self._db.execute(_FLEET)
+                for statement in statements(ADDED):
+                    self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
 
     @classmethod
@@ -270,7 +249,10 @@ class Store:
 
     def begun_plans(self) -> set[str]:
         """Those that a device has confirmed."""
-        rows = self._db.execute("SELECT DISTINCT plan FROM entry WHERE confirmed_at_s IS NOT NULL")
+        rows = self._db.execute(
+            "SELECT name FROM plan WHERE EXISTS (SELECT 1 FROM entry"
+            " WHERE entry.plan = plan.name AND confirmed_at_s IS NOT NULL)"
+        )
         return {name for (name,) in rows}
 
     # --- devices

@@ -70,6 +70,7 @@ def test_the_overview_counts_what_monitor_lists(stores, campaign: Campaign, simu
         assert summary.counts == plan.counts
         assert summary.component_counts == plan.component_counts
         assert (summary.devices, summary.success_rate) == (len(plan.devices), plan.success_rate)
+        assert overview(campaign.center, store, now_s, plan=plan.name) == (summary,)
         assert sum(summary.stages.values()) == sum(plan.component_counts.values())
 
 

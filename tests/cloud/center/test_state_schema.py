@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mcu_updater.cloud.center.store import SCHEMA, Ended, Ending, FleetRun, Store
+from mcu_updater.cloud.center.schema import SCHEMA
+from mcu_updater.cloud.center.store import Ended, Ending, FleetRun, Store
 from mcu_updater.core.errors import PortError
 
 ENDING = Ending("a", Ended.UPGRADED, "", "2.0.0", 1, 0, 2, "0123456789abcdef")
