@@ -260,9 +260,49 @@ def test_usage_of_control(options: tuple[str, ...], file: Path):
     assert control(file, *options).exit_code == 2
 
 
-def test_an_active_plan_cannot_be_edited(file: Path):
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("control", "pause", "--plan", "spring"),
+        ("monitor",),
+        ("monitor", "--device", "pump-001"),
+        ("offer", "--device", "pump-001"),
+    ],
+)
+def test_an_active_plan_can_neither_be_edited_nor_removed(command: tuple[str, ...], file: Path):
     open_state(read_center(file), file.with_suffix(".db")).close()
-    text = file.read_text(encoding="utf-8").replace("retries = 3", "retries = 4")
+    good = file.read_text(encoding="utf-8")
+    words = ("center", command[0], file, *command[1:])
+    before, after = good.split("[[plans]]")
+    without = before + after[after.index("[[devices]]") :]
+    for text, said in (
+        (good.replace("retries = 3", "retries = 4"), "cannot be edited any more"),
+        (good.replace('name = "spring"', 'name = "fall"'), "cannot be deleted any more"),
+        (without, "only one that is not active yet can be deleted"),
+    ):
+        assert text != good
+        file.write_text(text, encoding="utf-8")
+        result = run(*words)
+        assert (result.exit_code, said in result.stderr) == (3, True), result.output
+    file.write_text(good, encoding="utf-8")
+    package = file.parent / "fixture-2.0.0.s19"
+    data = package.read_bytes()
+    package.write_bytes(data + b"\n")
+    assert "of package" in run(*words).stderr
+    package.write_bytes(data)
+    assert run(*words).exit_code == 0
+
+
+def test_a_saved_plan_may_be_removed(file: Path):
+    text = file.read_text(encoding="utf-8")
+    _, rest = text.split("[[plans]]")
+    saved = rest[: rest.index("[[devices]]")].replace('"spring"', '"later"')
+    later = text.replace("[[devices]]", f"[[plans]]\nactive = false{saved}[[devices]]")
+    file.write_text(later, encoding="utf-8")
+    assert control(file, "pause").exit_code == 0
+    assert [p["name"] for p in read("center", "monitor", file)["plans"]] == ["spring", "later"]
     file.write_text(text, encoding="utf-8")
-    result = control(file, "pause")
-    assert (result.exit_code, "cannot be edited" in result.stderr) == (3, True)
+    assert control(file, "resume").exit_code == 0
+    assert [p["name"] for p in read("center", "monitor", file)["plans"]] == ["spring"]
+    file.write_text(later, encoding="utf-8")
+    assert run("center", "control", file, "activate", "--plan", "later").exit_code == 0

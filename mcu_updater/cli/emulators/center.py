@@ -19,6 +19,7 @@ from mcu_updater.cli.screen import console, show
 from mcu_updater.cli.unused import refuse
 from mcu_updater.cloud.center import device_session, lifecycle, rules
 from mcu_updater.cloud.center.control import DeviceAction, act_on_device, act_on_plan
+from mcu_updater.cloud.center.followed import FollowedFile
 from mcu_updater.cloud.center.load import BadCenterFile, CenterFile, read_center
 from mcu_updater.cloud.center.model import Center, Device
 from mcu_updater.cloud.center.monitoring import monitor
@@ -144,6 +145,7 @@ def _judge(
         situation = rules.Situation(device.product, device.id, known, now_s, pushed, plans=plans)
         return rules.judge(read.center, situation)
     with closing(Store.open(path, read_only=True)) as store, store.snapshot():
+        device_session.check_plans(read, store)
         now_s = device_session.now_of(store) if at_s is None else at_s
         known = {**device.versions, **store.versions(device.id), **versions}
         return device_session.look(read.center, store, device, known, now_s, pushed=pushed)
@@ -195,15 +197,47 @@ def monitor_command(
         refuse(ctx, ("everyone", "every_s", "at_s"), "with --device: all of its log is shown")
     if as_json:
         refuse(ctx, ("everyone",), "with --json, which has all devices")
-    center = read_center(file).center
+    followed = FollowedFile(file)
     with closing(Store.open(db or device_session.state_path(file), read_only=True)) as store:
+        shown = _Shown(followed, store)
         if device_id is not None:
             _show_log(store, device_id, as_json)
             return
-        _show(center, store, at_s, everyone, as_json, clear=every_s is not None)
+        _show(shown.center, store, at_s, everyone, as_json, clear=every_s is not None)
         while every_s is not None:
             time.sleep(every_s)
-            _show(center, store, at_s, everyone, as_json, clear=True)
+            shown.follow()
+            _show(shown.center, store, at_s, everyone, as_json, clear=True)
+
+
+class _Shown:
+    """The center file as it is now; where that cannot be, as it was, and a warning."""
+
+    def __init__(self, followed: FollowedFile, store: Store) -> None:
+        self._followed, self._store = followed, store
+        self._fault: BadCenterFile | None = None
+        self._read = followed.now()
+        self._check()
+        self.center = self._read.center
+
+    def follow(self) -> None:
+        read = self._followed.now()
+        fault = self._followed.fault
+        if read is not self._read:
+            self._read = read
+            try:
+                self._check()
+                self.center = read.center
+            except BadCenterFile as error:
+                fault = error
+        if fault is not None and fault is not self._fault:
+            text = f"warning: {fault.message}. What it held before is shown"
+            click.echo(text, err=True)
+        self._fault = fault
+
+    def _check(self) -> None:
+        with self._store.snapshot():
+            device_session.check_plans(self._read, self._store)
 
 
 def _show(

@@ -12,7 +12,7 @@ from pathlib import Path
 from mcu_updater.cloud.center import rules
 from mcu_updater.cloud.center.lifecycle import PlanState, seen_state
 from mcu_updater.cloud.center.load import BadCenterFile, CenterFile, Fault
-from mcu_updater.cloud.center.model import Center, Contents, Device, UpgradePlan
+from mcu_updater.cloud.center.model import Center, Device, UpgradePlan
 from mcu_updater.cloud.center.rules import Entry, Judged, Key, Situation
 from mcu_updater.cloud.center.store import LogLine, Store
 from mcu_updater.cloud.single_device import ComponentState
@@ -68,12 +68,17 @@ def enter_file(file: CenterFile, store: Store) -> None:
         store.forget_plan(name)
     for position, plan in enumerate(file.center.plans):
         if states.get(plan.name, PlanState.SAVED) is PlanState.SAVED:
-            digest = _digest(plan, file.center, file.contents)
+            digest = _digest(plan, file)
             if known.get(plan.name) not in (None, digest):
                 store.forget_plan(plan.name)  # with devices that it does not cover any more
             fresh = PlanState.ACTIVE if plan.active else PlanState.SAVED
             store.put_plan(plan.name, position, fresh, digest)
+        else:
+            store.put_plan(plan.name, position, states[plan.name], known[plan.name])
+    known_devices = store.devices()
     for name, product in _taking_part(file.center, store).items():
+        if known_devices.get(name, product) != product:
+            store.move_device(name, product)
         store.add_device(name, product, keys_of(file.center, Device(name, product)))
 
 
@@ -117,39 +122,74 @@ def check_plans(file: CenterFile, store: Store) -> None:
             continue
         plan = file.center.plan(name)
         if plan is None:
-            faults.append(_gone(name))
-        elif _digest(plan, file.center, file.contents) != known[name]:
-            faults.append(_edited(name))
+            faults.append(_gone(name, store.path))
+        elif what := _changed(plan, file, known[name]):
+            faults.append(_edited(name, what))
     if faults:
         raise BadCenterFile(file.path, faults)
 
 
-def _gone(name: str) -> Fault:
+def _gone(name: str, path: Path) -> Fault:
     return Fault(
         f'plans "{name}"',
         "the plan has been activated and cannot be deleted any more",
         "the plan as it was: only one that is not active yet can be deleted",
-        "no plan of that name",
+        f"it only in the state file {path}",
+        ("plans",),
     )
 
 
-def _edited(name: str) -> Fault:
+def _edited(name: str, what: str) -> Fault:
     return Fault(
         f'plans "{name}"',
         "the plan has been activated and cannot be edited any more",
         "what it was, with the same packages",
-        "another plan or package",
+        what,
+        ("plans",),
     )
 
 
-def _digest(plan: UpgradePlan, center: Center, contents: Contents) -> str:
-    """Of all that devices may see of *plan*."""
+def _digest(plan: UpgradePlan, file: CenterFile) -> str:
+    """Of all that devices may see of *plan*: of the plan, then of each package and its files."""
+    parts = [_sha256(repr(replace(plan, active=True)).encode())]
+    for upgrade in plan.upgrades:
+        parts.append(_sha256(repr(file.center.package(upgrade.package)).encode()))
+        files = b"".join(hashlib.sha256(data).digest() for data in file.contents[upgrade.package])
+        parts.append(_sha256(files))
+    return " ".join(parts)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _first_digest(plan: UpgradePlan, file: CenterFile) -> str:
+    """As state files of earlier versions have it: one for all."""
     digest = hashlib.sha256(repr(replace(plan, active=True)).encode())
     for upgrade in plan.upgrades:
-        digest.update(repr(center.package(upgrade.package)).encode())
-        for data in contents[upgrade.package]:
+        digest.update(repr(file.center.package(upgrade.package)).encode())
+        for data in file.contents[upgrade.package]:
             digest.update(hashlib.sha256(data).digest())
     return digest.hexdigest()
+
+
+def _changed(plan: UpgradePlan, file: CenterFile, known: str) -> str:
+    """What is another than it was when *known* was made; empty: nothing."""
+    if " " not in known:
+        return "" if _first_digest(plan, file) == known else "another plan or package"
+    if (digest := _digest(plan, file)) == known:
+        return ""
+    before, now = known.split(), digest.split()
+    if before[0] != now[0]:
+        return "another plan"
+    names = [upgrade.package for upgrade in plan.upgrades]
+    parts = [text for name in names for text in (f'another package "{name}"', _of_package(name))]
+    pairs = zip(parts, before[1:], now[1:], strict=False)
+    return ", ".join(text for text, old, new in pairs if old != new)
+
+
+def _of_package(name: str) -> str:
+    return f'other bytes in the files of package "{name}"'
 
 
 def keys_of(center: Center, device: Device) -> list[Key]:

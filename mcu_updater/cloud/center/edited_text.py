@@ -7,6 +7,7 @@ else what it was. Where a change key by key does not give that, the element is w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,25 +26,35 @@ _WRONG = (LookupError, TypeError, ValueError, AttributeError, AssertionError, Ba
 Raw = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A good text, and what TOML makes of it."""
+
+    text: str
+    raw: Raw
+
+
 class Edit:
-    """*new* in place of *old*, in a good file's *text*; None: nothing stands there, or shall."""
+    """*new* in place of *old* in what was *read*; None: nothing stands there, or shall."""
 
     def __init__(
-        self, path: Path, text: str, kind: type[Value], old: Value | None, new: Value | None
+        self, path: Path, read: Read, kind: type[Value], old: Value | None, new: Value | None
     ) -> None:
-        self._path, self._kind, self._old, self._new = path, kind, old, new
+        self._path, self._raw, self._kind, self._old, self._new = path, read.raw, kind, old, new
         self._table = TABLES[kind]
+        text = read.text
         self._uses_crlf = "\n" in text and text.count("\r\n") == text.count("\n")
         self._text = text.replace("\r\n", "\n") if self._uses_crlf else text
 
-    def text(self) -> str:
+    def made(self) -> Read:
         """The new text. Raises InternalError where it does not mean what it shall: no text is
         known for which that is so."""
         for anew in (False, True):
             try:
-                made = self._made(anew)
-                if self._is_as_meant(made):
-                    return made.replace("\n", "\r\n") if self._uses_crlf else made
+                text = self._made(anew)
+                raw = raw_of(self._path, text)
+                if self._is_as_meant(raw):
+                    return Read(text.replace("\n", "\r\n") if self._uses_crlf else text, raw)
             except _WRONG:
                 continue
         raise InternalError(f"{self._path}: an edit of its {self._table} would damage it")
@@ -67,7 +78,7 @@ class Edit:
 
     def _apart(self, text: str, value: Value) -> tuple[str, int]:
         """A text in which *value* has a table of its own, and that one's index."""
-        raws = raw_of(self._path, text)[self._table]
+        raws = self._raw[self._table]
         index, names = _place(raws, value)
         if not names:
             return text, index
@@ -80,8 +91,8 @@ class Edit:
         elements.split(index, head, singles)
         return elements.text, index + ordinal - head + (1 if head else 0)
 
-    def _is_as_meant(self, made: str) -> bool:
-        before, after = (expanded(self._path, raw_of(self._path, t)) for t in (self._text, made))
+    def _is_as_meant(self, made: Raw) -> bool:
+        before, after = (expanded(self._path, raw) for raw in (self._raw, made))
         mine, others = self._table, (before.keys() | after.keys()) - {self._table}
         if any(before.get(table) != after.get(table) for table in others):
             return False

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mcu_updater.cloud.center.device_session import enter_file
-from mcu_updater.cloud.center.edited_text import Edit
+from mcu_updater.cloud.center.edited_text import Edit, Read
 from mcu_updater.cloud.center.faults import BadCenterFile, BadValue, Fault
 from mcu_updater.cloud.center.followed import sign_of
 from mcu_updater.cloud.center.json_form import (
@@ -224,15 +224,16 @@ class _Attempt:
 
     def __init__(self, path: Path, kind: type[Value], name: str, new: Value | None) -> None:
         self._path, self._kind, self._name, self._new = path, kind, name, new
-        self._text = text_of(path)
+        text = text_of(path)
+        self._read = Read(text, raw_of(path, text))
         self._bytes: dict[Path, bytes] = {}
-        self._file = self._read(self._text)
+        self._file = self._file_of(self._read.raw)
         there: Iterable[Value] = getattr(self._file.center, TABLES[kind])
         self.old: Value | None = next((one for one in there if name_of(one) == name), None)
         self._where = f'{TABLES[kind]} "{name}"'
 
-    def _read(self, text: str) -> CenterFile:
-        return center_of(self._path, raw_of(self._path, text), self._package)
+    def _file_of(self, raw: dict[str, Any]) -> CenterFile:
+        return center_of(self._path, raw, self._package)
 
     def _package(self, path: Path) -> bytes:
         """Read once for both texts."""
@@ -267,9 +268,9 @@ class _Attempt:
             return None, self._file
         if isinstance(self._new, VersionPackage):
             _check_files(self._path, self._new, self.old)
-        text = Edit(self._path, self._text, self._kind, self.old, self._new).text()
+        made = Edit(self._path, self._read, self._kind, self.old, self._new).made()
         try:
-            return text, self._read(text)
+            return made.text, self._file_of(made.raw)
         except BadCenterFile as error:  # it was good before
             raise BadValue(self._where, self._within(error.faults)) from error
 

@@ -284,6 +284,12 @@ class Store:
             )
         )
 
+    def move_device(self, device: str, product: str) -> None:
+        """It is of another product: what plans of the old one did not begin is forgotten."""
+        self._db.execute("UPDATE device SET product = ? WHERE id = ?", (product, device))
+        untouched = (device, ComponentState.NOT_RECEIVED.value)
+        self._db.execute("DELETE FROM entry WHERE device = ? AND state = ?", untouched)
+
     def forget_entries_but(self, devices: Iterable[str]) -> None:
         """What plans want of other devices than these."""
         unwanted = self.devices().keys() - set(devices)

@@ -313,7 +313,7 @@ def test_a_plan_that_was_activated_cannot_be_edited(world: World):
     with pytest.raises(BadCenterFile, match="has been activated"):
         open_state(changed, world.path)
     contents = {**world.file.contents, "full": (b"another",)}
-    with pytest.raises(BadCenterFile, match="another plan or package"):
+    with pytest.raises(BadCenterFile, match='other bytes in the files of package "full"'):
         open_state(replace(world.file, contents=contents), world.path)
     more = file_of(center(plan(), plan("second"), devices=(Device("d9", PRODUCT),)))
     assert set(open_state(more, world.path).devices()) == {DEVICE, "d2", "d9"}
