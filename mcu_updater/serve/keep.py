@@ -36,9 +36,14 @@ class StateFile:
         self._held = ExitStack()
 
     def open(
-        self, center: KeptCloud, options: ModuleOptions, faults: Faults, paused: bool
+        self,
+        center: KeptCloud,
+        options: ModuleOptions,
+        faults: Faults,
+        paused: bool,
+        now_s: float = 0.0,
     ) -> tuple[EmulatedModule, KeptCloud]:
-        """Module and cloud as the file has them, or new ones.
+        """Module and cloud as the file has them, or new ones, at *now_s*.
 
         The module has been without power meanwhile, and boots; with *paused* no time has passed
         for it at all. Raises PortError when the file cannot be read or another process has it,
@@ -46,7 +51,7 @@ class StateFile:
         """
         with ExitStack() as held:
             held.enter_context(hold(self._path))
-            opened = self._open(center, options, faults, paused)
+            opened = self._open(center, options, faults, paused, now_s)
             self._held = held.pop_all()
         return opened
 
@@ -55,14 +60,19 @@ class StateFile:
         self._held.close()
 
     def _open(
-        self, center: KeptCloud, options: ModuleOptions, faults: Faults, paused: bool
+        self,
+        center: KeptCloud,
+        options: ModuleOptions,
+        faults: Faults,
+        paused: bool,
+        now_s: float,
     ) -> tuple[EmulatedModule, KeptCloud]:
         saved = self._read()
         if saved is None:
-            return EmulatedModule(center, options, faults), center
+            return EmulatedModule(center, options, faults, now_s), center
         try:
             center = center.restored(saved["center"], saved["packages"])
-            module = EmulatedModule.load(saved["module"], center, options, faults)
+            module = EmulatedModule.load(saved["module"], center, options, faults, now_s)
             self._check_under_way(module)
         except OtherPlans as other:
             raise self._of_others(other) from other
@@ -70,8 +80,8 @@ class StateFile:
             raise self._unusable("is no state of a module", str(error)) from error
         if not paused:
             module.transmit()  # what it said to the wire of a process that is gone
-            module.power_cut(0.0)
-            module.power_on(0.0)
+            module.power_cut(now_s)
+            module.power_on(now_s)
         return module, center
 
     def keep(

@@ -7,6 +7,7 @@ A wire never blocks on a client that does not read: what it cannot take waits, u
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -49,6 +50,8 @@ class Wire(ABC):
         self.where = where
         self.gone = False
         self.generation = 0  # counts clients: a descriptor may come again for another one
+        self.received_size = self.sent_size = 0
+        self.is_starved = False  # no file descriptor is left for the client that waits
         self._once = once
         self._waiting = bytearray()
 
@@ -59,6 +62,15 @@ class Wire(ABC):
     def output(self) -> int | None:
         """The file descriptor to wait for before ``flush``; None: nothing waits."""
         return self._target() if self._waiting else None
+
+    @property
+    def occupied(self) -> bool:
+        """Whether there is a client; False also where nobody can know."""
+        return False
+
+    def hang_up(self) -> None:
+        """On the client, if there is one; another may come."""
+        self._waiting.clear()
 
     def receive(self) -> bytes:
         """What the client has sent; empty when there is nothing. Notices a client that left."""
@@ -76,7 +88,9 @@ class Wire(ABC):
         if target is None or not self._waiting:
             return
         try:
-            del self._waiting[: os.write(target, self._waiting)]
+            size = os.write(target, self._waiting)
+            self.sent_size += size
+            del self._waiting[:size]
         except BlockingIOError:
             return
         except OSError:
@@ -103,6 +117,7 @@ class Wire(ABC):
             data = b""
         if not data:
             self._left()
+        self.received_size += len(data)
         return data
 
     def _left(self) -> None:
@@ -235,6 +250,14 @@ class TcpWire(Wire):
     def input(self) -> int:
         return (self._client or self._listener).fileno()
 
+    @property
+    def occupied(self) -> bool:
+        return self._client is not None
+
+    def hang_up(self) -> None:
+        if self._client is not None:
+            self._left()
+
     def close(self) -> None:
         for one in (self._client, self._listener):
             if one is not None:
@@ -246,11 +269,14 @@ class TcpWire(Wire):
     def _take(self, source: int) -> bytes:
         if self._client is not None:
             return super()._take(source)
-        with contextlib.suppress(OSError):  # a client that left before it was let in
+        try:
             self._client, _ = self._listener.accept()
             self.generation += 1
             self._client.setblocking(False)
             self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        except OSError as error:  # a client that left before it was let in, for one
+            self.is_starved = error.errno in (errno.EMFILE, errno.ENFILE)
         return b""
 
     def _left(self) -> None:

@@ -125,6 +125,11 @@ class DeviceCenter:
             self._shared.attempt(self._write_unsent)
         return not self._unsent
 
+    @property
+    def has_told(self) -> bool:
+        """Nothing that was reported waits for the state file."""
+        return not self._unsent
+
     def _write_unsent(self) -> None:
         with self._store.transaction():
             for report in self._unsent:

@@ -23,7 +23,9 @@ REST_S = 0.5  # after the state file was found locked: whoever has it is left al
 
 
 class Followed(Protocol):
-    """A center file that is read again when it changes."""
+    """A center file that is read again when it changes. *fault*: why its newest content is none."""
+
+    fault: BadCenterFile | None
 
     def now(self) -> CenterFile: ...
 
@@ -40,13 +42,18 @@ class SharedCenter:
     ) -> None:
         self.store = store
         self.patient = patient
-        self.fault: BadCenterFile | None = None
+        self._fault: BadCenterFile | None = None
         self.file = source if isinstance(source, CenterFile) else source.now()
         self._source = source
         self._read = self.file
         self._busy_until_s = 0.0
         self._packages: dict[str, tuple[tuple[bytes, ...], Package]] = {}
         self._plans: dict[Key, Plan] = {}
+
+    @property
+    def fault(self) -> BadCenterFile | None:
+        """See the class."""
+        return None if isinstance(self._source, CenterFile) else self._source.fault or self._fault
 
     def now(self) -> CenterFile:
         """The file as it is now, with its plans in the state file; the last good one where it
@@ -62,7 +69,7 @@ class SharedCenter:
         """Whether it was only written once more."""
         if read != self.file:
             return False
-        self._read, self.fault = read, None
+        self._read, self._fault = read, None
         return True
 
     def _enter(self, read: CenterFile) -> None:
@@ -70,9 +77,9 @@ class SharedCenter:
             with self.store.transaction():
                 enter_file(read, self.store)
         except BadCenterFile as error:
-            self.fault = error
+            self._fault = error
         else:
-            self.file, self.fault = read, None
+            self.file, self._fault = read, None
         self._read = read
 
     def attempt(self, call: Callable[[], T]) -> T | None:

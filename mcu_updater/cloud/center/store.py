@@ -178,6 +178,10 @@ class Store:
         self._db.execute("PRAGMA busy_timeout = 0")
         self._db.execute("PRAGMA journal_mode = DELETE")
 
+    def wait_at_most(self, busy_s: float) -> None:
+        """From now on, for another process that writes; then StoreBusy is raised."""
+        self._db.execute(f"PRAGMA busy_timeout = {round(1000 * busy_s)}")
+
     def _pragma(self, name: str) -> int:
         return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
 

@@ -14,7 +14,7 @@ from mcu_updater.cloud.center.control import act_on_plan
 from mcu_updater.cloud.center.device_center import DeviceCenter
 from mcu_updater.cloud.center.device_session import device_of, open_state
 from mcu_updater.cloud.center.lifecycle import Action
-from mcu_updater.cloud.center.load import CenterFile
+from mcu_updater.cloud.center.load import BadCenterFile, CenterFile
 from mcu_updater.cloud.center.model import Strategy
 from mcu_updater.cloud.center.shared import SharedCenter
 from mcu_updater.cloud.center.store import Store, StoreBusy
@@ -31,6 +31,8 @@ WEAK = Strategy(min_battery=0)
 
 class Edited:
     """A center file that a test edits."""
+
+    fault: BadCenterFile | None = None
 
     def __init__(self, file: CenterFile) -> None:
         self.file = file

@@ -1,0 +1,142 @@
+"""The modules of a center in a process of their own, which ends with this one.
+
+``ModuleFarm`` starts it and asks it; ``serve.farm`` is what runs in it. Between them is one
+connection: its end tells the child that the console is gone, however that came about.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from typing import Any
+
+from mcu_updater.core.errors import InputRejected, PortError, UpdaterError, UsageError
+from mcu_updater.serve.farm import Farm, FarmSettings
+
+ANSWER_S = 5.0  # the longest that a page waits for the modules
+_START_S = 120.0  # ten thousand devices take a while
+_END_S = 20.0  # so do their states
+
+log = logging.getLogger(__name__)
+
+
+class ModuleFarm:
+    """Emulated modules, one for each device of a center file. For any number of threads."""
+
+    def __init__(self, settings: FarmSettings) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._line: Connection | None = None
+
+    def start(self) -> None:
+        """Returns when all modules can be reached. Raises what ``Farm`` raises; PortError where
+        the process does not start."""
+        context = multiprocessing.get_context("spawn")
+        self._line, other = context.Pipe()
+        self._process = context.Process(
+            target=run, args=(self.settings, other), name="modules", daemon=True
+        )
+        self._process.start()
+        other.close()
+        answer = self._answer(_START_S)
+        if isinstance(answer, UpdaterError):
+            self.stop()
+            raise answer
+        if answer is None:
+            self.stop()
+            raise PortError("the process of the modules does not start", where="modules")
+
+    def stop(self) -> None:
+        """Put all modules away. Stopping again does nothing."""
+        with self._lock:
+            if self._line is not None:
+                self._line.close()
+                self._line = None
+        if self._process is not None:
+            self._process.join(_END_S)
+            if self._process.is_alive():
+                log.warning("the process of the modules does not end, and is killed")
+                self._process.kill()
+                self._process.join()
+            self._process = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.is_alive()
+
+    def address_of(self, device_id: str) -> str | None:
+        """What a client of that device opens, a ``socket://`` address or a path; None: it has
+        no module."""
+        return self.addresses().get(device_id)
+
+    def addresses(self) -> dict[str, str]:
+        """Of all devices; none where the process is gone."""
+        return dict(self._ask("addresses") or {})
+
+    def figures(self) -> dict[str, Any]:
+        """``serve.farm.Figures``, and whether the process runs."""
+        return {"running": self.is_running, **(self._ask("figures") or {})}
+
+    def _ask(self, what: str) -> Any:
+        with self._lock:
+            if self._line is None:
+                return None
+            with suppress(OSError):
+                self._line.send(what)
+                return self._answer(ANSWER_S)
+        return None
+
+    def _answer(self, timeout_s: float) -> Any:
+        """None: there is none. Then no later one may be taken for the next."""
+        line = self._line
+        assert line is not None
+        with suppress(OSError, EOFError):
+            if line.poll(timeout_s):
+                return line.recv()
+        line.close()
+        self._line = None
+        return None
+
+
+def run(settings: FarmSettings, line: Connection) -> None:
+    """The child: until the other end of *line* is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the console ends us
+    signal.signal(signal.SIGTERM, lambda *_: line.close())
+    logging.basicConfig(stream=sys.stderr, format="modules: %(message)s", level=logging.INFO)
+    try:
+        farm = Farm(settings)
+    except UpdaterError as error:
+        line.send(_plain(error))
+        return
+    try:
+        _serve(farm, line)
+    finally:
+        farm.close()
+
+
+def _plain(error: UpdaterError) -> UpdaterError:
+    """The same, of a class that can be sent to another process."""
+    kinds = (UsageError, InputRejected, PortError)
+    kind = next((one for one in kinds if isinstance(error, one)), UpdaterError)
+    names = ("where", "expected", "found", "then", "rule", "remedies", "value")
+    return kind(error.what, **{name: getattr(error, name) for name in names})
+
+
+def _serve(farm: Farm, line: Connection) -> None:
+    answers: dict[str, Callable[[], Any]] = {
+        "addresses": farm.addresses,
+        "figures": lambda: asdict(farm.figures()),
+    }
+    farm.loop.on_readable(line.fileno(), lambda: line.send(answers[line.recv()]()))
+    line.send("ready")
+    with suppress(EOFError, OSError):
+        while not line.closed:
+            farm.loop.turn()
