@@ -178,6 +178,9 @@ class Store:
         self._db.execute("PRAGMA busy_timeout = 0")
         self._db.execute("PRAGMA journal_mode = DELETE")
 
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+
     def wait_at_most(self, busy_s: float) -> None:
         """How long to wait for whoever else writes, from now on; a minute if nobody says."""
         self._db.execute(f"PRAGMA busy_timeout = {round(1000 * busy_s)}")
