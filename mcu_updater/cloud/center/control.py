@@ -66,7 +66,9 @@ def act_on_device(
         if not entries:
             raise UsageError("the plan is not for that device", where=f"plan {name}", found=device)
         state = seen_states(center, store, now_s)[name]
-        changed = [key for key, entry in entries.items() if _POSSIBLE[action](plan, state, entry)]
+        changed = [
+            key for key, entry in entries.items() if not _WHY_NOT[action](plan, state, entry)
+        ]
         if not changed:
             raise UsageError(
                 f"{action} is not possible",
@@ -87,18 +89,65 @@ def _plan(center: Center, name: str) -> UpgradePlan:
     return plan
 
 
-def _can_confirm(plan: UpgradePlan, state: PlanState, entry: Entry) -> bool:
-    waits = plan.mode is Mode.CONFIRMED and not entry.user_confirmed
-    return waits and state not in lifecycle.OVER and not rules.is_done(plan, entry)
+def why_not(
+    center: Center, store: Store, device: str, now_s: float
+) -> dict[str, dict[DeviceAction, str]]:
+    """By plan, what may be done with *device*: why each action is not possible, or nothing.
+
+    In a snapshot or a transaction. Changes nothing.
+    """
+    states = seen_states(center, store, now_s)
+    found: dict[str, dict[DeviceAction, str]] = {}
+    entries = store.entries(device)
+    for plan in center.plans:
+        own = [entry for key, entry in entries.items() if key[0] == plan.name]
+        if own:
+            state = states[plan.name]
+            seen = [_as_of(center, plan, state, entry, now_s) for entry in own]
+            found[plan.name] = {one: _reason(one, plan, state, seen) for one in DeviceAction}
+    return found
 
 
-def _can_cancel(plan: UpgradePlan, _: PlanState, entry: Entry) -> bool:
-    return entry.state not in RUNNING and not rules.is_done(plan, entry)
+def _as_of(
+    center: Center, plan: UpgradePlan, state: PlanState, entry: Entry, now_s: float
+) -> Entry:
+    """What ``close_late`` would make of *entry*."""
+    why = rules.why_close(center, plan, state, entry, now_s)
+    return replace(entry, state=ComponentState.FAILED, closed=why) if why else entry
 
 
-def _can_retry(plan: UpgradePlan, state: PlanState, entry: Entry) -> bool:
-    failed = entry.state is ComponentState.FAILED
-    return failed and rules.is_done(plan, entry) and state is PlanState.UPGRADING
+def _reason(action: DeviceAction, plan: UpgradePlan, state: PlanState, entries: list[Entry]) -> str:
+    """Nothing if it can be done with any of them."""
+    reasons = [_WHY_NOT[action](plan, state, entry) for entry in entries]
+    return "" if "" in reasons else "; ".join(dict.fromkeys(reasons))
+
+
+def _why_not_confirm(plan: UpgradePlan, state: PlanState, entry: Entry) -> str:
+    if plan.mode is not Mode.CONFIRMED:
+        return "the plan needs no confirmation"
+    if state in lifecycle.OVER:
+        return f"the plan is {state}"
+    if rules.is_done(plan, entry):
+        return "it has ended for this device"
+    return "the user has confirmed already" if entry.user_confirmed else ""
+
+
+def _why_not_cancel(plan: UpgradePlan, _: PlanState, entry: Entry) -> str:
+    if rules.is_done(plan, entry):
+        return "it has ended for this device"
+    if entry.state in RUNNING:
+        return "it is under way: after a confirm nobody can call it off"
+    return ""
+
+
+def _why_not_retry(plan: UpgradePlan, state: PlanState, entry: Entry) -> str:
+    if entry.state is not ComponentState.FAILED:
+        return "it has not failed"
+    if not rules.is_done(plan, entry):
+        return "it is offered again without that: retries are left"
+    if state is not PlanState.UPGRADING:
+        return f"the plan is {state}; a retry needs one that is upgrading"
+    return ""
 
 
 def _confirm(store: Store, device: str, key: Key, entry: Entry, now_s: float) -> None:
@@ -116,10 +165,10 @@ def _retry(store: Store, device: str, key: Key, entry: Entry, now_s: float) -> N
     store.add_log(LogLine(now_s, device, *key, "owner: retry"))
 
 
-_POSSIBLE: dict[DeviceAction, Callable[[UpgradePlan, PlanState, Entry], bool]] = {
-    DeviceAction.CONFIRM: _can_confirm,
-    DeviceAction.CANCEL: _can_cancel,
-    DeviceAction.RETRY: _can_retry,
+_WHY_NOT: dict[DeviceAction, Callable[[UpgradePlan, PlanState, Entry], str]] = {
+    DeviceAction.CONFIRM: _why_not_confirm,
+    DeviceAction.CANCEL: _why_not_cancel,
+    DeviceAction.RETRY: _why_not_retry,
 }
 _DO: dict[DeviceAction, Callable[[Store, str, Key, Entry, float], None]] = {
     DeviceAction.CONFIRM: _confirm,

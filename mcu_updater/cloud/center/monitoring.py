@@ -147,7 +147,7 @@ class PlanSummary:
 class DevicesPage:
     """Some of the devices that match, by id. *start*: how many come before the first of them.
 
-    *next* and *previous* are the ``after`` of the neighbouring pages; None where there is none
+    *next*, *previous* and *last* are the ``after`` of other pages; None where there is no other
     (the first page has the ``after`` of the empty text).
     """
 
@@ -156,6 +156,7 @@ class DevicesPage:
     start: int
     next: str | None
     previous: str | None
+    last: str | None
 
 
 def success_rate(counts: Mapping[DeviceState, int]) -> float | None:
@@ -347,6 +348,7 @@ def devices_page(
             start,
             ids[end - 1] if shown and end < len(ids) else None,
             None if start == 0 else ids[start - limit - 1] if start > limit else "",
+            ids[(len(ids) - 1) // limit * limit - 1] if end < len(ids) else None,
         )
 
 

@@ -99,7 +99,7 @@ def test_pages_have_the_devices_that_monitor_lists(
         and (stage is None or any(stage == c.stage for c in view.components))
     ]
     found: list[DeviceView] = []
-    after, befores = None, [""]
+    after, befores, lasts = None, [""], []
     while True:
         page = devices_page(
             campaign.center,
@@ -115,11 +115,13 @@ def test_pages_have_the_devices_that_monitor_lists(
         assert (page.total, page.start) == (len(expected), len(found))
         assert page.previous == (befores[-2] if len(befores) > 1 else None)
         found += page.views
+        lasts.append(page.last)
         if page.next is None:
             break
         after = page.next
         befores.append(after)
     assert found == expected
+    assert lasts == [after] * (len(lasts) - 1) + [None]
 
 
 @given(campaigns)
