@@ -10,7 +10,6 @@ from flash_emulator.device.trace import Operation
 from flash_emulator.explore.read_choice import ReadChoice
 from flash_emulator.explore.touched import Target, target_of, touched
 from flash_emulator.moment import Moment, Running
-from flash_emulator.subject import Boot
 
 _LAST = 5  # operations that are told before a cut or an end
 
@@ -20,10 +19,10 @@ class Moments:
 
     def __init__(self) -> None:
         self._cut: list[Target] = []  # what cuts have touched so far
-        self._boot: Boot | None = None
+        self._boot: object = None
 
-    def begin(self, boot: Boot) -> None:
-        """*boot* is about to run."""
+    def begin(self, boot: object) -> None:
+        """*boot* is about to run. It may have a ``moment()`` that says what runs."""
         self._boot = boot
         self._last: deque[str] = deque(maxlen=_LAST + 1)
         self._target: Target | None = None
@@ -46,7 +45,7 @@ class Moments:
         self._cut.append(replace(self._target, before=found.after))
         return Moment(self._running, (found,), tuple(self._last)[:-1])
 
-    def of_end(self, flash: EmulatedFlash, read_choice: ReadChoice) -> Moment:
+    def of_end(self, flash: EmulatedFlash, read_choice: ReadChoice | None) -> Moment:
         """The boot is over, or something is wrong: what cuts have touched is as it is now."""
         now = tuple(touched(flash, target, read_choice) for target in self._cut)
         return Moment(self._runs(), now, tuple(self._last))

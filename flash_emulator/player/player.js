@@ -392,7 +392,7 @@ const FlashPlayer = (() => {
     tell() {
       const [boot, operation, kind, text, , , time] = this.frames[this.at];
       this.now.className = `now ${kind}`;
-      const words = [`moment ${this.at + 1} of ${this.frames.length}, boot ${boot}`];
+      const words = this.last ? [`moment ${this.at + 1} of ${this.frames.length}, boot ${boot}`] : ["now"];
       if (operation) words.push(`operation ${operation}`);
       if (time !== null) words.push(timeText(time));
       this.now.replaceChildren(make("small", "", words.join(", ")), text);

@@ -57,7 +57,10 @@ class InconsistentReport(Exception):
 
 @dataclass
 class FleetDevice:
-    """*device* of the fleet that is run under *settings*."""
+    """*device* of the fleet that is run under *settings*.
+
+    *watch* is told each event; *on_power*: power comes, to go as the cut says; *on_loss*: it went.
+    """
 
     file: CenterFile
     store: Store
@@ -65,6 +68,8 @@ class FleetDevice:
     settings: FleetSettings
     epoch_s: float
     watch: Watch = lambda _event, _time_us: None
+    on_power: Callable[[Cut | None], None] = lambda _cut: None
+    on_loss: Callable[[PowerLoss], None] = lambda _loss: None
     sessions: int = 0
     cuts: int = 0
     refusals: int = 0  # of plans, by the device
@@ -207,10 +212,12 @@ class FleetDevice:
         self.sessions += 1
         policy = Policy(component=self.component)
         supply = SteadySupply() if cut is None else CutAt(cut.operation, cut.outcome)
+        self.on_power(cut)
         try:
             return (yield from self.board.run(policy, supply=supply, trial=self.fault_plan.trial))
-        except PowerLoss:
+        except PowerLoss as loss:
             assert cut is not None
+            self.on_loss(loss)
             self.cuts += 1
             if cut.module_too:
                 self.board.cut_module()

@@ -7,7 +7,7 @@ import pytest
 
 from flash_emulator import CutAt, EmulatedFlash, Outcome, PowerLoss
 from mcu_updater.board import Board, load_board, save_board
-from mcu_updater.cli.device import board_view
+from mcu_updater.board_view import view as board_view
 from mcu_updater.cloud.single_device import Package, Plan
 from mcu_updater.core.boot import ATTEMPTS
 from mcu_updater.flash_map.layouts import factory_image

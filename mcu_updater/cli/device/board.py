@@ -10,8 +10,8 @@ import click
 from flash_emulator import Part, load_part
 from flash_emulator.bootrom import fresh_uid
 from mcu_updater.board import Board, load_board, save_board
+from mcu_updater.board_view import view as board_view
 from mcu_updater.cli import answers, params, paths
-from mcu_updater.cli.device import board_view
 from mcu_updater.cli.device.run_options import (
     PART,
     RunOptions,

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mcu_updater.board import Board
-from mcu_updater.cli.device import board_view
+from mcu_updater.board_view import view as board_view
 from mcu_updater.cli.device.module_link import BoardSaver, LinkOptions
 from mcu_updater.cli.device.session import MOST_SESSIONS, Ending, Session, SessionSettings
 from mcu_updater.cli.screen import Screen

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from flash_emulator import CutAt, PowerLoss
 from mcu_updater.board import Board, Trial, save_board
+from mcu_updater.board_view import view as board_view
 from mcu_updater.cli import exits
-from mcu_updater.cli.device import board_view
 from mcu_updater.cli.exits import complain
 from mcu_updater.cli.interrupts import text_and_code
 from mcu_updater.cli.screen import Screen

@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 
 from mcu_updater.board import Board, load_board, save_board
+from mcu_updater.board_view import view as board_view
 from mcu_updater.cli import answers, exits, paths
-from mcu_updater.cli.device import board_view
 from mcu_updater.cli.device.module_link import (
     PORT_HELP,
     BoardSaver,
