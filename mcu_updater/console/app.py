@@ -18,6 +18,7 @@ from mcu_updater.console import pages, problems
 from mcu_updater.console.api.operations import routes
 from mcu_updater.console.api.table import OPERATIONS
 from mcu_updater.console.console import Console
+from mcu_updater.console.ending import NoLongerThanServed
 from mcu_updater.console.feed import Feed
 from mcu_updater.console.security import Guard
 from mcu_updater.console.segments import WholeSegments
@@ -36,7 +37,11 @@ def make_app(console: Console) -> Starlette:
 
     app = Starlette(
         routes=[*routes(OPERATIONS), *pages.routes(), _static()],
-        middleware=[Middleware(Guard, token=console.token), Middleware(WholeSegments)],
+        middleware=[
+            Middleware(Guard, token=console.token),
+            Middleware(WholeSegments),
+            Middleware(NoLongerThanServed),
+        ],
         exception_handlers=problems.HANDLERS,
         lifespan=lifespan,
     )

@@ -51,10 +51,18 @@ class Console:
     boards: Path | None = None
     _entered: _Entered = field(default_factory=_Entered, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        """From now on a center file that contradicts the state file (an activated plan is another
+        one, or gone) is a fault of the file: the console goes on with the one before.
+
+        Raises BadCenterFile where it is so already, PortError where the state file cannot be used.
+        """
+        self.file.accept_only(lambda file: self._entered.opened(file, self.db).close())
+
     def store(self) -> Store:
         """The state file, opened for one request: whoever asks closes it.
 
         All plans and devices of the center file are in it. Raises PortError where it cannot be
-        used, BadCenterFile where the file contradicts it.
+        used, BadCenterFile where another has taken its place, which the file contradicts.
         """
         return self._entered.opened(self.file.now(), self.db)

@@ -44,13 +44,17 @@ class Feed:
     def __init__(self, console: Console) -> None:
         self.seen = Seen()
         self.tick = asyncio.Event()
-        self.is_closed = False
+        self.ended = asyncio.Event()
         self._console = console
         self._lines: deque[Line] = deque(maxlen=KEPT)
         self._listeners = 0
         self._task: asyncio.Task[None] | None = None
         self._look: Look | None = None
         self._thread: ThreadPoolExecutor | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        return self.ended.is_set()
 
     def join(self) -> None:
         """From now on it is looked."""
@@ -76,7 +80,7 @@ class Feed:
 
     def close(self) -> None:
         """Every listener is to end."""
-        self.is_closed = True
+        self.ended.set()
         self._wake()
 
     async def lines_after(self, number: int) -> list[Line]:

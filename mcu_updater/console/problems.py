@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from mcu_updater.cloud.center.editing import EditConflict
@@ -69,6 +69,8 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
+        case ClientDisconnect():
+            return Problem(400, "The request broke off. Nothing was changed")
         case HTTPException():
             return Problem(error.status_code, str(error.detail), headers=error.headers)
         case BadCenterFile() | BadValue():
@@ -156,6 +158,7 @@ async def _on_fault(request: Request, error: Exception) -> Response:
 
 HANDLERS: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     Problem: _on_error,
+    ClientDisconnect: _on_error,
     HTTPException: _on_error,
     UpdaterError: _on_error,
     sqlite3.Error: _on_error,

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from mcu_updater.console.security import is_loopback
 from mcu_updater.core.errors import PortError
 
-PATIENCE_S = 2
+PATIENCE_S = 1
 """How long requests that are under way may take, once it is to end."""
 
 _BACKLOG = 512

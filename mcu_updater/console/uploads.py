@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import anyio.from_thread
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from mcu_updater.cloud.center.faults import Fault
 from mcu_updater.cloud.center.model import MAX_FILE_SIZE, MAX_FILES
@@ -131,7 +131,4 @@ async def _in_thread(request: Request, work: Callable[[Iterator[bytes]], T]) -> 
         while (data := anyio.from_thread.run(piece)) is not None:
             yield data
 
-    try:
-        return await run_in_threadpool(work, pieces())
-    except ClientDisconnect as error:
-        raise Problem(400, "The upload broke off. Nothing of it was kept") from error
+    return await run_in_threadpool(work, pieces())

@@ -21,3 +21,10 @@ def console(tmp_path: Path) -> Console:
 def client(console: Console) -> Iterator[TestClient]:
     with client_of(console) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def shared_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """For those that change nothing."""
+    with client_of(console_of(write_center(tmp_path_factory.mktemp("shared")))) as client:
+        yield client

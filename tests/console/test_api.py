@@ -261,8 +261,10 @@ def test_what_cannot_be_is_said_with_its_place_and_changes_nothing(
     ],
 )
 @pytest.mark.parametrize("address", ["/api/plans", "/api/preview", "/api/plans/spring/actions"])
-def test_a_body_that_is_none(client: TestClient, address: str, body: bytes, status: int) -> None:
-    answer = client.post(address, content=body, headers={"Content-Type": "application/json"})
+def test_a_body_that_is_none(
+    shared_client: TestClient, address: str, body: bytes, status: int
+) -> None:
+    answer = shared_client.post(address, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == status, answer.text
     assert answer.json()["status"] == status
 
@@ -270,9 +272,9 @@ def test_a_body_that_is_none(client: TestClient, address: str, body: bytes, stat
 @pytest.mark.parametrize(
     "kind", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "é"]
 )
-def test_a_body_of_another_type(client: TestClient, kind: str | None) -> None:
+def test_a_body_of_another_type(shared_client: TestClient, kind: str | None) -> None:
     headers = {} if kind is None else {"Content-Type": kind.encode("latin-1")}
-    answer = client.post("/api/plans", content=b"{}", headers=headers)
+    answer = shared_client.post("/api/plans", content=b"{}", headers=headers)
     assert answer.status_code == 415
     assert answer.headers["Accept"] == "application/json"
 
@@ -288,9 +290,9 @@ def test_a_body_of_another_type(client: TestClient, kind: str | None) -> None:
     ],
 )
 def test_a_method_that_is_not_known_there(
-    client: TestClient, method: str, address: str, allowed: set[str]
+    shared_client: TestClient, method: str, address: str, allowed: set[str]
 ) -> None:
-    answer = client.request(method, address)
+    answer = shared_client.request(method, address)
     assert (answer.status_code, answer.json()["status"]) == (405, 405)
     assert set(answer.headers["Allow"].split(", ")) == allowed
 
@@ -354,9 +356,9 @@ def test_a_campaign_is_driven_by_a_program(client: TestClient) -> None:
     ],
 )
 def test_an_action_that_is_none(
-    client: TestClient, address: str, body: dict[str, Any], status: int
+    shared_client: TestClient, address: str, body: dict[str, Any], status: int
 ) -> None:
-    answer = client.post(address, json=body)
+    answer = shared_client.post(address, json=body)
     assert answer.status_code == status, answer.text
 
 
@@ -381,6 +383,35 @@ def test_a_file_that_is_broken_by_hand_is_not_edited(client: TestClient, console
     assert answer.status_code == 422
     assert "TOML" in answer.json()["detail"]
     assert console.file.path.read_text() == "[[plans]\n"
+
+
+@pytest.mark.parametrize("change", ["edited", "deleted", "package"])
+def test_a_file_that_contradicts_what_was_activated_is_not_followed(
+    client: TestClient, console: Console, change: str
+) -> None:
+    text, package = console.file.path.read_text(), console.file.path.with_name("new.bin")
+    image = package.read_bytes()
+    assert client.get("/api/plans").status_code == 200
+    if change == "edited":
+        console.file.path.write_text(
+            text.replace('name = "spring"', 'name = "spring"\npush = false')
+        )
+    elif change == "deleted":
+        console.file.path.write_text(text.replace('name = "spring"', 'name = "winter"'))
+    else:
+        package.write_bytes(image + b"1")
+    assert client.get("/api/plans").json()["plans"][0]["push"] is True
+    assert client.get("/api/monitoring/spring").json()["state"] == "active"
+    assert console.file.fault is not None
+    assert "has been activated" in str(console.file.fault)
+    answer = client.post("/api/plans", json=PLAN)
+    assert answer.status_code == 422
+    assert "has been activated" in answer.text
+    console.file.path.write_text(text)
+    package.write_bytes(image)
+    assert client.get("/api/plans").status_code == 200
+    assert console.file.fault is None
+    assert client.post("/api/plans", json=PLAN).status_code == 201
 
 
 def test_a_database_that_somebody_holds_is_said_and_may_be_tried_again(

@@ -18,8 +18,8 @@ from tests.console.consoles import DEVICE
 DOCUMENT = document(OPERATIONS)
 
 
-def test_the_document_is_what_openapi_3_1_asks_for(client: TestClient) -> None:
-    served = client.get("/api/openapi.json")
+def test_the_document_is_what_openapi_3_1_asks_for(shared_client: TestClient) -> None:
+    served = shared_client.get("/api/openapi.json")
     assert served.headers["Content-Type"] == "application/json"
     assert served.json() == DOCUMENT
     OpenAPIV31SpecValidator(served.json()).validate()
@@ -86,7 +86,8 @@ def check(path: str, method: str, status: int, content: Any) -> None:
         ("/api/monitoring/{name}", "/api/monitoring/none"),
     ],
 )
-def test_what_is_read_is_as_the_document_says(client: TestClient, path: str, address: str) -> None:
-    client.post("/api/plans/spring/actions", json={"action": "pause"})
-    answer = client.get(address)
+def test_what_is_read_is_as_the_document_says(
+    shared_client: TestClient, path: str, address: str
+) -> None:
+    answer = shared_client.get(address)
     check(path, "get", answer.status_code, answer.json())

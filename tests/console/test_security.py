@@ -25,8 +25,8 @@ def guarded(tmp_path: Path) -> TestClient:
     "host",
     ["127.0.0.1", "127.9.9.9:1", "localhost", "LOCALHOST:8021", "[::1]", "[::1]:80", "127.0.0.1:9"],
 )
-def test_this_computer_may_be_named_so(client: TestClient, host: str) -> None:
-    assert client.get("/static/base.css", headers={"Host": host}).status_code == 200
+def test_this_computer_may_be_named_so(shared_client: TestClient, host: str) -> None:
+    assert shared_client.get("/static/base.css", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_this_computer_may_be_named_so(client: TestClient, host: str) -> None:
 )
 @pytest.mark.parametrize("path", ["/static/base.css", "/api/none"])
 def test_a_name_of_somebody_else_that_leads_here_is_refused(
-    client: TestClient, host: str, status: int, path: str
+    shared_client: TestClient, host: str, status: int, path: str
 ) -> None:
-    answer = client.get(path, headers={"Host": host})
+    answer = shared_client.get(path, headers={"Host": host})
     assert answer.status_code == status
     assert "host" in answer.text
     is_problem = answer.headers["Content-Type"] == "application/problem+json"
@@ -73,9 +73,9 @@ def test_a_name_of_somebody_else_that_leads_here_is_refused(
     ],
 )
 def test_what_another_site_s_page_would_change_is_refused(
-    client: TestClient, method: str, headers: dict[str, str]
+    shared_client: TestClient, method: str, headers: dict[str, str]
 ) -> None:
-    answer = client.request(method, "/api/plans/spring", headers=headers)
+    answer = shared_client.request(method, "/api/plans/spring", headers=headers)
     assert answer.status_code == 403
     assert "Another site asks for a change" in answer.json()["detail"]
 
@@ -84,13 +84,17 @@ def test_what_another_site_s_page_would_change_is_refused(
     "headers",
     [{}, {"Origin": "http://127.0.0.1:8021"}, {"Sec-Fetch-Site": "same-origin"}],
 )
-def test_our_own_pages_and_programs_are_let_in(client: TestClient, headers: dict[str, str]) -> None:
-    assert client.post("/none", headers=headers).status_code == 404
+def test_our_own_pages_and_programs_are_let_in(
+    shared_client: TestClient, headers: dict[str, str]
+) -> None:
+    assert shared_client.post("/none", headers=headers).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/static/base.css", "/api/none", "/none", "/static/"])
-def test_every_answer_forbids_scripts_and_frames_of_others(client: TestClient, path: str) -> None:
-    headers = client.get(path).headers
+def test_every_answer_forbids_scripts_and_frames_of_others(
+    shared_client: TestClient, path: str
+) -> None:
+    headers = shared_client.get(path).headers
     assert "default-src 'self'" in headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
@@ -105,8 +109,10 @@ def test_every_answer_forbids_scripts_and_frames_of_others(client: TestClient, p
     ["/static", "/static/", "/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py",
      "/static//etc/passwd", "/static/%2fetc/passwd", "/templates/base.html", "/static/%00"],
 )  # fmt: skip
-def test_only_assets_are_served_and_no_folder_is_listed(client: TestClient, path: str) -> None:
-    answer = client.get(path)
+def test_only_assets_are_served_and_no_folder_is_listed(
+    shared_client: TestClient, path: str
+) -> None:
+    answer = shared_client.get(path)
     assert answer.status_code in (307, 404)
     assert "import" not in answer.text
     assert 'href="base.css' not in answer.text

@@ -5,14 +5,14 @@ from __future__ import annotations
 import webbrowser
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 from mcu_updater.cli import paths
 from mcu_updater.cli.given import given_as
-from mcu_updater.cloud.center.device_session import open_state, state_path
+from mcu_updater.cloud.center.device_session import state_path
 from mcu_updater.core.errors import PortError, UsageError
 
 LOOPBACK = "127.0.0.1"
@@ -72,7 +72,7 @@ def serve_command(given: ServeOptions) -> None:
 
     Prints the address to open. Other commands and served modules may work on FILE meanwhile.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+    missing = [name for name in _NEEDED if not _is_there(name)]
     if missing:
         raise PortError(
             "the console's libraries are not installed",
@@ -83,14 +83,20 @@ def serve_command(given: ServeOptions) -> None:
     _serve(given)
 
 
+def _is_there(name: str) -> bool:
+    try:
+        import_module(name)
+    except ImportError:
+        return False
+    return True
+
+
 def _serve(given: ServeOptions) -> None:
     from mcu_updater.cloud.center.followed import FollowedFile  # of an extra
     from mcu_updater.console.app import Console, make_app
     from mcu_updater.console.server import Place, serve
     from mcu_updater.console.token_file import token_in
 
-    file, db = FollowedFile(given.file), given.db or state_path(given.file)
-    open_state(file.now(), db).close()
     with closing(Place(given.address, given.port)) as place:
         if not place.is_loopback and given.token_file is None:
             raise UsageError(
@@ -99,7 +105,8 @@ def _serve(given: ServeOptions) -> None:
                 expected="--token-file FILE, or an address such as 127.0.0.1",
             )
         token = None if given.token_file is None else token_in(given.token_file)
-        app = make_app(Console(file, db, token, given.boards))
+        db = given.db or state_path(given.file)
+        app = make_app(Console(FollowedFile(given.file), db, token, given.boards))
         click.echo(place.url(token))
         if given.open_browser and not webbrowser.open(place.url(token)):
             click.echo("warning: no browser could be opened", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mcu_updater.cloud.center.faults import BadCenterFile
@@ -32,6 +32,7 @@ class FollowedFile:
         self._signs: dict[Path, _Sign] = {}
         self._again_at_ns = 0
         self._file: CenterFile | None = None
+        self._check: Callable[[CenterFile], object] = _anything
         self._read()
         if self.fault is not None:
             raise self.fault
@@ -43,6 +44,14 @@ class FollowedFile:
                 self._read()
             assert self._file is not None
             return self._file
+
+    def accept_only(self, check: Callable[[CenterFile], object]) -> None:
+        """From now on *check* looks at each new content; what it raises BadCenterFile for is at
+        fault, and not followed. So is what there is now: then that is raised here."""
+        with self._lock:
+            assert self._file is not None
+            check(self._file)
+            self._check = check
 
     def _has_changed(self) -> bool:
         if self._again_at_ns and time.time_ns() >= self._again_at_ns:
@@ -66,16 +75,20 @@ class FollowedFile:
         except BadCenterFile as error:
             self.fault = error
             return
-        self.fault = None
         if file != self._file:
+            try:
+                self._check(file)
+            except BadCenterFile as error:
+                self.fault = BadCenterFile(self.path, error.faults, _packages(file))
+                return
             self._file = file
+        self.fault = None
 
     def _paths(self) -> set[Path]:
         """The file, and the packages that it named: those that were missing may come."""
         if self.fault is not None:
             return {self.path, *self.fault.files}
-        packages = () if self._file is None else self._file.center.packages
-        return {self.path, *(self.path.parent / name for p in packages for name in p.files)}
+        return {self.path, *(() if self._file is None else _packages(self._file))}
 
     def _package(self, path: Path) -> bytes:
         """The bytes of a package; those that are known, where its sign has not changed."""
@@ -84,6 +97,14 @@ class FollowedFile:
         if known is None or known[0] != sign or _when_settled([sign]):
             self._bytes[path] = known = sign, path.read_bytes()
         return known[1]
+
+
+def _packages(file: CenterFile) -> list[Path]:
+    return [file.path.parent / name for p in file.center.packages for name in p.files]
+
+
+def _anything(file: CenterFile) -> None:
+    del file
 
 
 def sign_of(path: Path) -> _Sign:
