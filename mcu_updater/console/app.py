@@ -7,13 +7,18 @@ changed, and opens the state file for itself; what happens meanwhile elsewhere i
 from __future__ import annotations
 
 import contextlib
+import mimetypes
 from collections.abc import AsyncIterator
+from hashlib import sha256
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from flash_emulator.player import player_assets
 from mcu_updater.console import pages, problems
 from mcu_updater.console.api.operations import routes
 from mcu_updater.console.api.table import OPERATIONS
@@ -36,7 +41,7 @@ def make_app(console: Console) -> Starlette:
         app.state.feed.close()
 
     app = Starlette(
-        routes=[*routes(OPERATIONS), *pages.routes(), _static()],
+        routes=[*routes(OPERATIONS), *pages.routes(), _player(), _static()],
         middleware=[
             Middleware(Guard, token=console.token),
             Middleware(WholeSegments),
@@ -47,6 +52,23 @@ def make_app(console: Console) -> Starlette:
     )
     app.state.console = console
     return app
+
+
+def _player() -> Mount:
+    """The player of films, of another package: ``/static/player/player.js`` and its style."""
+    routes = [_asset(name, content) for name, content in player_assets().items()]
+    return Mount("/static/player", routes=routes, name="player")
+
+
+def _asset(name: str, content: bytes) -> Route:
+    media_type, _ = mimetypes.guess_type(name)
+    headers = {"ETag": f'"{sha256(content).hexdigest()[:16]}"'}
+
+    def answer(request: Request) -> Response:
+        del request
+        return Response(content, media_type=media_type, headers=headers)
+
+    return Route(f"/{name}", answer, name=name)
 
 
 def _static() -> Route | Mount:

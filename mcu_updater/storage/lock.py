@@ -82,6 +82,25 @@ def lock_file(path: Path, *, follow: bool = True) -> Path:
     return target.with_name(f".{name}.lock")
 
 
+def holder_of(path: Path) -> Holder | None:
+    """Who says that it works on *path*, and is alive; None: nobody. A look, which locks nothing:
+    who wants to work on it asks ``hold``."""
+    holder = _holder(lock_file(path))
+    return holder if holder is not None and _is_alive(holder.pid) else None
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":  # there, asking so would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError, TypeError):
+        return True  # of somebody else, or no number: it says so all the same
+    return True
+
+
 def _holder(lock: Path) -> Holder | None:
     """What stands in the lock file; None: nothing that can be read."""
     with suppress(OSError, ValueError, TypeError):

@@ -75,6 +75,7 @@ def check(path: str, method: str, status: int, content: Any) -> None:
         ("/api/devices", "/api/devices?plan=spring&limit=1"),
         ("/api/devices/{id}", f"/api/devices/{DEVICE}"),
         ("/api/devices/{id}/log", f"/api/devices/{DEVICE}/log"),
+        ("/api/devices/{id}/film", f"/api/devices/{DEVICE}/film"),
         ("/api/devices/{id}/offer", f"/api/devices/{DEVICE}/offer"),
         ("/api/plans/{name}", "/api/plans/none"),
         ("/api/devices/{id}", "/api/devices/none"),

@@ -26,6 +26,7 @@ from mcu_updater.cloud.center.preview import preview
 from mcu_updater.cloud.center.store import Store
 from mcu_updater.console.api.definitions import PLANS, fields_of
 from mcu_updater.console.api.operations import Call, Parameter, result
+from mcu_updater.console.device_film import film_of
 from mcu_updater.console.problems import Problem
 from mcu_updater.report import center as report
 
@@ -92,6 +93,13 @@ def log(call: Call) -> Response:
     with closing(call.store()) as store:
         _check_device(store, call.name("id"))
         return result(report.log_json(store.log(call.name("id"))))
+
+
+def film(call: Call) -> Response:
+    """Of an emulated board; of another device, why there is none."""
+    with closing(call.store()) as store:
+        _check_device(store, call.name("id"))
+    return result(film_of(call.console, call.name("id")))
 
 
 def offer(call: Call) -> Response:

@@ -196,6 +196,24 @@ _ANSWERS: dict[str, Schema] = {
             _object(at_s={"type": "number"}, device=TEXT, plan=TEXT, component=TEXT, text=TEXT)
         ),
     ),
+    "Film": _object(
+        {
+            "reason": {**TEXT, "description": "Why there is no film; then there is nothing else"},
+            "format": NUMBER,
+            "title": TEXT,
+            "wordsTitle": TEXT,
+            "map": {"type": "object", "description": "Banks and sectors, in runs"},
+            "frames": {
+                **_list({"type": "array"}),
+                "description": "Boot, operation, kind, text, sector or -1, changes of sectors, "
+                "milliseconds or null, and more where there is more",
+            },
+            "facts": _list(_list(TEXT)),
+            "notes": _list(TEXT),
+            "sections": _list(_object(heading=TEXT, lines=_list(TEXT))),
+        },
+        **_HEAD,
+    ),
     "Offer": _object(
         **_HEAD,
         upgrades=_list(

@@ -87,6 +87,13 @@ def _devices() -> list[Operation]:
         Operation("GET", f"{path}/log", campaign.log, "What it did, in order", {200: "Log"}),
         Operation(
             "GET",
+            f"{path}/film",
+            campaign.film,
+            "What happened in its flash, step by step, or why that cannot be seen",
+            {200: "Film"},
+        ),
+        Operation(
+            "GET",
             f"{path}/offer",
             campaign.offer,
             "What it would be offered now, and why not the rest",
