@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from mcu_updater.cloud.center import lifecycle, rules
-from mcu_updater.cloud.center.device_session import close, close_late, seen_states
+from mcu_updater.cloud.center.device_session import close, close_late, seen_states, was_entered
 from mcu_updater.cloud.center.lifecycle import PlanState
 from mcu_updater.cloud.center.model import Center, Mode, UpgradePlan
 from mcu_updater.cloud.center.rules import Entry, Key
@@ -43,6 +43,12 @@ def act_on_plan(
                 where=f"plan {name}",
                 expected=f"one of {', '.join(can)}" if can else "nothing, it is over",
                 found=action,
+            )
+        if action is lifecycle.Action.ACTIVATE and not was_entered(plan, store):
+            raise UsageError(
+                "another has edited the plan meanwhile",
+                where=f"plan {name}",
+                then="It was not activated. Read it again, and then decide",
             )
         store.set_plan_state(name, new)
         store.add_log(LogLine(now_s, "", plan.name, "", f"owner: {action}"))

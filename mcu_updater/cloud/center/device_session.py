@@ -151,12 +151,22 @@ def _edited(name: str, what: str) -> Fault:
 
 def _digest(plan: UpgradePlan, file: CenterFile) -> str:
     """Of all that devices may see of *plan*: of the plan, then of each package and its files."""
-    parts = [_sha256(repr(replace(plan, active=True)).encode())]
+    parts = [_digest_of_plan(plan)]
     for upgrade in plan.upgrades:
         parts.append(_sha256(repr(file.center.package(upgrade.package)).encode()))
         files = b"".join(hashlib.sha256(data).digest() for data in file.contents[upgrade.package])
         parts.append(_sha256(files))
     return " ".join(parts)
+
+
+def _digest_of_plan(plan: UpgradePlan) -> str:
+    return _sha256(repr(replace(plan, active=True)).encode())
+
+
+def was_entered(plan: UpgradePlan, store: Store) -> bool:
+    """Whether the state file has *plan* as it is here, as far as it says. In a transaction."""
+    known = store.plan_digests().get(plan.name, "")
+    return " " not in known or known.split()[0] == _digest_of_plan(plan)
 
 
 def _sha256(data: bytes) -> str:

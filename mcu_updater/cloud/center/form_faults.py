@@ -6,6 +6,7 @@ What checks values (pydantic) says what is wrong by a code and its numbers; the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date, time
 from typing import Any
 
 from pydantic import ValidationError
@@ -118,6 +119,14 @@ def _name_of(value: Any) -> str:
 
 
 def short(value: object) -> str:
-    """*value* for a message, cut where it is long."""
-    text = repr(value)
+    """*value* for a message, as a file or JSON has it, cut where it is long."""
+    match value:
+        case bool():
+            text = str(value).lower()
+        case None:
+            text = "null"
+        case date() | time():
+            text = value.isoformat()
+        case _:
+            text = repr(value)
     return text if len(text) <= _FOUND_SIZE else f"{text[:_FOUND_SIZE]}..."

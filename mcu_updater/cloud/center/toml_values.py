@@ -96,10 +96,35 @@ def change(table: Any, old: Json, new: Json) -> None:
             continue
         if value is None:
             table.remove(key)
-        elif key not in table or not _changed_within(key, table[key], old.get(key), value):
-            table[key] = _item(key, value)
+        elif key not in table:
+            _add(table, key, value)
+        elif not _changed_within(key, table[key], old.get(key), value):
+            table[key] = _anew(key, table[key], value)
     for key in old.keys() - new.keys():
         table.remove(key)
+
+
+def _add(table: Any, key: str, value: Any) -> None:
+    """As far to the right as the keys that are there."""
+    indents = [there.trivia.indent for there in table.values() if _has_line(there)]
+    table[key] = _item(key, value)
+    if isinstance(table, tomlkit().items.Table) and indents:
+        table.value.item(key).trivia.indent = indents[-1]
+
+
+def _has_line(item: Any) -> bool:
+    kit = tomlkit().items
+    return isinstance(item, kit.Item) and not isinstance(item, kit.AoT | kit.Table)
+
+
+def _anew(key: str, there: Any, value: Any) -> Any:
+    """*value*, in lines where what is *there* is."""
+    if key in _IDS:
+        return _array([_inline(sparse(_LISTS_OF_TABLES[key], one)) for one in value])
+    item = _item(key, value)
+    if isinstance(value, list) and value and "\n" in there.as_string():
+        item.multiline(True)
+    return item
 
 
 def _changed_within(key: str, there: Any, old: Any, new: Any) -> bool:
@@ -160,7 +185,7 @@ def _inline(value: Json) -> Any:
     """``{ key = 1 }``, with spaces."""
     kit = tomlkit()
     pairs = (f"{kit.key(k).as_string()} = {_item(k, v).as_string()}" for k, v in value.items())
-    return kit.value(f"{{ {', '.join(pairs)} }}")
+    return kit.value(f"{{ {', '.join(pairs)} }}" if value else "{}")
 
 
 def _item(key: str, value: Any) -> Any:
