@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,20 @@ class _Entered:
         return store
 
 
+class _Revision:
+    """Of the center file that was asked for last: it takes long for thousands of devices."""
+
+    def __init__(self) -> None:
+        self._last: tuple[CenterFile, str] | None = None
+
+    def of(self, file: CenterFile) -> str:
+        last = self._last
+        if last is None or last[0] is not file:
+            digest = hashlib.sha256(repr(file.center).encode()).hexdigest()[:16]
+            self._last = last = file, digest
+        return last[1]
+
+
 def identity(path: Path) -> tuple[int, int] | None:
     """Another one, if the file was replaced; None, if there is none."""
     with contextlib.suppress(OSError):
@@ -50,6 +65,11 @@ class Console:
     token: str | None = None
     boards: Path | None = None
     _entered: _Entered = field(default_factory=_Entered, repr=False, compare=False)
+    _revision: _Revision = field(default_factory=_Revision, repr=False, compare=False)
+
+    def revision(self) -> str:
+        """16 hex digits of what the center file holds now."""
+        return self._revision.of(self.file.now())
 
     def __post_init__(self) -> None:
         """From now on a center file that contradicts the state file (an activated plan is another

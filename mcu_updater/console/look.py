@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mcu_updater.cloud.center.device_session import now_of, seen_states
-from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.log_feed import (
     Numbered,
     data_version,
@@ -47,7 +45,6 @@ class Look:
         self._identity: object = None
         self._version = -1
         self._count = 0
-        self._file: tuple[CenterFile, str] | None = None
 
     def again(self, before: Seen, limit: int) -> tuple[Seen, list[Numbered]]:
         """What is there now, and the lines of the log since *before*, *limit* at most."""
@@ -98,10 +95,5 @@ class Look:
 
     def _center(self) -> dict[str, Any]:
         """A revision of the center file, and what is wrong with the newest."""
-        followed = self._console.file
-        file = followed.now()
-        if self._file is None or self._file[0] is not file:
-            digest = hashlib.sha256(repr(file.center).encode()).hexdigest()[:16]
-            self._file = file, digest
-        fault = followed.fault
-        return {"revision": self._file[1], "fault": None if fault is None else fault.message}
+        revision, fault = self._console.revision(), self._console.file.fault
+        return {"revision": revision, "fault": None if fault is None else fault.message}

@@ -10,6 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse
 
+from mcu_updater.console.addresses import address
+from mcu_updater.console.frame import Frame, bare_frame, frame_of
+
 
 @cache
 def _environment() -> Environment:
@@ -29,11 +32,23 @@ def render(
     *,
     status_code: int = 200,
     headers: Mapping[str, str] | None = None,
+    frame: Frame | None = None,
     **values: Any,
 ) -> HTMLResponse:
-    """*template* with *values*, *request* and ``url(name, ...)``, the address of a route."""
-    url = request.scope["app"].url_path_for
-    text = _environment().get_template(template).render(request=request, url=url, **values)
+    """*template* with *values*; *frame* is what stands around it. Templates may call
+    ``url(name, ...)``, the address of a route, and ``address(base, name, ...)``, of what is named.
+    """
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            request=request,
+            url=request.scope["app"].url_path_for,
+            address=address,
+            frame=frame or frame_of(request),
+            **values,
+        )
+    )
     return HTMLResponse(text, status_code, headers=headers)
 
 
@@ -42,5 +57,10 @@ def render_error(
 ) -> HTMLResponse:
     """The page of an error, which needs nothing but the error."""
     return render(
-        request, "error.html", status_code=problem["status"], headers=headers, problem=problem
+        request,
+        "error.html",
+        status_code=problem["status"],
+        headers=headers,
+        frame=bare_frame(request),
+        problem=problem,
     )

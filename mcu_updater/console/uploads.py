@@ -57,7 +57,7 @@ async def receive_form(request: Request) -> UploadForm:
     boundary = boundary_of(request.headers["content-type"])
     refuse_large(request, MAX_FORM)
     console: Console = request.app.state.console
-    return await _in_thread(request, lambda chunks: _form(console, parts_of(boundary, chunks)))
+    return await in_thread(request, lambda chunks: _form(console, parts_of(boundary, chunks)))
 
 
 async def receive_file(request: Request) -> KeptUpload:
@@ -67,7 +67,7 @@ async def receive_file(request: Request) -> KeptUpload:
     refuse_large(request, MAX_FILE_SIZE)
     console: Console = request.app.state.console
     package, filename = request.path_params["name"], request.path_params["filename"]
-    return await _in_thread(
+    return await in_thread(
         request, lambda chunks: keep_upload(console.file.path, package, filename, chunks)
     )
 
@@ -79,7 +79,7 @@ def _form(console: Console, parts: Iterator[Part]) -> UploadForm:
         stack.callback(lambda: forget(console, tuple(files)))
         for part in parts:
             if part.filename is None:
-                fields[part.name] = _text(part)
+                fields[part.name] = text_of(part)
             elif not part.filename:
                 _skip(part)
             else:
@@ -96,7 +96,8 @@ def _kept(console: Console, package: str | None, part: Part, already: int) -> Ke
     return keep_upload(console.file.path, package, part.filename or "", part.data)
 
 
-def _text(part: Part) -> str:
+def text_of(part: Part) -> str:
+    """Of a field that is no file. Raises Problem where it is none."""
     data = bytearray()
     for piece in part.data:
         data += piece
@@ -120,7 +121,7 @@ def _bad_field(where: str, what: str, expected: str) -> Problem:
     return Problem(422, str(fault), faults=[fault])
 
 
-async def _in_thread(request: Request, work: Callable[[Iterator[bytes]], T]) -> T:
+async def in_thread(request: Request, work: Callable[[Iterator[bytes]], T]) -> T:
     """*work* in a thread, which waits for each piece of the body until it comes."""
     stream = aiter(request.stream())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,54 +147,60 @@ def _reference_faults(center: Center) -> Iterator[Fault]:
     yield from _twice("packages", [p.name for p in center.packages])
     yield from _twice("plans", [p.name for p in center.plans])
     yield from _twice("devices", [d.id for d in center.devices])
-    for product in center.products:
-        yield from _twice(f'products "{product.key}"', [c.id for c in product.components])
+    for at, product in enumerate(center.products):
+        names = [c.id for c in product.components]
+        yield from _twice(f'products "{product.key}"', names, ("products", at, "components"))
     for device in center.devices:
         if center.product(device.product) is None:
             known = _one_of(p.key for p in center.products)
             yield Fault(f'devices "{device.id}", product', "is not known", known, device.product)
-    for plan in center.plans:
-        yield from plan_faults(center, plan)
+    for at, plan in enumerate(center.plans):
+        for fault in plan_faults(center, plan):
+            yield replace(fault, at=("plans", at, *fault.at))
 
 
-def _twice(where: str, names: list[str]) -> Iterator[Fault]:
+def _twice(where: str, names: list[str], at: Place = ()) -> Iterator[Fault]:
     for name, count in Counter(names).items():
         if count > 1:
-            yield Fault(where, "a name stands twice", "each name once", repr(name))
+            yield Fault(where, "a name stands twice", "each name once", repr(name), at)
 
 
 def plan_faults(center: Center, plan: UpgradePlan) -> Iterator[Fault]:
-    """What of *plan*, which need not be in *center*, does not fit what is."""
+    """What of *plan*, which need not be in *center*, does not fit what is. Places are within it."""
     where = f'plans "{plan.name}"'
     product = center.product(plan.product)
     if product is None:
-        known = _one_of(p.key for p in center.products)
-        yield Fault(f"{where}, product", "is not known", known, repr(plan.product))
+        known, found = _one_of(p.key for p in center.products), repr(plan.product)
+        yield Fault(f"{where}, product", "is not known", known, found, ("product",))
         return
-    for upgrade in plan.upgrades:
+    for number, upgrade in enumerate(plan.upgrades):
+        at = ("upgrades", number)
         component = product.component(upgrade.component)
         package = center.package(upgrade.package)
         place = f'{where}, upgrades "{upgrade.component}"'
         if component is None:
             known = _one_of(c.id for c in product.components)
             what = "the product has no such component"
-            yield Fault(f"{place}, component", what, known, repr(upgrade.component))
+            found = repr(upgrade.component)
+            yield Fault(f"{place}, component", what, known, found, (*at, "component"))
         if package is None:
             known = _one_of(p.name for p in center.packages)
-            yield Fault(f"{place}, package", "is not known", known, repr(upgrade.package))
+            found = repr(upgrade.package)
+            yield Fault(f"{place}, package", "is not known", known, found, (*at, "package"))
         if component is not None and package is not None:
-            yield from _misfits(place, component.type, package, upgrade)
+            yield from _misfits(place, at, component.type, package, upgrade)
 
 
 def _misfits(
-    place: str, kind: ComponentType, package: VersionPackage, upgrade: Upgrade
+    place: str, at: Place, kind: ComponentType, package: VersionPackage, upgrade: Upgrade
 ) -> Iterator[Fault]:
     if package.type is not kind:
         what = "the package is for another type of component"
-        yield Fault(f"{place}, package", what, str(kind), str(package.type))
+        yield Fault(f"{place}, package", what, str(kind), str(package.type), (*at, "package"))
     if package.kind is Kind.DELTA and upgrade.versions:
         what = "a delta package has its source version"
-        yield Fault(f"{place}, versions", what, "none", short(list(upgrade.versions)))
+        found = short(list(upgrade.versions))
+        yield Fault(f"{place}, versions", what, "none", found, (*at, "versions"))
 
 
 def _one_of(names: Iterable[str]) -> str:
