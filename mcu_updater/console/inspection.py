@@ -17,6 +17,9 @@ from mcu_updater.files import read_image
 from mcu_updater.report.image import image_json
 from mcu_updater.report.image_report import image_report
 
+MOST = 32 * 1024 * 1024
+"""Bytes of files whose image is looked into: it is held in memory. No STM32 has so much flash."""
+
 Sign = tuple[str, int, int, int]
 """Of a file: path, time of its last change in nanoseconds, size, inode."""
 
@@ -43,11 +46,18 @@ def inspection_of(file: CenterFile, package: VersionPackage) -> dict[str, Any]:
 def upload_of(center_path: Path, kept: KeptUpload) -> dict[str, Any]:
     """The same of a file that has just come."""
     path = center_path.parent / kept.path
-    return {"path": kept.path.as_posix(), **digests(path.read_bytes()), **inspected([path])}
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    fields = {"path": kept.path.as_posix(), "size": kept.size, "sha256": kept.sha256, "md5": md5}
+    return {**fields, **inspected([path])}
 
 
 def inspected(paths: Sequence[Path]) -> dict[str, Any]:
     """What ``image inspect`` says of these files, but for the slots that it would fit."""
+    size = sum(sign[2] for sign in map(_sign, paths))
+    if size > MOST:
+        text = f"too large to be looked into here: {size} bytes, and {MOST} at most"
+        return {"image": None, "rejected": text}
     return _inspected(tuple(_sign(path) for path in paths))
 
 

@@ -46,10 +46,14 @@ class Place:
 def _listening(address: str, port: int) -> socket.socket:
     where = f"{address}, port {port}"
     try:
-        family, kind, _, _, place = socket.getaddrinfo(
-            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            address,
+            port,
+            type=socket.SOCK_STREAM,
+            proto=socket.IPPROTO_TCP,
+            flags=socket.AI_PASSIVE,
         )[0]
-        found = socket.socket(family, kind)
+        found = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY where it is said
     except (OSError, ValueError) as error:
         raise _cannot_listen(where, error) from error
     try:

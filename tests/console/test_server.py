@@ -22,6 +22,7 @@ import pytest
 from mcu_updater.cloud.center.device_session import open_state
 from mcu_updater.cloud.center.load import read_center
 from mcu_updater.cloud.center.store import LogLine, Store
+from mcu_updater.console.server import Place
 from tests.cli.command_line import run
 from tests.console.consoles import CENTER, DEVICE, serving, write_center
 
@@ -158,6 +159,12 @@ def test_listeners_see_what_other_processes_write_while_they_do(
         writer.join()
     numbers = [int(part.split(b'"')[0]) for part in said.split(b'"line ')[1:]]
     assert numbers == list(range(count))
+
+
+def test_answers_are_not_held_back_by_nagle() -> None:
+    """Head and body are written one after another: else each answer takes 40 ms."""
+    with closing(Place("127.0.0.1", 0)) as place:
+        assert place.socket.proto == socket.IPPROTO_TCP
 
 
 def test_the_port_of_another_is_not_taken(served: tuple[int, int, Path], tmp_path: Path) -> None:

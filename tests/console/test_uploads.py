@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from mcu_updater.cloud.center import packages
-from mcu_updater.console import uploads
+from mcu_updater.console import inspection, uploads
 from mcu_updater.console.app import Console
 from tests.console.test_openapi import check
 from tests.places import FIXTURES
@@ -207,6 +207,16 @@ def test_too_large_a_file_ends_while_it_is_read(
     assert answer.status_code == 413, answer.text
     assert files_of(console) == before
     assert not (console.file.path.parent / "center.packages").exists()
+
+
+def test_a_large_file_is_kept_and_not_looked_into(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection, "MOST", len(DATA) - 1)
+    put = client.put("/api/packages/pack/files/app.bin", content=DATA)
+    assert put.json()["image"] is None
+    assert "too large to be looked into" in put.json()["rejected"]
+    assert put.json()["md5"] == hashlib.md5(DATA).hexdigest()
 
 
 def test_a_form_is_not_a_file(client: TestClient) -> None:
