@@ -26,6 +26,9 @@ class Admission(Protocol):
     def judge_plan(self, plan: PlanOffered) -> Judgement:
         """Asked before the plan is journaled and confirmed: a refusal costs nothing."""
 
+    def judge_module_plan(self, plan: PlanOffered) -> Judgement:
+        """The same, of a plan for the module's own firmware: no slot has to hold it."""
+
     def judge_package(self, started: DownloadStarted) -> UpdaterError | None:
         """Asked before the first erase. What it returns ends the upgrade: the old version is
         reported, which the module answers with 10706."""
@@ -37,6 +40,9 @@ class AdmitAll:
     def judge_plan(self, plan: PlanOffered) -> Judgement:
         del plan
         return Judgement()
+
+    def judge_module_plan(self, plan: PlanOffered) -> Judgement:
+        return self.judge_plan(plan)
 
     def judge_package(self, started: DownloadStarted) -> UpdaterError | None:
         del started

@@ -28,6 +28,8 @@ from mcu_updater.core.ota import (
 )
 
 OFFERS = (Module.OFFERED_ONCE, Module.OFFERED)
+_ASKED = (Module.ASKED, *OFFERS)
+_OF_ITS_OWN = (EVENT_CODES[DownloadStarted], EVENT_CODES[PieceReady])  # without arguments
 _OF_A_DOWNLOAD = (DownloadStarted, Downloading, PieceReady)
 
 
@@ -35,7 +37,8 @@ class ModuleTracker:
     """Hears and probes *link*. Pieces are held against the inactive slot's journal.
 
     *current* gives what that says. *component* is ours: what the module says of others' upgrades
-    is none of our business. *plan_once*: a plan is believed though it was said once only.
+    is none of our business, but for plans of *module_components*. *plan_once*: a plan is believed
+    though it was said once only.
     """
 
     def __init__(
@@ -43,17 +46,20 @@ class ModuleTracker:
         link: OtaModule,
         current: Callable[[], Snapshot | None],
         component: str,
+        module_components: frozenset[str] = frozenset(),
         *,
         plan_once: bool = False,
     ) -> None:
         self._link = link
         self._current = current
         self._component = component
+        self._module_components = module_components
         self._plan_once = plan_once
         self.module = Module.UNKNOWN
         self.plan: PlanOffered | None = None
         self.started: DownloadStarted | None = None
         self.piece: PieceReady | None = None
+        self._is_of_module = False  # what it speaks of is the upgrade of its own firmware
         self._waiting: deque[OtaEvent] = deque()  # received before a probe, and to be heard yet
 
     def hear(self, timeout_s: float, silence: Module) -> Iterator[Event]:
@@ -79,25 +85,41 @@ class ModuleTracker:
     def _concerns(self, event: OtaEvent) -> bool:
         """Whether it changes anything here. A message may offer upgrades of several components.
 
-        A plan that is only for others is heard, and refused. Beside a plan of ours it is not.
+        A plan that is only for others is heard, and refused. Beside a plan of ours it is not. One
+        that the module carries out is heard also where ours is under way, and was asked for anew.
+
+        10702 and 10704 to 10706 name no component: behind a 10701 or 10703 without arguments they
+        are of the module's own firmware, and say nothing of ours.
         """
+        was_of_module = self._is_of_module
         match event:
-            case OtherOtaEvent():
+            case OtherOtaEvent(code):
+                self._is_of_module = was_of_module or code in _OF_ITS_OWN
                 return False
+            case Downloading() | Updating():
+                return not was_of_module
+            case UpdateSucceeded() | UpdateFailed():
+                self._is_of_module = False
+                return not was_of_module
+        self._is_of_module = False
+        match event:
             case PlanOffered(component):
+                if component in self._module_components and self.module in _ASKED:
+                    return not self._is_offered()
                 return component == self._component or not self._has_plan()
             case DownloadStarted(component) | PieceReady(component):
                 return component == self._component
-            case _:
-                return True
 
     def _has_plan(self) -> bool:
         """Ours has been offered just now, or is under way."""
-        offered = self.module in OFFERS and self.plan is not None
-        if offered and self.plan is not None and self.plan.component == self._component:
+        if self._is_offered():
             return True
         snapshot = self._current()
         return snapshot is not None and snapshot.phase in IN_PROGRESS
+
+    def _is_offered(self) -> bool:
+        plan = self.plan if self.module in OFFERS else None
+        return plan is not None and plan.component == self._component
 
     def _understand(self, event: OtaEvent) -> Module:
         match event:
@@ -178,7 +200,7 @@ class ModuleTracker:
                 said = self.piece
             case _:
                 said = None
-        return self.module, said, tuple(self._waiting)
+        return self.module, said, self._is_of_module, tuple(self._waiting)
 
     def _find_end(self, inside: int, length: int) -> int:
         """The end of the piece that holds offset *inside*."""

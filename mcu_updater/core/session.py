@@ -23,6 +23,7 @@ class Policy:
     verdict_s: float = 5  # 10705 or 10706 after a version was stated
     plan_once: bool = False  # believe a plan that was said once: nothing guards it but the line
     requests: int = 7  # plans asked for in one session: once, and again when the module gave up
+    module_components: frozenset[str] = frozenset()  # plans for these are the module's to carry out
 
 
 class SessionOutcome(StrEnum):
@@ -35,6 +36,7 @@ class SessionOutcome(StrEnum):
     REVERTED = "reverted"
     REJECTED = "image rejected"
     LOST = "given up by the module"
+    MODULE = "the module upgrades itself"  # our yes was all that it needed
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ class Updater:
             module,
             lambda: self._journals.read(inactive).snapshot,
             policy.component,
+            policy.module_components,
             plan_once=policy.plan_once,
         )
         self._download = Download(
@@ -288,20 +289,16 @@ class Updater:
         plan, self._asked_again = self._heard.plan, 0
         if plan is None:
             raise InternalError("no plan to answer")
+        if plan.component in self._policy.module_components:
+            yield from self._answer_for_module(plan)
+            return
         why = judge(plan, self._policy.component, self._version())
         if why is None:
             judgement = self._admission.judge_plan(plan)
             yield from map(Problem, judgement.unchecked)
             why = judgement.refusal or self._judge_trust(plan)
         if why is not None:
-            yield ModuleTold(f"the plan is refused: {why}")
-            with suppress(ModuleRefused):  # the plan is gone already
-                self._link.refuse()
-            remedies = [Remedy.KEY] if why == NO_KEY else []
-            error = ImageRejected(
-                "the plan was refused", found=why, then="Nothing was changed", remedies=remedies
-            )
-            self._result = Result(SessionOutcome.REFUSED, error)
+            yield from self._refuse(why)
             return
         yield from self._note_plan(plan)
         self._heard.module = Module.ACCEPTED
@@ -312,6 +309,31 @@ class Updater:
             # it may have taken it, and both answers were lost: no version may be stated now
             yield Problem("the module does not take the confirmation; asking for the plan anew")
             self._heard.module = Module.QUIET
+
+    def _refuse(self, why: str) -> Iterator[Event]:
+        yield ModuleTold(f"the plan is refused: {why}")
+        with suppress(ModuleRefused):  # the plan is gone already
+            self._link.refuse()
+        remedies = [Remedy.KEY] if why == NO_KEY else []
+        error = ImageRejected(
+            "the plan was refused", found=why, then="Nothing was changed", remedies=remedies
+        )
+        self._result = Result(SessionOutcome.REFUSED, error)
+
+    def _answer_for_module(self, plan: PlanOffered) -> Iterator[Event]:
+        """Of its own firmware alone: it downloads, checks and installs without us, and reboots.
+
+        Nothing is journaled: no reset of ours can disturb it.
+        """
+        judgement = self._admission.judge_module_plan(plan)
+        yield from map(Problem, judgement.unchecked)
+        if judgement.refusal is not None:
+            yield from self._refuse(judgement.refusal)
+            return
+        yield ModuleTold(f"the module may upgrade {plan.component} to {plan.target_version}")
+        with suppress(ModuleRefused):  # it may have taken it; else it is offered again
+            self._link.confirm()
+        self._result = Result(SessionOutcome.MODULE)
 
     def _floor(self) -> SecurityVersion:
         """The highest security version that was ever confirmed on this device."""

@@ -17,27 +17,28 @@ from mcu_updater.board import Board
 from mcu_updater.cloud.center.device_center import DeviceCenter
 from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.model import (
-    Center,
     ComponentType,
     Device,
     Kind,
     Strategy,
     VersionPackage,
 )
-from mcu_updater.cloud.center.rules import FOR_GOOD, Why
+from mcu_updater.cloud.center.rules import FOR_GOOD, Entry, Judged, Why
 from mcu_updater.cloud.center.store import Ended, Ending, Store
 from mcu_updater.cloud.single_device import ComponentState
 from mcu_updater.core.bank import Bank
 from mcu_updater.core.delta import DeltaRejected, apply_delta
-from mcu_updater.core.errors import ImageRejected, UpdaterError, UsageError
+from mcu_updater.core.errors import ImageRejected, UpdaterError
 from mcu_updater.core.events import Event
 from mcu_updater.core.image import sniff_size
 from mcu_updater.core.mcu import NotAtRest, Session, until_rest
 from mcu_updater.core.package import Wanted, open_any
 from mcu_updater.core.session import Policy, Result, SessionOutcome
 from mcu_updater.flash_map.layouts import factory_image
+from mcu_updater.fleet.components import component_of, module_component_of
 from mcu_updater.fleet.condition import MOST_REFUSALS, Condition
 from mcu_updater.fleet.fault_plan import LONGEST_OUTAGE_S, Cut, FaultPlan, FleetSettings, draw
+from mcu_updater.fleet.verdict import InconsistentReport, both, judge_firmware
 from mcu_updater.quectel.emulated.options import ModuleOptions
 
 MOST_SESSIONS = 60  # more is a device that never comes to rest
@@ -49,10 +50,6 @@ WAITING = frozenset({Why.SAVED, Why.PAUSED, Why.USER, Why.NOT_BEGUN, Why.NO_VERS
 
 Watch = Callable[[Event, int], None]
 """Takes an event and the board's time in microseconds."""
-
-
-class InconsistentReport(Exception):
-    """What the device did or reported is not what it must be."""
 
 
 @dataclass
@@ -87,7 +84,7 @@ class FleetDevice:
 
     @cached_property
     def first_version(self) -> str:
-        return self.device.versions.get(self.component, self.settings.version)
+        return self._version_of(self.component)
 
     @cached_property
     def packages(self) -> dict[str, bytes]:
@@ -97,6 +94,15 @@ class FleetDevice:
             for package in self._offered()
             if package.kind is Kind.FULL
         }
+
+    @cached_property
+    def firmware(self) -> tuple[str, str] | None:
+        """The component that is the module's own firmware, and the version that it starts with."""
+        name = module_component_of(self.file.center, self.device)
+        return None if name is None else (name, self._version_of(name))
+
+    def _version_of(self, component: str) -> str:
+        return self.device.versions.get(component, self.settings.version)
 
     def _offered(self) -> Iterator[VersionPackage]:
         center = self.file.center
@@ -148,10 +154,16 @@ class FleetDevice:
     def run(self) -> Ending:
         """Until it rests; then judge it, and note that in the state file."""
         self.board.checks_limits = True
-        self.board.connect(self.cloud, self._options(ModuleOptions()), self.fault_plan.faults)
+        options = ModuleOptions()
+        if self.firmware is not None:
+            name, version = self.firmware
+            options = replace(options, firmware_component=name, product_version=version)
+        self.board.connect(self.cloud, self._options(options), self.fault_plan.faults)
         try:
             self._run()
             outcome, text = self._judge()
+            if self.firmware is not None:
+                outcome, text = both((outcome, text), judge_firmware(self, *self.firmware))
         except InconsistentReport as found:
             outcome, text = Ended.INCONSISTENT, str(found)
         self._digest.update(f"{outcome}: {text}".encode())
@@ -200,7 +212,9 @@ class FleetDevice:
                 self._digest.update(repr(event).encode())
                 self.watch(event, self.board.clock.now_us)
         except NotAtRest as error:
-            state = ", ".join(f"{plan} {state.value}" for plan, state in self._states().items())
+            state = ", ".join(
+                f"{plan} {state.value}" for plan, state in self.states_of(self.component).items()
+            )
             raise InconsistentReport(
                 f"not at rest after {error.found}; the center says {state}"
             ) from error
@@ -210,7 +224,8 @@ class FleetDevice:
     def _session(self, cut: Cut | None) -> Session:
         """Until it ends, or power does."""
         self.sessions += 1
-        policy = Policy(component=self.component)
+        own = frozenset() if self.firmware is None else frozenset({self.firmware[0]})
+        policy = Policy(component=self.component, module_components=own)
         supply = SteadySupply() if cut is None else CutAt(cut.operation, cut.outcome)
         self.on_power(cut)
         try:
@@ -241,8 +256,14 @@ class FleetDevice:
         return False
 
     def _rests(self) -> bool:
-        judged = self.cloud.look(self.board.module.versions, self.board.clock.now_s())
-        return all(one.why in FOR_GOOD | WAITING for one in judged)
+        return all(one.why in FOR_GOOD | WAITING for one in self._look())
+
+    def _look(self) -> list[Judged]:
+        """What the center would answer now, given all the versions that the module reports."""
+        module, versions = self.board.module, dict(self.board.module.versions)
+        if self.firmware is not None:
+            versions[self.firmware[0]] = module.own_version
+        return self.cloud.look(versions, self.board.clock.now_s())
 
     # --- judging
 
@@ -254,7 +275,7 @@ class FleetDevice:
         told = self.board.module.versions.get(self.component)
         if told != version:
             raise InconsistentReport(f"version {version} runs, the module was told {told}")
-        states = self._states()
+        states = self.states_of(self.component)
         targets = {plan: self._target(plan) for plan in states}
         ended_well = {plan for plan, state in states.items() if state is ComponentState.SUCCESS}
         if ended_well and version not in self._targets:
@@ -271,29 +292,28 @@ class FleetDevice:
         if failed:
             if targets[failed[-1]] == version:
                 return Ended.LATE, self._check_late(failed[-1])
-            times = self._failures(failed[-1])
+            times = self.entry_of(failed[-1], self.component).failures
             return Ended.FAILED, f"failures {times}" + (
                 f"; of late: {self.error}" * bool(self.error)
             )
         refused = [plan for plan, state in states.items() if state is ComponentState.REFUSED]
         if refused:
-            return Ended.REFUSED, self._check_refused(refused[-1])
+            return Ended.REFUSED, self.check_refused(refused[-1])
         if ended_well:
-            self._check_admitted(ended_well)
+            self.check_admitted(ended_well)
             if version not in {targets[plan] for plan in ended_well}:
                 raise InconsistentReport(f"the center says success, and yet version {version} runs")
             return Ended.UPGRADED, ""
-        judged = self.cloud.look(self.board.module.versions, self.board.clock.now_s())
-        whys = dict.fromkeys(str(one.why) for one in judged)
+        whys = dict.fromkeys(str(one.why) for one in self._look())
         return Ended.NOT_OFFERED, "; ".join(whys) or "there is no plan"
 
-    def _check_refused(self, plan: str) -> str:
+    def check_refused(self, plan: str) -> str:
         lack = self.condition.lacks(self._strategy(plan))
         if lack is None:
             raise InconsistentReport(f"it refused {plan}, and nothing is amiss: {self.condition}")
         return lack
 
-    def _check_admitted(self, plans: set[str]) -> None:
+    def check_admitted(self, plans: set[str]) -> None:
         """What the device is like now it was like when it took the plan."""
         for plan in plans:
             lack = self.condition.lacks(self._strategy(plan))
@@ -346,29 +366,34 @@ class FleetDevice:
         """What was published, by version, as it must stand in flash."""
         return {self.first_version: self._first_image, **self._targets}
 
-    def _states(self) -> dict[str, ComponentState]:
-        """Of the component, by plan."""
+    def states_of(self, component: str) -> dict[str, ComponentState]:
+        """By plan."""
         with self.store.snapshot():
             entries = self.store.entries(self.device.id)
         order = [plan.name for plan in self.file.center.plans]
-        found = [(key[0], e.state) for key, e in entries.items() if key[1] == self.component]
+        found = [(key[0], e.state) for key, e in entries.items() if key[1] == component]
         return dict(sorted(found, key=lambda one: order.index(one[0])))
 
-    def _failures(self, plan: str) -> int:
+    def reported_version(self, component: str) -> str | None:
+        """What the center knows; None: the device has never asked."""
         with self.store.snapshot():
-            return self.store.entries(self.device.id)[plan, self.component].failures
+            return self.store.versions(self.device.id).get(component)
+
+    def entry_of(self, plan: str, component: str) -> Entry:
+        with self.store.snapshot():
+            return self.store.entries(self.device.id)[plan, component]
 
     def _target(self, plan_name: str) -> str:
-        return self._package(plan_name).target
+        return self.package_of(plan_name, self.component).target
 
     def _is_delta(self, plan_name: str) -> bool:
-        return self._package(plan_name).kind is Kind.DELTA
+        return self.package_of(plan_name, self.component).kind is Kind.DELTA
 
-    def _package(self, plan_name: str) -> VersionPackage:
+    def package_of(self, plan_name: str, component: str) -> VersionPackage:
         center = self.file.center
         plan = center.plan(plan_name)
         assert plan is not None
-        upgrade = next(u for u in plan.upgrades if u.component == self.component)
+        upgrade = next(u for u in plan.upgrades if u.component == component)
         package = center.package(upgrade.package)
         assert package is not None
         return package
@@ -392,19 +417,6 @@ class FleetDevice:
             when = f"{waited_s:.0f} s after {before.text}"
             raise InconsistentReport(f"it runs the target and was called failed, {when}")
         return f"the version was not reported within {limit_s:.0f} s"
-
-
-def component_of(center: Center, device: Device) -> str:
-    """The one component of a board: the first MCU of the product, one that has a version first.
-
-    Raises UsageError where there is none.
-    """
-    product = center.product(device.product)
-    components = product.components if product else ()
-    names = [one.id for one in components if one.type is ComponentType.MCU]
-    if not names:
-        raise UsageError("no MCU to upgrade", where=f"product {device.product}")
-    return next((name for name in names if name in device.versions), names[0])
 
 
 def image_of(package: bytes, base: int) -> bytes | None:

@@ -24,7 +24,8 @@ from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.model import MAX_DEVICES, Center, Device
 from mcu_updater.cloud.center.store import Ending, FleetRun, Store, exists_already
 from mcu_updater.core.errors import Remedy, UsageError
-from mcu_updater.fleet.device import FleetDevice, Watch, component_of
+from mcu_updater.fleet.components import component_of
+from mcu_updater.fleet.device import FleetDevice, Watch
 from mcu_updater.fleet.fault_plan import FleetSettings
 from mcu_updater.storage import disturb_again, undisturbed
 

@@ -65,6 +65,9 @@ class Checks:
         if plan.space > self._max_package:
             found = f"it needs {plan.space} bytes, {self._max_package} are the most for this slot"
             return Judgement(found)
+        return self.judge_module_plan(plan)
+
+    def judge_module_plan(self, plan: PlanOffered) -> Judgement:
         judgement = self._judge_condition(plan)
         if judgement.refusal is None and (plan.battery_limit or plan.min_signal):
             return self._judge_condition(plan)  # a digit may have been misread: look twice

@@ -28,6 +28,7 @@ from mcu_updater.fleet.fleet import begin_s, replay, run_fleet, with_devices
 from mcu_updater.quectel.checks import Checks
 from mcu_updater.quectel.emulated.faults import NO_FAULTS
 from tests.cloud.center.centers import EXAMPLE
+from tests.places import FIXTURES
 
 ROUGH = FleetSettings(seed=7, cuts=2, faults=2, bad_trials=0.1)
 
@@ -354,3 +355,91 @@ def test_an_ending_of_an_earlier_state_file_is_known_by_its_new_name():
     assert Ended("dishonest") is Ended.INCONSISTENT
     with pytest.raises(ValueError, match="nonsense"):
         Ended("nonsense")
+
+
+# --- the module's own firmware
+
+
+@pytest.fixture(scope="module")
+def with_module(tmp_path_factory: pytest.TempPathFactory) -> CenterFile:
+    """An MCU and the module, in two plans; in one, where ``together``."""
+    folder = tmp_path_factory.mktemp("center")
+    (folder / "a.pack").write_bytes(bytes(range(256)) * 10)
+    (folder / "b.pack").write_bytes(b"rest")
+    (folder / "two.s19").write_bytes((FIXTURES / "fixture-2.0.0.s19").read_bytes())
+    (folder / "center.toml").write_text(WITH_MODULE, encoding="utf-8")
+    return read_center(folder / "center.toml")
+
+
+WITH_MODULE = """
+products = [{ key = "p", components = [{ id = "STM32" }, { id = "modem", type = "module" }] }]
+packages = [
+    { name = "two", target = "2.0.0", files = ["two.s19"] },
+    { name = "own", target = "M2", files = ["a.pack", "b.pack"], type = "module" },
+]
+devices = [{ id = "d", count = 12, product = "p", versions = { STM32 = "1.0.0", modem = "M1" } }]
+
+[[plans]]
+name = "both"
+product = "p"
+upgrades = [{ component = "STM32", package = "two" }, { component = "modem", package = "own" }]
+"""
+
+
+def plans_apart(file: CenterFile, *, module_first: bool) -> CenterFile:
+    """*file* with a plan for each component."""
+    (both,) = file.center.plans
+    apart = [replace(both, name=each.component, upgrades=(each,)) for each in both.upgrades]
+    plans = tuple(reversed(apart) if module_first else apart)
+    return replace(file, center=replace(file.center, plans=plans))
+
+
+@pytest.mark.parametrize("order", ["MCU first", "module first", "together"])
+def test_a_module_upgrades_itself_with_the_consent_of_its_device(
+    order: str, with_module: CenterFile, tmp_path: Path
+):
+    file = with_module
+    if order != "together":
+        file = plans_apart(file, module_first=order == "module first")
+    settings = FleetSettings(seed=2, cuts=1, faults=2)
+    endings = run(file, tmp_path, settings)
+    assert {ending.outcome for ending in endings.values()} <= {Ended.UPGRADED, Ended.FAILED}
+    seen = monitor(file.center, Store.open(tmp_path / "fleet.db", read_only=True))
+    views = [one for plan in seen.plans for device in plan.devices for one in device.components]
+    own = [one for one in views if one.component == "modem"]
+    assert [(one.state, one.version) for one in own] == [(C.SUCCESS, "M2")] * 12
+    mcu = Counter(one.version for one in views if one.component == "STM32")
+    assert mcu["2.0.0"] >= 9
+
+
+def test_a_device_does_not_let_the_module_upgrade_when_its_battery_is_low(
+    with_module: CenterFile, tmp_path: Path
+):
+    """Nor does it ask again when the module's plan is all that there is."""
+    file = plans_apart(with_module, module_first=True)
+    only = replace(file, center=replace(file.center, plans=file.center.plans[:1]))
+    endings = run(with_devices(only, 4), tmp_path, FleetSettings(cuts=0, faults=0, weak=1))
+    for ending in endings.values():
+        if ending.outcome is Ended.REFUSED:
+            assert re.match(r"modem: (battery|signal) is at", ending.text)
+        else:
+            assert ending.outcome is Ended.UPGRADED and ending.version == "1.0.0"
+    assert Ended.REFUSED in {ending.outcome for ending in endings.values()}
+
+
+def test_a_module_that_does_not_run_what_the_center_says_is_found(
+    with_module: CenterFile, tmp_path: Path
+):
+    file = plans_apart(with_module, module_first=True)
+    store = open_state(file, tmp_path / "device.db", simulated=True, now_s=0.0)
+    device = device_of(file.center, "d-001")
+    one = FleetDevice(file, store, device, FleetSettings(cuts=0, faults=0), begin_s(file.center))
+
+    def lose(device: FleetDevice) -> None:
+        device.board.module._firmware.own_version = "M1"
+        with store.transaction():
+            store.put_versions("d-001", {"STM32": "2.0.0", "modem": "M1"}, 1e9)
+
+    ending = lie(one, lose)
+    assert not ending.is_consistent
+    assert "the module runs modem M1; by what the center says it is M2" in ending.text

@@ -27,7 +27,7 @@ from mcu_updater.cloud.center.store import Ending, Store
 from mcu_updater.core.errors import UsageError, VerificationFailed
 from mcu_updater.core.events import Event
 from mcu_updater.fleet import fault_plan
-from mcu_updater.fleet.device import component_of
+from mcu_updater.fleet.components import components_of
 from mcu_updater.fleet.fault_plan import FleetSettings
 from mcu_updater.fleet.fleet import replay, run_fleet, with_devices
 from mcu_updater.report import center as report
@@ -155,7 +155,7 @@ def _refuse_unused(ctx: click.Context, given: FleetOptions, read: CenterFile) ->
     if given.faults == 0:
         refuse(ctx, ("kinds",), "with --faults 0")
     center = read.center
-    if all(component_of(center, device) in device.versions for device in center.devices):
+    if all(set(components_of(center, device)) <= set(device.versions) for device in center.devices):
         refuse(ctx, ("version",), "where FILE says the version of every device")
 
 

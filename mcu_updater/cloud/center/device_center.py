@@ -93,6 +93,8 @@ class DeviceCenter:
             close_late(file.center, store, [device.id], moment_s)
             judged = look(file.center, store, device, versions, moment_s, pushed=pushed)
             self._note_at_target(judged, moment_s)
+            if self._note_lost(judged, moment_s):
+                judged = look(file.center, store, device, versions, moment_s, pushed=pushed)
             keys = [one.key for one in rules.choose(judged)]
             entries = store.entries(device.id)
             for key in keys:
@@ -101,17 +103,24 @@ class DeviceCenter:
         return keys
 
     def _note_at_target(self, judged: list[Judged], now_s: float) -> None:
-        """A module tells of itself by its version: of two statuses it may have lost one."""
+        """The version tells of the success, too: of two statuses the module may have lost one."""
         entries = self._store.entries(self.device.id)
-        own = {key for key, at in self._index.items() if self._plans[at].own}
         for one in judged:
             entry = entries.get(one.key)
             if entry is None or one.why is not Why.AT_TARGET:
                 continue
             if entry.state is ComponentState.NOT_RECEIVED:
                 self._record(one.key, ComponentState.NOT_REQUIRED, now_s)
-            elif entry.state in RUNNING and one.key in own:
+            elif entry.state in RUNNING:
                 self._record(one.key, ComponentState.SUCCESS, now_s)
+
+    def _note_lost(self, judged: list[Judged], now_s: float) -> bool:
+        """A module asks when no upgrade is under way. One that was has ended, then, and that was
+        not said: of the statuses that wait for the network it keeps the last."""
+        lost = [one.key for one in judged if one.why is Why.UNDER_WAY]
+        for key in lost:
+            self._record(key, ComponentState.FAILED, now_s)
+        return bool(lost)
 
     def report(self, plan: Plan, state: ComponentState, now_s: float) -> None:
         """The module says how far *plan* is."""

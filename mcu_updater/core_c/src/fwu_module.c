@@ -17,6 +17,8 @@ static bool is_ours(const struct fwu_mark *mark, const struct fwu_component *com
     return fwu_mark_is(mark, component->text, component->size);
 }
 
+enum { CODE_STARTED = 10701, CODE_PIECE = 10703 };
+
 static bool is_offered(const struct fwu_module_state *state)
 {
     return state->has_plan && (state->module == FWU_MODULE_OFFERED ||
@@ -37,16 +39,29 @@ static bool has_plan(const struct fwu_module_state *state, const struct fwu_jour
 }
 
 /* Whether event changes anything here. A plan that is only for others is heard, and refused; beside a
- * plan of ours it is not. */
-static bool concerns(const struct fwu_module_state *state, const struct fwu_event *event,
+ * plan of ours it is not. 10702 and 10704 to 10706 name no component: behind a 10701 or 10703 without
+ * arguments they are of the module's own firmware. */
+static bool concerns(struct fwu_module_state *state, const struct fwu_event *event,
                      const struct fwu_journal *journal, const struct fwu_component *component)
 {
+    bool was_of_module = state->is_of_module;
+
     switch (event->kind) {
     case FWU_EVENT_OTHER:
+        state->is_of_module =
+            was_of_module || event->code == CODE_STARTED || event->code == CODE_PIECE;
         return false;
+    case FWU_EVENT_DOWNLOADING:
+    case FWU_EVENT_UPDATING:
+        return !was_of_module;
+    case FWU_EVENT_SUCCEEDED:
+    case FWU_EVENT_FAILED:
+        state->is_of_module = false;
+        return !was_of_module;
     case FWU_EVENT_PLAN:
     case FWU_EVENT_STARTED:
     case FWU_EVENT_PIECE:
+        state->is_of_module = false;
         return is_ours(&event->is.component, component) ||
                (event->kind == FWU_EVENT_PLAN && !has_plan(state, journal, component));
     default:

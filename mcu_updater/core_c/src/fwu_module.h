@@ -11,6 +11,7 @@ struct fwu_module_state {
     bool has_plan;
     bool has_started;
     bool has_piece;
+    bool is_of_module; /* the upgrade that the module speaks of: of its own firmware */
     struct fwu_plan plan;
     struct fwu_started started;
     struct fwu_piece piece;

@@ -86,6 +86,11 @@ class EmulatedModule:
         return dict(self._firmware.versions.all)
 
     @property
+    def own_version(self) -> str:
+        """Of the firmware that the module itself runs."""
+        return self._firmware.own_version
+
+    @property
     def connection_state(self) -> int:
         """The value of ``AT+QIOTSTATE?``."""
         return self._firmware.registration.status
