@@ -11,6 +11,7 @@ from mcu_updater.cloud.center.device_session import open_state
 from mcu_updater.cloud.center.followed import FollowedFile
 from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.store import Store
+from mcu_updater.console.modules import ModuleFarm
 
 BUSY_S = 5.0
 """How long a request waits for another process that writes to the state file."""
@@ -58,12 +59,14 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class Console:
-    """What one console works on. *boards*: where board files of emulated devices are kept."""
+    """What one console works on. *boards*: where board files of emulated devices are kept.
+    *modules*: those that it serves; None: nobody asked for them."""
 
     file: FollowedFile
     db: Path
     token: str | None = None
     boards: Path | None = None
+    modules: ModuleFarm | None = None
     _entered: _Entered = field(default_factory=_Entered, repr=False, compare=False)
     _revision: _Revision = field(default_factory=_Revision, repr=False, compare=False)
 
@@ -78,6 +81,10 @@ class Console:
         Raises BadCenterFile where it is so already, PortError where the state file cannot be used.
         """
         self.file.accept_only(lambda file: self._entered.opened(file, self.db).close())
+
+    def module_address(self, device_id: str) -> str | None:
+        """What a client of the device opens; None: it has no module here."""
+        return None if self.modules is None else self.modules.address_of(device_id)
 
     def store(self) -> Store:
         """The state file, opened for one request: whoever asks closes it.

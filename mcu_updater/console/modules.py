@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Self
 
 from mcu_updater.core.errors import InputRejected, PortError, UpdaterError, UsageError
 from mcu_updater.serve.farm import Farm, FarmSettings
@@ -67,6 +67,13 @@ class ModuleFarm:
                 self._process.kill()
                 self._process.join()
             self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     @property
     def is_running(self) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from mcu_updater.cli import paths
+from mcu_updater.cli.emulators.center_modules import ModulesGiven, farm_of, modules_options
 from mcu_updater.cli.given import given_as
 from mcu_updater.cloud.center.device_session import state_path
 from mcu_updater.core.errors import PortError, UsageError
@@ -21,7 +22,7 @@ _NEEDED = ("starlette", "uvicorn", "python_multipart", "tomlkit")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions:
+class ServeOptions(ModulesGiven):
     """Of ``center serve``."""
 
     file: Path
@@ -66,11 +67,13 @@ class ServeOptions:
     help="Board files of emulated devices: DIR/ID.board for the device ID.",
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open it in the browser.")
+@modules_options
 @given_as(ServeOptions)
 def serve_command(given: ServeOptions) -> None:
     """Serve FILE's Developer Center in the browser, and as a JSON API, until it is interrupted.
 
     Prints the address to open. Other commands and served modules may work on FILE meanwhile.
+    With --modules every device of FILE has an emulated one, which a client upgrades by these pages.
     """
     missing = [name for name in _NEEDED if not _is_there(name)]
     if missing:
@@ -106,8 +109,10 @@ def _serve(given: ServeOptions) -> None:
             )
         token = None if given.token_file is None else token_in(given.token_file)
         db = given.db or state_path(given.file)
-        app = make_app(Console(FollowedFile(given.file), db, token, given.boards))
-        click.echo(place.url(token))
-        if given.open_browser and not webbrowser.open(place.url(token)):
-            click.echo("warning: no browser could be opened", err=True)
-        serve(app, place)
+        with farm_of(given, given.file, db) as modules:
+            file = FollowedFile(given.file)
+            app = make_app(Console(file, db, token, given.boards, modules))
+            click.echo(place.url(token))
+            if given.open_browser and not webbrowser.open(place.url(token)):
+                click.echo("warning: no browser could be opened", err=True)
+            serve(app, place)

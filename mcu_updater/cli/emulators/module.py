@@ -11,6 +11,12 @@ import click
 from rich.table import Table
 
 from mcu_updater.cli import params, paths
+from mcu_updater.cli.emulators.module_behaviour import (
+    Behaviour,
+    behaviour_options,
+    faults_of,
+    options_of,
+)
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.options import component_option, piece_size_option
 from mcu_updater.cli.reading import package_options
@@ -25,10 +31,9 @@ from mcu_updater.core.delta import parse_header
 from mcu_updater.core.errors import ImageRejected, PortError, UsageError
 from mcu_updater.core.image import DELTA_MAGIC
 from mcu_updater.host.clock import MonotonicClock
-from mcu_updater.quectel.emulated.fault_text import KINDS, parse_faults
-from mcu_updater.quectel.emulated.faults import Faults
+from mcu_updater.quectel.emulated.fault_text import KINDS
 from mcu_updater.quectel.emulated.module import EmulatedModule
-from mcu_updater.quectel.emulated.options import ModuleOptions, option_rows, parse_options
+from mcu_updater.quectel.emulated.options import option_rows
 from mcu_updater.quectel.emulated.transcript import Playback, Recorder, parse_transcript
 from mcu_updater.serve import (
     Instance,
@@ -40,8 +45,6 @@ from mcu_updater.serve import (
     Wire,
     serve,
 )
-
-PUSH_INTERVAL_S = 600.0  # the platform pushes plans about every 10 min
 
 
 @click.group("module")
@@ -61,7 +64,7 @@ class WireOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions(WireOptions):
+class ServeOptions(WireOptions, Behaviour):
     """Of ``module serve``. *package*, *full*: the bytes of these files."""
 
     package: bytes | None
@@ -75,12 +78,8 @@ class ServeOptions(WireOptions):
     piece_size: int | None
     state: Path | None
     paused: bool
-    assignments: tuple[str, ...]
-    faults: tuple[str, ...]
-    seed: int
     record: Path | None
     force: bool
-    speed: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,35 +160,11 @@ class PlayOptions(WireOptions):
 @click.option(
     "--paused", is_flag=True, help="Go on from --state as if no time had passed: no boot."
 )
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="OPTION=VALUE",
-    help="Change how this module behaves; 'mcu-updater module options' lists them.",
-)
-@click.option(
-    "--fault",
-    "faults",
-    multiple=True,
-    metavar="KIND[@PLACE][=VALUE]",
-    help="Let something go wrong; 'mcu-updater module faults' lists what.",
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, metavar="N", help="Of faults with a rate."
-)
+@behaviour_options
 @click.option(
     "--record", type=paths.OUTPUT, metavar="FILE", help="Write down the conversation, as text."
 )
 @click.option("--force", is_flag=True, help="Replace the file of --record if it exists.")
-@click.option(
-    "--speed",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1.0,
-    show_default=True,
-    metavar="X",
-    help="Let the module's time run X times as fast.",
-)
 @given_as(ServeOptions)
 def serve_command(given: ServeOptions) -> None:
     """Serve an emulated module with one upgrade plan, or a center's, until it is interrupted.
@@ -253,7 +228,8 @@ def _plans(given: ServeOptions) -> list[Plan]:
 def _instance(
     center: KeptCloud, wire: Wire, at: int, given: ServeOptions, stack: ExitStack
 ) -> Instance:
-    options, faults = _options(given), _faults(given)
+    options = options_of(given.assignments, **_sizes(given))
+    faults = faults_of(given.faults, given.seed)
     state = None
     module = EmulatedModule(center, options, faults)
     if given.state is not None:
@@ -261,24 +237,6 @@ def _instance(
         module, center = state.open(center, options, faults, given.paused)
         stack.callback(state.close)
     return Instance(module, wire, _recorder(given, at, stack), state, center)
-
-
-def _options(given: ServeOptions) -> ModuleOptions:
-    pairs = [text.partition("=") for text in given.assignments]
-    try:
-        assigned = parse_options({name: value for name, _, value in pairs})
-        return ModuleOptions(**{"push_interval_s": PUSH_INTERVAL_S, **_sizes(given), **assigned})
-    except ValueError as error:
-        then = "'mcu-updater module options' lists them"
-        raise UsageError(str(error), where="--set", then=then) from error
-
-
-def _faults(given: ServeOptions) -> Faults:
-    try:
-        return parse_faults(given.faults, given.seed)
-    except UsageError as error:
-        where, expected, found = "--fault", error.expected, error.found
-        raise UsageError(error.what, where=where, expected=expected, found=found) from error
 
 
 def _sizes(given: ServeOptions) -> dict[str, int]:

@@ -82,11 +82,22 @@ def device(call: Call) -> Response:
     fields = as_json(described or Device(device_id, product))
     seen = report.device_json(view)
     del seen["device"]
-    fields |= {"is_described": described is not None, "reported": reported, **seen}
+    module = call.console.module_address(device_id)
+    fields |= {"is_described": described is not None, "reported": reported, "module": module}
+    fields |= seen
     if described is None:
         return result(fields)
     revision = revision_of(described)
     return result({**fields, "revision": revision}, headers={"ETag": f'"{revision}"'})
+
+
+def modules(call: Call) -> Response:
+    """Where clients find the emulated modules, and what serving them costs."""
+    farm = call.console.modules
+    if farm is None:
+        text = "No modules are served here. center serve --modules tcp:FIRST-LAST serves them"
+        raise Problem(404, text)
+    return result({"addresses": farm.addresses(), "figures": farm.figures()})
 
 
 def log(call: Call) -> Response:

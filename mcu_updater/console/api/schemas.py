@@ -187,8 +187,27 @@ _ANSWERS: dict[str, Schema] = {
         versions=_VERSIONS,
         is_described=FLAG,
         reported=_VERSIONS,
+        module={"type": ["string", "null"], "description": "What a client of it opens"},
         state=_DEVICE_STATE,
         components=_list(_COMPONENT),
+    ),
+    "Modules": _object(
+        **_HEAD,
+        addresses={"type": "object", "additionalProperties": TEXT},
+        figures=_object(
+            {
+                "devices": NUMBER,
+                "awake": NUMBER,
+                "clients": NUMBER,
+                "failures": NUMBER,
+                "received_size": NUMBER,
+                "sent_size": NUMBER,
+                "cpu_s": {"type": "number"},
+                "memory_size": NUMBER,
+                "file_fault": TEXT,
+            },
+            running=FLAG,
+        ),
     ),
     "Log": _object(
         **_HEAD,

@@ -183,6 +183,13 @@ OPERATIONS: tuple[Operation, ...] = (
     *_devices(),
     Operation(
         "GET",
+        "/api/modules",
+        campaign.modules,
+        "The emulated modules that are served here",
+        {200: "Modules"},
+    ),
+    Operation(
+        "GET",
         "/api/events",
         stream,
         "The log as it grows, and what else changes",
