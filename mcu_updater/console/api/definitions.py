@@ -37,7 +37,9 @@ _ONLY_ANSWERED: dict[type[Value], frozenset[str]] = {
     Product: frozenset({"schema", "revision"}),
     VersionPackage: frozenset({"schema", "revision"}),
     UpgradePlan: frozenset({"schema", "revision", "state"}),
-    Device: frozenset({"schema", "revision", "state", "is_described", "reported", "components"}),
+    Device: frozenset(
+        {"schema", "revision", "state", "is_described", "reported", "module", "components"}
+    ),
 }
 """Members of answers that are no fields of the value."""
 
