@@ -174,7 +174,8 @@ const FlashPlayer = (() => {
       const hasMany = this.frames.length > 1;
       const first = this.signs.at(0);
       const [map, cells] = drawMap(
-        this.map, this.sectors, this.shown(), at => `${NAMES[first[at]]}, untouched`, at => first[at]);
+        this.map, this.sectors, this.shown(),
+        at => `${NAMES[first[at]]}${hasMany ? ", untouched" : ""}`, at => first[at]);
       this.cells = cells;
       this.choice = makeChoosable(map, cells, "Sectors; arrow keys choose one", index => this.sectorText(index));
       this.slider = make("input");
