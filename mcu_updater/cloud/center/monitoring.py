@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from mcu_updater.cloud.center import queries, rules
@@ -199,14 +199,23 @@ class _Seen:
         """By plan and device. Entries of plans that the center does not have are left out."""
         found: dict[str, Views] = defaultdict(lambda: defaultdict(list))
         plans = {plan.name: plan for plan in self.center.plans}
+        targets = {plan.name: _targets(self.center, plan) for plan in self.center.plans}
         for device, (plan_name, component), entry in entries:
             plan = plans.get(plan_name)
             if plan is None:
                 continue
             why = rules.why_close(self.center, plan, self.states[plan_name], entry, self.now_s)
             line = last.get((device, plan_name, component))
-            view = _component(self.center, plan, component, entry, line, why)
-            view = replace(view, version=versions.get((device, component), ""))
+            view = ComponentView(
+                component=component,
+                state=C.FAILED if why else entry.state,
+                version=versions.get((device, component), ""),
+                target=targets[plan_name].get(component, ""),
+                failures=entry.failures,
+                changed_at_s=None if line is None else line.at_s,
+                last=why or ("" if line is None else line.text),
+                plan=plan_name,
+            )
             found[plan_name][device].append(view)
         return found
 
@@ -216,35 +225,15 @@ class _Seen:
         return PlanView(plan.name, plan.product, self.states[plan.name], targets, views)
 
 
-def _component(
-    center: Center,
-    plan: UpgradePlan,
-    component: str,
-    entry: Entry,
-    line: LogLine | None,
-    why_closed: str,
-) -> ComponentView:
-    return ComponentView(
-        component=component,
-        state=C.FAILED if why_closed else entry.state,
-        version="",
-        target=_target(center, plan, component),
-        failures=entry.failures,
-        changed_at_s=None if line is None else line.at_s,
-        last=why_closed or ("" if line is None else line.text),
-        plan=plan.name,
-    )
-
-
-def _target(center: Center, plan: UpgradePlan, component: str) -> str:
-    upgrade = next((u for u in plan.upgrades if u.component == component), None)
-    package = None if upgrade is None else center.package(upgrade.package)
-    return "" if package is None else package.target
+def _targets(center: Center, plan: UpgradePlan) -> dict[str, str]:
+    """The target version by component, in the plan's order."""
+    packages = {upgrade.component: center.package(upgrade.package) for upgrade in plan.upgrades}
+    return {one: "" if package is None else package.target for one, package in packages.items()}
 
 
 def targets_of(center: Center, plan: UpgradePlan) -> tuple[str, ...]:
     """Each component with its target version, in the plan's order."""
-    return tuple(f"{u.component} {_target(center, plan, u.component)}" for u in plan.upgrades)
+    return tuple(f"{one} {target}" for one, target in _targets(center, plan).items())
 
 
 def _device(plan: UpgradePlan, device: str, found: Sequence[ComponentView]) -> DeviceView:
@@ -405,7 +394,7 @@ def _views_of(
     seen: _Seen, store: Store, devices: Sequence[str], plan: str | None
 ) -> tuple[DeviceView, ...]:
     found = seen.views(
-        queries.entries_of(store, devices),
+        queries.entries_of(store, devices, plan),
         queries.last_changes_of(store, devices),
         queries.versions_of(store, devices),
     )

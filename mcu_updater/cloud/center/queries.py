@@ -167,14 +167,19 @@ def entry_of_facts(facts: Facts, now_s: float) -> Entry:
 _SOME = "(SELECT value FROM json_each(:devices))"
 
 
-def _named(devices: Sequence[str]) -> dict[str, str]:
+def _named(devices: Sequence[str]) -> dict[str, str | None]:
     return {"devices": json.dumps(devices)}
 
 
-def entries_of(store: Store, devices: Sequence[str]) -> Iterator[tuple[str, Key, Entry]]:
-    """As ``Store.all_entries``."""
-    sql = f"SELECT * FROM entry WHERE device IN {_SOME} ORDER BY device, plan, component"
-    for row in store.read(sql, _named(devices)):
+def entries_of(
+    store: Store, devices: Sequence[str], plan: str | None = None
+) -> Iterator[tuple[str, Key, Entry]]:
+    """As ``Store.all_entries``; of *plan* alone where it is given."""
+    sql = (
+        f"SELECT * FROM entry WHERE device IN {_SOME} AND plan = ifnull(:plan, plan)"
+        " ORDER BY device, plan, component"
+    )
+    for row in store.read(sql, _named(devices) | {"plan": plan}):
         yield row[1], (row[0], row[2]), entry_of_row(row)
 
 

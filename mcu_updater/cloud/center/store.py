@@ -346,6 +346,15 @@ class Store:
         )
         return [LogLine(*row) for row in rows]
 
+    def log_page(self, device: str, limit: int | None) -> list[tuple[int, LogLine]]:
+        """The newest lines of *device*, newest first, with their numbers; None: all."""
+        rows = self._db.execute(
+            "SELECT id, at_s, device, plan, component, text FROM log WHERE device = ?"
+            " ORDER BY id DESC LIMIT ?",
+            (device, -1 if limit is None else limit),
+        )
+        return [(number, LogLine(*line)) for number, *line in rows]
+
     def last_changes(self) -> dict[tuple[str, str, str], LogLine]:
         """The last line of each entry, by device, plan and component."""
         rows = self._db.execute(
