@@ -293,6 +293,14 @@ def test_an_active_plan_can_neither_be_edited_nor_removed(command: tuple[str, ..
     assert run(*words).exit_code == 0
 
 
+def test_a_module_is_not_served_where_an_active_plan_is_gone(file: Path):
+    open_state(read_center(file), file.with_suffix(".db")).close()
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('name = "spring"', 'name = "fall"'), encoding="utf-8")
+    result = run("module", "serve", "--center", file, "--device", "pump-001")
+    assert (result.exit_code, "cannot be deleted" in result.stderr) == (3, True)
+
+
 def test_a_saved_plan_may_be_removed(file: Path):
     text = file.read_text(encoding="utf-8")
     _, rest = text.split("[[plans]]")

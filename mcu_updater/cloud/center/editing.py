@@ -183,22 +183,25 @@ def _edit(
     revision: str | None,
     store: Store | None,
 ) -> CenterFile:
-    with _held(path), nullcontext() if store is None else store.transaction():
+    with _held(path):
         for _ in range(_MOST_TRIES):
             sign = sign_of(path)
             attempt = _Attempt(path, kind, name, new)
-            attempt.check(revision, store)
+            attempt.check_revision(revision)
+            attempt.check_state(store)
             text, file = attempt.made()
-            if store is not None:
-                enter_file(file, store)
-            if text is None:
-                return file
-            if sign_of(path) == sign:  # an editor of text takes no lock
-                write_whole(path, text.encode())
-                break
+            with nullcontext() if store is None else store.transaction():
+                if sign_of(path) != sign:  # an editor of text takes no lock
+                    continue
+                attempt.check_state(store)  # nobody activates a plan from here on
+                if store is not None:
+                    enter_file(file, store)
+                if text is not None:
+                    write_whole(path, text.encode())
+            break
         else:
             raise PortError("is written all the time", where=str(path), then="Nothing was changed")
-    if isinstance(attempt.old, VersionPackage):
+    if isinstance(attempt.old, VersionPackage) and text is not None:
         forget_uploads(path, attempt.old.files, file.center)
     return file
 
@@ -241,11 +244,13 @@ class _Attempt:
             self._bytes[path] = path.read_bytes()
         return self._bytes[path]
 
-    def check(self, revision: str | None, store: Store | None) -> None:
-        """Raises EditConflict and EditRefused."""
-        found = None if self.old is None else revision_of(self.old)
-        if found != revision:
+    def check_revision(self, revision: str | None) -> None:
+        """Raises EditConflict."""
+        if (None if self.old is None else revision_of(self.old)) != revision:
             raise EditConflict(self._where, revision, self.old, self._new)
+
+    def check_state(self, store: Store | None) -> None:
+        """Raises EditRefused."""
         if self.old is None or self._is_same():
             return
         states = {} if store is None else store.plan_states()

@@ -150,10 +150,11 @@ def _reference_faults(center: Center) -> Iterator[Fault]:
     for at, product in enumerate(center.products):
         names = [c.id for c in product.components]
         yield from _twice(f'products "{product.key}"', names, ("products", at, "components"))
-    for device in center.devices:
+    for at, device in enumerate(center.devices):
         if center.product(device.product) is None:
-            known = _one_of(p.key for p in center.products)
-            yield Fault(f'devices "{device.id}", product', "is not known", known, device.product)
+            known, place = _one_of(p.key for p in center.products), ("devices", at, "product")
+            where = f'devices "{device.id}", product'
+            yield Fault(where, "is not known", known, device.product, place)
     for at, plan in enumerate(center.plans):
         for fault in plan_faults(center, plan):
             yield replace(fault, at=("plans", at, *fault.at))
@@ -215,13 +216,13 @@ def _one_of(names: Iterable[str]) -> str:
 def _contents(center: Center, folder: Path, read_file: ReadFile) -> tuple[Contents, list[Fault]]:
     contents: dict[str, tuple[bytes, ...]] = {}
     faults: list[Fault] = []
-    for package in center.packages:
+    for at, package in enumerate(center.packages):
         where = f'packages "{package.name}", files'
         read: list[bytes] = []
-        for name in package.files:
+        for number, name in enumerate(package.files):
             data = _file(where, folder / name, read_file)
             if isinstance(data, Fault):
-                faults.append(data)
+                faults.append(replace(data, at=("packages", at, "files", number)))
             else:
                 read.append(data)
         contents[package.name] = tuple(read)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,36 +123,30 @@ def test_an_editor_that_is_killed_leaves_a_whole_file_and_no_lock(path: Path):
         last = counted(path)
 
 
+def activate(path: Path) -> PlanState:
+    """As soon as nobody edits the plan between reading it and this."""
+    while True:
+        file = read_center(path)
+        with closing(open_state(file, state_path(path))) as store, suppress(UsageError):
+            return act_on_plan(file.center, store, "summer", Action.ACTIVATE, T0)
+
+
 def test_a_plan_that_is_activated_meanwhile_is_not_edited(path: Path):
     """The plan's state is asked for and the file written in one transaction."""
     file = read_center(path)
     plan = file.center.plans[1]
-    opened = open_state(file, state_path(path), now_s=T0)
-    entered, go_on = threading.Event(), threading.Event()
-    outcome: list[PlanState] = []
-
-    def activate() -> None:
-        with closing(open_state(file, state_path(path), now_s=T0)) as store:
-            entered.set()
-            go_on.wait()
-            outcome.append(act_on_plan(file.center, store, plan.name, Action.ACTIVATE, T0))
-
-    other = threading.Thread(target=activate)
-    other.start()
-    entered.wait()
-    go_on.set()
-    with closing(opened) as store:
-        for _ in range(20):
-            newer = replace(plan, push=not plan.push)
-            try:
+    with (
+        closing(open_state(file, state_path(path), now_s=T0)) as store,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other = pool.submit(activate, path)
+        with pytest.raises(EditRefused, match="has been activated"):
+            while True:
+                newer = replace(plan, push=not plan.push)
                 put_plan(path, newer, revision=revision_of(plan), store=store)
-            except EditRefused:
-                break
-            plan = newer
-        other.join()
-        now = read_center(path)
-        assert store.plan_states()["summer"] is PlanState.ACTIVE
-    open_state(now, state_path(path)).close()  # state and file agree, whoever was first
+                plan = newer
+        assert other.result() is PlanState.ACTIVE
+    open_state(read_center(path), state_path(path)).close()  # state and file agree
 
 
 def test_who_activates_a_plan_activates_what_they_have_read(path: Path):
