@@ -78,12 +78,23 @@ def _cannot_listen(where: str, error: Exception) -> PortError:
 class _Server(uvicorn.Server):
     """Ends at a signal as the other servers do: all is put away, and that is no error."""
 
-    def __init__(self, config: uvicorn.Config, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_start: Callable[[], None], on_end: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._on_start = on_start
         self._on_end = on_end
+        self._failed: BaseException | None = None
+
+    def run_until_end(self, place: Place) -> None:
+        """Raises what *on_start* raised, when all is put away."""
+        with self.at_signals():
+            self.run(sockets=[place.socket])
+        if self._failed is not None:
+            raise self._failed
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def at_signals(self) -> Iterator[None]:
         ends = (signal.SIGINT, signal.SIGTERM)
         before = [signal.signal(number, self.handle_exit) for number in ends]
         try:
@@ -92,18 +103,34 @@ class _Server(uvicorn.Server):
             for number, handler in zip(ends, before, strict=True):
                 signal.signal(number, handler)
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing: they are ours before anything of it runs."""
+        yield
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         del sig, frame
         self.force_exit = self.should_exit  # a second one does not wait for anybody
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        try:
+            self._on_start()
+        except BaseException as error:  # nobody reads our output, for one
+            self._failed = error
+            self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_end()
         await super().shutdown(sockets)
 
 
-def serve(app: Starlette, place: Place) -> None:
-    """Until SIGINT or SIGTERM; then streams end, and what is under way has PATIENCE_S."""
+def serve(app: Starlette, place: Place, on_start: Callable[[], None]) -> None:
+    """Until SIGINT or SIGTERM; then streams end, and what is under way has PATIENCE_S.
+
+    *on_start* is called once it answers, and must not wait for an answer.
+    """
     config = uvicorn.Config(
         app,
         access_log=False,  # addresses may hold the token
@@ -116,4 +143,4 @@ def serve(app: Starlette, place: Place) -> None:
         timeout_graceful_shutdown=PATIENCE_S,
         ws="none",
     )
-    _Server(config, lambda: app.state.feed.close()).run(sockets=[place.socket])
+    _Server(config, on_start, lambda: app.state.feed.close()).run_until_end(place)

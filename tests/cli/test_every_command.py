@@ -62,6 +62,7 @@ class Zygote:
 
     def __init__(self) -> None:
         modules = {f"mcu_updater.cli.{place.partition(':')[0]}" for place in COMMANDS.values()}
+        modules |= {"mcu_updater.console.app", "mcu_updater.console.server"}  # imported late
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "zygote.py"), *sorted(modules)],
             stdin=subprocess.PIPE,

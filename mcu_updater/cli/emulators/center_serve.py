@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import webbrowser
 from contextlib import closing
 from dataclasses import dataclass
@@ -112,7 +113,15 @@ def _serve(given: ServeOptions) -> None:
         with farm_of(given, given.file, db) as modules:
             file = FollowedFile(given.file)
             app = make_app(Console(file, db, token, given.boards, modules))
-            click.echo(place.url(token))
-            if given.open_browser and not webbrowser.open(place.url(token)):
-                click.echo("warning: no browser could be opened", err=True)
-            serve(app, place)
+            serve(app, place, lambda: _tell(place.url(token), given.open_browser))
+
+
+def _tell(url: str, open_browser: bool) -> None:
+    click.echo(url)
+    if open_browser:  # some browsers of terminals end only when their user leaves
+        threading.Thread(target=_open, args=(url,), daemon=True).start()
+
+
+def _open(url: str) -> None:
+    if not webbrowser.open(url):
+        click.echo("warning: no browser could be opened", err=True)
