@@ -450,7 +450,7 @@ const FlashPlayer = (() => {
   }
 
   function legend(isFilm) {
-    const box = make("div", "legend");
+    const box = make("div", "signs");
     const entry = (mark, text) => {
       const span = make("span"), cell = make("i", "cell");
       mark(cell);

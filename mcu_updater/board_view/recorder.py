@@ -58,7 +58,8 @@ class Recorder:
             self._note("word", f"{line.kind:<7} {line.text}")
 
     def lost(self, loss: PowerLoss) -> None:
-        """Power has gone."""
+        """Power has gone: in the middle of what the last step tells of."""
+        self._operation = loss.operation
         moment = self._moments.of_cut(self._flash, None)
         texts = moment_texts(moment, is_end=False)
         self._note("cut", f"CUT: {loss}", loss.address, moment=texts)

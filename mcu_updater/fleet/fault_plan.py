@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from flash_emulator import Outcome
 from mcu_updater.board import Trial
@@ -77,10 +80,13 @@ class FleetSettings:
     def from_json(cls, text: str) -> FleetSettings:
         """What ``as_json`` has written. Raises ValueError where it is something else."""
         try:
-            values = json.loads(text)
-            return cls(**{**values, "kinds": tuple(values["kinds"])})
-        except (LookupError, TypeError, ValueError) as error:
+            values = TypeAdapter(dict[str, Any]).validate_json(text)
+            found = TypeAdapter(cls).validate_python(values)
+        except ValidationError as error:
             raise ValueError(f"no settings of a fleet: {text[:60]}") from error
+        if unknown := values.keys() - {each.name for each in fields(cls)}:
+            raise ValueError(f"settings of a fleet that are not known here: {', '.join(unknown)}")
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from flash_emulator import PowerLoss
+from flash_emulator import PowerLoss, load_part
 from mcu_updater.board_view.recorder import Recorder, sections_json
 from mcu_updater.board_view.view import explain
 from mcu_updater.cloud.center.device_session import open_state
@@ -75,6 +75,7 @@ def record_again(file: CenterFile, run: FleetRun, ended: Ending) -> Recording:
     """The device that *ended* so in the fleet of *run*. Raises what ``record`` raises."""
     try:
         settings = FleetSettings.from_json(run.settings)
+        load_part(settings.part)
     except ValueError as error:
         raise UsageError("the fleet cannot be run again", found=str(error)) from error
     whole = with_devices(file, run.devices)
@@ -177,7 +178,7 @@ def _serve(sender: Connection, file: CenterFile, run: FleetRun, ended: Ending) -
     try:
         sender.send(record_again(file, run, ended))
     except UpdaterError as error:
-        sender.send(UsageError(error.message))
+        sender.send(UsageError(error.message))  # others cannot all be sent
 
 
 def _end_with_parent() -> None:

@@ -83,7 +83,7 @@ def test_a_cut_says_what_it_left_and_when(file: CenterFile, ran: Ran):
     ending = next(each for each in endings.values() if each.cuts)
     frames = record_again(file, run, ending).film["frames"]
     cut = next(frame for frame in frames if frame[2] == "cut")
-    assert cut[3].startswith("CUT: power lost at flash operation ")
+    assert cut[3].startswith(f"CUT: power lost at flash operation {cut[1]} ")
     assert any("after:" in line for line in cut[7]["moment"]["flash"])
     times = [frame[6] for frame in frames]
     assert times == sorted(times)
@@ -116,8 +116,20 @@ def test_a_device_that_is_in_no_file_any_more(file: CenterFile, ran: Ran):
     run, endings = ran
     with pytest.raises(UsageError, match="no such device"):
         record_again(file, replace(run, devices=None), endings["device-001"])
-    with pytest.raises(UsageError, match="cannot be run again"):
-        record_again(file, replace(run, settings='{"seed": 1, "color": 2}'), endings["device-001"])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *("", "[]", "null", '{"seed": "x"}', '{"seed": 1, "color": 2}', '{"kinds": 3}'),
+        *('{"part": "none.toml"}', '{"part": "STM32X"}', '{"part": 7}', '{"weak": null}'),
+    ],
+)
+def test_settings_that_cannot_be(file: CenterFile, ran: Ran, settings: str):
+    """Of a state file that somebody touched, or whose part file is gone."""
+    run, endings = ran
+    with pytest.raises(UsageError, match="cannot be run again; found "):
+        record_again(file, replace(run, settings=settings), endings["device-001"])
 
 
 def test_in_a_process_of_its_own_with_a_limit(file: CenterFile, ran: Ran):

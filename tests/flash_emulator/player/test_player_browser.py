@@ -270,7 +270,7 @@ def test_all_text_can_be_read(chromium: Driver, tmp_path: Path, scheme: str) -> 
         box = opened(chromium, tmp_path, long_film(SHAPES["four banks"], 120))
         css(box, "button")[4].click()
         assert "CUT" in css(box, ".now.cut")[0].text
-        texts = ".now, .now small, button, .keys, .flash-map b, .legend, .frames li, .words li"
+        texts = ".now, .now small, button, .keys, .flash-map b, .signs, .frames li, .words li"
         ratios = chromium.execute_script(COLOURS, f"{texts}, .note, dt, dd, h4, .section li")
         assert len(ratios) > 100
         assert min(ratios) >= 4.5
