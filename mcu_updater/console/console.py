@@ -70,10 +70,6 @@ class Console:
     _entered: _Entered = field(default_factory=_Entered, repr=False, compare=False)
     _revision: _Revision = field(default_factory=_Revision, repr=False, compare=False)
 
-    def revision(self) -> str:
-        """16 hex digits of what the center file holds now."""
-        return self._revision.of(self.file.now())
-
     def __post_init__(self) -> None:
         """From now on a center file that contradicts the state file (an activated plan is another
         one, or gone) is a fault of the file: the console goes on with the one before.
@@ -93,3 +89,7 @@ class Console:
         used, BadCenterFile where another has taken its place, which the file contradicts.
         """
         return self._entered.opened(self.file.now(), self.db)
+
+    def revision(self) -> str:
+        """16 hex digits of what the center file holds now."""
+        return self._revision.of(self.file.now())

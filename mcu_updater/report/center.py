@@ -29,7 +29,11 @@ _SHOWN = 40  # devices in a table
 
 
 def moment(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    """In UTC, where the first and the last day of a local calendar may be in another year."""
+    try:
+        return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "after the year 9999" if at_s > 0 else "before the year 1"
 
 
 def _table(*names: str, title: str = "") -> Table:

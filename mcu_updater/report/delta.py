@@ -46,10 +46,17 @@ def costs_table(costs: Costs) -> RenderableType:
 
 
 def header_table(header: Header) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for row in header_rows(header):
+        table.add_row(*row)
+    return table
+
+
+def header_rows(header: Header) -> tuple[tuple[str, str], ...]:
+    """What, and how it is; without a name: more of the row before."""
     signature = header.signature
     signed = f"{signature.kind.name}, key {signature.key_id.hex()}" if signature else "none"
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    rows = (
+    return (
         ("algorithm", f"sequential, {header.algorithm.name.lower()}"),
         ("filter", header.filter.name.lower()),
         ("base", f"{header.base_version or 'version not given'}, {header.base_size} bytes"),
@@ -61,9 +68,6 @@ def header_table(header: Header) -> RenderableType:
         ("window", f"{header.window} bytes of RAM"),
         ("signature", signed),
     )
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def _table(first: str, *columns: str) -> Table:

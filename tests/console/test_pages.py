@@ -25,6 +25,7 @@ from mcu_updater.console.pages.forms import number, words
 from tests.console.consoles import client_of, console_of
 from tests.console.html_page import Form, Page, after, get
 from tests.console.page_center import CENTER, IMAGE, SCRIPT, write_site
+from tests.places import ROOT
 
 PAGES = (
     "/products",
@@ -250,7 +251,7 @@ def test_a_product_is_added_changed_and_deleted(client: TestClient, path: Path) 
         ({"key": "p1"}, "key", "there is a product of that name already"),
         ({"key": ""}, "key", "at least 1 character"),
         ({"key": "k" * 101}, "key", "at most 100 characters"),
-        ({"components.0.id": ""}, "components.0.id", "at least 1 item"),
+        ({"components.0.id": ""}, "components.0.id", "name one component at least"),
         ({"components.0.id": "a:b"}, "components.0.id", "without : ;"),
         ({"components.0.id": "Ü"}, "components.0.id", "printable ASCII"),
         ({"components.0.id": "x" * 33}, "components.0.id", "at most 32"),
@@ -333,10 +334,20 @@ def test_the_page_of_a_package_says_what_its_image_is(asked: TestClient) -> None
     assert "df80cdfb22deddae62e978eb4879f6a9aadbf15d471bf8faa29481f9bb32ad79" in page.text
 
 
+def test_the_page_of_a_delta_says_what_it_leads_from_and_to(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    delta = (ROOT / "examples" / "center" / "pump-1.0.0-to-2.0.0.bin").read_bytes()
+    (tmp_path / "delta.bin").write_bytes(delta)
+    with client_of(console_of(path)) as client:
+        text = get(client, "/packages/pump%201.0%20to%202.0").text
+    assert "Base 1.0.0" in text
+    assert "its base is 1.0.0, and the version package says 1.0" in text
+
+
 @pytest.mark.parametrize(
     ("values", "files", "field", "told"),
     [
-        ({}, [], "files", "at least 1 item"),
+        ({}, [], "files", "choose one file at least"),
         ({}, [("a.exe", b"x")], "files", "the platform takes no such file"),
         ({}, [("a.bin", b"")], "files", "is empty"),
         ({}, [(f"{n}.bin", b"x") for n in range(6)], "files", "too many"),
@@ -438,7 +449,7 @@ def test_a_plan_is_created_saved_only(client: TestClient, path: Path) -> None:
         ({"name": "summer"}, "name", "of that name already"),
         ({"name": ""}, "name", "at least 1 character"),
         ({"name": "n" * 101}, "name", "at most 100"),
-        ({"upgrades.STM32.package": ""}, "", "at least 1 item"),
+        ({"upgrades.STM32.package": ""}, "", "for one component at least"),
         (
             {"upgrades.STM32.versions": ";".join("123456789")},
             "upgrades.STM32.versions",
@@ -539,6 +550,47 @@ def test_the_preview_says_what_it_waits_for(asked: TestClient) -> None:
     assert (
         "When it begins, 2099-01-01 00:00:00 UTC" in asked.post("/plans/preview", data=later).text
     )
+
+
+def test_the_preview_lives_with_what_was_deleted_meanwhile(client: TestClient) -> None:
+    fields = dict(plan_of(client).fields)
+    for change, told in (
+        ({"upgrades.STM32.package": "gone"}, "is not known"),
+        ({"upgrades.STM32.package": SCRIPT}, "for another type of component"),
+        ({"product": "gone"}, "one component at least"),
+        ({"begin": "9999-12-31T23:59", "timezone": "Pacific/Niue"}, "after the year 9999"),
+    ):
+        answer = client.post("/plans/preview", data=fields | change)
+        assert answer.status_code == 200
+        assert told in answer.text
+
+
+def test_a_moment_that_nobody_touched_stays_what_it_was(tmp_path: Path) -> None:
+    """With its offset, its seconds, and in the hour that comes twice."""
+    moments = (
+        "2027-03-02T08:00:30.5+09:00",
+        "2026-10-25T02:30:00",
+        "2026-10-25T02:30:00+01:00",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+    )
+    text = CENTER
+    for at, moment in enumerate(moments):
+        text += (
+            f"[[plans]]\nname = 'm{at}'\nproduct = 'p1'\nactive = false\n"
+            f"timezone = 'Europe/Berlin'\nbegin = {moment}\n"
+            "upgrades = [{ component = 'STM32', package = 'pump 2.0' }]\n"
+        )
+    path = write_site(tmp_path, text)
+    before = {plan.name: plan.begin for plan in read_center(path).center.plans}
+    with client_of(console_of(path)) as client:
+        for at in range(len(moments)):
+            form = get(client, f"/plans/m{at}").form_to("")
+            assert get(client, f"/plans/m{at}/activate").status == 200
+            assert after(client, form.fill(strategy__retries=9).send(client)).status == 200
+    made = {plan.name: plan.begin for plan in read_center(path).center.plans}
+    assert made == before
+    assert path.read_text().count("retries = 9") == len(moments)
 
 
 # --- activation, and after

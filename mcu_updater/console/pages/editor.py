@@ -58,9 +58,13 @@ class Editor(Generic[V]):
 
     def existing(self, request: Request, name: str) -> V:
         """Raises Problem where there is none of that name."""
-        found = self.find(request.app.state.console.file.now().center, name)
+        return self.existing_in(request.app.state.console.file.now().center, name)
+
+    def existing_in(self, center: Center, name: str) -> V:
+        """As ``existing``."""
+        found = self.find(center, name)
         if found is None:
-            raise Problem(404, f"There is no {self.word} {name!r}. It may have been deleted")
+            raise Problem(404, f"There is no {self.word} {name!r}. It may have been deleted.")
         return found
 
     def opened(self, value: V) -> Form:
@@ -77,6 +81,8 @@ class Editor(Generic[V]):
     def saved(self, request: Request, form: Form, name: str) -> Saved:
         """As ``posted``. *form* may have faults already."""
         form.values = self._chosen(form.values)
+        if not name:
+            form.values[self._key] = [form.text(self._key).strip()]
         if form.text("do") == "show":
             return Saved(self.show(request, form, name, 200), is_open=True)
         value = self.parsed(request, form)
@@ -122,7 +128,7 @@ class Editor(Generic[V]):
             if conflict.current is None:
                 return RedirectResponse(f"{self.base}?said={self.word}-deleted", 303)
             form = self.opened(self.existing(request, name))
-            text = f"Somebody changed this {self.word} since you opened it. It was not deleted"
+            text = f"Somebody changed this {self.word} since you opened it. It was not deleted."
             form.blame("", text)
             return self.show(request, form, name, 409)
         except (UpdaterError, sqlite3.Error) as error:

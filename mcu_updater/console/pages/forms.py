@@ -61,7 +61,16 @@ def _field(fault: Fault, fields: Fields) -> str:
     return "" if fault.at else fields.get(fault.expected, "")
 
 
+_NONE = {
+    ("components",): "name one component at least",
+    ("files",): "choose one file at least",
+    ("upgrades",): "choose a version package for one component at least",
+}
+
+
 def _sentence(fault: Fault, *, is_placed: bool) -> str:
+    if fault.found == "[]" and fault.at in _NONE:
+        return _NONE[fault.at]
     if not is_placed:
         return str(fault)
     expected = f"expected {fault.expected}" if fault.expected else ""

@@ -22,7 +22,6 @@ from mcu_updater.cloud.center.model import (
 from mcu_updater.cloud.center.packages import forget_uploads
 from mcu_updater.console.addresses import name_in
 from mcu_updater.console.console import Console
-from mcu_updater.console.inspection import inspection_of
 from mcu_updater.console.pages import package_form
 from mcu_updater.console.pages.editor import Editor, Parsed
 from mcu_updater.console.pages.forms import Form, Values
@@ -96,7 +95,7 @@ def _show(request: Request, form: Form, name: str, status: int) -> Response:
         value = seen.center.package(name) if name else None
         plans = _plans(seen.center, name)
         locking = [plan for plan in plans if seen.is_locked(plan)]
-        files = [] if value is None else files_of(inspection_of(seen.file, value))
+        files = [] if value is None else files_of(seen.file, value)
     lost = set(form.many("uploaded")) if status >= 400 else set()
     for key in ("keep", "had"):
         form.values[key] = [path for path in form.many(key) if path not in lost]

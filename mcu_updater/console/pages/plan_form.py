@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -83,8 +84,26 @@ def form_of(plan: UpgradePlan) -> Form:
 def _local(moment: datetime | None, zone: str) -> str:
     if moment is None:
         return ""
-    local = moment.astimezone(ZoneInfo(zone)) if moment.tzinfo else moment
+    try:
+        local = moment.astimezone(ZoneInfo(zone)) if moment.tzinfo else moment
+    except OverflowError:  # it has no year there
+        local = moment
     return local.replace(tzinfo=None).isoformat(timespec="seconds" if local.second else "minutes")
+
+
+def _moment(form: Form, name: str) -> str:
+    """What was typed; where that is what the form showed, the moment that it stood for, which may
+    have an offset, or be finer."""
+    text = form.text(name).strip()
+    try:
+        known = json.loads(form.text("base"))
+        moment, zone = known[name], known["timezone"]
+        same = zone == form.text("timezone").strip()
+        if same and _local(datetime.fromisoformat(moment), zone) == text:
+            return str(moment)
+    except (ValueError, TypeError, LookupError, OSError):  # nothing, or nothing that can be read
+        pass
+    return text
 
 
 def json_of(form: Form, product: Product | None) -> tuple[dict[str, Any], dict[Place | str, str]]:
@@ -98,7 +117,7 @@ def json_of(form: Form, product: Product | None) -> tuple[dict[str, Any], dict[P
         "strategy": {name: number(form.text(f"strategy.{name}")) for name in _STRATEGY},
         "active": False,
         **{name: number(form.text(name)) for name in _NUMBERS},
-        **{name: form.text(name).strip() for name in ("begin", "end") if form.text(name).strip()},
+        **{name: text for name in ("begin", "end") if (text := _moment(form, name))},
         **{name: words(form.text(name)) for name in _LISTS},
     }
     hours = [number(form.text(f"push_hours.{side}")) for side in ("from", "to")]

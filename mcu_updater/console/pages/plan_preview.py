@@ -67,6 +67,8 @@ def _when(found: Preview, seen: View) -> str:
 
 def _unknown(plan: UpgradePlan, seen: View, store: Store) -> Iterator[str]:
     """Names on the lists that are perhaps misspelt."""
+    if not plan.whitelist and not plan.blacklist:
+        return
     known = {device.id for device in seen.center.devices} | set(store.devices())
     for words, names in (("White", plan.whitelist), ("Black", plan.blacklist)):
         unknown = [name for name in names if name not in known]

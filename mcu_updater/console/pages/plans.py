@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import count
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -13,6 +14,7 @@ from starlette.routing import Route
 from mcu_updater.cloud.center import editing
 from mcu_updater.cloud.center.control import act_on_plan
 from mcu_updater.cloud.center.lifecycle import ACTIONS, Action, PlanState
+from mcu_updater.cloud.center.load import plan_faults
 from mcu_updater.cloud.center.model import Center, UpgradePlan
 from mcu_updater.console.addresses import name_in
 from mcu_updater.console.pages import plan_form, plan_preview
@@ -105,16 +107,27 @@ def preview(request: Request, values: Values) -> Response:
 
 
 def _preview_of(request: Request, form: Form) -> dict[str, Any]:
-    tried = Form(form.values | {"name": [form.text("name").strip() or "-"]}, form.labels)
+    center = request.app.state.console.file.now().center
+    tried = Form(form.values | {"name": [_name_for(center, form)]}, form.labels)
     if not any(name.endswith(".package") and texts[0] for name, texts in form.values.items()):
         return {"preview": None, "preview_why": ""}
     draft = EDITOR.parsed(request, tried)
-    if draft is None:
+    if draft is not None:
+        _, fields = _json_of(request, tried)
+        tried.blame_all(plan_faults(center, draft), fields)
+    if draft is None or tried.faults:
         name, text = tried.faults[0]
-        why = f"Not shown while {tried.label(name)} is not right: {text}."
+        what = tried.label(name) if name else "the plan"
+        why = f"Not shown while {what} is not right: {text}."
         return {"preview": None, "preview_why": why}
     with looked_at(request) as (seen, store):
         return plan_preview.of(seen, store, draft)
+
+
+def _name_for(center: Center, form: Form) -> str:
+    """One that no plan has, while the person has not thought of any."""
+    free = next(name for name in map("-".__mul__, count(1)) if center.plan(name) is None)
+    return form.text("name").strip() or free
 
 
 def _show(request: Request, form: Form, name: str, status: int) -> Response:
@@ -167,11 +180,12 @@ def _facts(seen: View, value: UpgradePlan) -> dict[str, Any]:
 def activate(request: Request, values: Values) -> Response:
     """What would come of it, and the button. Only what was shown is activated."""
     name = name_in(request)
-    value = EDITOR.existing(request, name)
+    center = request.app.state.console.file.now().center
+    value = EDITOR.existing_in(center, name)
     revision, refused = editing.revision_of(value), ""
     if request.method == "POST":
         if values.get("revision") == [revision]:
-            return _act(request, value, Action.ACTIVATE, "")
+            return _act(request, center, value, Action.ACTIVATE, "")
         refused = "Somebody changed the plan since this page was opened: this is what it is now."
     with looked_at(request) as (seen, store):
         found = plan_preview.of(seen, store, value)
@@ -190,21 +204,25 @@ def activate(request: Request, values: Values) -> Response:
 
 def act(request: Request, values: Values) -> Response:
     """Pause, resume, terminate."""
-    value = EDITOR.existing(request, name_in(request))
+    center = request.app.state.console.file.now().center
+    value = EDITOR.existing_in(center, name_in(request))
     try:
         action = Action(next(iter(values.get("action", ())), ""))
     except ValueError:
         raise Problem(
             422, f"There is no such action; expected one of {', '.join(Action)}"
         ) from None
-    return _act(request, value, action, next(iter(values.get("back", ())), ""))
+    return _act(request, center, value, action, next(iter(values.get("back", ())), ""))
 
 
-def _act(request: Request, value: UpgradePlan, action: Action, back: str) -> Response:
+def _act(
+    request: Request, center: Center, value: UpgradePlan, action: Action, back: str
+) -> Response:
+    """*center* is that of *value*: where another stands in the file by now, it is not activated."""
     with opened_store(request) as store:
-        seen = view(request, store)
+        now_s = view(request, store).now_s
         try:
-            act_on_plan(seen.center, store, value.name, action, seen.now_s)
+            act_on_plan(center, store, value.name, action, now_s)
         except UsageError as error:
             return _locked(request, view(request, store), value, error.message)
     if back == "/plans":

@@ -24,7 +24,9 @@ function guard(form) {
   form.addEventListener("input", look);
   form.addEventListener("change", look);
   form.addEventListener("submit", () => { form.dataset.leaving = "yes"; });
-  document.addEventListener("leaving", () => { form.dataset.leaving = "yes"; });
+  const leave = () => { form.dataset.leaving = "yes"; };
+  document.addEventListener("leaving", leave);
+  for (const link of form.querySelectorAll("[data-leave]")) link.addEventListener("click", leave);
 }
 
 addEventListener("beforeunload", (event) => {
