@@ -187,7 +187,7 @@ document.addEventListener("submit", async (event) => {
   if (!event.target.matches("form[data-act]")) return;
   event.preventDefault();
   const body = new URLSearchParams(new FormData(event.target, event.submitter));
-  const answer = await fetch(`${event.target.action}?fragment=1`, { method: "POST", body });
+  const answer = await fetch(`${event.target.getAttribute("action")}?fragment=1`, { method: "POST", body });
   if (!answer.ok) return told(await answer.text());
   document.getElementById("told").hidden = true;
   now();
@@ -196,7 +196,7 @@ document.addEventListener("submit", async (event) => {
 function told(text) {
   const page = new DOMParser().parseFromString(text, "text/html");
   const place = document.getElementById("told");
-  place.textContent = page.querySelector("main p")?.textContent ?? "It could not be done.";
+  place.textContent = page.querySelector("main .card p")?.textContent ?? "It could not be done.";
   place.hidden = false;
 }
 

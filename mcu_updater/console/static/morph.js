@@ -4,13 +4,13 @@
 const KEPT = new Set(["open"]); // attributes that are the reader's
 
 export function morph(old, fresh) {
+  if (old.hasAttribute("data-still")) return; // whoever made it sees to it
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && !KEPT.has(name)) old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value && !KEPT.has(name)) old.setAttribute(name, value);
   }
-  if (old.hasAttribute("data-still")) return;
   children(old, fresh);
 }
 
