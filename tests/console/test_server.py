@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,12 +22,16 @@ import pytest
 
 from mcu_updater.cloud.center.device_session import open_state
 from mcu_updater.cloud.center.load import read_center
+from mcu_updater.cloud.center.rules import Entry
 from mcu_updater.cloud.center.store import LogLine, Store
+from mcu_updater.cloud.single_device import ComponentState
 from mcu_updater.console.server import Place
 from tests.cli.command_line import run
 from tests.console.consoles import CENTER, DEVICE, serving, write_center
+from tests.places import ROOT
 
 LONGEST_S = 20
+SCRIPT = ROOT / "examples" / "console" / "campaign.sh"
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -165,6 +170,38 @@ def test_answers_are_not_held_back_by_nagle() -> None:
     """Head and body are written one after another: else each answer takes 40 ms."""
     with closing(Place("127.0.0.1", 0)) as place:
         assert place.socket.proto == socket.IPPROTO_TCP
+
+
+@pytest.mark.judge("curl")
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_a_campaign_is_driven_from_ci_by_curl(tmp_path: Path, succeeds: bool) -> None:
+    path, image = write_center(tmp_path), tmp_path / "app.bin"
+    image.write_bytes(bytes(range(256)) * 8)
+    words = ["sh", str(SCRIPT), "URL", str(image), "3.0", "p1", "STM32"]
+    environment = {**os.environ, "CONSOLE_WAIT_S": "0.1"}
+    with serving(path) as (_, url):
+        words[2] = url.rstrip("/")
+        script = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
+        with closing(Store.open(path.with_suffix(".db"))) as store:
+            until(lambda: store.plan_states().get("ci 3.0") == "active" or script.poll())
+            report(path, store, succeeds)
+        said, _ = script.communicate(timeout=LONGEST_S)
+        again = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=60)
+        assert (again.returncode, "is there already" in again.stdout) == (22, True)
+    assert script.returncode == (0 if succeeds else 1), said
+    assert ("every device runs 3.0" in said) is succeeds
+    assert '"counts":{"due after another plan":3}' in said or '"counts":{"offered":3}' in said
+
+
+def report(path: Path, store: Store, succeeds: bool) -> None:
+    """As modules do: all but the last device succeed, and then that one, or it fails."""
+    entry = Entry(confirmed_at_s=1.0)
+    with store.transaction():
+        for device in sorted(store.devices()):
+            good = succeeds or not device.endswith("3")
+            state = ComponentState.SUCCESS if good else ComponentState.FAILED
+            ended = replace(entry, state=state, failures=0 if good else 9)
+            store.put_entry(device, ("ci 3.0", "STM32"), ended)
 
 
 def test_the_port_of_another_is_not_taken(served: tuple[int, int, Path], tmp_path: Path) -> None:

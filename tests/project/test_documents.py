@@ -208,8 +208,8 @@ OF_OTHERS = {
 """Options that are not of ``mcu-updater`` alone; what stands beside another tool's name is no
 matter."""
 _TOOLS = re.compile(
-    r"imgtool|pipx? |pytest|stm32flash|stm32loader|make |python |srec_cat|objcopy|detools|hdiff"
-    r"|bsdiff|xz|lzma|gcc|git |run\.py|benchmarks|mutmut|examples/|littlefs"
+    r"curl|imgtool|pipx? |pytest|stm32flash|stm32loader|make |python |srec_cat|objcopy|detools"
+    r"|hdiff|bsdiff|xz|lzma|gcc|git |run\.py|benchmarks|mutmut|examples/|littlefs"
 )
 
 
