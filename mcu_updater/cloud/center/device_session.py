@@ -61,8 +61,13 @@ def enter_file(file: CenterFile, store: Store) -> None:
     time is simulated, devices are entered once, and when they come: nobody else took part,
     whatever *file* says later (``fleet --devices N`` does not run the devices of its file). Raises
     BadCenterFile as ``check_plans``.
+
+    Nothing is entered into a used state where the file on disk is another by now: whoever reads
+    that one enters it. So a saved plan never becomes again what it was before an edit.
     """
     check_plans(file, store)
+    if file.is_stale and store.plan_states():
+        return
     known, states = store.plan_digests(), store.plan_states()
     for name in states.keys() - {plan.name for plan in file.center.plans}:
         store.forget_plan(name)
@@ -165,8 +170,10 @@ def _digest_of_plan(plan: UpgradePlan) -> str:
 
 def was_entered(plan: UpgradePlan, store: Store) -> bool:
     """Whether the state file has *plan* as it is here, as far as it says. In a transaction."""
-    known = store.plan_digests().get(plan.name, "")
-    return " " not in known or known.split()[0] == _digest_of_plan(plan)
+    known = store.plan_digests().get(plan.name)
+    if known is None or " " not in known:
+        return known is not None
+    return known.split()[0] == _digest_of_plan(plan)
 
 
 def _sha256(data: bytes) -> str:

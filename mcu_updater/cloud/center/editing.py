@@ -17,7 +17,6 @@ from typing import Any
 from mcu_updater.cloud.center.device_session import enter_file
 from mcu_updater.cloud.center.edited_text import Edit, Read
 from mcu_updater.cloud.center.faults import BadCenterFile, BadValue, Fault
-from mcu_updater.cloud.center.followed import sign_of
 from mcu_updater.cloud.center.json_form import (
     TABLES,
     Value,
@@ -27,7 +26,7 @@ from mcu_updater.cloud.center.json_form import (
     revision_of,
 )
 from mcu_updater.cloud.center.lifecycle import PlanState
-from mcu_updater.cloud.center.load import CenterFile, center_of, raw_of, text_of
+from mcu_updater.cloud.center.load import CenterFile, center_of, raw_of, sign_of, text_of
 from mcu_updater.cloud.center.model import Center, Device, Product, UpgradePlan, VersionPackage
 from mcu_updater.cloud.center.packages import forget_uploads
 from mcu_updater.cloud.center.store import Store

@@ -8,15 +8,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mcu_updater.cloud.center.faults import BadCenterFile
-from mcu_updater.cloud.center.load import CenterFile, read_center
-
-_Sign = tuple[int, ...]
+from mcu_updater.cloud.center.load import CenterFile, Sign, read_center, sign_of
 
 _FRESH_NS = 2_000_000_000
 """Of two changes within a tick of the file system's clock, the second one leaves no sign. So a
 file that changed a moment ago is read once more when it is older than the coarsest of them."""
 _MOST_READS = 3
-_MISSING: _Sign = ()
 
 
 class FollowedFile:
@@ -28,8 +25,8 @@ class FollowedFile:
         self.path = path
         self.fault: BadCenterFile | None = None
         self._lock = threading.Lock()
-        self._bytes: dict[Path, tuple[_Sign, bytes]] = {}
-        self._signs: dict[Path, _Sign] = {}
+        self._bytes: dict[Path, tuple[Sign, bytes]] = {}
+        self._signs: dict[Path, Sign] = {}
         self._again_at_ns = 0
         self._file: CenterFile | None = None
         self._check: Callable[[CenterFile], object] = _anything
@@ -107,16 +104,7 @@ def _anything(file: CenterFile) -> None:
     del file
 
 
-def sign_of(path: Path) -> _Sign:
-    """What changes with the content of *path*: times, size, identity; equal where it is missing."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return _MISSING
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
-
-
-def _when_settled(signs: Iterable[_Sign]) -> int:
+def _when_settled(signs: Iterable[Sign]) -> int:
     """Nanoseconds since 1970 from which on these files are known; 0: they are already."""
     now_ns = time.time_ns()
     latest_ns = max((max(sign[:2]) for sign in signs if sign), default=0)

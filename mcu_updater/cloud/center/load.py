@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from mcu_updater.cloud.center.model import (
 
 __all__ = ["BadCenterFile", "CenterFile", "Fault", "read_center"]
 
+Sign = tuple[int, ...]
 ReadFile = Callable[[Path], bytes]
 _CENTER = TypeAdapter(Center)
 
@@ -44,6 +45,21 @@ class CenterFile:
     center: Center
     contents: Contents
     warnings: tuple[Fault, ...] = ()
+    sign: Sign = field(default=(), compare=False, repr=False)
+    """Of the file when it was read: it may be another by now. Empty: it was not read there."""
+
+    @property
+    def is_stale(self) -> bool:
+        return bool(self.sign) and self.sign != sign_of(self.path)
+
+
+def sign_of(path: Path) -> Sign:
+    """What changes with the content of *path*: times, size, identity; equal where it is missing."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return ()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
 
 
 def read_center(path: Path, *, read_file: ReadFile = Path.read_bytes) -> CenterFile:
@@ -51,7 +67,8 @@ def read_center(path: Path, *, read_file: ReadFile = Path.read_bytes) -> CenterF
 
     *read_file* reads packages: of a caller that has them already.
     """
-    return center_of(path, _raw(path), read_file)
+    sign = sign_of(path)
+    return replace(center_of(path, _raw(path), read_file), sign=sign)
 
 
 def center_of(path: Path, raw: dict[str, Any], read_file: ReadFile = Path.read_bytes) -> CenterFile:

@@ -15,11 +15,12 @@ import pytest
 
 from mcu_updater.cloud.center import editing
 from mcu_updater.cloud.center.control import act_on_plan
-from mcu_updater.cloud.center.device_session import open_state, state_path
+from mcu_updater.cloud.center.device_session import enter_file, open_state, state_path
 from mcu_updater.cloud.center.editing import (
     EditConflict,
     EditRefused,
     delete_device,
+    delete_plan,
     put_device,
     put_plan,
     revision_of,
@@ -158,6 +159,28 @@ def test_who_activates_a_plan_activates_what_they_have_read(path: Path):
         with pytest.raises(UsageError, match="another has edited the plan meanwhile"):
             act_on_plan(read.center, store, "summer", Action.ACTIVATE, T0)
         assert act_on_plan(file.center, store, "summer", Action.ACTIVATE, T0) is PlanState.ACTIVE
+
+
+def test_who_read_the_file_before_an_edit_does_not_undo_it_in_the_state(path: Path):
+    old = read_center(path)
+    plan = old.center.plans[1]
+    with closing(open_state(old, state_path(path), now_s=T0)) as store:
+        newer = replace(plan, blacklist=("pump-001",))
+        new = put_plan(path, newer, revision=revision_of(plan), store=store)
+        digest = store.plan_digests()["summer"]
+        with store.transaction():
+            enter_file(old, store)
+        assert store.plan_digests()["summer"] == digest
+        delete_plan(path, "summer", revision=revision_of(newer), store=store)
+        with store.transaction():
+            enter_file(old, store)
+        assert "summer" not in store.plan_states()
+        for center in (old.center, new.center):
+            with pytest.raises(UsageError, match="another has edited the plan meanwhile"):
+                act_on_plan(center, store, "summer", Action.ACTIVATE, T0)
+        assert set(store.plan_states()) == {"spring"}
+    with closing(open_state(old, path.with_name("new.db"), now_s=T0)) as fresh:
+        assert set(fresh.plan_states()) == {"spring", "summer"}
 
 
 def test_who_waits_too_long_is_told_who_has_it(path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -11,6 +11,7 @@ import pytest
 from mcu_updater.cloud.center import followed
 from mcu_updater.cloud.center.faults import BadCenterFile
 from mcu_updater.cloud.center.followed import FollowedFile
+from mcu_updater.cloud.center.load import sign_of
 from tests.cloud.center.files import GOOD, write_center
 
 
@@ -67,7 +68,7 @@ def test_what_was_never_good_is_refused(path: Path):
 def test_a_second_change_within_a_tick_of_the_clock_is_seen(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    sign = followed.sign_of(path)
+    sign = sign_of(path)
     monkeypatch.setattr(followed, "sign_of", lambda _: sign)  # whatever happens, no sign of it
     followed_file = FollowedFile(path)
     path.write_text(GOOD.replace("retries = 5", "retries = 6"), encoding="utf-8")
