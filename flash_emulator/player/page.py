@@ -20,12 +20,16 @@ _START = """FlashPlayer.mount(
 
 def player_page(film: Mapping[str, Any], *, title: str, lines: Sequence[str] = ()) -> str:
     """*film*: as ``film_json`` makes it. *lines*: the same as text, for who runs no script."""
-    style = files(__package__).joinpath("page.css").read_text() + player_text("player.css")
+    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8") + player_text(
+        "player.css"
+    )
     script = player_text("player.js") + _START
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(files(__package__).joinpath("page.html").read_text())
+    template = environment.from_string(
+        files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    )
     return template.render(
         title=title,
         lines=lines,
@@ -35,3 +39,7 @@ def player_page(film: Mapping[str, Any], *, title: str, lines: Sequence[str] = (
         script_hash=policy_hash(script),
         data=inline_json(film),
     )
+
+
+def _text(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")

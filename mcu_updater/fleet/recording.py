@@ -141,20 +141,28 @@ def record_apart(
 
     Raises TooLong then, and what ``record`` raises.
     """
+    with tempfile.TemporaryDirectory() as folder:  # ours: who is killed cleans nothing up
+        found = _asked((file, run, ended, folder), limit_s)
+    if isinstance(found, UpdaterError):
+        raise found
+    return found
+
+
+Task = tuple[CenterFile, FleetRun, Ending, str]
+
+
+def _asked(task: Task, limit_s: float) -> Recording | UpdaterError:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(sender, file, run, ended), daemon=True)
+    process = context.Process(target=_serve, args=(sender, *task), daemon=True)
     process.start()
     sender.close()
     try:
-        found = _received(receiver, ended, limit_s)
+        return _received(receiver, task[2], limit_s)
     finally:
         process.kill()
         process.join()
         receiver.close()
-    if isinstance(found, UpdaterError):
-        raise found
-    return found
 
 
 def _received(receiver: Connection, ended: Ending, limit_s: float) -> Recording | UpdaterError:
@@ -172,7 +180,9 @@ def _received(receiver: Connection, ended: Ending, limit_s: float) -> Recording 
     return found
 
 
-def _serve(sender: Connection, file: CenterFile, run: FleetRun, ended: Ending) -> None:
+def _serve(sender: Connection, file: CenterFile, run: FleetRun, ended: Ending, folder: str) -> None:
+    """*folder*: for files that nobody needs any more."""
+    tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us: it hears of it as well
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -132,12 +133,16 @@ def test_settings_that_cannot_be(file: CenterFile, ran: Ran, settings: str):
         record_again(file, replace(run, settings=settings), endings["device-001"])
 
 
-def test_in_a_process_of_its_own_with_a_limit(file: CenterFile, ran: Ran):
+def test_in_a_process_of_its_own_with_a_limit(
+    file: CenterFile, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     run, endings = ran
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ending = endings["device-003"]
     assert record_apart(file, run, ending) == record_again(file, run, ending)
     with pytest.raises(TooLong, match=r"an end within 0\.001 s\. It was ended"):
         record_apart(file, run, ending, 0.001)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_process_that_dies_is_no_riddle(
