@@ -438,8 +438,10 @@ const FlashPlayer = (() => {
   }
 
   function titled(title, node) {
-    const box = make("div");
-    box.append(make("h4", "", title), node);
+    const box = make("div"); // no heading: nobody knows its level on the page around
+    box.setAttribute("role", "group");
+    box.setAttribute("aria-label", title);
+    box.append(make("p", "title", title), node);
     return box;
   }
 

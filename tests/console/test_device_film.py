@@ -16,6 +16,7 @@ import pytest
 from flash_emulator import CutAt, Outcome, PowerLoss, load_part
 from mcu_updater.board import Board
 from mcu_updater.board.file import save_board
+from mcu_updater.cloud.center.device_session import state_path
 from mcu_updater.cloud.center.followed import FollowedFile
 from mcu_updater.cloud.center.load import read_center
 from mcu_updater.cloud.center.store import Store
@@ -29,21 +30,25 @@ from mcu_updater.storage import hold, holder_of
 from tests.cloud.center.centers import EXAMPLE
 from tests.console.consoles import client_of, console_of, write_center
 from tests.flash_emulator.player.films import signs_of
+from tests.places import FIXTURES
 
 ODD = "<script>pump</script>"
 
 
+def run_site(folder: Path) -> Path:
+    """The file of a center in *folder*, whose fleet of two has run with cuts and ended."""
+    path = folder / "center.toml"
+    text = EXAMPLE.read_text(encoding="utf-8").replace("../../fixtures/", "")
+    path.write_text(text, encoding="utf-8")
+    shutil.copy(FIXTURES / "fixture-2.0.0.s19", folder)
+    settings = FleetSettings(seed=11, cuts=4)
+    list(run_fleet(with_devices(read_center(path), 2), state_path(path), settings, 1, count=2))
+    return path
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a center whose fleet of two has run."""
-    folder = tmp_path_factory.mktemp("ran")
-    text = EXAMPLE.read_text(encoding="utf-8").replace("../../fixtures/", "")
-    (folder / "center.toml").write_text(text, encoding="utf-8")
-    shutil.copy(EXAMPLE.parents[2] / "fixtures" / "fixture-2.0.0.s19", folder)
-    file = with_devices(read_center(folder / "center.toml"), 2)
-    settings = FleetSettings(seed=11, cuts=4)
-    list(run_fleet(file, folder / "center.db", settings, 1, count=2))
-    return folder
+    return run_site(tmp_path_factory.mktemp("ran")).parent
 
 
 @pytest.fixture

@@ -271,7 +271,7 @@ def test_all_text_can_be_read(chromium: Driver, tmp_path: Path, scheme: str) -> 
         css(box, "button")[4].click()
         assert "CUT" in css(box, ".now.cut")[0].text
         texts = ".now, .now small, button, .keys, .flash-map b, .signs, .frames li, .words li"
-        ratios = chromium.execute_script(COLOURS, f"{texts}, .note, dt, dd, h4, .section li")
+        ratios = chromium.execute_script(COLOURS, f"{texts}, .note, dt, dd, .title, .section li")
         assert len(ratios) > 100
         assert min(ratios) >= 4.5
     finally:
