@@ -9,9 +9,9 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from mcu_updater.console.addresses import address
+from tests.console.browsing import AUDIT, PageDriver, colours
 from tests.console.consoles import serving
 from tests.console.test_device_film import run_site
-from tests.console.test_pages_browser import AUDIT, PageDriver, colours
 from tests.flash_emulator.explore.headless import browser, console, resize
 
 pytestmark = pytest.mark.judge("chromium")

@@ -18,11 +18,11 @@ from mcu_updater.cloud.center.device_session import state_path
 from mcu_updater.cloud.center.store import Store
 from mcu_updater.cloud.single_device import ComponentState as C
 from mcu_updater.console.addresses import address
+from tests.console.browsing import AUDIT, PageDriver, colours
 from tests.console.campaigns import Devices, devices_of
 from tests.console.consoles import serving
 from tests.console.page_center import write_site
 from tests.console.test_monitoring_pages import CENTER, ODD
-from tests.console.test_pages_browser import AUDIT, PageDriver, colours
 from tests.flash_emulator.explore.headless import Driver, browser, console, requests, resize
 from tests.places import ROOT
 

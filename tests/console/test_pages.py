@@ -385,6 +385,18 @@ def test_a_package_that_cannot_be_comes_back_and_nothing_of_it_is_kept(
     assert not packages_folder(still).exists() or not list(packages_folder(still).rglob("*.*"))
 
 
+def test_an_upload_that_is_too_large_is_a_fault_of_the_form(
+    asked: TestClient, still: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcu_updater.cloud.center.packages.MAX_FILE_SIZE", 1000)
+    form = get(asked, "/packages/new").form_to("").put({**PACKAGE, "note": "kept"})
+    answer = Page(form.send(asked, [("small.bin", b"x" * 1000), ("large.bin", b"x" * 1001)]))
+    assert answer.status == 422
+    assert "too large; expected 1 to 1000 bytes" in " ".join(answer.summary())
+    assert answer.form_to("").value("note") == "kept"
+    assert not list(packages_folder(still).rglob("*.*"))
+
+
 def test_a_package_of_an_activated_plan_is_locked(asked: TestClient, still: Path) -> None:
     page = get(asked, "/packages/pump%202.0")
     assert "plan spring has been activated" in page.text
