@@ -23,6 +23,7 @@ from mcu_updater.core.image import STRICT, Allow, Allowed, Extent, ImageFormat, 
 from mcu_updater.core.image.memory import FLASH, region_of
 from mcu_updater.core.package import Wanted, open_any
 from mcu_updater.files import ImageFile, MemoryImage, read_image, read_package
+from mcu_updater.files.reading import numbered_parts
 from mcu_updater.files.segments import assemble
 
 _READING: Final = f"{__name__}.reading"
@@ -30,11 +31,13 @@ _READING: Final = f"{__name__}.reading"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was asked for. *only*: addresses to keep; none: all."""
+    """What was asked for. *only*: addresses to keep; none: all. *join*: numbered parts are handed
+    to a device as one package; None: of a command that hands nothing to one."""
 
     raw: bool = False
     allow: Allowed = STRICT
     only: tuple[range, ...] = ()
+    join: bool | None = None
 
 
 def reading() -> Reading:
@@ -105,6 +108,14 @@ package_options = together(
     _raw("raw_file", "Take the file whatever its name says. What it is, its bytes tell a device."),
     _only,
 )
+join_option = click.option(
+    "--join",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_note,
+    help="Hand numbered parts (.bin_1, .bin_2) out as one package: no module joins them.",
+)
 component_of_package = click.option(
     "--component", default="", metavar="NAME", help="Of a package: the image for this component."
 )
@@ -162,6 +173,8 @@ def read_for_device(path: Path) -> bytes:
     Raises ImageRejected, and PortError where it cannot be read.
     """
     asked = reading()
+    if asked.join is False:
+        _refuse_parts(path)
     if asked.raw or not (asked.allow or asked.only):
         with naming(path):
             return read_package(path, raw=asked.raw)
@@ -172,6 +185,20 @@ def read_for_device(path: Path) -> bytes:
         with naming(path):
             return read_package(path)
     return write_image(file.image, ImageFormat.HEX)
+
+
+def _refuse_parts(path: Path) -> None:
+    """The center's rule (``rules.Why.SEVERAL_FILES``) for who offers a plan without one."""
+    count = len(numbered_parts([path]))
+    if count > 1:
+        raise ImageRejected(
+            "modules take one file for an MCU, the package has several",
+            where=str(path),
+            expected="one file: SDK 2.9.0 joins none; what later ones do is not documented",
+            found=f"{count} numbered parts",
+            then=f"--join hands them out as one; mcu-updater image convert {path.name} "
+            f"{path.stem}.bin makes one of them for a center",
+        )
 
 
 @contextmanager

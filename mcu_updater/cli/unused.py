@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from mcu_updater.core.errors import UsageError
 
-READING = ("allow", "raw", "raw_file", "only")
+READING = ("allow", "raw", "raw_file", "only", "join")
 """How an image file is read: of no effect where there is none."""
 
 

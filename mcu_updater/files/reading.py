@@ -24,6 +24,7 @@ from mcu_updater.core.image.formats import TEXTS
 from mcu_updater.core.image.names import NUMBERED
 from mcu_updater.core.package import Entry, PackageDecoder, Wanted
 from mcu_updater.core.package.rules import Opened
+from mcu_updater.files.rar import RarReader, is_rar
 from mcu_updater.files.segments import MemoryImage, assemble
 
 CHUNK = 256 * 1024  # bytes decoded at a time
@@ -55,11 +56,17 @@ def read_image(
     *base*: where a raw binary is linked. *raw*: take the bytes as they are, whatever they look
     like. Raises ImageRejected with line and column, and PortError where a file cannot be read.
     """
-    paths = _parts(paths)
+    paths = numbered_parts(paths)
     names = tuple(str(path) for path in paths)
     total = sum(_size(path) for path in paths)
     chunks = _chunks(paths)
     head = next(chunks, b"")
+    if not raw and is_rar(paths[0].name, head):
+        fmt, container = ImageFormat.RAR, RarReader(paths[0])
+        rar = PackageDecoder(
+            fmt, wanted or Wanted(), base=base, resumable=False, allow=allow, container=container
+        )
+        return _unpacked(rar, fmt, names, total, _decoded(rar, b"", iter(())), allow)
     fmt = identify(paths[0].name, head, allow=allow, raw=raw, where=str(paths[0]))
     if fmt is ImageFormat.ELF:
         from mcu_updater.files.elf import read_elf  # pyelftools takes 30 ms
@@ -68,14 +75,25 @@ def read_image(
         return ImageFile(names, total, fmt, fmt, assemble(extents, entry, allow))
     if fmt in PACKAGES:
         package = PackageDecoder(fmt, wanted or Wanted(), base=base, resumable=False, allow=allow)
-        image = assemble(_decoded(package, head, chunks), None, allow)
-        image = MemoryImage(image.segments, package.start)
-        inner = package.format or fmt
-        return ImageFile(names, total, fmt, inner, image, package.entries, tuple(package.members))
+        return _unpacked(package, fmt, names, total, _decoded(package, head, chunks), allow)
     decoder = open_decoder(fmt, base, allow)
     image = assemble(_decoded(decoder, head, chunks), None, allow)
     image = MemoryImage(image.segments, getattr(decoder, "entry", None))
     return ImageFile(names, total, fmt, fmt, image)
+
+
+def _unpacked(
+    package: PackageDecoder,
+    fmt: ImageFormat,
+    names: tuple[str, ...],
+    size: int,
+    extents: Iterator[Extent],
+    allow: Allowed,
+) -> ImageFile:
+    image = assemble(extents, None, allow)
+    image = MemoryImage(image.segments, package.start)
+    inner = package.format or fmt
+    return ImageFile(names, size, fmt, inner, image, package.entries, tuple(package.members))
 
 
 def read_package(path: Path, *, raw: bool = False) -> bytes:
@@ -84,7 +102,7 @@ def read_package(path: Path, *, raw: bool = False) -> bytes:
     *raw*: whatever they are: the device will tell. Raises ImageRejected for what is no image by
     ``image.identify``, and PortError where it cannot be read.
     """
-    paths = _parts([path])
+    paths = numbered_parts([path])
     data = b"".join(_chunks(paths))
     if data and not raw:
         _check_told_alike(path, data)
@@ -117,7 +135,7 @@ def _decoded(decoder: Decoder, head: bytes, chunks: Iterator[bytes]) -> Iterator
     decoder.finish()
 
 
-def _parts(paths: Sequence[Path]) -> list[Path]:
+def numbered_parts(paths: Sequence[Path]) -> list[Path]:
     """The files in order. The first of numbered parts brings the others that lie beside it."""
     if not paths:
         raise UsageError("no file is named")

@@ -125,6 +125,16 @@ def test_an_update_joins_parts_and_refuses_what_nobody_can_interpret(tmp_path: P
     data = NEW["bin"].read_bytes()
     (tmp_path / "fw.bin_1").write_bytes(data[:4000])
     (tmp_path / "fw.bin_2").write_bytes(data[4000:])
-    assert update(image=tmp_path / "fw.bin_1").exit_code == 0
+    assert update("--join", image=tmp_path / "fw.bin_1").exit_code == 0
+    apart = update(image=tmp_path / "fw.bin_1")
+    assert apart.exit_code == 3
+    assert "modules take one file for an MCU, the package has several" in apart.stderr
+    assert "--join" in apart.stderr
+    served = run("module", "serve", "--package", tmp_path / "fw.bin_1", "--target-version", "2")
+    assert (served.exit_code, "the package has several" in served.stderr) == (3, True)
+    one = tmp_path / "fw.bin"
+    assert run("image", "convert", tmp_path / "fw.bin_1", one).exit_code == 0
+    assert one.read_bytes() == data
+    assert update(image=one).exit_code == 0
     result = update(image=HOSTILE / "module.pack")
     assert (result.exit_code, "nobody can interpret it" in result.stderr) == (3, True)

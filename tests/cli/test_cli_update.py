@@ -270,7 +270,7 @@ def test_interrupt_saves_the_board(board: Path, monkeypatch: pytest.MonkeyPatch)
     assert runs(board) == ("B", "2.0.0", "CONFIRMED")
 
 
-@pytest.mark.parametrize("suffix", [".rar", ".pack", ".mini_1", ".mini_2", ".py"])
+@pytest.mark.parametrize("suffix", [".pack", ".mini_1", ".mini_2", ".py"])
 def test_what_nobody_can_interpret_is_taken_on_request_only(suffix: str, tmp_path: Path):
     image = tmp_path / f"app{suffix}"
     image.write_bytes(NEW["bin"].read_bytes())

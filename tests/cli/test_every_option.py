@@ -204,6 +204,7 @@ MODES = [
     mode(
         "module serve",
         MANY,
+        "--join",
         *IMAGE_OF_ONE,
         *READING,
         "--package",

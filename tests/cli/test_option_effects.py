@@ -104,6 +104,7 @@ CASES = {
     "update": {
         "--allow": ("noend.hex", "no-end"),
         "--raw": ("odd.pack", ""),
+        "--join": ("fw.bin_1", ""),
         "--only": ("new.hex", "0x08008000:0x100"),
         "--board": ("", "kept.board"),
         "--wait": ("new.bin --board one.board --from 9.0.0", "7"),
@@ -249,7 +250,17 @@ ELSEWHERE = {
 """Options that need a port, or do not end."""
 
 OF_PORTS = {
-    *("chip serve", "doctor", "erase", "flash", "info", "install", "module faults", "verify"),
+    *(
+        "center serve",
+        "chip serve",
+        "doctor",
+        "erase",
+        "flash",
+        "info",
+        "install",
+        "module faults",
+        "verify",
+    ),
     *("module options", "module play", "module serve", "option-bytes", "ports", "protect", "read"),
     *("unprotect", "watch", "board why", "center check"),
     *("evidence", "firmware explore", "firmware new", "firmware run", "powerloss"),
@@ -273,6 +284,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "new.bin").write_bytes(NEW["bin"].read_bytes()[:SIZE])
     (folder / "odd.pack").write_bytes(NEW["bin"].read_bytes()[:SIZE])
     (folder / "center.toml").write_text(CENTER, encoding="utf-8")
+    (folder / "fw.bin_1").write_bytes(NEW["bin"].read_bytes()[:900])
+    (folder / "fw.bin_2").write_bytes(NEW["bin"].read_bytes()[900:SIZE])
     (folder / "big.bin").write_bytes(NEW["bin"].read_bytes() + b"big." * 250_000)
     (folder / "bad.bin").write_bytes(b"no image at all.")
     (folder / "signed.bin").write_bytes(signed("2.0.0", size=3000))
@@ -290,6 +303,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+UNNAMED = ("new.bin", "fw.bin_2")  # the center file's package, and a part beside the first
 SIZE = 2000  # of an image; what it says inside about itself does not matter here
 OUTSIDE = [":020000042000DA\n", ":0400000001020304F2\n", ":00000001FF\n"]  # four bytes of RAM
 MAKERS = (
@@ -319,7 +333,7 @@ def did(files: Path) -> Callable[[str], Deed]:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
         for path in files.iterdir():
-            if path.name in words or path.name == "new.bin":  # which center.toml names
+            if path.name in words or path.name in UNNAMED:
                 (shutil.copytree if path.is_dir() else shutil.copy)(path, place / path.name)
         with chdir(place):
             done = run(*words.split())

@@ -128,7 +128,7 @@ def test_numbered_parts_are_joined_with_those_beside_them(tmp_path: Path) -> Non
             read_image(wrong)
 
 
-@pytest.mark.parametrize("suffix", [".rar", ".pack", ".mini_1", ".mini_2", ".py"])
+@pytest.mark.parametrize("suffix", [".pack", ".mini_1", ".mini_2", ".py"])
 def test_what_nobody_can_interpret_is_taken_raw_only(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"module{suffix}"
     path.write_bytes(b"whatever it is")

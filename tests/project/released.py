@@ -13,6 +13,7 @@ import hashlib
 import io
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -173,3 +174,36 @@ def altos_firmware(board: str) -> bytes:
         copy = Path(name) / f"{board}.hex"
         copy.write_bytes(found[0].read_bytes())
         return read_image([copy], allow=frozenset({Allow.AFTER_END})).image.flat()
+
+
+RARFILE = "rarfile-4.2"
+RARFILE_SHA256 = "8e1c8e72d0845ad2b32a47ab11a719bc2e41165ec101fd4d3fe9e92aa3f469ef"
+
+
+@cache
+def rar_samples() -> dict[str, bytes]:
+    """The archives in the tests of PyPI's `rarfile` (ISC), by name; RARLAB's program made them.
+
+    Skips the calling test where pip or its index is out of reach.
+    """
+    cached = CACHE / f"{RARFILE}.tar.gz"
+    if not cached.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            words = ["download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", folder]
+            try:
+                subprocess.run(
+                    [sys.executable, "-m", "pip", *words, RARFILE.replace("-", "==")],
+                    check=True,
+                    capture_output=True,
+                    timeout=TIMEOUT_S,
+                )
+                (tarball,) = Path(folder).glob("*.tar.gz")
+            except (subprocess.SubprocessError, ValueError) as error:
+                out_of_reach(f"{RARFILE}: cannot be fetched: {error}")
+            _keep(cached, tarball.read_bytes())
+    data = cached.read_bytes()
+    assert hashlib.sha256(data).hexdigest() == RARFILE_SHA256, "the index serves other bytes"
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        members = [one for one in archive if one.isfile() and one.name.endswith(".rar")]
+        opened = ((Path(one.name).name, archive.extractfile(one)) for one in members)
+        return {name: file.read() for name, file in opened if file is not None}

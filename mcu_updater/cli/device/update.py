@@ -37,7 +37,7 @@ from mcu_updater.cli.options import (
     piece_size_option,
     read_size_option,
 )
-from mcu_updater.cli.reading import package_options
+from mcu_updater.cli.reading import join_option, package_options
 from mcu_updater.cli.screen import Screen
 from mcu_updater.cli.unused import READING, refuse
 from mcu_updater.cloud.single_device import Package, Plan
@@ -82,6 +82,7 @@ class UpdateOptions(RunOptions, ModuleOptions, TargetOptions, SignatureOptions):
 @click.command(short_help="Carry out a whole upgrade, from plan to reported version.")
 @click.argument("image", type=paths.INPUT, callback=params.image, required=False)
 @package_options
+@join_option
 @click.option(
     "--board",
     "file",

@@ -19,7 +19,7 @@ from mcu_updater.cli.emulators.module_behaviour import (
 )
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.options import component_option, piece_size_option
-from mcu_updater.cli.reading import package_options
+from mcu_updater.cli.reading import join_option, package_options
 from mcu_updater.cli.screen import show
 from mcu_updater.cli.unused import READING, refuse
 from mcu_updater.cloud.center.device_center import DeviceCenter
@@ -98,6 +98,7 @@ class PlayOptions(WireOptions):
     help="What the cloud gives, as one plan; or --center.",
 )
 @package_options
+@join_option
 @component_option("Component that the plan is for.")
 @click.option(
     "--center",

@@ -7,8 +7,8 @@ from typing import Final
 
 
 class ImageFormat(StrEnum):
-    """The last four are packages: three hold images, and a delta package makes one of the image
-    that runs."""
+    """The last five are packages: zip, tar, gzip and rar hold images, and a delta package makes one
+    of the image that runs."""
 
     BIN = "bin"
     HEX = "hex"
@@ -19,6 +19,7 @@ class ImageFormat(StrEnum):
     TAR = "tar"
     GZIP = "gzip"
     DELTA = "delta"
+    RAR = "rar"  # unpacked by a host only
 
 
 PACKAGES: Final = frozenset({ImageFormat.ZIP, ImageFormat.TAR, ImageFormat.GZIP})

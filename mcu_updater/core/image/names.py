@@ -25,7 +25,6 @@ IMAGE_SUFFIXES: Final = {
 NUMBERED: Final = re.compile(r"(.+\.bin)_([1-9][0-9]?)")
 
 UNREADABLE: Final = {
-    ".rar": "the RAR format is not read here: pack the image as .zip or .tar.gz",
     ".pack": "the cloud takes it for modules; what is in it is not documented",
     ".mini_1": "a module's own package, not documented",
     ".mini_2": "a module's own package, not documented",
@@ -48,6 +47,15 @@ def format_of(name: str) -> ImageFormat | None:
 
 def refuse_unreadable(name: str, where: str) -> None:
     """Raise ImageRejected for a suffix of what nobody here interprets."""
+    if suffix_of(name) == ".rar":
+        raise ImageRejected(
+            "a device cannot unpack RAR",
+            where=where,
+            expected="the image itself, or a zip or tar of it",
+            found=".rar, which the cloud takes, and which only a host unpacks",
+            then="mcu-updater image convert FILE.rar IMAGE.hex unpacks it, with the extra rar",
+            rule=Rule.NAME,
+        )
     why = UNREADABLE.get(suffix_of(name))
     if why is not None:
         raise ImageRejected(

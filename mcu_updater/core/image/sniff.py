@@ -69,8 +69,9 @@ _CODED_WINDOW: Final = 64
 _PADDING: Final = b"\0\xff\x1a"  # behind a text that is shorter than a block
 _SHORTEST_TEXT: Final = 4  # characters, where padding follows
 
+RAR_MAGIC: Final = b"Rar!"
 OTHERS: Final = {
-    b"Rar!": "RAR archive",
+    RAR_MAGIC: "RAR archive",
     b"7z\xbc\xaf": "7-Zip archive",
     b"BZh": "bzip2 stream",
     b"\xfd7zX": "xz stream",
@@ -346,7 +347,7 @@ def open_decoder(fmt: ImageFormat, base: int, allow: Allowed = STRICT) -> Decode
                 found="a delta package",
                 remedies=[Remedy.LOOK_AT_DELTA],
             )
-        case ImageFormat.ZIP | ImageFormat.TAR | ImageFormat.GZIP:
+        case ImageFormat.ZIP | ImageFormat.TAR | ImageFormat.GZIP | ImageFormat.RAR:
             raise ValueError(f"{fmt} is a package, no image")
         case _:
             assert_never(fmt)

@@ -89,6 +89,7 @@ def open_any(
 class PackageDecoder:
     """See above. *base*: where a raw image is linked. *room*: bytes that the slot has for it.
 
+    *container*: what reads the archive; None: the reader for *fmt*.
     *resumable*: the file's hash can be kept in a state; ours is slower than hashlib's.
     ``entry`` is the image that was chosen, once that is known.
     """
@@ -104,9 +105,10 @@ class PackageDecoder:
         room: int | None = None,
         resumable: bool,
         allow: Allowed = STRICT,
+        container: Container | None = None,
     ) -> None:
         self._fmt = fmt
-        self._container = open_container(fmt)
+        self._container = container or open_container(fmt)
         self._wanted = wanted
         self._base, self._room, self._allow = base, room, allow
         self._resumable = resumable
