@@ -65,6 +65,7 @@ SHAPE = "--geometry 0x0800_0000:128x2K"
 ONE = f"--package {IMAGE} --target-version 2.0.0 --link {NOWHERE}/x"
 MANY = f"--center {CENTER} --device pump-001 --db {NOWHERE}/x.db"
 OF_MANY = ("--device", "--db")
+OF_THE_MODULES = ("--modules-file", "--set", "--fault", "--seed", "--speed")
 WITHOUT_KEYS = ("--require-class",)
 SERVE = "STM32L476xG"
 DB = f"--db {NOWHERE}/x.db"
@@ -255,6 +256,8 @@ MODES = [
     mode("package build", f"{OUT}.zip {IMAGE}"),
     mode("package build", f"{OUT}.tar.gz {IMAGE}"),
     mode("package build", f"{OUT}.tar {IMAGE}", "--restart"),
+    mode("center serve", f"{CENTER} {DB} --port 0", *OF_THE_MODULES),
+    mode("center serve", f"{CENTER} {DB} --port 0 --modules pty:{OUT}", "--seed"),
     mode("center offer", f"{CENTER} --device pump-001 {DB}"),
     mode("center monitor", f"{CENTER} {DB}"),
     mode("center monitor", f"{CENTER} {DB} --json", "--all"),
@@ -313,6 +316,7 @@ VALUES = {
     "--draws": "2",
     "--tcp": "127.0.0.1:0",
     "--plan": "spring",
+    "--modules": "tcp:5001-5002",
     "--scenario": "good",
     "--outcomes": "before,after",
     "--budget": "5",
@@ -323,6 +327,7 @@ OF_ONE = {
     ("chip serve", "--link"): OUT,
     ("chip serve", "--baud"): "9600",
     ("module serve", "--fault"): "unplug@1",
+    ("center serve", "--fault"): "unplug@1",
     ("image convert", "--to"): "srec",
     ("protect", "--write"): "1",
     ("option-bytes", "--write"): "00",
