@@ -23,7 +23,9 @@ from mcu_updater.storage import holder_of
 
 SUFFIX = ".board"
 
-_KEPT = 32  # films
+_KEPT = 16  # films
+_WAITING = 8  # requests: each of them has a thread that other pages need
+_BUSY_S = 5.0
 _MOST_NAME = 200  # bytes
 
 
@@ -68,12 +70,15 @@ class DeviceFilms:
         self._kept: OrderedDict[_Key, tuple[CenterFile, dict[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
         self._at_work = threading.Lock()  # one replay at a time: the center needs the other core
+        self._waiting = threading.BoundedSemaphore(_WAITING)
 
     def of(self, console: Seen, device_id: str) -> dict[str, Any]:
         """See ``film_of``."""
-        with closing(Store.open(console.db, read_only=True)) as store, store.snapshot():
-            run, ending = store.fleet(), store.ending(device_id)
-            is_known = device_id in store.devices()
+        with closing(Store.open(console.db, read_only=True)) as store:
+            store.wait_at_most(_BUSY_S)
+            with store.snapshot():
+                run, ending = store.fleet(), store.ending(device_id)
+                is_known = store.product_of(device_id) is not None
         if ending is not None:
             return self._of_fleet(console, run, ending)
         if run is not None and is_known:
@@ -94,12 +99,13 @@ class DeviceFilms:
         found = self._known(key, file)
         if found is not None:
             return found
-        if not self._at_work.acquire(timeout=self._limit_s):
-            return _none("Films of other devices are being made. Load the page again.")
+        if not self._waiting.acquire(blocking=False):
+            return _none("Films of many devices are being made. Load the page again.")
         try:
-            return self._known(key, file) or self._made(key, file)
+            with self._at_work:
+                return self._known(key, file) or self._made(key, file)
         finally:
-            self._at_work.release()
+            self._waiting.release()
 
     def _known(self, key: _Key, file: CenterFile) -> dict[str, Any] | None:
         with self._lock:

@@ -115,6 +115,37 @@ def test_many_who_ask_at_once_wait_for_one_replay(console: Console, runs: Counte
     assert len(films) == 6 and all(film is films[0] for film in films)
 
 
+def test_who_waits_for_films_takes_no_threads_from_other_pages(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+):
+    """More than a few that ask at once are told to come again."""
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def slow(file: Any, run: Any, ending: Any, limit_s: float) -> Any:
+        begun.release()
+        go_on.wait(30)
+        return record_again(file, run, ending)
+
+    monkeypatch.setattr(device_film, "record_apart", slow)
+    films, found = DeviceFilms(), list[dict[str, Any]]()
+    threads = [
+        threading.Thread(target=lambda: found.append(films.of(console, "device-001")))
+        for _ in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    assert begun.acquire(timeout=30)
+    for _ in range(200):
+        if len(found) == 12:
+            break
+        go_on.wait(0.05)
+    assert ["Films of many devices" in each["reason"] for each in found] == [True] * 12
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert ["frames" in each for each in found] == [False] * 12 + [True] * 8
+
+
 def test_in_a_process_of_its_own_it_is_ended_in_time(console: Console):
     found = DeviceFilms(0.001).of(console, "device-001")
     assert "the replay takes too long" in found["reason"]
