@@ -13,23 +13,19 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
+
+from starlette.testclient import TestClient
 
 from mcu_updater.cloud.center import queries
-from mcu_updater.cloud.center.device_session import open_state, seen_states
-from mcu_updater.cloud.center.load import CenterFile
-from mcu_updater.cloud.center.model import (
-    Center,
-    Component,
-    Device,
-    Product,
-    Upgrade,
-    UpgradePlan,
-    VersionPackage,
-)
+from mcu_updater.cloud.center.device_session import open_state, seen_states, state_path
+from mcu_updater.cloud.center.followed import FollowedFile
+from mcu_updater.cloud.center.load import CenterFile, read_center
+from mcu_updater.cloud.center.model import Center
 from mcu_updater.cloud.center.monitoring import (
     STAGES,
     DeviceState,
@@ -42,30 +38,30 @@ from mcu_updater.cloud.center.preview import preview
 from mcu_updater.cloud.center.rules import Entry
 from mcu_updater.cloud.center.store import LogLine, Store
 from mcu_updater.cloud.single_device import ComponentState as C
+from mcu_updater.console.app import Console, make_app
 
+BASE = "http://127.0.0.1:8021"
 T0 = 1_772_435_000.0
 COMPONENTS = ("STM32", "radio")
 
 
-def center_of(devices: int, plans: int) -> CenterFile:
+def write_center(folder: Path, devices: int, plans: int) -> CenterFile:
     """Plans of two components for *devices* of one product."""
-    packages = [
-        VersionPackage(f"{component} {n}", f"{n}.0", (Path(f"{component}-{n}.bin"),))
-        for n in range(1, plans + 1)
-        for component in COMPONENTS
-    ]
-    made = [
-        UpgradePlan(
-            f"plan {n}",
-            "p1",
-            tuple(Upgrade(component, f"{component} {n}") for component in COMPONENTS),
-        )
-        for n in range(1, plans + 1)
-    ]
-    known = [Device(f"device-{n:05}", "p1", {"STM32": "0.9"}) for n in range(1, devices + 1)]
-    product = Product("p1", tuple(map(Component, COMPONENTS)))
-    center = Center((product,), tuple(packages), tuple(made), tuple(known))
-    return CenterFile(Path("center.toml"), center, {p.name: (b"image",) for p in packages})
+    components = ", ".join(f'{{ id = "{one}" }}' for one in COMPONENTS)
+    parts = [f'[[products]]\nkey = "p1"\ncomponents = [{components}]']
+    for n in range(1, plans + 1):
+        upgrades = ", ".join(f'{{ component = "{c}", package = "{c} {n}" }}' for c in COMPONENTS)
+        for one in COMPONENTS:
+            (folder / f"{one}-{n}.bin").write_bytes(b"image")
+            name = f'name = "{one} {n}"\ntarget = "{n}.0"\nfiles = ["{one}-{n}.bin"]'
+            parts.append(f"[[packages]]\n{name}")
+        parts.append(f'[[plans]]\nname = "plan {n}"\nproduct = "p1"\nupgrades = [{upgrades}]')
+    versions = '{ STM32 = "0.9" }'
+    parts.append(
+        f'[[devices]]\nid = "device"\ncount = {devices}\nproduct = "p1"\nversions = {versions}'
+    )
+    (folder / "center.toml").write_text("\n\n".join(parts))
+    return read_center(folder / "center.toml")
 
 
 def fill(store: Store, center: Center, lines: int) -> None:
@@ -125,6 +121,31 @@ def questions(center: Center, store: Store) -> dict[str, Callable[[], object]]:
     }
 
 
+def pages(path: Path, plan: str, repeats: int) -> Iterator[tuple[str, float]]:
+    """Each page that has devices, as the server answers it, and what a live page asks for."""
+    plan_page = f"/monitoring/{quote(plan)}"
+    with TestClient(make_app(Console(FollowedFile(path), state_path(path))), BASE) as client:
+        for url in (
+            "/monitoring",
+            "/monitoring?fragment=1",
+            plan_page,
+            f"{plan_page}?fragment=1",
+            f"{plan_page}?state=upgrade+failed&stage=failed&device=device-00005",
+            f"{plan_page}?q=99&after=device-05000",
+            "/devices",
+            "/devices?q=99",
+            "/devices/device-00005",
+            "/plans",
+            f"/plans/{quote(plan)}",
+            "/packages",
+            "/products",
+            "/api/monitoring",
+            "/api/devices",
+        ):
+            client.get(url).raise_for_status()
+            yield url, median_ms(lambda url=url: client.get(url), repeats)  # type: ignore[misc]
+
+
 def median_ms(question: Callable[[], object], repeats: int) -> float:
     found = []
     for _ in range(repeats):
@@ -139,15 +160,17 @@ def main() -> None:
     for name, usual in (("devices", 10_000), ("plans", 5), ("lines", 100_000), ("repeats", 5)):
         parser.add_argument(f"--{name}", type=int, default=usual)
     given = parser.parse_args()
-    file = center_of(given.devices, given.plans)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "center.db"
+        file = write_center(Path(folder), given.devices, given.plans)
+        path = state_path(file.path)
         with closing(open_state(file, path, now_s=T0)) as store:
             fill(store, file.center, given.lines)
             print(f"{given.devices} devices, {given.plans} plans, {given.lines} lines")
             print(f"{path.stat().st_size / 1e6:8.1f} MB state file")
             for name, question in questions(file.center, store).items():
                 print(f"{median_ms(question, given.repeats):8.1f} ms {name}")
+        for url, spent_ms in pages(file.path, file.center.plans[-1].name, given.repeats):
+            print(f"{spent_ms:8.1f} ms GET {url}")
 
 
 if __name__ == "__main__":

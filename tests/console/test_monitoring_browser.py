@@ -175,6 +175,59 @@ def test_all_by_keyboard(page: PageDriver):
     page.until(lambda: page.all("#drawer h1") == [])
 
 
+BARE = (
+    CENTER.split("[[plans]]")[0]
+    + """
+[[devices]]
+id = "d"
+count = 3
+product = "p1"
+versions = { STM32 = "1.0" }
+"""
+)
+
+
+def test_an_upgrade_from_the_form_to_success_and_to_failure_by_clicking_only(
+    chromium: Driver, tmp_path: Path
+):
+    path = write_site(tmp_path, BARE)
+    with serving(path) as (_, url):
+        page = PageDriver(chromium, url.rstrip("/"))
+        resize(chromium, 1280)
+        page.open("/")
+        page.click("Upgrade plans")
+        page.click("Create upgrade plan")
+        page.type("name", "clicked")
+        page.choose("upgrades.STM32.package", "two (full to 2.0)")
+        page.type("strategy.retries", "0")
+        page.until(lambda: "3 of 3 devices of p1" in page.css("#preview").text)
+        page.click("Save plan")
+        page.click("Activate…")
+        page.click("Activate clicked")
+        page.until(lambda: "The plan is active now." in page.css("#banners").text)
+        page.click("Monitor")
+        page.until(lambda: is_live(page))
+        page.click("d-001")
+        page.until(lambda: "would be offered now" in page.css("#drawer").text)
+        with devices_of(path) as devices:
+            devices.report("d-001", C.RECEIVED, C.CONFIRMED, C.DOWNLOADING, C.UPGRADING)
+            page.until(lambda: "the upgrade is under way" in page.css("#drawer").text)
+            assert not page.css("#drawer button[value=cancel]").is_enabled()
+            devices.report("d-001", C.SUCCESS)
+            devices.report("d-002", C.RECEIVED, C.CONFIRMED, C.FAILED)
+            page.until(lambda: "upgraded" in row(page, "d-001"))
+            page.until(lambda: "upgrade failed" in row(page, "d-002"))
+            page.until(lambda: "success rate 50.0%" in page.css("#plan-counts").text)
+            page.click("d-002")
+            page.until(lambda: page.css("#drawer h1").text == "d-002")
+            page.css("#drawer button[value=retry]").click()
+            page.until(lambda: "owner: retry" in page.css("#drawer .log").text)
+            devices.report("d-002", C.RECEIVED, C.CONFIRMED, C.SUCCESS)
+            page.until(lambda: "success rate 100.0%" in page.css("#plan-counts").text)
+        page.click("upgraded 2")
+        page.until(lambda: "of 2 devices" in page.css(".range").text)
+
+
 def free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -292,7 +292,7 @@ def test_how_devices_of_a_fleet_ended(client: TestClient, devices: Devices):
     assert "How devices of the fleet ended" in page.text
     assert cells[:12] == ["1", "2", "1", "3", "1", "2", "1", "3", "2", "4", "2", "6"]
     assert (
-        "failed: why <b>; 2 cuts, 1 faults, 3 sessions; digest abcd"
+        "failed: why <b>; cuts 2, faults 1, sessions 3; digest abcd"
         in get(client, "/devices/d-002").text
     )
 

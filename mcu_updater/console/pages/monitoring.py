@@ -113,9 +113,9 @@ def rate(success: float | None) -> str:
     return "" if success is None else f"{success:.1%}"
 
 
-def _time(seen: View, store: Store) -> str:
-    zone = "simulated time" if store.simulated else "UTC"
-    return f"{moment(seen.now_s)} {zone}"
+def _time(seen: View, store: Store) -> tuple[str, str]:
+    """The moment that is shown, and whose."""
+    return moment(seen.now_s), "simulated time" if store.simulated else "UTC"
 
 
 # --- one plan

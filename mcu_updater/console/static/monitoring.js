@@ -50,6 +50,8 @@ function show(text) {
     const fresh = page.getElementById(part.id);
     if (fresh && part.isConnected) update(part, fresh);
   }
+  const time = document.querySelector("#banners time"); // simulated: it goes on with the devices
+  if (time) time.textContent = page.querySelector("[data-now]")?.textContent ?? time.textContent;
 }
 
 function update(part, fresh) {
