@@ -17,6 +17,7 @@ from typing import Any
 from mcu_updater.cloud.center.device_session import enter_file
 from mcu_updater.cloud.center.edited_text import Edit, Read
 from mcu_updater.cloud.center.faults import BadCenterFile, BadValue, Fault
+from mcu_updater.cloud.center.form_faults import printable, short
 from mcu_updater.cloud.center.json_form import (
     TABLES,
     Value,
@@ -232,7 +233,7 @@ class _Attempt:
         self._file = self._file_of(self._read.raw)
         there: Iterable[Value] = getattr(self._file.center, TABLES[kind])
         self.old: Value | None = next((one for one in there if name_of(one) == name), None)
-        self._where = f'{TABLES[kind]} "{name}"'
+        self._where = printable(f'{TABLES[kind]} "{name}"')
 
     def _file_of(self, raw: dict[str, Any]) -> CenterFile:
         return center_of(self._path, raw, self._package)
@@ -301,7 +302,9 @@ def _check_files(path: Path, package: VersionPackage, old: Value | None) -> None
         if name not in known and not is_inside:
             place = ("files", at)
             faults.append(
-                Fault("files", "leads out of the center's folder", str(home), str(name), place)
+                Fault(
+                    "files", "leads out of the center's folder", str(home), short(str(name)), place
+                )
             )
     if faults:
         raise BadValue(f'packages "{package.name}"', faults)

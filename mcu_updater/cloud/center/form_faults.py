@@ -63,8 +63,8 @@ def _is_an_echo(detail: ErrorDetails) -> bool:
 
 
 def _fault(raw: Any, detail: ErrorDetails) -> Fault:
-    location = tuple(step for step in detail["loc"] if step != "[key]")
-    where = place_text(raw, location)
+    location = tuple(_step(step) for step in detail["loc"] if step != "[key]")
+    where = printable(place_text(raw, location))
     found = short(detail["input"])
     match detail["type"]:
         case "missing":
@@ -75,6 +75,10 @@ def _fault(raw: Any, detail: ErrorDetails) -> Fault:
             found = ""
     expected = _EXPECTED.get(detail["type"], _of_type("another value"))(detail.get("ctx", {}))
     return Fault(where, "cannot be", expected, found, location)
+
+
+def _step(step: int | str) -> int | str:
+    return printable(step) if isinstance(step, str) else step
 
 
 def _text_of(bound: str, count: int) -> str:
@@ -128,5 +132,18 @@ def short(value: object) -> str:
         case date() | time():
             text = value.isoformat()
         case _:
-            text = repr(value)
+            text = _repr(value)
     return text if len(text) <= _FOUND_SIZE else f"{text[:_FOUND_SIZE]}..."
+
+
+def _repr(value: object) -> str:
+    """Also of what Python does not write: numbers of thousands of digits, lists of many levels."""
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):
+        return hex(value) if isinstance(value, int) else "a value of very many levels"
+
+
+def printable(text: str) -> str:
+    """*text* as UTF-8 can hold it: JSON can name half of a character."""
+    return text.encode("utf-8", "backslashreplace").decode()

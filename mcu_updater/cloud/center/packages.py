@@ -148,11 +148,19 @@ def _check_inside(center_path: Path, folder: Path) -> None:
 def _incoming(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
     temporary = folder / f".{os.getpid()}-{secrets.token_hex(8)}.upload"
     try:
-        with temporary.open("xb") as file:
+        with _opened(temporary) as file:
             yield temporary, file
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _opened(temporary: Path) -> BinaryIO:
+    """Another upload that broke off may have taken the empty folder with it."""
+    while True:
+        with suppress(FileNotFoundError):
+            return temporary.open("xb")
+        temporary.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _copy(filename: str, chunks: Iterable[bytes], file: BinaryIO) -> tuple[int, str]:

@@ -15,6 +15,7 @@ from mcu_updater.core.errors import PortError
 if TYPE_CHECKING:
     from tomlkit.items import Array
 
+_MOST_CHANGES = 10  # of an array's items one by one; it costs tomlkit the whole array each time
 _WIDTH = 100  # an array that is longer has a line for each item
 _MOMENTS = ("begin", "end")
 _LISTS_OF_TABLES = {"components": Component, "upgrades": Upgrade}
@@ -121,10 +122,10 @@ def _anew(key: str, there: Any, value: Any) -> Any:
     """*value*, in lines where what is *there* is."""
     if key in _IDS:
         return _array([_inline(sparse(_LISTS_OF_TABLES[key], one)) for one in value])
-    item = _item(key, value)
-    if isinstance(value, list) and value and "\n" in there.as_string():
-        item.multiline(True)
-    return item
+    if isinstance(value, list):
+        in_lines = bool(value) and "\n" in there.as_string()
+        return _array([_item("", one) for one in value], in_lines=in_lines)
+    return _item(key, value)
 
 
 def _changed_within(key: str, there: Any, old: Any, new: Any) -> bool:
@@ -165,13 +166,17 @@ def _inner(there: Any, value: Json) -> Any:
 
 
 def _changed_names(there: Array, old: Sequence[str], new: Sequence[str]) -> bool:
-    kept = [name for name in old if name in new]
-    if list(new[: len(kept)]) != kept or len(set(new)) < len(new) or not kept:
+    wanted = set(new)
+    gone = [at for at, name in enumerate(old) if name not in wanted]
+    kept = [name for name in old if name in wanted]
+    added = new[len(kept) :]
+    is_small = len(gone) + len(added) <= _MOST_CHANGES and kept
+    if not is_small or list(new[: len(kept)]) != kept or len(wanted) < len(new):
         return False
-    for at in reversed(range(len(old))):
-        if old[at] not in new:
-            del there[at]
-    there.extend(new[len(kept) :])
+    for at in reversed(gone):
+        del there[at]
+    for name in added:
+        there.append(name)
     return True
 
 
@@ -199,8 +204,12 @@ def _item(key: str, value: Any) -> Any:
     return kit.item(value)
 
 
-def _array(items: list[Any]) -> Array:
-    array: Array = tomlkit().array()
-    array.extend(items)
-    array.multiline(sum(len(item.as_string()) + 2 for item in items) > _WIDTH)
+def _array(items: list[Any], *, in_lines: bool = False) -> Array:
+    """Made of text, for tomlkit looks at the whole array for each item that it adds."""
+    texts = [item.as_string() for item in items]
+    if in_lines or sum(len(text) + 2 for text in texts) > _WIDTH:
+        text = "".join(f"    {text},\n" for text in texts)
+        array: Array = tomlkit().value(f"[\n{text}]")
+    else:
+        array = tomlkit().value(f"[{', '.join(texts)}]")
     return array

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from mcu_updater.cloud.center.editing import from_json
 from mcu_updater.cloud.center.faults import BadCenterFile, BadValue, Fault
 from mcu_updater.cloud.center.form_faults import _EXPECTED, form_faults
-from mcu_updater.cloud.center.load import center_of
+from mcu_updater.cloud.center.load import center_of, read_center
 from mcu_updater.cloud.center.model import (
     Device,
     Product,
@@ -216,6 +216,35 @@ def test_moments_that_a_file_cannot_hold():
     for text in ("2026-03-02", "20260302", "2026-W10-1", "0001-01-01T00:00:00+14:00:01"):
         with pytest.raises(BadValue, match="begin: cannot be"):
             from_json(UpgradePlan, {**PLAN, "begin": text})
+
+
+def test_values_that_cannot_be_written_out(tmp_path: Path):
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    for value, said in ((1 << 40_000, "found 0x1000"), (deep, "a value of very many levels")):
+        with pytest.raises(BadValue, match=said):
+            from_json(UpgradePlan, {**PLAN, "rejection_minutes": value})
+        with pytest.raises(BadCenterFile, match=said):
+            center_of(tmp_path / "center.toml", {"products": [PRODUCT], "packages": [value]})
+    path = tmp_path / "center.toml"
+    path.write_text(f"products = [{'0x' + 'f' * 5000}]", encoding="utf-8")
+    with pytest.raises(BadCenterFile, match="expected a table, found 0xffff"):
+        read_center(path)
+
+
+def test_halves_of_characters_in_names_and_keys():
+    half = "\ud800"
+    for fields in (
+        upgrade(x=1, component=half),
+        {half: 1},
+        {"strategy": {half: 1}},
+        {"name": half},
+    ):
+        with pytest.raises(BadValue) as caught:
+            from_json(UpgradePlan, {**PLAN, **fields})
+        for fault in caught.value.faults:
+            assert f"{fault} {fault.at}".encode()
 
 
 def test_other_codes_have_words_too():

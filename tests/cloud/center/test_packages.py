@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,3 +142,21 @@ def test_uploads_that_nobody_names_are_forgotten(path: Path):
     assert (path.parent / "mine.bin").exists()
     packages.forget_uploads(path, kept, replace(center, packages=()))
     assert not (path.parent / kept[0]).parent.exists()
+
+
+def test_uploads_at_once_take_names_of_their_own(path: Path):
+    """Others break off meanwhile, and take the folder with them where it is empty."""
+
+    def upload(number: int) -> str:
+        broken = number % 2
+        chunks = [b"%d" % number, b"" if not broken else None]
+        with suppress(TypeError):
+            return keep_upload(path, "p", "x.bin", chunks).path.name  # type: ignore[arg-type]
+        return ""
+
+    with ThreadPoolExecutor(8) as pool:
+        names = [name for name in pool.map(upload, range(40)) if name]
+    assert len(set(names)) == 20
+    folder = packages.packages_folder(path) / "p"
+    assert {found.name for found in folder.iterdir()} == set(names)
+    assert sorted(int((folder / name).read_bytes()) for name in names) == list(range(0, 40, 2))
