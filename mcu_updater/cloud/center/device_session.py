@@ -81,10 +81,12 @@ def enter_file(file: CenterFile, store: Store) -> None:
         else:
             store.put_plan(plan.name, position, states[plan.name], known[plan.name])
     known_devices = store.devices()
-    for name, product in _taking_part(file.center, store).items():
+    taking_part = _taking_part(file.center, store)
+    keys = _keys_by_device(file.center, taking_part)
+    for name, product in taking_part.items():
         if known_devices.get(name, product) != product:
             store.move_device(name, product)
-        store.add_device(name, product, keys_of(file.center, Device(name, product)))
+        store.add_device(name, product, keys[name])
 
 
 def _taking_part(center: Center, store: Store) -> dict[str, str]:
@@ -211,12 +213,20 @@ def _of_package(name: str) -> str:
 
 def keys_of(center: Center, device: Device) -> list[Key]:
     """The upgrades that are meant for *device*: what monitoring shows of it."""
-    return [
-        (plan.name, upgrade.component)
-        for plan in center.plans
-        if plan.product == device.product and plan.covers(device.id)
-        for upgrade in plan.upgrades
-    ]
+    return _keys_by_device(center, {device.id: device.product})[device.id]
+
+
+def _keys_by_device(center: Center, devices: Mapping[str, str]) -> dict[str, list[Key]]:
+    """The same of many, product by device: both may be 10,000, and so may be a plan's lists."""
+    found: dict[str, list[Key]] = {name: [] for name in devices}
+    for plan in center.plans:
+        keys = [(plan.name, upgrade.component) for upgrade in plan.upgrades]
+        white, black = frozenset(plan.whitelist), frozenset(plan.blacklist)
+        for name, product in devices.items():
+            is_listed = name not in black and (not white or name in white)
+            if product == plan.product and is_listed:
+                found[name] += keys
+    return found
 
 
 def now_of(store: Store) -> float:

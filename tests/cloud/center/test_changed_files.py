@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -195,3 +196,16 @@ def test_a_device_of_another_product(store: Store):
     enter(store, file)
     assert counted(store, file) == {"plan": ["d2"], "second": ["d1"]}
     assert store.devices()["d1"] == "p2"
+
+
+def test_all_devices_on_a_list(tmp_path: Path):
+    """In 0.1 s on an idle machine, not in one step for each pair."""
+    names = tuple(f"d{number}" for number in range(10_000))
+    lists = plan(whitelist=names, blacklist=names[5_000:])
+    file = file_of(center(lists, devices=tuple(Device(name, PRODUCT) for name in names)))
+    started_s = time.process_time()
+    with closing(open_state(file, tmp_path / "center.db", now_s=T0)) as store:
+        assert time.process_time() - started_s < 1.5
+        entered = {device for device, _, _ in store.all_entries()}
+    assert entered == set(names[:5_000])
+    assert [name for name in names[::500] if lists.covers(name)] == list(names[:5_000:500])
