@@ -193,6 +193,7 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/delta.py apply
 	$(BIN)/python benchmarks/delta.py state
 	$(BIN)/python benchmarks/delta.py resume
+	$(BIN)/python -m benchmarks.served_modules
 
 bench-replay: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side, in virtual time
 	$(BIN)/python benchmarks/stm32_replay.py

@@ -5,7 +5,7 @@ its own, over TCP. In one of ten the line is bad: it begins with garbage and hal
 cut in the middle of a read of firmware; then the board starts again. At the end the image in each
 board is compared with the published one, and what the center says with that.
 
-    python benchmarks/served_modules.py [--clients 300] [--processes 2] [--speed 1] [--json]
+    python -m benchmarks.served_modules [--clients 300] [--processes 2] [--size KIB] [--json]
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.update import image
 from flash_emulator import load_part
 from mcu_updater.board import Attachment, Board
 from mcu_updater.cloud.center.load import read_center
@@ -74,10 +75,10 @@ versions = {{ STM32 = "{old}" }}
 """
 
 
-def write_center(folder: Path, count: int) -> Path:
-    (folder / PACKAGE.name).write_bytes(PACKAGE.read_bytes())
+def write_center(folder: Path, count: int, package: Path = PACKAGE) -> Path:
+    (folder / package.name).write_bytes(package.read_bytes())
     path = folder / "center.toml"
-    text = CENTER.format(version=NEW, old=OLD, package=PACKAGE.name, count=count)
+    text = CENTER.format(version=NEW, old=OLD, package=package.name, count=count)
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -124,10 +125,10 @@ class Upgraded:
 
 
 class Client:
-    """One board behind *address*. *is_bad*: its line."""
+    """One board behind *address*. *is_bad*: its line. *package*: what it is to get."""
 
-    def __init__(self, device: str, address: str, is_bad: bool) -> None:
-        self.device, self.address, self.is_bad = device, address, is_bad
+    def __init__(self, device: str, address: str, is_bad: bool, package: bytes) -> None:
+        self.device, self.address, self.is_bad, self.package = device, address, is_bad, package
         self.sessions = 0
         self.board = Board.new(load_part(PART), OLD, component=COMPONENT, seed=hash(device))
         self.port: SerialPort | None = None
@@ -174,15 +175,17 @@ class Client:
         if decision.bank is None or decision.version != NEW:
             return f"version {decision.version} runs"
         slot = self.board.banks()[decision.bank].slot
-        image = image_of(PACKAGE.read_bytes(), slot.link_address)
-        assert image is not None
-        same = slot.sha256(len(image)) == hashlib.sha256(image).digest()
+        published = image_of(self.package, slot.link_address)
+        assert published is not None
+        same = slot.sha256(len(published)) == hashlib.sha256(published).digest()
         return "" if same else "the image is not the published one"
 
 
-def upgrade_some(clients: list[tuple[str, str, bool]], go: float) -> tuple[list[Upgraded], float]:
+def upgrade_some(
+    clients: list[tuple[str, str, bool]], package: bytes, go: float
+) -> tuple[list[Upgraded], float]:
     """All at once, a thread each, from the moment *go* on. Also the CPU time of this process."""
-    made = [Client(*one) for one in clients]
+    made = [Client(*one, package) for one in clients]
     time.sleep(max(0.0, go - time.time()))
     with ThreadPoolExecutor(len(made)) as threads:
         done = list(threads.map(lambda one: one.run(), made))
@@ -192,6 +195,7 @@ def upgrade_some(clients: list[tuple[str, str, bool]], go: float) -> tuple[list[
 def upgrade_all(
     addresses: Mapping[str, str],
     processes: int,
+    package: Path = PACKAGE,
     *,
     ready_s: float = 2.0,
     bad_every: int = BAD_EVERY,
@@ -202,7 +206,7 @@ def upgrade_all(
     context = multiprocessing.get_context("spawn")
     go = time.time() + ready_s
     with context.Pool(len(shares)) as pool:
-        found = pool.starmap(upgrade_some, [(share, go) for share in shares])
+        found = pool.starmap(upgrade_some, [(share, package.read_bytes(), go) for share in shares])
     return [one for done, _ in found for one in done], sum(cpu_s for _, cpu_s in found)
 
 
@@ -233,13 +237,20 @@ def serving(
         farm.stop()
 
 
-def measure(clients: int, processes: int, speed: float, places: Places) -> dict[str, object]:
+def measure(
+    clients: int, processes: int, speed: float, places: Places, size: int
+) -> dict[str, object]:
+    """*size*: of a package that is made up; 0: a small one."""
     with tempfile.TemporaryDirectory() as folder:
-        center = write_center(Path(folder), clients)
+        package = PACKAGE
+        if size:
+            package = Path(folder) / "made-up.bin"
+            package.write_bytes(image(size))
+        center = write_center(Path(folder), clients, package)
         with serving(center, places, speed, ModuleOptions()) as farm:
             before = farm.figures()
             start_s = time.monotonic()
-            done, clients_cpu_s = upgrade_all(farm.addresses(), processes)
+            done, clients_cpu_s = upgrade_all(farm.addresses(), processes, package)
             wall_s = time.monotonic() - start_s
             after = farm.figures()
         states = states_of(center, center.with_suffix(".db"))
@@ -247,6 +258,7 @@ def measure(clients: int, processes: int, speed: float, places: Places) -> dict[
     walls = sorted(one.wall_s for one in done)
     return {
         "clients": clients,
+        "package_bytes": size or PACKAGE.stat().st_size,
         "speed": speed,
         "upgraded_and_verified": len(done) - len(faults),
         "center_says": dict(states),
@@ -269,11 +281,12 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=300)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--speed", type=float, default=1.0)
+    parser.add_argument("--size", type=int, default=0, help="of the package, in KiB")
     parser.add_argument("--places", default="", help="tcp:FIRST-LAST or pty:DIR")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     given = parser.parse_args()
     places = parse_places(given.places or f"tcp:20001-{20000 + given.clients}")
-    figures = measure(given.clients, given.processes, given.speed, places)
+    figures = measure(given.clients, given.processes, given.speed, places, given.size << 10)
     if given.json:
         print(json.dumps(figures))
         return
