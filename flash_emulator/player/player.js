@@ -4,6 +4,7 @@
 const FlashPlayer = (() => {
   const FOLD = 6; // so many sectors in a row that nothing happens to are drawn as one
   const KEY_FRAMES = 32;
+  const FORMAT = 1; // of the data
   const SIGNS = [[".", "erased"], ["#", "programmed"], ["+", "partly programmed"], ["!", "spoilt by a cut"]];
   const NAMES = Object.fromEntries(SIGNS);
   const DOING = { erase: "being erased", program: "being programmed" };
@@ -516,9 +517,16 @@ const FlashPlayer = (() => {
 
   function mount(node, data) {
     node.classList.add("flash-player");
-    if (data.frames && data.frames.length) return new Player(node, data);
-    node.replaceChildren(...head(data), make("p", "note", data.reason || data.detail || data.title || "There is nothing to be shown."));
-    return null;
+    const say = text => { node.replaceChildren(make("p", "note", text)); return null; };
+    if (!data || !data.frames || !data.frames.length)
+      return say(data && (data.reason || data.detail || data.title) || "There is nothing to be shown.");
+    if ((data.format ?? FORMAT) !== FORMAT)
+      return say(`The film has format ${data.format}, this page knows ${FORMAT}. Load the page again.`);
+    try {
+      return new Player(node, data);
+    } catch (error) {
+      return say(`The film is damaged and cannot be shown: ${error.message}`);
+    }
   }
 
   class FlashPlayerElement extends HTMLElement {

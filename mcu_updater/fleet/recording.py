@@ -158,14 +158,15 @@ def _asked(task: Task, limit_s: float) -> Recording | UpdaterError:
     process.start()
     sender.close()
     try:
-        return _received(receiver, task[2], limit_s)
+        return received(receiver, task[2], limit_s)
     finally:
         process.kill()
         process.join()
         receiver.close()
 
 
-def _received(receiver: Connection, ended: Ending, limit_s: float) -> Recording | UpdaterError:
+def received(receiver: Connection, ended: Ending, limit_s: float) -> Recording | UpdaterError:
+    """What the other process sends within *limit_s* seconds, or what is wrong with it."""
     if not receiver.poll(limit_s):
         return TooLong(
             "the replay takes too long",
