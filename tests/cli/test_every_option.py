@@ -316,7 +316,7 @@ VALUES = {
     "--draws": "2",
     "--tcp": "127.0.0.1:0",
     "--plan": "spring",
-    "--modules": "tcp:5001-5002",
+    "--modules": "tcp:5001-5020",
     "--scenario": "good",
     "--outcomes": "before,after",
     "--budget": "5",
