@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mcu_updater.cloud.center import toml_values
 from mcu_updater.cloud.center.control import act_on_plan
 from mcu_updater.cloud.center.device_session import open_state, state_path
 from mcu_updater.cloud.center.editing import (
@@ -48,7 +49,7 @@ from mcu_updater.cloud.center.model import (
 )
 from mcu_updater.cloud.center.packages import keep_upload
 from mcu_updater.cloud.center.store import Store
-from mcu_updater.core.errors import PortError
+from mcu_updater.core.errors import InternalError, PortError
 from tests.cloud.center.centers import T0
 from tests.cloud.center.files import MANY_WAYS, write_center
 
@@ -269,6 +270,22 @@ def test_protocol_and_components_that_activated_plans_need(path: Path, store: St
             put_product(path, replace(product, **fields), revision=revision, store=store)
     more = replace(product, components=(*product.components, Component("radio")))
     assert put_product(path, more, revision=revision, store=store)
+
+
+def test_what_does_not_come_out_as_it_was_meant_is_not_believed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """First the element is written anew; where that does not help, nothing is written."""
+    monkeypatch.setattr(toml_values, "change", lambda table, *_: table.update({"name": "other"}))
+    file = change(path, "spring", push=False)
+    assert not file.center.plans[0].push
+    assert file == read_center(path)
+    assert "strategy = { retries = 3 }" in path.read_text(encoding="utf-8")
+    before = path.read_bytes()
+    monkeypatch.setattr(toml_values, "new_element", lambda *_: '[[plans]]\nname = "other"\n')
+    with pytest.raises(InternalError, match="would damage it"):
+        change(path, "spring", push=True)
+    assert path.read_bytes() == before
 
 
 def test_without_its_library_it_says_what_to_install(path: Path, monkeypatch: pytest.MonkeyPatch):
