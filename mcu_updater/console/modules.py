@@ -11,8 +11,8 @@ import multiprocessing
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any, Self
@@ -44,7 +44,8 @@ class ModuleFarm:
         self._process = context.Process(
             target=run, args=(self.settings, other), name="modules", daemon=True
         )
-        self._process.start()
+        with _uninterrupted():
+            self._process.start()
         other.close()
         answer = self._answer(_START_S)
         if isinstance(answer, UpdaterError):
@@ -82,7 +83,8 @@ class ModuleFarm:
     def address_of(self, device_id: str) -> str | None:
         """What a client of that device opens, a ``socket://`` address or a path; None: it has
         no module."""
-        return self.addresses().get(device_id)
+        found: str | None = self._ask("address", device_id)
+        return found
 
     def addresses(self) -> dict[str, str]:
         """Of all devices; none where the process is gone."""
@@ -92,12 +94,12 @@ class ModuleFarm:
         """``serve.farm.Figures``, and whether the process runs."""
         return {"running": self.is_running, **(self._ask("figures") or {})}
 
-    def _ask(self, what: str) -> Any:
+    def _ask(self, what: str, *arguments: str) -> Any:
         with self._lock:
             if self._line is None:
                 return None
             with suppress(OSError):
-                self._line.send(what)
+                self._line.send((what, *arguments))
                 return self._answer(ANSWER_S)
         return None
 
@@ -113,6 +115,16 @@ class ModuleFarm:
         return None
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Of a process that is begun in it: until it ignores the terminal's interrupt by itself."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def run(settings: FarmSettings, line: Connection) -> None:
     """The child: until the other end of *line* is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the console ends us
@@ -121,7 +133,8 @@ def run(settings: FarmSettings, line: Connection) -> None:
     try:
         farm = Farm(settings)
     except UpdaterError as error:
-        line.send(_plain(error))
+        with suppress(OSError):  # nobody is there any more
+            line.send(_plain(error))
         return
     try:
         _serve(farm, line)
@@ -138,12 +151,23 @@ def _plain(error: UpdaterError) -> UpdaterError:
 
 
 def _serve(farm: Farm, line: Connection) -> None:
-    answers: dict[str, Callable[[], Any]] = {
+    answers: dict[str, Callable[..., Any]] = {
+        "address": farm.address_of,
         "addresses": farm.addresses,
         "figures": lambda: asdict(farm.figures()),
     }
-    farm.loop.on_readable(line.fileno(), lambda: line.send(answers[line.recv()]()))
-    line.send("ready")
-    with suppress(EOFError, OSError):
-        while not line.closed:
-            farm.loop.turn()
+    has_left = False
+
+    def answer() -> None:
+        nonlocal has_left
+        try:
+            what, *arguments = line.recv()
+            line.send(answers[what](*arguments))
+        except (EOFError, OSError):
+            has_left = True
+
+    with suppress(OSError):
+        line.send("ready")
+    farm.loop.on_readable(line.fileno(), answer)
+    while not (has_left or line.closed):
+        farm.loop.turn()

@@ -135,6 +135,8 @@ class Farm:
     def close(self) -> None:
         """Put all modules away, and give back what was held."""
         self._stack.close()
+        with suppress(OSError):  # a server that is killed leaves it: the next one removes links
+            self.settings.addresses_path.unlink()
 
     def _close_seats(self) -> None:
         for seat in self._seats.values():
@@ -230,6 +232,11 @@ class Farm:
     def addresses(self) -> dict[str, str]:
         """What a client of each device opens."""
         return {name: seat.wire.where for name, seat in self._seats.items() if not seat.unplugged}
+
+    def address_of(self, device: str) -> str | None:
+        """The same of one device; None: it has no module."""
+        seat = self._seats.get(device)
+        return None if seat is None or seat.unplugged else seat.wire.where
 
     def figures(self) -> Figures:
         seats = self._seats.values()

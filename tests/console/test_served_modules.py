@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from mcu_updater.cli.main import cli
-from tests.console.consoles import DEVICE, serving, write_center
+from tests.console.consoles import CENTER, DEVICE, serving, write_center
 from tests.console.test_openapi import check
 from tests.serve.farms import free_ports
 from tests.serve.served import PATIENCE_S, opened
@@ -44,6 +44,8 @@ def test_a_plan_made_here_upgrades_a_client_there(tmp_path: Path):
         seen = asked(f"{url}api/devices/pump-002")
         check("/api/devices/{id}", "get", 200, seen)
         assert seen["module"] == f"socket://127.0.0.1:{first + 1}"
+        with urlopen(f"{url}devices/pump-002", timeout=PATIENCE_S) as page:
+            assert seen["module"] in page.read().decode()
         with opened(seen["module"]) as client:
             client.ask("ATE0")
             client.ask('AT+QIOTMCUVER="STM32","1.5"')
@@ -97,6 +99,8 @@ def test_modules_are_told_of_only_where_there_are_any(client, console):
         (("--modules", "tcp:9000-9002", "--seed", "1"), 2, "--seed has no effect without --fault"),
         (("--modules", "tcp:9000-9002", "--fault", "x"), 2, "--fault"),
         (("--modules", "tcp:9000-9002", "--set", "x=1"), 2, "no option is called 'x'"),
+        (("--modules", "tcp:9000-9002", "--modules-file", "FILE"), 2, "is a file that is read"),
+        (("--modules", "tcp:9000-9002", "--modules-file", "FILE/x"), 4, "cannot be written"),
         (("--modules", "pty:FILE/x"), 4, "modules cannot be served there"),
     ],
 )
@@ -106,3 +110,4 @@ def test_what_cannot_be_asked_for(tmp_path: Path, options: tuple[str, ...], code
     result = CliRunner().invoke(cli, ["center", "serve", str(file), "--port", "0", *words])
     assert (result.exit_code, said in result.output) == (code, True), result.output
     assert not os.path.lexists(tmp_path / "center.db")
+    assert file.read_text() == CENTER

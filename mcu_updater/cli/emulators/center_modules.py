@@ -20,6 +20,7 @@ from mcu_updater.cli.emulators.module_behaviour import (
 from mcu_updater.cli.unused import refuse
 from mcu_updater.core.errors import UsageError
 from mcu_updater.serve.places import Places, parse_places
+from mcu_updater.storage import check_output
 
 if TYPE_CHECKING:
     from mcu_updater.console.modules import ModuleFarm
@@ -60,6 +61,8 @@ def farm_of(given: ModulesGiven, file: Path, db: Path) -> AbstractContextManager
     if not given.faults:
         refuse(click.get_current_context(), ("seed",), "without --fault")
     faults_of(given.faults, given.seed)
+    if given.modules_file is not None:
+        check_output(given.modules_file, inputs=(file, db), force=True)
     from mcu_updater.console.modules import ModuleFarm
     from mcu_updater.serve.farm import FarmSettings
 
