@@ -22,6 +22,7 @@ from mcu_updater.cloud.center.packages import packages_folder
 from mcu_updater.console.addresses import address
 from mcu_updater.console.pages import package_form, plan_form
 from mcu_updater.console.pages.forms import number, words
+from mcu_updater.console.pages.posted import MAX_FORM
 from tests.console.consoles import client_of, console_of
 from tests.console.html_page import Form, Page, after, get
 from tests.console.page_center import CENTER, IMAGE, SCRIPT, write_site
@@ -744,7 +745,7 @@ def test_what_is_no_form_is_refused(asked: TestClient) -> None:
     for url, kind in (("/plans/new", "application/json"), ("/packages/new", "text/plain")):
         answer = asked.post(url, content=b"{}", headers={"content-type": kind})
         assert answer.status_code == 415
-    large = b"name=" + b"x" * (4 * 1024 * 1024)
+    large = b"name=" + b"x" * MAX_FORM
     form = {"content-type": "application/x-www-form-urlencoded"}
     assert asked.post("/plans/new", content=large, headers=form).status_code == 413
     many = b"&".join(b"a=1" for _ in range(3000))

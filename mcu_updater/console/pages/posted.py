@@ -12,8 +12,9 @@ from starlette.responses import Response
 from mcu_updater.console.pages.forms import Values
 from mcu_updater.console.problems import Problem
 
-MAX_FORM = 4 * 1024 * 1024
-"""Bytes: two lists of 10,000 device ids of the greatest size fit in."""
+MAX_FORM = 16 * 1024 * 1024
+"""Bytes: two lists of 10,000 device ids of the greatest size, encoded, in three versions (what the
+form showed, and both sides of a conflict)."""
 MAX_FIELDS = 2_000
 
 FORM = "application/x-www-form-urlencoded"

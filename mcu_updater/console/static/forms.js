@@ -57,7 +57,8 @@ function countIds(area) {
   const line = beside(area);
   const show = () => {
     const ids = area.value.split(/[\s,;]+/).filter(Boolean);
-    const twice = [...new Set(ids.filter((id, at) => ids.indexOf(id) !== at))];
+    const seen = new Set();
+    const twice = [...new Set(ids.filter((id) => seen.has(id) || !seen.add(id)))];
     const bad = ids.filter((id) => !/^[!-~]{1,64}$/.test(id));
     const parts = [`${ids.length} device${ids.length === 1 ? "" : "s"}`];
     if (twice.length) parts.push(`twice: ${twice.slice(0, 3).join(", ")}`);
