@@ -106,11 +106,14 @@ def why_not(
     found: dict[str, dict[DeviceAction, str]] = {}
     entries = store.entries(device)
     for plan in center.plans:
-        own = [entry for key, entry in entries.items() if key[0] == plan.name]
+        state = states[plan.name]
+        own = {
+            component: _as_of(center, plan, state, entry, now_s)
+            for (name, component), entry in entries.items()
+            if name == plan.name
+        }
         if own:
-            state = states[plan.name]
-            seen = [_as_of(center, plan, state, entry, now_s) for entry in own]
-            found[plan.name] = {one: _reason(one, plan, state, seen) for one in DeviceAction}
+            found[plan.name] = {one: _reason(one, plan, state, own) for one in DeviceAction}
     return found
 
 
@@ -122,10 +125,17 @@ def _as_of(
     return replace(entry, state=ComponentState.FAILED, closed=why) if why else entry
 
 
-def _reason(action: DeviceAction, plan: UpgradePlan, state: PlanState, entries: list[Entry]) -> str:
-    """Nothing if it can be done with any of them."""
-    reasons = [_WHY_NOT[action](plan, state, entry) for entry in entries]
-    return "" if "" in reasons else "; ".join(dict.fromkeys(reasons))
+def _reason(
+    action: DeviceAction, plan: UpgradePlan, state: PlanState, entries: dict[str, Entry]
+) -> str:
+    """Nothing if it can be done with any component; each by its name where they differ."""
+    reasons = {one: _WHY_NOT[action](plan, state, entry) for one, entry in entries.items()}
+    different = set(reasons.values())
+    if "" in different:
+        return ""
+    if len(different) == 1:
+        return different.pop()
+    return "; ".join(f"{component}: {why}" for component, why in reasons.items())
 
 
 def _why_not_confirm(plan: UpgradePlan, state: PlanState, entry: Entry) -> str:

@@ -38,6 +38,15 @@ PAGE = 100  # devices
 STAGES = {stage: stage for stage in STAGE_ORDER} | {"device confirm": "device confirmation"}
 """In the words of the page."""
 
+KINDS = {
+    DeviceState.UPGRADED: "good",
+    DeviceState.FAILED: "bad",
+    DeviceState.UPGRADING: "",
+    DeviceState.NOT_UPGRADED: "quiet",
+    DeviceState.NOT_REQUIRED: "quiet",
+}
+"""How a state is painted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
@@ -147,9 +156,9 @@ def _list_values(chosen: Filter, page: DevicesPage) -> dict[str, Any]:
         "chosen": chosen,
         "page": page,
         "moment": moment,
+        "kinds": KINDS,
         "all_states": [*DeviceState],
         "all_stages": STAGES,
-        "filters": {"q": chosen.text, "state": chosen.state, "stage": chosen.stage},
     }
 
 

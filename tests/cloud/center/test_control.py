@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcu_updater.cloud.center.control import DeviceAction, act_on_device, why_not
+from mcu_updater.cloud.center.lifecycle import PlanState
+from mcu_updater.cloud.center.rules import Entry
 from mcu_updater.cloud.center.store import Store
+from mcu_updater.cloud.single_device import ComponentState as C
 from mcu_updater.core.errors import UsageError
+from tests.cloud.center.centers import T0, center, plan
 from tests.cloud.center.drawn import DEVICES, Campaign, campaigns, open_store
 
 
@@ -28,13 +34,13 @@ def test_what_is_said_not_to_be_possible_is_refused_and_nothing_else(
     campaign.write(store)
     with store.snapshot():
         said = why_not(campaign.center, store, device, campaign.now_s)
-    for plan in campaign.center.plans:
+    for one in campaign.center.plans:
         campaign.write(store)
-        if said.get(plan.name, {}).get(action) == "":
-            assert act_on_device(campaign.center, store, plan.name, device, action, campaign.now_s)
+        if said.get(one.name, {}).get(action) == "":
+            assert act_on_device(campaign.center, store, one.name, device, action, campaign.now_s)
         else:
             with pytest.raises(UsageError):
-                act_on_device(campaign.center, store, plan.name, device, action, campaign.now_s)
+                act_on_device(campaign.center, store, one.name, device, action, campaign.now_s)
 
 
 def test_each_reason_is_said(store: Store):
@@ -46,7 +52,8 @@ def test_each_reason_is_said(store: Store):
         with store.snapshot():
             for device in campaign.known:
                 for said in why_not(campaign.center, store, device, campaign.now_s).values():
-                    found.update(*(text.split("; ") for text in said.values()))
+                    parts = [part for text in said.values() for part in text.split("; ")]
+                    found.update(re.sub(r"^(STM32|radio|modem): ", "", part) for part in parts)
 
     look()
     assert {
@@ -61,3 +68,20 @@ def test_each_reason_is_said(store: Store):
         "it is offered again without that: retries are left",
         "a retry needs one that is upgrading",
     } <= found
+
+
+def test_components_that_differ_are_named(store: Store, tmp_path: Path):
+    both = plan(upgrades=(("STM32", "full"), ("radio", "radio")))
+    entries = {"STM32": Entry(C.SUCCESS), "radio": Entry(C.DOWNLOADING, confirmed_at_s=T0)}
+    with closing(open_store(tmp_path / "a.db", simulated=False)) as own:
+        with own.transaction():
+            own.put_plan("plan", 0, PlanState.ACTIVE, "")
+            for component, entry in entries.items():
+                own.put_entry("d1", ("plan", component), entry)
+        with own.snapshot():
+            said = why_not(center(both), own, "d1", T0)["plan"]
+    assert said[DeviceAction.CANCEL] == (
+        "STM32: it has ended for this device; "
+        "radio: it is under way: after a confirm nobody can call it off"
+    )
+    assert said[DeviceAction.RETRY] == "it has not failed"
