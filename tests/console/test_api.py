@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tomllib
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,16 @@ def test_a_body_that_is_none(
     answer = shared_client.post(address, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == status, answer.text
     assert answer.json()["status"] == status
+
+
+def test_too_large_a_body_of_which_nobody_said_how_large_it_is(shared_client: TestClient) -> None:
+    def pieces() -> Iterator[bytes]:
+        for _ in range(5):
+            yield b" " * 1024 * 1024
+
+    headers = {"Content-Type": "application/json"}
+    answer = shared_client.post("/api/plans", content=pieces(), headers=headers)
+    assert answer.status_code == 413
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from mcu_updater.cloud.center.store import LogLine, Store
 from mcu_updater.console import feed as feed_module
+from mcu_updater.console import look as look_module
 from mcu_updater.console.api import events as events_module
 from mcu_updater.console.api.events import EventStream, Position, Wanted, events, position_of
 from mcu_updater.console.app import Console
@@ -76,7 +77,12 @@ def texts_of(found: list[Event]) -> list[str]:
     return [event.data["text"] for event in found]
 
 
-def test_lines_come_from_now_on_with_ids_that_grow(console: Console) -> None:
+@pytest.mark.parametrize("kept", [1, 4096])
+def test_lines_come_from_now_on_with_ids_that_grow(
+    console: Console, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(feed_module, "KEPT", kept)
+    monkeypatch.setattr(look_module, "_STATES_EVERY", 10**9)  # changes alone let it look
     console.store().close()
     write(console, "old")
 
@@ -226,26 +232,28 @@ def test_another_state_file_in_its_place_is_told_and_read_from_its_begin(
     console: Console, tmp_path: Path
 ) -> None:
     console.store().close()
-    write(console, "old")
 
     async def work() -> None:
         feed = Feed(console)
         async with aclosing(events(feed, Position("", 0), ALL)) as stream:
-            assert texts_of(await until(stream, 1)) == ["old"]
+            await until(stream, 1, "plans")
+            write(console, "kept in memory")
+            assert texts_of(await until(stream, 1)) == ["kept in memory"]
             await asyncio.sleep(0.01)  # another millisecond: another epoch
             other = Store.create(tmp_path / "other.db", "", simulated=False, now_s=2.0)
             with closing(other), other.transaction():
-                other.add_log(LogLine(2.0, "pump-001", "spring", "STM32", "new"))
+                for text in ("new", "newer", "newest"):
+                    other.add_log(LogLine(2.0, "pump-001", "spring", "STM32", text))
             for suffix in ("-wal", "-shm"):
                 console.db.with_name(console.db.name + suffix).unlink(missing_ok=True)
             (tmp_path / "other.db").replace(console.db)
             found: list[Event] = []
             async for data in stream:
                 found += [event for event in parsed(data) if event.kind in ("reset", "log")]
-                if found and found[-1].kind == "log":
+                if len(found) >= 4:
                     break
-        assert [event.kind for event in found] == ["reset", "log"]
-        assert found[1].data["text"] == "new"
+        assert [event.kind for event in found] == ["reset", "log", "log", "log"]
+        assert texts_of(found[1:]) == ["new", "newer", "newest"]
 
     run(work)
 
