@@ -19,10 +19,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mcu_updater.cloud.center.connections import exists_already
 from mcu_updater.cloud.center.device_session import open_state
 from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.model import MAX_DEVICES, Center, Device
-from mcu_updater.cloud.center.store import Ending, FleetRun, Store, exists_already
+from mcu_updater.cloud.center.store import Ending, FleetRun, Store
 from mcu_updater.core.errors import Remedy, UsageError
 from mcu_updater.fleet.components import component_of
 from mcu_updater.fleet.device import FleetDevice, Watch

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
+from mcu_updater.cloud.center.connections import StoreBusy
 from mcu_updater.cloud.center.device_session import enter_file
 from mcu_updater.cloud.center.load import BadCenterFile, CenterFile
 from mcu_updater.cloud.center.model import Center, ComponentType, UpgradePlan, VersionPackage
 from mcu_updater.cloud.center.rules import Key
-from mcu_updater.cloud.center.store import Store, StoreBusy
+from mcu_updater.cloud.center.store import Store
 from mcu_updater.cloud.single_device import Package, Plan
 
 T = TypeVar("T")

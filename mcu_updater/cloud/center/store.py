@@ -18,7 +18,6 @@ takes it as it is. Times are seconds since 1970. docs/how-to/center.md shows que
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -27,6 +26,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from mcu_updater.cloud.center.connections import connect, connect_to_read, made, port_errors
 from mcu_updater.cloud.center.lifecycle import PlanState
 from mcu_updater.cloud.center.rules import Entry, Key
 from mcu_updater.cloud.center.schema import (
@@ -38,15 +38,7 @@ from mcu_updater.cloud.center.schema import (
     statements,
 )
 from mcu_updater.cloud.single_device import ComponentState
-from mcu_updater.core.errors import PortError, Remedy
-
-_BUSY_S = 60.0  # how long a writer waits for another
-
-_DAMAGE = (sqlite3.Error, OSError)
-
-
-class StoreBusy(PortError):
-    """Another process writes to the state file, and has not come to an end."""
+from mcu_updater.core.errors import PortError
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +106,8 @@ class Store:
     @classmethod
     def create(cls, path: Path, file: str, *, simulated: bool, now_s: float) -> Store:
         """A new state file. Raises PortError where there is one already, or it cannot be made."""
-        with _port_errors(path), _made(path):
-            store = cls(path, _connect(path, "rw"))
+        with port_errors(path), made(path):
+            store = cls(path, connect(path, "rw"))
             store._db.execute("PRAGMA journal_mode = WAL")
             store._db.execute("PRAGMA synchronous = NORMAL")
             with store.transaction():
@@ -132,14 +124,14 @@ class Store:
 
         Raises PortError where it is none, or of a schema that is not known.
         """
-        with _port_errors(path):
+        with port_errors(path):
             if not path.is_file():
                 raise PortError(
                     "no such state file",
                     where=str(path),
                     then="A fleet or a served module makes it",
                 )
-            store = cls(path, _connect_to_read(path) if read_only else _connect(path, "rw"))
+            store = cls(path, connect_to_read(path) if read_only else connect(path, "rw"))
             found = store._pragma("application_id"), store._pragma("user_version")
             if found[0] != APPLICATION_ID or found[1] not in READABLE:
                 store.close()
@@ -168,7 +160,7 @@ class Store:
     def remove(cls, path: Path) -> None:
         """A state file and its companions. Raises PortError where it is none, or somebody has it
         open: only then does it leave WAL mode."""
-        with _port_errors(path), closing(cls.open(path)) as store:
+        with port_errors(path), closing(cls.open(path)) as store:
             store.leave_wal()
             for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
                 path.with_name(name).unlink(missing_ok=True)
@@ -191,7 +183,7 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of it or nothing, and nobody writes in between."""
-        with _port_errors(self.path):
+        with port_errors(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -203,7 +195,7 @@ class Store:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All that is read in it is of one moment."""
-        with _port_errors(self.path):
+        with port_errors(self.path):
             self._db.execute("BEGIN")
             try:
                 yield
@@ -406,41 +398,6 @@ class Store:
         return None if row is None else FleetRun(*row)
 
 
-def exists_already(path: Path) -> PortError:
-    return PortError("exists already", where=str(path), remedies=[Remedy.REPLACE])
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
-
-
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    """Who may write opens it so, for then no companion of WAL mode is left; and does not. Who may
-    not reads what is in the file alone, unless there are companions: somebody is at work then."""
-    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        connection = _connect(path, "rw")
-        connection.execute("PRAGMA query_only = ON")
-        return connection
-    is_at_rest = not path.with_name(f"{path.name}-wal").exists()
-    return _connect(path, "ro&immutable=1" if is_at_rest else "ro")
-
-
-@contextmanager
-def _made(path: Path) -> Iterator[None]:
-    """A new, empty file, which nobody else has made; gone again where the block fails."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
-    except FileExistsError:
-        raise exists_already(path) from None
-    try:
-        yield
-    except BaseException:
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-journal"):
-            path.with_name(name).unlink(missing_ok=True)
-        raise
-
-
 def _row(plan: str, device: str, component: str, entry: Entry) -> tuple[object, ...]:
     return (
         plan,
@@ -464,20 +421,3 @@ def entry_of_row(row: tuple[str, str, str, str, int, float, float | None, int, s
 
 def _ending(device: str, outcome: str, *rest: Any) -> Ending:
     return Ending(device, Ended(outcome), *rest)
-
-
-@contextmanager
-def _port_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            raise StoreBusy(
-                "is locked by another process",
-                where=str(path),
-                expected="to be written within the time that was waited",
-                then="Nothing was changed; try again when that process is done",
-            ) from error
-        raise PortError(
-            "cannot be used as the state file of a center", where=str(path), found=str(error)
-        ) from error

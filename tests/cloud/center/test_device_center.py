@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mcu_updater.cloud.center.connections import StoreBusy
 from mcu_updater.cloud.center.control import act_on_plan
 from mcu_updater.cloud.center.device_center import DeviceCenter
 from mcu_updater.cloud.center.device_session import device_of, open_state
@@ -17,7 +18,7 @@ from mcu_updater.cloud.center.lifecycle import Action
 from mcu_updater.cloud.center.load import BadCenterFile, CenterFile
 from mcu_updater.cloud.center.model import Strategy
 from mcu_updater.cloud.center.shared import SharedCenter
-from mcu_updater.cloud.center.store import Store, StoreBusy
+from mcu_updater.cloud.center.store import Store
 from mcu_updater.cloud.cloud import packages_of
 from mcu_updater.cloud.single_device import ComponentState as C
 from mcu_updater.cloud.single_device import OtherPlans
