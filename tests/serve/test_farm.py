@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sqlite3
 import time
@@ -227,15 +226,30 @@ def test_a_module_that_is_unplugged_is_not_there_any_more(tmp_path: Path):
             client.ask("AT")
 
 
+def test_faults_with_a_rate_strike_each_device_at_other_places(tmp_path: Path):
+    def drawn(farm) -> list[list[int]]:
+        made = [farm._making(device).faults for device in (ONE, TWO, ONE)]
+        return [[at for at in range(999) if at in one.drop_sent] for one in made]
+
+    with farming(settings_for(tmp_path, faults=("drop=0.1",))) as running:
+        one, two, again = running.ask(drawn)
+    assert one == again != two
+
+
 def test_terminals(tmp_path: Path):
     folder = tmp_path / "modules"
     settings = settings_for(tmp_path, places=f"pty:{folder}")
+    for made in (folder, settings.folder):
+        made.mkdir()
+    (folder / "gone").symlink_to("/dev/pts/99999")  # of a server that was killed
+    settings.addresses_path.write_text(json.dumps({"gone": str(folder / "gone")}))
     for _ in range(2):
         with farming(settings) as running:
             assert address(running) == str(folder / ONE)
             with opened(address(running)) as client:
                 client.ask("AT")
-    assert not os.path.lexists(folder / ONE)
+    assert list(folder.iterdir()) == []
+    assert not settings.addresses_path.exists()
 
 
 def test_two_servers_of_one_center(tmp_path: Path):

@@ -37,7 +37,6 @@ class DeviceCenter:
         self._keys: list[Key] = []
         self._plans: list[Plan] = []
         self._index: dict[Key, int] = {}  # of the newest with that key
-        self._offered: set[int] = set()
         self._seen: CenterFile | None = None
         self._unsent: list[tuple[Key, ComponentState, float]] = []
         self._follow()
@@ -64,12 +63,12 @@ class DeviceCenter:
 
     def _put(self, key: Key, plan: Plan) -> None:
         at = self._index.get(key)
-        if at is None or (self._plans[at] is not plan and at in self._offered):
+        if at is None:
             self._index[key] = len(self._plans)
             self._keys.append(key)
             self._plans.append(plan)
         else:
-            self._plans[at] = plan
+            self._plans[at] = plan  # another one only while it is saved, and offered to nobody
 
     # --- offers and reports
 
@@ -80,9 +79,7 @@ class DeviceCenter:
         if not self.settle():
             return []
         found = self._shared.attempt(lambda: self._offer(file, versions, now_s, pushed=pushed))
-        at = [self._index[key] for key in found or ()]
-        self._offered.update(at)
-        return [self._plans[index] for index in at]
+        return [self._plans[self._index[key]] for key in found or ()]
 
     def _offer(
         self, file: CenterFile, versions: Mapping[str, str], now_s: float, *, pushed: bool
@@ -208,7 +205,6 @@ class DeviceCenter:
                 self._index[name, component] = len(self._plans)
             self._keys.append((name, component))
             self._plans.append(plan)
-        self._offered = set(range(len(saved)))
         for key, plan in now.items():
             self._put(key, plan)
 
