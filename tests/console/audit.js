@@ -58,6 +58,9 @@ while (walker.nextNode()) {
   const element = walker.currentNode.parentElement;
   if (!walker.currentNode.textContent.trim() || !isShown(element) || element.closest(":disabled, option, script, .stale")) continue;
   texts += 1;
+  const box = element.getBoundingClientRect();
+  const size = parseFloat(getComputedStyle(element).fontSize);
+  if (box.width < 2 * size && box.height > 5 * size) found.push(`squeezed: ${name(element)}`);
   const below = ground(element);
   const ratio = contrast(over(channels(getComputedStyle(element).color), below), below);
   if (ratio < 4.5) found.push(`contrast ${ratio.toFixed(2)}: ${name(element)}`);

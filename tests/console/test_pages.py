@@ -132,6 +132,11 @@ def test_the_page_where_one_is_stands_out(asked: TestClient) -> None:
         assert [each.attributes["href"] for each in marked] == [current]
 
 
+def test_a_browser_that_asks_for_an_icon_gets_one(asked: TestClient) -> None:
+    answer = asked.get("/favicon.ico", follow_redirects=True)
+    assert answer.headers["content-type"].startswith("image/svg+xml")
+
+
 ODD = (
     "new",
     "named",

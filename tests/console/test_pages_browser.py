@@ -90,13 +90,24 @@ def test_the_audit_finds_what_is_wrong(page: PageDriver) -> None:
     page.open("/products")
     page.script(
         "document.querySelector('main').insertAdjacentHTML('beforeend',"
-        "`<h4>Deep</h4><input id=main><button></button><p id=pale>pale</p><div id=wide>w</div>`);"
+        "`<h4>Deep</h4><input id=main><button></button><p id=pale>pale</p><div id=wide>w</div>"
+        "<div id=thin>t h i n l e t t e r s</div>`);"
+        "document.getElementById('thin').style.width = '1em';"
         "document.getElementById('pale').style.color = '#bbb';"
         "document.getElementById('wide').style.width = '3000px';"
         "document.querySelector('.main-action').style.outline = 'none'"
     )
     found = " ".join(page.script(AUDIT)["found"])
-    for fault in ("sideways", "no label", "no name", "id twice", "leaps", "contrast", "no focus"):
+    for fault in (
+        "sideways",
+        "no label",
+        "no name",
+        "id twice",
+        "leaps",
+        "contrast",
+        "squeezed",
+        "no focus",
+    ):
         assert fault in found
 
 
@@ -292,6 +303,9 @@ def test_a_file_that_is_edited_meanwhile_is_told_of_and_nothing_typed_is_lost(
     rows = {row.find_element(By.TAG_NAME, "th").text: row for row in page.all("tbody tr")}
     told = {name.split("\n")[0]: name.split("\n")[1] for name in rows}
     assert told == {"Retries": "changed by the other", "Black list": "changed by you"}
+    for width in (400, 1280):
+        resize(page.driver, width)
+        assert page.script(AUDIT)["found"] == []
     page.click("Save as chosen")
     page.wait_for("summer")
     assert plan(path, "summer")["strategy"]["retries"] == 4
