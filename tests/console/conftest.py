@@ -24,7 +24,13 @@ def client(console: Console) -> Iterator[TestClient]:
 
 
 @pytest.fixture(scope="session")
-def shared_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def shared_console(tmp_path_factory: pytest.TempPathFactory) -> Console:
     """For those that change nothing."""
-    with client_of(console_of(write_center(tmp_path_factory.mktemp("shared")))) as client:
+    return console_of(write_center(tmp_path_factory.mktemp("shared")))
+
+
+@pytest.fixture(scope="session")
+def shared_client(shared_console: Console) -> Iterator[TestClient]:
+    """For those that change nothing."""
+    with client_of(shared_console) as client:
         yield client

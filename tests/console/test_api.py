@@ -224,15 +224,19 @@ def test_what_is_in_use_is_not_deleted(client: TestClient, address: str) -> None
     ],
 )
 def test_what_cannot_be_is_said_with_its_place_and_changes_nothing(
-    client: TestClient, console: Console, table: str, change: dict[str, Any], where: str
+    shared_client: TestClient,
+    shared_console: Console,
+    table: str,
+    change: dict[str, Any],
+    where: str,
 ) -> None:
-    before = console.file.path.read_bytes()
-    answer = client.post(f"/api/{table}", json={**VALUES[table], **change})
+    before = shared_console.file.path.read_bytes()
+    answer = shared_client.post(f"/api/{table}", json={**VALUES[table], **change})
     assert answer.status_code == 422, answer.text
     check(f"/api/{table}", "post", 422, answer.json())
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert any(where in fault["where"] for fault in answer.json()["faults"]), answer.json()
-    assert console.file.path.read_bytes() == before
+    assert shared_console.file.path.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -150,15 +150,16 @@ def test_a_package_s_name_leads_nowhere_else(
     ids=range(24),
 )
 def test_a_form_that_cannot_be_leaves_nothing(
-    client: TestClient, console: Console, body: bytes, status: int, what: str, before: list[str]
+    shared_client: TestClient, shared_console: Console, body: bytes, status: int, what: str
 ) -> None:
-    text = console.file.path.read_bytes()
-    answer = client.post("/api/packages", content=body, headers=HEADERS)
+    before = files_of(shared_console)
+    text = shared_console.file.path.read_bytes()
+    answer = shared_client.post("/api/packages", content=body, headers=HEADERS)
     assert (answer.status_code, what in answer.text) == (status, True), answer.text
     check("/api/packages", "post", status, answer.json())
-    assert files_of(console) == before
-    assert console.file.path.read_bytes() == text
-    assert not (console.file.path.parent / "center.packages").exists()
+    assert files_of(shared_console) == before
+    assert shared_console.file.path.read_bytes() == text
+    assert not (shared_console.file.path.parent / "center.packages").exists()
 
 
 @pytest.mark.parametrize(
@@ -169,8 +170,8 @@ def test_a_form_that_cannot_be_leaves_nothing(
         f"multipart/form-data; boundary={'x' * 71}",
     ],
 )
-def test_a_form_without_a_boundary(client: TestClient, kind: str) -> None:
-    answer = client.post("/api/packages", content=form(NAME), headers={"Content-Type": kind})
+def test_a_form_without_a_boundary(shared_client: TestClient, kind: str) -> None:
+    answer = shared_client.post("/api/packages", content=form(NAME), headers={"Content-Type": kind})
     assert answer.status_code == 400
     assert "boundary" in answer.text
 
