@@ -81,7 +81,7 @@ def test_what_is_not_run_is_counted() -> None:
 
 def test_every_other_block_is_run() -> None:
     """No shell hides in a block of text or beside the fences."""
-    assert {block.language for block in ALL} <= LANGUAGES
+    assert {block.language for block in ALL if block.mark != "excerpt"} <= LANGUAGES
     assert {block.mark for block in ALL} <= {"", "not run", "thorough", "excerpt", "file"}
     shell = ("$ ", "mcu-updater ", "pytest ", "pip ", "make ", "python", "apt-get ")
     hidden = [
