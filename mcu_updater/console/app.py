@@ -11,6 +11,7 @@ import mimetypes
 from collections.abc import AsyncIterator
 from hashlib import sha256
 
+import anyio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -19,7 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from flash_emulator.player import player_assets
-from mcu_updater.console import pages, problems
+from mcu_updater.console import pages, problems, uploads
 from mcu_updater.console.api.operations import routes
 from mcu_updater.console.api.table import OPERATIONS
 from mcu_updater.console.console import Console
@@ -37,6 +38,7 @@ def make_app(console: Console) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.feed = Feed(console)
+        app.state.upload_threads = anyio.CapacityLimiter(uploads.MOST)
         yield
         app.state.feed.close()
 

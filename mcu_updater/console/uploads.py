@@ -11,8 +11,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
+import anyio
 import anyio.from_thread
-from starlette.concurrency import run_in_threadpool
+import anyio.to_thread
 from starlette.requests import Request
 
 from mcu_updater.cloud.center.faults import Fault
@@ -26,6 +27,8 @@ from mcu_updater.console.problems import Problem
 MAX_FIELD = 64 * 1024  # bytes of what is no file
 MAX_FORM = MAX_FILES * MAX_FILE_SIZE + MAX_PARTS * MAX_FIELD
 FORM = "multipart/form-data"
+MOST = 16  # uploads at the same time; others wait, unread
+PATIENCE_S = 30.0  # for the next piece of one
 
 T = TypeVar("T")
 
@@ -122,14 +125,24 @@ def _bad_field(where: str, what: str, expected: str) -> Problem:
 
 
 async def in_thread(request: Request, work: Callable[[Iterator[bytes]], T]) -> T:
-    """*work* in a thread, which waits for each piece of the body until it comes."""
+    """*work* in a thread, which waits for each piece of the body until it comes.
+
+    The threads are of uploads alone, so that pages do not wait for who sends slowly. Raises Problem
+    where nothing comes for PATIENCE_S.
+    """
     stream = aiter(request.stream())
 
     async def piece() -> bytes | None:
-        return await anext(stream, None)
+        try:
+            with anyio.fail_after(PATIENCE_S):
+                return await anext(stream, None)
+        except TimeoutError:
+            text = f"Nothing more of the body came for {PATIENCE_S:g} s. Nothing of it was kept"
+            raise Problem(408, text, headers={"Connection": "close"}) from None
 
     def pieces() -> Iterator[bytes]:
         while (data := anyio.from_thread.run(piece)) is not None:
             yield data
 
-    return await run_in_threadpool(work, pieces())
+    limiter: anyio.CapacityLimiter = request.app.state.upload_threads
+    return await anyio.to_thread.run_sync(work, pieces(), limiter=limiter)

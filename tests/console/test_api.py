@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from mcu_updater.cloud.center.json_form import MOST_FAULTS
 from mcu_updater.console.app import Console
 from tests.console.consoles import DEVICE
 from tests.console.test_openapi import check
@@ -370,3 +372,25 @@ def test_an_action_that_is_none(
 ) -> None:
     answer = shared_client.post(address, json=body)
     assert answer.status_code == status, answer.text
+
+
+def test_a_member_that_stands_twice_among_many_is_found_at_once(shared_client: TestClient) -> None:
+    names = [f'"{number}":0' for number in range(20_000)]
+    body = "{" + ",".join([*names, names[-1]]) + "}"
+    begun_s = time.process_time()
+    answer = shared_client.post(
+        "/api/plans", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert time.process_time() - begun_s < 1
+    assert answer.status_code == 400
+    assert "'19999' stands twice" in answer.json()["detail"]
+
+
+def test_of_very_many_faults_the_first_are_told_and_all_are_counted(
+    shared_client: TestClient,
+) -> None:
+    plan = {"name": "x", "product": "p1", "whitelist": [""] * 3000, "upgrades": [{}]}
+    answer = shared_client.post("/api/plans", json=plan)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("plan: 3002 faults")
+    assert len(answer.json()["faults"]) == MOST_FAULTS

@@ -323,7 +323,7 @@ def test_who_has_left_leaves_nothing_behind(console: Console) -> None:
                 await asyncio.sleep(3600)
 
         stream = EventStream(feed, Position("", 0), ALL)
-        await stream({"type": "http"}, receive, send)
+        await stream({"type": "http", "method": "GET"}, receive, send)
 
     async def work() -> None:
         feed = Feed(console)
@@ -338,3 +338,22 @@ def test_who_has_left_leaves_nothing_behind(console: Console) -> None:
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_long_log_is_sent_in_pieces(console: Console) -> None:
+    """Of a client that does not read, the server holds one piece alone."""
+    console.store().close()
+    write(console, *[f"{number:0200}" for number in range(500)])
+
+    async def work() -> None:
+        sizes, found = [], []
+        async with aclosing(events(Feed(console), Position("", 0), ALL)) as stream:
+            async for data in stream:
+                sizes.append(len(data))
+                found += [event for event in parsed(data) if event.kind == "log"]
+                if len(found) == 500:
+                    break
+        assert [int(text) for text in texts_of(found)] == list(range(500))
+        assert max(sizes) < 20_000
+
+    run(work)

@@ -92,3 +92,16 @@ def test_what_is_read_is_as_the_document_says(
 ) -> None:
     answer = shared_client.get(address)
     check(path, "get", answer.status_code, answer.json())
+
+
+def test_a_time_without_an_offset_is_none_of_rfc_3339(client: TestClient) -> None:
+    plan = client.get("/api/plans/summer").json() | {"name": "x", "begin": "2026-03-02T08:00:00"}
+    made = client.post("/api/plans", json=plan)
+    assert made.json()["begin"] == "2026-03-02T08:00:00"
+    check("/api/plans", "post", 201, made.json())
+    assert "date-time" not in str(DOCUMENT)
+
+
+def test_that_there_are_no_modules_is_documented(shared_client: TestClient) -> None:
+    answer = shared_client.get("/api/modules")
+    check("/api/modules", "get", answer.status_code, answer.json())

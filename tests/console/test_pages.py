@@ -796,3 +796,27 @@ def test_numbers_and_lists_are_read_as_people_write_them() -> None:
     ]
     assert words(" a,b;\r\nc\td ") == ["a", "b", "c", "d"]
     assert words(" \n") == []
+
+
+@pytest.mark.parametrize("base", ["[" * 100_000, '{"name":' * 50_000, "9" * 5000])
+def test_what_a_form_says_it_showed_may_be_anything(client: TestClient, base: str) -> None:
+    fields = {
+        "product": "p1",
+        "upgrades.STM32.package": "pump 2.0",
+        "revision": "0" * 16,
+        "base": base,
+        "mode": "silent",
+        "timezone": "UTC",
+        "rejection_minutes": "60",
+        "strategy.retries": "1",
+        "strategy.min_battery": "1",
+        "strategy.min_signal": "0",
+    }
+    assert client.post("/plans/summer", data=fields).status_code == 409
+
+
+def test_a_file_that_no_system_can_name_is_none_that_is_forgotten(client: TestClient) -> None:
+    posted = client.post(
+        "/packages/new", files={"name": (None, "x"), "had": (None, "\0"), "keep": (None, "\0")}
+    )
+    assert posted.status_code == 422

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +26,7 @@ from mcu_updater.cloud.center.rules import Entry
 from mcu_updater.cloud.center.store import LogLine, Store
 from mcu_updater.cloud.single_device import ComponentState
 from mcu_updater.console.server import Place
+from mcu_updater.console.uploads import MOST
 from tests.cli.command_line import run
 from tests.console.consoles import CENTER, DEVICE, serving, write_center
 from tests.places import ROOT
@@ -322,3 +323,27 @@ def test_the_browser_is_opened_where_it_is_asked_for(tmp_path: Path) -> None:
     finally:
         os.environ.clear()
         os.environ.update(os_environ)
+
+
+def test_pages_do_not_wait_for_uploads_that_come_slowly(served: tuple[int, int, Path]) -> None:
+    _, port, path = served
+    with ExitStack() as stack:
+        for _ in range(45):  # more than the threads that requests share
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            begin_upload(client)
+        until(lambda: len(list(path.parent.rglob("*.upload"))) == MOST)
+        with asking(port) as connection:
+            connection.request("GET", "/api/plans")
+            assert connection.getresponse().status == 200
+    until(lambda: not (path.parent / "center.packages").exists())
+
+
+def test_head_of_the_stream_ends(served: tuple[int, int, Path]) -> None:
+    with asking(served[1]) as connection:
+        for _ in range(2):
+            connection.request("HEAD", "/api/events")
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (200, b"")
+            assert answer.headers["Content-Type"].startswith("text/event-stream")
+        connection.request("GET", "/api/plans")
+        assert connection.getresponse().status == 200

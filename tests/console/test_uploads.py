@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from starlette.testclient import TestClient
 
 from mcu_updater.cloud.center import packages
 from mcu_updater.console import inspection, uploads
-from mcu_updater.console.app import Console
+from mcu_updater.console.app import Console, make_app
 from tests.console.test_openapi import check
 from tests.places import FIXTURES
 
@@ -236,3 +238,39 @@ def test_what_is_uploaded_again_does_not_change_what_is_there(
     second = client.put("/api/packages/pack/files/app.bin", content=DATA[1:]).json()["path"]
     assert second != first
     assert (console.file.path.parent / first).read_bytes() == DATA
+
+
+def test_who_sends_nothing_more_is_not_waited_for(
+    console: Console, before: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "PATIENCE_S", 0.05)
+    app = make_app(console)
+    path = "/api/packages/pack/files/app.bin"
+    scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+    }
+    sent: list[Any] = []
+
+    async def ask() -> None:
+        pieces = [{"type": "http.request", "body": DATA, "more_body": True}]
+
+        async def receive() -> Any:
+            while not pieces:
+                await asyncio.sleep(1)
+            return pieces.pop()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async with app.router.lifespan_context(app):
+            await asyncio.wait_for(app(scope, receive, send), 20)
+
+    asyncio.run(ask())
+    assert sent[0]["status"] == 408
+    check("/api/packages/{name}/files/{filename}", "put", 408, json.loads(sent[1]["body"]))
+    assert files_of(console) == before

@@ -30,10 +30,13 @@ class Fault:
 
 
 class _Faulty(InputRejected):
-    def __init__(self, where: str, faults: Iterable[Fault], remedy: Remedy | None) -> None:
+    def __init__(
+        self, where: str, faults: Iterable[Fault], remedy: Remedy | None, more: int = 0
+    ) -> None:
         self.faults = tuple(faults)
+        count = len(self.faults) + more
         super().__init__(
-            f"{len(self.faults)} faults" if len(self.faults) > 1 else "a fault",
+            f"{count} faults" if count > 1 else "a fault",
             where=where,
             found="; ".join(str(fault) for fault in self.faults[:3]),
             remedies=[remedy] if remedy is not None and len(self.faults) > 3 else (),
@@ -52,7 +55,8 @@ class BadCenterFile(_Faulty):
 
 
 class BadValue(_Faulty):
-    """*Them*: a product, package, plan or device that cannot be. Places are within it."""
+    """*Them*: a product, package, plan or device that cannot be. Places are within it. *more*: how
+    many faults there are besides *faults*, which nobody would read."""
 
-    def __init__(self, where: str, faults: Iterable[Fault]) -> None:
-        super().__init__(where, faults, None)
+    def __init__(self, where: str, faults: Iterable[Fault], more: int = 0) -> None:
+        super().__init__(where, faults, None, more)

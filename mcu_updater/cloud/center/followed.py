@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mcu_updater.cloud.center.faults import BadCenterFile
 from mcu_updater.cloud.center.load import CenterFile, Sign, read_center, sign_of
+from mcu_updater.core.errors import UpdaterError
 
 _FRESH_NS = 2_000_000_000
 """Of two changes within a tick of the file system's clock, the second one leaves no sign. So a
@@ -29,6 +30,7 @@ class FollowedFile:
         self._signs: dict[Path, Sign] = {}
         self._again_at_ns = 0
         self._file: CenterFile | None = None
+        self._failed: tuple[float, UpdaterError] | None = None
         self._check: Callable[[CenterFile], object] = _anything
         self._read()
         if self.fault is not None:
@@ -36,11 +38,24 @@ class FollowedFile:
 
     def now(self) -> CenterFile:
         """What the file holds; read again only where it, or a package, has another time or size."""
+        asked_s = time.monotonic()
         with self._lock:
+            if self._failed is not None and self._failed[0] >= asked_s:
+                raise self._failed[1]
             if self._has_changed():
-                self._read()
+                self._read_for_all()
             assert self._file is not None
             return self._file
+
+    def _read_for_all(self) -> None:
+        """Who waited while a check failed (another process has the state file) fails with it: each
+        would wait as long again, one after the other."""
+        self._failed = None
+        try:
+            self._read()
+        except UpdaterError as error:
+            self._failed = time.monotonic(), error
+            raise
 
     def accept_only(self, check: Callable[[CenterFile], object]) -> None:
         """From now on *check* looks at each new content; what it raises BadCenterFile for is at

@@ -53,8 +53,17 @@ _EXPECTED: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 def form_faults(raw: Any, error: ValidationError) -> list[Fault]:
     """All of *error*, which the value *raw* met."""
-    details = error.errors(include_url=False)
-    return [_fault(raw, detail) for detail in details if not _is_an_echo(detail)]
+    return [_fault(raw, detail) for detail in _details(error)]
+
+
+def first_faults(raw: Any, error: ValidationError, most: int) -> tuple[list[Fault], int]:
+    """The first *most* of them, and how many there are besides: a list may be wrong as a whole."""
+    details = _details(error)
+    return [_fault(raw, detail) for detail in details[:most]], max(0, len(details) - most)
+
+
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    return [detail for detail in error.errors(include_url=False) if not _is_an_echo(detail)]
 
 
 def _is_an_echo(detail: ErrorDetails) -> bool:

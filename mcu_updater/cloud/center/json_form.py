@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from mcu_updater.cloud.center.faults import BadValue, Fault
-from mcu_updater.cloud.center.form_faults import form_faults, short
+from mcu_updater.cloud.center.form_faults import first_faults, short
 from mcu_updater.cloud.center.model import Device, Product, UpgradePlan, VersionPackage
 
 Value = Product | VersionPackage | UpgradePlan | Device
@@ -42,6 +42,9 @@ _WORDS: dict[type[Any], str] = {
 }
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _WORDS}
 _MOMENTS = ("begin", "end")
+MOST_FAULTS = 100
+"""Of one value that are told. Each takes a while to word: a long list of wrong items would take
+minutes, and nobody reads more."""
 
 
 def as_json(value: Value) -> dict[str, Any]:
@@ -53,18 +56,18 @@ def as_json(value: Value) -> dict[str, Any]:
 def from_json(kind: type[V], given: Any) -> V:
     """The value of that *kind* that *given* describes: what it does not name has its default.
 
-    Raises BadValue with every fault and its place.
+    Raises BadValue with the faults, the first MOST_FAULTS at least, and the place of each.
     """
-    word = _WORDS[kind]
+    word, more = _WORDS[kind], 0
     raw, faults = _with_moments(given)
     try:
         value = from_raw(kind, raw)
     except ValidationError as error:
         told = {fault.at for fault in faults}
-        found = [fault for fault in form_faults(raw, error) if fault.at not in told]
-        faults += [_within(word, fault) for fault in found]
+        found, more = first_faults(raw, error, MOST_FAULTS)
+        faults += [_within(word, fault) for fault in found if fault.at not in told]
     if faults:
-        raise BadValue(word, faults)
+        raise BadValue(word, faults, more)
     return value
 
 

@@ -15,7 +15,15 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from annotated_types import Ge, Le, MaxLen, MinLen
-from pydantic import AfterValidator, ConfigDict, Field, Strict, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 
 MAX_FILES = 5
@@ -66,7 +74,16 @@ Version = Annotated[str, Strict(), StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{
 DeviceId = Annotated[str, Strict(), StringConstraints(pattern=r"^[!-~]{1,64}$")]
 Flag = Annotated[bool, Strict()]
 Number = Annotated[int, Strict()]
-Moment = Annotated[datetime, Strict()]
+Moment = Annotated[
+    datetime,
+    Strict(),
+    WithJsonSchema(  # no "date-time", which needs an offset (RFC 3339)
+        {
+            "type": "string",
+            "description": "ISO 8601, as 2026-03-02T08:00:00; without an offset in *timezone*",
+        }
+    ),
+]
 Names = Annotated[tuple[DeviceId, ...], AfterValidator(_unique)]
 
 _VALUE = ConfigDict(extra="forbid")

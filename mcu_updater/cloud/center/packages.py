@@ -68,6 +68,8 @@ def forget_uploads(center_path: Path, files: Iterable[Path], center: Center) -> 
     home = packages_folder(center_path)
     used = {os.path.realpath(center_path.parent / f) for p in center.packages for f in p.files}
     for name in files:
+        if "\0" in str(name):  # no file of any system
+            continue
         path = Path(os.path.realpath(center_path.parent / name))
         if Path(os.path.realpath(home)) not in path.parents or str(path) in used:
             continue
@@ -103,16 +105,15 @@ def _safe(name: str, otherwise: str) -> str:
 
 @contextmanager
 def _folder(center_path: Path, package: str) -> Iterator[Path]:
-    """The package's own; where it is new and the block fails, it goes again."""
+    """The package's own; where the block fails, it goes again unless something is in it."""
     home = packages_folder(center_path)
     folder = home / _safe(package, "package")
-    made = [path for path in (home, folder) if not path.exists()]
     try:
         _check_inside(center_path, folder)
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
     except OSError as error:
-        _remove_folders(made)
+        _remove_empty(folder, home)
         raise PortError(
             "an upload cannot be kept",
             where=str(folder),
@@ -120,13 +121,14 @@ def _folder(center_path: Path, package: str) -> Iterator[Path]:
             then="Nothing of it was kept",
         ) from error
     except BaseException:
-        _remove_folders(made)
+        _remove_empty(folder, home)
         raise
 
 
-def _remove_folders(made: list[Path]) -> None:
-    with suppress(OSError):  # another upload may have come into them
-        for path in reversed(made):
+def _remove_empty(*folders: Path) -> None:
+    """Of uploads that fail together, the last one finds them empty, and not who made them."""
+    with suppress(OSError):
+        for path in folders:
             path.rmdir()
 
 

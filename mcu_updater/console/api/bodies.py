@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
@@ -25,7 +26,7 @@ async def read_json(request: Request) -> Any:
         body += chunk
         if len(body) > MAX_JSON:
             raise too_large(MAX_JSON)
-    return _parsed(bytes(body))
+    return parsed(bytes(body))
 
 
 def media_type(request: Request) -> str:
@@ -44,7 +45,8 @@ def too_large(limit: int) -> Problem:
     return Problem(413, f"The body is too large; expected {limit} bytes at most")
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes | str) -> Any:
+    """The JSON of somebody else. Raises Problem where it is none, or cannot be read here."""
     try:
         value = json.loads(body, parse_constant=_no_number, object_pairs_hook=_once)
         json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
@@ -62,7 +64,6 @@ def _no_number(text: str) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise ValueError(f"the member {twice[:60]!r} stands twice in one object")
     return found

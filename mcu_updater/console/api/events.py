@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -27,6 +27,7 @@ HEARTBEAT_S = 15.0
 """A comment at least so often: so proxies keep the connection, and a dead one is noticed."""
 
 _RETRY_MS = 1000  # after which a browser comes again
+_PIECE = 16 * 1024  # bytes
 _ID = re.compile(r"(?:([0-9a-f]{1,16})-)?([0-9]{1,18})")
 
 
@@ -85,7 +86,10 @@ class EventStream(Response):
         self._wanted = wanted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del scope
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
         async with anyio.create_task_group() as group:
 
             async def watch() -> None:
@@ -123,7 +127,8 @@ async def events(
             told = seen
             while position is not None and (lines := await feed.lines_after(position.number)):
                 position = Position(position.epoch, lines[-1].number)
-                yield b"".join(line.event for line in lines if wanted.has(line))
+                for data in _pieces(line.event for line in lines if wanted.has(line)):
+                    yield data
                 if feed.is_closed or feed.seen.epoch != position.epoch:
                     break
             else:
@@ -131,6 +136,19 @@ async def events(
                     yield b":\n\n"
     finally:
         feed.leave()
+
+
+def _pieces(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """*texts* joined to pieces of about _PIECE bytes: of one that a client does not take, the
+    server holds no more."""
+    piece = bytearray()
+    for text in texts:
+        piece += text
+        if len(piece) >= _PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 def _placed(position: Position | None, seen: Seen) -> tuple[Position, bytes]:

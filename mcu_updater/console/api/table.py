@@ -65,7 +65,7 @@ def _packages() -> list[Operation]:
     """They may be made with their files, too."""
     operations = _of(PACKAGES, "a version package", "VersionPackage")
     return [
-        replace(one, more_bodies={FORM: "PackageForm"}, reader=read_package)
+        replace(one, more_bodies={FORM: "PackageForm"}, reader=read_package, refusals=(408, 409))
         if one.method == "POST"
         else one
         for one in operations
@@ -145,6 +145,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body="File",
         body_type="application/octet-stream",
         reader=receive_file,
+        refusals=(408,),
     ),
     *_of(PLANS, "an upgrade plan", "UpgradePlan"),
     Operation(
@@ -187,6 +188,7 @@ OPERATIONS: tuple[Operation, ...] = (
         campaign.modules,
         "The emulated modules that are served here",
         {200: "Modules"},
+        refusals=(404,),
     ),
     Operation(
         "GET",

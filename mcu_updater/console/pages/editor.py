@@ -21,6 +21,7 @@ from mcu_updater.cloud.center.editing import EditConflict, as_json, from_json, r
 from mcu_updater.cloud.center.faults import BadCenterFile, BadValue, Place
 from mcu_updater.cloud.center.model import Center, Device, Product, UpgradePlan, VersionPackage
 from mcu_updater.console.addresses import address
+from mcu_updater.console.api.bodies import parsed
 from mcu_updater.console.pages.forms import Form, Values
 from mcu_updater.console.problems import Problem, problem_of
 from mcu_updater.console.rendering import render
@@ -214,8 +215,8 @@ class Editor(Generic[V]):
     def _base(self, form: Form) -> dict[str, Values] | None:
         """What the form showed when it was opened, as far as it still can be told."""
         try:
-            return self._groups(from_json(self.kind, json.loads(form.text("base"))))
-        except (ValueError, BadValue):
+            return self._groups(from_json(self.kind, parsed(form.text("base"))))
+        except (Problem, BadValue):
             return None
 
     def _chosen(self, values: Values) -> Values:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 from mcu_updater.cloud.center.faults import Place
 from mcu_updater.cloud.center.model import Center, Component, Kind, Product, UpgradePlan
+from mcu_updater.console.api.bodies import parsed
 from mcu_updater.console.pages.forms import Form, Values, given, number, words
+from mcu_updater.console.problems import Problem
 
 LABELS = {
     "name": "Name",
@@ -96,13 +97,13 @@ def _moment(form: Form, name: str) -> str:
     have an offset, or be finer."""
     text = form.text(name).strip()
     try:
-        known = json.loads(form.text("base"))
+        known = parsed(form.text("base"))
         moment, zone = known[name], known["timezone"]
         same = zone == form.text("timezone").strip()
         if same and _local(datetime.fromisoformat(moment), zone) == text:
             return str(moment)
-    except (ValueError, TypeError, LookupError, OSError):  # nothing, or nothing that can be read
-        pass
+    except (Problem, ValueError, TypeError, LookupError, OSError):
+        pass  # nothing, or nothing that can be read
     return text
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ import pytest
 from mcu_updater.cloud.center import followed
 from mcu_updater.cloud.center.faults import BadCenterFile
 from mcu_updater.cloud.center.followed import FollowedFile
-from mcu_updater.cloud.center.load import sign_of
+from mcu_updater.cloud.center.load import CenterFile, sign_of
+from mcu_updater.core.errors import PortError
 from tests.cloud.center.files import GOOD, write_center
 
 
@@ -88,3 +91,32 @@ def test_nothing_is_read_where_nothing_changes(path: Path, monkeypatch: pytest.M
     for _ in range(1000):
         followed_file.now()
     assert (time.perf_counter() - started_s) / 1000 < 0.002  # 0.03 ms on an idle machine
+
+
+def test_who_waits_while_a_check_fails_fails_with_it(path: Path) -> None:
+    """A locked state file keeps all who ask as long as one, and not one after the other."""
+    file = FollowedFile(path)
+    checks: list[CenterFile] = []
+    is_locked, waiting = True, threading.Barrier(9)
+
+    def check(found: CenterFile) -> None:
+        checks.append(found)
+        if is_locked and len(checks) > 1:
+            time.sleep(0.3)
+            raise PortError("is locked")
+
+    file.accept_only(check)
+    path.write_text(GOOD.replace("retries = 5", "retries = 6"), encoding="utf-8")
+
+    def ask() -> object:
+        waiting.wait()
+        try:
+            return file.now()
+        except PortError as error:
+            return error.message
+
+    with ThreadPoolExecutor(9) as pool:
+        assert {found.result() for found in [pool.submit(ask) for _ in range(9)]} == {"is locked"}
+    assert len(checks) == 2
+    is_locked = False
+    assert file.now().center.plans[0].strategy.retries == 6
