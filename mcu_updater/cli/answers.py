@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from mcu_updater.cli import interrupts
 from mcu_updater.cli.decorators import Decorator
 from mcu_updater.report.schema import SCHEMA
 
@@ -35,9 +36,12 @@ class _Answers:
     complaints: list[str] = field(default_factory=list)
 
     def say(self, fields: dict[str, Any]) -> None:
+        click.echo(self.text(fields))
+
+    def text(self, fields: dict[str, Any]) -> str:
         head = {"schema": SCHEMA} if self.is_first else {}
         self.is_first = False
-        click.echo(json.dumps({**head, **fields}))
+        return json.dumps({**head, **fields})
 
 
 def _answers() -> _Answers:
@@ -83,4 +87,7 @@ def end(exit_code: int, meaning: str) -> None:
     ending: dict[str, Any] = {"ok": exit_code == 0, "exit_code": exit_code}
     if exit_code:
         ending["error"] = "; ".join(answers.complaints) or meaning
-    answers.say({**(answers.result or {"event": "end"}), **ending})
+    text = answers.text({**(answers.result or {"event": "end"}), **ending})
+    with interrupts.held_while_told(len(text)):
+        click.echo(text)
+        interrupts.let_pass()

@@ -6,14 +6,19 @@ All of them are KeyboardInterrupt, so that whatever puts things away at Ctrl-C d
 from __future__ import annotations
 
 import os
+import select
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from mcu_updater import signals
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141  # 128 + SIGPIPE: as a program that does not care would end
+
+_AT_ONCE = getattr(select, "PIPE_BUF", 512)  # bytes that a pipe with room takes at once: POSIX
 
 
 class Interrupted(KeyboardInterrupt):
@@ -48,6 +53,30 @@ def let_pass() -> None:
         handler = signal.getsignal(number)
         if handler is signals.leave or getattr(handler, "raises_interrupted", False):
             signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def held_while_told(size: int) -> Iterator[None]:
+    """A signal waits while the last object, of *size* bytes, is written: what it says stays true.
+
+    Only where its reader takes it at once, for else nothing could end us.
+    """
+    if not (hasattr(signal, "pthread_sigmask") and size < _AT_ONCE and _takes_at_once()):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _takes_at_once() -> bool:
+    """Whether standard output has room for _AT_ONCE bytes."""
+    try:
+        return bool(select.select([], [sys.stdout], [], 0)[1])
+    except (OSError, ValueError):  # no descriptor, or one that cannot be waited for
+        return False
 
 
 def _raiser(owner: int) -> Callable[[int, FrameType | None], None]:

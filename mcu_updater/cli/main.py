@@ -80,9 +80,14 @@ class Commands(click.Group):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        code = _code_of(partial(super().invoke, ctx))
-        code = _code_of(partial(answers.end, code, exits.MEANINGS.get(code, ""))) or code
-        interrupts.let_pass()
+        code = exits.OK
+        try:
+            code = _code_of(partial(super().invoke, ctx))
+            code = _code_of(partial(answers.end, code, exits.MEANINGS.get(code, ""))) or code
+            interrupts.let_pass()
+        except KeyboardInterrupt as error:  # a signal, between two of these lines
+            code = code or exits.code_of(error)
+            interrupts.let_pass()
         ctx.exit(code)
 
 

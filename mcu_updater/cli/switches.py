@@ -56,6 +56,7 @@ _WITH_OPTION: Final = {
     Remedy.FIND_PORT: ("module", "{switch} auto lists what is plugged in"),
     Remedy.REPLACE: ("force", "Replace it with {switch}"),
     Remedy.OTHER_STATE: ("state", "Name another {switch} file, or remove this one"),
+    Remedy.OTHER_DB: ("db", "Name another with {switch}"),
     Remedy.OTHER_LINK: ("link", "Name another {switch}"),
     Remedy.SOCKET: ("tcp", "{switch} serves on one"),
     Remedy.LARGER_IMAGE: ("size", "Give a larger {switch}, or leave it out"),
@@ -77,6 +78,7 @@ _WITH_COMMAND: Final = {
     Remedy.LOOK_AT_DELTA: "Look at it: mcu-updater delta info; apply it: mcu-updater delta apply",
     Remedy.RESTART_POINTS: "mcu-updater package build sets restart points",
     Remedy.CHECK_CENTER: "mcu-updater center check lists them all",
+    Remedy.UNPACK: "mcu-updater image convert FILE.rar IMAGE.hex unpacks it, with the extra rar",
 }
 _USUAL_VALUES: Final = {Remedy.LOWER_BAUD: "57600", Remedy.MORE_TIME: "10"}
 _OF_A_TARGET: Final = {"baud": "target_baud", "reset": "target_reset", "part": "part"}

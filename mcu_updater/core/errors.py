@@ -44,6 +44,8 @@ class Remedy(StrEnum):
     FIND_PORT = "the list of ports"
     REPLACE = "leave to replace what is there"
     OTHER_STATE = "another file for the state"
+    OTHER_DB = "another state file for the center"
+    UNPACK = "to unpack an archive on a host"
     OTHER_LINK = "another name for the link"
     SOCKET = "a socket instead of a pty"
     NEW_BOARD = "a board that is made first"

@@ -25,7 +25,7 @@ from mcu_updater.cloud.center.device_session import open_state
 from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.store import Ending, FleetRun
 from mcu_updater.core.boot import ATTEMPTS
-from mcu_updater.core.errors import UpdaterError, UsageError
+from mcu_updater.core.errors import PortError, UpdaterError, UsageError
 from mcu_updater.fleet.device import FleetDevice
 from mcu_updater.fleet.fault_plan import Cut, FleetSettings
 from mcu_updater.fleet.fleet import begin_s, with_devices
@@ -43,7 +43,7 @@ class Recording:
     is_same: bool | None
 
 
-class TooLong(UpdaterError):
+class TooLong(PortError):
     """A replay did not end in its time."""
 
 

@@ -293,7 +293,7 @@ FIXED_OR_COUNTED = {
         "_read",
         "_admission",
     },
-    "ModuleTracker": {"_link", "_current", "_component", "_plan_once"},
+    "ModuleTracker": {"_link", "_current", "_component", "_plan_once", "_module_components"},
     "JournalSession": set(),
     "Download": {
         "_bank",
@@ -333,7 +333,7 @@ IN_MEMORY = {
         "_journals",
         "_download",
     },
-    "ModuleTracker": {"module", "plan", "started", "piece", "_waiting"},
+    "ModuleTracker": {"module", "plan", "started", "piece", "_is_of_module", "_waiting"},
     "JournalSession": {"_written", "_known"},
     "Download": {"_offset", "_sector", "error"},
     "AtClient": {"_reader", "_link"},

@@ -26,6 +26,7 @@ PACKAGE = Path(mcu_updater.__file__).parent
 RIM = (  # what a shell runs, and what it runs first; and programs that are written for a user
     *("cli/", "start.py", "signals.py", "__main__.py"),
     "core_c/project/",
+    "console/",  # whose reader has the server's command before them
 )
 SWITCH = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 COMMANDS = dict(commands())

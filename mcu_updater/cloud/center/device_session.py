@@ -16,7 +16,7 @@ from mcu_updater.cloud.center.model import Center, Device, UpgradePlan
 from mcu_updater.cloud.center.rules import Entry, Judged, Key, Situation
 from mcu_updater.cloud.center.store import LogLine, Store
 from mcu_updater.cloud.single_device import ComponentState
-from mcu_updater.core.errors import UsageError
+from mcu_updater.core.errors import Remedy, UsageError
 
 
 def state_path(center_path: Path) -> Path:
@@ -109,7 +109,7 @@ def open_to_serve(file: CenterFile, path: Path, *, simulated: bool = False) -> S
             "the state file is a fleet's: no other device can take part",
             where=str(path),
             expected="a state file of its own for served modules",
-            then="Name another with --db",
+            remedies=[Remedy.OTHER_DB],
         )
     return open_state(file, path, simulated=simulated)
 

@@ -275,7 +275,7 @@ def _warnings(center: Center) -> Iterator[Fault]:
             yield Fault(where, "no plan uses it")
         if package.type is ComponentType.MCU and len(package.files) > 1:
             what = "modules of SDK 2.9.0 take one file for an MCU: it will not be offered"
-            yield Fault(where, what, "one file (mcu-updater image convert makes one of parts)")
+            yield Fault(where, what, "one file, made of the parts")
     yield from _delta_warnings(center)
     for plan in center.plans:
         where = f'plans "{plan.name}"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.errors import ImageRejected, Remedy
 from mcu_updater.core.image.allow import Rule
 from mcu_updater.core.image.formats import ImageFormat
 
@@ -53,7 +53,7 @@ def refuse_unreadable(name: str, where: str) -> None:
             where=where,
             expected="the image itself, or a zip or tar of it",
             found=".rar, which the cloud takes, and which only a host unpacks",
-            then="mcu-updater image convert FILE.rar IMAGE.hex unpacks it, with the extra rar",
+            remedies=[Remedy.UNPACK],
             rule=Rule.NAME,
         )
     why = UNREADABLE.get(suffix_of(name))

@@ -331,6 +331,7 @@ MAY = {
     "explore/next_boots.py", "explore/refining.py",
     "certificate_check/unseen.py", "certificate_check/plain_replay.py",
     "explore/touched.py", "machine/address_space.py", "machine/debugger/flash_words.py",
+    "player/signs.py",
 }  # fmt: skip
 """``sensing`` is the door; ``matching`` asks which units are plain and known; ``injection``
 rewrites what it looked at; films and the debugger look from outside, and no boot sees it."""

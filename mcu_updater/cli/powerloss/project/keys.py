@@ -35,7 +35,7 @@ OF_A_CAMPAIGN = (
 BOARD, HAZARD = "board", "known-hazard"
 NO_KEYS = (
     *("replay", "shrink", "check", "check-sample", "list", "json", "option-change-us"),
-    *("config", "no-config", "dry-run", "allow", "raw", "only", "gdb", "coverage"),
+    *("config", "no-config", "dry-run", "allow", "raw", "only", "gdb", "coverage", "open"),
 )
 """Options of one run, or of files that are given with it."""
 
