@@ -35,6 +35,7 @@ class ModuleFarm:
         self._lock = threading.Lock()
         self._process: multiprocessing.process.BaseProcess | None = None
         self._line: Connection | None = None
+        self._owes = False  # an answer, to a question that was asked already
 
     def start(self) -> None:
         """Returns when all modules can be reached. Raises what ``Farm`` raises; PortError where
@@ -95,24 +96,30 @@ class ModuleFarm:
         return {"running": self.is_running, **(self._ask("figures") or {})}
 
     def _ask(self, what: str, *arguments: str) -> Any:
+        """None, too, where the modules are too busy to answer: they go on nevertheless."""
         with self._lock:
-            if self._line is None:
+            if self._owes:  # to somebody who has waited long enough
+                self._answer(0.0)
+            if self._line is None or self._owes:
                 return None
             with suppress(OSError):
                 self._line.send((what, *arguments))
-                return self._answer(ANSWER_S)
-        return None
+            self._owes = True
+            return self._answer(ANSWER_S)
 
     def _answer(self, timeout_s: float) -> Any:
-        """None: there is none. Then no later one may be taken for the next."""
+        """None: there is none yet, and it is still owed; or the process is gone."""
         line = self._line
         assert line is not None
-        with suppress(OSError, EOFError):
-            if line.poll(timeout_s):
-                return line.recv()
-        line.close()
-        self._line = None
-        return None
+        try:
+            if not line.poll(timeout_s):
+                return None
+            answer = line.recv()
+        except (OSError, EOFError):
+            line.close()
+            answer = self._line = None
+        self._owes = False
+        return answer
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from mcu_updater.quectel.emulated.fault_text import parse_faults
 from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.serve.keep import StateFile
 from mcu_updater.serve.loop import Loop, Wants
-from mcu_updater.serve.places import Places, safe_name
+from mcu_updater.serve.places import OWN, Places, safe_name
 from mcu_updater.serve.seat import Making, Seat
 from mcu_updater.storage import hold, write_whole
 
@@ -100,7 +100,7 @@ class Farm:
         followed = FollowedFile(settings.file)
         self._check(len(followed.now().center.devices))
         _make_folder(settings.folder)
-        stack.enter_context(hold(settings.folder / "modules"))
+        stack.enter_context(hold(settings.folder / OWN))
         stack.enter_context(settings.places.held())
         settings.places.remove_old(self._old_addresses().values())
         self._store = open_to_serve(followed.now(), settings.db, simulated=settings.speed != 1)
@@ -210,7 +210,8 @@ class Farm:
         return DeviceCenter(self._center, self._store, found, self._epoch_s)
 
     def _state_path(self, device: str) -> Path:
-        return self.settings.folder / f"{safe_name(device)}.json"
+        """Never ``addresses.json``, whatever the device is called."""
+        return self.settings.folder / f"{safe_name(device)}.module.json"
 
     def _leave_seats(self) -> None:
         """Those whose device is gone from the file, once nobody needs them."""

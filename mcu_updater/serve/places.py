@@ -22,6 +22,7 @@ from mcu_updater.serve.wires import PtyWire, TcpWire, Wire
 from mcu_updater.storage import hold
 
 HOST = "127.0.0.1"  # a module asks nobody for a token: only this computer gets at it
+OWN = ".modules"  # what a farm locks in a folder: names of devices do not begin with a dot
 _NAME_SIZE = 200  # bytes of a device in a file name: file systems take 255, locks add to it
 _EXPECTED = "tcp:FIRST-LAST with ports from 1 to 65535, such as tcp:5001-5300, or pty:DIR"
 
@@ -132,7 +133,7 @@ class PtyFolder(Places):
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         self._make()
-        with hold(self.folder / "modules"):
+        with hold(self.folder / OWN):
             yield
 
     def _make(self) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.served_modules import states_of, upgrade_all
 from mcu_updater.cloud.center.load import BadCenterFile
+from mcu_updater.console import modules
 from mcu_updater.console.modules import ModuleFarm
 from mcu_updater.core.errors import InputRejected, PortError, UpdaterError, UsageError
 from tests.serve.farms import free_ports, settings_for
@@ -81,7 +82,7 @@ def test_it_ends_with_its_parent_however_that_ends(tmp_path: Path):
     while not has_ended(pid):
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
-    assert '"STM32": "7"' in (settings.folder / "board-001.json").read_text()
+    assert '"STM32": "7"' in (settings.folder / "board-001.module.json").read_text()
 
 
 def test_one_that_was_killed_is_not_said_to_run(tmp_path: Path):
@@ -95,6 +96,25 @@ def test_one_that_was_killed_is_not_said_to_run(tmp_path: Path):
     assert farm.figures() == {"running": False}
     farm.stop()
     farm.stop()
+
+
+def test_who_answers_late_goes_on_with_all_clients(tmp_path: Path, monkeypatch):
+    with ModuleFarm(settings_for(tmp_path)) as farm:
+        one = farm.addresses()["board-001"]
+        assert farm._process is not None
+        pid = farm._process.pid
+        assert pid is not None
+        with opened(one) as client:
+            client.ask("AT")
+            monkeypatch.setattr(modules, "ANSWER_S", 0.05)
+            os.kill(pid, signal.SIGSTOP)
+            assert [farm.address_of(f"board-00{at}") for at in (1, 2, 1)] == [None] * 3
+            assert farm.is_running
+            os.kill(pid, signal.SIGCONT)
+            monkeypatch.setattr(modules, "ANSWER_S", PATIENCE_S)
+            client.ask("AT")
+            assert farm.figures()["clients"] == 1  # not the answer to what was asked before
+            assert farm.address_of("board-001") == one
 
 
 @pytest.mark.parametrize("what", ["range", "file", "folder"])

@@ -71,7 +71,7 @@ def test_a_plan_made_here_upgrades_a_client_there(tmp_path: Path):
         while not is_free(first):
             assert time.monotonic() < deadline_s
             time.sleep(0.01)
-    assert (tmp_path / "center.modules" / "pump-002.json").exists()
+    assert (tmp_path / "center.modules" / "pump-002.module.json").exists()
 
 
 def is_free(port: int) -> bool:

@@ -13,6 +13,7 @@ import pytest
 
 from mcu_updater.core.errors import PortError, UpdaterError, UsageError
 from mcu_updater.serve.farm import Figures
+from mcu_updater.serve.places import safe_name
 from tests.serve.farms import Running, farming, free_ports, logged, settings_for
 from tests.serve.served import PATIENCE_S, opened
 
@@ -203,7 +204,7 @@ def test_a_locked_state_file_stops_nobody(tmp_path: Path):
 def test_a_module_that_cannot_be_made_is_told_once_and_stops_no_other(tmp_path: Path, caplog):
     settings = settings_for(tmp_path)
     settings.folder.mkdir()
-    (settings.folder / f"{ONE}.json").write_text("{")
+    (settings.folder / f"{ONE}.module.json").write_text("{")
     with farming(settings) as running:
         for _ in range(3):
             with opened(address(running)) as client, pytest.raises((AssertionError, OSError)):
@@ -212,7 +213,7 @@ def test_a_module_that_cannot_be_made_is_told_once_and_stops_no_other(tmp_path: 
             client.ask("AT")
         assert figures(running).failures >= 3
     assert caplog.text.count("is no readable state file") == 1
-    assert (settings.folder / f"{ONE}.json").read_text() == "{"
+    assert (settings.folder / f"{ONE}.module.json").read_text() == "{"
 
 
 def test_a_module_that_is_unplugged_is_not_there_any_more(tmp_path: Path):
@@ -250,6 +251,23 @@ def test_terminals(tmp_path: Path):
                 client.ask("AT")
     assert list(folder.iterdir()) == []
     assert not settings.addresses_path.exists()
+
+
+def test_devices_named_like_files_of_the_farm(tmp_path: Path):
+    names = ("modules", "addresses", "addresses.module", ".modules", "..", "a/b", "%2E")
+    settings = settings_for(tmp_path, 1, f"pty:{tmp_path / 'modules'}")
+    text = settings.file.read_text()
+    devices = (f'[[devices]]\nid = "{name}"\nproduct = "p11111"\n' for name in names)
+    settings.file.write_text(text.partition("[[devices]]")[0] + "".join(devices))
+    for at, name in enumerate(names):
+        with farming(settings) as running, opened(address(running, name)) as client:
+            assert set(running.ask(lambda farm: farm.addresses())) == set(names)
+            client.ask(f'AT+QIOTMCUVER="STM32","{at}"')
+    kept = {name: (settings.folder / f"{safe_name(name)}.module.json") for name in names}
+    for at, name in enumerate(names):
+        assert f'"STM32": "{at}"' in kept[name].read_text()
+    assert {*settings.folder.iterdir()} == {*kept.values()}
+    assert list((tmp_path / "modules").iterdir()) == []
 
 
 def test_two_servers_of_one_center(tmp_path: Path):
