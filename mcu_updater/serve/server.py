@@ -72,7 +72,8 @@ class Instance:
         return Wants(events_of(self.wire), self.module.next_deadline(), self.wire.generation)
 
     def step(self, now_s: float) -> None:
-        """All that has come and all that is due."""
+        """All that has come and all that is due; kept before the client gets the answer, so that
+        a kill in between is a lost answer."""
         self.module.advance(now_s)
         data = self.wire.receive()
         if data:
@@ -81,9 +82,10 @@ class Instance:
         said = self.module.transmit()
         if said:
             self._record(Side.MODULE, said, now_s)
+        self._keep(now_s)
+        if said:
             self.wire.send(said)
         self.wire.flush()
-        self._keep(now_s)
 
     def ended(self) -> bool:
         return self.wire.gone or (self.module.unplugged and self.wire.output() is None)

@@ -277,7 +277,7 @@ def test_an_active_plan_can_neither_be_edited_nor_removed(command: tuple[str, ..
     without = before + after[after.index("[[devices]]") :]
     for text, said in (
         (good.replace("retries = 3", "retries = 4"), "cannot be edited any more"),
-        (good.replace('name = "spring"', 'name = "fall"'), "cannot be deleted any more"),
+        (good.replace('name = "spring"', 'name = "fall"'), 'found the same plan as "fall"'),
         (without, "only one that is not active yet can be deleted"),
     ):
         assert text != good

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from mcu_updater.console import modules
 from mcu_updater.console.modules import ModuleFarm
 from mcu_updater.core.errors import InputRejected, PortError, UpdaterError, UsageError
 from tests.serve.farms import free_ports, settings_for
-from tests.serve.served import PATIENCE_S, opened
+from tests.serve.served import PATIENCE_S, opened, until
 
 PARENT = """
 import pathlib, sys, time
@@ -85,17 +86,43 @@ def test_it_ends_with_its_parent_however_that_ends(tmp_path: Path):
     assert '"STM32": "7"' in (settings.folder / "board-001.module.json").read_text()
 
 
-def test_one_that_was_killed_is_not_said_to_run(tmp_path: Path):
-    farm = ModuleFarm(settings_for(tmp_path))
-    farm.start()
-    assert farm._process is not None
-    assert farm._process.pid is not None
-    os.kill(farm._process.pid, signal.SIGKILL)
-    farm._process.join()
-    assert farm.address_of("board-001") is None
-    assert farm.figures() == {"running": False}
+def test_one_that_was_killed_is_started_again(tmp_path: Path, caplog, monkeypatch):
+    has_looked = threading.Event()
+
+    def launch_again(farm: ModuleFarm, pause_s: float) -> None:
+        assert has_looked.wait(PATIENCE_S)
+        again(farm, pause_s / 100)
+
+    again = ModuleFarm._launch_again
+    monkeypatch.setattr(ModuleFarm, "_launch_again", launch_again)
+    with ModuleFarm(settings_for(tmp_path)) as farm:
+        one = farm.addresses()["board-001"]
+        with opened(one) as client:
+            client.ask('AT+QIOTMCUVER="STM32","7"')
+        assert farm._process is not None
+        farm._process.kill()
+        until(lambda: "it is started again" in caplog.text)
+        assert farm.address_of("board-001") is None
+        assert farm.figures() == {"running": False}
+        has_looked.set()
+        until(lambda: farm.address_of("board-001") == one)
+        assert farm.figures()["running"]
+        with opened(one) as client:
+            assert b'"STM32","7"' in client.ask("AT+QIOTMCUVER?")
     farm.stop()
-    farm.stop()
+    assert not farm.is_running
+
+
+def test_one_that_cannot_start_again_is_told_and_can_be_stopped(
+    tmp_path: Path, caplog, monkeypatch
+):
+    monkeypatch.setattr(modules, "_PAUSE_S", 0.01)
+    with ModuleFarm(settings_for(tmp_path)) as farm:
+        farm.settings.file.write_text("=")
+        assert farm._process is not None
+        farm._process.kill()
+        until(lambda: "the modules are not served: " in caplog.text)
+    assert "is no TOML" in caplog.text
 
 
 def test_who_answers_late_goes_on_with_all_clients(tmp_path: Path, monkeypatch):

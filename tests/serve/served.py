@@ -88,3 +88,11 @@ def opened(place: str | Path) -> Iterator[Client]:
         yield Client(fd, fd)
     finally:
         os.close(fd)
+
+
+def until(holds) -> None:
+    """It holds at last."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)

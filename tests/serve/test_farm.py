@@ -14,8 +14,9 @@ import pytest
 from mcu_updater.core.errors import PortError, UpdaterError, UsageError
 from mcu_updater.serve.farm import Figures
 from mcu_updater.serve.places import safe_name
+from mcu_updater.serve.wires import TcpWire
 from tests.serve.farms import Running, farming, free_ports, logged, settings_for
-from tests.serve.served import PATIENCE_S, opened
+from tests.serve.served import opened, until
 
 ONE, TWO = "board-001", "board-002"
 
@@ -28,14 +29,6 @@ def address(running: Running, device: str = ONE) -> str:
 def figures(running: Running) -> Figures:
     found: Figures = running.ask(lambda farm: farm.figures())
     return found
-
-
-def until(holds) -> None:
-    """It holds at last."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
 
 
 def offered(client, version: str = "1.0.0") -> None:
@@ -71,6 +64,22 @@ def test_a_module_is_made_for_its_first_client_and_remembered_by_the_next_server
             client.until(b"7,10705")
     assert logged(settings, ONE)[-1] == "success"
     assert logged(settings, TWO) == []
+
+
+def test_what_a_module_is_told_is_kept_before_it_answers(tmp_path: Path, monkeypatch):
+    settings = settings_for(tmp_path)
+    kept: list[str] = []
+
+    def send(wire: TcpWire, data: bytes) -> None:
+        kept.append((settings.folder / f"{ONE}.module.json").read_text())
+        sent(wire, data)
+
+    sent = TcpWire.send
+    with farming(settings) as running, opened(address(running)) as client:
+        client.ask("ATE0")
+        monkeypatch.setattr(TcpWire, "send", send)
+        client.ask('AT+QIOTMCUVER="STM32","7"')
+    assert '"STM32": "7"' in kept[0]
 
 
 def test_who_is_not_needed_is_put_away_and_found_as_it_was(tmp_path: Path):

@@ -129,19 +129,27 @@ def check_plans(file: CenterFile, store: Store) -> None:
             continue
         plan = file.center.plan(name)
         if plan is None:
-            faults.append(_gone(name, store.path))
+            faults.append(_gone(name, _as_what(name, file, known[name], store.path)))
         elif what := _changed(plan, file, known[name]):
             faults.append(_edited(name, what))
     if faults:
         raise BadCenterFile(file.path, faults)
 
 
-def _gone(name: str, path: Path) -> Fault:
+def _as_what(name: str, file: CenterFile, known: str, path: Path) -> str:
+    """Where the plan *name*, which the file has not, is instead."""
+    for plan in file.center.plans:
+        if not _changed(replace(plan, name=name), file, known):
+            return f'the same plan as "{plan.name}"'
+    return f"it only in the state file {path}"
+
+
+def _gone(name: str, found: str) -> Fault:
     return Fault(
         f'plans "{name}"',
         "the plan has been activated and cannot be deleted any more",
         "the plan as it was: only one that is not active yet can be deleted",
-        f"it only in the state file {path}",
+        found,
         ("plans",),
     )
 

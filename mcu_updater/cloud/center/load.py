@@ -29,6 +29,8 @@ from mcu_updater.cloud.center.model import (
     UpgradePlan,
     VersionPackage,
 )
+from mcu_updater.core.errors import ImageRejected
+from mcu_updater.core.image.names import refuse_unreadable
 
 __all__ = ["BadCenterFile", "CenterFile", "Fault", "read_center"]
 
@@ -276,6 +278,8 @@ def _warnings(center: Center) -> Iterator[Fault]:
         if package.type is ComponentType.MCU and len(package.files) > 1:
             what = "modules of SDK 2.9.0 take one file for an MCU: it will not be offered"
             yield Fault(where, what, "one file, made of the parts")
+        elif package.type is ComponentType.MCU:
+            yield from _unreadable(where, package.files[0].name)
     yield from _delta_warnings(center)
     for plan in center.plans:
         where = f'plans "{plan.name}"'
@@ -286,6 +290,14 @@ def _warnings(center: Center) -> Iterator[Fault]:
                 yield Fault(f"{where}, {kind}", what, found=short(unknown))
         if plan.whitelist and not any(plan.covers(name) for name in plan.whitelist):
             yield Fault(where, "no device is left: all on the white list are on the black one")
+
+
+def _unreadable(where: str, name: str) -> Iterator[Fault]:
+    """The platform takes more kinds of files than devices can read."""
+    try:
+        refuse_unreadable(name, where)
+    except ImageRejected as error:
+        yield Fault(where, error.what, error.expected or "", error.found or "")
 
 
 def _delta_warnings(center: Center) -> Iterator[Fault]:

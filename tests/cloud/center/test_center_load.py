@@ -203,6 +203,16 @@ def test_warnings(folder: Path):
     assert any("no device is left" in t for t in texts)
 
 
+@pytest.mark.parametrize("suffix", [".rar", ".pack", ".PY"])
+def test_files_that_no_device_reads_are_taken_with_a_warning(folder: Path, suffix: str):
+    (folder / f"app{suffix}").write_bytes(b"1")
+    text = GOOD.replace('"full.bin"', f'"app{suffix}"')
+    assert text != GOOD
+    said = " ".join(map(str, read(folder, text).warnings))
+    assert ("a device cannot unpack RAR" in said) == (suffix == ".rar")
+    assert ("nobody can interpret it" in said) == (suffix != ".rar")
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
