@@ -86,8 +86,17 @@ class TcpPorts(Places):
         return f"{count} ports, as tcp:{self.first}-{last}"
 
     def wire(self, device: str, position: int, taken: Collection[str]) -> Wire:
-        del device
-        return TcpWire(HOST, self._port(position, taken))
+        port = self._port(position, taken)
+        try:
+            return TcpWire(HOST, port)
+        except PortError as error:
+            raise PortError(
+                f"port {port} cannot be had",
+                where=f"tcp:{self.first}-{self.last}, device {device}",
+                expected="ports that no other program listens at",
+                found=error.found,
+                then="Give another range of ports",
+            ) from error
 
     def _port(self, position: int, taken: Collection[str]) -> int:
         """That of the position, or the first that is free: no device moves when others go."""

@@ -100,8 +100,10 @@ def test_a_device_has_the_port_of_its_place_or_one_that_is_free():
         assert wire.where == f"socket://127.0.0.1:{first + 1}"
         with closing(ports.wire("c", 1, {wire.where})) as other:
             assert other.where == f"socket://127.0.0.1:{first}"
-        with pytest.raises(PortError, match="cannot listen"):
+        with pytest.raises(PortError, match=f"port {first + 1} cannot be had") as caught:
             ports.wire("d", 1, ())
+    assert "device d" in caught.value.where
+    assert "or 0" not in caught.value.message
     taken = {f"socket://127.0.0.1:{port}" for port in range(first, first + 3)}
     with pytest.raises(UsageError, match="more devices than ports"):
         ports.wire("e", 0, taken)
