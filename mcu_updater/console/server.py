@@ -124,6 +124,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_end()
         await super().shutdown(sockets)
+        if self.force_exit:  # then the application was not told, and would complain
+            await self.lifespan.shutdown()
 
 
 def serve(app: Starlette, place: Place, on_start: Callable[[], None]) -> None:

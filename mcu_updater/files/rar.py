@@ -35,7 +35,7 @@ class RarReader:
         try:
             yield from self._items(headers)
         except _libarchive().ArchiveError as error:
-            text = str(error.msg)
+            text = error.msg or "nothing behind its first bytes"
             raise damaged(_what(text), str(self._path), "a sound RAR archive", text) from error
 
     def finish(self) -> None:

@@ -84,6 +84,16 @@ def test_a_signal_ends_it_at_once_also_with_streams_open(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["center.db", "center.toml", "new.bin"]
 
 
+def test_who_interrupts_twice_sees_no_traceback(tmp_path: Path) -> None:
+    with serving(write_center(tmp_path)) as (process, _):
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        assert process.wait(LONGEST_S) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
 def test_bodies_that_a_signal_cuts_off_leave_nothing(tmp_path: Path) -> None:
     with serving(write_center(tmp_path)) as (process, url), connected(url) as client:
         begin_upload(client)

@@ -16,7 +16,7 @@ from mcu_updater.core.package import rules
 from mcu_updater.files import read_image
 from mcu_updater.files.rar import RarReader
 from tests.cli.command_line import NEW, run
-from tests.files.rar_writer import MAGIC_5, Files, file_5, header_5, number, rar4, rar5
+from tests.files.rar_writer import MAGIC_4, MAGIC_5, Files, file_5, header_5, number, rar4, rar5
 from tests.project.released import rar_samples
 
 IMAGE = NEW["bin"].read_bytes()[:3000]
@@ -80,6 +80,7 @@ def test_archives_of_a_kind_that_is_not_taken(written: Callable[[bytes], Path]):
         (rar4(files, flags=0x0001), "several volumes"),
         (rar5(files, flags=0x0001), "several volumes"),
         (rar4(files, flags=0x0080), "encrypted"),
+        (MAGIC_4, "nothing behind its first bytes"),
         (MAGIC_5 + header_5(number(4) + bytes(30)), "encrypted"),
         (MAGIC_5 + main + file_5("a.bin", IMAGE, extra=ENCRYPTED), "encrypted"),
         (MAGIC_5 + main + file_5("a.bin", IMAGE, crc=7), "CRC does not match"),
