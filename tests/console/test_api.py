@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from mcu_updater.cloud.center.json_form import MOST_FAULTS
+from mcu_updater.console.api import bodies
 from mcu_updater.console.app import Console
+from mcu_updater.console.pages import posted
 from tests.console.consoles import DEVICE
 from tests.console.test_openapi import check
 
@@ -394,3 +398,27 @@ def test_of_very_many_faults_the_first_are_told_and_all_are_counted(
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("plan: 3002 faults")
     assert len(answer.json()["faults"]) == MOST_FAULTS
+
+
+def test_bodies_are_read_where_nobody_else_waits(
+    shared_client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The greatest take seconds, in which the event loop must serve others."""
+    in_threads: list[bool] = []
+
+    def told(original: Callable[..., Any]) -> Callable[..., Any]:
+        def read(*args: Any, **named: Any) -> Any:
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop()
+                in_threads.append(False)
+                return original(*args, **named)
+            in_threads.append(True)
+            return original(*args, **named)
+
+        return read
+
+    monkeypatch.setattr(bodies, "parsed", told(bodies.parsed))
+    monkeypatch.setattr(posted, "parse_qs", told(posted.parse_qs))
+    assert shared_client.post("/api/plans", json={}).status_code == 422
+    assert shared_client.post("/plans/new", data={"name": ""}).status_code == 422
+    assert in_threads == [True, True]

@@ -93,6 +93,9 @@ def center_of(path: Path, raw: dict[str, Any], read_file: ReadFile = Path.read_b
 def text_of(path: Path) -> str:
     """What stands in *path*. Raises BadCenterFile where it cannot be read, or is no UTF-8."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # of which no end may come
+            fault = Fault("file", "cannot be read", "a file on disk", "a pipe or a device")
+            raise BadCenterFile(path, [fault])
         return path.read_bytes().decode()
     except OSError as error:
         found = error.strerror or str(error)

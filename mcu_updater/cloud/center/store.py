@@ -125,6 +125,8 @@ class Store:
         Raises PortError where it is none, or of a schema that is not known.
         """
         with port_errors(path):
+            if path.exists() and not path.is_file():
+                raise PortError("is no file", where=str(path), expected="a state file of a center")
             if not path.is_file():
                 raise PortError(
                     "no such state file",

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from mcu_updater.console.problems import Problem
@@ -26,7 +27,7 @@ async def read_json(request: Request) -> Any:
         body += chunk
         if len(body) > MAX_JSON:
             raise too_large(MAX_JSON)
-    return parsed(bytes(body))
+    return await run_in_threadpool(parsed, bytes(body))
 
 
 def media_type(request: Request) -> str:

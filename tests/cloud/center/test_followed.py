@@ -13,7 +13,7 @@ import pytest
 from mcu_updater.cloud.center import followed
 from mcu_updater.cloud.center.faults import BadCenterFile
 from mcu_updater.cloud.center.followed import FollowedFile
-from mcu_updater.cloud.center.load import CenterFile, sign_of
+from mcu_updater.cloud.center.load import CenterFile, read_center, sign_of
 from mcu_updater.core.errors import PortError
 from tests.cloud.center.files import GOOD, write_center
 
@@ -120,3 +120,17 @@ def test_who_waits_while_a_check_fails_fails_with_it(path: Path) -> None:
     assert len(checks) == 2
     is_locked = False
     assert file.now().center.plans[0].strategy.retries == 6
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_or_a_device_in_its_place_is_not_waited_for(path: Path):
+    followed_file = FollowedFile(path)
+    first = followed_file.now()
+    for make in (os.mkfifo, lambda name: Path(name).symlink_to("/dev/zero")):
+        path.unlink()
+        make(path)
+        assert followed_file.now() is first
+        assert followed_file.fault is not None
+        assert "a pipe or a device" in followed_file.fault.message
+        with pytest.raises(BadCenterFile, match="a pipe or a device"):
+            read_center(path)

@@ -75,3 +75,8 @@ def test_another_schema_is_refused_and_left_alone(old: Path, schema: int, read_o
     with pytest.raises(PortError, match=f"schema 1 or 2.*found .*schema {schema}"):
         Store.open(old, read_only=read_only)
     assert schema_of(old) == schema
+
+
+def test_a_folder_in_its_place_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(PortError, match="is no file; expected a state file of a center"):
+        Store.open(tmp_path)
