@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -26,24 +26,34 @@ _NEW_MODE = 0o666  # less what the umask takes
 _NAME_BYTES = 120  # of the old name that a temporary one repeats: file systems take 255 in all
 
 
-def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
+def _nothing() -> None:
+    pass
+
+
+def write_whole(
+    path: Path, data: bytes, *, durable: bool = True, before: Callable[[], None] = _nothing
+) -> None:
     """*data* in place of whatever *path* held; to standard output for ``STDOUT``.
 
     The new file has the old one's permissions and owner; one that was not there gets what the umask
     leaves. A symbolic link stays one: its target is replaced. Raises PortError when that cannot be
     done; the old file is then as it was. Without *durable* nobody waits for the disk: a kill of
     this process still leaves the old file or the new one, a power cut of the computer perhaps none.
+    *before* is called when all is written, and only the name is still to be taken: what it raises
+    leaves the old file as it is.
     """
     if path == STDOUT:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    with new_file(path, durable=durable) as file:
+    with new_file(path, durable=durable, before=before) as file:
         file.write(data)
 
 
 @contextmanager
-def new_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+def new_file(
+    path: Path, *, durable: bool = True, before: Callable[[], None] = _nothing
+) -> Iterator[BinaryIO]:
     """As ``write_whole``, for who writes bit by bit: when the block ends without an error the file
     takes its place."""
     try:
@@ -54,7 +64,7 @@ def new_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             return
         if found is not None and not os.access(path, os.W_OK):
             raise PermissionError(0, "the file is read-only")
-        with _written_beside(Path(os.path.realpath(path)), found, durable) as file:
+        with _written_beside(Path(os.path.realpath(path)), found, durable, before) as file:
             yield file
     except OSError as error:
         _refuse(path, error)
@@ -62,7 +72,7 @@ def new_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _written_beside(
-    target: Path, found: os.stat_result | None, durable: bool
+    target: Path, found: os.stat_result | None, durable: bool, before: Callable[[], None]
 ) -> Iterator[BinaryIO]:
     temporary = _name_beside(target)
     try:
@@ -72,6 +82,7 @@ def _written_beside(
             _inherit(file.fileno(), found)
             if durable:
                 os.fsync(file.fileno())
+        before()
         temporary.replace(target)
     except BaseException:
         with undisturbed(), suppress(OSError):

@@ -8,6 +8,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from starlette.testclient import TestClient
@@ -418,7 +419,7 @@ def test_bodies_are_read_where_nobody_else_waits(
         return read
 
     monkeypatch.setattr(bodies, "parsed", told(bodies.parsed))
-    monkeypatch.setattr(posted, "parse_qs", told(posted.parse_qs))
+    monkeypatch.setattr(posted, "parse_qs", told(parse_qs))
     assert shared_client.post("/api/plans", json={}).status_code == 422
     assert shared_client.post("/plans/new", data={"name": ""}).status_code == 422
     assert in_threads == [True, True]

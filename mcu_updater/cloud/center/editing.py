@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from mcu_updater.cloud.center.json_form import (
     revision_of,
 )
 from mcu_updater.cloud.center.lifecycle import PlanState
-from mcu_updater.cloud.center.load import CenterFile, center_of, raw_of, sign_of, text_of
+from mcu_updater.cloud.center.load import CenterFile, Sign, center_of, raw_of, sign_of, text_of
 from mcu_updater.cloud.center.model import Center, Device, Product, UpgradePlan, VersionPackage
 from mcu_updater.cloud.center.packages import forget_uploads
 from mcu_updater.cloud.center.store import Store
@@ -190,20 +191,32 @@ def _edit(
             attempt.check_revision(revision)
             attempt.check_state(store)
             text, file = attempt.made()
-            with nullcontext() if store is None else store.transaction():
-                if sign_of(path) != sign:  # an editor of text takes no lock
-                    continue
-                attempt.check_state(store)  # nobody activates a plan from here on
-                if store is not None:
-                    enter_file(file, store)
-                if text is not None:
-                    write_whole(path, text.encode())
+            unchanged = partial(_check_unchanged, path, sign)
+            try:
+                with nullcontext() if store is None else store.transaction():
+                    unchanged()
+                    attempt.check_state(store)  # nobody activates a plan from here on
+                    if store is not None:
+                        enter_file(file, store)
+                    if text is not None:
+                        write_whole(path, text.encode(), before=unchanged)
+            except _ChangedMeanwhile:
+                continue
             break
         else:
             raise PortError("is written all the time", where=str(path), then="Nothing was changed")
     if isinstance(attempt.old, VersionPackage) and text is not None:
         forget_uploads(path, attempt.old.files, file.center)
     return file
+
+
+class _ChangedMeanwhile(Exception):
+    """An editor of text takes no lock."""
+
+
+def _check_unchanged(path: Path, sign: Sign) -> None:
+    if sign_of(path) != sign:
+        raise _ChangedMeanwhile
 
 
 @contextmanager

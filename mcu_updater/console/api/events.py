@@ -107,6 +107,7 @@ class EventStream(Response):
         async with aclosing(events(self._feed, self._position, self._wanted)) as stream:
             async for data in stream:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
+                await asyncio.sleep(0)  # so that it is heard of who has left
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -224,3 +225,23 @@ def test_a_file_that_cannot_be_written_stays(path: Path):
             assert "read-only" in error.message
             assert path.read_bytes() == before
             assert "z" not in store.devices()
+
+
+def test_what_a_text_editor_saves_until_the_last_moment_stays(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file is on the disk, and takes the name of the old one a moment later."""
+    write = os.fsync
+    saved: list[str] = []
+
+    def slow(descriptor: int) -> None:
+        write(descriptor)
+        if not saved:
+            saved.append("# typed meanwhile\n")
+            path.write_text(path.read_text() + saved[0])
+
+    monkeypatch.setattr(os, "fsync", slow)
+    with closing(open_state(read_center(path), state_path(path))) as store:
+        put_device(path, Device("late", "p1"), revision=None, store=store)
+    assert saved[0] in path.read_text()
+    assert read_center(path).center.device("late") is not None
