@@ -25,6 +25,7 @@ from mcu_updater.fleet.condition import Condition, Conditions
 from mcu_updater.fleet.device import FleetDevice
 from mcu_updater.fleet.fault_plan import KINDS, FleetSettings, draw
 from mcu_updater.fleet.fleet import begin_s, replay, run_fleet, with_devices
+from mcu_updater.fleet.verdict import both
 from mcu_updater.quectel.checks import Checks
 from mcu_updater.quectel.emulated.faults import NO_FAULTS
 from tests.cloud.center.centers import EXAMPLE
@@ -145,8 +146,8 @@ def test_two_plans_one_after_the_other(file: CenterFile, tmp_path: Path):
     later = replace(plan, name="later", upgrades=(upgrade,))
     center = replace(file.center, plans=(plan, later), packages=(package, third))
     contents = {**file.contents, "third": file.contents[package.name]}
-    both = with_devices(replace(file, center=center, contents=contents), 2)
-    for ending in run(both, tmp_path, replace(ROUGH, bad_trials=0)).values():
+    two = with_devices(replace(file, center=center, contents=contents), 2)
+    for ending in run(two, tmp_path, replace(ROUGH, bad_trials=0)).values():
         assert (ending.outcome, ending.version) == (Ended.UPGRADED, "3.0.0")
 
 
@@ -388,10 +389,25 @@ upgrades = [{ component = "STM32", package = "two" }, { component = "modem", pac
 
 def plans_apart(file: CenterFile, *, module_first: bool) -> CenterFile:
     """*file* with a plan for each component."""
-    (both,) = file.center.plans
-    apart = [replace(both, name=each.component, upgrades=(each,)) for each in both.upgrades]
+    (plan,) = file.center.plans
+    apart = [replace(plan, name=each.component, upgrades=(each,)) for each in plan.upgrades]
     plans = tuple(reversed(apart) if module_first else apart)
     return replace(file, center=replace(file.center, plans=plans))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "worse"),
+    [
+        (Ended.FAILED, Ended.UPGRADED, Ended.FAILED),
+        (Ended.LATE, Ended.UPGRADED, Ended.LATE),
+        (Ended.FAILED, Ended.LATE, Ended.FAILED),
+        (Ended.REFUSED, Ended.UPGRADED, Ended.REFUSED),
+        (Ended.NOT_OFFERED, Ended.UPGRADED, Ended.UPGRADED),
+    ],
+)
+def test_a_device_ends_as_its_worse_component(one: Ended, other: Ended, worse: Ended):
+    assert both((one, "a"), (other, "b")) == both((other, "b"), (one, "a"))
+    assert both((one, "a"), (other, "b"))[0] is worse
 
 
 @pytest.mark.parametrize("order", ["MCU first", "module first", "together"])

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from mcu_updater.cloud.center.faults import BadCenterFile
 from mcu_updater.cloud.center.load import CenterFile, Sign, read_center, sign_of
@@ -17,6 +18,15 @@ file that changed a moment ago is read once more when it is older than the coars
 _MOST_READS = 3
 
 
+class _Known(NamedTuple):
+    """Bytes of a package. *is_settled*: no second change could have hidden behind its sign when
+    they were read."""
+
+    sign: Sign
+    is_settled: bool
+    data: bytes
+
+
 class FollowedFile:
     """For any number of threads. *fault*: what is wrong with the newest content, while ``now``
     still gives the last that was good."""
@@ -26,7 +36,7 @@ class FollowedFile:
         self.path = path
         self.fault: BadCenterFile | None = None
         self._lock = threading.Lock()
-        self._bytes: dict[Path, tuple[Sign, bytes]] = {}
+        self._bytes: dict[Path, _Known] = {}
         self._signs: dict[Path, Sign] = {}
         self._again_at_ns = 0
         self._file: CenterFile | None = None
@@ -106,9 +116,10 @@ class FollowedFile:
         """The bytes of a package; those that are known, where its sign has not changed."""
         sign = sign_of(path)
         known = self._bytes.get(path)
-        if known is None or known[0] != sign or _when_settled([sign]):
-            self._bytes[path] = known = sign, path.read_bytes()
-        return known[1]
+        if known is None or known.sign != sign or not known.is_settled:
+            known = _Known(sign, not _when_settled([sign]), path.read_bytes())
+            self._bytes[path] = known
+        return known.data
 
 
 def _packages(file: CenterFile) -> list[Path]:

@@ -117,6 +117,16 @@ def test_devices_of_one_process_have_each_package_once(world: World):
     assert {id(one.package) for device in devices for one in device.plans} == {id(first)}
 
 
+def test_a_package_whose_bytes_changed_is_offered_as_it_is_now(world: World):
+    """Until its plan is activated it may change."""
+    device = world.device()
+    before = device.plans[0].package.data
+    changed = {name: (b"other bytes",) * len(c) for name, c in world.edited.file.contents.items()}
+    world.edited.edit(plan("first", active=True), contents=changed)
+    (offered,) = device.message(OLD, 0.0, pushed=False)
+    assert (offered.package.data, before == b"other bytes") == (b"other bytes", False)
+
+
 def test_two_plans_that_say_the_same_are_two(tmp_path: Path):
     world = World(tmp_path, plan("ended", active=False), plan("twin"))
     device = world.device()

@@ -75,10 +75,12 @@ def test_a_second_change_within_a_tick_of_the_clock_is_seen(
     monkeypatch.setattr(followed, "sign_of", lambda _: sign)  # whatever happens, no sign of it
     followed_file = FollowedFile(path)
     path.write_text(GOOD.replace("retries = 5", "retries = 6"), encoding="utf-8")
+    (path.parent / "full.bin").write_bytes(b"another")
     assert followed_file.now().center.plans[0].strategy.retries == 5
     now_ns = time.time_ns() + 3_000_000_000
     monkeypatch.setattr(time, "time_ns", lambda: now_ns)
     assert followed_file.now().center.plans[0].strategy.retries == 6
+    assert followed_file.now().contents["full"] == (b"another",)
 
 
 def test_nothing_is_read_where_nothing_changes(path: Path, monkeypatch: pytest.MonkeyPatch):
