@@ -12,6 +12,10 @@ if (document.documentElement.scrollWidth > innerWidth) {
   found.push(`scrolls sideways: ${document.documentElement.scrollWidth} > ${innerWidth}`);
 }
 
+for (const part of document.querySelectorAll(".table")) {
+  if (isShown(part) && part.scrollWidth > part.clientWidth + 1) found.push(`cut: ${part.scrollWidth} > ${part.clientWidth} ${name(part)}`);
+}
+
 // --- names
 for (const field of document.querySelectorAll("input, select, textarea")) {
   if (field.type === "hidden" || !isShown(field)) continue;

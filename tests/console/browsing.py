@@ -14,6 +14,15 @@ from tests.flash_emulator.explore.headless import Driver
 
 AUDIT = Path(__file__).with_name("audit.js").read_text()
 
+DROP = """\
+const [names, bytes] = arguments, transfer = new DataTransfer();
+for (const name of names) transfer.items.add(new File([new Uint8Array(bytes)], name));
+const zone = document.querySelector("[data-drop-zone]");
+for (const kind of ["dragenter", "dragover", "drop"])
+  zone.dispatchEvent(
+    new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+"""
+
 
 def colours(driver: Driver, scheme: str) -> None:
     features = [{"name": "prefers-color-scheme", "value": scheme}]

@@ -12,7 +12,7 @@ from mcu_updater.console.addresses import address
 from tests.console.browsing import AUDIT, PageDriver, colours
 from tests.console.consoles import serving
 from tests.console.test_device_film import run_site
-from tests.flash_emulator.explore.headless import browser, console, resize
+from tests.flash_emulator.explore.headless import Driver, console, resize
 
 pytestmark = pytest.mark.judge("chromium")
 
@@ -23,12 +23,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageDriver]:
-    with (
-        serving(path) as (_, url),
-        browser(tmp_path_factory.mktemp("profile")) as driver,
-    ):
-        yield PageDriver(driver, url.rstrip("/"))
+def page(path: Path, chromium: Driver) -> Iterator[PageDriver]:
+    console(chromium)
+    with serving(path) as (_, url):
+        yield PageDriver(chromium, url.rstrip("/"))
 
 
 def test_the_film_of_a_device_is_opened_and_played_by_keys_alone(page: PageDriver):

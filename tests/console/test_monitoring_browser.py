@@ -23,19 +23,13 @@ from tests.console.campaigns import Devices, devices_of
 from tests.console.consoles import serving
 from tests.console.page_center import write_site
 from tests.console.test_monitoring_pages import CENTER, ODD
-from tests.flash_emulator.explore.headless import Driver, browser, console, requests, resize
+from tests.flash_emulator.explore.headless import Driver, console, requests, resize
 from tests.places import ROOT
 
 pytestmark = pytest.mark.judge("chromium")
 
 PLAN = "/monitoring/both"
 ALL = ("/monitoring", PLAN, f"{PLAN}?device=d-002", "/devices", address("/devices", ODD))
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    with browser(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +181,8 @@ versions = { STM32 = "1.0" }
 )
 
 
-def test_an_upgrade_from_the_form_to_success_and_to_failure_by_clicking_only(
+@pytest.mark.thorough
+def test_the_drawer_of_a_made_plan_follows_what_its_devices_report(
     chromium: Driver, tmp_path: Path
 ):
     path = write_site(tmp_path, BARE)

@@ -311,3 +311,11 @@ def test_a_filter_is_its_address():
     assert chosen.query() == "?q=a%26b&stage=success"
     assert chosen.query(stage=None, after="z") == "?q=a%26b&after=z"
     assert Filter().query() == "?"
+
+
+def test_times_say_their_zone(client, devices):
+    """Beside the list and in what is said of one device."""
+    assert "Last change (UTC)" in client.get(PLAN).text
+    drawer = client.get("/devices/d-002").text
+    assert "Last change (UTC)" in drawer
+    assert "Last change<" not in drawer

@@ -14,10 +14,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from mcu_updater.console.addresses import address
-from tests.console.browsing import AUDIT, PageDriver, colours
+from tests.console.browsing import AUDIT, DROP, PageDriver, colours
 from tests.console.consoles import serving
 from tests.console.page_center import IMAGE, SCRIPT, write_site
-from tests.flash_emulator.explore.headless import Driver, browser, console, resize
+from tests.flash_emulator.explore.headless import Driver, console, resize
 
 pytestmark = pytest.mark.judge("chromium")
 
@@ -48,12 +48,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def base(path: Path) -> Iterator[str]:
     with serving(path) as (_, url):
         yield url.rstrip("/")
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    with browser(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 @pytest.fixture
@@ -95,6 +89,7 @@ def test_the_audit_finds_what_is_wrong(page: PageDriver) -> None:
         "document.getElementById('thin').style.width = '1em';"
         "document.getElementById('pale').style.color = '#bbb';"
         "document.getElementById('wide').style.width = '3000px';"
+        "document.querySelector('.table th').style.minWidth = '3000px';"
         "document.querySelector('.main-action').style.outline = 'none'"
     )
     found = " ".join(page.script(AUDIT)["found"])
@@ -112,15 +107,6 @@ def test_the_audit_finds_what_is_wrong(page: PageDriver) -> None:
 
 
 # --- uploads
-
-DROP = """
-const [names, bytes] = arguments, transfer = new DataTransfer();
-for (const name of names) transfer.items.add(new File([new Uint8Array(bytes)], name));
-const zone = document.querySelector("[data-drop-zone]");
-for (const kind of ["dragenter", "dragover", "drop"])
-  zone.dispatchEvent(
-    new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
-"""
 
 
 def test_files_are_added_by_drag_and_by_the_chooser(page: PageDriver, path: Path) -> None:

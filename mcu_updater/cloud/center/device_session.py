@@ -82,11 +82,15 @@ def enter_file(file: CenterFile, store: Store) -> None:
             store.put_plan(plan.name, position, states[plan.name], known[plan.name])
     known_devices = store.devices()
     taking_part = _taking_part(file.center, store)
-    keys = _keys_by_device(file.center, taking_part)
+    keys, entered = _keys_by_device(file.center, taking_part), store.entered()
     for name, product in taking_part.items():
+        missing = keys[name]
         if known_devices.get(name, product) != product:
             store.move_device(name, product)
-        store.add_device(name, product, keys[name])
+        else:
+            missing = [key for key in missing if name not in entered.get(key, ())]
+        if missing or name not in known_devices:
+            store.add_device(name, product, missing)
 
 
 def _taking_part(center: Center, store: Store) -> dict[str, str]:

@@ -314,6 +314,15 @@ class Store:
         rows = self._db.execute("SELECT * FROM entry WHERE device = ?", (device,))
         return {(row[0], row[2]): entry_of_row(row) for row in rows}
 
+    def entered(self) -> dict[Key, set[str]]:
+        """The devices that have an entry, by what it is for: in a snapshot or a transaction."""
+        found: dict[Key, set[str]] = {}
+        for plan, component, device in self._db.execute(
+            "SELECT plan, component, device FROM entry"
+        ):
+            found.setdefault((plan, component), set()).add(device)
+        return found
+
     def all_entries(self) -> Iterator[tuple[str, Key, Entry]]:
         """Device, key, entry; by device."""
         for row in self._db.execute("SELECT * FROM entry ORDER BY device, plan, component"):

@@ -78,7 +78,7 @@ def drawer_of(
         "lines": lines if everything else lines[:LINES],
         "more": not everything and len(lines) > LINES,
         "ending": ending,
-        "simulated": store.simulated,
+        "zone": "simulated time" if store.simulated else "UTC",
         "module": _module(request, name),
         "film": address("/api/devices", name, "film"),
         "moment": moment,

@@ -11,7 +11,7 @@ import pytest
 
 from mcu_updater.cloud.center.control import DeviceAction, act_on_device, act_on_plan
 from mcu_updater.cloud.center.device_center import DeviceCenter
-from mcu_updater.cloud.center.device_session import device_of, open_state
+from mcu_updater.cloud.center.device_session import device_of, enter_file, open_state
 from mcu_updater.cloud.center.lifecycle import ACTIONS, Action, PlanState
 from mcu_updater.cloud.center.load import BadCenterFile, CenterFile
 from mcu_updater.cloud.center.model import (
@@ -324,6 +324,25 @@ def test_a_saved_plan_may_be_edited(tmp_path: Path):
     world.store.close()
     changed: CenterFile = file_of(center(plan(strategy=Strategy(retries=9))))
     assert open_state(changed, world.path).plan_states() == {"plan": PlanState.ACTIVE}
+
+
+def test_what_is_entered_already_is_not_entered_again(world: World):
+    """And what is missing is: of a plan that is new, of a device that is, of one that has moved."""
+    store = world.store
+    written: list[str] = []
+    store._db.set_trace_callback(written.append)
+    with store.transaction():
+        enter_file(world.file, store)
+    assert [sql for sql in written if "INTO entry" in sql or "INTO device" in sql] == []
+    more = file_of(center(plan(), plan("second"), devices=(Device("d9", PRODUCT),)))
+    with store.transaction():
+        enter_file(more, store)
+        assert set(store.entries("d9")) == {("plan", COMPONENT), ("second", COMPONENT)}
+        store._db.execute("DELETE FROM entry WHERE device = 'd9' AND plan = 'plan'")
+        store.move_device("d9", "another")
+        enter_file(more, store)
+    assert store.product_of("d9") == PRODUCT
+    assert set(store.entries("d9")) == {("plan", COMPONENT), ("second", COMPONENT)}
 
 
 # --- the file
