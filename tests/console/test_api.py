@@ -14,9 +14,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from mcu_updater.cloud.center.json_form import MOST_FAULTS
+from mcu_updater.cloud.single_device import ComponentState as C
 from mcu_updater.console.api import bodies
 from mcu_updater.console.app import Console
 from mcu_updater.console.pages import posted
+from tests.console.campaigns import devices_of
 from tests.console.consoles import DEVICE
 from tests.console.test_openapi import check
 
@@ -423,3 +425,19 @@ def test_bodies_are_read_where_nobody_else_waits(
     assert shared_client.post("/api/plans", json={}).status_code == 422
     assert shared_client.post("/plans/new", data={"name": ""}).status_code == 422
     assert in_threads == [True, True]
+
+
+def test_a_plan_that_is_merely_saved_does_not_count_in_what_a_device_is(
+    console: Console, client: TestClient
+):
+    with devices_of(console.file.path) as devices:
+        devices.report(DEVICE, C.RECEIVED, C.CONFIRMED, C.DOWNLOADING, C.SUCCESS)
+    seen = client.get(f"/api/devices/{DEVICE}").json()
+    assert [(one["plan"], one["state"]) for one in seen["components"]] == [
+        ("spring", "success"),
+        ("summer", "plan not received"),
+    ]
+    assert seen["state"] == "upgraded"
+    for state, some in (("upgraded", [DEVICE]), ("upgrading", [])):
+        listed = client.get("/api/devices", params={"state": state}).json()
+        assert [one["device"] for one in listed["devices"]] == some

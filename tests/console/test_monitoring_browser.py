@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from mcu_updater.cloud.center.device_session import state_path
@@ -154,6 +155,24 @@ def test_an_upgrade_is_cancelled_in_the_drawer(page: PageDriver):
     page.script("document.querySelector('form[data-act] button[value=cancel]').disabled = false")
     page.css("form[data-act] button[value=cancel]").click()
     page.until(lambda: "cancel is not possible" in page.css("#told").text)
+
+
+def test_a_double_click_does_once_what_it_does(page: PageDriver):
+    """And says nothing of a second that could not be done."""
+    page.open(f"{PLAN}?device=d-006")
+    page.until(lambda: is_live(page))
+    page.script("""
+        const ask = fetch;
+        window.posts = 0;
+        window.fetch = (...given) => {
+          posts += given[1]?.method === "POST";
+          return ask(...given);
+        }""")
+    cancel = page.css("#drawer [value=cancel]")
+    ActionChains(page.driver).double_click(cancel).perform()
+    page.until(lambda: "upgrade failed" in row(page, "d-006"))
+    assert page.script("return posts") == 1
+    assert not page.css("#told").is_displayed()
 
 
 def test_all_by_keyboard(page: PageDriver):

@@ -6,14 +6,17 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from mcu_updater.cloud.center.monitoring import DevicesPage
 from mcu_updater.cloud.center.store import Ended, Ending
 from mcu_updater.cloud.single_device import ComponentState as C
 from mcu_updater.console.addresses import address
-from mcu_updater.console.pages.monitoring import COLUMNS, PAGE, Filter
+from mcu_updater.console.pages import monitoring
+from mcu_updater.console.pages.monitoring import PAGE, Filter, columns
 from tests.console.campaigns import Devices, devices_of
 from tests.console.consoles import client_of, console_of
 from tests.console.html_page import Page, get
@@ -175,12 +178,36 @@ def test_a_filter_stays_in_every_link_of_the_page(client: TestClient):
     assert {row["device_state"] for row in rows} == {"not upgraded"}
 
 
+def test_the_table_is_read_piece_by_piece(client: TestClient, monkeypatch: pytest.MonkeyPatch):
+    """And is whole, wherever the page is that it is asked from."""
+    whole = client.get(PLAN + "/devices.csv?q=d-").text
+    asked: list[str | None] = []
+
+    def counted(self: Filter, *given: Any, **named: Any) -> DevicesPage:
+        asked.append(self.after)
+        return page_of(self, *given, **named)
+
+    page_of = Filter.page
+    monkeypatch.setattr(Filter, "page", counted)
+    monkeypatch.setattr(monitoring, "BATCH", 100)
+    answer = client.get(PLAN + "/devices.csv?q=d-&after=d-100")
+    assert answer.text == whole
+    assert "content-length" not in answer.headers
+    assert asked == [None, "d-100", "d-200"]
+
+
+def test_the_table_says_that_time_is_simulated():
+    assert "changed_at_simulated" in columns(simulated=True)
+    assert "changed_at" not in columns(simulated=True)
+
+
 def test_the_table_is_csv_and_no_formula(client: TestClient):
     answer = client.get(PLAN + "/devices.csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"] == 'attachment; filename="devices.csv"'
     rows = list(csv.reader(io.StringIO(answer.text)))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == columns(simulated=False)
+    assert rows[0][9] == "changed_at_utc"
     assert len(rows) == 1 + 2 * 232
     assert next(row for row in rows if row[0] == "d-002") == [
         "d-002",

@@ -21,6 +21,11 @@ from tests.flash_emulator.explore.headless import Driver, console, resize
 
 pytestmark = pytest.mark.judge("chromium")
 
+LEFT = """\
+const event = new Event("beforeunload", { cancelable: true });
+dispatchEvent(event);
+return event.defaultPrevented;
+"""
 PAGES = (
     "/products",
     "/products/new",
@@ -78,6 +83,21 @@ def test_every_page_can_be_read_by_everybody(page: PageDriver) -> None:
         assert "hacked" not in page.driver.title or "script" in page.driver.title
         refused = [line for line in console(page.driver) if "no-such-page" not in line]
         assert refused == []
+
+
+def test_the_longest_names_fit(page: PageDriver, path: Path) -> None:
+    name, version = "N" * 100, "9" * 60
+    package = f'[[packages]]\nname = "{name}"\ntarget = "{version}"\nfiles = ["new.s19"]\n'
+    head = f'[[plans]]\nname = "{name}"\nproduct = "p1"\nactive = false\n'
+    upgrades = f'upgrades = [{{ component = "STM32", package = "{name}" }}]\n'
+    before = path.read_text()
+    path.write_text(f"{before}\n{package}{head}{upgrades}")
+    for url in ("/plans", "/plans/{}/activate", "/packages/{}", "/monitoring/{}"):
+        page.open(url.format(name))
+        for width in (1280, 400):
+            resize(page.driver, width)
+            assert page.script(AUDIT)["found"] == [], (url, width)
+    path.write_text(before)
 
 
 def test_the_audit_finds_what_is_wrong(page: PageDriver) -> None:
@@ -154,6 +174,7 @@ def test_a_refused_upload_loses_nothing_and_shows_its_progress(
         "new MutationObserver(() => seen.push(said.textContent)).observe(said, {childList: true})"
     )
     page.click("Add version package")
+    assert page.script(LEFT) is True, "what is under way is not left by mistake"
     told = page.css("#summary").text
     page.driver.execute_cdp_cmd(
         "Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1}
@@ -259,19 +280,29 @@ def test_another_product_brings_its_components_and_keeps_what_was_typed(page: Pa
 
 
 def test_what_is_typed_is_not_left_by_mistake(page: PageDriver) -> None:
-    left = (
-        "const e = new Event('beforeunload', {cancelable: true}); dispatchEvent(e);"
-        "return e.defaultPrevented"
-    )
     page.open("/plans/summer")
-    assert page.script(left) is False
+    assert page.script(LEFT) is False
     page.field("blacklist").send_keys("x")
-    assert page.script(left) is True
+    assert page.script(LEFT) is True
     page.field("blacklist").clear()
-    assert page.script(left) is False
+    assert page.script(LEFT) is False
 
 
 # --- others who edit
+
+
+def test_back_shows_what_stands_there_now(page: PageDriver, path: Path) -> None:
+    """Old words beside the revision of new ones would be saved over them unseen."""
+    package = 'upgrades = [{ component = "STM32", package = "pump 2.0" }]'
+    name = 'name = "back"\nproduct = "p1"\nactive = false'
+    path.write_text(f"{path.read_text()}\n[[plans]]\n{name}\n{package}\n")
+    page.open("/plans/back")
+    page.type("blacklist", "mine-1")
+    page.click("Save plan")
+    page.until(lambda: "The plan was saved." in page.css("#banners").text)
+    path.write_text(path.read_text().replace("mine-1", "theirs-9"))
+    page.driver.back()
+    page.until(lambda: page.field("blacklist").get_attribute("value") == "theirs-9")
 
 
 def test_a_file_that_is_edited_meanwhile_is_told_of_and_nothing_typed_is_lost(

@@ -13,12 +13,16 @@ from mcu_updater.cli.device.module_link import BoardSaver, LinkOptions
 from mcu_updater.cli.device.session import MOST_SESSIONS, Ending, Session, SessionSettings
 from mcu_updater.cli.screen import Screen
 from mcu_updater.core.errors import ImageRejected, ModuleRefused, UpdaterError
-from mcu_updater.core.events import Decided, Event, Progress
+from mcu_updater.core.events import Decided, Event, ModuleTold, Progress
 from mcu_updater.core.journal import IN_PROGRESS, Snapshot
 from mcu_updater.core.mcu import NotAtRest
 from mcu_updater.core.session import Result, SessionOutcome
 from mcu_updater.host.stop import Stop, StopRequested
 from mcu_updater.quectel.checks import Wanted
+
+_VERDICT, _ANSWER, _PLAN = "verdict", "answer", "plan"
+_AWAITED = {"REPORT": _VERDICT, "END_UPGRADE": _VERDICT, "ANNOUNCE": _ANSWER, "ASK": _PLAN}
+"""What the module is waited for after it was told something, by step."""
 
 
 def wanted_package(image: bytes) -> Wanted:
@@ -47,6 +51,7 @@ class ModuleSession(Session):
         self._link = link
         self._wanted = wanted
         self._stop = Stop()
+        self._step = ""
 
     def follow(self) -> int:
         """Take the upgrade that the module offers. Returns the exit code.
@@ -92,8 +97,18 @@ class ModuleSession(Session):
 
     def _show(self, event: Event) -> None:
         super()._show(event)
+        if isinstance(event, Decided):
+            self._step = event.step
+        elif isinstance(event, ModuleTold) and self._step in _AWAITED:
+            self._say_awaited(_AWAITED[self._step])
         if self._stop.requested and isinstance(event, Decided | Progress):
             raise StopRequested
+
+    def _say_awaited(self, what: str) -> None:
+        """Silence is no standstill: how long it may take."""
+        policy = self._settings.policy
+        seconds = policy.plan_s if what is _PLAN else policy.verdict_s
+        self._screen.note(f"Waiting for the module's {what}: {seconds:g} s at most")
 
     def _runs_wanted(self) -> bool:
         if self._wanted is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mcu_updater.cloud.center import queries, rules
@@ -72,7 +72,10 @@ class ComponentView:
 
 @dataclass(frozen=True, slots=True)
 class DeviceView:
-    """One device in one plan; where no plan was asked for, in all of them."""
+    """One device in one plan; where no plan was asked for, in all of them.
+
+    *state* is then that in the plans that were activated; where it is in none of them, in all.
+    """
 
     device: str
     state: DeviceState
@@ -370,24 +373,38 @@ def _matching(
             return queries.devices_of(store, known.name, text)
         return queries.known_devices(store, text) if plan is None else []
     at_stage = frozenset(s for s, of in STAGES.items() if stage in (None, of))
-    found: dict[str, tuple[int, bool, bool]] = {}
+    found: dict[str, _Ranks] = {}
     if plan is None:
-        found = dict.fromkeys(queries.known_devices(store, text), (0, False, stage is None))
-    for one in center.plans:
+        ids = queries.known_devices(store, text)
+        found = dict.fromkeys(ids, _Ranks(is_there=stage is None))
+    for one in sorted(center.plans, key=lambda one: states[one.name] is PlanState.SAVED):
         if plan in (None, one.name):
             closing = queries.Closing.of(center, one, states[one.name], now_s)
+            counts = states[one.name] is not PlanState.SAVED
             for device, *ranks in queries.ranks(store, closing, text, at_stage):
-                most, *any_of = found.get(device, (0, False, False))
-                found[device] = (
-                    max(most, ranks[0]),
-                    any_of[0] or bool(ranks[1]),
-                    any_of[1] or bool(ranks[2]),
-                )
+                found[device] = found.get(device, _Ranks()).joined(*ranks, is_active=counts)
     return sorted(
         device
-        for device, (most, success, there) in found.items()
-        if there and (state is None or _of_ranks(most, success) is state)
+        for device, ranks in found.items()
+        if ranks.is_there and (state is None or _of_ranks(ranks.most, ranks.any_success) is state)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranks:
+    """Of one device, over plans: those that were activated come first (see ``_state_over``)."""
+
+    most: int = 0
+    any_success: bool = False
+    is_there: bool = False
+    is_active: bool = False
+
+    def joined(self, most: int, success: int, there: int, *, is_active: bool) -> _Ranks:
+        is_there = self.is_there or bool(there)
+        if self.is_active and not is_active:
+            return replace(self, is_there=is_there)
+        any_success = self.any_success or bool(success)
+        return _Ranks(max(self.most, most), any_success, is_there, is_active)
 
 
 def _views_of(
@@ -407,6 +424,14 @@ def _views_of(
             if device in found[one.name]
             for view in _device(one, device, found[one.name][device]).components
         ]
-        state = device_state([view.state for view in components])
+        state = _state_over(seen.states, components)
         views.append(DeviceView(device, state, tuple(components)))
     return tuple(views)
+
+
+def _state_over(
+    states: Mapping[str, PlanState], components: Sequence[ComponentView]
+) -> DeviceState:
+    """A plan that is merely saved says nothing of a device that is in others."""
+    active = [one.state for one in components if states[one.plan] is not PlanState.SAVED]
+    return device_state(active or [one.state for one in components])

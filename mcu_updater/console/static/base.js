@@ -49,6 +49,11 @@ function look() {
   }
 }
 
+// The second click of a double click does nothing: what stands there by then may do the opposite.
+document.addEventListener("click", (event) => {
+  if (event.detail > 1 && event.target.closest?.("form button:not([type=button])")) event.preventDefault();
+}, true);
+
 // What was done a moment ago is not done again by a reload.
 if (new URLSearchParams(location.search).has("said")) {
   history.replaceState(null, "", location.pathname + withoutSaid(location.search));

@@ -185,15 +185,27 @@ addEventListener("keydown", (event) => {
 
 // --- what the owner does, and the film
 
+let isActing = false; // the key of a button may be held down
+
 document.addEventListener("submit", async (event) => {
   if (!event.target.matches("form[data-act]")) return;
   event.preventDefault();
+  if (isActing) return;
+  isActing = true;
+  try {
+    await act(event);
+  } finally {
+    isActing = false;
+  }
+});
+
+async function act(event) {
   const body = new URLSearchParams(new FormData(event.target, event.submitter));
   const answer = await fetch(`${event.target.getAttribute("action")}?fragment=1`, { method: "POST", body });
   if (!answer.ok) return told(await answer.text());
   document.getElementById("told").hidden = true;
-  now();
-});
+  await now();
+}
 
 function told(text) {
   const page = new DOMParser().parseFromString(text, "text/html");

@@ -110,6 +110,7 @@ function send(form, files, submitter) {
   request.addEventListener("abort", () => failed("The upload was given up."));
   request.open("POST", form.action);
   request.responseType = "document";
+  delete form.dataset.leaving; // it is still here until all is sent
   busy(true);
   said.textContent = "Uploading";
   request.send(data);

@@ -74,8 +74,14 @@ def test_another_package_then_any(module, tmp_path):
     assert refused.returncode == exits.CODES[InputRejected]
     assert "the package offered is not the one given" in refused.stderr
     assert runs(file) == "1.0.0"
-    assert update("--any", "--module", module, "--board", file).returncode == 0
-    assert runs(file) == "2_0_0"
+    done = update("--any", "--module", module, "--board", file, "--wait", 20)
+    assert (done.returncode, runs(file)) == (0, "2_0_0")
+    for told, awaited in (
+        ("STM32 runs version 2_0_0", "verdict: 0.3 s at most"),
+        ("is there a plan?", "plan: 20 s at most"),
+    ):
+        behind = done.stdout.partition(told)[2].splitlines()
+        assert behind[1] == f"Waiting for the module's {awaited}"
 
 
 def test_pyserials_spy(tmp_path):

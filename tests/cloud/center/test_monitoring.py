@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mcu_updater.cloud.center import queries, rules
 from mcu_updater.cloud.center.device_session import seen_states
+from mcu_updater.cloud.center.lifecycle import PlanState
 from mcu_updater.cloud.center.monitoring import (
     STAGE_ORDER,
     STAGES,
@@ -40,16 +41,17 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Store]:
 def views(seen: Monitoring, known: dict[str, str], plan: str | None) -> dict[str, DeviceView]:
     """By device; of all plans together where *plan* is None."""
     found: dict[str, list[ComponentView]] = defaultdict(list)
+    saved = {one.name for one in seen.plans if one.state is PlanState.SAVED}
     for one in seen.plans:
         for device in one.devices if plan in (None, one.name) else ():
             found[device.device] += device.components
     ids = known if plan is None else found
-    return {
-        device: DeviceView(
-            device, device_state([c.state for c in found[device]]), tuple(found[device])
-        )
-        for device in sorted(ids)
-    }
+    seen_of: dict[str, DeviceView] = {}
+    for name in sorted(ids):
+        counted = [c for c in found[name] if c.plan not in saved] or found[name]
+        state = device_state([c.state for c in counted])
+        seen_of[name] = DeviceView(name, state, tuple(found[name]))
+    return seen_of
 
 
 def ascii_lower(text: str) -> str:
