@@ -43,6 +43,7 @@ class Frame:
     where: str = ""  # in the subject's program, where that says so
     moment: Moment | None = None  # of cuts, violations and ends
     span: tuple[int, int] | None = None  # offset and size of what an operation works on
+    is_mapped: bool = False  # the CPU sees each bank where the other one is
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ class Shot:
             with watching(self._limits.patience_s), what_is_hidden(self):
                 self._follow(self._started())
         except PowerLoss as loss:
-            self._died(f"CUT: {loss}", loss.address)
+            self._died(f"CUT: {loss}", None if loss.kind == "options" else loss.address)
         except UnknownContent as unknown:
             calm_if_hung()
             text = f"boot {self._number}: {unknown}, which the subject's representative forgets"
@@ -346,10 +347,9 @@ class Shot:
         moment: Moment | None = None,
         span: tuple[int, int] | None = None,
     ) -> None:
-        signs, number = sector_signs(self.flash), self._operation
-        self.frames.append(
-            Frame(self._number, number, kind, text, address, signs, where, moment, span)
-        )
+        signs, number = sector_signs(self.flash), self._ended
+        more = (address, signs, where, moment, span, bool(self.flash.mapped_bank))
+        self.frames.append(Frame(self._number, number, kind, text, *more))
 
     # --- Watch
 
@@ -369,29 +369,44 @@ class Shot:
             at = 0 if self._cut is None else self._cut.operation
             self._moments.operation(self.flash, operation, first, at)
         where = self._where()
-        first, operation = self._joined(first, operation, where)
-        numbers = f"{first} to {self._operation}" if self._operation > first else f"{first}"
-        text, span = f"{numbers}: {operation}{where}", span_of(self.flash, operation)
-        self._note("operation", text, operation.address, where, span=span)
-        self._bulk = operation
+        whole = self._joined(operation, where)
+        if whole is None:
+            span = span_of(self.flash, operation)
+            address = None if span is None else operation.address
+            text = self._told(first, operation, where)
+            self._note("operation", text, address, where, span=span)
+        else:  # as the flash was before it
+            span = span_of(self.flash, whole)
+            text = self._told(first + operation.done - whole.done, whole, where)
+            self.frames[-1] = replace(self.frames[-1], operation=self._ended, text=text, span=span)
+        self._bulk = whole or operation
+
+    def _told(self, first: int, operation: Operation, where: str) -> str:
+        numbers = f"{first} to {self._ended}" if self._ended > first else f"{first}"
+        return f"{numbers}: {operation}{where}"
+
+    @property
+    def _ended(self) -> int:
+        """The last operation that was begun: none comes behind the one that is cut."""
+        cut = 0 if self._cut is None else self._cut.operation
+        return min(self._operation, cut or self._operation)
 
     def _where(self) -> str:
         """Where in its program the subject is, where it says so."""
         tell = getattr(self._boot, "where", None)
         return "" if tell is None else f", at {tell()}"
 
-    def _joined(self, first: int, operation: Operation, where: str) -> tuple[int, Operation]:
+    def _joined(self, operation: Operation, where: str) -> Operation | None:
         """Units that one place programs one behind the other are one frame."""
         bulk, last = self._bulk, self.frames[-1]
         if not where or bulk is None or (last.kind, last.where) != ("operation", where):
-            return first, operation
+            return None
         if (bulk.kind, operation.kind) != ("program", "program") or bulk.fast != operation.fast:
-            return first, operation
+            return None
         if bulk.address + len(bulk.data) != operation.address:
-            return first, operation
-        self.frames.pop()
+            return None
         data, done = bulk.data + operation.data, bulk.done + operation.done
-        return first - bulk.done, replace(bulk, data=data, done=done)
+        return replace(bulk, data=data, done=done)
 
     def moment(self) -> None:
         self._moment += 1

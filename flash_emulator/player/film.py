@@ -3,7 +3,8 @@
 ``map``     see ``FlashMap.as_json``
 ``frames``  rows: boot, operation, kind, text, index of the sector or -1, changes, milliseconds or
             null, and where there is any, more: ``doing`` (erase or program, index of the first
-            sector, number of sectors), ``moment`` (stack, source, registers, flash)
+            sector, number of sectors), ``moment`` (stack, source, registers, flash),
+            ``mapped`` (true where the CPU sees both banks exchanged)
 
 Changes are runs of sectors, as index of the first and new signs; before the first frame all are
 erased. Besides, where they are known: ``title``, ``facts`` (name and text), ``notes``, ``sections``
@@ -30,6 +31,7 @@ class Step:
     *signs*: of all sectors as they are then. *address*: what it is about. *doing*: erase or
     program, where an operation begins that works on *span*, offset and size in the array.
     *time_us*: of the device's clock. *moment*: see ``explore.render.moment.moment_texts``.
+    *is_mapped*: the CPU sees each of two banks where the other one is in the array.
     """
 
     boot: int
@@ -42,6 +44,7 @@ class Step:
     span: tuple[int, int] | None = None
     time_us: int | None = None
     moment: Mapping[str, Any] | None = None
+    is_mapped: bool = False
 
 
 def film_json(flash_map: FlashMap, steps: Iterable[Step], **more: Any) -> dict[str, Any]:
@@ -70,6 +73,8 @@ def _more(flash_map: FlashMap, step: Step) -> dict[str, Any]:
         more["doing"] = [step.doing, indices.start, len(indices)]
     if step.moment is not None:
         more["moment"] = step.moment
+    if step.is_mapped:
+        more["mapped"] = True
     return more
 
 

@@ -3,6 +3,7 @@
    FlashPlayer.mount(node, data), or <flash-player src="URL of the data"></flash-player>. */
 const FlashPlayer = (() => {
   const FOLD = 6; // so many sectors in a row that nothing happens to are drawn as one
+  const MANY = 64; // an operation on more sectors than that is that of a bank, or of all
   const KEY_FRAMES = 32;
   const FORMAT = 1; // of the data
   const SIGNS = [[".", "erased"], ["#", "programmed"], ["+", "partly programmed"], ["!", "spoilt by a cut"]];
@@ -173,10 +174,11 @@ const FlashPlayer = (() => {
 
     draw(data) {
       const hasMany = this.frames.length > 1;
-      const first = this.signs.at(0);
+      const first = this.signs.at(0), passed = this.passed();
       const [map, cells] = drawMap(
         this.map, this.sectors, this.shown(),
-        at => `${NAMES[first[at]]}${hasMany ? ", untouched" : ""}`, at => first[at]);
+        at => `${NAMES[first[at]]}${!hasMany ? "" : passed.has(at) ? ", erased again" : ", untouched"}`,
+        at => `${first[at]}${passed.has(at)}`);
       this.cells = cells;
       this.choice = makeChoosable(map, cells, "Sectors; arrow keys choose one", index => this.sectorText(index));
       this.slider = make("input");
@@ -199,26 +201,46 @@ const FlashPlayer = (() => {
       this.box.append(this.now, map, this.choice.readout, legend(hasMany), this.moment);
       if (hasMany) this.box.append(panes);
       this.box.append(...(data.sections || []).map(drawSection));
-      if (hasMany) this.box.addEventListener("keydown", event => this.key(event));
+      if (!hasMany) return;
+      this.box.addEventListener("keydown", event => this.key(event));
+      new ResizeObserver(() => keepInView(this.linesBox, this.lines[this.at])).observe(this.linesBox);
     }
 
-    /* Sectors that anything happens to. */
+    /* Sectors that anything happens to; but of an operation on many, such as the erase of a bank,
+       those that it leaves as they are: those are *passed*. */
     shown() {
       const shown = new Set();
       const many = (first, count) => { for (let i = 0; i < count; i++) shown.add(first + i); };
       this.frames.forEach(([, , , , at, changes, , more], frame) => {
         if (at >= 0) shown.add(at);
-        if (more && more.doing) many(more.doing[1], Math.min(more.doing[2], 64));
+        if (more && more.doing && more.doing[2] <= MANY) many(more.doing[1], more.doing[2]);
         if (frame || this.frames.length === 1) for (const [first, text] of changes) many(first, text.length);
       });
       return shown;
     }
 
+    passed() {
+      const passed = new Set();
+      for (const [, , , , , , , more] of this.frames) {
+        if (!more || !more.doing || more.doing[2] <= MANY) continue;
+        for (let i = 0; i < more.doing[2]; i++) passed.add(more.doing[1] + i);
+      }
+      return passed;
+    }
+
     sectorText(index) {
       const { place, size, label } = this.sectors[index];
-      const where = `${place}, ${number(size)} bytes${label ? `, ${label}` : ""}`;
+      const mapped = this.isMapped ? `, now at ${this.mappedPlace(index)}` : "";
+      const where = `${place}${mapped}, ${number(size)} bytes${label ? `, ${label}` : ""}`;
       const doing = this.cells.get(index).dataset.doing;
       return `${where}: ${NAMES[this.shownSigns[index]]}${doing ? `, ${DOING[doing]}` : ""}`;
+    }
+
+    /* Where the CPU finds a sector while both banks are exchanged. */
+    mappedPlace(index) {
+      const { bank, offset } = this.sectors[index];
+      const [[first, size], [second]] = this.map.banks;
+      return address(bank ? first + offset - size : second + offset);
     }
 
     tools() {
@@ -304,7 +326,8 @@ const FlashPlayer = (() => {
     key(event) {
       if (event.ctrlKey || event.altKey || event.metaKey) return;
       const { tagName, type } = event.target;
-      if (tagName === "SELECT" || (type === "range" && event.key !== " ")) return;
+      const isOurs = [" ", "PageDown", "PageUp"].includes(event.key);
+      if (tagName === "SELECT" || (type === "range" && !isOurs)) return;
       const isButton = tagName === "BUTTON" || tagName === "A" || tagName === "SUMMARY";
       if (event.key === " ") {
         if (isButton) return;
@@ -362,6 +385,7 @@ const FlashPlayer = (() => {
       index = Math.min(Math.max(index, 0), this.last);
       if (index === this.at) return;
       const [boot, , , text, sector, , , more] = this.frames[index];
+      this.isMapped = Boolean(more && more.mapped);
       this.paint(this.signs.at(index), sector, more && more.doing);
       if (this.at >= 0) this.lines[this.at].removeAttribute("aria-current");
       this.at = index;
@@ -397,6 +421,7 @@ const FlashPlayer = (() => {
       const words = this.last ? [`moment ${this.at + 1} of ${this.frames.length}, boot ${boot}`] : ["now"];
       if (operation) words.push(`operation ${operation}`);
       if (time !== null) words.push(timeText(time));
+      if (this.isMapped) words.push(`flash bank 2 is mapped at ${address(this.map.base)}`);
       this.now.replaceChildren(make("small", "", words.join(", ")), text);
     }
 

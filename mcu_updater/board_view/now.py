@@ -10,9 +10,8 @@ from flash_emulator.explore.render.moment import touched_lines
 from flash_emulator.explore.touched import Target, touched
 from flash_emulator.player import Step, film_json, sector_signs
 from mcu_updater.board import Board
-from mcu_updater.board_view.recorder import map_of, sections_json
-from mcu_updater.board_view.view import explain
-from mcu_updater.core.boot import ATTEMPTS
+from mcu_updater.board_view.recorder import map_of, reasons, sections_json
+from mcu_updater.board_view.view import mapped_next
 from mcu_updater.core.errors import address_text
 from mcu_updater.report.why import Section
 
@@ -30,8 +29,9 @@ def film_of_now(board: Board, title: str, notes: tuple[str, ...] = ()) -> dict[s
         text=f"the next start runs {runs}: {'; '.join(decision.reasons)}",
         signs=sector_signs(board.device),
         time_us=board.clock.now_us,
+        is_mapped=bool(mapped_next(board)),
     )
-    sections = [*explain(board, ATTEMPTS), Section("Marks of its past", tuple(_marks(board)))]
+    sections = [*reasons(board), Section("Marks of its past", tuple(_marks(board)))]
     return film_json(
         map_of(board),
         [step],

@@ -14,6 +14,9 @@ from flash_emulator.explore.render.moment import moment_texts
 from flash_emulator.player import FlashMap, Signs, Step, film_json, sector_signs, span_of
 from flash_emulator.player.film import doing_of
 from mcu_updater.board import Board
+from mcu_updater.board_view.view import explain, mapped_next
+from mcu_updater.core.boot import ATTEMPTS
+from mcu_updater.core.errors import address_text
 from mcu_updater.core.events import Event
 from mcu_updater.flash_map.regions import regions
 from mcu_updater.report.lines import line_of
@@ -28,6 +31,19 @@ def map_of(board: Board) -> FlashMap:
 def sections_json(sections: Iterable[Section]) -> list[dict[str, Any]]:
     """Headings and lines, as the player takes them."""
     return [{"heading": each.heading, "lines": list(each.lines)} for each in sections]
+
+
+def reasons(board: Board) -> list[Section]:
+    """Why it runs what it runs, and how addresses there differ from those of the map."""
+    sections = explain(board, ATTEMPTS)
+    if not mapped_next(board):
+        return sections
+    base = address_text(board.part.base)
+    text = (
+        f"The next start finds flash bank 2 at {base}, and bank 1 behind it: so do the addresses "
+        "of banks A and B below. In the map, the steps and the marks no bank is mapped elsewhere."
+    )
+    return [Section("Addresses", (text,)), *sections]
 
 
 class Recorder:
@@ -62,7 +78,8 @@ class Recorder:
         self._operation = loss.operation
         moment = self._moments.of_cut(self._flash, None)
         texts = moment_texts(moment, is_end=False)
-        self._note("cut", f"CUT: {loss}", loss.address, moment=texts)
+        address = None if loss.kind == "options" else loss.address
+        self._note("cut", f"CUT: {loss}", address, moment=texts)
 
     def end(self, text: str, *, is_wrong: bool = False) -> None:
         """The board rests, or what it did *is_wrong*."""
@@ -84,7 +101,8 @@ class Recorder:
 
     def operation(self, operation: Operation) -> None:
         """*operation* begins. What goes on where the last one ended, in its sector, is its step."""
-        first, self._operation = self._operation + 1, self._operation + operation.done
+        first, last = self._operation + 1, self._operation + operation.done
+        self._operation = min(last, self._cut or last)  # none comes behind the one that is cut
         self._moments.operation(self._flash, operation, first, self._cut)
         whole = self._joined(operation)
         if whole is None:
@@ -94,7 +112,8 @@ class Recorder:
 
     def _begin(self, first: int, operation: Operation) -> None:
         span, doing = span_of(self._flash, operation), doing_of(operation.kind)
-        self._note("operation", self._told(first, operation), operation.address, doing, span)
+        address = None if span is None else operation.address
+        self._note("operation", self._told(first, operation), address, doing, span)
         self._spans = [span] if span is not None else []
         self._bulk = operation
 
@@ -141,5 +160,6 @@ class Recorder:
         signs = self._signs.look(self._flash, self._spans)
         time_us = self._board.clock.now_us
         number = (self._boot, self._operation, kind, text, signs)
-        self._steps.append(Step(*number, address, doing, span, time_us, moment))
+        is_mapped = bool(self._flash.mapped_bank)
+        self._steps.append(Step(*number, address, doing, span, time_us, moment, is_mapped))
         self._spans, self._bulk = [], None

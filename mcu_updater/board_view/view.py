@@ -34,6 +34,11 @@ def _powered_twin(board: Board) -> EmulatedFlash:
     return twin
 
 
+def mapped_next(board: Board) -> int:
+    """The physical bank that the next start finds at the base address, before anything runs."""
+    return _powered_twin(board).mapped_bank
+
+
 def running(board: Board) -> Running:
     """What the next start would run."""
     decision = board.would_boot()

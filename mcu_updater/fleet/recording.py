@@ -19,12 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from flash_emulator import PowerLoss, load_part
-from mcu_updater.board_view.recorder import Recorder, sections_json
-from mcu_updater.board_view.view import explain
+from mcu_updater.board_view.recorder import Recorder, reasons, sections_json
 from mcu_updater.cloud.center.device_session import open_state
 from mcu_updater.cloud.center.load import CenterFile
 from mcu_updater.cloud.center.store import Ending, FleetRun
-from mcu_updater.core.boot import ATTEMPTS
 from mcu_updater.core.errors import PortError, UpdaterError, UsageError
 from mcu_updater.fleet.device import FleetDevice
 from mcu_updater.fleet.fault_plan import Cut, FleetSettings
@@ -100,7 +98,7 @@ def _filmed(one: FleetDevice, ended: Ending | None) -> Recording:
         title=f"{one.device.id}: {ending.outcome}",
         facts=list(_facts(one, ending)),
         notes=[] if ended is None else [comparison(ended, ending)],
-        sections=sections_json(explain(one.board, ATTEMPTS)),
+        sections=sections_json(reasons(one.board)),
     )
     return Recording(film, ending, is_same)
 

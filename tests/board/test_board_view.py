@@ -7,10 +7,12 @@ from itertools import pairwise
 import pytest
 
 from flash_emulator import CutAt, Outcome, PowerLoss, load_part
-from flash_emulator.player import sector_signs
+from flash_emulator.player import FlashMap, sector_signs
 from mcu_updater.board import Board
 from mcu_updater.board_view.now import film_of_now
+from mcu_updater.board_view.recorder import Recorder, reasons, sections_json
 from mcu_updater.cloud.single_device import Package, Plan
+from mcu_updater.core.errors import address_text
 from mcu_updater.core.strategy import Strategy
 from mcu_updater.flash_map.layouts import factory_image
 from mcu_updater.flash_map.regions import regions
@@ -59,3 +61,36 @@ def test_regions_lie_beside_one_another_on_whole_sectors(name: str, strategy: St
         assert at in part.sector_starts
         assert at + size in part.sector_starts or at + size == part.size
     assert spans[0][0] == 0  # the boot region
+
+
+def test_what_is_filmed_of_a_swap_by_option_bytes():
+    """No sector stands for option bytes, and nothing comes behind the operation that was cut."""
+    board = Board.new(load_part("STM32H563xI"), "1.0.0", strategy=Strategy.SWAP_OPTION, seed=4)
+    image = factory_image(board.banks()[1].slot.link_address, "2.0.0") + bytes(range(256))
+    board.offer(Plan("STM32", "2.0.0", Package(image)))
+    recorder = Recorder(board)
+    recorder.power_on(9)
+    with pytest.raises(PowerLoss) as cut:
+        for event in board.run(supply=CutAt(9, Outcome.TORN)):
+            recorder.event(event, 0)
+    recorder.lost(cut.value)
+    recorder.power_on(0)
+    for event in board.run():
+        recorder.event(event, 0)
+    recorder.end("it rests")
+    film = recorder.film(sections=sections_json(reasons(board)))
+    frames = film["frames"]
+    (options,) = (frame for frame in frames if ": options" in frame[3])
+    assert options[4] == -1 and len(options) == 7
+    at = next(index for index, frame in enumerate(frames) if frame[2] == "cut")
+    assert [frame[1] for frame in frames[at - 1 : at + 1]] == [9, 9]
+    assert frames[at - 1][3].startswith("3 to 9: program")
+    exchanged = [len(frame) > 7 and "mapped" in frame[7] for frame in frames]
+    assert exchanged == sorted(exchanged) and True in exchanged
+    assert not exchanged[frames.index(options)] and exchanged[-1]
+    first, bank_a = film["sections"][:2]
+    assert first["heading"] == "Addresses"
+    assert "flash bank 2 at 0x0800_0000" in first["lines"][0]
+    half = FlashMap.of(board.part).address_of(regions(board.part, board.strategy)["B trailer 0"][0])
+    assert address_text(half) in bank_a["lines"][0]
+    assert film_of_now(board, "it")["frames"][0][7] == {"mapped": True}

@@ -28,6 +28,7 @@ def _step(frame: Frame) -> Step:
         frame.address,
         doing_of(operation_kind(frame)),
         frame.span,
+        is_mapped=frame.is_mapped,
         moment=None if moment is None else moment_texts(moment, is_end=frame.kind != "cut"),
     )
 

@@ -30,6 +30,7 @@ from flash_emulator.explore import (
     shrink,
 )
 from flash_emulator.explore.batches import SIZE
+from flash_emulator.explore.path import Cut
 from tests.flash_emulator.explore import subjects
 from tests.flash_emulator.explore.compare_bootloaders import shortest
 from tests.flash_emulator.explore.protocols import DONE, exponential, read
@@ -534,3 +535,37 @@ def test_metastable_cells_are_read_in_every_way() -> None:
     )
     assert all(cut.words for found in stable.violations for cut in found.path.cuts)
     assert report.boots > report.states
+
+
+def test_operations_that_are_one_frame_are_shown_as_the_flash_was_before_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def bulk(flash: EmulatedFlash) -> None:
+        flash.erase(BASE)
+        for at in range(0, 4 * UNIT, 2 * UNIT):
+            flash.program(BASE + at, units(at, 2))
+
+    subject = FunctionSubject(bulk)
+    boot = type(subject.boot(tiny(), Nothing()))
+    monkeypatch.setattr(boot, "where", lambda _: "bulk()", raising=False)
+    path = Path((Cut(4, Outcome.TORN),))
+    frames = replay(subject, tiny(), Nothing(), path).frames
+    _, erase, joined, cut = frames[:4]
+    assert (erase.operation, joined.operation, cut.operation) == (1, 4, 4)
+    assert joined.text.startswith("2 to 4: program") and joined.span == (0, 4 * UNIT)
+    assert joined.sectors[0] == "." and cut.sectors[0] != "."
+    last = frames[-2]
+    assert last.text.startswith("2 to 5: program") and last.operation == 5
+    assert last.sectors[0] == "."
+
+
+def test_no_sector_is_shown_for_option_bytes() -> None:
+    def swap(flash: EmulatedFlash) -> None:
+        flash.program_options(SWAP_BANK=1)
+
+    device = EmulatedFlash(load_part("STM32H563xI"))
+    path = Path((Cut(1, Outcome.BEFORE),))
+    frames = replay(FunctionSubject(swap), device, Nothing(), path).frames
+    told = [frame for frame in frames if "options" in frame.text]
+    assert [frame.kind for frame in told] == ["operation", "cut", "operation"]
+    assert [frame.address for frame in told] == [None] * 3

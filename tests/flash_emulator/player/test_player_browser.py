@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -137,6 +138,8 @@ def test_it_goes_from_cut_to_cut_in_both_directions_by_keys(
     assert [at(Keys.PAGE_DOWN) for _ in stops] == stops
     assert at(Keys.PAGE_DOWN) == len(kinds) - 1
     assert [at(Keys.PAGE_UP) for _ in stops] == [*reversed(stops[:-1]), 0]
+    css(box, "input")[0].send_keys(Keys.PAGE_DOWN)  # the slider's own would go the other way
+    assert at() == stops[0]
     assert at(Keys.END) == len(kinds) - 1
     assert at(Keys.HOME, Keys.ARROW_LEFT) == 0
     assert at(Keys.CONTROL + Keys.ARROW_RIGHT) == 0
@@ -283,6 +286,78 @@ const line = document.querySelector('.frames [aria-current]'), box = line.parent
 const [inner, outer] = [line.getBoundingClientRect(), box.getBoundingClientRect()];
 return inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1;
 """
+
+
+def gone_narrow(driver: Driver) -> None:
+    resize(driver, 400)
+    driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 30))")
+
+
+def test_the_step_stays_in_view_where_the_page_becomes_narrow(
+    chromium: Driver, tmp_path: Path
+) -> None:
+    box = opened(chromium, tmp_path, long_film(SHAPES["four banks"], 150))
+    css(box, "button")[0].send_keys(Keys.END)
+    gone_narrow(chromium)
+    assert chromium.execute_script(IN_VIEW)
+
+
+PRINTED = """
+const style = selector => getComputedStyle(document.querySelector(selector));
+return [style('.flash-map .cell').printColorAdjust, style('.tools').display,
+  style('input').display, style('.frames').overflowY];
+"""
+
+
+def test_what_is_printed_has_the_map_and_all_steps(chromium: Driver, tmp_path: Path) -> None:
+    """Browsers leave backgrounds out, and a sector is told by its background alone."""
+    opened(chromium, tmp_path, film_of_a_search())
+    assert chromium.execute_script(PRINTED) == ["economy", "flex", "block", "auto"]
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert chromium.execute_script(PRINTED) == ["exact", "none", "none", "visible"]
+    finally:
+        chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_it_says_where_the_cpu_finds_a_sector_while_banks_are_exchanged(
+    chromium: Driver, tmp_path: Path
+) -> None:
+    flash_map = FlashMap.of(load_part("STM32F429xI"))
+    signs = "#" * len(flash_map.sectors)
+    usual = Step(1, 0, "boot", "power-on 1", signs)
+    film = film_json(flash_map, [replace(usual, signs="." * len(signs)), usual])
+    film["frames"].append(film_json(flash_map, [replace(usual, is_mapped=True)])["frames"][0])
+    box = opened(chromium, tmp_path, film)
+
+    def places() -> list[str]:
+        cells = [css(box, f".cell[data-index='{index}']")[0] for index in (1, 13)]
+        return [str(each.get_attribute("title")).split(", 16")[0] for each in cells]
+
+    def now() -> str:
+        return css(box, ".now small")[0].text
+
+    button = css(box, "button")[0]
+    assert places() == ["0x08004000", "0x08104000"]
+    button.send_keys(Keys.END)
+    assert now() == "moment 3 of 3, boot 1, flash bank 2 is mapped at 0x08000000"
+    assert places() == ["0x08004000, now at 0x08104000", "0x08104000, now at 0x08004000"]
+    button.send_keys(Keys.ARROW_LEFT)
+    assert (now(), places()) == ("moment 2 of 3, boot 1", ["0x08004000", "0x08104000"])
+
+
+def test_no_sector_of_a_bank_that_is_erased_is_untouched(chromium: Driver, tmp_path: Path) -> None:
+    flash_map = SHAPES["two banks, 512 sectors"]
+    signs = "." * 512
+    erase = Step(1, 1, "operation", "", signs, BASE, "erase", (0, 256 * 2048))
+    box = opened(chromium, tmp_path, film_json(flash_map, [Step(1, 0, "boot", "", signs), erase]))
+    gaps = [each.text for each in css(box, ".gap")]
+    assert gaps == [
+        "255 sectors erased, erased again",
+        "16 sectors erased, untouched",
+        "224 sectors erased, untouched",
+        "16 sectors erased, untouched",
+    ]
 
 
 @pytest.mark.parametrize("width", [1280, 400])
