@@ -21,7 +21,9 @@ def trace_of(error: BaseException) -> str:
     if isinstance(error, Hung):  # whatever it was doing when it was interrupted the first time
         found.__context__ = None
     if not _strip(found):
-        return ""
+        before = error.__context__
+        # The second time may have come on the way out of it already, in no line of his.
+        return trace_of(before) if isinstance(error, Hung) and isinstance(before, Hung) else ""
     lines = "".join(found.format()).rstrip().splitlines()
     if isinstance(error, Hung):
         lines[-1] = "interrupted here"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from flash_emulator.explore import (
     explore,
     replay,
 )
+from flash_emulator.explore.blame import trace_of
 from tests.flash_emulator.explore import hanging, subjects
 from tests.flash_emulator.explore.protocols import DONE, read
 from tests.flash_emulator.explore.subjects import tiny
@@ -227,3 +229,19 @@ def test_callbacks_of_the_collector_do_not_swallow_it() -> None:
         assert callback in gc.callbacks
     finally:
         gc.callbacks.remove(callback)
+
+
+def test_who_is_interrupted_again_on_the_way_out_is_shown_where_it_was() -> None:
+    """The second time it is in the standard library's code already, which the search uses."""
+    names: dict[str, Any] = {"Hung": watchdog.Hung}
+    inside = f"{sysconfig.get_path('stdlib')}/contextlib.py"
+    exec(compile("def boot():\n    raise Hung", "boot.py", "exec"), names)
+    exec(compile("def leave():\n    raise Hung", inside, "exec"), names)
+    with pytest.raises(watchdog.Hung) as again:
+        try:
+            names["boot"]()
+        except watchdog.Hung:
+            names["leave"]()
+    here = again.value.__traceback__
+    assert here is not None
+    assert "in boot" in trace_of(again.value.with_traceback(here.tb_next))  # without this test
