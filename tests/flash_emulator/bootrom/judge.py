@@ -21,8 +21,11 @@ def isp(port: str) -> None:
 
 
 def ctl(port: str) -> None:
+    """By its slower way to the port: the one in C, once in hundreds of runs, never closes it."""
+    from hat.drivers import serial
     from stm32ctl import main
 
+    vars(serial)["native_serial"] = None
     parse = main.parse_args
     main.parse_args = lambda argv: parse(argv)._replace(port=port)
     main.main()
