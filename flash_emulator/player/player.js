@@ -200,7 +200,9 @@ const FlashPlayer = (() => {
       if (hasMany) this.box.append(this.tools(), this.ticks(), this.slider);
       this.box.append(this.now, map, this.choice.readout, legend(hasMany), this.moment);
       if (hasMany) this.box.append(panes);
-      this.box.append(...(data.sections || []).map(drawSection));
+      const sections = data.sections || [];
+      if (hasMany && sections.length) this.box.append(make("p", "note ending", "At the end of the film:"));
+      this.box.append(...sections.map(drawSection));
       if (!hasMany) return;
       this.box.addEventListener("keydown", event => this.key(event));
       new ResizeObserver(() => keepInView(this.linesBox, this.lines[this.at])).observe(this.linesBox);

@@ -114,6 +114,7 @@ def test_every_step_is_what_the_film_says_forwards_and_backwards(
         busy = [(index, doing) for index, _, doing in cells if doing]
         assert busy == [(first + each, what) for each in range(wide)]
     assert chromium.title == f"film {EVIL}"
+    assert css(box, ".ending + .section")  # what the sections say is true at the end alone
     assert css(box, "img, script") == []
     assert console(chromium) == []
 
@@ -400,7 +401,7 @@ def test_one_frame_is_a_map_without_a_film(chromium: Driver, tmp_path: Path) -> 
         0, 0, "now", f"the next start runs 1.0.0 {EVIL}", "#+!" + "." * 9, time_us=7_000_000
     )
     box = opened(chromium, tmp_path, film_json(flash_map, [step], notes=["in use"]))
-    assert css(box, "button, input, .frames") == []
+    assert css(box, "button, input, .frames, .ending") == []
     assert css(box, ".now small")[0].text == "now, 7.000 s"
     assert css(box, ".note")[0].text == "in use"
     signs = [each.get_attribute("data-sign") for each in css(box, ".flash-map .cell")]
