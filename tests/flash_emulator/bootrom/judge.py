@@ -25,7 +25,7 @@ def ctl(port: str) -> None:
     from hat.drivers import serial
     from stm32ctl import main
 
-    vars(serial)["native_serial"] = None
+    serial.native_serial = None
     parse = main.parse_args
     main.parse_args = lambda argv: parse(argv)._replace(port=port)
     main.main()
