@@ -189,6 +189,27 @@ def test_a_refused_upload_loses_nothing_and_shows_its_progress(
     page.wait_for("slow one")
 
 
+def test_a_lost_answer_is_not_told_as_nothing_saved(page: PageDriver) -> None:
+    """All may have come but the answer."""
+    page.open("/packages/new")
+    page.type("name", "lost")
+    page.type("target", "3.0")
+    page.field("files").send_keys(str(IMAGE))
+    page.script("""
+        const send = XMLHttpRequest.prototype.send;
+        XMLHttpRequest.prototype.send = function (data) {
+          const other = new XMLHttpRequest();
+          other.onload = () => this.dispatchEvent(new ProgressEvent("error"));
+          other.open("POST", location.href);
+          send.call(other, data);
+        }""")
+    page.click("Add version package")
+    page.until(lambda: "does not answer" in page.css("[data-said]").text)
+    assert "Whether it was saved is not known" in page.css("[data-said]").text
+    page.open("/packages/lost")
+    page.wait_for("lost")
+
+
 # --- plans
 
 

@@ -97,7 +97,7 @@ function send(form, files, submitter) {
   const failed = (text) => {
     busy(false);
     box.hidden = false;
-    said.textContent = `${text} Nothing was saved; what you typed and chose is still here.`;
+    said.textContent = `${text} What you typed and chose is still here. Whether it was saved is not known: look at the version packages, or try again.`;
     delete form.dataset.leaving;
   };
   request.upload.addEventListener("progress", (event) => {
