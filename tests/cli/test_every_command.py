@@ -399,9 +399,23 @@ def finish_blindly(world: World, name: str, process: Process) -> None:
     """Where nothing can be seen of it."""
     del world
     if name in SERVERS:
-        time.sleep(0.3)
+        wait_until_idle(process)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGTERM)
+
+
+def wait_until_idle(process: Process) -> None:
+    """It has slept for a while, or is over: on a busy machine a start may take longer than that."""
+    before, since_s, end_s = "", time.monotonic(), time.monotonic() + TIMEOUT_S
+    while time.monotonic() - since_s < 0.3:
+        assert time.monotonic() < end_s, process.said()
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        state, used = fields[0], " ".join(fields[11:13])  # its time on the processor
+        if state == "Z":
+            return
+        if state != "S" or used != before:
+            before, since_s = used, time.monotonic()
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("name", one_in(3, list(EXAMPLES)))
