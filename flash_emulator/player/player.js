@@ -295,7 +295,8 @@ const FlashPlayer = (() => {
       const percent = index => `${100 * index / Math.max(1, this.last)}%`;
       const starts = this.frames.flatMap(([, , kind], index) => kind === "boot" ? [index] : []);
       starts.forEach((start, at) => {
-        const boot = make("span", "stretch", `boot ${at + 1}`);
+        const boot = make("span", "stretch");
+        boot.append(make("span", "", `boot ${at + 1}`));
         boot.style.left = percent(start);
         boot.style.width = percent((starts[at + 1] ?? this.last) - start);
         ticks.append(boot);

@@ -81,6 +81,26 @@ def test_pages_are_readable_by_everybody(page: PageDriver, url: str):
     assert console(page.driver) == []
 
 
+def test_the_list_beside_a_device_has_room_for_what_a_fleet_says(page: PageDriver):
+    """Its times are simulated, its devices have names of their own."""
+    page.open(f"{PLAN}?device=d-003")
+    page.until(lambda: is_live(page))
+    resize(page.driver, 1280)
+    page.script("""
+        const all = (what) => document.querySelectorAll(`.devices ${what}`);
+        const say = (what, text) => all(what).forEach((one) => { one.textContent = text; });
+        say("thead th:last-child", "Last change (simulated time)");
+        say("th a", "device-001");
+        say("td .chip", "upgrade failed");
+        say("time", "2026-03-02 11:04:45");
+    """)
+    assert page.script(AUDIT)["found"] == []
+    lines = page.script(
+        'return [...document.querySelectorAll(".devices th a")].map(a => a.getClientRects().length)'
+    )
+    assert set(lines) == {1}  # each id on one
+
+
 def test_what_devices_do_is_seen_and_nothing_is_lost_that_a_reader_did(
     page: PageDriver, devices: Devices
 ):
