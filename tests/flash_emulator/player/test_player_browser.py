@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -248,6 +249,31 @@ def test_nothing_sticks_out(chromium: Driver, tmp_path: Path, shape: str, width:
     banks = [each.text for each in css(box, ".bank > b")]
     assert len(banks) == (len(flash_map.banks) if len(flash_map.banks) > 1 else 0)
     assert css(box, "img, script") == []
+
+
+BOOTS = """
+return [...document.querySelectorAll('.ticks .stretch')].map(boot => {
+  const name = boot.firstElementChild;
+  const shown = getComputedStyle(name).visibility === 'visible';
+  const [all, text] = [boot.getBoundingClientRect(), name.getBoundingClientRect()];
+  return [all.left, all.right, shown ? text.right : all.left];
+});
+"""
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_a_boot_is_named_on_the_timeline_where_its_name_has_room(
+    chromium: Driver, tmp_path: Path, width: int
+) -> None:
+    film = film_of_a_search()
+    kinds = [frame[2] for frame in film["frames"]]
+    opened(chromium, tmp_path, film, width)
+    boots = chromium.execute_script(BOOTS)
+    assert len(boots) == kinds.count("boot") > 1
+    for (_, end, _), (begin, _, _) in pairwise(boots):
+        assert abs(end - begin) < 1.5  # one ends where the next begins
+    assert all(text_end <= end for _, end, text_end in boots)
+    assert any(text_end > begin for begin, _, text_end in boots)
 
 
 COLOURS = """
