@@ -74,6 +74,7 @@ class Watch:
     due: type[Overdue] | None = None
     kicks: int = 0
     is_raised: bool = False  # in the subject, which may have hidden it
+    is_asynchronous: bool = False  # raised so, and perhaps not there yet
     turns: int = 0  # of the watchdog's thread, since the timer of the CPU was asked
     _seen: int = 0
     _ticks: int = 0  # since it is due
@@ -103,14 +104,19 @@ class Watch:
         if self.by_signal and self.kicks < _NO_ROOM:
             return
         if not _is_own(sys._current_frames().get(self.thread)):  # noqa: SLF001
-            self.is_raised = True
+            self.is_raised = self.is_asynchronous = True
             _raise_in(self.thread, due)
 
     def calm(self) -> None:
         """What was due is dealt with: from now on it is counted anew."""
-        if self.kicks >= _NO_ROOM or not self.by_signal:
-            _raise_in(self.thread, None)
+        self.take_back()
         self.due, self.is_raised, self.kicks, self._ticks, self._silent_s = None, False, 0, 0, 0.0
+
+    def take_back(self) -> None:
+        """What was to be raised in this thread and was not yet is not raised any more."""
+        if self.is_asynchronous:
+            self.is_asynchronous = False
+            _take_back()
 
 
 class _Here(threading.local):
@@ -220,8 +226,7 @@ def _end(watch: Watch) -> None:
     watch.due = None
     with _lock:
         _watches.remove(watch)
-        if watch.kicks:
-            _raise_in(watch.thread, None)
+        watch.take_back()
 
 
 def _look() -> None:
@@ -307,8 +312,21 @@ def _trace(watch: Watch, frame: FrameType | None) -> None:
     sys.settrace(line)
 
 
-def _raise_in(thread: int, exception: type[Overdue] | None) -> None:
-    """None: what was to be raised and was not yet is not raised any more."""
+def _raise_in(thread: int, exception: type[BaseException]) -> None:
+    """In the place of what was to be raised there and was not yet."""
     with suppress(AttributeError):  # no CPython
-        wanted = None if exception is None else ctypes.py_object(exception)
+        wanted = ctypes.py_object(exception)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), wanted)
+
+
+class _TakenBack(BaseException):
+    """Takes the place of what was to be raised."""
+
+
+def _take_back() -> None:
+    """Raised and caught here. Where NULL takes its place, CPython 3.11 looks for it from then on,
+    and never gets into the next function that is called while another one traces."""
+    with suppress(_TakenBack):
+        _raise_in(threading.get_ident(), _TakenBack)
+        for _ in range(100):  # at a jump backwards, if it was not before
+            pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import subprocess
 import sys
 import sysconfig
 import threading
@@ -245,3 +246,37 @@ def test_who_is_interrupted_again_on_the_way_out_is_shown_where_it_was() -> None
     here = again.value.__traceback__
     assert here is not None
     assert "in boot" in trace_of(again.value.with_traceback(here.tb_next))  # without this test
+
+
+# An exception is on its way to this thread, and is taken back while a function traces.
+TAKEN_BACK = """
+import sys, threading
+from flash_emulator import watchdog
+
+with watchdog.watching():
+    watch = watchdog._here.watch
+    watch.is_asynchronous = True
+    sys.settrace(lambda *_: None)
+    watchdog.calm()
+    print((lambda: "called")())
+    assert not watch.is_asynchronous
+sys.settrace(lambda *_: None)
+print((lambda: "called")())
+"""
+
+
+def test_what_is_taken_back_stops_no_call_that_is_traced() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TAKEN_BACK], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["called", "called"]), done.stderr
+
+
+def test_what_is_taken_back_is_not_raised_later() -> None:
+    with watchdog.watching():
+        watch = watchdog._here.watch
+        assert watch is not None
+        watch.is_asynchronous = True
+        watchdog.calm()
+        for _ in range(1000):
+            pass
