@@ -7,6 +7,9 @@ CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 C_TIMES := 20
 TESTS := tests
+# Where Python may not keep what it compiled, each worker rewrites the asserts of all tests anew, and
+# each command that a test starts compiles the project first: three times the CPU to begin with.
+unexport PYTHONDONTWRITEBYTECODE
 # Two more than processors: tests of ports and processes wait most of their time.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
