@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo test lock lint types imports format pytest detools random powerloss strategies costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-replay bench-serial stub docs firmware conformance apt clean help
+.PHONY: demo compiled test lock lint types imports format pytest detools random powerloss strategies costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-replay bench-serial stub docs firmware conformance apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -227,6 +227,20 @@ conformance: $(STAMP) ## instructions and exceptions against QEMU, 360,000 cases
 
 apt:             ## optional Debian packages: compilers, independent image tools and flashers, a browser
 	PYTHON=$(PYTHON) .ci/debian-packages
+
+# The wheel, compiled, in a venv of its own with the same pins; the developer's .venv stays pure.
+COMPILED := .cache/compiled
+WHEEL := .cache/dist
+
+compiled: $(COMPILED)/.installed ## the compiled build: a wheel in .cache/dist, installed in .cache/compiled
+
+$(COMPILED)/.installed: $(STAMP) hatch_build.py $(shell find flash_emulator mcu_updater -name '*.py')
+	rm -rf $(WHEEL) && mkdir -p $(WHEEL)
+	MCU_UPDATER_PURE=0 $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEEL) .
+	@test -d $(COMPILED) || $(PYTHON) -m venv $(COMPILED)
+	$(COMPILED)/bin/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
+	$(COMPILED)/bin/python -m pip install --quiet --no-deps --force-reinstall $(WHEEL)/*.whl
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
