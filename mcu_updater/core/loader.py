@@ -100,10 +100,14 @@ class Loader:
             if len(data) < min(sniff_size(data), self._package.length):
                 return
             self._decoder = self._open(data)
+        inspection = self._inspection
         for extent in self._decoder.feed(data):
-            if self._inspection is not None:
-                self._show(self._inspection, self.writer.place(extent), extent)
-            yield from self.writer.put(extent)
+            if inspection is None:
+                yield from self.writer.put(extent)
+                continue
+            for record in extent.each_line():
+                self._show(inspection, self.writer.place(record), record)
+                yield from self.writer.put(record)
 
     def finish(self) -> Iterator[int]:
         """The package has ended: the format, both digests, the signature, then the last sector."""

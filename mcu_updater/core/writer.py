@@ -66,6 +66,12 @@ class SectorWriter:
         VerificationFailed when flash does not hold what was written. A cut while a sector is
         being written leaves that sector in any state; none before it is touched.
         """
+        if extent.lines > 1 and not self._takes(extent):
+            for (
+                record
+            ) in extent.each_line():  # the first that is wrong is named; those before count
+                yield from self.put(record)
+            return
         offset = self.place(extent)
         if offset == self.cursor and len(self._held) + len(extent.data) < self._size:
             self._held += extent.data  # most records, by far
@@ -93,6 +99,11 @@ class SectorWriter:
             self._digest.update(bytes(self._held))
 
     # --- inside
+
+    def _takes(self, extent: Extent) -> bool:
+        """Whether ``place`` has one for all of *extent*."""
+        offset = extent.address - self._slot.link_address
+        return self.cursor <= offset <= self._slot.size - len(extent.data)
 
     def place(self, extent: Extent) -> int:
         """Offset of *extent* in the slot. Raises ImageRejected as ``put`` does."""

@@ -117,7 +117,7 @@ def _runs(extents: Iterable[Extent]) -> list[tuple[int, bytearray, int]]:
     """Extents that follow one another joined: address, data, first line."""
     runs: list[tuple[int, bytearray, int]] = []
     held, end, total = bytearray(), -1, 0
-    for address, data, line in extents:
+    for address, data, line, _ in extents:
         if address != end:
             held, end = bytearray(), address
             runs.append((address, held, line))

@@ -75,7 +75,8 @@ class Firmware:
 def join(extents: Iterable[Extent]) -> Firmware:
     """Sort and join. Records may repeat what others said, but not contradict it."""
     parts: list[tuple[int, bytearray]] = []
-    for address, data, line in sorted(extents, key=lambda extent: extent.address):
+    records = (record for extent in extents for record in extent.each_line())
+    for address, data, line, _ in sorted(records, key=lambda record: record.address):
         if not data:
             continue
         if not parts or address > parts[-1][0] + len(parts[-1][1]):

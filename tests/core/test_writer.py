@@ -74,7 +74,7 @@ def model(extents: list[Extent]) -> bytes:
     """The image: every byte up to the last one, 0xFF where nothing was said."""
     end = max(extent.address - BASE + len(extent.data) for extent in extents)
     image = bytearray(b"\xff" * end)
-    for address, data, _ in extents:
+    for address, data, *_ in extents:
         image[address - BASE : address - BASE + len(data)] = data
     return bytes(image)
 
@@ -399,3 +399,33 @@ def test_runs_look_at_units_and_not_at_any_stretch_of_ff() -> None:
     assert list(runs(data, 4)) == [(0, data)]
     assert list(runs(b"\xff" * 8, 4)) == []
     assert list(runs(b"abcd" * 3, 4)) == [(0, b"abcd" * 3)]
+
+
+@given(
+    geometry=geometries,
+    lines=st.integers(2, 20),
+    width=st.integers(1, 40),
+    before=st.integers(-40, 400),
+    held=st.integers(0, 40),
+)
+def test_lines_that_come_together_are_written_and_refused_as_one_by_one(
+    geometry: tuple[tuple[int, ...], int], lines: int, width: int, before: int, held: int
+) -> None:
+    """The same sectors, erased and programmed in the same order, and the same complaint."""
+    sizes, unit = geometry
+    data = (VECTORS + bytes(range(256)) * 4)[: lines * width]
+    first = [Extent(BASE, VECTORS + bytes(held), 1)]
+    together = Extent(BASE + before, data, 2, lines)
+
+    def tried(extents: list[Extent]) -> tuple[list[int], str, object, bytes]:
+        device, complaint = flash(sizes, unit), ""
+        named: list[int] = []
+        writer = SectorWriter(window(device), hashlib.sha256())
+        try:
+            for extent in first + extents:
+                named += writer.put(extent)
+        except ImageRejected as error:
+            complaint = str(error)
+        return named, complaint, device.log, writer.state()[1]
+
+    assert tried([together]) == tried(list(together.each_line()))

@@ -97,7 +97,7 @@ def in_python(fmt: ImageFormat, base: int, parts: Sequence[bytes]) -> list[Step]
     decoder: Decoder = open_decoder(fmt, base)
     try:
         for part in parts:
-            extents = list(decoder.feed(part))
+            extents = [line for run in decoder.feed(part) for line in run.each_line()]
             steps.append((extents, decoder.state()))
         decoder.finish()
     except ImageRejected as error:

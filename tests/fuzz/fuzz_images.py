@@ -54,7 +54,7 @@ Answer = tuple[str, list[tuple[int, bytes]]]
 
 def _joined(extents: Iterable[Extent]) -> list[tuple[int, bytes]]:
     found: list[tuple[int, bytes]] = []
-    for address, data, _ in extents:
+    for address, data, *_ in extents:
         if found and found[-1][0] + len(found[-1][1]) == address:
             found[-1] = found[-1][0], found[-1][1] + data
         elif data:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 
 class Extent(NamedTuple):
-    """*data* belongs at *address*. *line* is the source line, 0 where the format has none."""
+    """*data* belongs at *address*. *line* is the source line, 0 where the format has none.
+
+    *lines*: how many lines from that one on gave the data, each as many bytes as the others.
+    """
 
     address: int
     data: bytes
     line: int
+    lines: int = 1
+
+    def each_line(self) -> Iterator[Extent]:
+        """What each line gave."""
+        size = len(self.data) // self.lines
+        for index in range(self.lines):
+            offset = index * size
+            data = self.data[offset : offset + size]
+            yield Extent(self.address + offset, data, self.line + index)
 
 
 class Decoder(Protocol):

@@ -28,7 +28,7 @@ from mcu_updater.core.errors import address_text
 from mcu_updater.core.image.allow import STRICT, Allow, Allowed
 from mcu_updater.core.image.extent import Extent
 from mcu_updater.core.image.records import RecordDecoder, Syntax
-from mcu_updater.core.image.runs import extents_of, joined_run
+from mcu_updater.core.image.runs import Form, Run, joined_run
 
 
 class RecordType(IntEnum):
@@ -62,6 +62,7 @@ _UNIVERSAL: Final = frozenset(range(0x0A, 0x0F))
 
 _COLON: Final = ord(":")
 _AROUND_DATA: Final = 5  # bytes of a record that are not data
+_DATA_FORM: Final = Form(mark=b":", uncounted=_AROUND_DATA, width=2, head=4, good_sum=0)
 _WINDOW: Final = 0x1_0000  # bytes that the load offset can address
 _LAST_WINDOW: Final = 0xFFFF_0000  # base of the last window below 4 GiB
 _SPACE: Final = 1 << 32
@@ -95,19 +96,14 @@ class HexDecoder(RecordDecoder):
         self._base = 0
         self._base_type = 0  # SEGMENT or LINEAR, whichever the file uses; 0 before the first
 
-    def _take_run(self, lines: list[bytes], number: int) -> list[Extent] | None:
-        raw = joined_run(lines, b":", _AROUND_DATA, 0)
-        if raw is None:
-            return None
-        record = len(raw) // len(lines)
-        size = record - _AROUND_DATA
-        if not size or raw[3::record] != bytes(len(lines)):
-            return None
-        offsets, data = zip(*struct.iter_unpack(f">xHx{size}sx", raw), strict=True)
-        if max(offsets) + size > self._room:
+    def _take_run(self, text: bytes, pitch: int) -> Run | None:
+        run = joined_run(
+            text, pitch, _DATA_FORM
+        )  # which ends within the offsets, as ``_room`` does
+        if run is None:
             return None
         self._has_data = True
-        return extents_of(map(self._base.__add__, offsets), data, number)
+        return Run(self._base + run.address, run.data)
 
     def _take_each(self, lines: list[bytes], number: int) -> list[Extent]:
         extents = []

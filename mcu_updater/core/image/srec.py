@@ -28,7 +28,7 @@ from mcu_updater.core.errors import address_text
 from mcu_updater.core.image.allow import STRICT, Allow, Allowed
 from mcu_updater.core.image.extent import Extent
 from mcu_updater.core.image.records import RecordDecoder, Syntax, refuse_bad_text
-from mcu_updater.core.image.runs import extents_of, joined_run
+from mcu_updater.core.image.runs import Form, Run, joined_run
 
 
 class Role(Enum):
@@ -61,7 +61,11 @@ RECORDS: Final = {
 }
 
 _DATA_OF_WIDTH: Final = {2: "S1", 3: "S2", 4: "S3"}
-_WIDTH_OF_DATA: Final = {b"S1": 2, b"S2": 3, b"S3": 4, b"s1": 2, b"s2": 3, b"s3": 4}
+_FORM_OF_DATA: Final = {
+    mark: Form(mark=mark, uncounted=1, width=width, head=1 + width, good_sum=0xFF)
+    for width, name in _DATA_OF_WIDTH.items()
+    for mark in (name.encode(), name.lower().encode())
+}
 _END_OF_WIDTH: Final = {2: "S9", 3: "S8", 4: "S7"}
 
 _MARKS: Final = frozenset(b"Ss")
@@ -103,29 +107,17 @@ class SrecDecoder(RecordDecoder):
         self._counted = False  # the last record is a count, and right
         self._mixed = False  # data records have addresses of several widths
 
-    def _take_run(self, lines: list[bytes], number: int) -> list[Extent] | None:
-        mark = lines[0][:2]
-        width = _WIDTH_OF_DATA.get(mark)
-        raw = joined_run(lines, mark, 1, 0xFF) if width else None
-        if raw is None or width is None:
+    def _take_run(self, text: bytes, pitch: int) -> Run | None:
+        form = _FORM_OF_DATA.get(text[:2])
+        run = joined_run(text, pitch, form) if form else None
+        if run is None or form is None:
             return None
-        size = len(raw) // len(lines) - width - 2
-        if size <= 0:
-            return None
-        if width == 3:
-            high, low, data = zip(*struct.iter_unpack(f">xBH{size}sx", raw), strict=True)
-            addresses = tuple(h << 16 | word for h, word in zip(high, low, strict=True))
-        else:
-            letter = "H" if width == 2 else "I"
-            addresses, data = zip(*struct.iter_unpack(f">x{letter}{size}sx", raw), strict=True)
-        if max(addresses) + size > _ADDRESS_SPACE:
-            return None
-        if width != self._width:
-            self._set_width(width)
-        self._data_records += len(lines)
+        if form.width != self._width:
+            self._set_width(form.width)
+        self._data_records += len(text) // pitch
         self._counted = False
         self._has_data = True
-        return extents_of(addresses, data, number)
+        return run
 
     def _take_each(self, lines: list[bytes], number: int) -> list[Extent]:
         extents = []

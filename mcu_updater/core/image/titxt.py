@@ -22,7 +22,7 @@ from mcu_updater.core.errors import ImageRejected, address_text
 from mcu_updater.core.image.allow import STRICT, Allow, Allowed
 from mcu_updater.core.image.extent import Extent
 from mcu_updater.core.image.records import LineDecoder, at, refuse_byte_order_mark, rule_of
-from mcu_updater.core.image.runs import extents_of
+from mcu_updater.core.image.runs import Run
 
 BYTES_OF_LINE: Final = 16
 _FULL: Final = 3 * BYTES_OF_LINE - 1  # characters of a full line
@@ -49,30 +49,31 @@ class TiTxtDecoder(LineDecoder):
         self._in_section = False
         self._short = False  # the last line had fewer than 16 bytes: the section must end
 
-    def _take_run(self, lines: list[bytes], number: int) -> list[Extent] | None:
-        count = len(lines)
-        end = self._address + BYTES_OF_LINE * count
+    def _take_run(self, text: bytes, pitch: int) -> Run | None:
+        size = BYTES_OF_LINE * (len(text) // pitch)
         if (
-            len(lines[0]) not in (_FULL, _FULL + 1)
+            pitch - 1 not in (_FULL, _FULL + 1)
             or not self._in_section
             or self._short
-            or end > _ADDRESS_SPACE
+            or self._address + size > _ADDRESS_SPACE
         ):
             return None
-        text = bytearray(b" " if len(lines[0]) == _FULL else b"").join(lines)
-        text += b" " * (3 * BYTES_OF_LINE * count - len(text))
-        if text[2::3] != b" " * (BYTES_OF_LINE * count):
+        digits = bytearray(text)
+        if pitch - 1 == _FULL:
+            digits[_FULL::pitch] = b" " * (len(text) // pitch)
+        else:
+            del digits[_FULL + 1 :: pitch]
+        if digits[2::3] != b" " * size:
             return None
-        del text[2::3]
+        del digits[2::3]
         try:
-            raw = unhexlify(text)
+            data = unhexlify(digits)
         except ValueError:
             return None
-        data = [raw[i : i + BYTES_OF_LINE] for i in range(0, len(raw), BYTES_OF_LINE)]
-        addresses = range(self._address, end, BYTES_OF_LINE)
-        self._address = end
+        run = Run(self._address, data)
+        self._address += size
         self._has_data = True
-        return extents_of(addresses, data, number)
+        return run
 
     def _take_each(self, lines: list[bytes], number: int) -> list[Extent]:
         extents = []

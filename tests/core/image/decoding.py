@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
@@ -28,8 +29,14 @@ def text(*lines: str, newline: str = "\n") -> bytes:
     return "".join(line + newline for line in lines).encode("latin-1")
 
 
+def lines_of(extents: Iterable[Extent]) -> list[Extent]:
+    """One for each line, however many a decoder took together."""
+    return [line for extent in extents for line in extent.each_line()]
+
+
 def decode(decoder: Decoder, data: bytes) -> list[Extent]:
-    extents = list(decoder.feed(data))
+    """The extents in *data*, line by line."""
+    extents = lines_of(decoder.feed(data))
     decoder.finish()
     return extents
 
@@ -43,7 +50,7 @@ def decode_in_parts(decoder: Decoder, parts: list[bytes], reset: bool) -> list[E
             assert len(state) < STATE_LIMIT
             decoder = restore(state)
             assert decoder.state() == state
-        extents += decoder.feed(part)
+        extents += lines_of(decoder.feed(part))
     if reset:
         decoder = restore(decoder.state())
     decoder.finish()
