@@ -24,14 +24,14 @@ class Shadowed(EmulatedFlash):
 
     plain: PlainCells
     compared: list[int]  # how many operations, cuts and reads, in one place for all boots
-    _turned_here: set[int]
+    turned_here: set[int]
 
     @classmethod
     def of(cls, flash: EmulatedFlash, plain: PlainCells, compared: list[int]) -> Shadowed:
         """*flash*, which has just been powered on, with nobody else on it."""
-        twin = object.__new__(cls)
-        twin.__dict__.update(flash.fork().__dict__)
-        twin.plain, twin.compared, twin._turned_here = plain, compared, set()
+        twin = cls.__new__(cls)
+        flash.become_fork(twin)
+        twin.plain, twin.compared, twin.turned_here = plain, compared, set()
         return twin
 
     # --- reading
@@ -113,8 +113,8 @@ class Shadowed(EmulatedFlash):
             case MetastableMode.TURNING:
                 unit = self.plain.units.get(index)
                 if unit is not None and any(unit.unsure):
-                    self._turned_here ^= {index}
-                opposite = index not in self._turned_here
+                    self.turned_here ^= {index}
+                opposite = index not in self.turned_here
         return list(self.plain.values(index, opposite=opposite))
 
     def _one_of(self, found: object, values: list[Any], what: str) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 
-from flash_emulator.device.decay import Decaying
-from flash_emulator.device.sensing import Sensing
+from flash_emulator.device.injection import Injection
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import AlignmentError, UnreadableUnit, WriteProtected
 from flash_emulator.parts.catalogue import packaged_part
@@ -17,13 +16,13 @@ from flash_emulator.parts.protection import protected_sectors
 _SRAM = range(0x2000_0000, 0x4000_0000)  # Armv7-M, DDI 0403, table B3-1
 
 
-class Banks(Sensing, Decaying):
+class Banks(Injection):
     """The part of the device that starts, and that the option bytes rule."""
 
-    _protecting_options: dict[str, int] | None = None
+    _protecting_options: dict[str, int] | None
     """The loaded options that ``_protected_by_option`` was worked out for: they are replaced, never
     changed in place."""
-    _protected_by_option: frozenset[int] = frozenset()
+    _protected_by_option: frozenset[int]
 
     @abstractmethod
     def _set_up(self) -> None:
@@ -77,7 +76,6 @@ class Banks(Sensing, Decaying):
         wear = _counts_by_place(self.part, self._erase_counts)
         protected = self.options.protected
         self.part = other
-        self._protecting_options = None
         self.options.take_model(other.options)
         self.options.unprotect_sectors()
         self._erase_counts = []

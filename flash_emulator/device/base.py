@@ -1,9 +1,10 @@
 """What every operation of the emulated flash stands on: fields, addresses, random numbers, end.
 
 ``EmulatedFlash`` is one class, because every operation asks the same cells, supply and clock. It is
-written in parts, a concern each: this one, ``timekeeping``, ``sensing``, ``matching``,
-``postponed``, ``banks`` and ``injection``. A part names the fields that are its own; the device
-sets them.
+written in parts, a concern each, every one on top of the one before: ``guarded``, this one,
+``decay``, ``timekeeping``, ``sensing``, ``matching``, ``injection``, ``banks``, ``erasing``,
+``postponed``, ``keyed``. In one line, for such a class can be compiled. A part names the fields
+that are its own; the device sets them.
 """
 
 from __future__ import annotations

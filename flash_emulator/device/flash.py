@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from copy import copy
 from dataclasses import asdict
 from typing import Any
@@ -18,23 +17,19 @@ from flash_emulator.array.cells import Cells
 from flash_emulator.array.ecc import code_for
 from flash_emulator.array.option_bytes import OptionBytes
 from flash_emulator.device import saved
-from flash_emulator.device.banks import Banks
 from flash_emulator.device.base import Interrupted
 from flash_emulator.device.clock import VirtualClock
-from flash_emulator.device.injection import Injection
 from flash_emulator.device.keyed import Keyed
-from flash_emulator.device.matching import Matching
-from flash_emulator.device.postponed import Postponed
 from flash_emulator.device.sensing import MetastableMode
 from flash_emulator.device.trace import Operation
 from flash_emulator.device.usage import Usage
-from flash_emulator.errors import AlignmentError, EnduranceWarning, ProgramError, ReadProtected
+from flash_emulator.errors import AlignmentError, ProgramError, ReadProtected
 from flash_emulator.parts.part import Part
-from flash_emulator.parts.part_model import Kind, Mode, Overwrite
-from flash_emulator.power import Outcome, PowerSupply, SteadySupply
+from flash_emulator.parts.part_model import Mode, Overwrite
+from flash_emulator.power import PowerSupply, SteadySupply
 
 
-class EmulatedFlash(Banks, Matching, Injection, Keyed, Postponed):
+class EmulatedFlash(Keyed):
     """Flash of one part, with power, time and the marks of its past.
 
     Addresses are those that the CPU uses now. All randomness comes from *seed*. *timing* chooses
@@ -93,6 +88,7 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed, Postponed):
         self._hole = self.part.bank_starts[-1] + self.part.bank_size - self._base - self.part.size
         self._program_us = self.part.timing.of("program_unit", mode=self.timing)
         self._sector_indices = {start: index for index, start in enumerate(self.part.sector_starts)}
+        self._protecting_options, self._protected_by_option = None, frozenset()
 
     @property
     def geometry(self) -> Part:
@@ -270,112 +266,6 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed, Postponed):
             raise AlignmentError(f"{self.part.name}: a row is {row} bytes")
         self._program(address, data, fast=True)
 
-    # --- erasing
-
-    def erase(self, address: int) -> None:
-        """Erase the sector that starts at *address*. A cut: see ``Outcome``."""
-        self._alive()
-        offset = self._offset(address, 1)
-        index = self._sector_indices.get(offset)
-        if index is None:
-            raise AlignmentError(f"no sector starts at 0x{address:08X}")
-        size = self.part.sector_starts[offset]
-        self._wait_for_write(address)
-        self._check_protection(offset, size, address)
-        if self._watch is not None:
-            self._watch.operation(Operation("erase", self._address(offset)))
-        if self._supply.take(1) < 1:
-            self._decay_at_cut()
-            rng, seed = self._rng(offset), self.draw_seed(offset)
-            outcome, words = self._supply.outcome, self._given_words()
-            cuts.cut_erase(self.cells, offset, size, outcome, rng, seed, words)
-            self._die("erase", offset)
-        self._completes_erase(offset, size)
-        self._erased(index, offset, size)
-        time_us = self.part.timing.of("sector_erase", size=size, mode=self.timing)
-        self._spend("erase_us", offset, time_us, 1)
-        self._note(Operation("erase", self._address(offset)))
-
-    def _erased(self, index: int, offset: int, size: int) -> None:
-        self.cells.erase(offset, size)
-        self._erase_counts[index] += 1
-        self._usage.erases += 1
-        endurance = self.part.endurance
-        worn = endurance is not None and self._erase_counts[index] == endurance.cycles + 1
-        if worn and not self._explored:  # a search adds up the erases of all boots
-            place, cycles = f"0x{self._address(offset):08X}", self._erase_counts[index] - 1
-            text = f"{self.part.name}: sector at {place} erased {cycles + 1} times"
-            warnings.warn(f"{text}; guaranteed are {cycles}", EnduranceWarning, 3)
-
-    def erase_bank(self, bank: int) -> None:
-        """Erase physical bank *bank* (MER1, MER2 name physical banks). One operation.
-
-        A cut leaves all its sectors as ``Outcome`` says where the family pulses them together
-        (L4 class); else sectors in ascending order: some erased, one as it says, the rest
-        untouched.
-        """
-        if not 0 <= bank < self.part.bank_count:
-            raise AlignmentError(f"{self.part.name} has no bank {bank}")
-        self._erase_banks(range(bank, bank + 1), "bank_erase")
-
-    def erase_all(self) -> None:
-        """Mass erase: all banks. One operation; a cut hits all banks, see ``erase_bank``."""
-        self._erase_banks(range(self.part.bank_count), "mass_erase")
-
-    def _erase_banks(self, banks: range, kind: Kind, *, protected: bool = True) -> None:
-        self._alive()
-        per_bank = len(self.part.sector_sizes)
-        for bank in banks:
-            start = bank * self.part.bank_size
-            self._wait_for_write(self._address(start))
-            if protected:
-                self._check_protection(start, self.part.bank_size, self._address(start))
-        start = self._address(banks.start * self.part.bank_size)
-        if self._watch is not None:
-            self._watch.operation(Operation(kind.replace("_", " "), start))
-        if self._supply.take(1) < 1:
-            self._decay_at_cut()
-            for bank in banks:
-                self._cut_bank_erase(bank)
-            self._die(kind.replace("_", " "), banks.start * self.part.bank_size)
-        self.forget_completed()
-        sectors = list(self.part.sector_starts.items())
-        for index in range(banks.start * per_bank, banks.stop * per_bank):
-            self._erased(index, *sectors[index])
-        time_us = self.part.timing.of(kind, mode=self.timing)
-        self._spend("erase_us", banks.start * self.part.bank_size, time_us, 1)
-        busy = self._busy_until_us
-        busy[banks.start : banks.stop] = [max(busy[banks.start : banks.stop])] * len(banks)
-        self._note(Operation(kind.replace("_", " "), start))
-
-    def _cut_bank_erase(self, bank: int) -> None:
-        outcome, start = self._supply.outcome, bank * self.part.bank_size
-        rng = self._rng(start)
-        per_bank = len(self.part.sector_sizes)
-        sectors = list(self.part.sector_starts.items())[bank * per_bank :][:per_bank]
-        if self.part.bulk_erase == "parallel" or outcome in (Outcome.BEFORE, Outcome.AFTER):
-            for offset, size in sectors:
-                words = self._words_within(offset, size)
-                cuts.cut_erase(self.cells, offset, size, outcome, rng, words=words)
-            return
-        reached = rng.randrange(per_bank)
-        for offset, size in sectors[:reached]:
-            self.cells.erase(offset, size)
-        words = self._words_within(start, self.part.bank_size)
-        cuts.cut_erase(self.cells, *sectors[reached], outcome, rng, words=words)
-
-    def _words_within(self, offset: int, size: int) -> dict[int, int]:
-        units = range(offset // self._unit, (offset + size) // self._unit)
-        return {unit: word for unit, word in self._given_words().items() if unit in units}
-
-    def unprotect_readout(self) -> None:
-        """RDP level 1 to 0: erases all banks. Options keep their values, but for PCROP."""
-        self._alive()
-        self.options.check_unprotect()
-        self._erase_banks(range(self.part.bank_count), "mass_erase", protected=False)
-        self.options.unprotect()
-        self.launch_options()
-
     # --- forks, state
 
     def save(self) -> bytes:
@@ -403,22 +293,38 @@ class EmulatedFlash(Banks, Matching, Injection, Keyed, Postponed):
 
         Pages are shared until either side writes: a fork costs what it changes.
         """
+        twin = EmulatedFlash.__new__(EmulatedFlash)
+        self.become_fork(twin)
+        return twin
+
+    def become_fork(self, twin: EmulatedFlash) -> None:
+        """Make *twin*, a device without any field yet, what ``fork`` gives."""
         self.settle()
-        twin = object.__new__(EmulatedFlash)
-        twin.__dict__.update(self.__dict__)
-        twin.cells = self.cells.fork()
-        twin._clock = VirtualClock(self._clock.now_us)
-        twin._supply = SteadySupply()
-        twin._usage = copy(self._usage)
-        twin.options = self.options.copy()
-        twin._erase_counts = self._erase_counts.copy()
-        twin._busy_until_us = self._busy_until_us.copy()
-        twin._kept, twin._room = bytearray(), 0
-        twin.trace = None
-        twin._watch = None
+        twin.part, twin.seed, twin.timing = self.part, self.seed, self.timing
+        twin.energy_uj, twin.draws_by_place = self.energy_uj, self.draws_by_place
+        twin._unit, twin._base, twin._hole = self._unit, self._base, self._hole
+        twin._program_us, twin._sector_indices = self._program_us, self._sector_indices
+        twin._protecting_options = self._protecting_options
+        twin._protected_by_option = self._protected_by_option
+        twin.cells, twin.options, twin.stuck = self.cells.fork(), self.options.copy(), self.stuck
+        twin._clock, twin._supply = VirtualClock(self._clock.now_us), SteadySupply()
+        twin._usage, twin._erase_counts = copy(self._usage), self._erase_counts.copy()
+        twin._interrupted, twin._opsr_forgotten = self._interrupted, self._opsr_forgotten
+        twin.recalls, twin._last, twin._last_erase = self.recalls, self._last, self._last_erase
+        twin.background, twin._busy_until_us = self.background, self._busy_until_us.copy()
+        twin._mapped, twin._powered, twin._power_ons = self._mapped, self._powered, self._power_ons
+        twin._keeps_power, twin.kept_power = self._keeps_power, self.kept_power
+        twin._kept, twin._kept_at = bytearray(), self._kept_at
+        twin._room_at, twin._room = self._room_at, 0
+        twin.metastable_mode, twin.flips = self.metastable_mode, self.flips
+        twin._flickers, twin._flickered, twin._live = self._flickers, self._flickered, self._live
+        twin._flickered_full, twin._turned = self._flickered_full, self._turned
+        twin.trace, twin._watch = None, None
         if self.cells.halt.is_watching:
             twin.leave_search()
-        return twin
+            return
+        twin._explored, twin._has_own_clock = self._explored, self._has_own_clock
+        twin._asked, twin._passed_point = self._asked, self._passed_point
 
     def give_state(self) -> dict[str, object]:
         """All that is not in the cells, as JSON values; for ``save``."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flash_emulator.array.pages import RawUnit
-from flash_emulator.device.sensing import Sensing
+from flash_emulator.device.matching import Matching
 from flash_emulator.errors import AlignmentError
 
 
-class Injection(Sensing):
+class Injection(Matching):
     """The part of the device that a test reaches into: no operation, no time, no trace."""
 
     def preload(self, address: int, data: bytes) -> None:

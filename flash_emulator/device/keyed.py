@@ -8,14 +8,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from flash_emulator.device.decay import Decaying
-from flash_emulator.device.sensing import MetastableMode, Sensing
+from flash_emulator.device.postponed import Postponed
+from flash_emulator.device.sensing import MetastableMode
 
 if TYPE_CHECKING:
     from flash_emulator.device.flash import EmulatedFlash
 
 
-class Keyed(Sensing, Decaying):
+class Keyed(Postponed):
     """The part of the device that says what it is, in short."""
 
     @abstractmethod

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from flash_emulator.device.sensing import Sensing
+from flash_emulator.device.erasing import Erasing
 
 _MOST = 1 << 16  # bytes that are kept
 
 
-class Postponed(Sensing):
+class Postponed(Erasing):
     """The part of the device that keeps programs. Whatever is asked of the device does them first,
     but for looks at other places, and ``takes``.
 
@@ -25,10 +25,6 @@ class Postponed(Sensing):
     @abstractmethod
     def program(self, address: int, data: bytes) -> None:
         """At once."""
-
-    @abstractmethod
-    def _is_protected(self, offset: int, size: int) -> bool:
-        """Whether options keep anything there from being programmed."""
 
     def program_later(self, address: int, data: bytes) -> None:
         """As ``program``, but it may be done later: call ``settle`` before anything else in the

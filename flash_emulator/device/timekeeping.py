@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flash_emulator.device.base import DeviceBase
+from flash_emulator.device.decay import Decaying
 from flash_emulator.errors import BusyError, UnknownTiming
 from flash_emulator.parts.part_model import Mode
 
 
-class Timekeeping(DeviceBase):
+class Timekeeping(Decaying):
     """The part of the device that lets time pass and counts it."""
 
     timing: Mode

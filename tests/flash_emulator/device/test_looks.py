@@ -131,6 +131,7 @@ FOR_SEARCHES = {
     "read_if_plain": "tells whether units are to be read by themselves, as ``read`` then does",
     "takes": "tells whether ``program_later`` may wait; ``program`` looks by itself",
     "fork": "a twin, which looks as the device does",
+    "become_fork": "what `fork` calls, on a twin of any class",
     "alone": "the same", "for_boot": "the same",
     "enter_search": "sets what is guarded", "leave_search": "the same",
     "unprotect_readout": "erases all; part without read-out protection here",

@@ -6,6 +6,7 @@ import random
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from flash_emulator import (
     CutAt,
+    Decay,
     EmulatedFlash,
     FlashError,
     Outcome,
@@ -56,6 +58,10 @@ def fresh_digest(device: EmulatedFlash) -> bytes:
 
 def page_ids(device: EmulatedFlash) -> list[int]:
     return [id(page) for page in device.cells._pages]
+
+
+def fields_of(device: EmulatedFlash) -> dict[str, Any]:
+    return cast("dict[str, Any]", device.__getstate__())
 
 
 # --- forks
@@ -112,6 +118,22 @@ def test_a_fork_of_a_fork_is_on_its_own_too() -> None:
     assert len({device.digest() for device in (first, second, third)}) == 3
     for device in (first, second, third):
         assert device.digest() == fresh_digest(device)
+
+
+def test_a_fork_has_every_field_of_the_device_and_none_is_forgotten() -> None:
+    device = flash()
+    device.recalls = frozenset(Decay)
+    device.program(BASE, units(0, 2))
+    device.erase(BASE + SECTOR)
+    own = ("cells", "options", "_clock", "_supply", "_usage", "_erase_counts", "_busy_until_us")
+    twin = device.fork()
+    fields, there = fields_of(device), fields_of(twin)
+    assert fields.keys() == there.keys()
+    for name in fields:
+        if name in own:
+            assert there[name] is not fields[name], name
+        else:
+            assert there[name] == fields[name], name
 
 
 def test_a_fork_that_changes_one_unit_shares_all_other_pages() -> None:
