@@ -36,7 +36,7 @@ class Postponed(Erasing):
         size = len(data)
         if address == self._room_at and 0 < size <= self._room and not size % self._unit:
             self._kept += data  # most of them
-        elif self._may_be_kept(address, size):
+        elif self.may_be_kept(address, size):
             self._kept += data
             self._room = self._room_from(address)
         else:
@@ -44,8 +44,16 @@ class Postponed(Erasing):
             return
         self._room_at, self._room = address + size, self._room - size
 
-    def _may_be_kept(self, address: int, size: int) -> bool:
-        """Whether it may be done later; what cannot wait any longer is done."""
+    @property
+    def room(self) -> tuple[int, int]:
+        """The address of the unit that ``program_later`` keeps next without a look at anything,
+        and how many bytes from there on it does: for whoever keeps them in its place, and gives
+        them in one call later, before anything else is asked of the device."""
+        return self._room_at, self._room
+
+    def may_be_kept(self, address: int, size: int) -> bool:
+        """Whether ``program_later`` keeps it; what cannot wait any longer is done. To be asked by
+        whoever has to know before that no flag will come of it."""
         if self._kept and not self._follows(address):
             self.settle()
         if self.background or not size or not self.takes(address, size):

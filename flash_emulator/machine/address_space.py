@@ -23,6 +23,7 @@ from flash_emulator.machine.engine import (
     Window,
 )
 from flash_emulator.machine.flash_memory import FRAMES, FRAMES_SIZE, WINDOW, FlashMemory
+from flash_emulator.machine.front_cache import FrontCache, cached_front
 from flash_emulator.machine.peripherals import ram_aliases_of
 from flash_emulator.machine.ram import EXECUTED, Ram
 from flash_emulator.machine.rest import AtRest
@@ -78,7 +79,8 @@ class AddressSpace:
         self.unreadable = ""
         self._fronted: Part | None = None  # the part that ``front`` is for
         self.flash: FlashMemory
-        self.front: Front
+        self._front: Front
+        self._cache: FrontCache | None = None
         self._engine: Engine
 
     def attach(self, engine: Engine) -> None:
@@ -94,8 +96,12 @@ class AddressSpace:
             lambda offset, width: self._load_flash(base + offset, width),
             lambda offset, width, value: self._store_flash(base + offset, width, value),
         )
-        engine.map_window(WINDOW, self._whole, stores)
-        engine.map_window(_REGISTERS, 0x1000, self._registers)
+        if self._machine.coalesce:
+            self._cache = cached_front(engine, lambda: bool(self._seen_twice))
+        cache = self._cache
+        engine.map_window(WINDOW, self._whole, stores, cache.of_flash if cache else None)
+        registers = self._registers
+        engine.map_window(_REGISTERS, 0x1000, registers, cache.of_registers if cache else None)
         engine.map_window(_NOBODY, 0x1000, Window(self._load_nobody, self._store_nobody))
         memory = engine.map_memory(FRAMES, FRAMES_SIZE)
         self.flash = FlashMemory(
@@ -121,11 +127,15 @@ class AddressSpace:
             self.forget_code()
         self.flash.begin(flash)
         if self._fronted is not flash.part:
-            self.front, self._fronted = front_for(flash), flash.part
-        self.front.attach(flash)
-        self._registers.load, self._registers.store = self.front.read, self.front.write
+            self._front, self._fronted = front_for(flash), flash.part
+        self._front.attach(flash)
+        told: FrontCache | Front = self._front if self._cache is None else self._cache
+        self._registers.load, self._registers.store = told.read, told.write
+        self._store = told.store
         if self._machine.coalesce:
-            self.front.programmer = flash.program_later
+            self._front.programmer = flash.program_later
+        if self._cache is not None:
+            self._cache.begin(flash, self._front)
 
     def forget_code(self) -> None:
         """Let the engine translate everything again. Never within a hook."""
@@ -147,8 +157,15 @@ class AddressSpace:
                 ram.power_on()
 
     def reset(self) -> None:
-        self.front.reset()
+        self._front.reset()
+        if self._cache is not None:
+            self._cache.begin(self._machine.flash, self._front)
         self.flash.begin(self._machine.flash)
+
+    @property
+    def front(self) -> Front:
+        """The FLASH registers, for whoever looks at them or changes them."""
+        return self._front if self._cache is None else self._cache.front
 
     # --- pages
 
@@ -167,7 +184,7 @@ class AddressSpace:
             aliased = self.unaliased(address)
             self._seen_twice.add(aliased)
             return self._flash_page(aliased, access, address)
-        if address == self.front.base and access != FETCH:
+        if address == self._front.base and access != FETCH:
             return Mapping(_REGISTERS, MAY_READ | MAY_WRITE)
         if access == FETCH or not any(address in window for window in self._windows):
             return None
@@ -190,7 +207,7 @@ class AddressSpace:
         """Where the CPU sees what the engine has at *place* of its physical memory, as ``page``
         has told it; without aliases."""
         if _REGISTERS <= place < _REGISTERS + 0x1000:
-            return self.front.base // PAGE * PAGE + place - _REGISTERS
+            return self._front.base // PAGE * PAGE + place - _REGISTERS
         for ram in self.rams:
             if 0 <= place - ram.base - EXECUTED < ram.size:
                 return place - EXECUTED
@@ -264,7 +281,7 @@ class AddressSpace:
         return self._load_register(address, width)
 
     def _load_register(self, address: int, width: int) -> int:
-        offset = address - self.front.base
+        offset = address - self._front.base
         if 0 <= offset < 0x400:
             return self.front.read(offset, width)
         return self._machine.bus.read(address, width)
@@ -328,13 +345,13 @@ class AddressSpace:
             self._machine.bus.write(address, width, value)
 
     def _store_flash(self, address: int, width: int, value: int) -> None:
-        self.front.store(address, width, value)
+        self._store(address, width, value)
         if address & ~(PAGE - 1) in self._seen_twice:
             self._seen_twice.clear()
             self._engine.flush()  # the engine knows the page at its alias as it was
 
     def _store_register(self, address: int, width: int, value: int) -> None:
-        offset = address - self.front.base
+        offset = address - self._front.base
         if 0 <= offset < 0x400:
             self.front.write(offset, width, value)
         else:

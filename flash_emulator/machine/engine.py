@@ -87,6 +87,11 @@ class Window:
         self.load, self.store = load, store
 
 
+Native = Callable[[int, int], tuple[int, int, int]]
+"""Functions in C that answer for a window: given the addresses of those in Python, to call where
+they cannot, they are two addresses, of a load and a store, and what both get as their data."""
+
+
 class Stop(NamedTuple):
     """Why the engine has stopped. *number*: of what ended it, 0 where the meter did.
 
@@ -110,15 +115,18 @@ class Engine:
         self._stop: Stop | None = None
         self._fills = 0
         self._it_bits = not core.startswith("m0")
+        self.entering: Callable[[], object] = int
+        """Called before all else that is Python's, and when the engine has stopped."""
         self.it_met: Callable[[int], None] | None = None
         """Called before each IT instruction, with its address; to be set before anything runs."""
-        self.meter = Meter(self._address_of("uc_emu_stop"))
+        self.meter = Meter(self.address_of("uc_emu_stop"))
         self._uc.ctl_set_tlb_mode(self._const.UC_TLB_VIRTUAL)
         self._registers = EngineRegisters(self._uc, self._lib, self._handle)
         self._registers.clear()  # before anything has run
         self._hook()
 
-    def _address_of(self, function: str) -> int:
+    def address_of(self, function: str) -> int:
+        """Of a function of unicorn's, for those who call it from C."""
         address = ctypes.cast(getattr(self._lib, function), ctypes.c_void_p).value
         assert address is not None
         return address
@@ -144,14 +152,38 @@ class Engine:
         """Write to physical memory: what is translated of it is translated again."""
         self._check(self._lib.uc_mem_write(self._handle, place, data, len(data)))
 
-    def map_window(self, place: int, size: int, window: Window) -> None:
+    def map_window(
+        self, place: int, size: int, window: Window, native: Native | None = None
+    ) -> None:
         """Memory-mapped I/O at *place* of the engine's physical memory; multiples of 4 KiB."""
+        binding = _binding()
+        read, write = self._calls_of(window)
+        load, store = binding.MMIO_READ_CFUNC(read), binding.MMIO_WRITE_CFUNC(write)
+        self._kept += load, store
+        load_at, store_at = (_place_of(function) for function in (load, store))
+        data = 0
+        if native is not None:
+            load_at, store_at, data = native(load_at, store_at)
+        self._check(
+            self._lib.uc_mmio_map(
+                self._handle,
+                place,
+                size,
+                ctypes.cast(load_at, binding.MMIO_READ_CFUNC),
+                data,
+                ctypes.cast(store_at, binding.MMIO_WRITE_CFUNC),
+                data,
+            )
+        )
+
+    def _calls_of(self, window: Window) -> tuple[Callable[..., int], Callable[..., None]]:
         engine, fields, has_it = self, self.meter.fields, self._it_bits
 
         def read(_handle: int, offset: int, width: int, _data: int) -> int:
             if engine._raised is not None:
                 return 0
             try:
+                engine.entering()
                 value = window.load(offset, width)
             except BaseException as error:
                 engine._end(error)
@@ -164,6 +196,7 @@ class Engine:
             if engine._raised is not None:
                 return
             try:
+                engine.entering()
                 window.store(offset, width, value)
             except BaseException as error:
                 engine._end(error)
@@ -171,12 +204,33 @@ class Engine:
             if has_it and fields.counted == fields.marked:
                 engine._clear_it()
 
-        binding = _binding()
-        callbacks = binding.MMIO_READ_CFUNC(read), binding.MMIO_WRITE_CFUNC(write)
-        self._kept += callbacks
-        self._check(
-            self._lib.uc_mmio_map(self._handle, place, size, callbacks[0], 0, callbacks[1], 0)
-        )
+        return read, write
+
+    def from_c(self, function: Callable[[], object]) -> int:
+        """The address at which C calls *function*, within a hook: what it raises ends the run. C
+        is told whether it gave anything that is true; that is false once something was raised."""
+
+        def call() -> int:
+            if self._raised is None:
+                try:
+                    return bool(function())
+                except BaseException as error:
+                    self._end(error)
+            return 0
+
+        callback = ctypes.CFUNCTYPE(ctypes.c_int)(call)
+        self._kept.append(callback)
+        return _place_of(callback)
+
+    @property
+    def handle(self) -> int:
+        """What unicorn's functions ask for first."""
+        return int(self._handle.value)
+
+    @property
+    def it_register(self) -> int:
+        """The register whose IT bits a hook has to clear (see above), 0 on a core without them."""
+        return XPSR if self._it_bits else 0
 
     def flush(self) -> None:
         """Ask for every page again. It may be called within a hook."""
@@ -225,6 +279,7 @@ class Engine:
         """Within a hook: what *function* raises ends the run."""
         if self._raised is None:
             try:
+                self.entering()
                 function(*arguments)
             except BaseException as error:
                 self._end(error)
@@ -242,6 +297,7 @@ class Engine:
         def begins(_handle: int, address: int, size: int, _data: int) -> None:
             if self._raised is None:
                 try:
+                    self.entering()
                     call(address, size)
                 except BaseException as error:
                     self._end(error)
@@ -272,6 +328,7 @@ class Engine:
             if self._raised is not None:
                 return
             try:
+                self.entering()
                 call(place)
             except BaseException as error:
                 self._end(error)
@@ -292,6 +349,7 @@ class Engine:
         elif self._raised is not None:
             return False
         else:
+            self.entering()
             found = self._page(address, access)
         if found is None:
             self._stop = Stop(PREFETCH, address, access)
@@ -321,6 +379,7 @@ class Engine:
 
     def _interrupted(self, _handle: int, number: int, _data: int) -> None:
         try:
+            self.entering()
             if self._stop is None:
                 self._stop = Stop(number)
             self._lib.uc_emu_stop(self._handle)
@@ -368,6 +427,7 @@ class Engine:
         if self._fills >= _MOST_FILLS:
             self.flush()
         error = self._lib.uc_emu_start(self._handle, address | 1, _NOWHERE, 0, 0)
+        self.entering()
         if self._raised is not None:
             raised, self._raised = self._raised, None
             raise raised
@@ -387,6 +447,10 @@ class Engine:
     def _check(error: int) -> None:
         if error:
             raise RuntimeError(f"unicorn: error {error}")
+
+
+def _place_of(callback: Any) -> int:
+    return int(ctypes.cast(callback, ctypes.c_void_p).value or 0)
 
 
 def _binding() -> Any:

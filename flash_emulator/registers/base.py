@@ -8,7 +8,7 @@ one door and turns what comes back into flags. ``PowerLoss`` passes through. Aft
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,6 +56,13 @@ class Front(ABC):
     programmer: Callable[[int, bytes], None]
     """What programs a whole unit: ``EmulatedFlash.program`` of the device, or what somebody has put
     in its place, who then answers for the same errors. Rows and bursts go to the device."""
+
+    plain_reads: frozenset[str] = frozenset()
+    """Registers that a read only looks at, as long as nothing is under way in the background."""
+
+    plain_writes: Mapping[str, int] = {}
+    """Registers whose writes change the front alone, then; but for these bits of what is written,
+    which start something."""
 
     option_area: range = range(0)
     """Option bytes that are memory, for ``load`` and ``store``: F1. Others have registers."""
@@ -151,6 +158,28 @@ class Front(ABC):
     @abstractmethod
     def _restore_own(self, own: tuple[Any, ...]) -> None:
         """The other way round."""
+
+    def is_plain(self, offset: int, written: int | None = None) -> bool:
+        """Whether a read of the word at *offset*, or a write of *written* to it, does nothing
+        beyond the front, and does it in each state that is the same: for whoever remembers."""
+        register = self._map.get(offset)
+        if register is None:
+            return False
+        if written is None:
+            return register.name in self.plain_reads
+        starts = self.plain_writes.get(register.name)
+        return starts is not None and not written & starts
+
+    @property
+    @abstractmethod
+    def follows_state(self) -> bool:
+        """Whether what comes next follows from ``state`` alone, and no unit is begun: no time that
+        passes changes anything."""
+
+    @abstractmethod
+    def store_width(self, address: int) -> int:
+        """How wide stores at *address* are now, of which a unit takes shape one behind the other,
+        whatever they hold; 0 where stores do something else."""
 
     # --- the register bus
 

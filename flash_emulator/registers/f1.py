@@ -145,6 +145,10 @@ class F1Front(Front):
             }
         self._readers |= {"OBR": self._read_obr, "WRPR": self._read_wrpr}
         self._writers["OPTKEYR"] = self._option_lock.key
+        names = [f"{name}{suffix}" for name in ("SR", "CR", "AR") for suffix in ("", "2")]
+        self.plain_reads = frozenset({"ACR", *names})
+        self.plain_writes = {"ACR": 0, "KEYR": 0, "KEYR2": 0}
+        self.plain_writes |= {name: STRT if name.startswith("CR") else 0 for name in names}
         self.reset()
 
     def reset(self) -> None:
@@ -161,6 +165,16 @@ class F1Front(Front):
         self._option_lock.restore(lock)
         for bank, state in zip(self._banks, banks, strict=True):
             bank.restore(state)
+
+    @property
+    def follows_state(self) -> bool:
+        return True
+
+    def store_width(self, address: int) -> int:
+        if address in self.option_area:
+            return 0
+        bank = self._banks[self._inside(address) // self.part.bank_size]
+        return 2 if bank.cr & PG else 0
 
     # --- status and control
 

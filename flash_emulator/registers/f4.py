@@ -109,6 +109,8 @@ class F4Front(Front):
             "OPTCR": self._write_optcr,
             "OPTCR1": self._write_optcr1,
         }
+        self.plain_reads = frozenset({"ACR", "SR", "CR"})
+        self.plain_writes = {"ACR": 0, "KEYR": 0, "SR": 0, "CR": STRT}
         self.reset()
 
     def reset(self) -> None:
@@ -136,6 +138,15 @@ class F4Front(Front):
         self._lock.restore(lock)
         self._option_lock.restore(options)
         self._cr, self._sr, self._half = plain
+
+    @property
+    def follows_state(self) -> bool:
+        return self._half is None
+
+    def store_width(self, address: int) -> int:
+        del address
+        is_plain = self._cr & PG and not self._cr & (SER | MER1 | MER2)
+        return min(4, 1 << (self._cr >> PSIZE_SHIFT & 3)) if is_plain else 0
 
     # --- status
 

@@ -67,6 +67,8 @@ class H5Front(Front):
         for register in REGISTERS:
             if register.name.endswith("_PRG") and register.name not in self._writers:
                 self._writers[register.name] = self._prg_writer(register.name)
+        self.plain_reads = frozenset({"ACR", "NSSR", "NSCR", "ECCCORR", "ECCDETR"})
+        self.plain_writes = {"ACR": 0, "NSKEYR": 0, "NSCCR": 0, "NSCR": bits.FW | bits.STRT}
         self.reset()
 
     def reset(self) -> None:
@@ -98,6 +100,14 @@ class H5Front(Front):
         self._option_lock.restore(options)
         self._buffer.restore(buffer)
         self._cr, self._sr, self._corrected, self._detected, self._ecc_enabled = plain
+
+    @property
+    def follows_state(self) -> bool:
+        return not self._buffer.begun
+
+    def store_width(self, address: int) -> int:
+        del address
+        return 4 if self._cr & bits.PG and not self._sr & (bits.INCERR | bits.PGSERR) else 0
 
     # --- status and control
 

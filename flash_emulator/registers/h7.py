@@ -126,6 +126,11 @@ class H7Front(Front):
             "OPTCR": self._write_optcr,
             "OPTSR_PRG": self._write_optsr,
         }
+        starts = self.layout.fw | self.layout.start
+        named = [f"{name}{n}" for name in ("SR", "CR", "ECC_FA") for n in (1, 2)]
+        self.plain_reads = frozenset({"ACR", *named})
+        self.plain_writes = {"ACR": 0, "CR1": starts, "CR2": starts}
+        self.plain_writes |= dict.fromkeys(("KEYR1", "KEYR2", "CCR1", "CCR2"), 0)
         self.reset()
 
     def reset(self) -> None:
@@ -150,6 +155,15 @@ class H7Front(Front):
         self._option_lock.restore(lock)
         for unit, state in zip(self._sets, sets, strict=True):
             unit.restore(state)
+
+    @property
+    def follows_state(self) -> bool:
+        return not any(unit.buffer.begun for unit in self._sets)
+
+    def store_width(self, address: int) -> int:
+        unit = self._sets[self._inside(address) // self._bank_size]
+        is_plain = unit.cr & bits.PG and not unit.sr & (bits.PGSERR | bits.INCERR)
+        return 4 if is_plain else 0
 
     # --- status
 

@@ -75,6 +75,11 @@ class L4Front(Front):
                 self._readers[register.name] = reader
             if writer is not None:
                 self._writers[register.name] = writer
+        prefix = "NS" if "NSCR" in self._resets else ""
+        named = {f"{prefix}{name}" for name in ("SR", "CR")}
+        self.plain_reads = frozenset({*named, "ACR", "ECCR", "ECC2R"})
+        self.plain_writes = {"ACR": 0, "ECCR": 0, "ECC2R": 0}
+        self.plain_writes |= {f"{prefix}KEYR": 0, f"{prefix}SR": 0, f"{prefix}CR": ACTIONS}
         self.reset()
 
     def reset(self) -> None:
@@ -126,6 +131,14 @@ class L4Front(Front):
         self._mass_erased = set(erased)
         self._words, self._words_at = bytearray(words), at
         self._row.restore(row, self._now_us)
+
+    @property
+    def follows_state(self) -> bool:
+        return not self._words and not self._row.begun
+
+    def store_width(self, address: int) -> int:
+        del address
+        return 4 if self._plain and not self._sr & bits.SR_BLOCKS else 0
 
     def _now_us(self) -> int:
         return self.flash.clock.now_us
