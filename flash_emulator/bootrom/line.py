@@ -13,6 +13,7 @@ do not occur here.
 from __future__ import annotations
 
 import math
+import random
 from collections import deque
 from dataclasses import dataclass, replace
 
@@ -57,6 +58,7 @@ class Line:
         self._start_us = chip.device.clock.now_us
         self._rx_free_us = 0.0
         self._busy_until_us = 0.0
+        self._deafness = random.Random(f"deaf/{chip.device.seed}")  # noqa: S311
         self._bridge = Bridge(speed)
 
     def set_latency(self, latency_ms: float) -> None:
@@ -120,7 +122,12 @@ class Line:
         if self.speed.flash:
             at_us += clock.now_us - before_us
         said = self._noise.carry(self.chip.transmit())
-        self._busy_until_us = self._bridge.push(said, at_us, self._byte_us)
+        self._busy_until_us = self._bridge.push(said, at_us, self._byte_us) + self._deaf_us(said)
+
+    def _deaf_us(self, said: bytes) -> float:
+        options = self.chip.options
+        is_deaf = said and options.deaf_us and self._deafness.random() < options.deaf_chance
+        return options.deaf_us if is_deaf else 0.0
 
     # --- towards the host
 

@@ -63,6 +63,9 @@ class RomOptions:
     *double_ack*: whether the first byte is answered twice (L412, V13.1).
     *pid*: another product identity than the part's.
     *max_baud*: faster than this the first byte is not understood; 0: no limit.
+    *deaf_us*: after an answer the ROM does not look at its USART for so long, besides the time of
+    the answer's bytes (it checks an address, it looks at its other ports); *deaf_chance*: after how
+    many of them, drawn from the device's seed.
     """
 
     version: int | None = None
@@ -74,6 +77,8 @@ class RomOptions:
     double_ack: bool | None = None
     pid: int | None = None
     max_baud: int = 0
+    deaf_us: float = 0.0
+    deaf_chance: float = 1.0
 
 
 def model_of(part: Part, options: RomOptions | None = None) -> RomModel:

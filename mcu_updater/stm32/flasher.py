@@ -36,6 +36,7 @@ from mcu_updater.stm32.compare import (
     without,
 )
 from mcu_updater.stm32.connection import Connection, checksum_works
+from mcu_updater.stm32.erasing import Eraser
 from mcu_updater.stm32.events import (
     FlasherEvent,
     Planned,
@@ -46,9 +47,7 @@ from mcu_updater.stm32.events import (
     Verified,
 )
 from mcu_updater.stm32.firmware import Firmware, Segment, blank_firmware, check_fits
-from mcu_updater.stm32.guard import Guard
 from mcu_updater.stm32.plan import (
-    EraseKind,
     FlashPlan,
     covered_sectors,
     make_plan,
@@ -57,7 +56,6 @@ from mcu_updater.stm32.retry import PartialWrite
 from mcu_updater.stm32.sector_cache import CacheStore, NoCache, SectorCache
 
 _ROUNDS = 3  # the first, and two more for what did not hold
-_SECTORS_AT_A_TIME = 128  # of one erase: then there is something to show
 _STRAY_BYTES = 16
 
 
@@ -91,6 +89,8 @@ class Flasher:
         self._cache: SectorCache = self._cache_store.load(connection.info.pid, connection.uid).of(
             chip
         )
+        guards = not isinstance(self._cache_store, NoCache)
+        self._eraser = Eraser(connection, chip, self._cache, self._remember, guards=guards)
         self._frame = read_frame(self._rom.rom.line.wants_full_packets)
         self._has_checksum: bool | None = None
 
@@ -225,7 +225,7 @@ class Flasher:
         bad: dict[int, str] = {}
         for round_number in range(_ROUNDS):
             if todo.touched or todo.erase.sectors:
-                yield from self._erase(todo)
+                yield from self._eraser.erase(todo)
                 bad = yield from self._write(todo)
             if options.verify or bad:
                 bad |= yield from self._verify(todo, bad)
@@ -248,75 +248,6 @@ class Flasher:
 
     def _uses_checksum(self, plan: FlashPlan) -> bool:
         return bool(plan.firmware.size) and self.has_checksum
-
-    def _erase(self, plan: FlashPlan) -> Iterator[FlasherEvent]:
-        sectors = plan.erase.sectors
-        if not sectors:
-            return
-        guard = self._guard(sectors)
-        self._cache.begin(sectors)
-        self._remember()
-        total = sum(sector.size for sector in plan.erase.needed)
-        yield Progress(Stage.ERASE, 0, total)
-        at_once = yield from self._erased_at_once(plan)
-        left = plan.erase.rest if at_once else plan.erase.needed
-        done = total - sum(sector.size for sector in left)
-        if left and not at_once:
-            self._erase_first(left[0], guard)
-        for some in _erase_steps(left, first_is_done=not at_once):
-            self._rom.erase_sectors(self.connection.info, [s.number for s in some])
-            done += sum(sector.size for sector in some)
-            yield Progress(Stage.ERASE, done, total)
-        guard.compare()
-        covered = {s.number for s in plan.touched}
-        self._cache.blank(without(plan.erase.sectors, covered))
-        yield Progress(Stage.ERASE, total, total)
-
-    def _guard(self, sectors: Sequence[Sector]) -> Guard:
-        """It has looked at what must be kept. A ROM that dies of that does not meet it again."""
-        guard = Guard(self._rom, self.chip)
-        if isinstance(self._cache_store, NoCache):
-            return guard
-        try:
-            guard.look(sectors, self._cache.doubtful)
-        except LinkError:
-            if guard.position is not None:
-                self._cache.begin([guard.position])
-                self._remember()
-            raise
-        return guard
-
-    def _erase_first(self, sector: Sector, guard: Guard) -> None:
-        """One sector alone, twice if need be: where another is hit, no more are lost."""
-        for _ in range(2):
-            self._rom.erase_sectors(self.connection.info, [sector.number])
-            guard.compare_after_first()
-            if not guard.first_is_unchanged():
-                return
-        raise VerificationFailed(
-            "the erase of a sector is acknowledged and changes nothing",
-            where=f"{address_text(sector.start)}, sector {sector.number} of {self.chip.name}",
-            then="It may be write-protected, or the chip numbers its sectors otherwise. Nothing "
-            "was written",
-            remedies=[Remedy.LIFT_WRITE, Remedy.NAME_PART],
-        )
-
-    def _erased_at_once(self, plan: FlashPlan) -> Generator[FlasherEvent, None, bool]:
-        """Whether a mass or bank erase did it. Some ROMs have none, or one that fails (G031)."""
-        kind = plan.erase.kind
-        if kind is EraseKind.SECTORS:
-            return False
-        if kind is EraseKind.BANK and not self.connection.info.has(Command.EXTENDED_ERASE):
-            return False
-        try:
-            if kind is EraseKind.BANK:
-                self._rom.erase_bank(plan.erase.bank)
-            else:
-                self._rom.erase_chip(self.connection.info)
-        except ChipRefused:
-            yield Problem(f"the ROM refuses to erase the {kind} at once: sector by sector")
-            return False
-        return True
 
     def _write(self, plan: FlashPlan) -> Finding:
         """Write all blocks; return the sectors that have to be erased again."""
@@ -383,7 +314,7 @@ class Flasher:
         self.check_supported()
         self.check_readable()
         plan = make_plan(self.chip, blank_firmware(sectors), erase_chip=everything)
-        yield from self._erase(plan)
+        yield from self._eraser.erase(plan)
         bad = (yield from self._verify(plan, {})) if verify else {}
         if bad:
             raise self._not_held(bad)
@@ -438,11 +369,6 @@ def erases_to_zero(pid: int) -> ChipRefused:
         then="To write it take another program, such as stm32flash. Nothing was changed",
         remedies=[Remedy.READ_BY_GEOMETRY],
     )
-
-
-def _erase_steps(sectors: Sequence[Sector], *, first_is_done: bool) -> Iterator[Sequence[Sector]]:
-    for at in range(int(first_is_done), len(sectors), _SECTORS_AT_A_TIME):
-        yield sectors[at : at + _SECTORS_AT_A_TIME]
 
 
 def _words(difference: Difference) -> str:
