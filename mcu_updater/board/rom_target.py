@@ -31,7 +31,6 @@ from mcu_updater.quectel.emulated.options import ModuleOptions
 from mcu_updater.quectel.emulated.pipe import ModulePipe
 from mcu_updater.quectel.link import DEFAULT_DIALECT
 from mcu_updater.stm32.chip import WORD
-from mcu_updater.stm32.compare import read_frame
 from mcu_updater.stm32.flasher import Flasher
 from mcu_updater.stm32.target import RomFlash
 
@@ -80,8 +79,8 @@ class Target:
         self.strategy = strategy or default_strategy(self.part)
         check_strategy(self.part, self.strategy)
         check_layout(self.part, self.strategy)
-        frame = read_frame(flasher.connection.rom.rom.line.wants_full_packets)
-        flash = RomFlash(flasher, self.part, self.part.bank_starts, frame)
+        self._flasher = flasher
+        flash = RomFlash(flasher, self.part, self.part.bank_starts)
         self.chip = RomChip(self.part.name, flash, layout_of(self.part, self.strategy))
         self.result = Result(SessionOutcome.NO_PLAN)
         self._mcu: Mcu | None = None
@@ -103,6 +102,8 @@ class Target:
 
         *passes*: how the trial of the new image is judged.
         """
+        most = sum(self.part.sector_sizes)
+        self._flasher.expect(reads=most, writes=most)
         clock = VirtualClock()
         options = ModuleOptions(max_read=max(policy.read_size, ModuleOptions().max_read))
         module = EmulatedModule(SingleDeviceCloud([plan]), options)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mcu_updater.core.errors import PortError, Remedy
 from mcu_updater.host.serial_port import PARITY_EVEN, ROM_LOG, SerialPort, open_port
-from mcu_updater.host.usb import is_ftdi, list_usb_ports
+from mcu_updater.host.usb import adapter_name, is_ftdi, list_usb_ports
 from mcu_updater.stm32.line import LineName
 
 _SYSFS_TIMER = "/sys/class/tty/{}/device/latency_timer"  # linux, drivers/usb/serial/ftdi_sio.c
@@ -47,6 +47,13 @@ class SerialRomLine:
     @property
     def name(self) -> str:
         return self._port.name
+
+    @property
+    def adapter(self) -> str:
+        """What tells it from another one, at any path."""
+        if "://" in self.name:
+            return self.name
+        return adapter_name(os.path.realpath(self.name), list_usb_ports())
 
     @property
     def baud(self) -> int:

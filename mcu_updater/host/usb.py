@@ -34,6 +34,8 @@ class UsbPort(Protocol):
     def description(self) -> str: ...
     @property
     def location(self) -> str | None: ...
+    @property
+    def serial_number(self) -> str | None: ...
 
 
 PortLister = Callable[[], Iterable[UsbPort]]
@@ -74,6 +76,16 @@ def find_module_port(ports: Iterable[UsbPort]) -> str:
 def is_ftdi(device: str, ports: Iterable[UsbPort]) -> bool:
     """Whether *device* is a bridge that packs what it receives into packets of 62 bytes."""
     return any(port.device == device and port.vid == FTDI_VID for port in ports)
+
+
+def adapter_name(device: str, ports: Iterable[UsbPort]) -> str:
+    """What tells the adapter of *device* from another: USB identity and serial number, or where it
+    is plugged in; *device* itself where it is none."""
+    port = next((port for port in ports if port.device == device), None)
+    if port is None or port.vid is None:
+        return device
+    which = port.serial_number or f"at {port.location or device}"
+    return f"{port.vid:04X}:{port.pid or 0:04X} {which}"
 
 
 def _listed(ports: Iterable[UsbPort]) -> str:

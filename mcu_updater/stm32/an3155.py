@@ -220,15 +220,6 @@ def get_checksum_private(address: int, size: int) -> Exchange:
     )
 
 
-def merged(exchange: Exchange) -> tuple[bytes, tuple[Step, ...]]:
-    """All frames as one write, and the steps whose replies are to be read one after the other.
-
-    For links whose turnarounds cost more than bytes. A ROM has no FIFO: it may lose what comes
-    while it answers. Test the link with a Read of known bytes first.
-    """
-    return b"".join(step.frame for step in exchange), exchange
-
-
 def _at(command: Command, address: int) -> Exchange:
     if not 0 <= address < 1 << 32:
         raise ValueError(f"{address:#x} is no 32-bit address")

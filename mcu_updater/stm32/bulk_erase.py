@@ -23,10 +23,10 @@ _READ_FACTOR: Final = 2.0  # frames and turnarounds, as a multiple of the bytes'
 
 
 class BulkErase:
-    """*frame*: bytes of one read. *has_checksum*: the ROM's CRC works."""
+    """*has_checksum*: the ROM's CRC works."""
 
-    def __init__(self, rom: RetryingRom, chip: Chip, frame: int, *, has_checksum: bool) -> None:
-        self._rom, self._chip, self._frame = rom, chip, frame
+    def __init__(self, rom: RetryingRom, chip: Chip, *, has_checksum: bool) -> None:
+        self._rom, self._chip = rom, chip
         self._has_checksum = has_checksum
 
     def candidate(self, stale: Sequence[Sector], doubtful: Collection[int]) -> tuple[Sector, ...]:
@@ -47,12 +47,13 @@ class BulkErase:
     def are_blank(self, sectors: Sequence[Sector]) -> bool:
         """Raises LinkError where the ROM dies of looking."""
         if self._has_checksum:
-            comparer = Comparer(self._rom, blank_firmware(sectors), self._frame)
+            comparer = Comparer(self._rom, blank_firmware(sectors))
             return comparer.crc_fits_all(sectors)
         return all(self._reads_blank(run) for run in runs_of(sectors))
 
     def _reads_blank(self, run: range) -> bool:
-        frames = (run[at : at + self._frame] for at in range(0, len(run), self._frame))
+        size = self._rom.read_size
+        frames = (run[at : at + size] for at in range(0, len(run), size))
         return all(self._rom.read(f.start, len(f)) == ERASED * len(f) for f in frames)
 
     def _cost_s(self, sectors: Sequence[Sector]) -> float:

@@ -82,6 +82,7 @@ class Chip:
     uid: int | None = None
     size_register: int | None = None
     option_bytes: range | None = None
+    free_ram: int | None = None  # 256 bytes from there on, at least, are RAM and not the ROM's
     needs_wide_reads: bool = False  # F4: UID and size are read as part of 256 bytes
     bank_options: tuple[BankOption, ...] = ()
     can_be_cut: bool = False  # a smaller one is the same from the start on, numbers too

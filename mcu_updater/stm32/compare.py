@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from flash_emulator import an3155
 from mcu_updater.stm32.chip import FRAME_SIZE, Sector
-from mcu_updater.stm32.estimate import FULL_READ_SIZE
 from mcu_updater.stm32.events import Progress, Stage
 from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, runs_of
 from mcu_updater.stm32.retry import RetryingRom
@@ -54,10 +53,10 @@ Differing = Generator[Progress, None, dict[int, Difference]]
 
 
 class Comparer:
-    """Compares the covered bytes of sectors with *firmware*. *frame*: bytes of one read."""
+    """Compares the covered bytes of sectors with *firmware*."""
 
-    def __init__(self, rom: RetryingRom, firmware: Firmware, frame: int) -> None:
-        self._rom, self._firmware, self._frame = rom, firmware, frame
+    def __init__(self, rom: RetryingRom, firmware: Firmware) -> None:
+        self._rom, self._firmware = rom, firmware
         self.position = 0  # what is being read
 
     def parts(self, sector: Sector) -> list[Segment]:
@@ -122,7 +121,7 @@ class Comparer:
             at = run.address
             while at < run.stop:
                 self.position = at
-                wanted = run.data[at - run.address :][: self._frame]
+                wanted = run.data[at - run.address :][: self._rom.read_size]
                 difference = self._difference(at, wanted, looks)
                 stop = at + len(wanted)
                 if difference is not None:
@@ -139,6 +138,8 @@ class Comparer:
             found = self._rom.read(address, len(wanted))
             if found == wanted:
                 return None
+            if looks > 1:  # it should be there
+                self._rom.doubt_merged()
         pairs = enumerate(zip(wanted, found, strict=True))
         at = next(at for at, (one, other) in pairs if one != other)
         return Difference(address + at, wanted[at:], found[at:])
@@ -180,12 +181,6 @@ def _piece(parts: Sequence[Segment], size: int) -> Segment | None:
             if data != ERASED * len(data):
                 return Segment(part.address + at, data)
     return None
-
-
-def read_frame(full_packets: bool) -> int:
-    """Bytes of one read: what fills an FTDI's packets together with the ACK before it, or all that
-    the ROM gives at once."""
-    return FULL_READ_SIZE if full_packets else FRAME_SIZE
 
 
 def without(sectors: Sequence[Sector], numbers: Collection[int]) -> tuple[Sector, ...]:

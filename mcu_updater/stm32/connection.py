@@ -33,7 +33,6 @@ DEFAULT_BAUD: Final = 115_200  # the highest that ST has tested: AN3155 2.2
 LADDER: Final = (921_600, 460_800, 256_000, DEFAULT_BAUD)
 UID_SIZE: Final = 12
 _SELF_TESTS: Final = 4
-_MERGED_TESTS: Final = 8
 DEFAULT_TIMEOUTS: Final = Timeouts()
 
 ChipChooser = Callable[[int, int | None], Chip]
@@ -47,7 +46,6 @@ class ConnectOptions:
     bauds: Sequence[int] = (DEFAULT_BAUD,)
     wirings: Sequence[Wiring] = ()
     timeouts: Timeouts = DEFAULT_TIMEOUTS
-    merged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,20 +314,6 @@ def read_option(rom: RetryingRom, option: BankOption) -> int | None:
     except ChipRefused:
         return None
     return word >> option.bit & 1
-
-
-def try_merged(rom: RetryingRom, address: int, note: Callable[[str], None]) -> None:
-    """Use merged frames from here on if reads of known bytes get through with them, every time."""
-    wanted = rom.read(address, FRAME_SIZE)
-    rom.rom.merged = True
-    try:
-        good = all(rom.rom.read(address, FRAME_SIZE) == wanted for _ in range(_MERGED_TESTS))
-    except RomError as error:
-        good = False
-        rom.recover(error)
-    if not good:
-        rom.rom.merged = False
-        note("merged frames do not get through to this ROM: one frame at a time")
 
 
 def checksum_works(rom: RetryingRom, info: RomIdentity, address: int) -> bool:

@@ -32,7 +32,6 @@ from mcu_updater.stm32.compare import (
     Comparing,
     Difference,
     DiffMethod,
-    read_frame,
     without,
 )
 from mcu_updater.stm32.connection import Connection, checksum_works
@@ -47,6 +46,7 @@ from mcu_updater.stm32.events import (
     Verified,
 )
 from mcu_updater.stm32.firmware import Firmware, Segment, blank_firmware, check_fits
+from mcu_updater.stm32.merging import Merging
 from mcu_updater.stm32.plan import (
     FlashPlan,
     covered_sectors,
@@ -77,10 +77,17 @@ def identifies(uid: bytes) -> bool:
 
 
 class Flasher:
-    """One chip behind *connection*. Methods yield events; they raise UpdaterError."""
+    """One chip behind *connection*. Methods yield events; they raise UpdaterError.
+
+    *merging*: whether commands may go out in one write; None: never.
+    """
 
     def __init__(
-        self, connection: Connection, chip: Chip, cache_store: CacheStore | None = None
+        self,
+        connection: Connection,
+        chip: Chip,
+        cache_store: CacheStore | None = None,
+        merging: Merging | None = None,
     ) -> None:
         self.connection, self.chip = connection, chip
         self._rom = connection.rom
@@ -90,8 +97,8 @@ class Flasher:
             chip
         )
         guards = not isinstance(self._cache_store, NoCache)
+        self._merging = merging or Merging(self._rom, chip, wanted=False)
         self._eraser = Eraser(connection, chip, self._cache, self._remember, guards=guards)
-        self._frame = read_frame(self._rom.rom.line.wants_full_packets)
         self._has_checksum: bool | None = None
 
     @property
@@ -105,10 +112,17 @@ class Flasher:
 
     def plan(self, firmware: Firmware, options: FlashOptions) -> Iterator[FlasherEvent]:
         """Check everything, compare, and yield Planned. The chip is not changed."""
+        return self._plan(firmware, options, writes=0)
+
+    def _plan(
+        self, firmware: Firmware, options: FlashOptions, writes: int
+    ) -> Iterator[FlasherEvent]:
+        """*writes*: bytes that may be written then."""
         self._check(firmware, options)
+        self.expect(reads=0 if self.has_checksum else firmware.size, writes=writes)
         padded = firmware.padded(self.chip.alignment)
         method = self._method(options)
-        comparer = Comparer(self._rom, padded, self._frame)
+        comparer = Comparer(self._rom, padded)
         covered = covered_sectors(self.chip, padded)
         doubtful = {s.number for s in covered} & self._cache.doubtful
         same = yield from self._same(comparer, method, without(covered, doubtful))
@@ -125,7 +139,7 @@ class Flasher:
     def flash(self, firmware: Firmware, options: FlashOptions) -> Iterator[FlasherEvent]:
         """The whole of it."""
         plan: FlashPlan | None = None
-        for event in self.plan(firmware, options):
+        for event in self._plan(firmware, options, writes=firmware.size):
             if isinstance(event, Planned):
                 plan = event.plan
             yield event
@@ -208,7 +222,7 @@ class Flasher:
         dies of looking, they are doubtful for the next run, which does not look again."""
         if isinstance(self._cache_store, NoCache):
             return frozenset()
-        beside = BulkErase(self._rom, self.chip, self._frame, has_checksum=self.has_checksum)
+        beside = BulkErase(self._rom, self.chip, has_checksum=self.has_checksum)
         sectors = beside.candidate(stale, self._cache.doubtful)
         try:
             is_blank = beside.are_blank(sectors)
@@ -239,6 +253,7 @@ class Flasher:
         if options.verify:
             self._cache.finish(plan.touched, plan.firmware)
             self._remember()
+            self._merging.settle()
             yield self._verified(plan, options)
 
     def _verified(self, plan: FlashPlan, options: FlashOptions) -> Verified:
@@ -268,7 +283,7 @@ class Flasher:
 
     def _verify(self, plan: FlashPlan, known_bad: dict[int, str]) -> Finding:
         """Look at all that was written; return what differs, by sector, in words."""
-        comparer = Comparer(self._rom, plan.firmware, self._frame)
+        comparer = Comparer(self._rom, plan.firmware)
         sectors = without(plan.touched, known_bad)
         total = sum(len(part.data) for s in sectors for part in comparer.parts(s))
         if self._uses_checksum(plan):
@@ -288,6 +303,7 @@ class Flasher:
         self.check_readable()
         check_fits(firmware, self.chip)
         plan = make_plan(self.chip, firmware)
+        self.expect(reads=0 if self.has_checksum else firmware.size)
         bad = yield from self._verify(plan, {})
         if bad:
             raise self._not_held(bad, is_written=False)
@@ -306,6 +322,10 @@ class Flasher:
         )
 
     # --- the rest
+
+    def expect(self, *, reads: int = 0, writes: int = 0) -> None:
+        """So many bytes will be read and written: merge commands from now on, where that pays."""
+        self._merging.begin(reads=reads, writes=writes)
 
     def erase(
         self, sectors: Sequence[Sector], *, everything: bool, verify: bool = True
@@ -330,14 +350,16 @@ class Flasher:
         self.check_readable()
         checked = self.has_checksum and size % 4 == 0 and address % 4 == 0
         whole = bytearray()
-        for at in range(address, address + size, self._frame):
-            count = min(self._frame, address + size - at)
+        self.expect(reads=size if checked or not twice else 2 * size)
+        frame = self._rom.read_size
+        for at in range(address, address + size, frame):
+            count = min(frame, address + size - at)
             read = self._rom.read_surely if twice and not checked else self._rom.read
             data = read(at, count)
             whole += data
             yield data
             yield Progress(Stage.READ, at + count - address, size)
-        if checked and not Comparer(self._rom, Firmware(()), self._frame).crc_fits(
+        if checked and not Comparer(self._rom, Firmware(())).crc_fits(
             Segment(address, bytes(whole))
         ):
             raise LinkError(

@@ -47,6 +47,12 @@ class RetryingRom:
         self.rom = rom
         self.failures = 0
         self._tries, self._reenter, self.note = tries, reenter, note
+        self.on_doubt: Callable[[], None] = lambda: None
+
+    @property
+    def read_size(self) -> int:
+        """See ``BootRom``."""
+        return self.rom.read_size
 
     # --- what changes nothing
 
@@ -101,18 +107,12 @@ class RetryingRom:
             except RomError as error:
                 last = error
                 self.recover(error)
-            self._doubt_merged()
             there = self.read(address, len(data))
             if there == data:
                 return
             if there != ERASED * len(data):
                 raise PartialWrite(address)
         raise self._given_up(last, address_text(address))
-
-    def _doubt_merged(self) -> None:
-        if self.rom.merged and self.failures > self._tries:
-            self.rom.merged = False
-            self.note("merged frames do not get through: going on with one frame at a time")
 
     def erase_sectors(self, info: RomIdentity, numbers: Sequence[int]) -> None:
         self._again(lambda: self.rom.erase_sectors(info, numbers), "erase")
@@ -138,7 +138,6 @@ class RetryingRom:
                 refusals = refusals + 1 if isinstance(error, Refused) else 0
                 last = error
                 self.recover(error)
-            self._doubt_merged()
             if refusals > 2:
                 break
         raise self._given_up(last, where)
@@ -146,6 +145,7 @@ class RetryingRom:
     def recover(self, error: RomError) -> None:
         """Be at a place where the ROM waits for a command. Raises LinkError."""
         self.failures += 1
+        self.doubt_merged()
         in_erase = error.command in (Command.ERASE, Command.EXTENDED_ERASE)
         for _ in range(3):
             if self.rom.resync(in_erase=in_erase):
@@ -159,6 +159,14 @@ class RetryingRom:
             found=str(error),
             then=RUN_AGAIN,
         ) from error
+
+    def doubt_merged(self) -> None:
+        """Something is not as it should be: from here on frame by frame, whatever it was."""
+        if not self.rom.merged:
+            return
+        self.rom.merged = ()
+        self.note("merged frames do not get through: going on with one frame at a time")
+        self.on_doubt()
 
     def reenter(self) -> bool:
         """Reset the chip into its ROM, where somebody can. Whether it answers then."""

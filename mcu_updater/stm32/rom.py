@@ -5,23 +5,24 @@ it said nothing, or something that is no answer; then both ends may disagree abo
 frame they are, and ``resync`` has to come next. Retries are the business of ``retry``.
 
 Every frame goes out in one write: a USB bridge then sends it in one packet, and over TCP there is
-no delayed ACK to wait for. *merged*: command, address and data go out together, and the answers
-come together. AN3155 asks to wait in between; a ROM that is busy when a byte comes loses it. So it
-is off unless the user asks, and tested before it is used.
+no delayed ACK to wait for. Of the commands in *merged*, command, address and data go out together,
+and the answers come together. AN3155 asks to wait in between; a ROM that is busy when a byte comes
+loses it. So it is tested before it is used (``merging``), and some of it never (``merged_frames``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from flash_emulator.an3155 import NACK, Bulk, Command
+from flash_emulator.an3155 import MAX_BLOCK, NACK, Bulk, Command
 from mcu_updater.core.ports import Clock
 from mcu_updater.stm32 import an3155
 from mcu_updater.stm32.an3155 import Exchange, Garbled, ReplyError, ReplyReader, Step, Wait
-from mcu_updater.stm32.estimate import BITS_PER_BYTE
+from mcu_updater.stm32.estimate import BITS_PER_BYTE, PACKET_SIZE
 from mcu_updater.stm32.line import RomLine
+from mcu_updater.stm32.merged_frames import merged
 
 FILLER: Final = 0x02
 """What ``resync`` fills an unfinished frame with. Checksums of frames made of it never fit: even
@@ -32,6 +33,7 @@ would not do here: to a ROM that has just acknowledged 0x43, FF 00 is the erase 
 _FILLS: Final = (2, 6, 64, 260, 1100)  # bytes; a command, an address, ..., the longest erase
 _WITH_ADDRESS: Final = (Command.READ, Command.WRITE, Command.GO, Command.GET_CHECKSUM)
 NOTHING: Final = "0 bytes"
+_IN_THE_TIMER: Final = 1 / 3  # of a bridge's timer a turnaround takes so much at least, on average
 _ODD_REPLY: Final = 16  # bytes of one that are shown
 
 
@@ -104,13 +106,23 @@ class BootRom:
 
     def __init__(self, line: RomLine, clock: Clock, timeouts: Timeouts) -> None:
         self.line, self.clock, self.timeouts = line, clock, timeouts
-        self.merged = False
+        self.merged: Collection[Command] = ()
         self.traffic = Traffic()
         self.round_trip_s = 0.0  # of the slowest prompt answer so far
+        self._prompt_s, self._prompts = 0.0, 0  # waited for prompt answers, and how many came
         self._rest = b""  # came behind a reply
 
     def traffic_now(self) -> Traffic:
         return replace(self.traffic)
+
+    @property
+    def read_size(self) -> int:
+        """Bytes of one read: what fills an FTDI's packets together with the ACKs before it, or all
+        that the ROM gives at once: also where the timer is quicker than a packet fills."""
+        is_quick = self._prompts and self.turnaround_s < _IN_THE_TIMER * self.wire_s(PACKET_SIZE)
+        if is_quick or not self.line.wants_full_packets:
+            return MAX_BLOCK
+        return 4 * PACKET_SIZE - (3 if Command.READ in self.merged else 1)
 
     # --- coming into contact
 
@@ -120,7 +132,7 @@ class BootRom:
         reader = an3155.SyncReader()
         for _ in range(2):
             self._send(reader.FRAME)
-            reader.feed(self._come(self.patience_s + 2 * self._wire_s(1)))
+            reader.feed(self._come(self.patience_s + 2 * self.wire_s(1)))
             if reader.is_alive:
                 self._drop_input()
                 return True
@@ -136,7 +148,7 @@ class BootRom:
             return self._align()
         for size in _FILLS:
             self._send(bytes((FILLER,)) * size)
-            if self._come(self.patience_s + self._wire_s(size)):
+            if self._come(self.patience_s + self.wire_s(size)):
                 self._drop_input()
                 return self._align()
         return self.synchronize() and self._align()
@@ -145,7 +157,7 @@ class BootRom:
         """Whether NACK follows a bad command; half of one may be waiting."""
         for _ in range(3):
             self._send(bytes((FILLER,)))
-            if self._come(self.patience_s + self._wire_s(1)) == bytes((NACK,)):
+            if self._come(self.patience_s + self.wire_s(1)) == bytes((NACK,)):
                 return True
             self._drop_input()
         return False
@@ -163,7 +175,7 @@ class BootRom:
         """
         self.listen_till_quiet(self.timeouts.longest_s)
         for frame in (an3155.SyncReader.FRAME,) * 2 + (bytes((FILLER,)) * _FILLS[-1],):
-            began_s, wire_s = self.clock.now_s(), self._wire_s(len(frame) + 1)
+            began_s, wire_s = self.clock.now_s(), self.wire_s(len(frame) + 1)
             self._send(frame)
             if self._come(self.timeouts.longest_s + wire_s):
                 self._note_round_trip(self.clock.now_s() - began_s)
@@ -192,8 +204,18 @@ class BootRom:
         for _ in range(4):
             self._drop_input()
             self._send(bytes((FILLER,)))
-            own += self._come(self.patience_s + self._wire_s(1))[:1] == bytes((FILLER,))
+            own += self._come(self.patience_s + self.wire_s(1))[:1] == bytes((FILLER,))
         return own >= 3
+
+    @property
+    def turnaround_s(self) -> float:
+        """What a prompt answer has taken so far, on average, besides the time of its bytes."""
+        return self._prompt_s / self._prompts if self._prompts else 0.0
+
+    def _note_prompt(self, took_s: float) -> None:
+        self._prompt_s += max(0.0, took_s)
+        self._prompts += 1
+        self._note_round_trip(took_s)
 
     def _note_round_trip(self, took_s: float) -> None:
         self.round_trip_s = min(max(self.round_trip_s, took_s), self.timeouts.longest_s)
@@ -211,7 +233,7 @@ class BootRom:
 
     def read(self, address: int, size: int) -> bytes:
         """1 to 256 bytes. There is no checksum on them."""
-        return self._run(Command.READ, an3155.read(address, size), may_merge=True)
+        return self._run(Command.READ, an3155.read(address, size))
 
     def checksum(self, address: int, size: int) -> int:
         """CRC of whole words, as the CRC unit makes it after a reset. AN3155 3.13."""
@@ -230,7 +252,7 @@ class BootRom:
 
         The ACK says that the ROM is done, not that flash holds *data*.
         """
-        self._run(Command.WRITE, an3155.write(address, data), may_merge=True)
+        self._run(Command.WRITE, an3155.write(address, data))
 
     def write_options(self, address: int, data: bytes) -> None:
         """All option bytes at once. The chip resets."""
@@ -286,41 +308,51 @@ class BootRom:
 
     # --- frames
 
-    def _run(
-        self,
-        command: Command,
-        exchange: Exchange,
-        work_s: float | None = None,
-        *,
-        may_merge: bool = False,
-    ) -> bytes:
-        """Each frame after the reply to the one before, or all at once; the last reply's data.
+    def _grouped(self, command: Command, exchange: Exchange) -> tuple[Exchange, ...]:
+        """The frames of a group go out in one write."""
+        if command in self.merged:
+            return merged(exchange, command)
+        return tuple((step,) for step in exchange)
+
+    def _run(self, command: Command, exchange: Exchange, work_s: float | None = None) -> bytes:
+        """Each group of frames after the replies to the one before; the last reply's data.
 
         *work_s*: how long the chip may take for what is not prompt.
         """
         self._rest = b""
-        merged = self.merged and may_merge
-        late_s = 0.0
-        if merged:
-            data, _ = an3155.merged(exchange)
-            self._send(data)
-            late_s = self._wire_s(len(data))
-        answer = b""
-        for at, step in enumerate(exchange):
-            if not merged and step.frame:
-                self._send(step.frame)
-            self.traffic.turnarounds += bool(step.frame) and (not merged or at == 0)
-            answer = self._reply(command, _name_of(command, at), step, work_s, late_s)
+        at, answer = 0, b""
+        for group in self._grouped(command, exchange):
+            frames = b"".join(step.frame for step in group)
+            if frames:
+                self._send(frames)
+                self.traffic.turnarounds += 1
+            sent_s = self.wire_s(len(frames)) if len(group) > 1 else 0.0
+            try:
+                for step in group:
+                    answer = self._reply(command, _name_of(command, at), step, work_s, sent_s)
+                    at += 1
+                if len(group) > 1 and self._rest:
+                    raise Lost(command, "execution", "no more", self._rest[:_ODD_REPLY].hex(" "))
+            except RomError:
+                if len(group) > 1:  # what the ROM makes of the other bytes has to go by
+                    self.listen_till_quiet(sent_s + self.patience_s)
+                raise
         return answer
 
     def _reply(
-        self, command: Command, name: str, step: Step, work_s: float | None, late_s: float
+        self,
+        command: Command,
+        name: str,
+        step: Step,
+        work_s: float | None,
+        late_s: float = 0.0,
     ) -> bytes:
+        """*late_s*: the time of frames that went before this one."""
         reader = ReplyReader(step.reply)
         reader.feed(self._rest)
         size = len(step.frame) + (step.reply.size or 32) + 2
         began_s = self.clock.now_s()
-        patience_s = self.timeouts.answer_s + 2 * self.round_trip_s + late_s + self._wire_s(size)
+        patience_s = self.timeouts.answer_s + 2 * self.round_trip_s + late_s + self.wire_s(size)
         if step.wait is not Wait.PROMPT and work_s is not None:
             patience_s += work_s
         deadline_s = began_s + patience_s
@@ -330,8 +362,9 @@ class BootRom:
             if left_s <= 0:
                 raise Lost(command, name, "ACK" if not size_come else "more", f"{size_come} bytes")
             came = self._come(left_s)
-            if came and not size_come and step.wait is Wait.PROMPT:
-                self._note_round_trip(self.clock.now_s() - began_s - self._wire_s(size) - late_s)
+            if came and not size_come and step.wait is Wait.PROMPT and not late_s:
+                wire_s = self.wire_s(len(step.frame) + len(came))
+                self._note_prompt(self.clock.now_s() - began_s - wire_s)
             size_come += len(came)
             reader.feed(came)
             if reader.busy_count > busy:
@@ -347,7 +380,8 @@ class BootRom:
 
     # --- bytes
 
-    def _wire_s(self, size: int) -> float:
+    def wire_s(self, size: int) -> float:
+        """The time of *size* bytes on the wire, one way."""
         return size * BITS_PER_BYTE / (self.line.baud or 115_200)
 
     def _send(self, data: bytes) -> None:

@@ -25,13 +25,11 @@ class RomFlash:
 
     maps_at_once = True
 
-    def __init__(
-        self, flasher: Flasher, geometry: Geometry, bank_starts: Sequence[int], frame: int
-    ) -> None:
+    def __init__(self, flasher: Flasher, geometry: Geometry, bank_starts: Sequence[int]) -> None:
         self.geometry = geometry
         self.mapped_bank = 0
         self._flasher, self._rom = flasher, flasher.connection.rom
-        self._starts, self._frame = tuple(bank_starts), frame
+        self._starts = tuple(bank_starts)
         self._bank_size = sum(geometry.sector_sizes)
 
     def map_bank(self, bank: int) -> None:
@@ -47,7 +45,9 @@ class RomFlash:
         data = bytearray()
         while len(data) < size:
             at = address + len(data)
-            data += self._read(at, min(self._frame, size - len(data), self._left_in_bank(at)))
+            data += self._read(
+                at, min(self._rom.read_size, size - len(data), self._left_in_bank(at))
+            )
         return bytes(data)
 
     def _read(self, address: int, size: int) -> bytes:

@@ -219,6 +219,7 @@ class Usb:
     pid: int | None = 0x0125
     description: str = "EC25"
     location: str | None = "1-1:1.2"
+    serial_number: str | None = None
 
 
 QUECTEL = Usb("/dev/ttyUSB2", 0x2C7C)

@@ -14,10 +14,11 @@ from flash_emulator.bootrom.chip import State
 from flash_emulator.bootrom.noise import NoisyWire
 from mcu_updater.cli.flasher.chips import chips_with, choose_chip
 from mcu_updater.core.errors import PortError
-from mcu_updater.stm32.connection import ConnectOptions, connect, look, try_merged
+from mcu_updater.stm32.connection import ConnectOptions, connect, look
 from mcu_updater.stm32.firmware import Firmware, Segment
 from mcu_updater.stm32.flasher import Flasher, FlashOptions
 from mcu_updater.stm32.line import LineName, Wiring
+from mcu_updater.stm32.merging import MergeRecord, Merging
 from mcu_updater.stm32.sector_cache import SectorCache
 
 PARTS = (
@@ -111,24 +112,39 @@ class KeptCaches:
 
 
 @dataclass
+class KeptMerging:
+    """Remembers one line to one chip between two runs."""
+
+    record: MergeRecord = field(default_factory=MergeRecord)
+
+    def load(self) -> MergeRecord:
+        return self.record
+
+    def store(self, record: MergeRecord) -> None:
+        self.record = record
+
+
+@dataclass
 class World:
     chip: EmulatedChip
     line: EmulatedLine
     clock: VirtualTime
     cache_store: KeptCaches = field(default_factory=KeptCaches)
     notes: list[str] = field(default_factory=list)
+    memory: KeptMerging = field(default_factory=KeptMerging)
 
-    def connect(self, *, merged: bool = False, options: ConnectOptions | None = None) -> Flasher:
-        made = options or ConnectOptions()
+    def connect(
+        self, *, merged: bool | None = False, options: ConnectOptions | None = None
+    ) -> Flasher:
+        made = options or ConnectOptions(bauds=(self.line.baud,))
         rom, identity, wiring = connect(self.line, self.clock, made, self.notes.append)
         known = chips_with(identity.pid)
         connection = look(rom, identity, wiring, known)
         size = connection.flash_size or self.chip.device.part.size
         named = tuple(chip for chip in known if chip.name == self.chip.device.part.name)
         chip = choose_chip(named, size)
-        if merged:
-            try_merged(rom, chip.base, self.notes.append)
-        return Flasher(connection, chip, self.cache_store)
+        merging = Merging(rom, chip, self.memory, wanted=merged)
+        return Flasher(connection, chip, self.cache_store, merging)
 
     def flash(self, firmware: Firmware, options: FlashOptions | None = None) -> list[object]:
         return list(self.connect().flash(firmware, options or FlashOptions()))

@@ -28,7 +28,7 @@ from mcu_updater.stm32.firmware import Firmware, Segment, check_fits, holes_in
 from mcu_updater.stm32.flasher import Flasher, FlashOptions
 from mcu_updater.stm32.plan import EraseKind, make_plan
 from mcu_updater.stm32.sector_cache import SectorCache
-from tests.stm32.emulated_chip import World, world
+from tests.stm32.emulated_chip import KeptCaches, World, world
 
 BASE, K = 0x0800_0000, 1024
 EVERY = [*part_names(), *other_size_names()]
@@ -299,13 +299,18 @@ WRONG = {
 }
 
 
+def taken_for(flasher: Flasher, chip: Chip) -> Flasher:
+    """The same connection, with another idea of the chip behind it."""
+    return Flasher(flasher.connection, chip, KeptCaches())
+
+
 @pytest.mark.parametrize("how", WRONG)
 def test_a_host_that_counts_otherwise_never_says_verified(how: str) -> None:
     """The two tables can disagree; then this is what comes of it, with the chip full of data."""
     one = chip_of_data("STM32F429xG_DB1M" if how == "through all banks" else "STM32F429xI")
     flasher = recognized(one)
     right = flasher.chip
-    flasher.chip = numbered(right, WRONG[how])
+    flasher = taken_for(flasher, numbered(right, WRONG[how]))
     target = right.sectors[-3].start
     with pytest.raises(UpdaterError):
         list(flasher.flash(image_in(target), FlashOptions()))
@@ -320,7 +325,7 @@ def test_a_chip_of_one_bank_taken_for_two_is_told_before_a_word_is_written(is_fu
     if is_full:
         one.chip.device.preload(0x0808_4000, bytes(16))
     flasher = recognized(one)
-    flasher.chip = numbered(chip_of(load_part("STM32F429xG_DB1M")), lambda at, _: at)
+    flasher = taken_for(flasher, numbered(chip_of(load_part("STM32F429xG_DB1M")), lambda at, _: at))
     firmware = Firmware((Segment(0x0808_0000, b"\x5a" * 64 * K),))
     with pytest.raises(UpdaterError, match=r"another sector.*nothing was written"):
         list(flasher.flash(firmware, FlashOptions()))
@@ -331,7 +336,7 @@ def test_a_chip_of_one_bank_taken_for_two_is_told_before_a_word_is_written(is_fu
 def test_an_erase_that_hits_what_was_to_be_kept_is_told_from_a_worn_sector() -> None:
     one = chip_of_data("STM32H743xI")
     flasher = recognized(one)
-    flasher.chip = numbered(flasher.chip, lambda at, s: s.number + 1)
+    flasher = taken_for(flasher, numbered(flasher.chip, lambda at, s: s.number + 1))
     with pytest.raises(UpdaterError, match="another sector") as caught:
         list(flasher.flash(image_in(0x0806_0000, 0x0808_0000), FlashOptions()))
     assert Remedy.NAME_PART in caught.value.remedies

@@ -38,6 +38,7 @@ def chip_of(part: Part) -> Chip:
         uid=identity.uid,
         size_register=identity.flash_size_reg,
         option_bytes=identity.option_bytes,
+        free_ram=identity.bootloader_ram_end,
         needs_wide_reads=part.family == "f4",
         bank_options=tuple(_bank_options(part)),
         bank_erase_is_sure=_bank_erase_is_sure(part),

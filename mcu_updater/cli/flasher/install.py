@@ -28,7 +28,6 @@ from mcu_updater.core.strategy import Strategy
 from mcu_updater.core.trust import Trust
 from mcu_updater.flash_map.layouts import layout_of
 from mcu_updater.stm32.chip import WORD
-from mcu_updater.stm32.compare import read_frame
 from mcu_updater.stm32.events import Planned
 from mcu_updater.stm32.firmware import ERASED, Firmware, blank_firmware
 from mcu_updater.stm32.flasher import FlashOptions
@@ -158,8 +157,7 @@ class Installation:
     def _check_free(self) -> None:
         """No journal on the chip may tell of anything else: it would be forgotten."""
         flasher, part = self.bench.flasher, self.first.part
-        frame = read_frame(flasher.connection.rom.rom.line.wants_full_packets)
-        flash = RomFlash(flasher, part, part.bank_starts, frame)
+        flash = RomFlash(flasher, part, part.bank_starts)
         for bank in open_banks(flash, flash, layout_of(part, self.first.strategy)):
             snapshot = bank.journal.read().snapshot
             if snapshot is None or (bank.index == 0 and self._is_ours(snapshot)):

@@ -20,7 +20,7 @@ from mcu_updater.cli.names import PART, PART_METAVAR
 from mcu_updater.cli.params import size_of
 from mcu_updater.cli.unused import refuse
 from mcu_updater.core.errors import ChipRefused, UsageError
-from mcu_updater.host.cache_folder import CacheFolder, default_folder
+from mcu_updater.host.cache_folder import CacheFolder, MergeFile, default_folder
 from mcu_updater.host.clock import MonotonicClock
 from mcu_updater.host.rom_line import SerialRomLine, open_rom_line
 from mcu_updater.stm32.chip import (
@@ -39,12 +39,12 @@ from mcu_updater.stm32.connection import (
     connect,
     look,
     read_option,
-    try_merged,
 )
 from mcu_updater.stm32.estimate import LineSpeed
 from mcu_updater.stm32.events import Connected
-from mcu_updater.stm32.flasher import Flasher, erases_to_zero
+from mcu_updater.stm32.flasher import Flasher, erases_to_zero, identifies
 from mcu_updater.stm32.line import WIRINGS, Wiring, wiring_named
+from mcu_updater.stm32.merging import Merging
 from mcu_updater.stm32.rom import Timeouts, Traffic
 
 _AUTO = "auto"
@@ -83,7 +83,7 @@ class PortOptions:
     geometry: Sequence[GivenBank] | None = None
     program_unit: int | None = None
     timeout: float | None = None  # seconds
-    merge: bool = False
+    merge: bool | None = None
     full_packets: bool | None = None
     cache: Path | None = None
     as_json: bool = False
@@ -111,13 +111,22 @@ def opened(given: PortOptions, *, needs_chip: bool = True) -> Iterator[Bench]:
         connection = look(rom, identity, wiring, known)
         chip = _chip(by_hand, known, connection, needs_chip=needs_chip)
         folder = CacheFolder(given.cache or default_folder())
-        if given.merge and not connection.is_protected:
-            try_merged(rom, chip.base, screen.note)
         screen.event(_connected(connection, chip, line))
-        yield Bench(Flasher(connection, chip, folder), line, screen, rom.rom.traffic_now())
+        flasher = Flasher(connection, chip, folder, _merging(given, connection, chip, line))
+        yield Bench(flasher, line, screen, rom.rom.traffic_now())
     finally:
         screen.close()
         line.close()
+
+
+def _merging(
+    given: PortOptions, connection: Connection, chip: Chip, line: SerialRomLine
+) -> Merging:
+    memory = None
+    if identifies(connection.uid) and given.merge is not False:
+        folder, name = given.cache or default_folder(), f"{line.adapter}, {line.baud} baud"
+        memory = MergeFile(folder, connection.info.pid, connection.uid, name)
+    return Merging(connection.rom, chip, memory, wanted=given.merge)
 
 
 def _connect_options(given: PortOptions) -> ConnectOptions:
@@ -306,9 +315,10 @@ port_options = together(
         "link shows that it is slow, up to answers that take 6]",
     ),
     click.option(
-        "--merge",
-        is_flag=True,
-        help="Send command, address and data at once; tested first. Not every ROM can take it.",
+        "--merge/--no-merge",
+        default=None,
+        help="Send command, address and data at once, after a test, until the first doubt.  "
+        "[default: where the time that answers take is worth the test]",
     ),
     click.option(
         "--full-packets/--no-full-packets",
