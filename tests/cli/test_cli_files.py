@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_line import NEW, OLD, run, runs
+from tests.command_processes import CommandProcess
 
 CLI = [sys.executable, "-m", "mcu_updater"]
 IMPORTING = """
@@ -32,8 +33,8 @@ main()
 
 @contextlib.contextmanager
 def serving(*words: object) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [*CLI, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    process: CommandProcess[str] = CommandProcess(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         yield process
@@ -112,8 +113,9 @@ def test_a_board_that_is_served_is_nobody_else_s(first, second, tmp_path: Path):
 def test_two_updates_at_once_lose_nothing(tmp_path: Path):
     file = tmp_path / "one.board"
     assert run("board", "new", file, "--version", "1.0.0").exit_code == 0
-    words = [*CLI, "update", str(NEW["bin"]), "--board", str(file), "--quiet"]
-    both = [subprocess.Popen(words, stderr=subprocess.PIPE) for _ in range(2)]
+    words = ("update", NEW["bin"], "--board", file, "--quiet")
+    both: list[CommandProcess[bytes]]
+    both = [CommandProcess(words, stderr=subprocess.PIPE) for _ in range(2)]
     codes = sorted(process.wait() for process in both if process.communicate())
     assert codes in ([0, 4], [0, 0])
     assert runs(file) == ("B", "2.0.0", "CONFIRMED")

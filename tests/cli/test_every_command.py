@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,12 +23,13 @@ from flash_emulator.bootrom import Faults, RomOptions
 from mcu_updater.board import load_board
 from mcu_updater.board.chip_store import ChipStore
 from mcu_updater.cli import exits
-from mcu_updater.cli.main import COMMANDS, cli
+from mcu_updater.cli.main import cli
 from mcu_updater.cli.paths import Folder, InputFile, KeptFile, OutputFile
 from mcu_updater.storage import hold
 from tests.cli.boards import write_board
 from tests.cli.command_line import run
 from tests.cli.every_command import EXAMPLES, MAY_BE_NEW, READERS, SERVERS, leaves
+from tests.command_processes import CommandProcess
 from tests.evidence.packs import write_key
 from tests.places import FIXTURES
 from tests.thorough import one_in
@@ -57,52 +57,25 @@ def test_every_command_has_an_example():
 # --- the processes
 
 
-class Zygote:
-    """See ``zygote.py``."""
-
-    def __init__(self) -> None:
-        modules = {f"mcu_updater.cli.{place.partition(':')[0]}" for place in COMMANDS.values()}
-        modules |= {"mcu_updater.console.app", "mcu_updater.console.server"}  # imported late
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "zygote.py"), *sorted(modules)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._read() == "ready"
-
-    def _read(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-    def ask(self, **request: object) -> int:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return int(self._read())
-
-    def close(self) -> None:
-        self._process.communicate()
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    started = Zygote()
-    yield started
-    started.close()
-
-
 @dataclass
 class Process:
-    """A command that runs, or has run."""
+    """A command that runs, or has run, in a session of its own."""
 
-    zygote: Zygote
-    pid: int
+    process: CommandProcess[bytes]
     stdout: Path
     stderr: Path
 
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
     def wait(self) -> int:
-        return self.zygote.ask(wait=self.pid, timeout_s=TIMEOUT_S)
+        """The exit code; negative: of a signal. After TIMEOUT_S all of its session is killed."""
+        try:
+            return self.process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.pid, signal.SIGKILL)
+            return self.process.wait()
 
     def said(self) -> str:
         return self.stderr.read_text(errors="replace")
@@ -116,7 +89,6 @@ class World:
     """A folder with all that the examples name."""
 
     folder: Path
-    zygote: Zygote
     said: Path
     servers: list[Process] = field(default_factory=list)
     count: int = 0
@@ -166,17 +138,20 @@ class World:
         for path in paths:
             path.touch()
             path.chmod(0o666)
-        pid = self.zygote.ask(
-            arguments=words,
-            cwd=str(self.folder),
-            env={"XDG_CACHE_HOME": str(self.said), **env},
-            stdout=stdout or str(paths[0]),
-            stderr=str(paths[1]),
-            encoding=encoding,
-            largest=largest,
-            obeys_modes=obeys_modes,
-        )
-        return Process(self.zygote, pid, *paths)
+        with opened_for_writing(stdout or str(paths[0])) as out, paths[1].open("wb") as errors:
+            process: CommandProcess[bytes] = CommandProcess(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=errors,
+                cwd=self.folder,
+                env={**os.environ, "XDG_CACHE_HOME": str(self.said), **env},
+                start_new_session=True,
+                stream_encoding=encoding,
+                largest=largest,
+                obeys_modes=obeys_modes,
+            )
+        return Process(process, *paths)
 
     def end_servers(self) -> None:
         for server in self.servers:
@@ -190,6 +165,18 @@ class World:
             str(path.relative_to(self.folder)): sha256(path.read_bytes()).hexdigest()
             for path in files
         }
+
+
+@contextlib.contextmanager
+def opened_for_writing(path: str) -> Iterator[int]:
+    """*path*, or "closed pipe": one that nobody reads."""
+    if path == "closed pipe":
+        reader, file = os.pipe()
+        os.close(reader)
+    else:
+        file = os.open(path, os.O_WRONLY)
+    yield file
+    os.close(file)
 
 
 def until(condition: Callable[[], bool], text: Callable[[], str]) -> None:
@@ -226,7 +213,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def world(template: Path, zygote: Zygote) -> Iterator[World]:
+def world(template: Path) -> Iterator[World]:
     """In a folder that anybody may look into, which pytest's own are not."""
     with tempfile.TemporaryDirectory(prefix="mcu-updater-") as top:
         Path(top).chmod(0o755)
@@ -234,7 +221,7 @@ def world(template: Path, zygote: Zygote) -> Iterator[World]:
         said.mkdir()
         said.chmod(0o777)
         shutil.copytree(template, Path(top, "world"))
-        made = World(Path(top, "world"), zygote, said)
+        made = World(Path(top, "world"), said)
         yield made
         made.end_servers()
 

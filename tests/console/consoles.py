@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from starlette.testclient import TestClient
 from mcu_updater.cloud.center.device_session import state_path
 from mcu_updater.cloud.center.followed import FollowedFile
 from mcu_updater.console.app import Console, make_app
+from tests.command_processes import CommandProcess
 
 BASE = "http://127.0.0.1:8021"
 CENTER = """\
@@ -70,9 +70,9 @@ def serving(
     path: Path, *words: str, port: str = "0"
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process and the address that it printed."""
-    command = [sys.executable, "-m", "mcu_updater", "center", "serve", str(path), "--port", port]
-    with subprocess.Popen(
-        [*command, *words],
+    process: CommandProcess[str]
+    with CommandProcess(
+        ("center", "serve", path, "--port", port, *words),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -3,15 +3,14 @@ upload by drag to one device that succeeds and one whose new image fails its tri
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.command_processes import CommandProcess
 from tests.console.browsing import DROP, PageDriver
 from tests.console.consoles import serving
 from tests.console.page_center import IMAGE
@@ -38,14 +37,13 @@ QUICK = ("connect_s=0", "plan_delay_s=0", "url_delay_s=0", "header_delay_s=0")
 @contextmanager
 def client(module: str, trial: str) -> Iterator[subprocess.Popen[str]]:
     """``mcu-updater update`` with a fresh board, in a process of its own."""
-    command = [sys.executable, "-m", "mcu_updater", "update", "--any", "--module", module]
     options = ["--trial", trial, "--verdict-wait", "2", "--wait", "60"]
-    with subprocess.Popen(
-        [*command, *options],
+    process: CommandProcess[str]
+    with CommandProcess(
+        ("update", "--any", "--module", module, *options),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=dict(os.environ),
     ) as process:
         try:
             yield process

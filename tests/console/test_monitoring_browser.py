@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +17,7 @@ from mcu_updater.cloud.center.device_session import state_path
 from mcu_updater.cloud.center.store import Store
 from mcu_updater.cloud.single_device import ComponentState as C
 from mcu_updater.console.addresses import address
+from tests.command_processes import CommandProcess
 from tests.console.browsing import AUDIT, PageDriver, colours
 from tests.console.campaigns import Devices, devices_of
 from tests.console.consoles import serving
@@ -289,19 +288,9 @@ def test_a_fleet_in_another_process_is_followed_to_its_end(chromium: Driver, tmp
     text = (example / "center.toml").read_text()
     path = tmp_path / "center.toml"
     path.write_text(text.replace("../../fixtures", str(ROOT / "fixtures")))
-    command = [
-        sys.executable,
-        "-m",
-        "mcu_updater",
-        "fleet",
-        str(path),
-        "--db",
-        str(state_path(path)),
-    ]
     options = ["--devices", "6", "--jobs", "1", "--seed", "3", "--bad-trials", "0.4"]
-    with subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, env=dict(os.environ)
-    ) as fleet:
+    words = ("fleet", path, "--db", state_path(path), *options)
+    with CommandProcess(words, stdout=subprocess.PIPE, text=True) as fleet:
         while not state_path(path).exists():
             time.sleep(0.05)
         with serving(path) as (_, url):

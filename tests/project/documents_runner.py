@@ -29,6 +29,7 @@ from typing import Any, Self
 from click.testing import CliRunner
 
 from mcu_updater.cli.main import cli
+from tests.command_processes import CommandProcess
 from tests.places import ROOT
 
 COLUMNS = 110
@@ -159,14 +160,12 @@ class Reader:
 
     def _served(self, words: list[str]) -> str:
         """Begin a server; it ends with the page. Its first line says where it is."""
-        module = ["-m", "mcu_updater"] if words[0] == "mcu-updater" else []
-        server = subprocess.Popen(
-            [sys.executable, *module, *words[1:]],
-            cwd=self._folder,
-            env=self._env(),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        given: dict[str, Any] = {"cwd": self._folder, "env": self._env(), "text": True}
+        server: subprocess.Popen[str]
+        if words[0] == "mcu-updater":
+            server = CommandProcess(words[1:], stdout=subprocess.PIPE, **given)
+        else:
+            server = subprocess.Popen([sys.executable, *words[1:]], stdout=subprocess.PIPE, **given)
         self._servers.callback(server.wait)
         self._servers.callback(server.terminate)
         assert server.stdout is not None

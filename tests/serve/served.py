@@ -8,14 +8,14 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import termios
 import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
 
-PROGRAM = (sys.executable, "-m", "mcu_updater", "module")
+from tests.command_processes import CommandProcess
+
 PATIENCE_S = 180.0  # on a loaded machine
 
 
@@ -59,8 +59,9 @@ def serving(*options: object, **given) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextlib.contextmanager
 def running(*words: object, **given) -> Iterator[subprocess.Popen[bytes]]:
-    command = [*PROGRAM, *map(str, words)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **given)
+    pipe = subprocess.PIPE
+    process: CommandProcess[bytes]
+    process = CommandProcess(("module", *words), stdout=pipe, stderr=pipe, **given)
     try:
         yield process
     finally:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from mcu_updater.cli.main import cli
+from tests.command_processes import CommandProcess
 from tests.places import ROOT
 from tests.serve.served import opened, where
 
-SERVE = (sys.executable, "-m", "mcu_updater", "module", "serve", "--tcp", "127.0.0.1:0")
+SERVE = ("module", "serve", "--tcp", "127.0.0.1:0")
 
 
 @pytest.fixture
@@ -48,7 +48,8 @@ def start(client) -> None:
 def test_modules_of_one_center(center: Path):
     devices = ("--device", "pump-001", "--device", "pump-002")
     command = [*SERVE, "--center", str(center), *devices, "--speed", "20"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    process: CommandProcess[bytes] = CommandProcess(command, stdout=subprocess.PIPE)
+    with process:
         try:
             first, second = where(process), where(process)
             with opened(first) as one, opened(second) as two:

@@ -10,25 +10,24 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command_line import run
+from tests.command_processes import CommandProcess
 from tests.flash_emulator.bootrom.served_chip import serving
 from tests.stm32.emulated_chip import image
 
-TOOL = (sys.executable, "-m", "mcu_updater")
 KILLS = int(os.environ.get("MCU_UPDATER_KILLS", "3"))
 SEED = int(os.environ.get("MCU_UPDATER_KILL_SEED", "1"))
 PATIENCE_S = 120
 
 
 def tool(*arguments: object) -> subprocess.Popen[str]:
-    command = [*TOOL, *map(str, arguments)]
-    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    return CommandProcess(arguments, text=True, stdout=pipe, stderr=pipe)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:

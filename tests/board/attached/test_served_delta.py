@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mcu_updater.board import load_board
 from mcu_updater.core.journal import Phase
+from tests.command_processes import run_command
 from tests.places import FIXTURES
 from tests.serve.served import serving, where
 
@@ -19,8 +19,7 @@ SPEED = 10  # of the module's time
 
 
 def tool(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mcu_updater", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    return run_command(*words, timeout_s=PATIENCE_S)
 
 
 def update(module: str, board: Path) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pytest
 from mcu_updater.board import load_board
 from mcu_updater.cli import exits
 from mcu_updater.core.errors import InputRejected, ModuleRefused, PortError
+from tests.command_processes import CommandProcess, run_command
 from tests.places import FIXTURES
 from tests.serve.served import serving, where
 from tests.thorough import one_in
@@ -31,15 +31,12 @@ KILLS = int(os.environ.get("MCU_UPDATER_KILLS", "8"))
 MOMENTS = 5  # at which one upgrade is killed; it may have ended before the last
 
 
-def command(name: str, *options: object) -> list[str]:
-    words = [sys.executable, "-m", "mcu_updater", name, "--verdict-wait", "0.3"]
-    return words + [str(option) for option in options]
+def command(name: str, *options: object) -> tuple[object, ...]:
+    return (name, "--verdict-wait", "0.3", *options)
 
 
 def update(*options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command("update", *options), capture_output=True, text=True, timeout=PATIENCE_S
-    )
+    return run_command(*command("update", *options), timeout_s=PATIENCE_S)
 
 
 def runs(file: Path) -> str:
@@ -103,7 +100,7 @@ def test_a_port_that_is_not_there(tmp_path):
 def test_sigterm_in_an_update_leaves_a_board_that_goes_on(module, tmp_path):
     file = tmp_path / "one.board"
     words = command("update", "--any", "--module", module, "--board", file, "--json")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as client:
+    with CommandProcess(words, stdout=subprocess.PIPE, text=True) as client:
         assert client.stdout is not None
         for line in client.stdout:
             if '"code": 10703' in line:
@@ -154,7 +151,7 @@ def test_a_client_that_is_killed_ends_upgraded_or_hears_10706(
     with serving(*SERVE, *place) as module:
         options = ("--any", "--module", where(module), "--board", file, "--flash-time")
         for _ in range(MOMENTS):
-            with subprocess.Popen(command("update", *options), stdout=subprocess.DEVNULL) as client:
+            with CommandProcess(command("update", *options), stdout=subprocess.DEVNULL) as client:
                 time.sleep(rng.uniform(0.3, 2.0))
                 killed += client.poll() is None
                 client.kill()
@@ -177,7 +174,7 @@ def test_a_client_that_is_killed_ends_upgraded_or_hears_10706(
 
 def watching(*options: object) -> subprocess.Popen[str]:
     words = command("watch", *options, "--json", "--ask-every", 2)
-    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, bufsize=1)
+    return CommandProcess(words, stdout=subprocess.PIPE, text=True, bufsize=1)
 
 
 def until(client: subprocess.Popen[str], name: str) -> dict[str, object]:

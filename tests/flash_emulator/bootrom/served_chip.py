@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.command_processes import PROGRAM, CommandProcess, run_command
 from tests.judges import need
 
-COMMAND = (sys.executable, "-m", "mcu_updater", "chip", "serve")
 PATIENCE_S = 120.0  # on a loaded machine
 SOURCE = Path(__file__).parent / "pty_shim.c"
 
@@ -53,9 +53,10 @@ class ServedChip:
 
 @contextlib.contextmanager
 def serving(part: str, *options: object) -> Iterator[ServedChip]:
-    command = [*COMMAND, part, "--control", *map(str, options)]
+    words = ("chip", "serve", part, "--control", *options)
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
+    process: CommandProcess[str]
+    process = CommandProcess(words, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
         assert process.stdout is not None
         where = process.stdout.readline().strip()
@@ -95,7 +96,9 @@ def judge(name: str, port: str, *arguments: object) -> subprocess.CompletedProce
 
 
 def our_host(*arguments: object, lines: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return _run(sys.executable, "-m", "mcu_updater", *arguments, lines=lines)
+    if lines is not None:
+        return _run(*PROGRAM, *arguments, lines=lines)
+    return run_command(*arguments, timeout_s=PATIENCE_S, errors="replace")
 
 
 def _run(

@@ -4,11 +4,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 
 import pytest
 
 from flash_emulator.machine.debugger import COMMANDS
+from tests.command_processes import CommandProcess
 from tests.flash_emulator.machine.debugger.client import EXAMPLE
 
 BOARD, ELF = EXAMPLE / "first_try.toml", EXAMPLE / "first_try.elf"
@@ -43,10 +43,9 @@ monitor exit
 
 @pytest.fixture
 def server():
-    command = [sys.executable, "-m", "mcu_updater", "firmware", "explore", str(BOARD)]
-    command += ["--replay", "first_try/x:3b", "--gdb", "0"]
+    words = ("firmware", "explore", BOARD, "--replay", "first_try/x:3b", "--gdb", "0")
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with CommandProcess(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
         yield process
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
