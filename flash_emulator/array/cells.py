@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 from flash_emulator.array.ecc import Code, Decoded, Verdict
 from flash_emulator.array.halt import Halt
@@ -253,6 +253,22 @@ class Cells:
                     begin = spans.pop()[0]
                 spans.append((begin, end))
         return spans
+
+    def content(self, offset: int, size: int) -> Hashable:
+        """All that the units of a range hold; of more than one page, what those pages do. Equal for
+        equal units, and only for them. Never on behalf of a boot."""
+        first, last = offset // self.unit, (offset + size - 1) // self.unit
+        index, begin = divmod(first, self._units_per_page)
+        stop = begin + last + 1 - first
+        if stop <= self._units_per_page:
+            return self._pages[index].content(begin, stop)
+        end = last // self._units_per_page + 1
+        return tuple([self._digest_of(number) for number in range(index, end)])
+
+    @property
+    def has_weak(self) -> bool:
+        """Whether the next power-on may change any unit."""
+        return bool(self._fading)
 
     def raw(self, unit: int) -> RawUnit | None:
         """The unit bit by bit, where it is not plain."""

@@ -8,6 +8,7 @@ included, as ``RawUnit``.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
@@ -98,6 +99,17 @@ class Page:
             self.not_held = {
                 unit: held for unit, held in self.not_held.items() if unit not in units
             }
+
+    def content(self, first: int, stop: int) -> Hashable:
+        """All that its units [first, stop) hold: equal for equal units, and only for them."""
+        size = len(self.data) // len(self.marks)
+        plain = bytes(self.data[first * size : stop * size]), bytes(self.marks[first:stop])
+        if not self.raw and not self.not_held:
+            return plain
+        units = range(first, stop)
+        raw = [(unit, self.raw[unit]) for unit in units if unit in self.raw]
+        held = [(unit, self.not_held[unit]) for unit in units if unit in self.not_held]
+        return (*plain, *raw, *held) if raw or held else plain
 
     def take_digest(self, index: int) -> int:
         if self.digest is None:

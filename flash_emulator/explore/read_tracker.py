@@ -8,6 +8,7 @@ from flash_emulator.array.pages import NotHeld, Slice
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.trace import Operation
 from flash_emulator.explore.contents import Question
+from flash_emulator.explore.look_tree import unwritten
 from flash_emulator.explore.read_set import ReadSet, covers
 from flash_emulator.explore.states import Job, Span
 from flash_emulator.watchdog import beat_if_new
@@ -32,13 +33,24 @@ class ReadTracker:
         self._erased: list[Span] = []
         self._dead: list[Span] = []
         self._not_held: dict[int, NotHeld] = {}
+        self.looks: dict[Span, None] = {}  # at what was there when the stretch began; in order
+        self.written: list[Span] = []
+        self.last: Span | None = None  # that was read
+
+    def look(self, span: Span) -> None:
+        """*span* is looked at now."""
+        if span not in self.looks and span[0] < min(span[1], self._flash.part.size):
+            self.looks.update(dict.fromkeys(unwritten([span], self.written)))
 
     def read(self, offset: int, size: int) -> None:
-        self._reads.append((offset, offset + size))
+        self.last = offset, offset + size
+        self._reads.append(self.last)
+        self.look(self.last)
 
     def compared(self, unit: int, wanted: Slice, *, never: bool) -> None:
         self._asked.add((unit, wanted))
         at = unit * self._unit
+        self.look((at, at + self._unit))
         if not never:
             self._reads.append((at, at + self._unit))
         elif not any(low <= at < high for low, high in self._erased):
@@ -48,17 +60,36 @@ class ReadTracker:
         """Nothing is looked at."""
 
     def operation(self, operation: Operation) -> None:
+        offset = self._flash.array_offset(operation.address)
+        self._write(operation, offset)
         self._left -= operation.done
         if self._left < 0:
             raise Endless
         beat_if_new(operation, self._done)
-        offset = self._flash.array_offset(operation.address)
         if operation.kind == "program":
             self._reads.append((offset, offset + len(operation.data)))
         elif operation.kind == "erase":
             sector = (offset, offset + self._flash.part.sector_starts[offset])
             if sector not in self._erased:
                 self._erase(sector)
+
+    def _write(self, operation: Operation, offset: int) -> None:
+        """What is programmed is looked at: whether it is blank."""
+        part, size = self._flash.part, 0
+        match operation.kind:
+            case "program":
+                size = len(operation.data)
+                self.look((offset, offset + size))
+            case "erase":
+                size = part.sector_starts[offset]
+            case "bank erase":
+                size = part.bank_size
+            case "mass erase":
+                offset, size = 0, part.size
+        if self.written and self.written[-1][1] == offset:
+            offset = self.written.pop()[0]
+            size += self._flash.array_offset(operation.address) - offset
+        self.written.append((offset, offset + size))
 
     def _erase(self, sector: Span) -> None:
         """Whole units of *sector* that were not looked at are dead, or were compared only."""

@@ -169,3 +169,19 @@ def point_node(flash: EmulatedFlash, volatile: bytes, memory: object) -> Node:
     """
     text = repr((memory, *flash.boot_state())).encode()
     return blake2b(flash.state_digest() + volatile + text, digest_size=NODE_SIZE).digest()
+
+
+def point_moment(flash: EmulatedFlash, volatile: bytes, memory: object) -> bytes:
+    """The same but for what the cells hold."""
+    text = repr((memory, *flash.boot_state())).encode()
+    return blake2b(_beside_cells(flash) + volatile + text, digest_size=16).digest()
+
+
+def start_moment(flash: EmulatedFlash, read_choice: ReadChoice, external: ExternalState) -> bytes:
+    """All that decides what a boot does, but for what the cells hold."""
+    text = repr((str(read_choice), flash.settings())).encode()
+    return blake2b(_beside_cells(flash) + external.digest + text, digest_size=16).digest()
+
+
+def _beside_cells(flash: EmulatedFlash) -> bytes:
+    return flash.state_digest()[16:]
