@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo compiled test lock lint types imports format pytest detools random powerloss strategies costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-replay bench-serial stub docs firmware conformance apt clean help
+.PHONY: demo compiled test lock lint types imports format pytest detools random powerloss strategies costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-commit bench-paired bench-replay bench-serial stub docs firmware conformance apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -182,7 +182,7 @@ equivalence: $(STAMP) ## the core in C against that in Python, on every state of
 core-mutants: $(STAMP) ## seeded mistakes in the C core: what of the comparison with Python finds each; half an hour
 	$(BIN)/python -m tests.core_c.mutants --table .cache/core-mutants.md
 
-bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
+bench: bench-commit  ## wall time, flash operations per second, peak memory, profile; and the history's next entry
 	$(PINNED) requirements/bench.txt
 	$(BIN)/python benchmarks/update.py
 	$(BIN)/python benchmarks/update.py --profile hex
@@ -197,6 +197,12 @@ bench: $(STAMP)  ## wall time, flash operations per second, peak memory, profile
 	$(BIN)/python benchmarks/delta.py state
 	$(BIN)/python benchmarks/delta.py resume
 	$(BIN)/python -m benchmarks.served_modules
+
+bench-commit: $(STAMP) ## what fixed pieces of work cost, by turns with commit BEFORE=HEAD^, into the history of docs/explanation/speed.md
+	$(BIN)/python -m benchmarks.history run --before $${BEFORE:-HEAD^}
+
+bench-paired: $(STAMP) ## the same, and only said: what costs more than a tenth more than before; two minutes
+	$(BIN)/python -m benchmarks.history say --before $${BEFORE:-HEAD^} --runs 3
 
 bench-replay: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side, in virtual time
 	$(BIN)/python benchmarks/stm32_replay.py

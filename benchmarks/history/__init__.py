@@ -1,0 +1,1 @@
+"""What a few fixed pieces of work cost, commit by commit."""
