@@ -100,7 +100,9 @@ def test_a_kernel_that_the_commit_before_has_not_is_said(
     monkeypatch.setattr(measure, "sources", lambda commit, folder: tmp_path)
     told: list[str] = []
     measure.measured(["hex"], 2, before="HEAD", tell=told.append)
-    assert told[0].endswith("nothing of the commit before: ModuleNotFoundError: no module named 'x'")
+    assert told[0].endswith(
+        "nothing of the commit before: ModuleNotFoundError: no module named 'x'"
+    )
 
 
 @pytest.fixture
