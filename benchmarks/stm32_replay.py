@@ -1,8 +1,10 @@
 """The same comparison as ``stm32_serial.py``, free of the machine's other load, in minutes.
 
 Each client runs for real, as a process of its own, against ``chip serve`` without waits; what it
-sends is recorded. Then each recording is played to the same chip in virtual time, at each baud rate
-and latency, with flash timing: the next bytes go out when the answer to the last ones has come.
+sends is recorded. Our host asks how long answers take before it decides what goes out in one write:
+it is recorded behind a bridge of 4 ms, and does the same at 1 and 16. Then each recording is played
+to the same chip in virtual time, at each baud rate and latency, with flash timing: the next bytes
+go out when the answer to the last ones has come.
 
 What the client takes itself is added. The CPU time of its start is that of a start with a port that
 is not there; the rest is spread over its turnarounds, where a latency timer may hide it. A silence
@@ -32,6 +34,7 @@ from flash_emulator.bootrom import Chip, Line, RomOptions, Speed
 from flash_emulator.bootrom.times import with_times
 
 _ON_PURPOSE_US, _AT_THE_ENDS_S = 80_000.0, 0.3
+_BRIDGE = ("--latency-ms", "4")
 _RUNS = 3  # what is not the same in all of them is the machine's
 
 
@@ -130,7 +133,8 @@ class Recording:
         shutil.rmtree(self.folder / "cache", ignore_errors=True)
         command = [sys.executable, __file__, "--serve", str(record), "STM32L476xG"]
         process = subprocess.Popen(
-            [*command, "--link", str(port), *case.chip], stdout=subprocess.PIPE
+            [*command, "--link", str(port), *case.chip, *(_BRIDGE if case.is_timed else ())],
+            stdout=subprocess.PIPE,
         )
         try:
             assert process.stdout is not None

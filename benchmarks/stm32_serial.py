@@ -116,7 +116,7 @@ class Clients:
     def __init__(self, folder: Path, baud: int) -> None:
         self.folder, self.baud = folder, baud
         self.shim = folder / "shim.so"
-        source = ROOT / "tests" / "bootrom" / "pty_shim.c"
+        source = ROOT / "tests" / "flash_emulator" / "bootrom" / "pty_shim.c"
         subprocess.run(
             ["gcc", "-shared", "-fPIC", "-o", str(self.shim), str(source), "-ldl"], check=True
         )
@@ -183,17 +183,18 @@ class Case:
     chip: tuple[str, ...] = ()
     tool: tuple[str, ...] = ()
     driver: bool = False  # over the shim, as a serial port with a driver
+    is_timed: bool = False  # what it does depends on how long answers take
     cached: bool = False  # a third job: back to the first image by --diff cache
 
 
 CASES = (
     Case("stm32flash"),
     Case("stm32loader"),
-    Case("ours", cached=True),
-    Case("ours, --erase-chip", tool=("--erase-chip", "--yes")),
-    Case("ours, --merge", tool=("--merge",)),
-    Case("ours, ROM with CRC", chip=("--rom-version", "3.3")),
-    Case("ours, as on an FTDI", tool=("--full-packets",), driver=True),
+    Case("ours", cached=True, is_timed=True),
+    Case("ours, --erase-chip", tool=("--erase-chip", "--yes"), is_timed=True),
+    Case("ours, --no-merge", tool=("--no-merge",)),
+    Case("ours, ROM with CRC", chip=("--rom-version", "3.3"), is_timed=True),
+    Case("ours, as on an FTDI", tool=("--full-packets",), driver=True, is_timed=True),
 )
 PEERS = ("stm32flash", "stm32loader")
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from mcu_updater.stm32.chip import Chip, Sector
+from flash_emulator.an3155 import Command
+from mcu_updater.stm32.chip import FRAME_SIZE, Chip, Sector
 from mcu_updater.stm32.compare import Comparer
-from mcu_updater.stm32.estimate import BITS_PER_BYTE, erase_s
+from mcu_updater.stm32.estimate import READ_OVERHEAD, erase_s
 from mcu_updater.stm32.firmware import ERASED, blank_firmware, runs_of
-from mcu_updater.stm32.plan import Erase, EraseKind, bulk_erases
+from mcu_updater.stm32.plan import bulk_erases, choose_erase
 from mcu_updater.stm32.retry import RetryingRom
 
 _CRC_S: Final = 0.3  # what asking for one may take: ROMs differ
-_READ_FACTOR: Final = 2.0  # frames and turnarounds, as a multiple of the bytes' own time; generous
 
 
 class BulkErase:
@@ -34,7 +34,7 @@ class BulkErase:
 
         A ROM may die of a unit with a double ECC error: nothing *doubtful* is asked for.
         """
-        each_s = erase_s(self._chip, Erase(EraseKind.SECTORS, tuple(stale)))
+        each_s = erase_s(self._chip, choose_erase(self._chip, tuple(stale)))
         for erase in bulk_erases(self._chip, {sector.number for sector in stale}):
             at_once_s = erase_s(self._chip, erase)
             if each_s is None or at_once_s is None or erase.spare & set(doubtful):
@@ -59,5 +59,8 @@ class BulkErase:
     def _cost_s(self, sectors: Sequence[Sector]) -> float:
         if self._has_checksum:
             return _CRC_S
-        size = sum(sector.size for sector in sectors)
-        return size * BITS_PER_BYTE / (self._rom.rom.line.baud or 115_200) * _READ_FACTOR
+        rom, size = self._rom.rom, sum(sector.size for sector in sectors)
+        frames = -(-size // rom.read_size)
+        fills_packets = rom.read_size < FRAME_SIZE  # then its last answer waits for no timer
+        turnarounds = frames * ((1 if Command.READ in rom.merged else 3) - fills_packets)
+        return rom.wire_s(size + frames * READ_OVERHEAD) + turnarounds * rom.turnaround_s
