@@ -240,6 +240,13 @@ def test_data_that_holds_a_command_waits_for_the_ack_of_its_address(code, apart)
     assert [len(group) for group in groups] == ([2, 1] if apart <= MOST_LOST else [3])
 
 
+def test_data_that_completes_another_address_waits_for_the_ack_of_its_own():
+    """08 00 01 00 09 FF FE: without the two in the middle, 0x0800_09FF and its XOR."""
+    for first, groups in ((0xFE, [2, 1]), (0xFD, [3])):
+        exchange = an3155.write(0x0800_0100, bytes((first,)) + bytes(255))
+        assert [len(group) for group in merged(exchange, Command.WRITE)] == groups
+
+
 def test_no_run_of_lost_bytes_leads_to_another_address_or_to_a_command():
     """Each block of noise that goes out in one write, with each run of 1 or 2 bytes lost in it."""
     rng = random.Random(22)
