@@ -6,7 +6,7 @@ flash-empty flag, RAM, option bytes as memory, and an identity.
 
 from __future__ import annotations
 
-import secrets
+import os
 from enum import StrEnum
 
 from flash_emulator.bootrom.faults import Faults
@@ -161,4 +161,4 @@ _UID_FREE = UID_SIZE - len(_UID_PREFIX)
 
 def fresh_uid() -> bytes:
     """An identity that no other emulated chip has, as every real one has its own."""
-    return _UID_PREFIX + secrets.token_bytes(_UID_FREE)
+    return _UID_PREFIX + os.urandom(_UID_FREE)

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import AlignmentError
 from flash_emulator.machine.board import Board, Image, Questions, Reported, Slot
-from flash_emulator.machine.board_faults import BadBoardFile, BoardFault, Faults
+from flash_emulator.machine.board_faults import BadBoardFile, BoardFault
 from flash_emulator.machine.board_host import host_of
 from flash_emulator.machine.board_images import (
     PlacedImage,
@@ -31,6 +31,7 @@ from flash_emulator.machine.board_images import (
 from flash_emulator.machine.board_model import BoardTable
 from flash_emulator.machine.chips.catalogue import chip_of, ram_of
 from flash_emulator.machine.debug_info.of_board import DebugInfos
+from flash_emulator.machine.fault_collection import Faults
 from flash_emulator.machine.hosts.session import Plan
 from flash_emulator.machine.rest import Limits, Rests
 from flash_emulator.machine.subject import FirmwareSubject

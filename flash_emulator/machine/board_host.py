@@ -11,10 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from flash_emulator.machine.board_faults import Faults
 from flash_emulator.machine.board_images import PlacedImage
 from flash_emulator.machine.board_model import HostStepTable, HostTable
 from flash_emulator.machine.chips.catalogue import chip_of
+from flash_emulator.machine.fault_collection import Faults
 from flash_emulator.machine.hosts.asking import pattern_of
 from flash_emulator.machine.hosts.script import Script, Step
 from flash_emulator.machine.hosts.session import Common, Plan

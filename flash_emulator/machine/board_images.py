@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from flash_emulator.machine.board import Image
-from flash_emulator.machine.board_faults import Faults
 from flash_emulator.machine.board_model import ImageTable
 from flash_emulator.machine.debug_info.of_board import Program
+from flash_emulator.machine.fault_collection import Faults
 from flash_emulator.machine.image_files import Firmware, ImageFault, read_firmware
 from flash_emulator.machine.symbols import Symbols, shown
 from flash_emulator.machine.toml_lines import Place

@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from elftools.elf.elffile import ELFFile
-
 from flash_emulator.native.errors import NativeError
 
 _KEEP = "mcu_flash_keep"  # data of the glue
@@ -23,6 +21,8 @@ def data_ranges(path: Path) -> list[tuple[int, int]]:
     What is made read-only once it is loaded (RELRO) is not in it. NativeError for thread-local
     variables: each thread has its own.
     """
+    from elftools.elf.elffile import ELFFile  # 20 ms, and only a bootloader in C needs it
+
     with path.open("rb") as file:
         elf = ELFFile(file)
         relro = [
@@ -67,6 +67,8 @@ class Places:
 
     @cached_property
     def _functions(self) -> list[tuple[int, float, str]]:
+        from elftools.elf.elffile import ELFFile
+
         with self._path.open("rb") as file:
             table: Any = ELFFile(file).get_section_by_name(".symtab")
             symbols = table.iter_symbols() if table is not None else ()
@@ -78,6 +80,8 @@ class Places:
 
     @cached_property
     def _lines(self) -> list[tuple[int, float, str]]:
+        from elftools.elf.elffile import ELFFile
+
         with self._path.open("rb") as file:
             elf = ELFFile(file)
             if not elf.has_dwarf_info():

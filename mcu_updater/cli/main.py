@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from mcu_updater import signals
+from mcu_updater import __version__, signals
 from mcu_updater.cli import answers, exits, interrupts, leaf, streams
 
 COMMANDS: Final = {
@@ -114,6 +114,6 @@ def main() -> None:
     epilog=exits.epilog(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(package_name="mcu-updater")
+@click.version_option(__version__)  # the package's metadata take 40 ms to find
 def cli() -> None:
     """Update the firmware of a microcontroller behind a Quectel module, on an emulated board."""

@@ -1,22 +1,26 @@
-"""Where events go: lines and bars for people, JSON lines for programs, or nowhere."""
+"""Where events go: lines and bars for people, JSON lines for programs, or nowhere.
+
+rich takes 40 ms; it is imported where something is drawn.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections import Counter
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.text import Text
 
 from mcu_updater.cli import answers
 from mcu_updater.core import events
 from mcu_updater.core.events import Event, Work
 from mcu_updater.report.lines import event_json, line_of, plain_line, render_line
 from mcu_updater.report.summary import Summary, summary_json, summary_view
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import TaskID
 
 _FILE_WIDTH = 120
 _UNFOLDED_WIDTH = 400
@@ -38,6 +42,8 @@ class Screen(Protocol):
 
 def console() -> Console:
     """Standard output, taking text as it is. A file is not folded as early as a screen."""
+    from rich.console import Console
+
     folded = sys.stdout.isatty() or "COLUMNS" in os.environ
     width = None if folded else _FILE_WIDTH
     return Console(width=width, highlight=False, markup=False, emoji=False)
@@ -45,6 +51,8 @@ def console() -> Console:
 
 def show_unfolded(renderable: RenderableType) -> None:
     """A table whose lines a program may read: as wide as it is."""
+    from rich.console import Console
+
     Console(width=_UNFOLDED_WIDTH, highlight=False, markup=False, emoji=False).print(renderable)
 
 
@@ -83,9 +91,13 @@ class HumanScreen:
         self._out = console()
 
     def note(self, text: str) -> None:
+        from rich.text import Text
+
         self._out.print(Text(text), soft_wrap=not sys.stdout.isatty())
 
     def summary(self, summary: Summary) -> None:
+        from rich.text import Text
+
         view = summary_view(summary)
         if isinstance(view, Text):
             self.note(view.plain)
@@ -97,6 +109,9 @@ class Bars:
     """One bar for each kind of work; gone when all is done."""
 
     def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
         self.console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         columns = (
             TextColumn("{task.description:>18}"),

@@ -35,7 +35,7 @@ _FORMAT_NAMES: dict[ImageFormat, Format] = {
     ImageFormat.SREC: "s19",
 }
 
-KEYS = (signed.public_key(),)
+KEYS = (signed.PUBLIC_KEY,)
 _AFTER_THE_UPDATE: dict[str, Any] = {"before": ("2.0.0",), "retries": 0}
 
 _SECOND: dict[str, Any] = {"before": ("2.0.0",), "target": "3.0.0", "final": "3.0.0"}

@@ -13,10 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from typing import Final
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from typing import TYPE_CHECKING, Final
 
 from mcu_updater.core.errors import UsageError
 from mcu_updater.core.image_version import Version
@@ -24,6 +21,9 @@ from mcu_updater.core.trust import load_key
 from mcu_updater.core.trust.container import HEADER_SIZE, Flag, Header
 from mcu_updater.core.trust.tlv import INFO, PROTECTED_MAGIC, UNPROTECTED_MAGIC, Kind
 from mcu_updater.powerloss.images import filler
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 COUNTERS: Final = {"1.0.0": 1, "2.0.0": 2, "1.1.0": 1, "1.0.5": 1, "1.5.0": 3, "2.5.0": 1}
 BETWEEN: Final = "1.1.0"
@@ -34,18 +34,22 @@ UNSIGNED: Final = "3.0.0"
 NEVER: Final = frozenset({OLDER, REVOKED, UNSIGNED, BELOW})
 """What must not run once 2.0.0, or for BELOW 1.1.0, is confirmed. Nothing plans it before."""
 
+PUBLIC_KEY: Final = (
+    b"-----BEGIN PUBLIC KEY-----\n"
+    b"MCowBQYDK2VwAyEAqAz0NP9qcE61+XZI3NgYvf7emYDGBmzOgNOJNWZzWMM=\n"
+    b"-----END PUBLIC KEY-----\n"
+)
+"""Of ``_key``, in PEM; written down, for a list of scenarios needs no cryptography."""
+
 _ENTRY = struct.Struct("<HH")
 _TLVS: Final = 12 + INFO.size + 2 * (_ENTRY.size + 32) + _ENTRY.size + 64
 _LEAST_BODY: Final = 16
 
 
 def _key() -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"powerloss").digest())
-
-
-def public_key() -> bytes:
-    """In PEM."""
-    return _key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def images(size: int, address: int) -> dict[str, bytes]:
@@ -73,7 +77,7 @@ def _signed(text: str, body_size: int, address: int) -> bytes:
     digest = hashlib.sha256(signed).digest()
     vouching = {
         Kind.SHA256: digest,
-        Kind.KEYHASH: load_key(public_key()).hash("sha256"),
+        Kind.KEYHASH: load_key(PUBLIC_KEY).hash("sha256"),
         Kind.ED25519: _key().sign(digest),
     }
     return signed + _area(UNPROTECTED_MAGIC, vouching)

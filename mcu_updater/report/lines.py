@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, assert_never
-
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, assert_never
 
 from mcu_updater.core.events import (
     Booted,
@@ -21,6 +18,9 @@ from mcu_updater.core.events import (
     SelfTested,
 )
 from mcu_updater.report.schema import event_name
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _STYLES = {  # the word always says what the colour says
     "boot": "bold",
@@ -81,6 +81,9 @@ def plain_line(line: Line, time_us: int) -> str:
 
 def render_line(line: Line, time_us: int) -> Table:
     """Three columns: simulated time, kind, text; long text hangs below itself."""
+    from rich.table import Table
+    from rich.text import Text
+
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=_TIME_WIDTH, justify="right", no_wrap=True)
     grid.add_column(width=_KIND_WIDTH, no_wrap=True)

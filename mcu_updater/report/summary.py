@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
-
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from mcu_updater.core.errors import address_text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 
 def summary_view(summary: Summary) -> RenderableType:
     """For people: a table; words for a cut, and where there was nothing to do."""
+    from rich.text import Text
+
     if summary.cut is not None:
         return Text(cut_text(summary.cut))
     if not summary.error and summary.simulated_us == 0:
@@ -84,6 +86,9 @@ def summary_view(summary: Summary) -> RenderableType:
 
 
 def summary_table(summary: Summary) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=f"Result: {summary.outcome}", title_justify="left", title_style="bold")
     table.add_column("")
     table.add_column("before", justify="right")

@@ -8,7 +8,6 @@ and on disk. So a full disk, a kill or a power cut leaves the old file, and at w
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -153,7 +152,7 @@ def _status(path: Path) -> os.stat_result | None:
 def _name_beside(target: Path) -> Path:
     """Of a new file in the same folder, which is on the same file system."""
     name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
-    return target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    return target.with_name(f".{name}.{os.getpid()}-{os.urandom(4).hex()}.new")
 
 
 def _opened(temporary: Path) -> BinaryIO:

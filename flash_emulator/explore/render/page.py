@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 import flash_emulator
@@ -35,6 +34,8 @@ _SHOWN = 20  # counterexamples of one result that have no film
 
 def campaign_html(campaign: Campaign) -> str:
     """The whole file."""
+    import jinja2  # 15 ms, and few searches write a page
+
     style = player_text("player.css") + _asset("page.css")
     script = player_text("player.js") + _asset("page.js")
     environment = jinja2.Environment(

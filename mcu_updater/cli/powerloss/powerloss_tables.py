@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from flash_emulator import load_part
 from flash_emulator.explore.campaign import Campaign, Result
 from mcu_updater.cli.screen import console, show_unfolded
 from mcu_updater.flash_map.strategies import hazard
 from mcu_updater.powerloss.scenario import Scenario
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _RIGHT = ("states", "boots", "cuts tried", "cuts in a row", "longest boot", "s")
 _WIDE = 400
@@ -41,6 +42,8 @@ def show_results(campaign: Campaign) -> None:
 
 
 def _width(table: Table) -> int:
+    from rich.console import Console
+
     return Console(width=_WIDE).measure(table).maximum
 
 
@@ -54,6 +57,9 @@ def _narrow(campaign: Campaign) -> Iterator[str]:
 
 def result_table(campaign: Campaign) -> Table:
     """One row a scenario."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False)
     style = {"good": "green", "warn": "yellow", "bad": "red"}
     table.add_column("scenario", no_wrap=True)
@@ -101,6 +107,8 @@ def comparison_table(
     scenarios: Sequence[Scenario], results: Sequence[Result], option_change_us: int | None = None
 ) -> Table:
     """For each part what each strategy risks: what the documents say, and what was found."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for name in ("part", "strategy", "risk", "window", "explored", "shortest counterexample"):
         table.add_column(name, no_wrap=True)

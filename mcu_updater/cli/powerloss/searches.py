@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from flash_emulator.explore import Limits, Processes, Progress, SearchOptions
 from flash_emulator.explore.campaign import Campaign, Result
 from flash_emulator.explore.render import campaign_json
 from flash_emulator.power import Outcome
+from mcu_updater import __version__
 from mcu_updater.cli import answers, paths
 from mcu_updater.cli.decorators import Decorator, together
 from mcu_updater.cli.names import NameChoice
@@ -345,7 +345,7 @@ def carry_out(
         tuple(ran.results),
         datetime.now(UTC).isoformat(timespec="seconds"),
         command,
-        f"mcu-updater {version('mcu-updater')}",
+        f"mcu-updater {__version__}",
         shlex.join(["mcu-updater", *sys.argv[1:]]),
         strict,
     )
