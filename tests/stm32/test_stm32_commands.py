@@ -112,3 +112,23 @@ def test_a_dry_run_says_what_a_mass_erase_would_save(tmp_path, common):
         assert "--erase-chip: 0.8 s less, and all else is lost" in dry.output
         whole = run("flash", large, *common, "--erase-chip", "--dry-run", "--json")
         assert json.loads(whole.stdout.splitlines()[-1])["erase_chip_saves_s"] == 0
+
+
+def test_a_slow_bridge_gets_commands_in_one_write_and_that_is_remembered(tmp_path, common):
+    path = tmp_path / "firmware.bin"
+    path.write_bytes(image(10 * 1024).segments[0].data)
+
+    def turnarounds(*more: str) -> int:
+        at = ("--baud", 921_600, "--diff", "off", "--json")
+        done = run("flash", path, *common, *at, *more)
+        assert done.exit_code == 0, done.output
+        return int(json.loads(done.stdout.splitlines()[-1])["turnarounds"])
+
+    with chip(tmp_path, "--latency-ms", "8"):
+        strict = turnarounds("--no-merge")
+        assert not list(tmp_path.rglob("merging/*.json"))
+        first = turnarounds()
+        (kept,) = tmp_path.rglob("merging/*.json")
+        (record,) = json.loads(kept.read_text()).values()
+        assert record == {"passed": [0x11, 0x31], "doubts": 0}
+        assert turnarounds() < first < strict / 2
