@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.judges import Plugin
+from tests.longest_first import dealt
 from tests.thorough import THOROUGH
 
 BUSY: dict[str, Any] = {
@@ -48,7 +49,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = [item for item in items if item.get_closest_marker("thorough")]
     config.hook.pytest_deselected(items=left)
     gone = set(left)
-    items[:] = [item for item in items if item not in gone]
+    kept = [item for item in items if item not in gone]
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    modules = [item.nodeid.partition("::")[0] for item in kept]
+    items[:] = dealt(kept, modules, workers) if workers > 1 else kept
 
 
 @pytest.hookimpl(wrapper=True)
