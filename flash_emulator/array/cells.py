@@ -80,7 +80,7 @@ class Cells:
 
     def fork(self) -> Cells:
         """The same cells, to go another way. Pages are shared until either side writes."""
-        twin = object.__new__(Cells)
+        twin: Cells = Cells.__new__(Cells)
         twin.size, twin.unit, twin.code = self.size, self.unit, self.code
         twin._page_size, twin._units_per_page = self._page_size, self._units_per_page
         twin._word_bits, twin._blank = self._word_bits, self._blank

@@ -200,8 +200,11 @@ class OptionBytes:
     # --- keeping
 
     def copy(self) -> OptionBytes:
-        twin = object.__new__(OptionBytes)
-        twin.__dict__.update(self.__dict__)
+        twin: OptionBytes = OptionBytes.__new__(OptionBytes)
+        twin.model, twin.programmed, twin.loaded = self.model, self.programmed, self.loaded
+        twin.mismatch, twin.spoiled, twin.protected = self.mismatch, self.spoiled, self.protected
+        twin.read_protected, twin.write_protected = self.read_protected, self.write_protected
+        twin._digests = self._digests
         return twin
 
     def digest(self, more: str = "") -> bytes:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from flash_emulator.array import cuts
 from flash_emulator.array.cells import Cells
 from flash_emulator.array.option_bytes import OptionBytes
+from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.guarded import Guarded
 from flash_emulator.device.trace import Operation, Trace
 from flash_emulator.errors import AlignmentError
@@ -32,6 +33,7 @@ class Interrupted:
     address: int
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class DeviceBase(Guarded):
     """The fields that all parts of the device use, and what each of its operations needs."""
 

@@ -21,6 +21,7 @@ from flash_emulator.array import cuts
 from flash_emulator.array.cells import Cells
 from flash_emulator.array.halt import Halt
 from flash_emulator.array.pages import RawUnit
+from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.base import DeviceBase
 from flash_emulator.power import Decay
 
@@ -49,6 +50,7 @@ class Erased:
         return self.offset, self.size, self.before.digest()
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Decaying(DeviceBase):
     """The part of the device that remembers what was completed last, where somebody asks for it."""
 

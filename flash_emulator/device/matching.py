@@ -6,6 +6,7 @@ from weakref import WeakMethod
 
 from flash_emulator.array.ecc import Decoded, Verdict
 from flash_emulator.array.pages import Slice
+from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.comparing import ReadBytes
 from flash_emulator.device.possible import may_hold
 from flash_emulator.device.sensing import Sensing
@@ -13,6 +14,7 @@ from flash_emulator.device.sensing import Sensing
 _MOST_NOTED = 256  # bytes that are read at once and note what they are compared with
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Matching(Sensing):
     """The part of the device that compares."""
 

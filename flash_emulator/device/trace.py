@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from flash_emulator.compiled import mypyc_attr
 from flash_emulator.power import Outcome
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Halted:
         self._halt.stop(error)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Trace:
     """A list of operations; give it to a device as its ``trace``.
 

@@ -177,7 +177,7 @@ class Sha256Resumable(ResumableHash):
 
     NAME = "SHA-256"
     ORDER = ">"
-    STATE_MAX = 8 + 32 + BLOCK_SIZE - 1
+    STATE_MAX: ClassVar[int] = 8 + 32 + BLOCK_SIZE - 1
     # Section 5.3.3: first 32 bits of the fractional parts of the square roots of 8 primes.
     INITIAL = tuple(math.isqrt(prime << 64) & _MASK for prime in _first_primes(8))
     # Section 4.2.2: the same of the cube roots of 64 primes.

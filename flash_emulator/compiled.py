@@ -1,0 +1,13 @@
+"""What a class says to the compiler of the compiled build; pure Python reads over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_extensions import mypyc_attr as mypyc_attr
+else:  # the program does not need that package
+
+    def mypyc_attr(*_words, **_attributes):
+        """``allow_interpreted_subclasses=True``: classes that are not compiled may inherit."""
+        return lambda decorated: decorated
