@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo compiled test lock lint types imports format pytest detools random powerloss strategies costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-commit bench-paired bench-replay bench-serial stub docs firmware conformance apt clean help
+.PHONY: demo compiled front-cache test lock lint types imports format pytest detools random powerloss strategies costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-commit bench-paired bench-replay bench-serial stub docs firmware conformance apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -248,5 +248,9 @@ $(COMPILED)/.installed: $(STAMP) hatch_build.py $(shell find flash_emulator mcu_
 	$(COMPILED)/bin/python -m pip install --quiet --no-deps --force-reinstall $(WHEEL)/*.whl
 	@touch $@
 
+front-cache: $(STAMP) ## the machine's C extension, in place: the sources run with it, until `make clean`
+	$(CC) -shared -fPIC -O2 -std=c11 -I$(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_path('include'))") \
+		flash_emulator/machine/_front_cache.c -o flash_emulator/machine/_front_cache.abi3.so
+
 clean:
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache flash_emulator/machine/_front_cache*.so
