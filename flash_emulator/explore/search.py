@@ -183,7 +183,7 @@ class Search:
             if unasked:
                 refining.forget()
                 asked = job.asked | unasked | tally.graph.late  # also what no cut has torn so far
-                job = replace(job, name=uuid4().hex, keep={}, asked=asked)
+                job = replace(job, keep={}, asked=asked)  # probes see what they saw before
             else:
                 job = self._refined(job, tally, refining)
         raise SelfCheckFailed(f"content is looked at ever anew, after {_ROUNDS} rounds")

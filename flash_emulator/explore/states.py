@@ -42,8 +42,9 @@ class Job:
     """What is the same for all states of one search.
 
     *looked_at*: content of these ranges is never taken for unknown, since somebody looks at it.
-    *name*: no other search has it. *boot_s*: how long a boot may do nothing new; *until*: when the
-    search is out of time, as ``time.time()`` tells it, for other processes know no other clock.
+    *name*: no other search has it, and for all jobs of one name probes see the same. *boot_s*: how
+    long a boot may do nothing new; *until*: when the search is out of time, as ``time.time()``
+    tells it, for other processes know no other clock.
     *keep*: see ``refining``. *opsr*: some boot reads FLASH_OPSR, so that states are told apart by
     that, too. *draws*: of each place and outcome; *asked*: what units are compared with, by boots
     that do it later than right after the cut. *erased_values*: cut erases, too, leave what boots
