@@ -1,4 +1,4 @@
-"""An experiment: STM32L476 flash written by a stub of our own in RAM.
+"""An emulated chip that runs the loader stub's machine code: for its tests, and for its figures.
 
 See docs/explanation/loader-stub.md.
 """

@@ -2,19 +2,17 @@
 
 Time is virtual. It passes with the instructions (counted by blocks, *cycles* each) and jumps where
 the code executes YIELD, which the stub does in every loop that waits: to the next byte, the next
-answer of the host, or the end of what flash does. The host, a ``Session``, is called as time
-passes, so nothing runs ahead of anything.
+answer of the host, or the end of what flash does. The host, such as a ``Session``, is called as
+time passes, so nothing runs ahead of anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from benchmarks.loader_stub import usart as bits
-from benchmarks.loader_stub.session import Session
-from benchmarks.loader_stub.usart import Usart, Wire
+from benchmarks.loader_stub.usart import OldUsart, Usart, Wire
 from flash_emulator import EmulatedFlash
 from flash_emulator.bootrom.noise import Noise
 from flash_emulator.machine.engine import (
@@ -31,19 +29,58 @@ from flash_emulator.machine.exceptions import NMI, Exceptions
 from flash_emulator.machine.meter import NEVER
 from flash_emulator.machine.special_instructions import mark_it_blocks
 from flash_emulator.registers import Nmi, front_for
+from mcu_updater.stm32.stub.images import LOAD_ADDRESS as LOAD
+from mcu_updater.stm32.stub.images import STUBS
 
-STUB = Path(__file__).with_name("stub-l476.bin")
-LOAD = 0x2000_4000
-RAM, RAM_SIZE = 0x2000_0000, 0x1_8000
+RAM = 0x2000_0000
 SYSTEM, SYSTEM_SIZE = 0x1FFF_0000, 0x1_0000
 FLASH = 0xB000_0000  # the window, in the engine's physical memory
 PERIPHERALS = (0x4000_0000, 0x2000_0000), (0xE000_0000, 0x10_0000)
-USARTS = {0x4001_3800: 1, 0x4000_4400: 2, 0x4000_4800: 3}
-IDCODE, VTOR, AIRCR, IWDG_KR, MEMRMP = (
-    0xE004_2000, 0xE000_ED08, 0xE000_ED0C, 0x4000_3000, 0x4001_0000,
-)  # fmt: skip
+VTOR, AIRCR, IWDG_KR = 0xE000_ED08, 0xE000_ED0C, 0x4000_3000
 YIELD, NOP = b"\x10\xbf", b"\x00\xbf"
 _IDLE_STEPS = 200_000  # YIELDs in a row without a byte in or out: it hangs
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a part has beside its flash. *usarts*: numbers by address, those that its ROM listens
+    at. *clock_hz*: as the ROM leaves it; from memory of AN2606."""
+
+    core: str
+    ram_size: int
+    idcode_at: int
+    idcode: int
+    usarts: dict[int, int]
+    clock_hz: float
+    usart: type[Usart] = Usart
+
+
+_NEW_USARTS = {0x4001_3800: 1, 0x4000_4400: 2, 0x4000_4800: 3}
+MODELS = {
+    "STM32L476xG": Model("m4", 0x1_8000, 0xE004_2000, 0x1007_6415, _NEW_USARTS, 72e6),
+    "STM32F407xG": Model(
+        "m4",
+        0x2_0000,
+        0xE004_2000,
+        0x1007_6413,
+        {0x4001_1000: 1, 0x4000_4800: 3},
+        24e6,
+        OldUsart,
+    ),
+    "STM32G0B1xE": Model("m0plus", 0x2_4000, 0x4001_5800, 0x1000_6467, _NEW_USARTS, 24e6),
+}
+
+
+class Host(Protocol):
+    """Who is at the other end of the line. Times in microseconds."""
+
+    baud: int
+    is_done: bool
+    wake_at_us: float
+
+    def receive(self, data: bytes, now_us: float) -> None: ...
+    def wake(self, now_us: float) -> None: ...
+    def take(self) -> bytes: ...
 
 
 class _Over(Exception):
@@ -62,24 +99,26 @@ class StubChip:
         flash: EmulatedFlash,
         *,
         rom_baud: int = 115_200,
-        clock_hz: float = 72e6,
+        clock_hz: float | None = None,
         cycles: float = 2.0,
         usart: int = 1,
         latency_ms: float = 0.0,
         noise: Noise | None = None,
         most_baud: int = 10**7,
         stub: bytes | None = None,
-        idcode: int = 0x1007_6415,
+        idcode: int | None = None,
         uid: bytes = b"twelve bytes",
     ) -> None:
         self.flash = flash
+        self.model = model = MODELS[flash.part.name]
+        clock_hz = clock_hz or model.clock_hz
         flash.background = True
         self.front = front_for(flash, poll_us=0)
         self.usarts = {
-            base: Usart(clock_hz, rom_baud if number == usart else 0)
-            for base, number in USARTS.items()
+            base: model.usart(clock_hz, rom_baud if number == usart else 0)
+            for base, number in model.usarts.items()
         }
-        self.usart = next(u for base, u in self.usarts.items() if USARTS[base] == usart)
+        self.usart = next(u for base, u in self.usarts.items() if model.usarts[base] == usart)
         self.wire = Wire(self.usart, latency_ms=latency_ms, noise=noise, most_baud=most_baud)
         self.ended = ""  # "reset", "application"
         self.started_at = 0  # where, of the application
@@ -88,16 +127,17 @@ class StubChip:
         self.refresh_count = 0  # of the watchdog
         self.now_us = float(flash.clock.now_us)
         self._us_per_instruction = cycles / clock_hz * 1e6
-        self._core = {0xE004_2000: idcode}
+        self._core = {model.idcode_at: idcode or model.idcode}
         self._last_look = self._yields = 0
         self._blocks: dict[int, int] = {}
-        self._session: Session[Any] | None = None
-        self._set_up(stub or STUB.read_bytes(), uid)
+        self._host: Host | None = None
+        self._set_up(stub or STUBS[flash.part.name].data, uid)
 
     def _set_up(self, stub: bytes, uid: bytes) -> None:
-        self._engine = engine = Engine("m4", self._page)
-        self._exceptions = Exceptions(engine.registers, self, "m4")
-        self._ram = engine.map_memory(RAM, RAM_SIZE)
+        core, ram_size, identity = self.model.core, self.model.ram_size, self.flash.part.identity
+        self._engine = engine = Engine(core, self._page)
+        self._exceptions = Exceptions(engine.registers, self, core)
+        self._ram = engine.map_memory(RAM, ram_size)
         system = engine.map_memory(SYSTEM, SYSTEM_SIZE, executable=False)
         part = self.flash.part
         engine.map_window(FLASH, part.size, self._window(part.base, self._load, self._store))
@@ -107,12 +147,17 @@ class StubChip:
         for at in range(0, len(stub) - 1, 2):
             if stub[at : at + 2] == YIELD:
                 engine.at(LOAD + at, self._yield)
-        mark_it_blocks(engine, LOAD, stub)
-        self._ram[:] = b"\xa5" * RAM_SIZE  # what is in RAM nobody knows
+        if not core.startswith("m0"):
+            mark_it_blocks(engine, LOAD, stub)
+        self._ram[:] = b"\xa5" * ram_size  # what is in RAM nobody knows
         at = LOAD - RAM
         self._ram[at : at + len(stub)] = stub.replace(YIELD, NOP)  # the engine ends at YIELD
-        system[0x75E0:0x75E2] = (part.size >> 10).to_bytes(2, "little")
-        system[0x7590 : 0x7590 + len(uid)] = uid
+        assert identity.flash_size_reg is not None and identity.uid is not None
+        for address, held in (
+            (identity.flash_size_reg, (part.size >> 10).to_bytes(2, "little")),
+            (identity.uid, uid),
+        ):
+            system[address - SYSTEM : address - SYSTEM + len(held)] = held
         engine.registers.clear()
         engine.registers["sp"] = int.from_bytes(stub[:4], "little")
         engine.registers["pc"] = int.from_bytes(stub[4:8], "little") & ~1
@@ -137,7 +182,7 @@ class StubChip:
                 self.ended = "application"
                 raise _Over
             return Mapping(FLASH + address - base, MAY_READ | MAY_WRITE)
-        if RAM <= address < RAM + RAM_SIZE:
+        if RAM <= address < RAM + self.model.ram_size:
             return Mapping(address, MAY_READ | MAY_WRITE | MAY_FETCH)
         if SYSTEM <= address < SYSTEM + SYSTEM_SIZE:
             return Mapping(address, MAY_READ)
@@ -145,14 +190,13 @@ class StubChip:
             return Mapping(address, MAY_READ | MAY_WRITE)
         return None
 
-    def run(self, session: Session[Any]) -> None:
-        """Until the host's work is done, or the chip has left the stub."""
-        self._session = session
-        session.wake_at_us += self.now_us
+    def run(self, host: Host) -> None:
+        """Until *host* is done, or the chip has left the stub."""
+        self._host = host
         self._last_look = 0
         registers = self._engine.registers
         try:
-            while not (session.is_done or self.ended):
+            while not (host.is_done or self.ended):
                 self._run_from(registers["pc"])
         except _Over:  # at YIELD or a look at the USART, which may happen twice
             if self.ended == "application":
@@ -210,27 +254,27 @@ class StubChip:
         self._exchange()
         if self.usart.has_byte(self.now_us):
             return
-        assert self._session is not None
-        times = [self.usart.next_us(self.now_us), self.wire.next_us(), self._session.wake_at_us]
+        assert self._host is not None
+        times = [self.usart.next_us(self.now_us), self.wire.next_us(), self._host.wake_at_us]
         if self.flash.is_busy():
             times.append(float(self.flash.busy_until_us))
         self.now_us = max(self.now_us, min(time for time in times if time is not None))
 
     def _exchange(self) -> None:
         """Let the host see what has come for it by now, and say what it has to say."""
-        session = self._session
-        assert session is not None
+        host = self._host
+        assert host is not None
         data = self.wire.for_host(self.now_us)
         if data:
-            session.receive(data, self.now_us)
-        if not session.is_done and session.wake_at_us <= self.now_us:
-            session.wake(self.now_us)
-        self.wire.host_baud = session.baud
-        out = session.take()
+            host.receive(data, self.now_us)
+        if not host.is_done and host.wake_at_us <= self.now_us:
+            host.wake(self.now_us)
+        self.wire.host_baud = host.baud
+        out = host.take()
         if out:
             self._yields = 0
             self.wire.from_host(out, self.now_us)
-        if session.is_done:
+        if host.is_done:
             raise _Over
 
     def _synchronise(self) -> None:
@@ -262,7 +306,7 @@ class StubChip:
     def _read(self, address: int, size: int) -> int:
         base = address & ~0x3FF
         if base in self.usarts:
-            if address - base == bits.ISR:
+            if address - base == self.usart.STATUS:
                 self._look()
             return self.usarts[base].read(address - base, self.now_us)
         if base == self.front.base:
@@ -273,22 +317,22 @@ class StubChip:
         if self._last_look:
             self.longest_gap = max(self.longest_gap, self.instruction_count - self._last_look)
         self._last_look = self.instruction_count
-        assert self._session is not None
+        assert self._host is not None
         next_us = self.wire.next_us()
         if (next_us is not None and next_us <= self.now_us) or (
-            self._session.wake_at_us <= self.now_us
+            self._host.wake_at_us <= self.now_us
         ):
             self._exchange()
 
     def _write(self, address: int, size: int, value: int) -> None:
         base = address & ~0x3FF
         if base in self.usarts:
-            if address - base == bits.TDR:
+            if address - base == self.usart.DATA_OUT:
                 assert self.usarts[base] is self.usart, "the stub talks at another USART"
                 self._yields = 0
                 self.wire.from_chip(value & 0xFF, self.now_us)
             else:
-                self.usarts[base].write(address - base, value)
+                self.usarts[base].write(address - base, value, self.now_us)
         elif base == self.front.base:
             self.front.write(address - base, size, value)
         elif address == AIRCR:

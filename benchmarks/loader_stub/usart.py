@@ -1,4 +1,5 @@
-"""An emulated USART of an L4, 8E1, with a bridge behind it. RM0351, "USART registers".
+"""An emulated USART of an L4 or G0, and that of an F4, 8E1, with a bridge behind it. RM0351
+"USART registers", RM0090 30.6.
 
 One data register and no FIFO: a byte that comes while the one before was not taken is lost (ORE).
 A byte at another speed than BRR gives is one byte of rubbish with FE set; silicon makes several.
@@ -12,8 +13,9 @@ from flash_emulator.bootrom.line import BITS_PER_BYTE, Bridge, Speed
 from flash_emulator.bootrom.noise import Noise, NoisyWire
 
 CR1, BRR, ISR, ICR, RDR, TDR = 0x00, 0x0C, 0x1C, 0x20, 0x24, 0x28
-UE = 1 << 0
+OLD_SR, OLD_DR, OLD_BRR, OLD_CR1 = 0x00, 0x04, 0x08, 0x0C
 FE, ORE, RXNE, TC, TXE = 1 << 1, 1 << 3, 1 << 5, 1 << 6, 1 << 7
+ERRORS = 0xF
 _TOLERANCE = 0.03
 
 
@@ -21,11 +23,20 @@ class Usart:
     """Times in microseconds. *clock_hz* is that of the peripheral. As the boot ROM leaves it, or
     off."""
 
+    STATUS, DATA_OUT, SPEED, CONTROL = ISR, TDR, BRR, CR1  # offsets of registers
+    ON = 1 << 0  # UE
+    FROM_ROM = 0x140D  # CR1: on, 9 bits of which one is parity, transmitter and receiver
+
     def __init__(self, clock_hz: float, rom_baud: int = 0) -> None:
         self.clock_hz = clock_hz
         self.overrun_count = 0
-        self._registers = {CR1: 0x140D, BRR: round(clock_hz / rom_baud)} if rom_baud else {}
-        self._coming: deque[tuple[float, int, bool]] = deque()  # when, what, whether it is rubbish
+        self._registers: dict[int, int] = {}
+        if rom_baud:
+            self._registers = {
+                self.CONTROL: self.FROM_ROM,
+                self.SPEED: round(clock_hz / rom_baud),
+            }
+        self._coming: deque[tuple[float, int, float]] = deque()  # when, what, at which speed
         self._flags = 0
         self._data = 0
         self._sent_us = 0.0  # when the last byte is gone
@@ -33,29 +44,37 @@ class Usart:
 
     @property
     def baud(self) -> float:
-        return self.clock_hz / self._registers.get(BRR, 1)
+        return self.clock_hz / self._registers.get(self.SPEED, 1)
 
     def read(self, offset: int, now_us: float) -> int:
         self._take_in(now_us)
         if offset == ISR:
-            ready = (TXE if now_us >= self._shift_us else 0) | (
-                TC if now_us >= self._sent_us else 0
-            )
-            return self._flags | ready
+            return self._status(now_us)
         if offset == RDR:
-            self._flags &= ~RXNE
-            return self._data
+            return self._taken()
         return self._registers.get(offset, 0)
 
-    def write(self, offset: int, value: int) -> None:
+    def write(self, offset: int, value: int, now_us: float) -> None:
+        self._take_in(now_us)  # at the speed that there was
         if offset == ICR:
             self._flags &= ~(value & 0xF)
-        elif offset == BRR and self._registers.get(CR1, 0) & UE:
+        else:
+            self._configure(offset, value)
+
+    def _status(self, now_us: float) -> int:
+        ready = (TXE if now_us >= self._shift_us else 0) | (TC if now_us >= self._sent_us else 0)
+        return self._flags | ready
+
+    def _taken(self) -> int:
+        self._flags &= ~RXNE
+        return self._data
+
+    def _configure(self, offset: int, value: int) -> None:
+        if offset == self.SPEED and self._registers.get(self.CONTROL, 0) & self.ON:
             raise AssertionError(
                 "BRR was written while UE was set: it can only be when it is clear"
             )
-        else:
-            self._registers[offset] = value
+        self._registers[offset] = value
 
     def send(self, now_us: float) -> tuple[float, float]:
         """TDR was written: when the byte begins, and how long it takes."""
@@ -71,8 +90,7 @@ class Usart:
 
     def come(self, at_us: float, byte: int, baud: float) -> None:
         """A byte will be complete at *at_us*."""
-        is_rubbish = not self.understands(baud)
-        self._coming.append((at_us, byte ^ 0xA5 if is_rubbish else byte, is_rubbish))
+        self._coming.append((at_us, byte, baud))
 
     def next_us(self, now_us: float) -> float | None:
         """When something changes here after *now_us*."""
@@ -84,13 +102,41 @@ class Usart:
 
     def _take_in(self, now_us: float) -> None:
         while self._coming and self._coming[0][0] <= now_us:
-            _, byte, is_rubbish = self._coming.popleft()
+            _, byte, baud = self._coming.popleft()
+            is_rubbish = not self.understands(baud)
             if self._flags & RXNE:
                 self._flags |= ORE
                 self.overrun_count += 1
                 continue
-            self._data = byte
+            self._data = byte ^ 0xA5 if is_rubbish else byte
             self._flags |= RXNE | (FE if is_rubbish else 0)
+
+
+class OldUsart(Usart):
+    """Of an F4: one data register both ways. A read of SR, then one of DR clears errors."""
+
+    STATUS, DATA_OUT, SPEED, CONTROL = OLD_SR, OLD_DR, OLD_BRR, OLD_CR1
+    ON = 1 << 13
+    FROM_ROM = 0x340C
+
+    def __init__(self, clock_hz: float, rom_baud: int = 0) -> None:
+        super().__init__(clock_hz, rom_baud)
+        self._seen = 0  # errors that a read of SR has shown
+
+    def read(self, offset: int, now_us: float) -> int:
+        self._take_in(now_us)
+        if offset == OLD_SR:
+            self._seen = self._flags & ERRORS
+            return self._status(now_us)
+        if offset == OLD_DR:
+            self._flags &= ~self._seen
+            self._seen = 0
+            return self._taken()
+        return self._registers.get(offset, 0)
+
+    def write(self, offset: int, value: int, now_us: float) -> None:
+        self._take_in(now_us)
+        self._configure(offset, value)
 
 
 class Wire:

@@ -49,6 +49,7 @@ _WITH_OPTION: Final = {
     Remedy.NAME_PART: ("part", "Name the part of the chip with {switch}"),
     Remedy.GEOMETRY: ("geometry", "Say what its flash is with {switch}"),
     Remedy.READ_ALL: ("diff", "Use {switch} read"),
+    Remedy.NO_STUB: ("stub", "Leave {switch} out: the boot ROM can do it alone"),
     Remedy.ADDRESS: ("base", "{switch} says where a raw image goes: is it right?"),
     Remedy.KEY: ("keys", "Give the key: {switch} KEY"),
     Remedy.BELIEVE_ONE_PLAN: ("plan_once", "{switch} has it believed at once"),

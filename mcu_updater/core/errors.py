@@ -33,6 +33,7 @@ class Remedy(StrEnum):
     LIFT_READOUT = "to lift read-out protection"
     LIFT_WRITE = "to lift write protection"
     READ_ALL = "to compare by reading"
+    NO_STUB = "to leave the loader stub out"
     FLASH = "to write the image with no updater"
     ASK_CHIP = "to look at the chip"
     READ_BY_GEOMETRY = "to read only"

@@ -49,7 +49,7 @@ class Eraser:
         sectors = plan.erase.sectors
         if not sectors:
             return
-        guard = self._guard(sectors)
+        guard = self.guard(sectors)
         self._cache.begin(sectors)
         self._remember()
         total = sum(sector.size for sector in plan.erase.needed)
@@ -68,7 +68,7 @@ class Eraser:
         self._cache.blank(without(plan.erase.sectors, covered))
         yield Progress(Stage.ERASE, total, total)
 
-    def _guard(self, sectors: Sequence[Sector]) -> Guard:
+    def guard(self, sectors: Sequence[Sector]) -> Guard:
         """It has looked at what must be kept. A ROM that dies of that does not meet it again."""
         guard = Guard(self._rom, self.chip)
         if not self._guards:

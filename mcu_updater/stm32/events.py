@@ -43,9 +43,17 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class StubStarted:
+    """The loader stub *name* runs in the chip's RAM, and is spoken to at *baud*."""
+
+    name: str
+    baud: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
-    """*by*: checksum or read-back. *trusted_size*: bytes that nobody looked at in this run: the
-    cache says that they are there, and samples agreed."""
+    """*by*: checksum, read-back, or the stub's CRC. *trusted_size*: bytes that nobody looked at in
+    this run: the cache says that they are there, and samples agreed."""
 
     size: int
     by: str
@@ -66,4 +74,4 @@ class Problem:
     text: str
 
 
-FlasherEvent = Connected | Planned | Progress | Verified | Started | Problem
+FlasherEvent = Connected | Planned | Progress | StubStarted | Verified | Started | Problem

@@ -46,6 +46,7 @@ from mcu_updater.stm32.events import (
     Verified,
 )
 from mcu_updater.stm32.firmware import Firmware, Segment, blank_firmware, check_fits
+from mcu_updater.stm32.guard import Guard
 from mcu_updater.stm32.merging import Merging
 from mcu_updater.stm32.plan import (
     FlashPlan,
@@ -118,7 +119,7 @@ class Flasher:
         self, firmware: Firmware, options: FlashOptions, writes: int
     ) -> Iterator[FlasherEvent]:
         """*writes*: bytes that may be written then."""
-        self._check(firmware, options)
+        self.check(firmware, options)
         self.expect(reads=0 if self.has_checksum else firmware.size, writes=writes)
         padded = firmware.padded(self.chip.alignment)
         method = self._method(options)
@@ -148,7 +149,8 @@ class Flasher:
         if options.go is not None:
             yield from self.start(options.go)
 
-    def _check(self, firmware: Firmware, options: FlashOptions) -> None:
+    def check(self, firmware: Firmware, options: FlashOptions) -> None:
+        """Whatever can be known before anything is compared or changed. Raises UpdaterError."""
         self.check_supported()
         self.check_readable()
         check_fits(firmware, self.chip)
@@ -376,7 +378,29 @@ class Flasher:
 
     def forget(self) -> None:
         """Nothing is known of the chip's flash any more."""
-        self._cache.begin(self.chip.sectors)
+        self.begin(self.chip.sectors)
+
+    # --- for whoever writes past the ROM
+
+    @property
+    def doubtful(self) -> frozenset[int]:
+        """Numbers of sectors that an earlier run left half done."""
+        return frozenset(self._cache.doubtful)
+
+    def guard(self, sectors: Sequence[Sector]) -> Guard:
+        """It has looked at samples of what an erase of *sectors* is to leave alone."""
+        return self._eraser.guard(sectors)
+
+    def begin(self, sectors: Sequence[Sector]) -> None:
+        """*sectors* are doubtful from now on."""
+        self._cache.begin(sectors)
+        self._remember()
+
+    def finish(self, plan: FlashPlan) -> None:
+        """All of *plan* was carried out and verified."""
+        self._cache.finish(plan.touched, plan.firmware)
+        touched = {sector.number for sector in plan.touched}
+        self._cache.blank(without(plan.erase.sectors, touched))
         self._remember()
 
     def _remember(self) -> None:

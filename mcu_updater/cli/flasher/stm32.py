@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,8 +20,10 @@ from mcu_updater.cli.flasher.stm32_signed import check_signature, refuse_unread
 from mcu_updater.cli.given import given_as
 from mcu_updater.cli.names import NameChoice
 from mcu_updater.cli.reading import component_of_package, image_options, read_file
+from mcu_updater.cli.unused import refuse
 from mcu_updater.core.errors import UsageError, address_text
 from mcu_updater.core.package import Wanted
+from mcu_updater.host.cache_folder import default_folder
 from mcu_updater.stm32.chip import Sector
 from mcu_updater.stm32.compare import DiffMethod
 from mcu_updater.stm32.estimate import Estimate, estimate, saved_by_erasing_all_s
@@ -30,6 +32,9 @@ from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, check_starts, 
 from mcu_updater.stm32.flasher import FlashOptions
 from mcu_updater.stm32.plan import FlashPlan
 from mcu_updater.storage import STDOUT, write_whole
+
+if TYPE_CHECKING:
+    from mcu_updater.stm32.stub import StubFlasher
 
 FLASH_BASE = 0x0800_0000
 _ERASES_ALL = "This erases all flash of the chip. Go on?"
@@ -67,6 +72,17 @@ _flash_options = together(
     ),
     click.option("--no-verify", is_flag=True, help="Do not look whether it is there."),
     click.option(
+        "--stub",
+        is_flag=True,
+        help="Write by a program in the chip's RAM, at more than the boot ROM's speed; where it "
+        "fails, by the ROM. For STM32L476xG, F407xG and G0B1xE. No real chip has run it yet.",
+    ),
+    click.option(
+        "--read-back",
+        is_flag=True,
+        help="With --stub: read all back through the boot ROM, as on its first use on a chip.",
+    ),
+    click.option(
         "--force",
         "force_vectors",
         is_flag=True,
@@ -93,6 +109,8 @@ class FlashCommandOptions(ImageOptions, SignatureOptions):
     erase_chip: bool
     go: int | None
     no_verify: bool
+    stub: bool
+    read_back: bool
     force_vectors: bool
     dry_run: bool
     yes: bool
@@ -188,23 +206,42 @@ def flash_command(given: FlashCommandOptions) -> None:
 
     Run it again after whatever went wrong: what is there already is not written twice.
     """
+    if not given.stub:
+        refuse(click.get_current_context(), ("read_back",), "without --stub")
     firmware, options = _firmware(given), _options(given)
     if options.erase_chip and not given.dry_run:
         ask(_ERASES_ALL, yes=given.yes)
     with _checked(given, firmware) as bench:
         began_s = time.monotonic()
+        stub = _stub(bench, given) if given.stub else None
         if given.dry_run:
-            _dry_run(bench, firmware, options)
+            _dry_run(bench, firmware, options, stub)
             return
-        plan = _show(bench, bench.flasher.flash(firmware, options))
+        plan = _show(bench, (stub or bench.flasher).flash(firmware, options))
         _done(bench, plan, time.monotonic() - began_s, verified=options.verify)
 
 
-def _dry_run(bench: Bench, firmware: Firmware, options: FlashOptions) -> None:
+def _stub(bench: Bench, given: FlashCommandOptions) -> StubFlasher:
+    """Raises ChipRefused where there is none for this chip."""
+    from mcu_updater.host.stub_folder import StubFolder
+    from mcu_updater.stm32.stub import StubFlasher, StubOptions
+
+    records = StubFolder(given.cache or default_folder())
+    return StubFlasher(bench.flasher, records, StubOptions(given.read_back))
+
+
+def _dry_run(
+    bench: Bench, firmware: Firmware, options: FlashOptions, stub: StubFlasher | None
+) -> None:
+    """Nothing is put into RAM either: the ROM looks at what is there."""
     plan = _show(bench, bench.flasher.plan(firmware, options))
     assert plan is not None
     checksum = bench.flasher.has_checksum
-    cost = estimate(plan, bench.speed, checksum=checksum, verify=options.verify)
+    cost = (
+        stub.estimate(plan, bench.speed)
+        if stub
+        else estimate(plan, bench.speed, checksum=checksum, verify=options.verify)
+    )
     bench.screen.result(*_estimate_of(bench, cost, saved_by_erasing_all_s(plan)))
 
 

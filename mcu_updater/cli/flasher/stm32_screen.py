@@ -17,6 +17,7 @@ from mcu_updater.stm32.events import (
     Problem,
     Progress,
     Started,
+    StubStarted,
     Verified,
 )
 from mcu_updater.stm32.plan import EraseKind, FlashPlan
@@ -103,6 +104,8 @@ def _event_json(event: FlasherEvent) -> dict[str, Any]:
             return {"event": "progress", "stage": str(stage), "done": done, "total": total}
         case Verified(size, by, trusted):
             return {"event": "verified", "bytes": size, "by": by, "trusted_bytes": trusted}
+        case StubStarted(name, baud):
+            return {"event": "stub", "name": name, "baud": baud}
         case Started(address):
             return {"event": "started", "address": address}
         case Problem(text):
@@ -126,6 +129,8 @@ def _event_text(event: FlasherEvent) -> str | None:
         case Verified(size, by, trusted):
             more = f"; {trusted} more are believed, by cache and samples" if trusted else ""
             return f"verified: {size} bytes by {by}{more}"
+        case StubStarted(name, baud):
+            return f"the loader stub {name} runs in RAM, at {baud} baud"
         case Started(address):
             return f"started at {address_text(address)}"
         case Problem(text):

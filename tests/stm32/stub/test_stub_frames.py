@@ -1,0 +1,157 @@
+"""Frames and sessions of the loader stub without a chip."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcu_updater.stm32.stub import frames
+from mcu_updater.stm32.stub.frames import Facts, Reply, ReplyReader, Status, content_of, frame
+from mcu_updater.stm32.stub.session import Batch, Session, Silence, Work
+
+
+def replied(seq: int, next_seq: int, status: Status = Status.OK, data: bytes = b"") -> bytes:
+    return frame(bytes((seq, next_seq, status)) + data)
+
+
+@given(st.binary(max_size=3000))
+def test_what_is_framed_comes_out(content: bytes) -> None:
+    framed = frame(content)
+    assert framed[0] == framed[-1] == 0
+    assert 0 not in framed[1:-1]
+    if content:
+        assert content_of(framed[1:-1]) == content
+
+
+@given(st.binary(min_size=1, max_size=64), st.data())
+def test_a_frame_with_a_flipped_bit_is_damaged(content: bytes, data: st.DataObject) -> None:
+    stuffed = bytearray(frame(content)[1:-1])
+    at = data.draw(st.integers(0, len(stuffed) - 1))
+    stuffed[at] ^= 1 << data.draw(st.integers(0, 7))
+    assert content_of(bytes(stuffed)) is None
+
+
+@given(st.lists(st.binary(max_size=40), max_size=5), st.data())
+def test_replies_come_out_however_the_bytes_are_cut(
+    payloads: list[bytes], data: st.DataObject
+) -> None:
+    stream = b"junk" + b"".join(replied(1, 2, Status.OK, p) for p in payloads)
+    reader, found = ReplyReader(), []
+    while stream:
+        size = data.draw(st.integers(1, len(stream)))
+        found += reader.feed(stream[:size])
+        stream = stream[size:]
+    assert [reply.data for reply in found] == payloads
+
+
+def test_replies_that_are_none_are_left_out() -> None:
+    reader = ReplyReader()
+    assert reader.feed(frame(b"ab") + frame(b"\1\2\x63") + replied(1, 2)) == [
+        Reply(1, 2, Status.OK)
+    ]
+
+
+def test_facts_of_another_size_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected 44 bytes, found 3"):
+        Facts.of(Reply(0, 1, Status.OK, b"abc"))
+
+
+# --- sessions
+
+
+def begun(work: Work[object], window: int = 4) -> Session[object]:
+    session = Session(work, baud=115_200, window=window)
+    session.wake(session.wake_at_us)
+    return session
+
+
+def sent(session: Session[object]) -> list[int]:
+    """Sequence numbers of the requests that go out now."""
+    return [content_of(part)[0] for part in session.take().split(b"\0") if part]  # type: ignore[index]
+
+
+def erases(count: int) -> Work[list[Reply]]:
+    return (yield Batch([frames.erase(index) for index in range(count)]))
+
+
+def test_no_more_than_the_window_is_under_way() -> None:
+    session = begun(erases(6))
+    assert sent(session) == [0, 1, 2, 3]
+    session.receive(replied(0, 1), 0)
+    assert sent(session) == [4]
+    session.receive(replied(3, 4), 0)
+    assert sent(session) == [5]
+    session.receive(replied(5, 6), 0)
+    assert session.is_done
+    assert [reply.status for reply in session.result] == [Status.OK] * 6  # type: ignore[attr-defined]
+
+
+def test_a_damaged_request_is_sent_again_once_with_all_behind_it() -> None:
+    session = begun(erases(4))
+    assert sent(session) == [0, 1, 2, 3]
+    session.receive(replied(0, 1), 0)
+    for _ in range(3):  # 1 was damaged, so 2 and 3 are out of order
+        session.receive(replied(0, 1, Status.RESEND, b"\0"), 0)
+    assert sent(session) == [1, 2, 3]
+    session.receive(replied(3, 4), 0)
+    assert session.is_done
+
+
+def test_a_request_that_came_twice_sends_nothing_again() -> None:
+    session = begun(erases(6))
+    assert sent(session) == [0, 1, 2, 3]
+    session.receive(replied(0, 1), 0)
+    assert sent(session) == [4]
+    session.receive(replied(0, 1, Status.RESEND, b"\0\1"), 0)
+    assert sent(session) == []
+    session.receive(replied(1, 2, Status.RESEND, b"\0\1"), 0)
+    assert sent(session) == [5], "it tells what is done, too"
+
+
+def test_a_failure_whose_reply_was_lost_is_known() -> None:
+    session = begun(erases(2))
+    session.receive(replied(1, 2, Status.STOPPED), 0)
+    assert [r.status for r in session.result] == [Status.STOPPED] * 2  # type: ignore[attr-defined]
+    session = begun(erases(1))
+    session.receive(replied(0, 1, Status.RESEND, b"\1"), 0)
+    assert [r.status for r in session.result] == [Status.STOPPED]  # type: ignore[attr-defined]
+
+
+def test_a_query_whose_reply_was_lost_is_asked_again() -> None:
+    def work() -> Work[list[Reply]]:
+        return (yield Batch([frames.checksum(0, 8)]))
+
+    session = begun(work())
+    assert sent(session) == [0]
+    session.receive(replied(0, 1, Status.RESEND, b"\0"), 0)
+    assert sent(session) == [1]
+    session.receive(replied(1, 2, Status.OK, b"\1abcd"), 0)
+    assert session.is_done
+
+
+def test_sequence_numbers_run_over() -> None:
+    session = begun(erases(600), window=8)
+    answered = 0
+    while not session.is_done:
+        for seq in sent(session):
+            assert seq == answered & 0xFF
+            answered += 1
+            session.receive(replied(seq, answered & 0xFF), 0)
+    assert answered == 600
+
+
+def test_silence_is_thrown_into_the_work() -> None:
+    def work() -> Work[str]:
+        try:
+            yield Batch([frames.sync()], tries=3)
+        except Silence:
+            return "silent"
+        return "answered"
+
+    session = begun(work())
+    for left in range(3):
+        assert not session.is_done, left
+        assert sent(session) == [0]
+        session.wake(session.wake_at_us)
+    assert session.is_done and session.result == "silent"
