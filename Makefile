@@ -210,8 +210,8 @@ bench-replay: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by sid
 bench-serial: $(STAMP) ## the same by the clock, on a machine with nothing else to do (takes an hour)
 	$(BIN)/python benchmarks/stm32_serial.py
 
-stub: $(STAMP)   ## the loader stub: 25 bad lines of each kind, and its figures, some minutes
-	MCU_UPDATER_STUB_SEEDS=25 MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q tests/loader_stub
+stub: $(STAMP)   ## the loader stubs: 25 bad lines of each kind, and its figures, some minutes
+	MCU_UPDATER_STUB_SEEDS=25 MCU_UPDATER_THOROUGH=1 $(BIN)/pytest -q tests/stm32/stub
 	$(BIN)/python -m benchmarks.loader_stub_figures
 
 $(VENV)/.docs: $(STAMP) requirements/docs.txt
@@ -221,9 +221,9 @@ $(VENV)/.docs: $(STAMP) requirements/docs.txt
 docs: $(VENV)/.docs ## the site, in .cache/site: every link checked, every warning an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-firmware:        ## rebuild fixtures/, the loader stub and programs of tests from C (needs arm-none-eabi-gcc: make apt)
+firmware:        ## rebuild fixtures/, the loader stubs and programs of tests from C (needs arm-none-eabi-gcc: make apt)
 	$(MAKE) -C fixtures/firmware
-	$(MAKE) -C benchmarks/loader_stub/firmware
+	$(MAKE) -C mcu_updater/stm32/stub/firmware
 	$(MAKE) -C tests/flash_emulator/machine/firmware
 	$(MAKE) -C examples/hall_of_bricks
 

@@ -1,9 +1,9 @@
-"""The loader stub beside our host at the boot ROM: seconds, wire bytes, turns, share of the line.
+"""``flash --stub`` beside our host at the boot ROM: seconds, wire bytes, turns, share of the line.
 
     .venv/bin/python benchmarks/loader_stub_figures.py [--size N] [--window N] [--clock-hz N]
 
 The stub's machine code is executed; time is virtual (benchmarks/loader_stub/chip.py). Its upload
-through the ROM and Go are in its figures, and a CRC of each page before and of all after. Our host
+through the ROM, read back, and Go are in its figures, and CRCs before and after. Our host
 without stub is its own estimate of a plan, without finding out the differences; a turn costs the
 latency. Both: a blank L476 with typical flash times, as in benchmarks/stm32_serial.py. The line
 rate is that of the image's bytes once, of 11 bits each.
@@ -18,20 +18,24 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-from benchmarks.loader_stub.chip import STUB, StubChip
-from benchmarks.loader_stub.flashing import BASE, Job, flash
-from benchmarks.loader_stub.session import Session
+from benchmarks.loader_stub.chip import StubChip
 from flash_emulator import EmulatedFlash, load_part
 from flash_emulator.bootrom.times import with_times
-from mcu_updater.stm32.chip import Chip, FlashTimes, Sector
-from mcu_updater.stm32.estimate import LineSpeed, estimate
+from mcu_updater.cli.flasher.chips import chip_of
+from mcu_updater.stm32.chip import Chip, FlashTimes
+from mcu_updater.stm32.estimate import READ_OVERHEAD, WRITE_OVERHEAD, LineSpeed, estimate
 from mcu_updater.stm32.firmware import Firmware, Segment
 from mcu_updater.stm32.plan import make_plan
+from mcu_updater.stm32.stub.images import STUBS
+from mcu_updater.stm32.stub.session import Session
+from mcu_updater.stm32.stub.writing import Given, Order, flash
 
 ROOT = Path(__file__).resolve().parent.parent
+PART, BASE = "STM32L476xG", 0x0800_0000
 PROGRAM_US, ERASE_US = 81.69, 22_000.0
 ROM_BAUD = 115_200
 
@@ -65,16 +69,17 @@ def released() -> bytes:
 
 
 def upload(latency_ms: float) -> tuple[float, int, int]:
-    """Seconds, bytes, turnarounds of Write Memory and Go: three answers a block, two for Go."""
-    blocks = -(-STUB.stat().st_size // 256)
-    size = STUB.stat().st_size + blocks * (2 + 5 + 1 + 1 + 3) + 2 + 5 + 2
-    turns = 3 * blocks + 2
+    """Seconds, bytes, turnarounds of the stub's way into RAM: written, read back, started."""
+    code = len(STUBS[PART].data)
+    blocks = -(-code // 256)
+    size = 2 * code + blocks * (WRITE_OVERHEAD + READ_OVERHEAD) + 2 + 5 + 2
+    turns = 5 * blocks + 2
     return size * 11 / ROM_BAUD + turns * latency_ms / 1e3, size, turns
 
 
 def with_stub(image: bytes, baud: int, latency_ms: float, given: argparse.Namespace) -> str:
     part, _ = with_times(
-        load_part("STM32L476xG"),
+        load_part(PART),
         "typ",
         program_unit_us=PROGRAM_US,
         sector_erase_us=ERASE_US,
@@ -83,11 +88,13 @@ def with_stub(image: bytes, baud: int, latency_ms: float, given: argparse.Namesp
     chip = StubChip(
         EmulatedFlash(part, timing="typ"), latency_ms=latency_ms, clock_hz=given.clock_hz
     )
-    job = Job(image, baud=baud, diff=not given.erase_all, erase_all=given.erase_all)
-    session = Session(flash(job), baud=ROM_BAUD, window=given.window)
+    order = Order(Firmware((Segment(BASE, image),)), erase_chip=given.erase_all)
+    bauds = (baud,) if baud != ROM_BAUD else ()
+    work = flash(order, Given(STUBS[PART], host_chip(), b"", ROM_BAUD, bauds), lambda _: None)
+    session = Session(work, baud=ROM_BAUD, window=given.window)
     chip.run(session)
     assert chip.flash.read(BASE, len(image)) == image
-    assert session.result is not None and session.result.baud == baud
+    assert session.result is not None and session.baud == baud
     assert not chip.usart.overrun_count
     took_s, size, turns = upload(latency_ms)
     took_s += chip.now_us / 1e6
@@ -100,18 +107,15 @@ def with_stub(image: bytes, baud: int, latency_ms: float, given: argparse.Namesp
     )
 
 
-def without_stub(image: bytes, baud: int, latency_ms: float, given: argparse.Namespace) -> str:
-    part = load_part("STM32L476xG")
-    sectors = tuple(
-        Sector(index, part.base + start, size)
-        for index, (start, size) in enumerate(
-            zip(part.sector_starts, part.sector_sizes * part.bank_count, strict=True)
-        )
-    )
+def host_chip() -> Chip:
+    """An L476 with the times above."""
     erase_us = round(ERASE_US)
     times = FlashTimes(round(PROGRAM_US), {2048: erase_us}, erase_us, erase_us)
-    banks = (range(256), range(256, 512))
-    chip = Chip("L476", 0x415, 8, sectors, banks, times)
+    return replace(chip_of(load_part(PART)), times=times)
+
+
+def without_stub(image: bytes, baud: int, latency_ms: float, given: argparse.Namespace) -> str:
+    chip = host_chip()
     plan = make_plan(chip, Firmware((Segment(BASE, image),)), erase_chip=given.erase_all)
     cost = estimate(plan, LineSpeed(baud, latency_ms / 1e3), checksum=False)
     line_s = len(image) * 11 / baud

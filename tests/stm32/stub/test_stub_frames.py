@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import lz4.block
 import pytest
+from cobs import cobs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcu_updater.stm32.stub import cobs as our_cobs
 from mcu_updater.stm32.stub import frames
 from mcu_updater.stm32.stub.frames import Facts, Reply, ReplyReader, Status, content_of, frame
+from mcu_updater.stm32.stub.lz4 import Lz4Encoder
 from mcu_updater.stm32.stub.session import Batch, Session, Silence, Work
+from tests.stm32.stub.stubs import FIRMWARE
 
 
 def replied(seq: int, next_seq: int, status: Status = Status.OK, data: bytes = b"") -> bytes:
@@ -155,3 +160,45 @@ def test_silence_is_thrown_into_the_work() -> None:
         assert sent(session) == [0]
         session.wake(session.wake_at_us)
     assert session.is_done and session.result == "silent"
+
+
+# --- beside programs of others
+
+
+@given(st.lists(st.sampled_from([b"\0", b"\1", b"ab" * 127, b"x" * 254, b"y" * 253]), max_size=9))
+def test_cobs_as_the_package_has_it(pieces: list[bytes]) -> None:
+    data = b"".join(pieces)
+    assert our_cobs.encode(data) == cobs.encode(data)
+    assert our_cobs.decode(cobs.encode(data)) == data
+
+
+@given(st.binary(max_size=600))
+def test_cobs_decodes_what_the_package_does(stuffed: bytes) -> None:
+    try:
+        expected = cobs.decode(stuffed)
+    except cobs.DecodeError:
+        expected = None
+    assert our_cobs.decode(stuffed) == expected
+
+
+@given(
+    st.lists(st.sampled_from([b"abcd", b"\0" * 40, b"x", b"abcdefgh" * 9, b"q12"]), max_size=60),
+    st.integers(0, 300),
+)
+def test_lz4_blocks_are_those_of_the_format(pieces: list[bytes], start: int) -> None:
+    data = b"".join(pieces)
+    start = min(start, len(data))
+    encoder = Lz4Encoder(data)
+    head = encoder.block(0, start, 0)
+    assert lz4.block.decompress(head, uncompressed_size=start) == data[:start]
+    block = encoder.block(start, len(data), 0)
+    rest = lz4.block.decompress(
+        block, uncompressed_size=len(data) - start, dict=data[:start][-0xFFFF:]
+    )
+    assert rest == data[start:]
+
+
+def test_lz4_is_not_much_longer_than_the_best() -> None:
+    data = FIRMWARE[:8192]
+    best = lz4.block.compress(data, mode="high_compression", store_size=False)
+    assert len(Lz4Encoder(data).block(0, len(data), 0)) < 1.1 * len(best)
