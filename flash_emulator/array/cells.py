@@ -25,6 +25,7 @@ from flash_emulator.errors import UnknownContent
 
 _PAGE = 2048  # bytes; or the smallest sector, when that is smaller
 _MARKS = tuple(Mark)
+_VIRGIN, _PROGRAMMED, _UNKNOWN = int(Mark.VIRGIN), int(Mark.PROGRAMMED), int(Mark.UNKNOWN)
 _MOST_SUMS = 64
 _sums: dict[tuple[int, int, tuple[int, ...]], bytes] = {}
 _UNKNOWN_RUN = re.compile(rb"%c+" % Mark.UNKNOWN)
@@ -124,6 +125,9 @@ class Cells:
 
     def _spans(self, offset: int, size: int) -> list[tuple[int, int, int]]:
         """Page index, begin and end within it, for every page of a range."""
+        index, begin = divmod(offset, self._page_size)
+        if 0 < size <= self._page_size - begin:  # most ranges
+            return [(index, begin, begin + size)]
         spans = []
         end = offset + size
         while offset < end:
@@ -211,9 +215,9 @@ class Cells:
         if size and begin + size <= self._page_size:  # most reads
             page, unit = self._pages[index], self.unit
             first, last = begin // unit, (begin + size - 1) // unit
-            return not page.unknown or page.marks.find(Mark.UNKNOWN, first, last + 1) < 0
+            return not page.unknown or page.marks.find(_UNKNOWN, first, last + 1) < 0
         return not any(
-            page.unknown and page.marks.find(Mark.UNKNOWN, first, stop) >= 0
+            page.unknown and page.marks.find(_UNKNOWN, first, stop) >= 0
             for _, page, first, stop in self._touched(offset, size)
         )
 
@@ -221,7 +225,7 @@ class Cells:
         """How many bytes from *offset* on, *size* at most, stand in plain and known units."""
         for index, page, first, stop in self._touched(offset, size):
             other = [unit for unit in page.raw if first <= unit < stop]
-            unknown = page.marks.find(Mark.UNKNOWN, first, stop) if page.unknown else -1
+            unknown = page.marks.find(_UNKNOWN, first, stop) if page.unknown else -1
             if unknown >= 0:
                 other.append(unknown)
             if other:
@@ -274,9 +278,19 @@ class Cells:
         """The unit bit by bit, where it is not plain."""
         index, within = divmod(unit, self._units_per_page)
         page = self._pages[index]
-        if page.unknown and not self.is_open and page.marks[within] == Mark.UNKNOWN:
+        if page.unknown and not self.is_open and page.marks[within] == _UNKNOWN:
             self.look(unit * self.unit, self.unit)
         return page.raw.get(within)
+
+    def plain_unit(self, unit: int) -> bytes | None:
+        """The data of a unit that is plain and known; None of any other. No look: whoever is told
+        that it is neither asks on, and then meets what ``raw`` has to say."""
+        index, within = divmod(unit, self._units_per_page)
+        page = self._pages[index]
+        if page.marks[within] > _PROGRAMMED:
+            return None
+        begin = within * self.unit
+        return bytes(page.data[begin : begin + self.unit])
 
     def decode(self, raw: RawUnit, flicker: int) -> Decoded:
         """What a read gives; *flicker* are random bits for the metastable ones."""
@@ -293,16 +307,20 @@ class Cells:
         raw = self.raw(unit)
         if raw is not None:
             return raw.word
-        if self.mark(unit) is Mark.VIRGIN:
+        index, within = divmod(unit, self._units_per_page)
+        page = self._pages[index]
+        if page.marks[within] == _VIRGIN:
             return (1 << self._word_bits) - 1
-        data = int.from_bytes(self.raw_data(unit * self.unit, self.unit), "little")
+        begin = within * self.unit
+        data = int.from_bytes(page.data[begin : begin + self.unit], "little")
         return self.code.encode(data) if self.code else data
 
     def is_virgin(self, unit: int) -> bool:
         """Whether nothing was programmed since a completed erase."""
         if self._unknown:
             self.look(unit * self.unit, self.unit)
-        return self.mark(unit) is Mark.VIRGIN
+        index, within = divmod(unit, self._units_per_page)
+        return self._pages[index].marks[within] == _VIRGIN
 
     def mark(self, unit: int) -> Mark:
         """Never on behalf of a boot: UNKNOWN is an answer, too."""
@@ -311,8 +329,10 @@ class Cells:
 
     def is_unknown(self, unit: int) -> bool:
         """Whether it is marked UNKNOWN. That tells nothing of what it holds."""
+        if not self._unknown:
+            return False
         index, within = divmod(unit, self._units_per_page)
-        return self._unknown > 0 and self._pages[index].marks[within] == Mark.UNKNOWN
+        return self._pages[index].marks[within] == _UNKNOWN
 
     def marks(self, first: int, count: int) -> bytes:
         """The marks of *count* units from *first* on, as ``mark``."""
@@ -326,7 +346,7 @@ class Cells:
         for index, begin, stop in self._spans(first * self.unit, count * self.unit):
             marks = self._pages[index].marks
             begin, stop = begin // self.unit, stop // self.unit
-            if marks.count(Mark.VIRGIN, begin, stop) < stop - begin:
+            if marks.count(_VIRGIN, begin, stop) < stop - begin:
                 run += next(i for i in range(stop - begin) if marks[begin + i])
                 self.look((first + run) * self.unit, self.unit)
                 return run

@@ -28,12 +28,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 
 from flash_emulator.array.cells import Cells
-from flash_emulator.array.pages import RawUnit
+from flash_emulator.array.pages import Mark, RawUnit
 from flash_emulator.power import Outcome
 
 Draw = tuple[int, int, float]
@@ -68,12 +67,13 @@ def cut_program(
                 moved = _moved_to(unit, old.word, moving, words[unit])
             unsure = some(rng, moving, bits) if outcome is Outcome.METASTABLE else 0
             torn = cleared(old, moved)
-            cells.set_word(unit, replace(torn, metastable=torn.metastable | unsure))
+            cells.set_word(unit, RawUnit(torn.word, torn.metastable | unsure, torn.fading))
         case Outcome.BLANK if cells.code:
             cells.set_word(unit, cleared(old, pick(rng, moving)))
         case Outcome.BLANK:
             if old.word == (1 << bits) - 1:
-                cells.set_word(unit, replace(old, consumed=False, marginal=True))
+                raw = RawUnit(old.word, old.metastable, old.fading, consumed=False, marginal=True)
+                cells.set_word(unit, raw)
         case Outcome.WEAK:
             cells.set_word(unit, weak(old, moving, bits, rng))
         case Outcome.AFTER:
@@ -119,10 +119,11 @@ def cleared(old: RawUnit, cells: int) -> RawUnit:
 def weak(old: RawUnit, moved: int, bits: int, rng: random.Random) -> RawUnit:
     """*old* with its *moved* cells at 0: they read right, some of them not for long."""
     unit = cleared(old, moved)
-    fading = some(rng, moved, bits)
-    early = fading & rng.getrandbits(bits)
+    drifting = some(rng, moved, bits)
+    early = drifting & rng.getrandbits(bits)
     first, second, third = unit.fading
-    return replace(unit, fading=(first, second | early, third | fading & ~early))
+    fading = (first, second | early, third | drifting & ~early)
+    return RawUnit(unit.word, unit.metastable, fading)
 
 
 def cut_erase(
@@ -173,8 +174,9 @@ def _erased(
         draws = _erase_draws(rng, len(units), bits, unsure)
     else:
         draws = _remembered_draws(seed, len(units), bits, unsure)
-    for unit, (moved, quarter, one) in zip(units, draws, strict=True):
-        if cells.is_unknown(unit):
+    marks = cells.marks(units.start, len(units))
+    for unit, mark, (moved, quarter, one) in zip(units, marks, draws, strict=True):
+        if mark == Mark.UNKNOWN:
             if unit in words:
                 raise ValueError(f"unit {unit:x}: nothing is known of what it held")
             continue  # nothing is known of what part of it is left

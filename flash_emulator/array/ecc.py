@@ -49,8 +49,11 @@ class Code:
 
     def check(self, data: int) -> int:
         """Check bits of *data*."""
+        bits = 0
         raw = data.to_bytes(self.data_bits // 8, "little")
-        return reduce(xor, (table[byte] for table, byte in zip(self._tables, raw, strict=True)))
+        for table, byte in zip(self._tables, raw, strict=True):
+            bits ^= table[byte]
+        return bits
 
     def encode(self, data: int) -> int:
         """The whole word: data in the low bits, check bits above them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 
@@ -45,12 +45,21 @@ class RawUnit:
         if not any(self.fading):
             return self
         first, second, third = self.fading
-        return replace(self, metastable=self.metastable | first, fading=(second, third, 0))
+        metastable, fading = self.metastable | first, (second, third, 0)
+        return RawUnit(self.word, metastable, fading, self.consumed, self.marginal)
 
     def faded(self) -> RawUnit:
         """All weak bits have had their time."""
         first, second, third = self.fading
-        return replace(self, metastable=self.metastable | first | second | third, fading=(0, 0, 0))
+        metastable = self.metastable | first | second | third
+        return RawUnit(self.word, metastable, (0, 0, 0), self.consumed, self.marginal)
+
+    def __repr__(self) -> str:
+        """As dataclasses write it: digests are made of it, often."""
+        return (
+            f"RawUnit(word={self.word}, metastable={self.metastable}, fading={self.fading}, "
+            f"consumed={self.consumed}, marginal={self.marginal})"
+        )
 
 
 Slice = tuple[int, bytes]

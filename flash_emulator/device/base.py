@@ -45,6 +45,7 @@ class DeviceBase(Guarded):
     stuck: dict[int, int]  # by unit: cells that no program moves
     cells: Cells
     _base: int
+    _size: int  # of the array
     _hole: int  # bytes between the banks where there is no flash; as a rule none
     _unit: int
     _mapped: int
@@ -72,7 +73,8 @@ class DeviceBase(Guarded):
 
     def _alive_to_look(self, address: int, size: int) -> None:
         """The door of looks: what is kept for later elsewhere may wait."""
-        self._powered_up()
+        if self.cells.halt.reason is not None or not self._powered:
+            self._powered_up()
         if self._kept and self._keeps(address, size):
             self.settle()
 
@@ -81,7 +83,9 @@ class DeviceBase(Guarded):
         return self._kept_at < address + size and address < self._kept_at + len(self._kept)
 
     def _powered_up(self) -> None:
-        self.cells.halt.check()
+        halt = self.cells.halt
+        if halt.reason is not None:
+            halt.check()
         if not self._powered:
             raise PowerLoss(
                 self._supply.taken, self._supply.outcome, "none: power is off", self._base
@@ -89,10 +93,13 @@ class DeviceBase(Guarded):
 
     def _offset(self, address: int, size: int) -> int:
         """Offset in the array. A range must not leave it, nor cross banks while they are mapped."""
+        offset = address - self._base
+        if not self._mapped and not self._hole and offset >= 0 and 0 <= size <= self._size - offset:
+            return offset  # most of them
         offset = self.array_offset(address)
         if self._hole and offset < self.part.bank_size < offset + size:
             raise AlignmentError(f"0x{address:08X}, {size} bytes: not in one bank")
-        if offset < 0 or size < 0 or offset + size > self.part.size:
+        if offset < 0 or size < 0 or offset + size > self._size:
             raise AlignmentError(f"0x{address:08X}, {size} bytes: outside {self.part.name}")
         if self._mapped:
             bank_size = self.part.bank_size

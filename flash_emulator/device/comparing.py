@@ -34,12 +34,16 @@ class _Noting:
         return found
 
     def __eq__(self, other: object) -> bool:
-        self._compared(other)
-        return super().__eq__(other)
+        is_same = super().__eq__(other)
+        if is_same is not True:  # what is the same, nobody has to be told
+            self._compared(other)
+        return is_same
 
     def __ne__(self, other: object) -> bool:
-        self._compared(other)
-        return super().__ne__(other)
+        is_other = super().__ne__(other)
+        if is_other is not False:
+            self._compared(other)
+        return is_other
 
     def _compared(self, other: object) -> None:
         here, there = _as_bytes(self), _as_bytes(other)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from copy import copy
 from dataclasses import asdict
 from typing import Any
 
@@ -74,6 +73,7 @@ class EmulatedFlash(Keyed):
         self.cells.is_open = False
         self._erase_counts = [0] * (len(part.sector_sizes) * part.bank_count)
         self._busy_until_us = [0] * part.bank_count
+        self._tell = None
         self._kept, self._kept_at = bytearray(), 0
         self._room_at = self._room = 0
         self._powered = True
@@ -86,7 +86,7 @@ class EmulatedFlash(Keyed):
     def _set_up(self) -> None:
         """What follows from the part and is asked for at every operation."""
         self._unit = self.part.program_unit
-        self._base = self.part.base
+        self._base, self._size = self.part.base, self.part.size
         self._hole = self.part.bank_starts[-1] + self.part.bank_size - self._base - self.part.size
         self._program_us = self.part.timing.of("program_unit", mode=self.timing)
         self._sector_indices = {start: index for index, start in enumerate(self.part.sector_starts)}
@@ -304,13 +304,14 @@ class EmulatedFlash(Keyed):
         self.settle()
         twin.part, twin.seed, twin.timing = self.part, self.seed, self.timing
         twin.energy_uj, twin.draws_by_place = self.energy_uj, self.draws_by_place
-        twin._unit, twin._base, twin._hole = self._unit, self._base, self._hole
+        twin._unit, twin._base, twin._size = self._unit, self._base, self._size
+        twin._hole = self._hole
         twin._program_us, twin._sector_indices = self._program_us, self._sector_indices
         twin._protecting_options = self._protecting_options
         twin._protected_by_option = self._protected_by_option
         twin.cells, twin.options, twin.stuck = self.cells.fork(), self.options.copy(), self.stuck
         twin._clock, twin._supply = VirtualClock(self._clock.now_us), SteadySupply()
-        twin._usage, twin._erase_counts = copy(self._usage), self._erase_counts.copy()
+        twin._usage, twin._erase_counts = self._usage.copy(), self._erase_counts.copy()
         twin._interrupted, twin._opsr_forgotten = self._interrupted, self._opsr_forgotten
         twin.recalls, twin._last, twin._last_erase = self.recalls, self._last, self._last_erase
         twin.background, twin._busy_until_us = self.background, self._busy_until_us.copy()
@@ -321,7 +322,7 @@ class EmulatedFlash(Keyed):
         twin.metastable_mode, twin.flips = self.metastable_mode, self.flips
         twin._flickers, twin._flickered, twin._live = self._flickers, self._flickered, self._live
         twin._flickered_full, twin._turned = self._flickered_full, self._turned
-        twin.trace, twin._watch = None, None
+        twin.trace, twin._watch, twin._tell = None, None, None
         if self.cells.halt.is_watching:
             twin.leave_search()
             return

@@ -7,8 +7,8 @@ from weakref import WeakMethod
 from flash_emulator.array.ecc import Decoded, Verdict
 from flash_emulator.array.pages import Slice
 from flash_emulator.compiled import mypyc_attr
-from flash_emulator.device.comparing import ReadBytes
-from flash_emulator.device.possible import may_hold
+from flash_emulator.device.comparing import ReadBytes, Tell
+from flash_emulator.device.possible import may_be_corrected, may_hold
 from flash_emulator.device.sensing import Sensing
 
 _MOST_NOTED = 256  # bytes that are read at once and note what they are compared with
@@ -17,6 +17,9 @@ _MOST_NOTED = 256  # bytes that are read at once and note what they are compared
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Matching(Sensing):
     """The part of the device that compares."""
+
+    _tell: Tell | None
+    """Whom bytes tell what they are compared with: this device, from the first read on."""
 
     def match(self, address: int, expected: bytes) -> int:
         """How many bytes from *address* on read as *expected*, up to a unit that does not.
@@ -29,10 +32,11 @@ class Matching(Sensing):
         self._wait_for_read(offset, len(expected))
         if self.options.read_protected:
             return 0
-        done = self._plainly_held(offset, expected)
-        while done < len(expected):
-            unit, begin = divmod(offset + done, self._unit)
-            part = expected[done : done + self._unit - begin]
+        size, unit_size = len(expected), self._unit
+        done = self._plainly_held(offset, expected) if size > unit_size else 0
+        while done < size:
+            unit, begin = divmod(offset + done, unit_size)
+            part = expected[done : done + unit_size - begin]
             if not self._holds(unit, (begin, part)):
                 break
             done += len(part)
@@ -42,7 +46,10 @@ class Matching(Sensing):
         """*data*, which a boot has read there; in a search they note what it compares them with."""
         if self._watch is None or not self._explored or not 0 < len(data) <= _MOST_NOTED:
             return data
-        return ReadBytes.of(data, offset, WeakMethod(self._note_compared))
+        tell = self._tell
+        if tell is None:
+            tell = self._tell = WeakMethod(self._note_compared)
+        return ReadBytes.of(data, offset, tell)
 
     def _note_compared(self, offset: int, data: bytes, expected: bytes) -> None:
         """The first unit that differs, as ``match`` does. Nothing is noted of what is the same:
@@ -58,20 +65,25 @@ class Matching(Sensing):
 
     def _plainly_held(self, offset: int, expected: bytes) -> int:
         """How many bytes of *expected* stand in whole plain units from *offset* on."""
-        unit = self._unit
-        if len(expected) <= unit:
-            return 0
         size = self.cells.plain_size(offset, len(expected))
-        data = self.cells.raw_data(offset, size)
+        data = self.cells.peek(offset, size)  # all of it is known
         same = size if expected.startswith(data) else _same(data, expected)
         if same < len(expected):
-            same -= (offset + same) % unit
+            same -= (offset + same) % self._unit
         if self._watch is not None and same > 0:
             self._watch.read(offset, same)
         return max(0, same)
 
     def _holds(self, unit: int, wanted: Slice) -> bool:
         """Whether *unit* holds this slice."""
+        plain = self.cells.plain_unit(unit)
+        if plain is not None:
+            begin, part = wanted
+            held = plain[begin : begin + len(part)] == part  # of bytes: tells where *part* is from
+            if self._watch is not None:
+                never = not held and not may_be_corrected(self.cells, plain, wanted)
+                self._watch.compared(unit, wanted, never=never)
+            return held
         if self.cells.is_unknown(unit):
             if wanted not in self.cells.not_held(unit):
                 self.cells.look(unit * self._unit, self._unit, wanted)
@@ -85,11 +97,11 @@ class Matching(Sensing):
         return held
 
     def _reads_as(self, unit: int, wanted: Slice) -> bool:
-        """Whether a read of the unit gives this slice; not where it cannot be read."""
+        """Whether a read of a unit that is not plain gives this slice; not where it cannot be
+        read."""
         begin, part = wanted
         raw = self.cells.raw(unit)
-        if raw is None:
-            return self.cells.raw_data(unit * self._unit + begin, len(part)) == part
+        assert raw is not None
         number, mask = int.from_bytes(part, "little"), (1 << 8 * len(part)) - 1
 
         def holds(decoded: Decoded) -> bool:

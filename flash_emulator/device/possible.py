@@ -27,6 +27,14 @@ def may_hold(cells: Cells, unit: int, wanted: Slice) -> bool:
     return _may_hold(cells, cuts.held(cells, unit), wanted)
 
 
+def may_be_corrected(cells: Cells, plain: bytes, wanted: Slice) -> bool:
+    """``may_hold`` of a plain unit with these data, which are not the ones that are wanted."""
+    begin, part = wanted
+    held = int.from_bytes(plain[begin : begin + len(part)], "little")
+    differs = held ^ int.from_bytes(part, "little")
+    return cells.code is not None and differs.bit_count() <= 1
+
+
 def may_hold_after_erase(
     flash: EmulatedFlash, address: int, unit: int, outcome: Outcome, wanted: Slice, draw: int = 0
 ) -> bool:

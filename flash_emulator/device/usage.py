@@ -16,3 +16,14 @@ class Usage:
     stall_us: int = 0  # reads that had to wait for a busy bank
     corrected: int = 0  # single-bit errors that reads have met
     untimed: int = 0  # operations whose time no document gives
+
+    def copy(self) -> Usage:
+        return Usage(
+            self.programs,
+            self.erases,
+            self.program_us,
+            self.erase_us,
+            self.stall_us,
+            self.corrected,
+            self.untimed,
+        )

@@ -14,14 +14,19 @@ in two of them, and the one that is to run is copied to the third.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
 from mcu_updater.core.errors import UsageError
 from mcu_updater.core.flash import FlashDevice, Geometry, match_of, sha256_of
 
 ERASED = 0xFF
+
+
+def _starts(sizes: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """Where sectors of these sizes begin, one behind the other; and where the last one ends."""
+    *starts, end = accumulate(sizes, initial=0)
+    return tuple(starts), end
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +36,17 @@ class Region:
     offset: int
     sector_sizes: tuple[int, ...]
 
-    @property
-    def size(self) -> int:
-        return sum(self.sector_sizes)
+    sector_starts: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    """Of each sector, from *offset* on."""
+    size: int = field(init=False, repr=False, compare=False)
+    end: int = field(init=False, repr=False, compare=False)
+    """Offset behind the last byte."""
 
-    @property
-    def end(self) -> int:
-        """Offset behind the last byte."""
-        return self.offset + self.size
+    def __post_init__(self) -> None:
+        starts, size = _starts(self.sector_sizes)
+        derived = {"sector_starts": starts, "size": size, "end": self.offset + size}
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def of_sectors(cls, sizes: Sequence[int], sectors: range) -> Region:
@@ -130,13 +138,6 @@ def _check_disjoint(pieces: Iterable[range], count: int) -> None:
         taken.update(piece)
 
 
-@lru_cache(maxsize=64)  # windows are opened anew at every step of a boot
-def _starts(sizes: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-    """Where sectors of these sizes begin, one behind the other; and where the last one ends."""
-    *starts, end = accumulate(sizes, initial=0)
-    return tuple(starts), end
-
-
 class Window:
     """One region of one bank. Offsets are relative to the region.
 
@@ -158,14 +159,16 @@ class Window:
         self,
         device: FlashDevice,
         address: int,
-        sector_sizes: Sequence[int],
+        sectors: Sequence[int] | Region,
         link_address: int | None = None,
     ) -> None:
+        """*sectors*: their sizes; or a region, wherever it lies."""
+        region = sectors if isinstance(sectors, Region) else Region(0, tuple(sectors))
         self.device = device
         self.address = address
         self.link_address = address if link_address is None else link_address
-        self.sector_sizes = tuple(sector_sizes)
-        self.sector_starts, self.size = _starts(self.sector_sizes)
+        self.sector_sizes, self.sector_starts = region.sector_sizes, region.sector_starts
+        self.size = region.size
         self.unit = device.geometry.program_unit
 
     @classmethod
@@ -174,14 +177,14 @@ class Window:
         geometry = device.geometry
         link_address = geometry.base + region.offset
         distance = 0 if mapped else sum(geometry.sector_sizes)
-        return cls(device, link_address + distance, region.sector_sizes, link_address)
+        return cls(device, link_address + distance, region, link_address)
 
     @classmethod
     def of_array(
         cls, device: FlashDevice, region: Region, link_address: int | None = None
     ) -> Window:
         """*region* of an array whose banks are never exchanged."""
-        return cls(device, device.geometry.base + region.offset, region.sector_sizes, link_address)
+        return cls(device, device.geometry.base + region.offset, region, link_address)
 
     def read(self, offset: int, size: int) -> bytes:
         """Raises OSError where a unit is unreadable."""
@@ -210,7 +213,7 @@ class Window:
 
     def holds(self, offset: int, expected: bytes) -> bool:
         """Whether the bytes from *offset* on read as *expected*."""
-        return self.match(offset, expected) == len(expected)
+        return match_of(self.device, self.address + offset, expected) == len(expected)
 
     def program(self, offset: int, data: bytes) -> None:
         """Program whole units; see FlashDevice.program for what a cut leaves."""

@@ -130,6 +130,8 @@ FOR_SEARCHES = {
     "cells": "``Cells`` raises by itself; ``peek`` and marks: see the test of who calls them",
     "read_if_plain": "tells whether units are to be read by themselves, as ``read`` then does",
     "takes": "tells whether ``program_later`` may wait; ``program`` looks by itself",
+    "room": "what `program_later` has looked at: erased units of a page, to be programmed next",
+    "may_be_kept": "as `takes`",
     "fork": "a twin, which looks as the device does",
     "become_fork": "what `fork` calls, on a twin of any class",
     "alone": "the same", "for_boot": "the same",
@@ -324,9 +326,10 @@ PAST = (
     "not_held",
     "unknown_spans",
     "plain_size",
+    "plain_unit",
 )
 MAY = {
-    "array/cells.py", "array/pages.py", "device/matching.py", "device/possible.py",
+    "array/cells.py", "array/cuts.py", "array/pages.py", "device/matching.py", "device/possible.py",
     "device/sensing.py", "device/injection.py",
     "explore/replay.py", "explore/certificate.py", "explore/successors.py", "explore/edges.py",
     "explore/next_boots.py", "explore/refining.py",
@@ -335,7 +338,8 @@ MAY = {
     "player/signs.py",
 }  # fmt: skip
 """``sensing`` is the door; ``matching`` asks which units are plain and known; ``injection``
-rewrites what it looked at; films and the debugger look from outside, and no boot sees it."""
+rewrites what it looked at; ``cuts`` leaves alone what nothing is known of; films and the debugger
+look from outside, and no boot sees it."""
 
 
 def test_only_searches_go_past_the_marks() -> None:
