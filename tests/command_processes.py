@@ -125,9 +125,11 @@ class _ForkServer:
             self._prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
             try:
                 socket.send_fds(self._socket, [json.dumps(request).encode()], streams)
-                return int(self._answer())
+                pid = int(self._answer())
             finally:
                 self._prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        assert pid, f"it cannot be started so: {request}"
+        return pid
 
     def _answer(self) -> bytes:
         answer = self._socket.recv(100)

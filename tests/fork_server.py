@@ -47,25 +47,22 @@ def serve(asked: socket.socket) -> None:
 
 
 def _start(request: dict[str, Any], streams: list[int], asked: socket.socket) -> int:
+    """The process's number, once it is in its session and folder and ends at signals; else 0."""
     reader, writer = os.pipe()
     between = os.fork()
     if between == 0:
-        pid = os.fork()
-        if pid:
-            os.write(writer, str(pid).encode())
+        if os.fork():
             os._exit(0)
-        for descriptor in (reader, writer):
-            os.close(descriptor)
+        os.close(reader)
         asked.close()
-        _become(request, streams)
+        _become(request, streams, writer)
+    os.close(writer)
     os.waitpid(between, 0)
-    pid = int(os.read(reader, 20))
-    for descriptor in (reader, writer):
-        os.close(descriptor)
-    return pid
+    with os.fdopen(reader, "rb") as begun:
+        return int(begun.read() or 0)
 
 
-def _become(request: dict[str, Any], streams: list[int]) -> None:
+def _become(request: dict[str, Any], streams: list[int], begun: int) -> None:
     code = FAILED
     try:
         if request["session"]:
@@ -84,6 +81,8 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         leave_at_signals()  # as the first thing that the program does; nothing came before
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+        os.write(begun, str(os.getpid()).encode())
+        os.close(begun)
         code = _run()
     finally:
         os._exit(code)
