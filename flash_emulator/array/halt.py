@@ -13,11 +13,14 @@ from typing import NoReturn
 class Halt:
     """One boot's. Forks that the boot makes share it; a copy in another process is a new one."""
 
-    __slots__ = ("is_watching", "reason")
+    __slots__ = ("has_peeked", "is_watching", "reason")
 
     def __init__(self) -> None:
         self.reason: BaseException | None = None
         self.is_watching = False  # whoever watches is at work: its forks are no part of the boot
+        # The boot has found out something that no watch was told: by the reads of a twin that it
+        # has made, or by asking whether units are plain.
+        self.has_peeked = False
 
     def stop(self, reason: BaseException) -> NoReturn:
         """Raises *reason*, or what stopped the boot before it."""

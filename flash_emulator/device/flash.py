@@ -326,6 +326,8 @@ class EmulatedFlash(Keyed):
         if self.cells.halt.is_watching:
             twin.leave_search()
             return
+        if self._watch is not None:
+            self.cells.halt.has_peeked = True
         twin._explored, twin._has_own_clock = self._explored, self._has_own_clock
         twin._asked, twin._passed_point = self._asked, self._passed_point
 

@@ -203,9 +203,10 @@ class Sensing(Timekeeping):
         """What ``read`` gives where nothing is special about it: every unit is whole, and known.
 
         None where a unit has to be read by itself, since a cut or a flipped bit has touched it,
-        nothing is known of it, or the area is protected; nothing was looked at then.
+        nothing is known of it, or the area is protected; nothing was looked at then, but for that.
         """
         self._alive_to_look(address, size)
+        self.cells.halt.has_peeked = True
         if self.options.read_protected:
             return None
         offset = self._offset(address, size)

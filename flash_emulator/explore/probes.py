@@ -18,7 +18,7 @@ from flash_emulator.explore.states import Job, Key, point_moment, start_moment
 from flash_emulator.subject import Boot, ExternalState
 from flash_emulator.watchdog import beat, calm_if_hung, heed
 
-_CHECK_EVERY = 128  # flashes, by two bytes of their digest
+_CHECK_EVERY = 1  # flashes, by two bytes of their digest
 
 
 class Prober:
@@ -193,6 +193,8 @@ class _Probe:
             if not is_blind:
                 read_set = stretch.followed_by(read_set)
             spans = tuple(dict.fromkeys((*stretch.looks, *unwritten(spans, stretch.written))))
+            if self.flash.cells.halt.has_peeked:
+                spans = ((0, self.flash.part.size),)  # nothing but the same flash will do
             later = looked - self.flickered[index - 1] if index else looked
             self.rests.append(Rest(Seen(read_set, later), spans))
         self.rests.reverse()

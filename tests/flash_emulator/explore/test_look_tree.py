@@ -10,13 +10,15 @@ import pytest
 
 from flash_emulator import EmulatedFlash, load_part
 from flash_emulator.array.cells import Cells
-from flash_emulator.explore import Limits, SearchOptions, SelfCheckFailed, explore, probes
+from flash_emulator.explore import Limits, Search, SearchOptions, SelfCheckFailed, explore, probes
 from flash_emulator.explore.look_tree import LookTree, Rest, Seen, unwritten
 from flash_emulator.explore.read_set import ReadSet
 from flash_emulator.explore.states import Span
+from flash_emulator.machine.subject import FirmwareSubject
 from tests.flash_emulator.explore import subjects
 from tests.flash_emulator.explore.protocols import DONE
 from tests.flash_emulator.explore.subjects import SPARE, installed, tiny
+from tests.flash_emulator.machine.boards import copy_board
 from tests.flash_emulator.tiny_silicon import BASE, SECTOR, UNIT
 
 Boot = Callable[[EmulatedFlash], Any]
@@ -141,3 +143,46 @@ def test_whoever_looks_behind_the_devices_back_is_found_out(
     monkeypatch.setattr(probes, "_CHECK_EVERY", 1)
     with pytest.raises(SelfCheckFailed, match="behind the device's back"):
         explore(tiny(), peeks)
+
+
+def go_by_a_twin(device: EmulatedFlash) -> None:
+    """What it does depends on what a twin reads, and no watch is told what a twin reads."""
+    if device.read(BASE, UNIT) == DONE:
+        return
+    if device.fork().read(SPARE, UNIT) != DONE:
+        device.erase(SPARE)
+        device.program(SPARE, DONE)
+    device.erase(BASE)
+    device.program(BASE, DONE)
+
+
+def look_at_plain_pages(device: EmulatedFlash) -> None:
+    """At the whole sector where all of it is plain: so the machine shows pages to firmware."""
+    if device.read_if_plain(SPARE, SECTOR) is None:
+        device.match(SPARE, DONE)
+    if device.match(SPARE, DONE) != UNIT:
+        device.erase(SPARE)
+        device.program(SPARE, DONE)
+    device.program(SPARE + UNIT, DONE)
+
+
+@pytest.mark.parametrize("boot", [go_by_a_twin, look_at_plain_pages])
+def test_what_no_watch_is_told_is_taken_for_a_look_at_everything(
+    boot: Boot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every answer is checked by a boot, and the search is the one without answers."""
+    monkeypatch.setattr(probes, "_CHECK_EVERY", 1)
+    options = SearchOptions(limits=Limits(violations=None, operations=64))
+    found = explore(tiny(), boot, options=options)
+    monkeypatch.setattr(LookTree, "find", lambda *_: None)
+    again = explore(tiny(), boot, options=options)
+    assert replace(again, elapsed_s=0.0) == replace(found, elapsed_s=0.0)
+
+
+def test_compiled_firmware_comes_to_the_same_with_every_answer_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it looks at depends on what lies beside: see ``look_at_plain_pages``."""
+    monkeypatch.setattr(probes, "_CHECK_EVERY", 1)
+    board = copy_board("copy_restart", 4096)
+    assert Search(FirmwareSubject(board), board.flash()).run().complete
