@@ -192,7 +192,7 @@ CASES = (
     Case("stm32loader"),
     Case("ours", cached=True, is_timed=True),
     Case("ours, --erase-chip", tool=("--erase-chip", "--yes"), is_timed=True),
-    Case("ours, --no-merge", tool=("--no-merge",)),
+    Case("ours, --no-merge", tool=("--no-merge",), is_timed=True),
     Case("ours, ROM with CRC", chip=("--rom-version", "3.3"), is_timed=True),
     Case("ours, as on an FTDI", tool=("--full-packets",), driver=True, is_timed=True),
 )

@@ -113,16 +113,10 @@ class Flasher:
 
     def plan(self, firmware: Firmware, options: FlashOptions) -> Iterator[FlasherEvent]:
         """Check everything, compare, and yield Planned. The chip is not changed."""
-        return self._plan(firmware, options, writes=0)
-
-    def _plan(
-        self, firmware: Firmware, options: FlashOptions, writes: int
-    ) -> Iterator[FlasherEvent]:
-        """*writes*: bytes that may be written then."""
         self.check(firmware, options)
-        self.expect(reads=0 if self.has_checksum else firmware.size, writes=writes)
         padded = firmware.padded(self.chip.alignment)
         method = self._method(options)
+        self.expect(reads=firmware.size if method is DiffMethod.READ else 0)
         comparer = Comparer(self._rom, padded)
         covered = covered_sectors(self.chip, padded)
         doubtful = {s.number for s in covered} & self._cache.doubtful
@@ -140,11 +134,14 @@ class Flasher:
     def flash(self, firmware: Firmware, options: FlashOptions) -> Iterator[FlasherEvent]:
         """The whole of it."""
         plan: FlashPlan | None = None
-        for event in self._plan(firmware, options, writes=firmware.size):
+        for event in self.plan(firmware, options):
             if isinstance(event, Planned):
                 plan = event.plan
             yield event
         assert plan is not None
+        is_read = options.verify and not self._uses_checksum(plan)
+        reads = plan.firmware.size - plan.kept_size if is_read else 0
+        self.expect(reads=reads, writes=plan.write_size)
         yield from self._carry_out(plan, options)
         if options.go is not None:
             yield from self.start(options.go)

@@ -15,7 +15,7 @@ doubts come three times in a row, it is not tried again unless asked for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, islice
@@ -80,20 +80,20 @@ class Merging:
 
     def begin(self, *, reads: int = 0, writes: int = 0) -> None:
         """So many bytes are going to be read and written. Raises LinkError where the link fails."""
-        asked = {Command.READ} if reads or writes else set[Command]()
-        if writes and self._chip.free_ram is not None:
-            asked.add(Command.WRITE)
-        if self._is_over or asked <= set(self._rom.rom.merged):
+        expected = {Command.READ: reads}
+        if self._chip.free_ram is not None:
+            expected[Command.WRITE] = writes
+        rom = self._rom.rom
+        new = {c: size for c, size in expected.items() if size and c not in rom.merged}
+        if self._is_over or not new:
             return
         record = self._memory.load()
         if self._wanted is None and record.doubts >= MOST_DOUBTS:
             return
-        is_known = asked <= record.passed
-        if not self._wanted and not self._pays(asked, reads, writes, is_known=is_known):
-            return
-        self._rom.rom.merged = ()
-        if self._passes(asked, is_known=is_known):
-            self._rom.rom.merged = frozenset(asked)
+        is_known = new.keys() <= record.passed
+        if self._wanted or self._pays(new, is_known=is_known):
+            passed = frozenset(rom.merged)
+            rom.merged = passed | new.keys() if self._pass(new, is_known=is_known) else ()
 
     def settle(self) -> None:
         """What was written has been seen: it works, and is remembered."""
@@ -108,25 +108,26 @@ class Merging:
 
     # --- whether it pays
 
-    def _pays(self, asked: Collection[Command], reads: int, writes: int, *, is_known: bool) -> bool:
+    def _pays(self, new: Mapping[Command, int], *, is_known: bool) -> bool:
         rom = self._rom.rom
-        spared = reads // rom.read_size
-        spared += writes // MAX_BLOCK if Command.WRITE in asked else 0
-        more = (1, 1) if is_known else (READS, WRITES)
-        whole, at_once = 3, more[0]  # commands frame by frame, and in one write
-        if Command.WRITE in asked:
-            whole, at_once = whole + 4, at_once + 2 * more[1]
+        spared = new.get(Command.READ, 0) // rom.read_size + new.get(Command.WRITE, 0) // MAX_BLOCK
+        whole = at_once = 0  # commands of the test: frame by frame, and in one write
+        if Command.READ in new:
+            whole, at_once = 1, 1 if is_known else READS
+        if Command.WRITE in new:
+            whole, at_once = whole + 4, at_once + 2 * (1 if is_known else WRITES)
         test_s = (3 * whole + at_once) * rom.turnaround_s + rom.wire_s((whole + at_once) * 268)
         return spared * _SPARED * rom.turnaround_s > _WORTH * test_s
 
     # --- the test
 
-    def _passes(self, asked: Collection[Command], *, is_known: bool) -> bool:
-        wanted = self._rom.read(self._chip.base, MAX_BLOCK)
-        times = 1 if is_known else READS
-        if not self._read_alike(self._chip.base, wanted, times):
-            return False
-        if Command.WRITE not in asked:
+    def _pass(self, new: Collection[Command], *, is_known: bool) -> bool:
+        """Whether *new* get through; those that were merged before are not tested again."""
+        if Command.READ in new:
+            wanted = self._rom.read(self._chip.base, MAX_BLOCK)
+            if not self._read_alike(self._chip.base, wanted, 1 if is_known else READS):
+                return False
+        if Command.WRITE not in new:
             return True
         assert self._chip.free_ram is not None
         return self._writes_pass(self._chip.free_ram, 1 if is_known else WRITES)
