@@ -18,7 +18,7 @@ from flash_emulator.explore.states import Job, Key, point_moment, start_moment
 from flash_emulator.subject import Boot, ExternalState
 from flash_emulator.watchdog import beat, calm_if_hung, heed
 
-_CHECK_EVERY = 1  # flashes, by two bytes of their digest
+_CHECK_EVERY = 128  # flashes, by two bytes of their digest
 
 
 class Prober:
