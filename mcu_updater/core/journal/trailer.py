@@ -140,7 +140,9 @@ class Journal:
         if not window.holds(HEADER_SIZE - size, END_MARK[-size:]):
             return None
         raw = window.peek(0, HEADER_SIZE)
-        snapshot = None if raw is None else decode_header(raw)
+        # as plain bytes: its CRC says whether it is one, and whoever is told what is compared with
+        # what was read is told the same whether or not such a header was decoded before
+        snapshot = None if raw is None else decode_header(bytes(raw))
         if raw is None or snapshot is None:
             return None
         if snapshot.checkpoint:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from flash_emulator import EmulatedFlash, Outcome, ProgramError
+from flash_emulator import EmulatedFlash, MetastableMode, Outcome, ProgramError
 from mcu_updater.core.errors import VerificationFailed
 from mcu_updater.core.journal import (
     END_MARK,
@@ -215,6 +215,38 @@ def test_a_checkpoint_longer_than_the_trailer_makes_it_no_header(length: int) ->
     for half in (0, 1024):
         device.program(device.part.base + half, seal(raw))
     assert journal(device).read() == JournalState()
+
+
+def test_what_a_boot_is_told_apart_by_does_not_depend_on_headers_decoded_before() -> None:
+    """Decoded headers are remembered by their bytes; what a search notes must not know of it."""
+    device = trailer()
+    written = journal(device).snapshot(CHECKPOINTED)
+    told: list[list[tuple[int, tuple[int, bytes]]]] = []
+    for _ in range(2):
+        boot = device.for_boot(MetastableMode.STABLE, frozenset())
+        boot.power_on()
+        boot.watch = noting = Noting()
+        if not told:
+            decode_header.cache_clear()
+        assert journal(boot).read() == written
+        told.append(noting.comparisons)
+    assert told[0] == told[1] != []
+
+
+class Noting:
+    """A watch that keeps what was compared."""
+
+    def __init__(self) -> None:
+        self.comparisons: list[tuple[int, tuple[int, bytes]]] = []
+
+    def read(self, offset: int, size: int) -> None: ...
+
+    def compared(self, unit: int, wanted: tuple[int, bytes], *, never: bool) -> None:
+        self.comparisons.append((unit, wanted))
+
+    def operation(self, operation: object) -> None: ...
+
+    def moment(self) -> None: ...
 
 
 @contextmanager
