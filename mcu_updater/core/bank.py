@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mcu_updater.core.flash import BankSwitch, FlashDevice
 from mcu_updater.core.journal import Journal, Snapshot
-from mcu_updater.core.slot import AnyLayout, CopyLayout, Layout, Region, Window
+from mcu_updater.core.slot import AnyLayout, CopyLayout, Layout, Window
 
 EXECUTION = 2
 """Index of the execution slot, where there is one."""
@@ -43,11 +43,12 @@ def open_banks(device: FlashDevice, switch: BankSwitch, layout: AnyLayout) -> tu
         first, second = layout.storage
         return _open_area(device, 0, first, runs_at), _open_area(device, 1, second, runs_at)
 
-    def open_bank(index: int) -> Bank:
-        def window(region: Region) -> Window:
-            return Window.of_bank(device, region, mapped=index == switch.mapped_bank)
+    mapped, bank_size = switch.mapped_bank, sum(device.geometry.sector_sizes)
 
-        return _bank(index, window(layout.slot), tuple(map(window, layout.halves)))
+    def open_bank(index: int) -> Bank:
+        distance = 0 if index == mapped else bank_size
+        slot, *halves = (Window.of_bank(device, region, distance) for region in layout.regions)
+        return _bank(index, slot, tuple(halves))
 
     return open_bank(0), open_bank(1)
 

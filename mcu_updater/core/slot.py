@@ -172,11 +172,10 @@ class Window:
         self.unit = device.geometry.program_unit
 
     @classmethod
-    def of_bank(cls, device: FlashDevice, region: Region, *, mapped: bool) -> Window:
-        """*region* of the bank that is mapped at the base address, or of the other one."""
-        geometry = device.geometry
-        link_address = geometry.base + region.offset
-        distance = 0 if mapped else sum(geometry.sector_sizes)
+    def of_bank(cls, device: FlashDevice, region: Region, distance: int) -> Window:
+        """*region* of the bank that begins *distance* bytes behind the base address: 0 where it
+        is the one that is mapped there, else the size of a bank."""
+        link_address = device.geometry.base + region.offset
         return cls(device, link_address + distance, region, link_address)
 
     @classmethod

@@ -35,16 +35,23 @@ def record_offset(record: Record, index: int, size: int) -> int:
     return HEADER_SIZE + (FIRST_PLACE[record] + index) * size
 
 
+@lru_cache(maxsize=64)  # journals are read at every step
 def record_bytes(record: Record, index: int, generation: int, size: int) -> bytes:
     """A record is known in advance to the last bit, so that nothing torn can pass for it."""
+    return _record(record, index, generation, size)
+
+
+def _record(record: Record, index: int, generation: int, size: int) -> bytes:
     word = struct.pack("<BBHI", 0x4A, record, index, generation)
     return word * (size // len(word))
 
 
+@lru_cache(maxsize=8)
 def record_size(unit: int) -> int:
     return max(8, unit)
 
 
+@lru_cache(maxsize=8)
 def checkpoint_offset(slot_sectors: int, size: int) -> int:
     """Where the checkpoint stands in its half, behind all places of records."""
     places = max(FIRST_PLACE[Record.SECTOR] + slot_sectors, VERIFIED_PLACES)
@@ -54,4 +61,4 @@ def checkpoint_offset(slot_sectors: int, size: int) -> int:
 @lru_cache(maxsize=8)
 def sector_records(generation: int, count: int, size: int) -> bytes:
     """SECTOR records 0 to *count* - 1 as they stand in flash."""
-    return b"".join(record_bytes(Record.SECTOR, i, generation, size) for i in range(count))
+    return b"".join(_record(Record.SECTOR, i, generation, size) for i in range(count))
