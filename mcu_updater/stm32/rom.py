@@ -33,7 +33,6 @@ would not do here: to a ROM that has just acknowledged 0x43, FF 00 is the erase 
 _FILLS: Final = (2, 6, 64, 260, 1100)  # bytes; a command, an address, ..., the longest erase
 _WITH_ADDRESS: Final = (Command.READ, Command.WRITE, Command.GO, Command.GET_CHECKSUM)
 NOTHING: Final = "0 bytes"
-_IN_THE_TIMER: Final = 1 / 3  # of a bridge's timer a turnaround takes so much at least, on average
 _ODD_REPLY: Final = 16  # bytes of one that are shown
 
 
@@ -118,9 +117,8 @@ class BootRom:
     @property
     def read_size(self) -> int:
         """Bytes of one read: what fills an FTDI's packets together with the ACKs before it, or all
-        that the ROM gives at once: also where the timer is quicker than a packet fills."""
-        is_quick = self._prompts and self.turnaround_s < _IN_THE_TIMER * self.wire_s(PACKET_SIZE)
-        if is_quick or not self.line.wants_full_packets:
+        that the ROM gives at once."""
+        if not self.line.wants_full_packets:
             return MAX_BLOCK
         return 4 * PACKET_SIZE - (3 if Command.READ in self.merged else 1)
 
