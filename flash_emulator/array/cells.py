@@ -21,6 +21,7 @@ from flash_emulator.array.pages import (
     forgotten_digest,
     forgotten_page,
 )
+from flash_emulator.compiled import mypyc_attr
 from flash_emulator.errors import UnknownContent
 
 _PAGE = 2048  # bytes; or the smallest sector, when that is smaller
@@ -31,6 +32,7 @@ _sums: dict[tuple[int, int, tuple[int, ...]], bytes] = {}
 _UNKNOWN_RUN = re.compile(rb"%c+" % Mark.UNKNOWN)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Cells:
     """*size* bytes in units of *unit* bytes, none of them in more than one sector.
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from flash_emulator.compiled import mypyc_attr
 from flash_emulator.errors import AlignmentError
 from flash_emulator.parts.part_model import OptionModel, OptionRole
 from flash_emulator.power import Outcome
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class OptionBytes:
     """The option bytes of one device. Values by name, as the part file calls them."""
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 
+from flash_emulator.compiled import mypyc_attr
+
 ERASED = 0xFF
 
 
@@ -25,6 +27,7 @@ class Mark(IntEnum):
     UNKNOWN = 3  # nothing is assumed of it; whoever looks at it is told so
 
 
+@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 @dataclass(frozen=True, slots=True)
 class RawUnit:
     """A unit bit by bit: data in the low bits of *word*, check bits above them.
@@ -68,6 +71,7 @@ Slice = tuple[int, bytes]
 NotHeld = frozenset[Slice]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 class Page:
     """Data and marks of one page; shared between forks until one of them writes.
 

@@ -25,6 +25,7 @@ from flash_emulator.parts.part import Part
 from flash_emulator.power import Outcome, PowerLoss
 
 
+@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 @dataclass(frozen=True, slots=True)
 class Interrupted:
     """FLASH_OPSR of U5 and H5 after a reset: the operation that it broke off."""

@@ -26,6 +26,7 @@ from flash_emulator.device.base import DeviceBase
 from flash_emulator.power import Decay
 
 
+@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 @dataclass(frozen=True, slots=True)
 class Programmed:
     """A unit, and what it was before: None for virgin."""
@@ -37,6 +38,7 @@ class Programmed:
         return self.unit, self.old
 
 
+@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 @dataclass(frozen=True, slots=True)
 class Erased:
     """A sector, and the cells before its erase."""

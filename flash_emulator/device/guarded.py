@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from flash_emulator.array.halt import Halt
 from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.clock import VirtualClock
+from flash_emulator.device.comparing import Referable
 from flash_emulator.device.trace import Halted, Watch
 from flash_emulator.device.usage import Usage
 from flash_emulator.errors import OutsideKey, UnknownContent
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Guarded:
+class Guarded(Referable):
     """The fields of the device that tell more than a state's key, each behind its property."""
 
     part: Part

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weakref import WeakMethod
+from weakref import ref
 
 from flash_emulator.array.ecc import Decoded, Verdict
 from flash_emulator.array.pages import Slice
@@ -48,10 +48,10 @@ class Matching(Sensing):
             return data
         tell = self._tell
         if tell is None:
-            tell = self._tell = WeakMethod(self._note_compared)
+            tell = self._tell = ref(self)
         return ReadBytes.of(data, offset, tell)
 
-    def _note_compared(self, offset: int, data: bytes, expected: bytes) -> None:
+    def note_compared(self, offset: int, data: bytes, expected: bytes) -> None:
         """The first unit that differs, as ``match`` does. Nothing is noted of what is the same:
         a table that finds something by its content compares it with itself."""
         if self._watch is None or data == expected:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flash_emulator.device.flash import EmulatedFlash
 
 
+@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One call that reached the array. *address* is physical: as no bank alias were in force.
