@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from mcu_updater.build import Build, this_build
 from mcu_updater.host.cache_folder import default_folder
 from mcu_updater.host.ports import PROC, PortFacts, list_ports
 from mcu_updater.host.serial_port import runs_modem_manager
@@ -59,6 +60,7 @@ class Check:
 def checks() -> Iterator[Check]:
     """All of them, in the order in which they are told."""
     yield check_python(sys.version_info[:3])
+    yield check_build(this_build())
     yield from check_libraries()
     yield from check_programs()
     yield from check_ports(list_ports())
@@ -77,6 +79,14 @@ def check_python(version: tuple[int, ...]) -> Check:
         return Check("python", "Python", State.OK, f"{found}, {sys.executable}")
     wanted = ".".join(map(str, PYTHON))
     return Check("python", "Python", State.FAILED, found, f"install Python {wanted} or later")
+
+
+def check_build(build: Build) -> Check:
+    """Whether hot rooms run compiled; which ones, for whoever compares times."""
+    if build.is_compiled:
+        found = f"{build}: {', '.join(build.compiled)}"
+        return Check("python", "build", State.OK, found)
+    return Check("python", "build", State.NOTE, str(build), "install it with a C compiler there")
 
 
 # --- libraries
