@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol, Self
+from weakref import ref
 
 
 class Told(Protocol):
@@ -21,6 +22,13 @@ class Told(Protocol):
 
 Tell = Callable[[], Told | None]
 """A weak reference: a table of the subject's may keep what was read longer than the device."""
+
+
+class Listener(ref[Told]):
+    """A Tell that the device keeps beside what is packed of it: an unpacked one has none."""
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
 
 
 class Referable:

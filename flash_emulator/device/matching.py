@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from weakref import ref
-
 from flash_emulator.array.ecc import Decoded, Verdict
 from flash_emulator.array.pages import Slice
 from flash_emulator.compiled import mypyc_attr
-from flash_emulator.device.comparing import ReadBytes, Tell
+from flash_emulator.device.comparing import Listener, ReadBytes, Tell
 from flash_emulator.device.possible import may_be_corrected, may_hold
 from flash_emulator.device.sensing import Sensing
 
@@ -48,7 +46,7 @@ class Matching(Sensing):
             return data
         tell = self._tell
         if tell is None:
-            tell = self._tell = ref(self)
+            tell = self._tell = Listener(self)
         return ReadBytes.of(data, offset, tell)
 
     def note_compared(self, offset: int, data: bytes, expected: bytes) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
 from typing import Any, cast
 
 import pytest
@@ -18,6 +20,7 @@ from flash_emulator import (
     Decay,
     EmulatedFlash,
     FlashError,
+    MetastableMode,
     Outcome,
     PowerLoss,
     SteadySupply,
@@ -533,3 +536,26 @@ def test_to_trace_changes_nothing() -> None:
 @settings(max_examples=20)
 def test_a_seed_is_kept(seed: int) -> None:
     assert EmulatedFlash.load(flash(seed=seed).save(), part=flash().part).seed == seed
+
+
+class Watching:
+    """Is told of looks, and keeps nothing."""
+
+    def read(self, offset: int, size: int) -> None: ...
+    def compared(self, unit: int, wanted: object, *, never: bool) -> None: ...
+    def operation(self, operation: object) -> None: ...
+    def moment(self) -> None: ...
+
+
+def test_a_device_that_was_read_in_a_search_can_be_packed_and_copied() -> None:
+    """It keeps a weak reference for what boots compare; processes and reports get devices whole."""
+    device = EmulatedFlash(load_part("STM32L476xG"))
+    twin = device.for_boot(MetastableMode.STABLE, frozenset())
+    twin.power_on()
+    twin.watch = Watching()
+    assert twin.read(twin.part.base, 8) == b"\xff" * 8
+    twin.watch = None
+    assert twin._tell is not None
+    for again in (pickle.loads(pickle.dumps(twin)), deepcopy(twin)):
+        assert again._tell is None
+        assert again.digest() == twin.digest()
