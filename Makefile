@@ -7,6 +7,7 @@ CAMPAIGN := .cache/powerloss
 FUZZ_S := 120
 C_TIMES := 20
 TESTS := tests
+SEARCH := --part STM32L476xG --size small
 # Where Python may not keep what it compiled, each worker rewrites the asserts of all tests anew, and
 # each command that a test starts compiles the project first: three times the CPU to begin with.
 unexport PYTHONDONTWRITEBYTECODE
@@ -14,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo compiled front-cache test lock lint types imports format pytest detools random powerloss strategies costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-commit bench-paired bench-replay bench-serial stub docs firmware conformance apt clean help
+.PHONY: demo compiled compiled-tree test-compiled same-builds front-cache test lock lint types imports format pytest detools random powerloss strategies costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-commit bench-paired bench-replay bench-serial stub docs firmware conformance apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -247,6 +248,27 @@ $(COMPILED)/.installed: $(STAMP) hatch_build.py $(shell find flash_emulator mcu_
 	$(COMPILED)/bin/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
 	$(COMPILED)/bin/python -m pip install --quiet --no-deps --force-reinstall $(WHEEL)/*.whl
 	@touch $@
+
+# Where the tests run on it: all of the tree but the packages, which are those that are installed.
+ROOMS := tests/flash_emulator/array tests/flash_emulator/device tests/flash_emulator/explore \
+  tests/flash_emulator/certificate_check tests/core/test_comparing.py tests/project/test_build.py
+BESIDE := tests fixtures examples benchmarks docs requirements .ci hatch_build.py pyproject.toml mkdocs.yml Makefile
+
+compiled-tree: compiled
+	rm -rf $(COMPILED)/tree && mkdir $(COMPILED)/tree
+	cp -r $(BESIDE) $(wildcard *.md) LICENSE $(COMPILED)/tree
+	for each in mcu_updater flash_emulator; do \
+	  ln -s "$$($(COMPILED)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/$$each" $(COMPILED)/tree; \
+	done
+
+test-compiled: compiled-tree ## the tests of the rooms that are compiled, on the compiled build; ROOMS=tests for all tests
+	cd $(COMPILED)/tree && ../bin/python -m pytest -q -n $(WORKERS) --dist worksteal $(ROOMS)
+
+same-builds: compiled ## the same searches on both builds: reports and certificates compared; SEARCH='--scenario all' for more
+	@rm -rf .cache/pure-search .cache/compiled-search
+	$(BIN)/mcu-updater powerloss --no-config --quiet --json-file .cache/pure-search/report.json --certificates .cache/pure-search $(SEARCH)
+	cd .cache && compiled/bin/mcu-updater powerloss --no-config --quiet --json-file compiled-search/report.json --certificates compiled-search $(SEARCH)
+	$(BIN)/python -m tests.powerloss.same_searches .cache/pure-search .cache/compiled-search
 
 front-cache: $(STAMP) ## the machine's C extension, in place: the sources run with it, until `make clean`
 	$(CC) -shared -fPIC -O2 -std=c11 -I$(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_path('include'))") \

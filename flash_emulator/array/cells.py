@@ -371,8 +371,8 @@ class Cells:
         for index, begin, stop in self._spans(first * self.unit, len(data)):
             page, size = self._own(index), stop - begin
             page.data[begin:stop] = data[taken : taken + size]
-            units = slice(begin // self.unit, stop // self.unit)
-            page.marks[units] = bytes([Mark.PROGRAMMED]) * (size // self.unit)
+            low, high = begin // self.unit, stop // self.unit
+            page.marks[low:high] = bytes([Mark.PROGRAMMED]) * (size // self.unit)
             taken += size
 
     def erase(self, offset: int, size: int) -> None:

@@ -66,7 +66,7 @@ class OptionBytes:
 
     def program(self, fields: Mapping[str, int]) -> None:
         """What is not changed is programmed as it stands; after a mismatch, as it was loaded."""
-        spoiled = self.spoiled - fields.keys()
+        spoiled = self.spoiled.difference(fields)
         self.programmed = {**self._standing(), **fields}
         self._changed(mismatch=False)
         self.spoiled = spoiled

@@ -58,8 +58,8 @@ class Matching(Sensing):
         unit, begin = divmod(offset + same, self._unit)
         first = max(0, same - begin)
         begin = (offset + first) % self._unit
-        piece = slice(first, first + self._unit - begin)
-        self._watch.compared(unit, (begin, expected[piece]), never=False)
+        piece = expected[first : first + self._unit - begin]
+        self._watch.compared(unit, (begin, piece), never=False)
 
     def _plainly_held(self, offset: int, expected: bytes) -> int:
         """How many bytes of *expected* stand in whole plain units from *offset* on."""
