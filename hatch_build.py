@@ -2,8 +2,7 @@
 
 What is compiled stands in pyproject.toml, [tool.hatch.build.targets.wheel.hooks.custom]:
 
-* ``modules``: Python modules, as paths or patterns; compiled together, into one library;
-  but for ``not-modules``.
+* ``modules``: Python modules, as paths or patterns; compiled together, into one library.
 * ``extensions``: C extensions, by module name, each with its sources.
 
 The Python sources stay in the wheel: without the compiled files beside them it is the pure build.
@@ -92,7 +91,6 @@ class CompilingHook(BuildHookInterface[Any]):
                 str(path.relative_to(root))
                 for pattern in self.config.get("modules", [])
                 for path in root.glob(pattern)
-                if str(path.relative_to(root)) not in self.config.get("not-modules", [])
             }
         )
         work = {
@@ -153,7 +151,7 @@ def compile_in(folder: Path, modules: list[str], extensions: dict[str, list[str]
             [*options, *modules],
             target_dir=str(folder / "c"),
             group_name=GROUP,
-            opt_level="1",
+            opt_level="2",
             debug_level="0",
         )
     setup(

@@ -32,7 +32,7 @@ _sums: dict[tuple[int, int, tuple[int, ...]], bytes] = {}
 _UNKNOWN_RUN = re.compile(rb"%c+" % Mark.UNKNOWN)
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
+@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 class Cells:
     """*size* bytes in units of *unit* bytes, none of them in more than one sector.
 

@@ -18,6 +18,8 @@ from functools import cache, reduce
 from itertools import combinations
 from operator import xor
 
+from flash_emulator.compiled import mypyc_attr
+
 
 class Verdict(Enum):
     """What the decoder thinks of a word. More than two wrong bits may pass for any of these."""
@@ -35,6 +37,7 @@ class Decoded:
     verdict: Verdict
 
 
+@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 class Code:
     """SECDED over *data_bits*, with *check_bits*: 64+8, 128+9 or 256+10."""
 

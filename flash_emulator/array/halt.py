@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from flash_emulator.compiled import mypyc_attr
 
+
+@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 class Halt:
     """One boot's. Forks that the boot makes share it; a copy in another process is a new one."""
 

@@ -18,7 +18,7 @@ from flash_emulator.parts.part_model import OptionModel, OptionRole
 from flash_emulator.power import Outcome
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
+@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 class OptionBytes:
     """The option bytes of one device. Values by name, as the part file calls them."""
 
@@ -96,7 +96,7 @@ class OptionBytes:
         if outcome is Outcome.AFTER:
             self.program(fields)
         elif self.model.per_byte:
-            spoiled = self.spoiled | fields.keys()
+            spoiled = self.spoiled.union(fields)
             self.program(self.model.mismatch_of(fields))
             self.spoiled = spoiled
         elif self.model.update != "atomic":

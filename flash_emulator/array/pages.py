@@ -27,7 +27,6 @@ class Mark(IntEnum):
     UNKNOWN = 3  # nothing is assumed of it; whoever looks at it is told so
 
 
-@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 @dataclass(frozen=True, slots=True)
 class RawUnit:
     """A unit bit by bit: data in the low bits of *word*, check bits above them.
@@ -42,6 +41,10 @@ class RawUnit:
     fading: tuple[int, int, int] = (0, 0, 0)
     consumed: bool = True  # the controller of an ECC part refuses to program it, whatever it reads
     marginal: bool = False  # it takes a program, and what it takes is weak
+
+    def __reduce__(self) -> tuple[type[RawUnit], tuple[object, ...]]:
+        """Frozen, it is made anew: where it is compiled it would be changed else."""
+        return RawUnit, (self.word, self.metastable, self.fading, self.consumed, self.marginal)
 
     def after_power_on(self) -> RawUnit:
         """Weak bits have had their time."""

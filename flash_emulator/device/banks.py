@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.injection import Injection
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import AlignmentError, UnreadableUnit, WriteProtected
@@ -17,7 +16,6 @@ from flash_emulator.parts.protection import protected_sectors
 _SRAM = range(0x2000_0000, 0x4000_0000)  # Armv7-M, DDI 0403, table B3-1
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Banks(Injection):
     """The part of the device that starts, and that the option bytes rule."""
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from flash_emulator.array import cuts
 from flash_emulator.array.cells import Cells
 from flash_emulator.array.option_bytes import OptionBytes
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.guarded import Guarded
 from flash_emulator.device.trace import Operation, Trace
 from flash_emulator.errors import AlignmentError
@@ -25,7 +24,6 @@ from flash_emulator.parts.part import Part
 from flash_emulator.power import Outcome, PowerLoss
 
 
-@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 @dataclass(frozen=True, slots=True)
 class Interrupted:
     """FLASH_OPSR of U5 and H5 after a reset: the operation that it broke off."""
@@ -34,7 +32,6 @@ class Interrupted:
     address: int
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class DeviceBase(Guarded):
     """The fields that all parts of the device use, and what each of its operations needs."""
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from flash_emulator.compiled import mypyc_attr
 
-
-@mypyc_attr(allow_interpreted_subclasses=True)
 class VirtualClock:
     """Time in whole microseconds since the device was made."""
 

@@ -9,36 +9,25 @@ boot gets from ``read`` is a ``bytes`` that notes every ``==``, ``!=``, ``in``, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, Self
-from weakref import ref
+from typing import Any, Self
+from weakref import WeakMethod
 
-
-class Told(Protocol):
-    """Whom to tell of comparisons."""
-
-    def note_compared(self, offset: int, data: bytes, expected: bytes) -> None:
-        """Where in the array bytes stand, what they were read as, what they are compared with."""
-
-
+Told = Callable[[int, bytes, bytes], object]
 Tell = Callable[[], Told | None]
-"""A weak reference: a table of the subject's may keep what was read longer than the device."""
+"""Whom to tell where in the array bytes stand, what they were read as, and what they are compared
+with. A weak reference: a table of the subject's may keep what was read longer than the device."""
 
 
-class Listener(ref[Told]):
+class Listener(WeakMethod[Told]):
     """A Tell that the device keeps beside what is packed of it: an unpacked one has none."""
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()
 
 
-class Referable:
-    """What weak references may be taken to, also where it is compiled: compiled classes have no
-    room for them of their own."""
-
-
 def _told(tell: Tell, offset: int, data: bytes, expected: bytes) -> None:
-    if (told := tell()) is not None:
-        told.note_compared(offset, data, expected)
+    if (note := tell()) is not None:
+        note(offset, data, expected)
 
 
 class _Noting:

@@ -21,12 +21,10 @@ from flash_emulator.array import cuts
 from flash_emulator.array.cells import Cells
 from flash_emulator.array.halt import Halt
 from flash_emulator.array.pages import RawUnit
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.base import DeviceBase
 from flash_emulator.power import Decay
 
 
-@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 @dataclass(frozen=True, slots=True)
 class Programmed:
     """A unit, and what it was before: None for virgin."""
@@ -38,7 +36,6 @@ class Programmed:
         return self.unit, self.old
 
 
-@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 @dataclass(frozen=True, slots=True)
 class Erased:
     """A sector, and the cells before its erase."""
@@ -52,7 +49,6 @@ class Erased:
         return self.offset, self.size, self.before.digest()
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Decaying(DeviceBase):
     """The part of the device that remembers what was completed last, where somebody asks for it."""
 

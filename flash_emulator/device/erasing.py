@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 
 from flash_emulator.array import cuts
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.banks import Banks
 from flash_emulator.device.trace import Operation
 from flash_emulator.errors import AlignmentError, EnduranceWarning
@@ -13,7 +12,6 @@ from flash_emulator.parts.part_model import Kind
 from flash_emulator.power import Outcome
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Erasing(Banks):
     """The part of the device that erases."""
 

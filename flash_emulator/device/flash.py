@@ -15,7 +15,6 @@ from flash_emulator.array import cuts, rules
 from flash_emulator.array.cells import Cells
 from flash_emulator.array.ecc import code_for
 from flash_emulator.array.option_bytes import OptionBytes
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device import saved
 from flash_emulator.device.base import Interrupted
 from flash_emulator.device.clock import VirtualClock
@@ -29,7 +28,6 @@ from flash_emulator.parts.part_model import Mode, Overwrite
 from flash_emulator.power import PowerSupply, SteadySupply
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class EmulatedFlash(Keyed):
     """Flash of one part, with power, time and the marks of its past.
 

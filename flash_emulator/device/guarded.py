@@ -15,9 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flash_emulator.array.halt import Halt
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.clock import VirtualClock
-from flash_emulator.device.comparing import Referable
 from flash_emulator.device.trace import Halted, Watch
 from flash_emulator.device.usage import Usage
 from flash_emulator.errors import OutsideKey, UnknownContent
@@ -29,8 +27,7 @@ if TYPE_CHECKING:
     from flash_emulator.device.base import Interrupted
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Guarded(Referable):
+class Guarded:
     """The fields of the device that tell more than a state's key, each behind its property."""
 
     part: Part

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flash_emulator.array.pages import RawUnit
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.matching import Matching
 from flash_emulator.errors import AlignmentError
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Injection(Matching):
     """The part of the device that a test reaches into: no operation, no time, no trace."""
 

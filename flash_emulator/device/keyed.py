@@ -8,7 +8,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.postponed import Postponed
 from flash_emulator.device.sensing import MetastableMode
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from flash_emulator.device.flash import EmulatedFlash
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Keyed(Postponed):
     """The part of the device that says what it is, in short."""
 

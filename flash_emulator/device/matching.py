@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flash_emulator.array.ecc import Decoded, Verdict
 from flash_emulator.array.pages import Slice
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.comparing import Listener, ReadBytes, Tell
 from flash_emulator.device.possible import may_be_corrected, may_hold
 from flash_emulator.device.sensing import Sensing
@@ -12,7 +11,6 @@ from flash_emulator.device.sensing import Sensing
 _MOST_NOTED = 256  # bytes that are read at once and note what they are compared with
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Matching(Sensing):
     """The part of the device that compares."""
 
@@ -46,10 +44,10 @@ class Matching(Sensing):
             return data
         tell = self._tell
         if tell is None:
-            tell = self._tell = Listener(self)
+            tell = self._tell = Listener(self._note_compared)
         return ReadBytes.of(data, offset, tell)
 
-    def note_compared(self, offset: int, data: bytes, expected: bytes) -> None:
+    def _note_compared(self, offset: int, data: bytes, expected: bytes) -> None:
         """The first unit that differs, as ``match`` does. Nothing is noted of what is the same:
         a table that finds something by its content compares it with itself."""
         if self._watch is None or data == expected:
@@ -58,8 +56,8 @@ class Matching(Sensing):
         unit, begin = divmod(offset + same, self._unit)
         first = max(0, same - begin)
         begin = (offset + first) % self._unit
-        piece = expected[first : first + self._unit - begin]
-        self._watch.compared(unit, (begin, piece), never=False)
+        piece = slice(first, first + self._unit - begin)
+        self._watch.compared(unit, (begin, expected[piece]), never=False)
 
     def _plainly_held(self, offset: int, expected: bytes) -> int:
         """How many bytes of *expected* stand in whole plain units from *offset* on."""

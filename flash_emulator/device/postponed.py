@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.erasing import Erasing
 
 _MOST = 1 << 16  # bytes that are kept
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Postponed(Erasing):
     """The part of the device that keeps programs. Whatever is asked of the device does them first,
     but for looks at other places, and ``takes``.

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from flash_emulator.array.ecc import Decoded, Verdict
 from flash_emulator.array.pages import RawUnit
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.timekeeping import Timekeeping
 from flash_emulator.errors import BusFault, EccNmi, UnreadableUnit
 from flash_emulator.parts.part_model import BadRead
@@ -38,7 +37,6 @@ def _readable(decoded: Decoded) -> Decoded | None:
     return decoded if decoded.verdict is not Verdict.DETECTED else None
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Sensing(Timekeeping):
     """The part of the device that reads units as the controller does, and keeps what was drawn."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.device.decay import Decaying
 from flash_emulator.errors import BusyError, UnknownTiming
 from flash_emulator.parts.part_model import Mode
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Timekeeping(Decaying):
     """The part of the device that lets time pass and counts it."""
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from flash_emulator.compiled import mypyc_attr
 from flash_emulator.power import Outcome
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from flash_emulator.device.flash import EmulatedFlash
 
 
-@mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One call that reached the array. *address* is physical: as no bank alias were in force.
@@ -107,7 +105,6 @@ class Halted:
         self._halt.stop(error)
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Trace:
     """A list of operations; give it to a device as its ``trace``.
 

@@ -170,6 +170,7 @@ def strong_for_weak(
 RIGHT = cuts.cut_program
 
 
+@pytest.mark.pure
 @pytest.mark.parametrize("wrong", [torn_moves_another, weak_leaves_one, strong_for_weak])
 def test_a_wrong_cut_of_a_program_is_seen(wrong: Callable[..., None], monkeypatch: Any) -> None:
     monkeypatch.setattr(cuts, "cut_program", wrong)
@@ -177,6 +178,7 @@ def test_a_wrong_cut_of_a_program_is_seen(wrong: Callable[..., None], monkeypatc
         campaign(flash(), random.Random(3), boots=60)
 
 
+@pytest.mark.pure
 def test_a_wrong_cut_of_an_erase_is_seen(monkeypatch: Any) -> None:
     right = cuts._erased
 
@@ -189,6 +191,7 @@ def test_a_wrong_cut_of_an_erase_is_seen(monkeypatch: Any) -> None:
         campaign(flash(), random.Random(3), boots=60)
 
 
+@pytest.mark.pure
 def test_a_wrong_decoder_is_seen(monkeypatch: Any) -> None:
     """It believes what it should correct."""
     right = Code.decode
@@ -276,6 +279,7 @@ def test_a_boot_that_never_rests_is_replayed_up_to_where_it_was(tmp_path: Path) 
     assert verdict.replayed >= verdict.states
 
 
+@pytest.mark.pure
 def test_a_wrong_device_is_refused_though_the_search_had_the_same(
     tmp_path: Path, monkeypatch: Any
 ) -> None:

@@ -134,7 +134,6 @@ FOR_SEARCHES = {
     "may_be_kept": "as `takes`",
     "fork": "a twin, which looks as the device does",
     "become_fork": "what `fork` calls, on a twin of any class",
-    "note_compared": "what read bytes call, when a boot compares them",
     "alone": "the same", "for_boot": "the same",
     "enter_search": "sets what is guarded", "leave_search": "the same",
     "unprotect_readout": "erases all; part without read-out protection here",

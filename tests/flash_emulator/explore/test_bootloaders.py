@@ -57,6 +57,7 @@ def test_the_search_finds_what_brute_force_finds(name: str, seed: int) -> None:
     assert list(differences(seed, name, in_time=THOROUGH)) == []
 
 
+@pytest.mark.pure
 def test_a_search_that_misses_looks_differs(monkeypatch: Any) -> None:
     monkeypatch.setattr(Cells, "look", lambda *_: None)
     assert any(list(differences(seed, "ecc", in_time=False)) for seed in SEEDS["ecc"])
