@@ -241,7 +241,7 @@ WHEEL := .cache/dist
 
 compiled: $(COMPILED)/.installed ## the compiled build: a wheel in .cache/dist, installed in .cache/compiled
 
-$(COMPILED)/.installed: $(STAMP) hatch_build.py $(shell find flash_emulator mcu_updater -name '*.py')
+$(COMPILED)/.installed: $(STAMP) hatch_build.py $(shell find flash_emulator mcu_updater -name '*.py' -o -name '*.c')
 	rm -rf $(WHEEL) && mkdir -p $(WHEEL)
 	MCU_UPDATER_PURE=0 $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEEL) .
 	@test -d $(COMPILED) || $(PYTHON) -m venv $(COMPILED)
@@ -265,7 +265,7 @@ test-compiled: compiled-tree ## the tests of the rooms that are compiled, on the
 	cd $(COMPILED)/tree && ../bin/python -m pytest -q -n $(WORKERS) --dist worksteal $(ROOMS)
 
 same-builds: compiled ## the same searches on both builds: reports and certificates compared; SEARCH='--scenario all' for more
-	@rm -rf .cache/pure-search .cache/compiled-search
+	@rm -rf .cache/pure-search .cache/compiled-search && mkdir -p .cache/pure-search .cache/compiled-search
 	$(BIN)/mcu-updater powerloss --no-config --quiet --json-file .cache/pure-search/report.json --certificates .cache/pure-search $(SEARCH)
 	cd .cache && compiled/bin/mcu-updater powerloss --no-config --quiet --json-file compiled-search/report.json --certificates compiled-search $(SEARCH)
 	$(BIN)/python -m tests.powerloss.same_searches .cache/pure-search .cache/compiled-search
