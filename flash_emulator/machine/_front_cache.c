@@ -62,7 +62,7 @@ typedef struct {
     uint32_t unit_at;            /* where that begins */
     uint32_t width;              /* of its stores */
     uint32_t count;              /* transitions */
-    uint32_t padding;
+    uint32_t second_bank;        /* where it begins; there may be a hole before it */
     plan plans[BANKS][STATES];
     transition transitions[TRANSITIONS];
     uint8_t data[KEPT + LARGEST_UNIT];
@@ -166,7 +166,7 @@ static void store_flash(void *engine, uint64_t offset, unsigned width, uint64_t 
     front_cache *cache = data;
     uint32_t at = (uint32_t)offset, bank = at < cache->bank_size ? 0u : 1u;
 
-    if (!cache->is_ours && !cache->resume()) {
+    if ((bank == 1u && at < cache->second_bank) || (!cache->is_ours && !cache->resume())) {
         cache->store_flash(engine, offset, width, value, NULL);
         return;
     }

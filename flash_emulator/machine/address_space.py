@@ -97,7 +97,7 @@ class AddressSpace:
             lambda offset, width, value: self._store_flash(base + offset, width, value),
         )
         if self._machine.coalesce:
-            self._cache = cached_front(engine, lambda: bool(self._seen_twice))
+            self._cache = cached_front(engine, lambda: bool(self._seen_twice), self._stored)
         cache = self._cache
         engine.map_window(WINDOW, self._whole, stores, cache.of_flash if cache else None)
         registers = self._registers
@@ -346,6 +346,9 @@ class AddressSpace:
 
     def _store_flash(self, address: int, width: int, value: int) -> None:
         self._store(address, width, value)
+        self._stored(address)
+
+    def _stored(self, address: int) -> None:
         if address & ~(PAGE - 1) in self._seen_twice:
             self._seen_twice.clear()
             self._engine.flush()  # the engine knows the page at its alias as it was

@@ -60,7 +60,8 @@ class _Fields(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("store_flash", "resume", "program")),
         *((name, ctypes.c_int32) for name in ("xpsr", "is_ours", "state")),
         *((name, ctypes.c_uint32) for name in ("bank_size", "room_at", "room", "kept")),
-        *((name, ctypes.c_uint32) for name in ("begun", "unit_at", "width", "count", "padding")),
+        *((name, ctypes.c_uint32) for name in ("begun", "unit_at", "width", "count")),
+        ("second_bank", ctypes.c_uint32),
         ("plans", _Plan * _STATES * _BANKS),
         ("transitions", ctypes.c_uint32 * 6 * _TRANSITIONS),
         ("data", ctypes.c_uint8 * (_KEPT + _LARGEST_UNIT)),
@@ -68,15 +69,22 @@ class _Fields(ctypes.Structure):
 
 
 class FrontCache:
-    """Of one machine. *blocked*: whether stores have to be seen by Python now."""
+    """Of one machine. *blocked*: whether Python has to see each unit now. *stored* is told where a
+    unit is complete that Python sees."""
 
-    def __init__(self, engine: Engine, module: ModuleType, blocked: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        module: ModuleType,
+        blocked: Callable[[], bool],
+        stored: Callable[[int], object],
+    ) -> None:
         if ctypes.sizeof(_Fields) != module.SIZE:
             raise RuntimeError(
                 f"{module.__file__}: was built from another version of the source: "
                 f"{module.SIZE} bytes, expected {ctypes.sizeof(_Fields)}; build it again"
             )
-        self._engine, self._blocked = engine, blocked
+        self._engine, self._blocked, self._stored = engine, blocked, stored
         self._fields = _Fields()
         entry = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, *[ctypes.c_uint32] * 5)
         self._enter = entry(module.ENTER)
@@ -124,8 +132,9 @@ class FrontCache:
         self._flash = flash
         if self._part is not front.part or front is not self._front:
             self._front, self._part = front, front.part
-            fields.bank_size = front.part.bank_size
             self._base = front.part.base
+            fields.bank_size = front.part.bank_size
+            fields.second_bank = front.part.bank_starts[-1] - self._base
             self._forget()
 
     def _forget(self) -> None:
@@ -182,13 +191,11 @@ class FrontCache:
 
     def _resume(self) -> bool:
         """Whether the extension may answer from here on."""
-        fields, flash = self._fields, self._flash
+        fields = self._fields
         if fields.state == _UNKNOWN:
             self._know()
             if fields.state == _UNKNOWN:
                 return False
-        if flash.is_busy():
-            return False
         self._look_for_room()
         fields.is_ours = 1
         return True
@@ -200,7 +207,7 @@ class FrontCache:
 
     def _know(self) -> None:
         """Which state the front is in, where all that it does follows from that."""
-        if self._front.follows_state:
+        if self._front.follows_state and not self._flash.is_busy():
             if len(self._states) == _STATES or self._fields.count == _TRANSITIONS // 2:
                 self._forget()
             self._fields.state = self._live = self._id_of(self._front.state())
@@ -237,7 +244,9 @@ class FrontCache:
         return before
 
     def _learn(self, before: int, access: int, value: int, gives: int) -> None:
-        if not self._front.follows_state or len(self._states) == _STATES:
+        """No access to a register begins a unit, or an operation where it is plain: what comes
+        next follows from the state behind it, as it did from the one before."""
+        if len(self._states) == _STATES:
             return
         after = self._id_of(self._front.state())
         self._enter(ctypes.addressof(self._fields), before, access, value, after, gives)
@@ -278,6 +287,7 @@ class FrontCache:
         fields, begun = self._fields, self._fields.begun
         self.take_over()
         address, data = self._base + fields.unit_at, bytes(self._data[:begun])
+        self._stored(address)
         bank = int(fields.unit_at >= fields.bank_size)
         if not self._is_taken(address, begun):
             self._in_its_state()
@@ -296,6 +306,8 @@ class FrontCache:
             return False
 
 
-def cached_front(engine: Engine, blocked: Callable[[], bool]) -> FrontCache | None:
+def cached_front(
+    engine: Engine, blocked: Callable[[], bool], stored: Callable[[int], object]
+) -> FrontCache | None:
     """The cache of a machine; None where the extension was not built."""
-    return None if extension is None else FrontCache(engine, extension, blocked)
+    return None if extension is None else FrontCache(engine, extension, blocked, stored)

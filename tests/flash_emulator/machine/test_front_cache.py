@@ -21,6 +21,7 @@ from flash_emulator.registers import f1, f4, h5_layout, h7_layouts, l4_layouts
 from flash_emulator.registers.locks import KEYS
 from tests.flash_emulator.machine.boards import L476, booted, copy_board, program
 from tests.flash_emulator.machine.extension import built, machines_with
+from tests.flash_emulator.machine.test_alias import booted as at_both_addresses
 
 LOAD = ctypes.CFUNCTYPE(
     ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p
@@ -266,6 +267,62 @@ def test_most_accesses_are_not_pythons(family, extension):
     done = sum(len(operation.data) for operation, _ in chip.machine.record.operations)
     assert done == 256 * unit
     assert calls.total() < 64
+
+
+def unlocked(part, extension):
+    """A chip with the cache and one without, ready to program; of the L4 class."""
+    chips, family = [Chip(part, extension), Chip(part, None)], FAMILIES[0]
+    for chip in chips:
+        for key in KEYS:
+            chip.store(family.keys, key)
+        chip.store(family.cr, PG)
+    return chips, family
+
+
+def test_what_is_read_while_a_bank_works_is_not_remembered(extension):
+    """BSY is gone when the operation is done, and the front's state is the same as before."""
+    chips, family = unlocked(load_part(L476), extension)
+    seen = []
+    for chip in chips:
+        chip.flash.background = True
+        chip.store(family.cr, PAGES[0][0])
+        chip.store(family.cr, PAGES[0][0] | l4_layouts.STRT)
+        busy = [chip.load(family.sr) for _ in range(3)]
+        chip.flash.wait()
+        seen.append((busy, chip.load(family.sr), chip.load(family.sr), chip.settled()))
+    assert seen[0] == seen[1]
+    assert seen[0][:3] == ([l4_layouts.BSY] * 3, 0, 0)
+
+
+def test_a_store_between_two_banks_fails_at_once(extension):
+    """The second bank of this part lies behind a hole: half of a unit is refused there, too."""
+    part = load_part("STM32G474xC_dual")
+    hole, second = part.bank_size, part.bank_starts[1] - part.base
+    chips, _ = unlocked(part, extension)
+    seen = []
+    for chip in chips:
+        good = [chip.program(second + at, at, 4) for at in range(0, 32, 4)]
+        seen.append((good, chip.program(hole, 1, 4), chip.program(hole + 4, 1, 4), chip.settled()))
+    assert seen[0] == seen[1]
+    assert "BusError" in seen[0][1]
+
+
+def test_what_is_programmed_is_seen_at_both_addresses(extension):
+    """As in test_alias, but two units: the cache knows how the second is programmed. Each is read
+    by both addresses before and after."""
+    code = (
+        "0e480f4981600f498160104b104f1c683d680d4941611e68d7f800800121"
+        "41611960 5960d3f80090d7f800a0 9960d960d3f80890d7f808a0 00be00bf"
+        "00200240 23016745 ab89efcd 22000100 00200008 00200000"
+    )
+
+    def tested():
+        machine, ended = at_both_addresses(code, held=bytes(range(8)))
+        return ended, [machine.engine.registers[f"r{n}"] for n in (4, 5, 6, 8, 9, 10)]
+
+    with_it, without = both(extension, tested)
+    assert with_it == without
+    assert with_it[1] == [0x0302_0100, 0x0302_0100, 0xFFFF_FFFF, 0xFFFF_FFFF, 1, 1]
 
 
 def boot(board, *, supply=None):

@@ -127,6 +127,19 @@ def test_a_front_that_was_given_the_state_of_another_behaves_like_it(
 
 
 @every_front
+@settings(max_examples=25, deadline=None)
+@given(given_steps=steps)
+def test_no_access_to_a_register_begins_a_unit(part: Part, given_steps: list[Any]) -> None:
+    """``front_cache`` remembers accesses as far as states follow from states."""
+    front = Chip(part).front
+    for step in given_steps:
+        before = front.follows_state
+        drive(front, step)
+        is_register = step[0] in ("read", "write", "control", "unlock")
+        assert front.follows_state or not (before and is_register), step
+
+
+@every_front
 def test_a_state_tells_locks_apart(part: Part) -> None:
     opened, shut = Chip(part), Chip(part, opened=False)
     assert opened.front.state() != shut.front.state()
