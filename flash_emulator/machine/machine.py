@@ -27,17 +27,9 @@ from flash_emulator.machine import exceptions as numbers
 from flash_emulator.machine.address_space import AddressSpace
 from flash_emulator.machine.bank_alias import BankAlias, MemoryMode
 from flash_emulator.machine.bus import Met, PeripheralBus
-from flash_emulator.machine.engine import (
-    BREAKPOINT,
-    FETCH,
-    RETURN,
-    SVC,
-    UNALIGNED,
-    UNDEFINED,
-    Engine,
-    Stop,
-)
+from flash_emulator.machine.engine import Engine
 from flash_emulator.machine.exceptions import Exceptions, Fault, LockUp, name_of
+from flash_emulator.machine.execution import Execution
 from flash_emulator.machine.low_power import STANDBY, LowPower
 from flash_emulator.machine.outside import Outside
 from flash_emulator.machine.peripherals import (
@@ -52,28 +44,20 @@ from flash_emulator.machine.peripherals import (
 )
 from flash_emulator.machine.peripherals.watchdogs import run_out
 from flash_emulator.machine.point import clear_dead_stack, state_of
-from flash_emulator.machine.ram import StaleCode
 from flash_emulator.machine.record import Record, Told
 from flash_emulator.machine.rest import AtRest, Ended, Limits, Rests
-from flash_emulator.machine.second_try import SecondTry
 from flash_emulator.machine.sleep import Sleep
-from flash_emulator.machine.special_instructions import SpecialInstructions, Waits
+from flash_emulator.machine.special_instructions import SpecialInstructions
 from flash_emulator.machine.symbols import shown
 from flash_emulator.machine.system_control import SystemControl
 from flash_emulator.machine.virtual_time import VirtualTime
 from flash_emulator.parts.part import Part
-from flash_emulator.registers import BusError, SystemReset
+from flash_emulator.registers import SystemReset
 
 Run = Generator[None, None, Ended]
 
 _FAULTS = 8  # that are kept
 _MOST_FAULTS, _MOST_EXCEPTIONS = 20_000, 500_000  # of a boot that would take minutes else
-_SLICE = 1 << 18  # bytes of code between two calls of ``heed``
-_SEMIHOSTING = 0xBEAB
-_EXC_RETURN = 0xFFFF_FF00
-_IBUSERR, _PRECISERR = 1 << 8, 1 << 9  # CFSR
-_UNDEFINSTR, _INVSTATE, _UNALIGNED = 1 << 16, 1 << 17, 1 << 24
-_THUMB = 1 << 24  # of xPSR
 _CAUSES = {
     "SYSRESETREQ": Cause.SOFTWARE,
     "OBL_LAUNCH": Cause.OPTIONS,
@@ -92,14 +76,6 @@ class Interrupter(Protocol):
     def stopped(self, counted: int) -> None:
         """It has stopped, there or elsewhere. What it raises ends the boot; SystemReset, a reset
         of the chip."""
-
-
-class Elsewhere(BaseException):
-    """Raised in a hook, by whoever debugs: the core goes on at *pc*."""
-
-    def __init__(self, pc: int) -> None:
-        self.pc = pc
-        super().__init__(shown(pc))
 
 
 class Machine:
@@ -166,7 +142,7 @@ class Machine:
             due=self.recheck,
         )
         self.space.attach(self.engine)
-        self._second_try = SecondTry(self.engine, self.space)
+        self._execution = Execution(self, self._sleep)
         self.bus = PeripheralBus(pc=self.pc, skip=self._skip_polls, helps=helps)
         self.outside = Outside(self, pins or {})
         self.peripherals = peripherals_for(
@@ -230,13 +206,25 @@ class Machine:
         """Something may be due: the engine stops before the next block."""
         self.engine.meter.limit = 0
 
-    def _set_limit(self) -> None:
-        meter = self.engine.meter
-        limit = self.time.stop(self.limits.instructions * 2)
-        if self.interrupter is not None:
-            stop = self.interrupter.next_stop(meter.counted)
-            limit = limit if stop is None else min(limit, stop)
-        meter.limit = max(min(limit, meter.counted + _SLICE), meter.counted + 1)
+    def tick(self) -> None:
+        """Whoever wanted to be called by now is called."""
+        if self.system.systick.is_due():
+            self.exceptions.pend(numbers.SYSTICK)
+        now_us = self.now_us
+        for peripheral in self._timed:
+            at_us = peripheral.next_us()
+            if at_us is not None and at_us <= now_us:
+                peripheral.tick()
+        self.outside.tick()
+
+    def _check_budget(self) -> None:
+        """Before each run of the engine: a handler that returns to what faults again never comes to
+        the end of a run that is long enough for the meter."""
+        if self.engine.meter.counted >= self.limits.instructions * 2:
+            raise AtRest("budget", f"no rest after {self.limits.instructions:,} instructions")
+        if self._faults > _MOST_FAULTS or self.exceptions.taken > _MOST_EXCEPTIONS:
+            what = f"{self._faults:,} faults and {self.exceptions.taken:,} exceptions"
+            raise AtRest("budget", f"no rest after {what} since the last reset")
 
     # --- from reset to rest
 
@@ -257,7 +245,7 @@ class Machine:
         pc: int | None = None
         while True:
             try:
-                pc = self._start() if pc is None else self._step(pc)
+                pc = self._start() if pc is None else self._execute(pc)
             except AtRest as rest:
                 flash.settle()
                 return self._ended(rest.kind, rest.text, self.pc())
@@ -294,30 +282,11 @@ class Machine:
         self.is_paused = True
         self.recheck()
 
-    def _step(self, pc: int) -> int:
-        """Execute from *pc* until the engine stops. Returns where to go on."""
+    def _execute(self, pc: int) -> int:
+        """From *pc* until the engine stops. Returns where to go on."""
         self.heed()
         self._check_budget()
-        if pc >= _EXC_RETURN:  # the engine would end there and then, again and again
-            return self.exceptions.fault(numbers.BUS_FAULT, pc, status=_IBUSERR)
-        self._set_limit()
-        try:
-            stop = self._second_try.of(self.engine.run(pc))
-        except BusError as error:
-            pc = self.pc()
-            return self.exceptions.fault(
-                numbers.BUS_FAULT, pc, status=_PRECISERR, address=error.address
-            )
-        except StaleCode:
-            self.space.forget_code()
-            return self.pc()
-        except Elsewhere as elsewhere:
-            self.exceptions.leave_it_block()
-            return elsewhere.pc
-        except Waits as waits:
-            behind = self._sleep.waits(waits)
-            return behind if behind == waits.pc else self._go_on(behind)
-        return self._stopped(stop, self.pc())
+        return self._execution.step(pc)
 
     def _power_on(self, flash: EmulatedFlash) -> None:
         self.flash = flash
@@ -386,77 +355,6 @@ class Machine:
             self.low_power.woken()
         self._reset_watchdog(power_on=False)
         self.bus.touched.update(p for p in self.peripherals if not p.is_as_powered_on)
-
-    # --- the engine has stopped
-
-    def _stopped(self, stop: Stop, pc: int) -> int:
-        """Returns where to go on. Raises LockUp, AtRest, SystemReset."""
-        if stop.number == 0:
-            return self._between_blocks(pc)
-        if stop.number == RETURN or pc >= _EXC_RETURN:
-            return self._go_on(self.exceptions.leave(pc, pc))
-        if stop.number == SVC:
-            return self.exceptions.fault(numbers.SVCALL, pc)
-        if stop.number == BREAKPOINT:
-            return self._breakpoint(pc)
-        if stop.number == UNDEFINED:
-            return self._undefined(pc)
-        if stop.number == UNALIGNED:
-            return self.exceptions.fault(numbers.USAGE_FAULT, pc, status=_UNALIGNED)
-        if stop.access == FETCH:
-            return self.exceptions.fault(numbers.BUS_FAULT, pc, status=_IBUSERR)
-        return self.exceptions.fault(numbers.BUS_FAULT, pc, status=_PRECISERR, address=stop.address)
-
-    def _between_blocks(self, pc: int) -> int:
-        if self.interrupter is not None:
-            self.interrupter.stopped(self.engine.meter.counted)
-        return self._go_on(pc)
-
-    def _check_budget(self) -> None:
-        """Before each run of the engine: a handler that returns to what faults again never comes to
-        the end of a run that is long enough for the meter."""
-        if self.engine.meter.counted >= self.limits.instructions * 2:
-            raise AtRest("budget", f"no rest after {self.limits.instructions:,} instructions")
-        if self._faults > _MOST_FAULTS or self.exceptions.taken > _MOST_EXCEPTIONS:
-            what = f"{self._faults:,} faults and {self.exceptions.taken:,} exceptions"
-            raise AtRest("budget", f"no rest after {what} since the last reset")
-
-    def _go_on(self, pc: int) -> int:
-        """Take what is due before the instruction at *pc*."""
-        self.tick()
-        due = self.exceptions.due()
-        if due is None:
-            return pc
-        if self.space.is_in_slot(pc):
-            self.engine.flush()  # so that coming back to it is noticed
-        return self.exceptions.take(due, pc)
-
-    def tick(self) -> None:
-        """Whoever wanted to be called by now is called."""
-        if self.system.systick.is_due():
-            self.exceptions.pend(numbers.SYSTICK)
-        now_us = self.now_us
-        for peripheral in self._timed:
-            at_us = peripheral.next_us()
-            if at_us is not None and at_us <= now_us:
-                peripheral.tick()
-        self.outside.tick()
-
-    def _breakpoint(self, pc: int) -> int:
-        instruction = self.space.half_word(pc)
-        if instruction == _SEMIHOSTING:
-            return self.outside.semihosting(pc)
-        if self.exceptions.due() is not None:
-            return self._go_on(pc)
-        raise AtRest("breakpoint", f"BKPT #{instruction & 0xFF}")
-
-    def _undefined(self, pc: int) -> int:
-        if self.space.read_trap(pc):
-            self.engine.flush()
-            return self._go_on(pc)
-        is_thumb = self.engine.registers["xpsr"] & _THUMB
-        status = _UNDEFINSTR if is_thumb else _INVSTATE
-        return self.exceptions.fault(numbers.USAGE_FAULT, pc, status=status)
 
     def _ended(self, kind: str, text: str, pc: int) -> Ended:
         sp = self.engine.registers["sp"]

@@ -21,8 +21,9 @@ from flash_emulator.machine.debug_info.of_board import Program
 from flash_emulator.machine.debugger.memory import Memory, Refused
 from flash_emulator.machine.debugger.stepper import Stepper
 from flash_emulator.machine.debugger.stops import Resume, Signal, Stop, Watchpoint
+from flash_emulator.machine.execution import Elsewhere
 from flash_emulator.machine.judging import touched_by
-from flash_emulator.machine.machine import Elsewhere, Machine
+from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.subject import FirmwareSubject
 from flash_emulator.subject import Nothing
 
