@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,25 @@ def default_folder() -> Path:
     )
 
 
+def load_object(path: Path) -> dict[str, Any]:
+    """The JSON object in *path*; empty where there is none."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def store_object(path: Path, kept: Mapping[str, Any]) -> None:
+    """Write *kept* whole. Where that fails the file goes: what it held may no longer be true."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(kept).encode())
+    except (OSError, PortError):
+        with suppress(OSError):
+            path.unlink()
+
+
 class CacheFolder:
     """``CacheStore``. A file that cannot be read or written costs time, never an error."""
 
@@ -32,29 +52,23 @@ class CacheFolder:
         self._folder = folder
 
     def load(self, pid: int, uid: bytes) -> SectorCache:
+        kept = load_object(self._path(pid, uid))
         try:
-            kept = json.loads(self._path(pid, uid).read_text(encoding="utf-8"))
             return SectorCache(
                 {int(number): str(digest) for number, digest in kept["digests"].items()},
                 {int(number) for number in kept["doubtful"]},
                 str(kept.get("shape", "")),
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return SectorCache()
 
     def store(self, pid: int, uid: bytes, cache: SectorCache) -> None:
-        path = self._path(pid, uid)
         kept = {
             "shape": cache.shape,
             "digests": cache.digests,
             "doubtful": sorted(cache.doubtful),
         }
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(kept).encode())
-        except (OSError, PortError):
-            with suppress(OSError):
-                path.unlink()  # what was kept is no longer true
+        store_object(self._path(pid, uid), kept)
 
     def _path(self, pid: int, uid: bytes) -> Path:
         return self._folder / f"{pid:04x}-{uid.hex()}.json"
@@ -69,24 +83,11 @@ class MergeFile:
 
     def load(self) -> MergeRecord:
         try:
-            kept = self._lines()[self._line]
+            kept = load_object(self._path)[self._line]
             return MergeRecord(frozenset(map(int, kept["passed"])), int(kept["doubts"]))
         except (ValueError, KeyError, TypeError):
             return MergeRecord()
 
     def store(self, record: MergeRecord) -> None:
-        lines = self._lines()
-        lines[self._line] = {"passed": sorted(map(int, record.passed)), "doubts": record.doubts}
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path, json.dumps(lines).encode())
-        except (OSError, PortError):
-            with suppress(OSError):
-                self._path.unlink()
-
-    def _lines(self) -> dict[str, Any]:
-        try:
-            lines = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return lines if isinstance(lines, dict) else {}
+        kept = {"passed": sorted(map(int, record.passed)), "doubts": record.doubts}
+        store_object(self._path, {**load_object(self._path), self._line: kept})
