@@ -44,7 +44,7 @@ _IDLE_STEPS = 200_000  # YIELDs in a row without a byte in or out: it hangs
 @dataclass(frozen=True, slots=True)
 class Model:
     """What a part has beside its flash. *usarts*: numbers by address, those that its ROM listens
-    at. *clock_hz*: as the ROM leaves it; from memory of AN2606."""
+    at. *clock_hz*: as the ROM may leave it: a guess."""
 
     core: str
     ram_size: int

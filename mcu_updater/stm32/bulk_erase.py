@@ -8,7 +8,7 @@ doubtful.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 from flash_emulator.an3155 import Command
@@ -22,6 +22,27 @@ from mcu_updater.stm32.retry import RetryingRom
 _CRC_S: Final = 0.3  # what asking for one may take: ROMs differ
 
 
+def candidates(
+    chip: Chip,
+    stale: Sequence[Sector],
+    doubtful: Collection[int],
+    look_s: Callable[[Sequence[Sector]], float],
+) -> Iterator[tuple[Sector, ...]]:
+    """Sectors beside *stale* that must be blank for an erase at one stroke that pays, the fewest
+    first. *look_s*: seconds that it takes to see whether they are.
+
+    A ROM may die of a unit with a double ECC error: nothing *doubtful* is asked for.
+    """
+    each_s = erase_s(chip, choose_erase(chip, tuple(stale)))
+    for erase in bulk_erases(chip, {sector.number for sector in stale}):
+        at_once_s = erase_s(chip, erase)
+        if each_s is None or at_once_s is None or erase.spare & set(doubtful):
+            continue
+        beside = tuple(s for s in chip.sectors if s.number in erase.spare)
+        if each_s - at_once_s > look_s(beside):
+            yield beside
+
+
 class BulkErase:
     """*has_checksum*: the ROM's CRC works."""
 
@@ -30,19 +51,8 @@ class BulkErase:
         self._has_checksum = has_checksum
 
     def candidate(self, stale: Sequence[Sector], doubtful: Collection[int]) -> tuple[Sector, ...]:
-        """Sectors that must be blank for an erase at one stroke that pays; none: there is none.
-
-        A ROM may die of a unit with a double ECC error: nothing *doubtful* is asked for.
-        """
-        each_s = erase_s(self._chip, choose_erase(self._chip, tuple(stale)))
-        for erase in bulk_erases(self._chip, {sector.number for sector in stale}):
-            at_once_s = erase_s(self._chip, erase)
-            if each_s is None or at_once_s is None or erase.spare & set(doubtful):
-                continue
-            beside = tuple(s for s in self._chip.sectors if s.number in erase.spare)
-            if each_s - at_once_s > self._cost_s(beside):
-                return beside
-        return ()
+        """Sectors that must be blank for an erase at one stroke that pays; none: there is none."""
+        return next(candidates(self._chip, stale, doubtful, self._cost_s), ())
 
     def are_blank(self, sectors: Sequence[Sector]) -> bool:
         """Raises LinkError where the ROM dies of looking."""

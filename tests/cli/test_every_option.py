@@ -229,7 +229,7 @@ MODES = [
     ),
     mode("module play", f"{IMAGE} --link {OUT}"),
     mode("flash", f"{IMAGE} {PORT}", "--program-unit", "--read-back", *KEY),
-    mode("flash", f"{IMAGE} {PORT} --stub", "--program-unit", *KEY),
+    mode("flash", f"{IMAGE} {PORT} --stub", "--program-unit", "--no-verify", *KEY),
     mode("flash", f"{IMAGE} {PORT} --dry-run", "--program-unit", "--read-back", *KEY),
     mode(
         "flash",

@@ -26,7 +26,7 @@ from mcu_updater.core.package import Wanted
 from mcu_updater.host.cache_folder import default_folder
 from mcu_updater.stm32.chip import Sector
 from mcu_updater.stm32.compare import DiffMethod
-from mcu_updater.stm32.estimate import Estimate, estimate, saved_by_erasing_all_s
+from mcu_updater.stm32.estimate import Estimate, LineSpeed, estimate, saved_by_erasing_all_s
 from mcu_updater.stm32.events import FlasherEvent, Planned
 from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, check_starts, holes_in
 from mcu_updater.stm32.flasher import FlashOptions
@@ -80,7 +80,8 @@ _flash_options = together(
     click.option(
         "--read-back",
         is_flag=True,
-        help="With --stub: read all back through the boot ROM, as on its first use on a chip.",
+        help="With --stub: read all back through the boot ROM, as on its first use on a chip, and "
+        "of a signed image.",
     ),
     click.option(
         "--force",
@@ -150,7 +151,7 @@ class EraseOptions(PortOptions):
 def _options(given: FlashCommandOptions) -> FlashOptions:
     options = FlashOptions(
         diff=DiffMethod(given.diff),
-        verify=not given.no_verify,
+        verify=given.stub or not given.no_verify,
         erase_chip=given.erase_chip,
         go=given.go,
     )
@@ -206,8 +207,11 @@ def flash_command(given: FlashCommandOptions) -> None:
 
     Run it again after whatever went wrong: what is there already is not written twice.
     """
-    if not given.stub:
-        refuse(click.get_current_context(), ("read_back",), "without --stub")
+    context = click.get_current_context()
+    if given.stub:
+        refuse(context, ("no_verify",), "with --stub")
+    else:
+        refuse(context, ("read_back",), "without --stub")
     firmware, options = _firmware(given), _options(given)
     if options.erase_chip and not given.dry_run:
         ask(_ERASES_ALL, yes=given.yes)
@@ -218,16 +222,18 @@ def flash_command(given: FlashCommandOptions) -> None:
             _dry_run(bench, firmware, options, stub)
             return
         plan = _show(bench, (stub or bench.flasher).flash(firmware, options))
-        _done(bench, plan, time.monotonic() - began_s, verified=options.verify)
+        baud = stub.baud if stub else bench.line.baud
+        _done(bench, plan, baud, time.monotonic() - began_s, verified=options.verify)
 
 
 def _stub(bench: Bench, given: FlashCommandOptions) -> StubFlasher:
-    """Raises ChipRefused where there is none for this chip."""
+    """Raises ChipRefused where there is none for this chip. A signed image is read back: who asks
+    for a signature believes nothing that ran on the chip."""
     from mcu_updater.host.stub_folder import StubFolder
     from mcu_updater.stm32.stub import StubFlasher, StubOptions
 
     records = StubFolder(given.cache or default_folder())
-    return StubFlasher(bench.flasher, records, StubOptions(given.read_back))
+    return StubFlasher(bench.flasher, records, StubOptions(given.read_back or bool(given.keys)))
 
 
 def _dry_run(
@@ -236,17 +242,16 @@ def _dry_run(
     """Nothing is put into RAM either: the ROM looks at what is there."""
     plan = _show(bench, bench.flasher.plan(firmware, options))
     assert plan is not None
-    checksum = bench.flasher.has_checksum
-    cost = (
-        stub.estimate(plan, bench.speed)
-        if stub
-        else estimate(plan, bench.speed, checksum=checksum, verify=options.verify)
-    )
-    bench.screen.result(*_estimate_of(bench, cost, saved_by_erasing_all_s(plan)))
+    cost: Estimate
+    if stub:
+        cost, speed = stub.estimate(plan, bench.speed)
+    else:
+        speed, checksum = bench.speed, bench.flasher.has_checksum
+        cost = estimate(plan, speed, checksum=checksum, verify=options.verify)
+    bench.screen.result(*_estimate_of(cost, speed, saved_by_erasing_all_s(plan)))
 
 
-def _estimate_of(bench: Bench, cost: Estimate, saved_s: float) -> tuple[dict[str, Any], str]:
-    speed = bench.speed
+def _estimate_of(cost: Estimate, speed: LineSpeed, saved_s: float) -> tuple[dict[str, Any], str]:
     fields = {
         "event": "estimate",
         "baud": speed.baud,
@@ -276,11 +281,14 @@ def _seconds(time_s: float | None) -> str:
     return "unknown" if time_s is None else f"{time_s:.1f} s"
 
 
-def _done(bench: Bench, plan: FlashPlan | None, took_s: float, *, verified: bool) -> None:
+def _done(
+    bench: Bench, plan: FlashPlan | None, baud: int, took_s: float, *, verified: bool
+) -> None:
+    """*baud*: at which the image went over the line."""
     assert plan is not None
     traffic = bench.flasher.connection.rom.rom.traffic.since(bench.started)
-    line_rate = plan.firmware.size * 11 / bench.line.baud / took_s * 100 if took_s else 0.0
-    is_paced = traffic.wire_bytes * 10 / bench.line.baud <= took_s  # a pty or a socket is not
+    line_rate = plan.firmware.size * 11 / baud / took_s * 100 if took_s else 0.0
+    is_paced = traffic.wire_bytes * 10 / baud <= took_s  # a pty or a socket is not
     share = f"{line_rate:.0f} % of" if is_paced else "on a port that does not keep"
     fields = {
         "event": "done",

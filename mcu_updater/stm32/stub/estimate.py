@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mcu_updater.stm32.chip import FRAME_SIZE
 from mcu_updater.stm32.estimate import (
@@ -32,8 +32,10 @@ class StubEstimate(Estimate):
         return self.upload_s + max(self.wire_s - self.upload_s, flash_s) + self.latency_s
 
 
-def estimate_by_stub(plan: FlashPlan, image: StubImage, rom: LineSpeed, baud: int) -> StubEstimate:
-    """At *baud*, once the stub runs. What reading back on the first use takes is not in it."""
+def estimate_by_stub(
+    plan: FlashPlan, image: StubImage, rom: LineSpeed, by_stub: LineSpeed
+) -> StubEstimate:
+    """*by_stub*: once it runs. What reading back on the first use takes is not in it."""
     blocks = -(-len(image.data) // FRAME_SIZE)
     loaded = 2 * len(image.data) + blocks * (WRITE_OVERHEAD + READ_OVERHEAD)
     sent = sum(len(request.framed(0)) + _REPLY_BYTES for request in requests(plan, image))
@@ -44,7 +46,7 @@ def estimate_by_stub(plan: FlashPlan, image: StubImage, rom: LineSpeed, baud: in
     return StubEstimate(
         wire_bytes=loaded + sent,
         turnarounds=turns,
-        wire_s=upload_s + replace(rom, baud=baud).wire_s(sent),
+        wire_s=upload_s + by_stub.wire_s(sent),
         latency_s=turns * rom.latency_s,
         erase_s=None if by_rom.erase_s is None else by_rom.erase_s * slower.erase,
         program_s=None if by_rom.program_s is None else by_rom.program_s * slower.program,

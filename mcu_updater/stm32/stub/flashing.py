@@ -9,7 +9,7 @@ begun is doubtful by then, and erased again.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mcu_updater.core.errors import UpdaterError, VerificationFailed, address_text
 from mcu_updater.stm32.compare import Comparer, DiffMethod
@@ -19,6 +19,7 @@ from mcu_updater.stm32.events import (
     Problem,
     Stage,
     Started,
+    StubStarted,
     Verified,
 )
 from mcu_updater.stm32.firmware import Firmware
@@ -57,6 +58,8 @@ class StubFlasher:
         self._records: StubRecords = records if self._is_known else NoRecords()
         self._options = options or StubOptions()
         self._link = StubLink(self._connection)
+        self.baud = self._link.rom_baud
+        """At which the image went over the line."""
 
     def flash(self, firmware: Firmware, options: FlashOptions) -> Iterator[FlasherEvent]:
         """The whole of it. Raises VerificationFailed, too, where the stub said what was not so and
@@ -70,19 +73,24 @@ class StubFlasher:
         is_proven = state is StubState.PROVEN and not self._options.read_back
         untrue: Untrue | None = None
         try:
-            yield from self._by_stub(firmware, options, is_proven=is_proven)
+            for event in self._by_stub(firmware, options, is_proven=is_proven):
+                if isinstance(event, StubStarted):
+                    self.baud = event.baud
+                yield event
             return
         except StubTrouble as trouble:
+            self.baud = self._link.rom_baud
             yield Problem(f"{trouble}: the boot ROM writes the image")
             untrue = trouble if isinstance(trouble, Untrue) else None
         yield from self._flasher.flash(firmware, options)
         if untrue is not None:
             raise self._not_trusted(untrue)
 
-    def estimate(self, plan: FlashPlan, rom: LineSpeed) -> StubEstimate:
-        """Of *plan*, at the fastest speed that port and stub may agree upon."""
-        bauds = (baud for baud in self._link.bauds() if baud <= self.image.fastest_baud)
-        return estimate_by_stub(plan, self.image, rom, next(bauds, rom.baud))
+    def estimate(self, plan: FlashPlan, rom: LineSpeed) -> tuple[StubEstimate, LineSpeed]:
+        """Of *plan*, at the speed that port and stub are expected to agree upon."""
+        bauds = (baud for baud in self._link.bauds() if baud <= self.image.expected_baud)
+        speed = replace(rom, baud=next(bauds, rom.baud))
+        return estimate_by_stub(plan, self.image, rom, speed), speed
 
     def _state(self) -> StubState:
         return self._records.load(
@@ -95,12 +103,16 @@ class StubFlasher:
         )
 
     def _not_trusted(self, untrue: Untrue) -> VerificationFailed:
-        kept = "is not used on this chip again" if self._is_known else "cannot be told apart by UID"
+        again = (
+            "the stub is not used on this chip again"
+            if self._is_known
+            else "without a UID nothing of it is remembered: do not use the stub on this chip again"
+        )
         return VerificationFailed(
             "the loader stub said that flash holds the image, and it did not",
             where=self._flasher.chip.name,
             found=str(untrue),
-            then="The boot ROM has written the image then, and verified it; the stub " + kept,
+            then="The boot ROM has written the image then, and verified it; " + again,
         )
 
     # --- by the stub

@@ -12,7 +12,9 @@ from mcu_updater.stm32.stub import cobs
 EVERYTHING, BANK_1, BANK_2 = 0xFFFF_FFFF, 0xFFFF_FFFE, 0xFFFF_FFFD  # addresses of ERASE
 BLOCK_SIZE = 2048  # most that one WRITE carries; none goes across a multiple of it
 MOST_RANGES = 128  # of one CHECKSUM
-OPERATION_S = 0.06  # erase of a page or program of a block, twice the maxima
+OPERATION_S = 0.06
+"""More than the erase of a page, or the program of a block, takes on L476 and G0B1. F407's blocks
+may take 0.2 s (2,048 bytes of 100 us, DS8626), which the half second of slack covers."""
 _CRC = struct.Struct("<I")
 _WRITE = struct.Struct("<IIHB")
 _RANGES = struct.Struct("<IIB")

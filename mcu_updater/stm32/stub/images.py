@@ -30,8 +30,9 @@ AS_FAST: Final = Slower()
 @dataclass(frozen=True)
 class StubImage:
     """*part* is the one that it runs on, *device_id* the 12 bits of its IDCODE. Times in seconds:
-    the longest that erasing a sector, or all, may take. *fastest_baud* that its host asks for, at
-    the clock that the boot ROM leaves (AN2606, from memory)."""
+    the longest that erasing a sector, or all, may take. *expected_baud* is a guess for estimates,
+    for no document at hand gives the clock that the boot ROM leaves: the host tries faster ones,
+    and keeps what the stub answers at."""
 
     name: str
     part: str
@@ -39,8 +40,7 @@ class StubImage:
     flash_kib: int
     sector_erase_s: float
     bulk_erase_s: float
-    has_bank_erase: bool
-    fastest_baud: int
+    expected_baud: int
     slower: Slower = AS_FAST
 
     @cached_property
@@ -63,8 +63,7 @@ STUBS: Final = {
             flash_kib=1024,
             sector_erase_s=0.05,
             bulk_erase_s=0.05,
-            has_bank_erase=True,
-            fastest_baud=921_600,  # 72 MHz
+            expected_baud=921_600,  # of 29.5 MHz or more
         ),
         StubImage(  # bytes, PSIZE x8, where the part file has words: DS8626
             "f407",
@@ -73,8 +72,7 @@ STUBS: Final = {
             flash_kib=1024,
             sector_erase_s=4.0,
             bulk_erase_s=32.0,
-            has_bank_erase=False,
-            fastest_baud=460_800,  # 24 MHz
+            expected_baud=460_800,  # of 14.7 to 29.5 MHz
             slower=Slower(erase=2.0, program=4.0),
         ),
         StubImage(
@@ -84,8 +82,7 @@ STUBS: Final = {
             flash_kib=512,
             sector_erase_s=0.05,
             bulk_erase_s=0.05,
-            has_bank_erase=True,
-            fastest_baud=460_800,  # 24 MHz
+            expected_baud=460_800,  # of 14.7 to 29.5 MHz
         ),
     )
 }

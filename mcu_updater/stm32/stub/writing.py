@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from mcu_updater.core.errors import address_text
+from mcu_updater.stm32.bulk_erase import candidates
 from mcu_updater.stm32.chip import Chip, Sector
 from mcu_updater.stm32.compare import without
-from mcu_updater.stm32.estimate import erase_s
 from mcu_updater.stm32.events import FlasherEvent, Planned, Problem, Progress, Stage, StubStarted
 from mcu_updater.stm32.firmware import ERASED, Firmware, Segment, blank_firmware
 from mcu_updater.stm32.plan import (
     Erase,
     EraseKind,
     FlashPlan,
-    bulk_erases,
     covered_sectors,
     make_plan,
 )
@@ -203,18 +202,16 @@ def _blank_beside(
     stale: Sequence[Sector], order: Order, given: Given
 ) -> Generator[Batch | FlasherEvent, list[Reply], frozenset[int]]:
     """Sectors beside *stale* that hold nothing, where one erase of all would pay."""
-    each_s = erase_s(given.chip, Erase(EraseKind.SECTORS, tuple(stale)))
-    for erase in bulk_erases(given.chip, {sector.number for sector in stale}):
-        beside = tuple(s for s in given.chip.sectors if s.number in erase.spare)
-        at_once_s = erase_s(given.chip, erase)
-        if each_s is None or at_once_s is None or erase.spare & set(order.doubtful):
-            continue
-        cost_s = sum(sector.size for sector in beside) / 2e6  # what a CRC of them takes
-        if stale and each_s > at_once_s + cost_s:
-            bad = yield from _not_holding(blank_firmware(beside), beside, Stage.COMPARE)
-            if not bad:
-                return frozenset(erase.spare)
+    for beside in candidates(given.chip, stale, order.doubtful, _crc_s):
+        bad = yield from _not_holding(blank_firmware(beside), beside, Stage.COMPARE)
+        if not bad:
+            return frozenset(sector.number for sector in beside)
     return frozenset()
+
+
+def _crc_s(sectors: Sequence[Sector]) -> float:
+    """What a CRC of *sectors* takes, about."""
+    return sum(sector.size for sector in sectors) / 2e6
 
 
 # --- writing
@@ -287,9 +284,8 @@ def requests(plan: FlashPlan, image: StubImage, piece_size: int = BLOCK_SIZE) ->
 
 
 def _bulk_erase(erase: Erase, image: StubImage) -> Request:
-    where = frames.EVERYTHING
-    if erase.kind is EraseKind.BANK and image.has_bank_erase:
-        where = (frames.BANK_1, frames.BANK_2)[erase.bank]
+    is_bank = erase.kind is EraseKind.BANK
+    where = (frames.BANK_1, frames.BANK_2)[erase.bank] if is_bank else frames.EVERYTHING
     covers = sum(sector.size for sector in erase.needed if sector not in erase.rest)
     return frames.erase(where, work_s=image.bulk_erase_s, covers=covers)
 

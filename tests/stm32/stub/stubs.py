@@ -81,9 +81,10 @@ def host_chip(chip: StubChip) -> Chip:
     return chip_of(load_part(chip.flash.part.name))
 
 
-def flash(chip: StubChip, job: Job) -> Work[Done]:
+def flash(chip: StubChip, job: Job, bauds: Sequence[int] = ()) -> Work[Done]:
+    """*bauds*: speeds to try before that of *job*."""
     host = host_chip(chip)
-    bauds = (job.baud,) if job.baud != ROM_BAUD else ()
+    bauds = (*bauds, *((job.baud,) if job.baud != ROM_BAUD else ()))
     given = Given(STUBS[host.name], host, UID, ROM_BAUD, bauds)
     firmware = job.firmware(host)
     order = Order(firmware, frozenset(job.begun), diff=job.diff, erase_chip=job.erase_all)

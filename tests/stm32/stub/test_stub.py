@@ -18,19 +18,23 @@ import pytest
 from benchmarks.loader_stub.chip import MODELS, StubChip
 from flash_emulator import load_part
 from mcu_updater.stm32.chip import Sector
+from mcu_updater.stm32.estimate import BITS_PER_BYTE
 from mcu_updater.stm32.plan import covered_sectors
 from mcu_updater.stm32.stub import frames
 from mcu_updater.stm32.stub import images as stub_images
 from mcu_updater.stm32.stub.frames import Command, Encoding, Facts, Reply, Request, Status
 from mcu_updater.stm32.stub.images import LOAD_ADDRESS as LOAD
 from mcu_updater.stm32.stub.images import STUBS
+from mcu_updater.stm32.stub.link import BAUDS
 from mcu_updater.stm32.stub.session import Batch, StubTrouble, Work
+from mcu_updater.stm32.stub.writing import LOWEST_BRR
 from tests.stm32.stub.stubs import (
     BASE,
     FIRMWARE,
     PAGE_SIZE,
     PART,
     PARTS,
+    ROM_BAUD,
     Job,
     ask,
     check,
@@ -47,6 +51,7 @@ from tests.thorough import one_in
 
 WRPERR = 1 << 4
 PROGERR = 1 << 3
+FASTEST_BAUD = BAUDS[0]
 BANK_2 = BASE + 0x8_0000
 SPARSE = b"\0" * 100 + b"\xff" * 5000 + b"end"
 FOLDER = Path(stub_images.__file__).parent
@@ -148,6 +153,24 @@ def test_the_old_speed_comes_back_when_the_new_one_does_not_work() -> None:
     chip, job = made_chip(most_baud=230_400), Job(FIRMWARE[:100], baud=460_800)
     check(chip, job, lambda: flashed(chip, job))
     assert chip.usart.baud == pytest.approx(115_200, rel=0.01)
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("clock_mhz", one_in(3, [8, 16, 24, 48, 64, 80]))
+def test_whatever_clock_the_rom_leaves(part: str, clock_mhz: int) -> None:
+    """No document at hand gives it. All speeds are tried, and one that works is kept."""
+    chip, job = made_chip(part, clock_hz=clock_mhz * 1e6), Job(FIRMWARE[:3000])
+    check(chip, job, lambda: run(chip, flash(chip, job, bauds=BAUDS)))
+    assert chip.usart.baud == pytest.approx(expected_baud(clock_mhz * 1e6), rel=0.03)
+
+
+def expected_baud(clock_hz: float) -> int:
+    """The fastest that is at least LOWEST_BRR ticks, and no more than 1.5 % off, of the clock that
+    the ROM's own BRR tells."""
+    clock_hz = round(clock_hz / ROM_BAUD) * ROM_BAUD
+    ticks = {baud: round(clock_hz / baud) for baud in BAUDS}
+    good = [b for b, n in ticks.items() if n >= LOWEST_BRR and abs(clock_hz / n / b - 1) < 0.015]
+    return max(good, default=ROM_BAUD)
 
 
 # --- what it refuses
@@ -329,11 +352,16 @@ def _end(request: Request) -> Work[None]:
 # --- its needs
 
 
-def test_it_looks_at_the_usart_often_enough() -> None:
-    """921600 baud leave 11.9 us for a byte. At 72 MHz, with two cycles an instruction, 429."""
-    chip = made_chip()
-    flashed(chip, Job(FIRMWARE[:3000] + noise_of(1100) + SPARSE, baud=921_600))
-    assert chip.longest_gap < 429 / 2, "and half of that is left"
+@pytest.mark.parametrize("part", PARTS)
+def test_it_looks_at_the_usart_often_enough(part: str) -> None:
+    """While a byte comes in at the fastest speed that the host tries, whatever the clock; with two
+    cycles an instruction."""
+    chip = made_chip(part, clock_hz=FASTEST_BAUD * LOWEST_BRR)
+    job = Job(FIRMWARE[:3000] + noise_of(1100) + SPARSE, baud=FASTEST_BAUD)
+    check(chip, job, lambda: flashed(chip, job))
+    assert chip.usart.baud == FASTEST_BAUD
+    assert 2 * chip.longest_gap < LOWEST_BRR * BITS_PER_BYTE
+    assert chip.usart.overrun_count == 0
 
 
 def test_it_refreshes_the_watchdog_while_it_works() -> None:
@@ -366,7 +394,6 @@ def test_a_stub_is_for_the_flash_that_its_part_has(part: str) -> None:
     image, facts = STUBS[part], load_part(part)
     assert (image.part, image.flash_kib) == (part, facts.size // 1024)
     assert image.device_id == facts.identity.usart_pid == MODELS[part].idcode & 0xFFF
-    assert image.has_bank_erase == (facts.bank_count == 2)
     chip = made_chip(part)
     host = host_chip(chip)
     inside = [sector.start + sector.size // 2 for sector in host.sectors]

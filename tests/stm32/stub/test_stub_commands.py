@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from flash_emulator import EmulatedFlash
-from mcu_updater.cli.flasher import stm32_link
+from mcu_updater.cli.flasher import stm32, stm32_link
 from tests.cli.command_line import run
+from tests.core.trust import signing
 from tests.flash_emulator.bootrom.served_chip import serving
 from tests.stm32.emulated_chip import World, image
 from tests.stm32.stub.stub_line import StubLine, stub_world
@@ -71,6 +73,29 @@ def test_a_stub_that_says_what_is_not_so(tmp_path: Path, firmware: Path, world: 
     assert later.exit_code == 0 and "has failed on this chip before" in later.output
 
 
+def test_a_signed_image_is_read_back_each_time(tmp_path: Path, world: World) -> None:
+    key = tmp_path / "owner.pem"
+    key.write_bytes(signing.public_pem("ed25519", "owner"))
+    for version in ("2.0.0", "2.0.1"):
+        signed = tmp_path / f"{version}.bin"
+        signed.write_bytes(signing.signed(version, counter=2))
+        done = flash(tmp_path, signed, "--base", "0x0800_8000", "--require-signature", str(key))
+        assert done.exit_code == 0 and "by read-back" in done.output, done.output
+
+
+def test_the_line_rate_is_that_of_the_stubs_speed(
+    tmp_path: Path, firmware: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More bytes than the ROM's speed carries in that time, and the port keeps its rate."""
+    monkeypatch.setattr(stm32, "time", SimpleNamespace(monotonic=world.clock.now_s))
+    flash(tmp_path, firmware)
+    firmware.write_bytes(image(100_000, seed=2).segments[0].data)
+    done = json.loads(flash(tmp_path, firmware, "--json").stdout.splitlines()[-1])
+    assert done["event"] == "done"
+    assert done["wire_bytes"] * 10 / 115_200 > done["seconds"]
+    assert 10 < done["line_rate_percent"] < 100
+
+
 def test_where_nobody_listens_and_nobody_can_reset(tmp_path: Path, firmware: Path) -> None:
     """The served chip executes nothing: it is silent after Go. Nothing is claimed, nor changed."""
     common = ("--port", tmp_path / "tty", "--cache", tmp_path / "cache", "--timeout", "0.3")
@@ -93,3 +118,8 @@ def test_a_chip_that_has_none(tmp_path: Path, firmware: Path) -> None:
 def test_reading_back_belongs_to_the_stub(firmware: Path) -> None:
     refused = run("flash", firmware, "--port", "any", "--read-back")
     assert refused.exit_code == 2 and "without --stub" in refused.output
+
+
+def test_what_the_stub_writes_is_always_verified(firmware: Path) -> None:
+    refused = run("flash", firmware, "--port", "any", "--stub", "--no-verify")
+    assert refused.exit_code == 2 and "--no-verify has no effect with --stub" in refused.output

@@ -11,7 +11,7 @@ import pytest
 from flash_emulator import CutAt, EmulatedFlash, Outcome, SteadySupply
 from flash_emulator.bootrom import Noise
 from flash_emulator.bootrom.chip import State
-from mcu_updater.core.errors import ChipRefused, NoBootloader, VerificationFailed
+from mcu_updater.core.errors import ChipRefused, NoBootloader, Remedy, VerificationFailed
 from mcu_updater.host.stub_folder import StubFolder
 from mcu_updater.stm32.connection import ConnectOptions
 from mcu_updater.stm32.events import Planned, Problem, Started, StubStarted, Verified
@@ -285,6 +285,34 @@ def test_a_protected_sector_is_left_to_the_rom_which_says_so() -> None:
         bench.flash()
     assert raised.type.__name__ in ("VerificationFailed", "ChipRefused")
     assert bench.state is StubState.UNKNOWN
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_chip_that_is_read_out_protected_is_refused_before_anything_is_sent(part: str) -> None:
+    bench = Bench(part)
+    bench.world.chip.memory.protect_readout()
+    bench.world.chip.reload()
+    before = bench.device.digest()
+    with pytest.raises(ChipRefused, match="read-out protected") as raised:
+        bench.flash()
+    assert raised.value.remedies == (Remedy.LIFT_READOUT,)
+    assert bench.line.stub_runs == 0 and bench.device.digest() == before
+    assert bench.state is StubState.UNKNOWN
+
+
+@pytest.mark.parametrize("uid", [b"\xff" * 12, bytes(12)], ids=["FF", "00"])
+def test_a_chip_that_cannot_be_told_apart_is_new_each_time(uid: bytes) -> None:
+    bench = Bench()
+    original = bench.world.chip.memory.read
+
+    def read(address: int, size: int) -> bytes:
+        return uid if (address, size) == (0x1FFF_7590, 12) else original(address, size)
+
+    bench.world.chip.memory.read = read  # type: ignore[method-assign]
+    for seed in (1, 2):
+        events = bench.flash(image(5000, seed=seed))
+        assert [event.by for event in of(Verified, events)] == ["read-back"]
+    assert bench.line.stub_runs == 2 and bench.records.kept == {}
 
 
 def test_there_is_no_stub_for_other_chips() -> None:

@@ -10,9 +10,20 @@ from hypothesis import strategies as st
 
 from mcu_updater.stm32.stub import cobs as our_cobs
 from mcu_updater.stm32.stub import frames
-from mcu_updater.stm32.stub.frames import Facts, Reply, ReplyReader, Status, content_of, frame
+from mcu_updater.stm32.stub.frames import (
+    BLOCK_SIZE,
+    Encoding,
+    Facts,
+    Reply,
+    ReplyReader,
+    Request,
+    Status,
+    content_of,
+    frame,
+)
+from mcu_updater.stm32.stub.images import STUBS, StubImage
 from mcu_updater.stm32.stub.lz4 import Lz4Encoder
-from mcu_updater.stm32.stub.session import Batch, Session, Silence, Work
+from mcu_updater.stm32.stub.session import START_US, WINDOW, Batch, Session, Silence, Work
 from tests.stm32.stub.stubs import FIRMWARE
 
 
@@ -160,6 +171,32 @@ def test_silence_is_thrown_into_the_work() -> None:
         assert sent(session) == [0]
         session.wake(session.wake_at_us)
     assert session.is_done and session.result == "silent"
+
+
+@pytest.mark.parametrize("image", STUBS.values(), ids=lambda image: image.name)
+def test_silence_is_bounded(image: StubImage) -> None:
+    """By docs/explanation/loader-stub.md: four times what the first request may take, and 4 s."""
+
+    def longest_s(*requests: Request) -> float:
+        def work() -> Work[None]:
+            with pytest.raises(Silence):
+                yield Batch(requests)
+
+        session = begun(work(), window=WINDOW)
+        began_us = START_US
+        while not session.is_done:
+            session.take()
+            now_us = session.wake_at_us
+            session.wake(now_us)
+        return (now_us - began_us) / 1e6
+
+    block = frames.write(0x0800_0000, b"x" * BLOCK_SIZE, Encoding.RAW, b"x" * BLOCK_SIZE)
+    erase = frames.erase(0x0800_0000, work_s=image.sector_erase_s)
+    everything = frames.erase(frames.EVERYTHING, work_s=image.bulk_erase_s)
+    assert 2 < longest_s(frames.sync()) < 2.5
+    assert longest_s(*[block] * WINDOW) < 5
+    assert longest_s(erase, *[block] * (WINDOW - 1)) < 4 * image.sector_erase_s + 5
+    assert longest_s(everything, *[block] * (WINDOW - 1)) < 4 * image.bulk_erase_s + 5
 
 
 # --- beside programs of others

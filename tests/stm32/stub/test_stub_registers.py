@@ -44,7 +44,10 @@ def places(part: str) -> dict[str, int]:
 
 
 def header(part: str) -> str:
-    return (FIRMWARE / STUBS[part].name / "registers.h").read_text()
+    """With what two chips have alike."""
+    text = (FIRMWARE / STUBS[part].name / "registers.h").read_text()
+    alike = FIRMWARE / "l4_g0.h"
+    return text + alike.read_text() * (f'#include "{alike.name}"' in text)
 
 
 def defined(part: str) -> dict[str, int]:

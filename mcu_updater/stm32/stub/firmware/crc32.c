@@ -25,6 +25,7 @@ static uint32_t step(uint32_t crc, uint32_t byte)
 
 uint32_t crc32(uint32_t crc, const uint8_t *data, uint32_t size)
 {
+    line_poll();
     crc = ~crc;
     for (; size >= 4u; size -= 4u, data += 4) {
         uint32_t word = ((const anywhere_t *)data)->value;
@@ -35,6 +36,7 @@ uint32_t crc32(uint32_t crc, const uint8_t *data, uint32_t size)
     }
     for (; size > 0u; size--) {
         crc = step(crc, *data++);
+        line_poll();
     }
     return ~crc;
 }

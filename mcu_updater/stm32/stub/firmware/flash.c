@@ -37,6 +37,7 @@ uint32_t flash_finish(void)
 
 void flash_unlock(void)
 {
+    line_poll();
     flash_finish();
     FLASH_SR = FLASH_SR_ERRORS;
     if (FLASH_CR & FLASH_CR_LOCK) {

@@ -33,6 +33,7 @@ int32_t lz4_decode(const uint8_t *block, uint32_t size, uint8_t *made_at, uint32
     uint32_t made = 0u;
 
     while (in.at < in.end) {
+        line_poll();
         uint32_t token = *in.at++;
         int32_t length = length_of(&in, token >> 4);
         if (length < 0 || length > in.end - in.at || (uint32_t)length > room - made) {
