@@ -97,13 +97,12 @@ class HexDecoder(RecordDecoder):
         self._base_type = 0  # SEGMENT or LINEAR, whichever the file uses; 0 before the first
 
     def _take_run(self, text: bytes, pitch: int) -> Run | None:
-        run = joined_run(
-            text, pitch, _DATA_FORM
-        )  # which ends within the offsets, as ``_room`` does
+        run = joined_run(text, pitch, _DATA_FORM)
         if run is None:
             return None
         self._has_data = True
-        return Run(self._base + run.address, run.data)
+        offset, data = run  # which end within the offsets, as ``_room`` does
+        return self._base + offset, data
 
     def _take_each(self, lines: list[bytes], number: int) -> list[Extent]:
         extents = []

@@ -230,7 +230,7 @@ class LineDecoder(ABC):
             text = b"".join(self._trimmed(line) + b"\n" for line in text[:end].split(b"\n")[:-1])
             end = len(text)
         extents = self._take_text(text, end) if end else []
-        if self._carry:
+        if self._carry and (self._ended or len(self._carry) > self.LONGEST):
             self._check_carry()
         return extents
 
@@ -300,7 +300,7 @@ class LineDecoder(ABC):
                 extents += self._take_each(lines, number)
                 number += len(lines)
             else:
-                extents.append(Extent(run.address, run.data, number, rows))
+                extents.append(Extent(*run, number, rows))
                 number += rows
             begin += len(part)
         self._line = number - 1

@@ -1,9 +1,10 @@
 """Many records at once: the short way for neighbouring lines that are built alike.
 
 A compiler's output is thousands of data records of one length, each where the one before ends. What
-a decoder does for each of them, ``unhexlify``, ``adler32`` and ``struct`` do for all of them in a
-few calls. Nothing is refused here: where anything is unusual the answer is None, and the decoder
-looks at the lines one by one.
+a decoder does for each of them, ``unhexlify`` and arithmetic do for all of them in a few calls: the
+bytes of all records are one large integer, whose fields are compared, and added up, side by side.
+Nothing is refused here: where anything is unusual the answer is None, and the decoder looks at the
+lines one by one.
 """
 
 from __future__ import annotations
@@ -12,12 +13,10 @@ from binascii import unhexlify
 from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
-from zlib import adler32
 
 MOST_ROWS: Final = 256  # lines of one run; bounds what is held, and the largest ``_Layout``
 LEAST_ROWS: Final = 8  # lines that are worth being decoded together
-_MOST_BYTES: Final = 256  # of a record: their sum is below the modulus of adler32
-_WORD: Final = 4  # bytes of the widest address
+_MOST_BYTES: Final = 256  # of a record: 128 pairs of bytes sum up to less than 65,536
 
 
 class Form(NamedTuple):
@@ -35,38 +34,70 @@ class Form(NamedTuple):
     good_sum: int
 
 
-class Run(NamedTuple):
-    """*data* of all records, which follow one another from *address* on."""
-
-    address: int
-    data: bytes
+Run = tuple[int, bytes]
+"""The data of all records, which follow one another from an address on."""
 
 
 class _Layout(NamedTuple):
-    """For so many records of one size, side by side."""
+    """So many records of one size, side by side in one integer, the first one on top."""
 
-    records: Struct
     data: Struct
-    sums: Struct
-    addresses: Struct
+    marks: tuple[bytes, ...]  # each character of the mark, for all lines
+    below: int  # bits below the head of the first
+    first: int  # that head, for address 0
+    last: int  # the largest address of that width, for the first
+    zeros: int  # bits of a head behind the address
+    heads: int  # mask: the head of each record
+    each: int  # the end of the head of each: what it is multiplied by is there in each
+    steps: int  # how far the address of each is behind that of the first
+    pairs: int  # mask: every second byte of a record
+    lanes: int  # what is multiplied by it has the sum of all pairs on top of each record
+    sums: int  # mask: the low byte of that
+    good: int  # what has to be there
+
+
+def _repeated(field: int, size: int, times: int) -> int:
+    """*field*, of *size* bytes, so many times side by side."""
+    return int.from_bytes(field.to_bytes(size, "big") * times, "big")
 
 
 @lru_cache(maxsize=16)
-def _layout(rows: int, size: int, head: int) -> _Layout:
+def _layout(rows: int, pitch: int, form: Form) -> _Layout | None:
+    """None where no record of *form* is on a line of *pitch* characters."""
+    size, odd = divmod(pitch - 1 - len(form.mark), 2)
+    held, behind, zeros = size - form.head - 1, size - form.head, form.head - 1 - form.width
+    if odd or held <= 0 or size > _MOST_BYTES:
+        return None
+    # Where the size is odd, the length is in no pair, but known.
+    pairs, length = size // 2, size - form.uncounted
+    good = form.good_sum - length * (size % 2) & 0xFF
+    first = length << 8 * (form.head - 1)
+
+    def of_each(field: int) -> int:
+        return _repeated(field, size, rows)
+
+    steps = (row * held << 8 * (behind + zeros) for row in range(rows))
+
     return _Layout(
-        records=Struct(f"{size}s" * rows),
-        data=Struct(f"{head}x{size - head - 1}sx" * rows),
-        sums=Struct(f"<{rows}I"),
-        addresses=Struct(f">{rows}I"),
+        data=Struct(f"{form.head}x{held}sx" * rows),
+        marks=tuple(bytes((char,)) * rows for char in form.mark),
+        below=8 * (size * rows - form.head),
+        first=first,
+        last=(1 << 8 * form.width) - held * rows,
+        zeros=8 * zeros,
+        heads=of_each((1 << 8 * form.head) - 1 << 8 * behind),
+        each=of_each(1 << 8 * behind),
+        steps=int.from_bytes(b"".join(step.to_bytes(size, "big") for step in steps), "big"),
+        pairs=of_each(_repeated(0xFF, 2, pairs)),
+        lanes=_repeated(1, 2, pairs),
+        sums=of_each(0xFF << 16 * (pairs - 1)),
+        good=of_each(good << 16 * (pairs - 1)),
     )
 
 
 def alike(text: bytes, begin: int, end: int, pitch: int) -> int:
     """How many lines from *begin* on have an LF every *pitch* characters; one at least, many at
     most. There may be other LFs between."""
-    few = begin + pitch * LEAST_ROWS
-    if few > end or text[begin + pitch - 1 : few : pitch] != b"\n" * LEAST_ROWS:
-        return 1
     ends = text[begin + pitch - 1 : min(end, begin + pitch * MOST_ROWS) : pitch]
     return len(ends) - len(ends.lstrip(b"\n"))
 
@@ -78,16 +109,14 @@ def joined_run(text: bytes, pitch: int, form: Form) -> Run | None:
     each address is where the record before ends; the last one ends within what addresses of that
     width can say.
     """
-    rows = len(text) // pitch
-    size, odd = divmod(pitch - 1 - len(form.mark), 2)
-    held = size - form.head - 1  # bytes of data in each
-    if odd or held <= 0 or size > _MOST_BYTES:
+    layout = _layout(len(text) // pitch, pitch, form)
+    if layout is None:
         return None
     digits = bytearray(text)
     del digits[pitch - 1 :: pitch]
     width = pitch - 1
-    for char in form.mark:
-        if digits[::width] != bytes((char,)) * rows:
+    for marks in layout.marks:
+        if digits[::width] != marks:
             return None
         del digits[::width]
         width -= 1
@@ -95,29 +124,16 @@ def joined_run(text: bytes, pitch: int, form: Form) -> Run | None:
         raw = unhexlify(digits)
     except ValueError:
         return None
-    if raw[::size] != bytes((size - form.uncounted,)) * rows:
+    records = int.from_bytes(raw, "big")
+    address = (records >> layout.below) - layout.first >> layout.zeros
+    if not 0 <= address <= layout.last:
         return None
-    address = int.from_bytes(raw[1 : 1 + form.width], "big")
-    layout = _layout(rows, size, form.head)
-    if not _follow(raw, size, address, form, layout, held * rows):
+    head = layout.first + (address << layout.zeros)
+    if records & layout.heads != head * layout.each + layout.steps:
         return None
-    # adler32 is the fastest sum of bytes that there is: its low half is 1 + the sum, modulo 65521,
-    # and a record's bytes sum up to less
-    sums = layout.sums.pack(*map(adler32, layout.records.unpack(raw)))
-    if sums[::4] != bytes((form.good_sum + 1 & 0xFF,)) * rows:
+    # A pair of bytes has two bytes for its sum, and so have the sums of all pairs of a record up to
+    # each: 128 times 510 at most. Of the record below only what is no higher reaches into them.
+    pairs = (records & layout.pairs) + (records >> 8 & layout.pairs)
+    if pairs * layout.lanes & layout.sums != layout.good:
         return None
-    return Run(address, b"".join(layout.data.unpack(raw)))
-
-
-def _follow(raw: bytes, size: int, address: int, form: Form, layout: _Layout, total: int) -> bool:
-    """Whether records of *size* bytes give *total* bytes from *address* on, each where the one
-    before ends, and nothing but zeros between address and data."""
-    rows = len(raw) // size
-    end = address + total
-    if end > 1 << 8 * form.width:
-        return False
-    addresses = layout.addresses.pack(*range(address, end, total // rows))
-    for index in range(form.width):
-        if raw[1 + index :: size] != addresses[_WORD - form.width + index :: _WORD]:
-            return False
-    return all(raw[index::size] == bytes(rows) for index in range(1 + form.width, form.head))
+    return address, b"".join(layout.data.unpack(raw))

@@ -70,10 +70,10 @@ class TiTxtDecoder(LineDecoder):
             data = unhexlify(digits)
         except ValueError:
             return None
-        run = Run(self._address, data)
+        address = self._address
         self._address += size
         self._has_data = True
-        return run
+        return address, data
 
     def _take_each(self, lines: list[bytes], number: int) -> list[Extent]:
         extents = []

@@ -6,6 +6,7 @@ The reference is the same decoder, fed one line at a time: it then never sees tw
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -137,6 +138,66 @@ def test_sums_that_are_right_modulo_another_number() -> None:
     """The largest prime below 65536, which a sum of bytes of the longest records can reach."""
     data = text(*rows_of(255, 65521, b"\xff" * 255), hex_line(1, 0))
     assert "checksum" in str(check("hex", data))
+
+
+@pytest.mark.parametrize("fill", [b"\0", b"\xff", b"\xff\0", b"\0\xff", None], ids=repr)
+@pytest.mark.parametrize("fmt", ["hex", "srec"])
+def test_records_of_every_width_are_taken_together_whatever_they_hold(
+    fmt: str, fill: bytes | None
+) -> None:
+    """Sums lie side by side in one integer: none reaches into another."""
+    dice = Random(fmt)
+    for width in range(1, 252):
+        pieces = [
+            dice.randbytes(width) if fill is None else (fill * width)[:width]
+            for _ in range(LEAST_ROWS)
+        ]
+        lines = records(fmt, pieces, 0x100)
+        extents = FORMATS[fmt]().feed(text(*lines))
+        assert extents == [Extent(0x100, b"".join(pieces), 1, LEAST_ROWS)], width
+
+
+def test_records_of_more_than_256_bytes_are_taken_one_by_one() -> None:
+    """What the sums of pairs have room for; only Intel HEX can say more."""
+    pieces = [b"\xff" * 252] * LEAST_ROWS
+    assert len(HexDecoder().feed(text(*records("hex", pieces, 0)))) == LEAST_ROWS
+
+
+def records(fmt: str, pieces: list[bytes], address: int) -> list[str]:
+    """Data records of *pieces*, which follow one another; S1."""
+    begins = [address + sum(map(len, pieces[:row])) for row in range(len(pieces))]
+    if fmt == "hex":
+        return [hex_line(0, at, data) for at, data in zip(begins, pieces, strict=True)]
+    return [srec_line("1", at, data) for at, data in zip(begins, pieces, strict=True)]
+
+
+def damaged(lines: list[str], mark: int, dice: Random) -> list[str]:
+    """*lines* with some bytes changed, mostly so that sums are right again: of the record, or of
+    two records together. *mark*: characters before the first byte."""
+    rows = [bytearray.fromhex(line[mark:]) for line in lines]
+    for _ in range(dice.randint(1, 3)):
+        row, other = dice.sample(rows, 2)
+        by = dice.choice([1, 0x10, 0x80, 0xFF, dice.randrange(256)])
+        places = [*range(5), -2, -1, dice.randrange(len(row))]
+        at, back = dice.choice(places), dice.choice(places)
+        mended = dice.choice([row, other, None])
+        row[at] = row[at] + by & 0xFF
+        if mended is not None:
+            mended[back] = mended[back] - by & 0xFF
+    return [line[:mark] + row.hex().upper() for line, row in zip(lines, rows, strict=True)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(("fmt", "mark"), [("hex", 1), ("srec", 2)])
+def test_bytes_that_are_wrong_together(fmt: str, mark: int, seed: int) -> None:
+    dice = Random(f"{fmt} {seed}")
+    refused = 0
+    for _ in range(40):
+        width, rows = dice.randint(1, 40), dice.randint(LEAST_ROWS, 24)
+        address = dice.choice([0, 0xFF, 0x1000, 0x1_0000 - width * rows])
+        lines = records(fmt, [dice.randbytes(width) for _ in range(rows)], address)
+        refused += isinstance(check(fmt, text(*damaged(lines, mark, dice))), str)
+    assert refused > 10
 
 
 def test_s_records_behind_a_count_are_no_end() -> None:
