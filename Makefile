@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 FUZZ_IMAGES := hex srec ti-txt elf zip tar gzip manifest tlv signed
 
-.PHONY: demo compiled compiled-tree test-compiled same-builds front-cache test lock lint types imports format pytest detools random powerloss strategies costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-commit bench-paired bench-replay bench-serial stub docs firmware conformance apt clean help
+.PHONY: demo compiled compiled-tree test-compiled same-builds ci-compiled ci-speed front-cache test lock lint types imports format pytest detools random powerloss strategies costs hall mutants mutation kills serial-kills thorough bootloaders core-on-chip line judges flips damage fuzz fuzz-c equivalence core-mutants bench bench-commit bench-paired bench-replay bench-serial stub docs firmware conformance apt clean help
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -202,8 +202,8 @@ bench: bench-commit  ## wall time, flash operations per second, peak memory, pro
 bench-commit: $(STAMP) ## what fixed pieces of work cost, by turns with commit BEFORE=HEAD^, into the history of docs/explanation/speed.md
 	$(BIN)/python -m benchmarks.history run --before $${BEFORE:-HEAD^}
 
-bench-paired: $(STAMP) ## the same, and only said: what costs more than a tenth more than before; two minutes
-	$(BIN)/python -m benchmarks.history say --before $${BEFORE:-HEAD^} --runs 3
+bench-paired: $(STAMP) ## the same, and only said: what costs more than a tenth more than before; two minutes; ONLY='hex boots' for less
+	$(BIN)/python -m benchmarks.history say --before $${BEFORE:-HEAD^} --runs 3 $(if $(ONLY),--only $(ONLY))
 
 bench-replay: $(STAMP) ## our STM32 host, stm32flash and stm32loader side by side, in virtual time
 	$(BIN)/python benchmarks/stm32_replay.py
@@ -244,14 +244,24 @@ compiled: $(COMPILED)/.installed ## the compiled build: a wheel in .cache/dist, 
 $(COMPILED)/.installed: $(STAMP) hatch_build.py $(shell find flash_emulator mcu_updater -name '*.py' -o -name '*.c')
 	rm -rf $(WHEEL) && mkdir -p $(WHEEL)
 	MCU_UPDATER_PURE=0 $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEEL) .
-	@test -d $(COMPILED) || $(PYTHON) -m venv $(COMPILED)
-	$(COMPILED)/bin/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
+	@test -d $(COMPILED) || $(BIN)/python -m venv $(COMPILED)
 	$(COMPILED)/bin/python -m pip install --quiet --no-deps --force-reinstall $(WHEEL)/*.whl
+	$(BIN)/python -c "$$SITE" > "$$($(COMPILED)/bin/python -c "$$SITE")/of_venv.pth"
 	@touch $@
 
+# All else that it imports is what .venv has: a path in a .pth file is looked at last, and what .pth
+# files there say, that the sources lie here, is not read.
+define SITE
+import sysconfig
+print(sysconfig.get_path("purelib"))
+endef
+export SITE
+
 # Where the tests run on it: all of the tree but the packages, which are those that are installed.
-ROOMS := tests/flash_emulator/array tests/flash_emulator/device tests/flash_emulator/explore \
-  tests/flash_emulator/certificate_check tests/core/test_comparing.py tests/project/test_build.py
+COMPILED_ROOMS := tests/flash_emulator/array tests/flash_emulator/device \
+  tests/flash_emulator/machine/test_front_cache.py tests/core/test_comparing.py
+ROOMS := $(COMPILED_ROOMS) tests/flash_emulator/explore tests/flash_emulator/certificate_check \
+  tests/project/test_build.py
 BESIDE := tests fixtures examples benchmarks docs requirements .ci hatch_build.py pyproject.toml mkdocs.yml Makefile
 
 compiled-tree: compiled
@@ -270,9 +280,17 @@ same-builds: compiled ## the same searches on both builds: reports and certifica
 	cd .cache && compiled/bin/mcu-updater powerloss --no-config --quiet --json-file compiled-search/report.json --certificates compiled-search $(SEARCH)
 	$(BIN)/python -m tests.powerloss.same_searches .cache/pure-search .cache/compiled-search
 
+# What CI asks of it beside the tests: under a minute each, and no clock decides anything.
+ci-compiled: $(STAMP)
+	@why="$$($(BIN)/python -c 'import hatch_build; print(hatch_build.why_not_here())')"; \
+	if [ -n "$$why" ]; then echo "the compiled build is not tested: $$why"; \
+	else $(MAKE) test-compiled ROOMS="$(COMPILED_ROOMS)"; fi
+
+ci-speed:
+	$(MAKE) bench-paired ONLY="help hex s19 program boots"
+
 front-cache: $(STAMP) ## the machine's C extension, in place: the sources run with it, until `make clean`
-	$(CC) -shared -fPIC -O2 -std=c11 -I$(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_path('include'))") \
-		flash_emulator/machine/_front_cache.c -o flash_emulator/machine/_front_cache.abi3.so
+	$(BIN)/python hatch_build.py
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache flash_emulator/machine/_front_cache*.so

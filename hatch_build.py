@@ -9,7 +9,8 @@ The Python sources stay in the wheel: without the compiled files beside them it 
 
 ``MCU_UPDATER_PURE=1`` compiles nothing; ``=0`` fails where nothing can be compiled. Where it is not
 set, the build is pure then, and a line says why: no installation shall fail for the sake of speed.
-An editable install is pure: whoever edits sources runs them.
+An editable install is pure: whoever edits sources runs them. ``python hatch_build.py`` compiles the
+C extensions in place (make front-cache).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,19 @@ def compile_in(folder: Path, modules: list[str], extensions: dict[str, list[str]
     )
 
 
+def compile_extensions_in_place() -> None:
+    """The C extensions of pyproject.toml, beside their sources: for who works on these."""
+    root = Path(__file__).parent
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]
+    with tempfile.TemporaryDirectory() as folder:
+        compile_in(Path(folder), [], hook["extensions"])
+        shutil.copytree(Path(folder, "lib"), root, dirs_exist_ok=True)
+
+
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1])
-    compile_in(Path(given["folder"]), given["modules"], given["extensions"])
+    if len(sys.argv) == 1:
+        compile_extensions_in_place()
+    else:
+        given = json.loads(sys.argv[1])
+        compile_in(Path(given["folder"]), given["modules"], given["extensions"])

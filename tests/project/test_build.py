@@ -83,6 +83,29 @@ def test_a_wheel_carries_its_modules_compiled_and_their_sources(project: Path, t
     assert (Path(path).suffix, answer) == (".so", "42")
 
 
+EXTENSION = """
+[tool.hatch.build.targets.wheel.hooks.custom.extensions]
+"small._cold" = ["small/_cold.c"]
+"""
+COLD = """
+#include <Python.h>
+static struct PyModuleDef cold = {PyModuleDef_HEAD_INIT, "_cold", "In C.", -1, NULL};
+PyMODINIT_FUNC PyInit__cold(void) { return PyModule_Create(&cold); }
+"""
+
+
+@pytest.mark.judge("gcc")
+def test_by_hand_the_hook_compiles_extensions_beside_their_sources(project: Path):
+    (project / "pyproject.toml").write_text(PROJECT + EXTENSION)
+    (project / "small" / "_cold.c").write_text(COLD)
+    subprocess.run([sys.executable, "hatch_build.py"], cwd=project, check=True, timeout=120)
+    code = "import small._cold as cold, small.hot as hot; print(cold.__doc__, hot.__file__)"
+    asked = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True
+    )
+    assert asked.stdout.split() == ["In", "C.", str(project / "small" / "hot.py")]
+
+
 @pytest.mark.parametrize(
     ("environment", "why"),
     [

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,10 @@ MAKE = """#!/bin/bash
 echo "make $* ${APT_OUT_OF_REACH-not set}"
 exit 42
 """
+MAKE_BUT = """#!/bin/bash
+echo "make $*"
+[ "$*" != "$FAILS" ] || exit 42
+"""
 PACKAGES = sorted({package for judge in JUDGES.values() for package in judge.debian})
 
 
@@ -295,6 +300,46 @@ def test_ci_installs_nothing_where_it_is_not_root(machine: Machine) -> None:
     assert (done.returncode, done.stdout) == (42, "make test not set\n")
     assert "not root" in done.stderr
     assert machine.calls == []
+
+
+BEHIND = ["ci-compiled", "ci-speed"]
+
+
+@pytest.mark.parametrize(
+    ("fails", "code", "run"),
+    [
+        ("", 0, ["test", *BEHIND]),
+        ("ci-compiled", 42, ["test", "ci-compiled"]),
+        ("ci-speed", 0, ["test", *BEHIND]),
+    ],
+    ids=["all is well", "compiled code is wrong", "nothing can be measured"],
+)
+def test_ci_tests_the_wheel_and_says_what_a_commit_costs(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, fails: str, code: int, run: list[str]
+) -> None:
+    machine.archive(*PACKAGES)
+    machine.program("make", MAKE_BUT)
+    monkeypatch.setenv("FAILS", fails)
+    done = machine.run("run")
+    assert done.returncode == code
+    assert done.stdout.splitlines() == [f"make {target}" for target in run]
+    assert ("was not measured: make ended with 42" in done.stderr) == (fails == "ci-speed")
+
+
+def test_ci_goes_on_where_nothing_can_be_compiled_and_says_so() -> None:
+    """The target of .ci/run itself; the virtual environment is this one, which stays as it is."""
+    venv = f"VENV={sys.prefix}"
+    done = subprocess.run(
+        ["make", "--no-print-directory", "ci-compiled", venv, "-o", f"{sys.prefix}/.installed"],
+        cwd=ROOT,
+        env={**os.environ, "CC": "/nowhere/cc"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    why = "the compiled build is not tested: there is no C compiler: /nowhere/cc\n"
+    assert (done.returncode, done.stdout) == (0, why), done.stderr
 
 
 def test_the_readme_names_the_commands() -> None:
