@@ -20,7 +20,7 @@ from flash_emulator.evidence.facts import Result
 from flash_emulator.evidence_check.check import Checked, Refused, check_pack
 from flash_emulator.evidence_check.contents import OtherProgram
 from flash_emulator.evidence_check.keys import EXPECTED, BadKey, read_public_key
-from flash_emulator.machine.engine import MissingEngine
+from flash_emulator.machine.engine_library import MissingEngine
 
 USAGE = 2
 _MOST = 50  # faults that are printed

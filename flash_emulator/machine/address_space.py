@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.errors import AlignmentError, FlashError
+from flash_emulator.machine import memory_map
 from flash_emulator.machine.engine import (
     FETCH,
     MAY_READ,
@@ -38,13 +39,6 @@ from flash_emulator.registers import BusError, Front, Nmi, front_for
 if TYPE_CHECKING:
     from flash_emulator.machine.machine import Machine
 
-_PERIPHERALS = (0x4000_0000, 0x2000_0000)
-_PRIVATE = (0xE000_0000, 0x10_0000)
-_SYSTEM_MEMORY = ((0x1FF0_0000, 0x10_0000), (0x0BF8_0000, 0x8_0000), (0x08FF_F000, 0x1000))
-_MAIN_RAM = 0x2000_0000
-_RAM_BITS, _PERIPHERAL_BITS = 0x2200_0000, 0x4200_0000
-_BITS_SIZE = 0x200_0000
-_BIT_BAND_CORES = ("m3", "m4")
 _NOT_TO_BE_USED = 0x5A5A_5A5A
 _NOBODY = 0xCF10_0000  # of the engine's physical memory: every access is a bus error
 _REGISTERS = 0xCF00_0000  # the page of FLASH registers, in the engine's physical memory
@@ -57,19 +51,19 @@ class AddressSpace:
         self, machine: Machine, part: Part, core: str, ram: Sequence[tuple[int, int]]
     ) -> None:
         self._machine, self._part = machine, part
-        self._has_bit_bands = core in _BIT_BAND_CORES
+        self._ram_bits, self._peripheral_bits = memory_map.bit_bands_of(core)
         self._ram_ranges = tuple(ram)
         self._span = part.bank_starts[-1] + part.bank_size - part.base
         whole = -(-self._span // 0x1000) * 0x1000
         self._flash_pages = range(part.base, part.base + self._span)
-        self._alias = _alias_of(part, core, self._span)
+        self._alias = memory_map.alias_of(part, core, self._span)
         self._seen_twice: set[int] = set()  # pages of flash that were looked at by their alias
         self._faults_on_read = part.read_of_bad_unit is BadRead.BUS_ERROR
-        self._read_only = tuple(range(base, base + size) for base, size in _SYSTEM_MEMORY)
-        windows = [_PERIPHERALS, _PRIVATE, *_SYSTEM_MEMORY]
-        if self._has_bit_bands:
-            windows.append((_RAM_BITS, _BITS_SIZE))
+        self._read_only = tuple(range(base, base + size) for base, size in memory_map.SYSTEM_MEMORY)
+        windows = [memory_map.PERIPHERALS, memory_map.PRIVATE, *memory_map.SYSTEM_MEMORY]
         self._windows = tuple(range(base, base + size) for base, size in windows)
+        if self._ram_bits:
+            self._windows += (self._ram_bits,)
         self._whole = whole
         self._registers = Window(self._load_register, self._store_register)
         self.rams: list[Ram] = []
@@ -147,7 +141,7 @@ class AddressSpace:
     def show_ram_at_zero(self, shown: bool) -> None:
         """As SYSCFG has it. The engine must be flushed."""
         for ram in self.rams:
-            if ram.offset(_MAIN_RAM) == 0:
+            if ram.offset(memory_map.MAIN_RAM) == 0:
                 ram.show_at_zero(shown)
 
     def lose_ram(self) -> None:
@@ -269,14 +263,14 @@ class AddressSpace:
         if address >= 0xE000_0000:
             return self._load_private(address, width)
         if address >= 0x4000_0000:
-            if self._has_bit_bands and _PERIPHERAL_BITS <= address < _PERIPHERAL_BITS + _BITS_SIZE:
-                target, bit = _banded(address, _PERIPHERAL_BITS, 0x4000_0000)
+            if address in self._peripheral_bits:
+                target, bit = memory_map.banded(address, self._peripheral_bits)
                 return self._load_register(target, 1) >> bit & 1
             return self._load_register(address, width)
         if address in self._flash_pages:
             return self._load_flash(address, width)
-        if self._has_bit_bands and _RAM_BITS <= address < _RAM_BITS + _BITS_SIZE:
-            target, bit = _banded(address, _RAM_BITS, 0x2000_0000)
+        if address in self._ram_bits:
+            target, bit = memory_map.banded(address, self._ram_bits)
             return self.bytes_at(target, 1)[0] >> bit & 1
         return self._load_register(address, width)
 
@@ -328,8 +322,8 @@ class AddressSpace:
             else:
                 self._machine.bus.write(address, width, value)
         elif address >= 0x4000_0000:
-            if self._has_bit_bands and _PERIPHERAL_BITS <= address < _PERIPHERAL_BITS + _BITS_SIZE:
-                target, bit = _banded(address, _PERIPHERAL_BITS, 0x4000_0000)
+            if address in self._peripheral_bits:
+                target, bit = memory_map.banded(address, self._peripheral_bits)
                 old = self._load_register(target & ~3, 4)
                 bit += 8 * (target & 3)
                 self._store_register(target & ~3, 4, old & ~(1 << bit) | (value & 1) << bit)
@@ -337,8 +331,8 @@ class AddressSpace:
                 self._store_register(address, width, value)
         elif address in self._flash_pages:
             self._store_flash(address, width, value)
-        elif self._has_bit_bands and _RAM_BITS <= address < _RAM_BITS + _BITS_SIZE:
-            target, bit = _banded(address, _RAM_BITS, 0x2000_0000)
+        elif address in self._ram_bits:
+            target, bit = memory_map.banded(address, self._ram_bits)
             byte = self.bytes_at(target, 1)[0]
             self.set_bytes(target, bytes([byte & ~(1 << bit) | (value & 1) << bit]))
         else:
@@ -441,17 +435,3 @@ class AddressSpace:
         """Add what RAM holds to *digest*."""
         for ram in self.rams:
             ram.digest(digest)
-
-
-def _alias_of(part: Part, core: str, span: int) -> range:
-    """Where flash is seen beside its place: at 0, or on the ITCM bus of an F7 (RM0410, 2.2.2). H7,
-    and what has an M33, have nothing of that kind."""
-    if core == "m7" and part.family == "f4":  # the registers' family
-        return range(0x20_0000, 0x20_0000 + span)
-    return range(0) if core in ("m7", "m33") else range(span)
-
-
-def _banded(address: int, alias: int, base: int) -> tuple[int, int]:
-    """Byte and bit behind a word of a bit-band alias."""
-    word = (address - alias) // 4
-    return base + word // 8, word % 8

@@ -1,5 +1,5 @@
-"""The one place that knows unicorn, with its registers beside it: a Cortex-M without exceptions,
-and a wall around it.
+"""The one place that knows unicorn, with its registers and its library beside it: a Cortex-M
+without exceptions, and a wall around it.
 
 unicorn executes instructions; what they mean beyond registers and RAM is asked of a ``Bus``. What
 is special about unicorn 2.1.4, and what is done about it here (each has a test in
@@ -26,6 +26,7 @@ import mmap
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from flash_emulator.machine import engine_library
 from flash_emulator.machine.engine_registers import XPSR, EngineRegisters
 from flash_emulator.machine.meter import Meter
 
@@ -34,10 +35,6 @@ PAGE = 1024
 
 READ, WRITE, FETCH = 16, 17, 18  # UC_MEM_*: as the TLB is asked
 MAY_READ, MAY_WRITE, MAY_FETCH = 1, 2, 4  # UC_PROT_*
-
-CORES = {"m0": 7, "m0plus": 7, "m3": 8, "m4": 9, "m7": 10, "m33": 11}
-"""Numbers of unicorn's CPU models. It has no M0+: M0 executes the same instructions. Neither faults
-on an access that is not aligned, as Armv6-M has it."""
 
 _MOST_FILLS = 400
 """Pages that are asked for until the next run begins with a flush. The engine's table of pages has
@@ -55,10 +52,6 @@ _IT_BITS = 0x0600_FC00  # ICI/IT of XPSR, Armv7-M ARM B1.4.2
 SVC, PREFETCH, BREAKPOINT, RETURN, UNDEFINED, UNALIGNED = 2, 3, 7, 8, 1, 4
 """QEMU's numbers of what ends a block: EXCP_SWI, EXCP_PREFETCH_ABORT, EXCP_BKPT,
 EXCP_EXCEPTION_EXIT, EXCP_UDEF, EXCP_DATA_ABORT."""
-
-
-class MissingEngine(ImportError):
-    """The extra ``cpu`` is not installed."""
 
 
 class Mapping(NamedTuple):
@@ -107,7 +100,7 @@ class Engine:
     """One core. What *page* and the functions of windows raise ends the run."""
 
     def __init__(self, core: str, page: Page) -> None:
-        self._lib, self._uc, self._const = _opened(core)
+        self._lib, self._uc, self._const = engine_library.opened(core)
         self._handle = self._uc._uch  # noqa: SLF001  the binding wraps every callback twice
         self._page = page
         self._kept: list[Any] = []  # ctypes keeps no callback alive
@@ -156,11 +149,11 @@ class Engine:
         self, place: int, size: int, window: Window, native: Native | None = None
     ) -> None:
         """Memory-mapped I/O at *place* of the engine's physical memory; multiples of 4 KiB."""
-        binding = _binding()
+        binding = engine_library.binding()
         read, write = self._calls_of(window)
         load, store = binding.MMIO_READ_CFUNC(read), binding.MMIO_WRITE_CFUNC(write)
         self._kept += load, store
-        load_at, store_at = (_place_of(function) for function in (load, store))
+        load_at, store_at = (engine_library.place_of(function) for function in (load, store))
         data = 0
         if native is not None:
             load_at, store_at, data = native(load_at, store_at)
@@ -220,7 +213,7 @@ class Engine:
 
         callback = ctypes.CFUNCTYPE(ctypes.c_int)(call)
         self._kept.append(callback)
-        return _place_of(callback)
+        return engine_library.place_of(callback)
 
     @property
     def handle(self) -> int:
@@ -245,7 +238,7 @@ class Engine:
     # --- hooks
 
     def _hook(self) -> None:
-        binding, const = _binding(), self._const
+        binding, const = engine_library.binding(), self._const
         self._add(const.UC_HOOK_TLB_FILL, binding.HOOK_TLB_FILL_CFUNC(self._fill))
         self._add(const.UC_HOOK_INTR, binding.HOOK_INTR_CFUNC(self._interrupted))
         if self.meter.machine_code is not None:
@@ -261,7 +254,9 @@ class Engine:
         if address is not None:
             self._add(self._const.UC_HOOK_CODE, ctypes.c_void_p(address))
             return
-        nothing = _binding().HOOK_CODE_CFUNC(lambda _handle, _address, _size, _data: None)
+        nothing = engine_library.binding().HOOK_CODE_CFUNC(
+            lambda _handle, _address, _size, _data: None
+        )
         self._add(self._const.UC_HOOK_CODE, nothing)
 
     def hook_instructions(self, callback: Any, data: int = 0) -> None:
@@ -292,7 +287,7 @@ class Engine:
     def trace_blocks(self, call: Callable[[int, int], object]) -> None:
         """*call* is told address and bytes of each block that begins; for an engine that has not
         run yet. It slows down all."""
-        binding = _binding()
+        binding = engine_library.binding()
 
         def begins(_handle: int, address: int, size: int, _data: int) -> None:
             if self._raised is None:
@@ -333,7 +328,7 @@ class Engine:
             except BaseException as error:
                 self._end(error)
 
-        callback = _binding().HOOK_CODE_CFUNC(reached)
+        callback = engine_library.binding().HOOK_CODE_CFUNC(reached)
         self._add(self._const.UC_HOOK_CODE, callback, begin=address, end=address)
 
     def _fill(self, _handle: int, address: int, access: int, entry: Any, _data: int) -> bool:
@@ -369,7 +364,7 @@ class Engine:
         """
         kind, marking = self._const.UC_HOOK_CODE, self.meter.marking
         if marking is None:
-            callback = _binding().HOOK_CODE_CFUNC(self.meter.mark)
+            callback = engine_library.binding().HOOK_CODE_CFUNC(self.meter.mark)
             self._add(kind, callback, begin=address, end=address)
         else:
             code, data = marking
@@ -447,27 +442,3 @@ class Engine:
     def _check(error: int) -> None:
         if error:
             raise RuntimeError(f"unicorn: error {error}")
-
-
-def _place_of(callback: Any) -> int:
-    return int(ctypes.cast(callback, ctypes.c_void_p).value or 0)
-
-
-def _binding() -> Any:
-    try:
-        from unicorn.unicorn_py3 import unicorn as binding
-    except ImportError as error:
-        raise MissingEngine(
-            "a CPU needs the engine unicorn, which is GPL-2.0 and therefore not installed by "
-            "default: pip install 'mcu-updater[cpu]'"
-        ) from error
-    return binding
-
-
-def _opened(core: str) -> tuple[Any, Any, Any]:
-    binding = _binding()
-    from unicorn import unicorn_const as const
-
-    uc = binding.Uc(const.UC_ARCH_ARM, const.UC_MODE_THUMB | const.UC_MODE_MCLASS)
-    uc.ctl_set_cpu_model(CORES[core])
-    return binding.uclib, uc, const

@@ -14,7 +14,7 @@ from flash_emulator.machine.board_faults import BadBoardFile
 from flash_emulator.machine.board_file import read_board_file
 from flash_emulator.machine.debug_info.of_board import DebugInfos, Program
 from flash_emulator.machine.driven import FirmwareDevice
-from flash_emulator.machine.engine import MissingEngine
+from flash_emulator.machine.engine_library import MissingEngine
 from flash_emulator.machine.image_files import ImageFault, read_firmware
 from flash_emulator.parts.catalogue import load_part
 from flash_emulator.parts.part import Part

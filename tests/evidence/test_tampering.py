@@ -18,7 +18,7 @@ from flash_emulator.evidence_check import folder
 from flash_emulator.evidence_check.__main__ import main
 from flash_emulator.machine import subject
 from flash_emulator.machine.board import Board
-from flash_emulator.machine.engine import MissingEngine
+from flash_emulator.machine.engine_library import MissingEngine
 from tests.evidence.packs import KEYS, check, payload_of, sign, write_key
 
 SIGNATURE, FILES = 10, 11

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flash_emulator.machine.board_faults import BadBoardFile
 from flash_emulator.machine.board_file import BoardFile, board_of, read_board_file
-from flash_emulator.machine.engine import MissingEngine
+from flash_emulator.machine.engine_library import MissingEngine
 from flash_emulator.machine.first_boot import SeenBoot, Trace, boot_once
 from flash_emulator.machine.hosts import HostBroken
 from flash_emulator.machine.image_files import Firmware, ImageFault, read_firmware

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flash_emulator import EmulatedFlash, load_part
-from flash_emulator.machine.engine import _binding
+from flash_emulator.machine.engine_library import binding
 from flash_emulator.machine.image_files import read_firmware
 from flash_emulator.machine.machine import Machine
 from flash_emulator.machine.rest import Limits
@@ -31,7 +31,7 @@ class ShadowStack:
 
     def __post_init__(self) -> None:
         engine = self.machine.engine
-        callback = _binding().HOOK_CODE_CFUNC(self._executes)
+        callback = binding().HOOK_CODE_CFUNC(self._executes)
         engine._add(engine._const.UC_HOOK_CODE, callback)
         self.machine.exceptions.entered = self._entered
 
