@@ -38,16 +38,16 @@ def shared_client(shared_console: Console) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     with browser(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
 
 
 @pytest.fixture(scope="module")
-def chromium(one_browser: Driver) -> Driver:
-    """One browser for all pages: whoever takes it sets its width and colours. The page of the
-    module before is left, for its server has ended."""
-    one_browser.get("about:blank")
+def chromium(one_browser: Driver) -> Iterator[Driver]:
+    """One browser for all pages: whoever takes it sets its width and colours. Behind a module its
+    page is left, for its server has ended: it would go on to ask for it, and to draw."""
     messages_of(one_browser)
-    return one_browser
+    yield one_browser
+    one_browser.get("about:blank")
