@@ -112,7 +112,6 @@ class FrontCache:
         fields.xpsr = engine.it_register
         fields.resume = engine.from_c(self._resume)
         fields.program = engine.from_c(self._program_unit)
-        engine.entering = self.take_over
 
     def of_registers(self, load: int, store: int) -> tuple[int, int, int]:
         """For ``Engine.map_window``: the page of registers."""
@@ -127,7 +126,8 @@ class FrontCache:
     def begin(self, flash: EmulatedFlash, front: Front) -> None:
         """Power is on, or the chip was reset; *front* is the one of *flash*."""
         fields = self._fields
-        fields.is_ours = fields.kept = fields.begun = fields.room = 0
+        self._is_ours(False)
+        fields.kept = fields.begun = fields.room = 0
         fields.state = self._live = _UNKNOWN
         self._flash = flash
         if self._part is not front.part or front is not self._front:
@@ -177,11 +177,17 @@ class FrontCache:
             value = int.from_bytes(self._data[place : place + width], "little")
             self._front.store(address + place - at, width, value)
 
+    def _is_ours(self, is_ours: bool) -> None:
+        """Whether the extension answers. Where it does not, most calls of Python's have nothing to
+        take over, and ask nobody."""
+        self._fields.is_ours = is_ours
+        self._engine.entering = self.take_over if is_ours else int
+
     def take_over(self) -> None:
         """Python is called: the device gets what was kept."""
         fields = self._fields
         if fields.is_ours:
-            fields.is_ours = 0
+            self._is_ours(False)
             size = fields.kept
             if size:
                 begun = bytes(self._data[size : size + fields.begun])
@@ -197,7 +203,7 @@ class FrontCache:
             if fields.state == _UNKNOWN:
                 return False
         self._look_for_room()
-        fields.is_ours = 1
+        self._is_ours(True)
         return True
 
     def _look_for_room(self) -> None:
@@ -297,7 +303,7 @@ class FrontCache:
         self._flash.program_later(address, data)
         fields.state = after
         self._look_for_room()
-        fields.is_ours = 1
+        self._is_ours(True)
 
     def _is_taken(self, address: int, size: int) -> bool:
         try:

@@ -193,8 +193,7 @@ class Timer(Registers):
 
     def next_us(self) -> float | None:
         """When the next flag comes whose interrupt is on."""
-        enabled = self._held.get(DIER, 0)
-        if self._since_us is None or not enabled & 0b11111:
+        if self._since_us is None or not (enabled := self._held.get(DIER, 0)) & 0b11111:
             return None
         period = self._arr + 1 if self._count <= self._arr else self._top + 1
         ahead = [period - self._count] if enabled & UIF else []
