@@ -66,7 +66,7 @@ def test_a_key_loads_it() -> None:
     assert "cryptography" in loaded("mcu_updater.core.trust.openssl")
 
 
-ENGINE = ROOT / "flash_emulator/machine/engine.py"
+ENGINE = ROOT / "flash_emulator/machine/engine_library.py"
 SOURCES = sorted(
     path
     for folder in (*OURS, "benchmarks", "docs", "examples", "fixtures", "tests")
@@ -94,3 +94,12 @@ def test_one_file_knows_the_engine_of_others() -> None:
         if any(name.partition(".")[0] == "unicorn" for name in modules_of(path))
     ]
     assert knowing == [ENGINE]
+    opening = {
+        (path.name, each.name)
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for each in node.names
+        if ENGINE.stem in (each.name, str(node.module).rpartition(".")[2])
+    }
+    assert {file for file, name in opening if name != "MissingEngine"} == {"engine.py"}
