@@ -199,8 +199,8 @@ def test_brute_force_and_merging_agree(part: str, name: str) -> None:
 
 
 def test_a_known_hazard_excuses_nothing_else() -> None:
-    report = report_of(explored("STM32U575xI", cuts=1))
-    target = scenario("good", filled("STM32U575xI", SMALL, "bin"))
+    report = report_of(explored("STM32U575xI", "verified-alone", cuts=1))
+    target = scenario("verified-alone", filled("STM32U575xI", SMALL, "bin"))
     assert campaign.expectation(target, report).name == "HAZARD"
     other = type(report.violations[0])("safe", "something else", Path())
     worse = campaign.expectation(target, replace(report, violations=(*report.violations, other)))

@@ -130,7 +130,7 @@ def test_a_report_that_cannot_be_written_costs_no_result() -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full")
-    search = ["--scenario", "trial-damaged", "--size", "300", "--jobs", "1", "--quiet"]
+    search = ["--scenario", "verified-alone", "--size", "300", "--jobs", "1", "--quiet"]
     options = [*search, "--html", str(full)]
     done = subprocess.run(
         [*COMMAND, *options], capture_output=True, text=True, timeout=60, check=False
