@@ -62,7 +62,7 @@ _UNIVERSAL: Final = frozenset(range(0x0A, 0x0F))
 
 _COLON: Final = ord(":")
 _AROUND_DATA: Final = 5  # bytes of a record that are not data
-_DATA_FORM: Final = Form(mark=b":", uncounted=_AROUND_DATA, width=2, head=4, good_sum=0)
+_DATA_FORM: Final = Form(mark=b":", kind=None, uncounted=_AROUND_DATA, width=2, head=4, good_sum=0)
 _WINDOW: Final = 0x1_0000  # bytes that the load offset can address
 _LAST_WINDOW: Final = 0xFFFF_0000  # base of the last window below 4 GiB
 _SPACE: Final = 1 << 32

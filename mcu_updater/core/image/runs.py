@@ -10,24 +10,28 @@ lines one by one.
 from __future__ import annotations
 
 from binascii import unhexlify
+from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 MOST_ROWS: Final = 256  # lines of one run; bounds what is held, and the largest ``_Layout``
 LEAST_ROWS: Final = 8  # lines that are worth being decoded together
-_MOST_BYTES: Final = 256  # of a record: 128 pairs of bytes sum up to less than 65,536
+_MOST_PAIRS: Final = 128  # of a record's bytes: they sum up to less than 65,536
 
 
-class Form(NamedTuple):
-    """How the data records of a run are built. *mark*: characters that each line begins with.
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """How the data records of a run are built. *mark*: the character that each line begins with.
 
-    *uncounted*: bytes that the length field does not count. *head*: bytes of a record before its
-    data: length, address of *width* bytes, and zeros. *good_sum*: low byte of the sum of all bytes,
-    checksum included.
+    *kind*: the digit behind it, for S-records: with a zero in place of the mark, it is a byte of
+    the record like all others. *uncounted*: bytes that the length field does not count. *head*:
+    bytes of a record before its data: kind, length, address of *width* bytes, and zeros.
+    *good_sum*: low byte of the sum of all bytes, kind and checksum included.
     """
 
     mark: bytes
+    kind: int | None
     uncounted: int
     width: int
     head: int
@@ -38,15 +42,17 @@ Run = tuple[int, bytes]
 """The data of all records, which follow one another from an address on."""
 
 
-class _Layout(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Layout:
     """So many records of one size, side by side in one integer, the first one on top."""
 
     data: Struct
-    marks: tuple[bytes, ...]  # each character of the mark, for all lines
+    marks: bytes  # those of all lines
+    zeros: bytearray | None  # what they become; None: they are taken away
     below: int  # bits below the head of the first
     first: int  # that head, for address 0
     last: int  # the largest address of that width, for the first
-    zeros: int  # bits of a head behind the address
+    behind: int  # bits of a head behind the address
     heads: int  # mask: the head of each record
     each: int  # the end of the head of each: what it is multiplied by is there in each
     steps: int  # how far the address of each is behind that of the first
@@ -64,14 +70,17 @@ def _repeated(field: int, size: int, times: int) -> int:
 @lru_cache(maxsize=16)
 def _layout(rows: int, pitch: int, form: Form) -> _Layout | None:
     """None where no record of *form* is on a line of *pitch* characters."""
-    size, odd = divmod(pitch - 1 - len(form.mark), 2)
-    held, behind, zeros = size - form.head - 1, size - form.head, form.head - 1 - form.width
-    if odd or held <= 0 or size > _MOST_BYTES:
+    size, odd = divmod(pitch - 1 - (form.kind is None), 2)
+    held, pairs = size - form.head - 1, size // 2
+    if odd or held <= 0 or pairs > _MOST_PAIRS:
         return None
-    # Where the size is odd, the length is in no pair, but known.
-    pairs, length = size // 2, size - form.uncounted
-    good = form.good_sum - length * (size % 2) & 0xFF
-    first = length << 8 * (form.head - 1)
+    begin = bytes((size - form.uncounted,))
+    if form.kind is not None:
+        begin = bytes((form.kind,)) + begin
+    zeros = form.head - len(begin) - form.width
+    behind = size - form.head  # bytes, of a record
+    # Where the size is odd, the first byte is in no pair, but known.
+    good = form.good_sum - begin[0] * (size % 2) & 0xFF
 
     def of_each(field: int) -> int:
         return _repeated(field, size, rows)
@@ -80,11 +89,12 @@ def _layout(rows: int, pitch: int, form: Form) -> _Layout | None:
 
     return _Layout(
         data=Struct(f"{form.head}x{held}sx" * rows),
-        marks=tuple(bytes((char,)) * rows for char in form.mark),
+        marks=form.mark * rows,
+        zeros=None if form.kind is None else bytearray(b"0" * rows),
         below=8 * (size * rows - form.head),
-        first=first,
+        first=int.from_bytes(begin, "big") << 8 * (form.head - len(begin)),
         last=(1 << 8 * form.width) - held * rows,
-        zeros=8 * zeros,
+        behind=8 * zeros,
         heads=of_each((1 << 8 * form.head) - 1 << 8 * behind),
         each=of_each(1 << 8 * behind),
         steps=int.from_bytes(b"".join(step.to_bytes(size, "big") for step in steps), "big"),
@@ -115,20 +125,21 @@ def joined_run(text: bytes, pitch: int, form: Form) -> Run | None:
     digits = bytearray(text)
     del digits[pitch - 1 :: pitch]
     width = pitch - 1
-    for marks in layout.marks:
-        if digits[::width] != marks:
-            return None
+    if digits[::width] != layout.marks:
+        return None
+    if layout.zeros is None:
         del digits[::width]
-        width -= 1
+    else:
+        digits[::width] = layout.zeros
     try:
         raw = unhexlify(digits)
     except ValueError:
         return None
     records = int.from_bytes(raw, "big")
-    address = (records >> layout.below) - layout.first >> layout.zeros
+    address = (records >> layout.below) - layout.first >> layout.behind
     if not 0 <= address <= layout.last:
         return None
-    head = layout.first + (address << layout.zeros)
+    head = layout.first + (address << layout.behind)
     if records & layout.heads != head * layout.each + layout.steps:
         return None
     # A pair of bytes has two bytes for its sum, and so have the sums of all pairs of a record up to

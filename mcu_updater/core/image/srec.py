@@ -62,9 +62,16 @@ RECORDS: Final = {
 
 _DATA_OF_WIDTH: Final = {2: "S1", 3: "S2", 4: "S3"}
 _FORM_OF_DATA: Final = {
-    mark: Form(mark=mark, uncounted=1, width=width, head=1 + width, good_sum=0xFF)
+    mark + name[1:].encode(): Form(
+        mark=mark,
+        kind=int(name[1:]),
+        uncounted=2,
+        width=width,
+        head=2 + width,
+        good_sum=0xFF + int(name[1:]),
+    )
     for width, name in _DATA_OF_WIDTH.items()
-    for mark in (name.encode(), name.lower().encode())
+    for mark in (b"S", b"s")
 }
 _END_OF_WIDTH: Final = {2: "S9", 3: "S8", 4: "S7"}
 

@@ -147,7 +147,7 @@ def test_records_of_every_width_are_taken_together_whatever_they_hold(
 ) -> None:
     """Sums lie side by side in one integer: none reaches into another."""
     dice = Random(fmt)
-    for width in range(1, 252):
+    for width in range(1, 252 + (fmt == "hex")):
         pieces = [
             dice.randbytes(width) if fill is None else (fill * width)[:width]
             for _ in range(LEAST_ROWS)
@@ -157,10 +157,19 @@ def test_records_of_every_width_are_taken_together_whatever_they_hold(
         assert extents == [Extent(0x100, b"".join(pieces), 1, LEAST_ROWS)], width
 
 
-def test_records_of_more_than_256_bytes_are_taken_one_by_one() -> None:
+def test_records_of_more_than_257_bytes_are_taken_one_by_one() -> None:
     """What the sums of pairs have room for; only Intel HEX can say more."""
-    pieces = [b"\xff" * 252] * LEAST_ROWS
+    pieces = [b"\xff" * 253] * LEAST_ROWS
     assert len(HexDecoder().feed(text(*records("hex", pieces, 0)))) == LEAST_ROWS
+
+
+@pytest.mark.parametrize("fmt", ["hex", "srec"])
+def test_records_without_data_are_none(fmt: str) -> None:
+    """A record of data behind them keeps the end, which is as long as they, out of the run."""
+    empty, last = records(fmt, [b""] * LEAST_ROWS, 0x100), records(fmt, [b"ab"], 0x100)
+    end = hex_line(1, 0) if fmt == "hex" else srec_line("9", 0)
+    found = check(fmt, text(*empty, *last, end))
+    assert found[0] == [Extent(0x100, b"ab", LEAST_ROWS + 1)]
 
 
 def records(fmt: str, pieces: list[bytes], address: int) -> list[str]:
