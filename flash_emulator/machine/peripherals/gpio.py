@@ -6,6 +6,7 @@ Not modelled: LCKR (holds what is written), speeds, and what an alternate functi
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import lru_cache
 
 from flash_emulator.machine.peripherals.base import Chip, Registers, Writer, ignore
 
@@ -128,17 +129,18 @@ class Gpio(Port):
 
     def _set_modes(self) -> None:
         moder, drains = self._held.get(MODER, 0), self._held.get(OTYPER, 0)
-        outputs = analog = self._pulled_up = 0
-        pupdr = self._held.get(PUPDR, 0)
-        for number in PINS:
-            mode = moder >> 2 * number & 3
-            outputs |= (mode == OUTPUT) << number
-            analog |= (mode == ANALOG) << number
-            self._pulled_up |= (pupdr >> 2 * number & 3 == PULL_UP) << number
+        outputs, analog = _pins_with(OUTPUT, moder), _pins_with(ANALOG, moder)
+        self._pulled_up = _pins_with(PULL_UP, self._held.get(PUPDR, 0))
         self._note_modes(outputs & ~drains, outputs & drains, analog)
 
     def _pulled(self) -> int:
         return self._pulled_up
+
+
+@lru_cache(maxsize=256)
+def _pins_with(value: int, fields: int) -> int:
+    """The pins whose two bits in *fields* are *value*: the same few at each power-on."""
+    return sum((fields >> 2 * number & 3 == value) << number for number in PINS)
 
 
 class F1Gpio(Port):
