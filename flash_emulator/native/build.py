@@ -139,7 +139,7 @@ def build(program: Program) -> Built:
 def _compile(program: Program, compiler: str, folder: Path, path: Path) -> None:
     """Into *path*, all at once: another process may do the same."""
     glue, library = folder / "glue.o", folder / "library.so"
-    _run([compiler, "-std=gnu11", "-O2", "-fPIC", f"-I{INCLUDE}", "-c", _GLUE, "-o", glue])
+    glue.write_bytes(_glue(compiler))
     sources = [*program.sources]
     _run([compiler, *program.options(compiler), *_LINK, *sources, glue, "-o", library])
     try:
@@ -149,6 +149,15 @@ def _compile(program: Program, compiler: str, folder: Path, path: Path) -> None:
         Path(partial.name).replace(path)
     except OSError as error:
         raise NativeError(f"{path.parent}: cannot keep the library: {error}; see cache=") from error
+
+
+@lru_cache
+def _glue(compiler: str) -> bytes:
+    """Our own part of each library, as an object file: four fifths of the time of a small build."""
+    with tempfile.TemporaryDirectory(prefix="mcu-native-") as folder:
+        glue = Path(folder, "glue.o")
+        _run([compiler, "-std=gnu11", "-O2", "-fPIC", f"-I{INCLUDE}", "-c", _GLUE, "-o", glue])
+        return glue.read_bytes()
 
 
 def _digest(
