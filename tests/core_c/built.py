@@ -1,11 +1,17 @@
-"""Folders that ``emit`` writes, built with arm-none-eabi-gcc once in a test run."""
+"""Folders that ``emit`` writes, built with arm-none-eabi-gcc.
+
+What all build of a part and a strategy is built once in a run of the tests, by whichever worker
+comes first; all others take a copy, times of files included, and make goes on from there.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +35,35 @@ def write(folder: Path, name: str, strategy: Strategy, component: str = "STM32")
         (folder / path).write_bytes(data)
 
 
+_of_the_run: list[Path] = []
+
+
+def share(folder: Path) -> None:
+    """*folder*: the same for all workers of this run, and of no other."""
+    _of_the_run[:] = [folder]
+
+
+def project(folder: Path, name: str, strategy: Strategy, *targets: str) -> None:
+    """Write that of *name* into *folder*, with *targets* built."""
+    if not _of_the_run:
+        share(Path(tempfile.mkdtemp(prefix="built-")))
+    original = _of_the_run[0] / f"{name}-{strategy}"
+    with _alone(original.with_suffix(".lock")):
+        if not (original / "Makefile").exists():
+            write(original, name, strategy)
+        make(original, "-j2", *targets)
+        shutil.copytree(original, folder, dirs_exist_ok=True)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Of all workers."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def make(folder: Path, *targets: str, **variables: str) -> str:
     """What it prints. Raises AssertionError with all of it where it fails."""
     given = [f"{name}={value}" for name, value in variables.items()]
@@ -43,8 +78,7 @@ def make(folder: Path, *targets: str, **variables: str) -> str:
 def hal_commands(name: str, strategy: Strategy) -> Path:
     """``hal_test.c`` with the HAL of that part, linked for where the CPU begins."""
     folder = Path(tempfile.mkdtemp(prefix="hal-"))
-    write(folder, name, strategy)
-    make(folder, "build/hal_test.elf")
+    project(folder, name, strategy, "build/hal_test.elf")
     return folder / "build/hal_test.elf"
 
 
@@ -115,8 +149,7 @@ def _elsewhere(name: str, strategy: Strategy) -> str:
 def bootloader(name: str, strategy: Strategy) -> Path:
     """Alone: where the example application does not fit into the slot, too."""
     folder = Path(tempfile.mkdtemp(prefix="bootloader-"))
-    write(folder, name, strategy)
-    make(folder, "-j2", "build/bootloader.elf")
+    project(folder, name, strategy, "build/bootloader.elf")
     return folder / "build/bootloader.elf"
 
 
@@ -132,7 +165,7 @@ def programs(
     *changes*: version, and what stands in application.c instead of what.
     """
     folder = Path(tempfile.mkdtemp(prefix="emitted-"))
-    write(folder, name, strategy)
+    project(folder, name, strategy, "build/bootloader.elf", "build/application.elf")
     source = (folder / "application.c").read_text()
     found: dict[str, Path] = {}
     for version in versions:
@@ -141,7 +174,7 @@ def programs(
             assert old in text
             text = text.replace(old, new)
         (folder / "application.c").write_text(text)
-        make(folder, "-j2", VERSION=version)
+        make(folder, "build/application.elf", VERSION=version)
         found[version] = folder / f"{version}.elf"
         shutil.copy(folder / "build/application.elf", found[version])
     return {"bootloader": folder / "build/bootloader.elf", **found}

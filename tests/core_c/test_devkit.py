@@ -14,7 +14,7 @@ import pytest
 
 from mcu_updater.core.strategy import Strategy
 from tests.core_c.broken_hals import BROKEN, ORDINARY, Broken
-from tests.core_c.built import make, write
+from tests.core_c.built import make, project, write
 from tests.places import ROOT
 
 pytestmark = pytest.mark.judge("arm-none-eabi-gcc")
@@ -24,8 +24,7 @@ ALONE = "-p no:cacheprovider -p no:hypothesispytest -p no:timeout -p no:xdist"
 
 @cache
 def folder(name: str, strategy: Strategy, place: Path) -> Path:
-    write(place, name, strategy)
-    make(place, "-j2")
+    project(place, name, strategy, "all")
     return place
 
 
