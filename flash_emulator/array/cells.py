@@ -1,7 +1,4 @@
-"""The array, in pages (``pages``) that are copied when they are written.
-
-So a fork costs what it changes, and a digest the pages that changed.
-"""
+"""The cells of the array: what units hold, who may look at it, and what is done to them."""
 
 from __future__ import annotations
 
@@ -11,16 +8,8 @@ from collections.abc import Callable, Hashable, Iterator
 
 from flash_emulator.array.ecc import Code, Decoded, Verdict
 from flash_emulator.array.halt import Halt
-from flash_emulator.array.pages import (
-    ERASED,
-    Mark,
-    NotHeld,
-    Page,
-    RawUnit,
-    Slice,
-    forgotten_digest,
-    forgotten_page,
-)
+from flash_emulator.array.page_table import PageTable
+from flash_emulator.array.pages import ERASED, Mark, NotHeld, Page, RawUnit, Slice
 from flash_emulator.compiled import mypyc_attr
 from flash_emulator.errors import UnknownContent
 
@@ -33,7 +22,7 @@ _UNKNOWN_RUN = re.compile(rb"%c+" % Mark.UNKNOWN)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True, serializable=True)
-class Cells:
+class Cells(PageTable):
     """*size* bytes in units of *unit* bytes, none of them in more than one sector.
 
     *code* is None on parts without ECC. Offsets and sizes of sectors are page multiples.
@@ -43,40 +32,12 @@ class Cells:
     *is_open*, no boot is under way, and all that is called raw does.
     """
 
-    __slots__ = (
-        "_blank",
-        "_dirty",
-        "_fading",
-        "_forgotten",
-        "_owned",
-        "_page_size",
-        "_pages",
-        "_total",
-        "_units_per_page",
-        "_unknown",
-        "_word_bits",
-        "code",
-        "halt",
-        "is_open",
-        "size",
-        "unit",
-    )
+    __slots__ = ("_fading", "_word_bits", "code", "halt", "is_open")
 
     def __init__(self, size: int, unit: int, code: Code | None, smallest_sector: int) -> None:
-        self.size, self.unit, self.code = size, unit, code
-        self._page_size = min(_PAGE, smallest_sector)
-        self._units_per_page = self._page_size // unit
+        super().__init__(size, unit, min(_PAGE, smallest_sector))
+        self.code = code
         self._word_bits = unit * 8 + (code.check_bits if code else 0)
-        self._blank = Page(
-            bytearray([ERASED]) * self._page_size, bytearray(self._units_per_page), {}
-        )
-        self._blank.digest = 0
-        self._forgotten = forgotten_page(self._page_size, self._units_per_page)
-        self._pages = [self._blank] * (size // self._page_size)
-        self._owned = bytearray(len(self._pages))
-        self._dirty = bytearray(len(self._pages))  # 1: not in the total
-        self._total = 0
-        self._unknown = 0
         self._fading: frozenset[int] = frozenset()  # pages that may hold weak bits
         self.halt = Halt()
         self.is_open = False
@@ -84,60 +45,10 @@ class Cells:
     def fork(self) -> Cells:
         """The same cells, to go another way. Pages are shared until either side writes."""
         twin: Cells = Cells.__new__(Cells)
-        twin.size, twin.unit, twin.code = self.size, self.unit, self.code
-        twin._page_size, twin._units_per_page = self._page_size, self._units_per_page
-        twin._word_bits, twin._blank = self._word_bits, self._blank
-        twin._forgotten = self._forgotten
-        twin._pages = self._pages.copy()
-        twin._owned = bytearray(len(self._owned))
-        self._owned = bytearray(len(self._owned))
-        twin._dirty, twin._total = self._dirty.copy(), self._total
-        twin._unknown, twin._fading = self._unknown, self._fading
-        twin.halt, twin.is_open = self.halt, self.is_open
+        self._share_pages(twin)
+        twin.code, twin._word_bits = self.code, self._word_bits
+        twin._fading, twin.halt, twin.is_open = self._fading, self.halt, self.is_open
         return twin
-
-    def digest(self) -> int:
-        """128 bits over all that a power cut leaves; pages that did not change cost nothing."""
-        index = self._dirty.find(1)
-        while index >= 0:
-            self._total ^= self._digest_of(index)
-            self._dirty[index] = 0
-            index = self._dirty.find(1, index + 1)
-        return self._total
-
-    # --- pages
-
-    def _digest_of(self, index: int) -> int:
-        page = self._pages[index]
-        if page is self._forgotten:
-            return forgotten_digest(self._page_size, self._units_per_page, index)
-        return page.take_digest(index)
-
-    def _own(self, index: int) -> Page:
-        """The page, to be written now."""
-        page = self._pages[index]
-        if not self._dirty[index]:
-            self._total ^= self._digest_of(index)
-            self._dirty[index] = 1
-        if not self._owned[index]:
-            page = self._pages[index] = page.copy()
-            self._owned[index] = 1
-        page.digest = None
-        return page
-
-    def _spans(self, offset: int, size: int) -> list[tuple[int, int, int]]:
-        """Page index, begin and end within it, for every page of a range."""
-        index, begin = divmod(offset, self._page_size)
-        if 0 < size <= self._page_size - begin:  # most ranges
-            return [(index, begin, begin + size)]
-        spans = []
-        end = offset + size
-        while offset < end:
-            index, begin = divmod(offset, self._page_size)
-            stop = min(self._page_size, begin + end - offset)
-            spans.append((index, begin, stop))
-            offset += stop - begin
-        return spans
 
     # --- reading
 
@@ -414,16 +325,6 @@ class Cells:
             if any(any(raw.fading) for raw in page.raw.values()):
                 self._fading |= {index}
 
-    def _indices(self, offset: int, size: int) -> range:
-        if offset % self._page_size or size % self._page_size:
-            raise ValueError(f"{size} bytes at {offset}: expected whole pages")
-        return range(offset // self._page_size, (offset + size) // self._page_size)
-
-    def _count_unknown(self, page: Page) -> None:
-        self._unknown -= page.unknown
-        page.unknown = page.marks.count(Mark.UNKNOWN)
-        self._unknown += page.unknown
-
     def exclude(self, unit: int, slices: NotHeld) -> None:
         """Of an UNKNOWN unit: it does not hold any of these slices."""
         index, within = divmod(unit, self._units_per_page)
@@ -446,16 +347,6 @@ class Cells:
         """What is known that an UNKNOWN unit does not hold."""
         index, within = divmod(unit, self._units_per_page)
         return self._pages[index].not_held.get(within, frozenset())
-
-    def _put(self, index: int, shared: Page) -> None:
-        """Let the page be one that many share; it has to be digested."""
-        old = self._pages[index]
-        if not self._dirty[index]:
-            self._total ^= self._digest_of(index)
-        self._dirty[index] = 1
-        self._unknown += shared.unknown - old.unknown
-        self._pages[index] = shared
-        self._owned[index] = 0
 
     def set_word(self, unit: int, raw: RawUnit) -> None:
         """Give a unit these cells. Cells that are as a whole program leaves them become plain."""

@@ -67,9 +67,7 @@ class SectorWriter:
         being written leaves that sector in any state; none before it is touched.
         """
         if extent.lines > 1 and not self._takes(extent):
-            for (
-                record
-            ) in extent.each_line():  # the first that is wrong is named; those before count
+            for record in extent.each_line():  # those before the first that is wrong count
                 yield from self.put(record)
             return
         offset = self.place(extent)
