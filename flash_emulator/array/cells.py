@@ -187,6 +187,12 @@ class Cells(PageTable):
         """Whether the next power-on may change any unit."""
         return bool(self._fading)
 
+    @property
+    def has_metastable(self) -> bool:
+        """Whether any unit is known to read now so, now otherwise. Of UNKNOWN ones nothing is."""
+        raws = [page.raw for page in self._pages if page.raw]
+        return any(unit.metastable for raw in raws for unit in raw.values())
+
     def raw(self, unit: int) -> RawUnit | None:
         """The unit bit by bit, where it is not plain."""
         index, within = divmod(unit, self._units_per_page)

@@ -66,8 +66,11 @@ class Sensing(Timekeeping):
     def senses(self) -> tuple[object, ...]:
         """All that decides, beside the cells, how metastable units read from now on in this boot.
 
-        And which of them were looked at. Units that are metastable no more do not count.
+        And which of them were looked at. Units that are metastable no more do not count; and where
+        none is, nor does the way of reading: in a boot none becomes so.
         """
+        if not self.cells.has_metastable:
+            return (self._flickered_full,)
         if not self._flickers and not self.flips:
             return (self.metastable_mode.value, 0, (), (), False, ())
         drawn = (

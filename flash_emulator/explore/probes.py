@@ -187,7 +187,7 @@ class _Probe:
         first."""
         seen, spans = self._rest.seen, self._rest.spans
         read_set, is_blind = seen.read_set, seen.read_set.seen is not None
-        looked = Looked() if is_blind else seen.looked | Looked.by(self.flash)
+        looked = seen.looked | Looked.by(self.flash)
         for index in range(len(self.stretches) - 1, -1, -1):
             stretch = self.stretches[index]
             if not is_blind:
@@ -196,6 +196,6 @@ class _Probe:
             if self.flash.cells.halt.has_peeked:
                 spans = ((0, self.flash.part.size),)  # nothing but the same flash will do
             later = looked - self.flickered[index - 1] if index else looked
-            self.rests.append(Rest(Seen(read_set, later), spans))
+            self.rests.append(Rest(Seen(read_set, Looked() if is_blind else later), spans))
         self.rests.reverse()
         self.rests = self.rests or [self._rest]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flash_emulator.device.flash import EmulatedFlash
 from flash_emulator.device.sensing import Flicker, MetastableMode
@@ -81,31 +81,45 @@ class Looked:
     """What a boot, or a part of one, looked at of metastable units.
 
     *to_flip*: units that are worth another boot, flipped; only those that come after all that are
-    flipped already, so that every set is found once. *any*: some were read; *mattered*: one that
-    would have made a difference, flipped; *left_out*: so many that not every set is flipped.
+    flipped already, so that every set is found once. *reads*: how often any was read; *beyond*:
+    units that are not flipped in every set with the others, for there are too many of them.
+    *is_full*: there were more than the device keeps.
     """
 
     to_flip: frozenset[int] = frozenset()
-    any: bool = False
-    left_out: bool = False
+    reads: int = 0
+    beyond: frozenset[int] = frozenset()
+    is_full: bool = False
 
     @classmethod
     def by(cls, flash: EmulatedFlash) -> Looked:
         """Since *flash* was powered on."""
         if not flash.flickers:
             return _NOTHING
-        return cls(_to_flip(flash), True, _left_out(flash))
+        beyond = frozenset(each.unit for each in flash.flickered if not _is_tried(each))
+        return cls(_to_flip(flash), flash.flickers, beyond, flash.flickered_full)
+
+    @property
+    def left_out(self) -> bool:
+        """Whether not every set of units is flipped."""
+        return self.is_full or bool(self.beyond)
 
     def __or__(self, other: Looked) -> Looked:
         return Looked(
             self.to_flip | other.to_flip,
-            self.any or other.any,
-            self.left_out or other.left_out,
+            self.reads + other.reads,
+            self.beyond | other.beyond,
+            self.is_full or other.is_full,
         )
 
     def __sub__(self, earlier: Looked) -> Looked:
-        """Without the units that were looked at *earlier*."""
-        return replace(self, to_flip=self.to_flip - earlier.to_flip)
+        """Without what was looked at *earlier* in the same boot."""
+        return Looked(
+            self.to_flip - earlier.to_flip,
+            self.reads - earlier.reads,
+            self.beyond - earlier.beyond,
+            self.is_full,
+        )
 
 
 _NOTHING = Looked()
@@ -125,7 +139,7 @@ class Ways:
 
     def looked(self, read_choice: ReadChoice, looked: Looked) -> None:
         """A boot that read as *read_choice* looked at metastable bits."""
-        if read_choice.metastable_mode is not MetastableMode.STABLE or not looked.any:
+        if read_choice.metastable_mode is not MetastableMode.STABLE or not looked.reads:
             return
         if MetastableMode.FLIPPED in self._modes:
             for unit in sorted(looked.to_flip):
@@ -148,10 +162,6 @@ def _to_flip(flash: EmulatedFlash) -> frozenset[int]:
         elif not left and _is_tried(flicker):
             found.add(flicker.unit)
     return frozenset(found)
-
-
-def _left_out(flash: EmulatedFlash) -> bool:
-    return flash.flickered_full or not all(map(_is_tried, flash.flickered))
 
 
 def _is_tried(flicker: Flicker) -> bool:

@@ -28,7 +28,7 @@ from flash_emulator.explore import (
     shrink,
 )
 from flash_emulator.explore.certificate import CertificateWriter
-from flash_emulator.explore.read_choice import ReadChoice, powered
+from flash_emulator.explore.read_choice import Looked, ReadChoice, powered
 from flash_emulator.explore.states import Expansion, state_key
 from tests.flash_emulator.tiny_silicon import BASE, SECTOR, part
 
@@ -72,6 +72,48 @@ def test_a_point_before_a_metastable_bit_hides_none_of_its_readings() -> None:
     assert without.violation_count
     assert with_points.violation_count == without.violation_count
     assert with_points.states == without.states
+
+
+def read_and_erased(flash: EmulatedFlash, *, first: int) -> Iterator[str]:
+    """What unit *first* reads is erased; then the first unit of the next sector, blank by now."""
+    bit(flash, first)
+    flash.erase(BASE)
+    yield "erased"
+    flash.erase(BASE + SECTOR)
+    bit(flash, SECTOR // UNIT)
+    flash.program(BASE + SECTOR, bytes(UNIT))
+
+
+def behind_the_erase(flash: EmulatedFlash) -> list[str]:
+    """In which ways the first state is booted beyond its point."""
+    found: list[Expansion] = []
+    subject = FunctionSubject(partial(read_and_erased, first=0))
+    Search(subject, flash, observer=found.append).run()
+    first = [each for each in found if not each.path.cuts]
+    assert {str(each.read_choice) for each in first} == {"", "!00", "!t", "!d"}
+    return [str(each.read_choice) for each in first if len(each.segments) > 1]
+
+
+def test_boots_that_read_otherwise_are_one_where_nothing_is_metastable_any_more() -> None:
+    assert behind_the_erase(unsure(0)) == [""]
+
+
+def test_they_are_not_where_something_is_metastable_elsewhere() -> None:
+    assert behind_the_erase(unsure(0, 2 * SECTOR // UNIT)) == ["", "!t", "!d"]
+
+
+def test_what_was_looked_at_is_told_apart_by_when() -> None:
+    flash = powered(unsure(*range(7)), ReadChoice())
+    bit(flash, 0)
+    before = Looked.by(flash)
+    for unit in range(1, 7):
+        bit(flash, unit)
+    both = Looked.by(flash)
+    later = both - before
+    assert (before.to_flip, before.reads, before.left_out) == ({0}, 1, False)
+    assert (later.to_flip, later.reads, later.left_out) == ({1, 2, 3, 4, 5}, 6, True)
+    assert before | later == both
+    assert both - both == Looked()
 
 
 # --- each unit by itself
