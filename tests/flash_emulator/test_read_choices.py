@@ -110,8 +110,8 @@ def test_what_was_looked_at_is_told_apart_by_when() -> None:
         bit(flash, unit)
     both = Looked.by(flash)
     later = both - before
-    assert (before.to_flip, before.reads, before.left_out) == ({0}, 1, False)
-    assert (later.to_flip, later.reads, later.left_out) == ({1, 2, 3, 4, 5}, 6, True)
+    assert (before.to_flip, before.reads, before.left_out) == (frozenset({0}), 1, False)
+    assert (later.to_flip, later.reads, later.left_out) == (frozenset(range(1, 6)), 6, True)
     assert before | later == both
     assert both - both == Looked()
 
