@@ -188,10 +188,15 @@ class Cells(PageTable):
         return bool(self._fading)
 
     @property
-    def has_metastable(self) -> bool:
-        """Whether any unit is known to read now so, now otherwise. Of UNKNOWN ones nothing is."""
+    def has_unsure(self) -> bool:
+        """Whether any unit is known to read now so, now otherwise, or may come to without another
+        cut: it fades, or takes a program weakly. Of UNKNOWN ones nothing is known."""
         raws = [page.raw for page in self._pages if page.raw]
-        return any(unit.metastable for raw in raws for unit in raw.values())
+        return any(
+            unit.metastable or unit.marginal or any(unit.fading)
+            for raw in raws
+            for unit in raw.values()
+        )
 
     def raw(self, unit: int) -> RawUnit | None:
         """The unit bit by bit, where it is not plain."""

@@ -76,8 +76,7 @@ class EmulatedFlash(Keyed):
         self._room_at = self._room = 0
         self._powered = True
         self._keeps_power = self.kept_power = False
-        self._power_ons = 0
-        self._forget_flickers()
+        self.forget_history()
         self._set_up()
         self._mapped = self._bank_after_reset()
 
@@ -320,6 +319,7 @@ class EmulatedFlash(Keyed):
         twin.metastable_mode, twin.flips = self.metastable_mode, self.flips
         twin._flickers, twin._flickered, twin._live = self._flickers, self._flickered, self._live
         twin._flickered_full, twin._turned = self._flickered_full, self._turned
+        twin._reads_as_all = self._reads_as_all
         twin.trace, twin._watch, twin._tell = None, None, None
         if self.cells.halt.is_watching:
             twin.leave_search()

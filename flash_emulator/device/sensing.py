@@ -10,7 +10,7 @@ from typing import NamedTuple
 from flash_emulator.array.ecc import Decoded, Verdict
 from flash_emulator.array.pages import RawUnit
 from flash_emulator.device.timekeeping import Timekeeping
-from flash_emulator.errors import BusFault, EccNmi, UnreadableUnit
+from flash_emulator.errors import BusFault, EccNmi, OutsideKey, UnreadableUnit
 from flash_emulator.parts.part_model import BadRead
 
 _FLICKERED = 32  # metastable units that a boot is remembered to have looked at
@@ -67,10 +67,12 @@ class Sensing(Timekeeping):
         """All that decides, beside the cells, how metastable units read from now on in this boot.
 
         And which of them were looked at. Units that are metastable no more do not count; and where
-        none is, nor does the way of reading: in a boot none becomes so.
+        none is, nor may become so before the next cut, nor does the way of reading. A boot that
+        then meets such a unit all the same, for it cuts its own power, ends the search.
         """
-        if not self.cells.has_metastable:
-            return (self._flickered_full,)
+        if not self.cells.has_unsure:
+            self._reads_as_all = True
+            return ()
         if not self._flickers and not self.flips:
             return (self.metastable_mode.value, 0, (), (), False, ())
         drawn = (
@@ -87,6 +89,7 @@ class Sensing(Timekeeping):
     def forget_history(self) -> None:
         """Draw what metastable bits read as if this were the first power-on."""
         self._power_ons = 0
+        self._reads_as_all = False  # a point of this boot is one however metastable bits read
         self._forget_flickers()
 
     def _forget_flickers(self) -> None:
@@ -107,6 +110,13 @@ class Sensing(Timekeeping):
         """What a read of the unit gives now; *seen* is all that the caller sees of it."""
         if not raw.metastable:
             return self.cells.decode(raw, 0)
+        if self._reads_as_all and self._explored:
+            self.cells.halt.stop(
+                OutsideKey(
+                    "a unit became metastable within a boot, after a point of its run where none "
+                    "was: runs that read otherwise were joined there; yield no point before it"
+                )
+            )
         flicker = self._flicker(unit)
         decoded = self.cells.decode(raw, flicker)
         notes = self.metastable_mode is MetastableMode.STABLE and not self._flickered_full

@@ -196,6 +196,6 @@ class _Probe:
             if self.flash.cells.halt.has_peeked:
                 spans = ((0, self.flash.part.size),)  # nothing but the same flash will do
             later = looked - self.flickered[index - 1] if index else looked
-            self.rests.append(Rest(Seen(read_set, Looked() if is_blind else later), spans))
+            self.rests.append(Rest(Seen(read_set, later), spans))
         self.rests.reverse()
         self.rests = self.rests or [self._rest]

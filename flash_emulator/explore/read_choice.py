@@ -118,7 +118,7 @@ class Looked:
             self.to_flip - earlier.to_flip,
             self.reads - earlier.reads,
             self.beyond - earlier.beyond,
-            self.is_full,
+            self.is_full and not earlier.is_full,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -22,6 +23,7 @@ from flash_emulator.explore import (
     Report,
     Search,
     SearchOptions,
+    SelfCheckFailed,
     Violation,
     explore,
     replay,
@@ -30,6 +32,7 @@ from flash_emulator.explore import (
 from flash_emulator.explore.certificate import CertificateWriter
 from flash_emulator.explore.read_choice import Looked, ReadChoice, powered
 from flash_emulator.explore.states import Expansion, state_key
+from flash_emulator.power import CutAt, PowerLoss
 from tests.flash_emulator.tiny_silicon import BASE, SECTOR, part
 
 UNIT = 2
@@ -74,9 +77,8 @@ def test_a_point_before_a_metastable_bit_hides_none_of_its_readings() -> None:
     assert with_points.states == without.states
 
 
-def read_and_erased(flash: EmulatedFlash, *, first: int) -> Iterator[str]:
-    """What unit *first* reads is erased; then the first unit of the next sector, blank by now."""
-    bit(flash, first)
+def read_and_erased(flash: EmulatedFlash) -> Iterator[str]:
+    bit(flash, 0)
     flash.erase(BASE)
     yield "erased"
     flash.erase(BASE + SECTOR)
@@ -87,8 +89,7 @@ def read_and_erased(flash: EmulatedFlash, *, first: int) -> Iterator[str]:
 def behind_the_erase(flash: EmulatedFlash) -> list[str]:
     """In which ways the first state is booted beyond its point."""
     found: list[Expansion] = []
-    subject = FunctionSubject(partial(read_and_erased, first=0))
-    Search(subject, flash, observer=found.append).run()
+    Search(FunctionSubject(read_and_erased), flash, observer=found.append).run()
     first = [each for each in found if not each.path.cuts]
     assert {str(each.read_choice) for each in first} == {"", "!00", "!t", "!d"}
     return [str(each.read_choice) for each in first if len(each.segments) > 1]
@@ -98,8 +99,42 @@ def test_boots_that_read_otherwise_are_one_where_nothing_is_metastable_any_more(
     assert behind_the_erase(unsure(0)) == [""]
 
 
-def test_they_are_not_where_something_is_metastable_elsewhere() -> None:
-    assert behind_the_erase(unsure(0, 2 * SECTOR // UNIT)) == ["", "!t", "!d"]
+@pytest.mark.parametrize(
+    "raw",
+    [
+        RawUnit(0, metastable=1),
+        RawUnit(0, fading=(0, 1, 0)),
+        RawUnit(0xFFFF, consumed=False, marginal=True),
+    ],
+    ids=["metastable", "fading", "marginal"],
+)
+def test_they_are_not_where_something_is_unsure_elsewhere(raw: RawUnit) -> None:
+    flash = unsure(0)
+    flash.cells.set_word(2 * SECTOR // UNIT, raw)
+    assert behind_the_erase(flash) == ["", "!t", "!d"]
+
+
+def cut_by_itself(flash: EmulatedFlash, *, points: bool, twin: bool = False) -> Iterator[str]:
+    """What a search cannot know beforehand: the boot makes a metastable unit, and reads it."""
+    bit(flash, 0)
+    flash.erase(BASE)
+    if points:
+        yield "erased"
+    flash = flash.fork() if twin else flash
+    flash.supply = CutAt(1, Outcome.METASTABLE)
+    with suppress(PowerLoss):
+        flash.program(BASE, bytes(UNIT))
+    flash.power_on()
+    bit(flash, 0)
+
+
+@pytest.mark.parametrize("twin", [False, True])
+def test_a_boot_that_makes_a_metastable_unit_itself_behind_a_point_ends_the_search(
+    twin: bool,
+) -> None:
+    with pytest.raises(SelfCheckFailed, match="a unit became metastable within a boot"):
+        explore(unsure(0), partial(cut_by_itself, points=True, twin=twin))
+    assert explore(unsure(0), partial(cut_by_itself, points=False)).states
 
 
 def test_what_was_looked_at_is_told_apart_by_when() -> None:
@@ -114,6 +149,18 @@ def test_what_was_looked_at_is_told_apart_by_when() -> None:
     assert (later.to_flip, later.reads, later.left_out) == (frozenset(range(1, 6)), 6, True)
     assert before | later == both
     assert both - both == Looked()
+
+
+def test_more_than_a_device_keeps_is_told_of_the_part_where_they_were_met() -> None:
+    flash = powered(unsure(*range(40)), ReadChoice())
+    for unit in range(20):
+        bit(flash, unit)
+    before = Looked.by(flash)
+    for unit in range(20, 40):
+        bit(flash, unit)
+    full = Looked.by(flash)
+    assert (before.is_full, full.is_full) == (False, True)
+    assert ((full - before).is_full, (full - full).is_full) == (True, False)
 
 
 # --- each unit by itself
